@@ -1,0 +1,60 @@
+"""KV-cache capacity planning: exact bytes, the engines' own rules, and a refusal where nothing is known.
+
+>>> import calculator
+>>> calculator.kv_cache_bytes("llama-3-70b", seq_len=8192, batch_size=16, kv_cache_dtype="fp16")
+42949672960
+>>> answer = calculator.plan("llama-3-70b", gpu="a100-80gb-sxm", tensor_parallel_size=4, seq_len=8192)
+>>> answer.fits
+True
+"""
+
+from calculator.accelerator import Accelerator
+from calculator.answer import Memory, Plan
+from calculator.capacity import plan, vary
+from calculator.decoder import custom_model
+from calculator.errors import (
+    CalculatorError,
+    FileFormatError,
+    InvalidValueError,
+    ParallelismError,
+    UnknownNameError,
+    UnsupportedError,
+)
+from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
+from calculator.model import ModelArchitecture
+from calculator.plan_file import read_plan_file, write_plan_file
+from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.request import Request
+from calculator.search import Lever, levers, smallest_fit, what_would_fit
+from calculator.sweep import sweep, sweep_arrays
+
+__all__ = [
+    "Accelerator",
+    "CalculatorError",
+    "FileFormatError",
+    "InvalidValueError",
+    "Lever",
+    "Memory",
+    "ModelArchitecture",
+    "ParallelismError",
+    "Plan",
+    "Request",
+    "UnknownNameError",
+    "UnsupportedError",
+    "custom_model",
+    "gpu_ids",
+    "kv_cache_bytes",
+    "kv_cache_bytes_per_gpu",
+    "levers",
+    "load_gpu",
+    "load_model",
+    "model_ids",
+    "plan",
+    "read_plan_file",
+    "smallest_fit",
+    "sweep",
+    "sweep_arrays",
+    "vary",
+    "what_would_fit",
+    "write_plan_file",
+]

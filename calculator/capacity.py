@@ -1,0 +1,195 @@
+"""``plan()``: budget → KV pool → blocks → sequences and context, or why it does not fit.
+
+Per GPU::
+
+    KV pool = ceil(memory × utilisation) − weights − activations − non-torch − CUDA graphs
+    blocks  = pool // bytes of a block        (the pipeline stage with the fewest decides)
+    batch   = blocks // ceil(seq_len / block_size)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from calculator import engines, overheads
+from calculator.accelerator import Accelerator
+from calculator.answer import Memory, Plan, Stage
+from calculator.errors import friendly
+from calculator.kv_cache import kv_bytes_on_rank
+from calculator.model import ModelArchitecture
+from calculator.notes import notes_on
+from calculator.presets import load_model
+from calculator.request import Request, resolve
+from calculator.storage import storage_format
+from calculator.weights import weight_bytes_per_rank
+
+
+@friendly
+def plan(
+    model: ModelArchitecture | str,
+    gpu: Accelerator | str | None = None,
+    *,
+    seq_len: int | None = None,
+    batch_size: int = 1,
+    tensor_parallel_size: int = 1,
+    pipeline_parallel_size: int = 1,
+    data_parallel_size: int = 1,
+    weight_dtype: str = "auto",
+    kv_cache_dtype: str = "auto",
+    gpu_memory_utilization: float | None = None,
+    engine: str = "vllm",
+    block_size: int | None = None,
+    max_num_seqs: int | None = None,
+    max_num_batched_tokens: int | None = None,
+    gpu_memory_bytes: int | None = None,
+    kv_cache_memory_bytes: int | None = None,
+    activation_bytes: int | None = None,
+    non_torch_bytes: int | None = None,
+    cuda_graph_bytes: int | None = None,
+) -> Plan:
+    """Answer how many sequences fit, how long they can be, and where the memory goes.
+
+    Parameters
+    ----------
+    model : ModelArchitecture or str
+        A model, its preset id or its Hugging Face id [-].
+    gpu : Accelerator or str, optional
+        A GPU or its preset id; may be left out where ``gpu_memory_bytes`` is given [-].
+    seq_len : int, optional
+        Prompt and generated tokens of one sequence; by default the model's longest context [tokens].
+    batch_size : int
+        Concurrent sequences of one replica that must fit [-].
+    tensor_parallel_size : int
+        GPUs that share every layer [-].
+    pipeline_parallel_size : int
+        Stages that share the layers [-].
+    data_parallel_size : int
+        Replicas [-].
+    weight_dtype : str
+        Weight format; ``auto`` for the checkpoint's own [-].
+    kv_cache_dtype : str
+        Storage format of the cache; ``auto`` for the checkpoint's own [-].
+    gpu_memory_utilization : float, optional
+        Fraction of the device's memory that the engine may use, in (0, 1]; by default 0.9 [-].
+    engine : str
+        Whose rules apply [-].
+    block_size : int, optional
+        Tokens of one block; by default the engine's [tokens].
+    max_num_seqs : int, optional
+        Sequences of one forward pass, by default the engine's for the device; bounds activations [-].
+    max_num_batched_tokens : int, optional
+        Tokens of one forward pass, by default the engine's for the device; bounds activations [tokens].
+    gpu_memory_bytes : int, optional
+        What the device reports to a program, in place of the catalogue's [bytes].
+    kv_cache_memory_bytes : int, optional
+        The KV pool of one GPU given outright, whatever the weights take [bytes].
+    activation_bytes, non_torch_bytes, cuda_graph_bytes : int, optional
+        Your own value for an overhead of one GPU, in place of the estimate [bytes].
+
+    Returns
+    -------
+    Plan
+        The answer; where memory does not suffice it says so and is no error.
+
+    Raises
+    ------
+    CalculatorError
+        If a name is unknown, a number out of bounds, or the model cannot be split so.
+
+    Notes
+    -----
+    ``pool = ceil(memory × utilisation) − weights − activations − non-torch − graphs`` on each GPU;
+    ``max_batch_size = (pool // block bytes) // ceil(seq_len / block_size)``.
+
+    References
+    ----------
+    vLLM 0.33.0, ``v1/worker/gpu_worker.py`` and ``v1/core/kv_cache_utils.py``.
+    """
+    asked = {name: value for name, value in locals().items() if value is not None}
+    architecture = load_model(model)
+    accelerator, request = resolve(architecture, asked)
+    stages = memory_of_stages(architecture, accelerator, request)
+    num_blocks = min(stage.num_blocks for stage in stages)
+    held = usable_blocks(stages)
+    max_batch_size = held // engines.blocks_for(request.seq_len, request.block_size)
+    fits = max_batch_size >= request.batch_size
+    answer = Plan(
+        model=architecture,
+        accelerator=accelerator,
+        request=request,
+        asked=asked,
+        stages=stages,
+        fits=fits,
+        max_batch_size=max_batch_size,
+        max_context_len=held // request.batch_size * request.block_size,
+        num_blocks=num_blocks,
+        kv_bytes_per_sequence=kv_bytes_on_rank(
+            architecture, request.seq_len, storage_format(request.kv_cache_dtype), request.tensor_parallel_size
+        )
+        * request.tensor_parallel_size,
+        notes=(),
+    )
+    return replace(answer, notes=tuple(notes_on(answer)))
+
+
+def usable_blocks(stages: tuple[Stage, ...]) -> int:
+    """Return the blocks that a replica can use: none where memory is exceeded on any stage [-]."""
+    if any(stage.memory.unused_bytes < 0 for stage in stages):
+        return 0
+    return min(stage.num_blocks for stage in stages)
+
+
+def memory_of_stages(model: ModelArchitecture, accelerator: Accelerator, request: Request) -> tuple[Stage, ...]:
+    """Return the memory of one GPU of each pipeline stage; it depends on neither length nor batch."""
+    tp, pp = request.tensor_parallel_size, request.pipeline_parallel_size
+    rules = engines.engine_rules(request.engine)
+    storage = storage_format(request.kv_cache_dtype)
+    total = accelerator.memory_bytes
+    requested = engines.requested_bytes(total, request.gpu_memory_utilization)
+    weights = weight_bytes_per_rank(model, request.weight_dtype, tp, pp)
+    stages = []
+    for index, groups in enumerate(model.stages(pp)):
+        lines = (
+            _own("Activations", request.activation_bytes)
+            or overheads.activation(
+                model, rules, tp, request.max_num_seqs, request.max_num_batched_tokens, last_stage=index == pp - 1
+            ),
+            _own("Outside the allocator", request.non_torch_bytes) or overheads.non_torch(accelerator, tp),
+            _own("CUDA graphs", request.cuda_graph_bytes)
+            or overheads.cuda_graphs(accelerator, rules, request.max_num_seqs),
+        )
+        taken = weights[index] + sum(line.bytes for line in lines)
+        pool = max(0, requested - taken) if request.kv_cache_memory_bytes is None else request.kv_cache_memory_bytes
+        block_bytes = sum(group.count * group.spec.kv_bytes(request.block_size, storage, tp) for group in groups)
+        activation, non_torch, graphs = (line.bytes for line in lines)
+        memory = Memory(total, requested, weights[index], activation, non_torch, graphs, pool)
+        stages.append(Stage(memory, lines, block_bytes, pool // block_bytes))
+    return tuple(stages)
+
+
+def _own(name: str, value: int | None) -> overheads.Overhead | None:
+    return None if value is None else overheads.Overhead(name, value, "your own value")
+
+
+def vary(answer: Plan, **changes: Any) -> Plan:
+    """Return the plan of the same request with some inputs changed.
+
+    Parameters
+    ----------
+    answer : Plan
+        The plan to start from [-].
+    **changes : object
+        Any keyword of ``plan``; None for its default [-].
+
+    Returns
+    -------
+    Plan
+        The new answer.
+
+    Raises
+    ------
+    CalculatorError
+        As ``plan``.
+    """
+    return plan(**{**answer.asked, **changes})

@@ -1,0 +1,340 @@
+"""The command line: arguments → calls → text or JSON. Reports on stdout, diagnostics on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from calculator import words
+from calculator.answer import SCHEMA_VERSION, Plan
+from calculator.capacity import plan
+from calculator.errors import CalculatorError
+from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
+from calculator.parallelism import kv_heads_per_rank, kv_replication
+from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.request import PLAN_FIELDS
+from calculator.units import format_bytes, format_gb, format_gib, format_size, gib_to_bytes, parse_bytes
+
+OK, MISSED, BAD_INPUT = 0, 1, 2
+
+PLAN_HELP = {
+    "seq_len": "prompt and generated tokens of one sequence; by default the model's longest context",
+    "batch_size": "concurrent sequences of one replica that must fit",
+    "tensor_parallel_size": "GPUs that share every layer",
+    "pipeline_parallel_size": "stages that share the layers",
+    "data_parallel_size": "replicas",
+    "weight_dtype": "weight format, auto for the checkpoint's own",
+    "kv_cache_dtype": "storage format of the cache, auto for the checkpoint's own",
+    "gpu_memory_utilization": "fraction of the GPU's memory that the engine may use, by default 0.9",
+    "engine": "whose rules apply",
+    "block_size": "tokens of one block",
+    "max_num_seqs": "sequences of one forward pass",
+    "max_num_batched_tokens": "tokens of one forward pass",
+    "gpu_memory_bytes": "what the GPU reports to a program: bytes, or a size such as 79.25GiB",
+    "kv_cache_memory_bytes": "the KV pool of one GPU given outright: bytes, or a size such as 20GiB",
+    "activation_bytes": "your own activation peak of one GPU: bytes, or a size such as 2GiB",
+    "non_torch_bytes": "your own non-torch memory of one GPU: bytes, or a size such as 500MiB",
+    "cuda_graph_bytes": "your own CUDA graph pool of one GPU: bytes, or a size such as 0B",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return 0 where all is fine, 1 where an expectation is missed, 2 on bad input."""
+    try:
+        arguments = _parser().parse_args(argv)
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except CalculatorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except BrokenPipeError:
+        sys.stderr.close()
+        return BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m calculator",
+        description="KV-cache capacity planning: how much memory, how many sequences, what to change.",
+        epilog="Exit codes: 0 fine; 1 an expectation is missed or the plan does not fit; 2 bad usage or bad input.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    kv = commands.add_parser("kv", help="bytes of the KV cache", description="Bytes of the KV cache of a model.")
+    kv.add_argument("--model", required=True, metavar="ID", help="preset id or Hugging Face id")
+    kv.add_argument("--seq-len", type=_count, required=True, metavar="N", help="tokens of one sequence")
+    kv.add_argument("--batch-size", type=_count, default=1, metavar="N", help="sequences, by default 1")
+    kv.add_argument("--kv-cache-dtype", default="auto", metavar="F", help=PLAN_HELP["kv_cache_dtype"])
+    kv.add_argument(
+        "--tensor-parallel-size", type=_count, default=1, metavar="N", help=PLAN_HELP["tensor_parallel_size"]
+    )
+    _format(kv, "text", "json")
+    kv.set_defaults(run=_kv)
+
+    planner = commands.add_parser(
+        "plan", help="what fits on which GPUs", description="How many sequences fit, and why."
+    )
+    planner.add_argument("--model", required=True, metavar="ID", help="preset id or Hugging Face id")
+    planner.add_argument("--gpu", metavar="ID", help="GPU preset id; may be left out where its memory is given")
+    planner.add_argument("--gpu-memory-gib", type=_gib, metavar="X", help="what the GPU reports to a program, in GiB")
+    for name in PLAN_FIELDS:
+        kind = {"type": _type_of(name), "metavar": "F" if name.endswith("dtype") or name == "engine" else "N"}
+        planner.add_argument(f"--{name.replace('_', '-')}", help=PLAN_HELP[name], **kind)
+    _format(planner, "text", "json")
+    planner.set_defaults(run=_plan)
+
+    for name, run, what in (("models", _models, "models"), ("gpus", _gpus, "GPUs")):
+        lister = commands.add_parser(
+            name, help=f"list the {what}", description=f"List the {what} that presets exist for."
+        )
+        _format(lister, "text", "json")
+        lister.set_defaults(run=run)
+
+    check = commands.add_parser(
+        "check",
+        help="verify presets and plan files",
+        description="Verify the presets' own numbers, or plan files' expectations.",
+    )
+    check.add_argument(
+        "files", nargs="*", metavar="FILE", help="plan files or preset files; none: the project's presets"
+    )
+    _format(check, "text", "json", "github")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _format(parser: argparse.ArgumentParser, *formats: str) -> None:
+    parser.add_argument("--format", choices=formats, default="text", help="what to print")
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text[:40]!r}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text[:40]!r}") from None
+
+
+def _gib(text: str) -> int:
+    value = _number(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"must be a number of GiB above 0, not {text[:40]!r}")
+    return gib_to_bytes(text)
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_bytes(text)
+    except CalculatorError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _type_of(name: str) -> Any:
+    if name.endswith("_bytes"):
+        return _size
+    if name.endswith("dtype") or name == "engine":
+        return str
+    return _number if name == "gpu_memory_utilization" else _count
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def _print_table(rows: Iterable[Sequence[str]], align: str) -> None:
+    """Print rows in columns; ``align`` holds ``l`` or ``r`` for each."""
+    lines = list(rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if side == "r" else cell.ljust(width)
+            for cell, width, side in zip(line, widths, align, strict=True)
+        )
+        print("  ".join(cells).rstrip())
+
+
+def _kv(arguments: argparse.Namespace) -> int:
+    model, tp = load_model(arguments.model), arguments.tensor_parallel_size
+    asked = (model, arguments.seq_len, arguments.batch_size, arguments.kv_cache_dtype, tp)
+    report = {
+        "schema_version": SCHEMA_VERSION,
+        "model": model.id,
+        "kv_cache_bytes": kv_cache_bytes(*asked),
+        "kv_cache_bytes_per_gpu": kv_cache_bytes_per_gpu(*asked),
+        "kv_bytes_per_token": model.kv_bytes_per_token(arguments.kv_cache_dtype),
+        "state_bytes_per_sequence": model.state_bytes_per_sequence(tp),
+        "kv_heads_per_gpu": kv_heads_per_rank(model.num_key_value_heads, tp),
+        "kv_replication": kv_replication(model.num_key_value_heads, tp),
+    }
+    if arguments.format == "json":
+        _print_json(report)
+        return OK
+    total, share = report["kv_cache_bytes"], report["kv_cache_bytes_per_gpu"]
+    print(f"{model.name}, {arguments.seq_len:,} tokens × {words.plural(arguments.batch_size, 'sequence')}")
+    print(f"KV cache, all GPUs: {format_bytes(total)} ({format_gib(total)}, {format_gb(total)})")
+    heads = words.plural(report["kv_heads_per_gpu"], "KV head")
+    print(
+        f"KV cache, one GPU:  {format_bytes(share)} ({format_gib(share)}), {heads} on each of {words.plural(tp, 'GPU')}"
+    )
+    print(f"One more token:     {format_bytes(report['kv_bytes_per_token'])} over the whole model")
+    if model.dtype_assumption and arguments.kv_cache_dtype == "auto":
+        print(f"note: {model.dtype_assumption}")
+    return OK
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    asked = {name: getattr(arguments, name) for name in ("model", "gpu", *PLAN_FIELDS)}
+    if arguments.gpu_memory_gib:
+        asked["gpu_memory_bytes"] = arguments.gpu_memory_gib
+    answer = plan(**{name: value for name, value in asked.items() if value is not None})
+    if arguments.format == "json":
+        _print_json(answer.as_dict())
+    else:
+        _print_plan(answer)
+    return OK if answer.fits else MISSED
+
+
+def _print_plan(answer: Plan) -> None:
+    from calculator.search import smallest_fit, what_would_fit
+
+    print(words.headline(answer))
+    print(words.detail(answer))
+    smallest = smallest_fit(answer)
+    if smallest:
+        shape = f"TP {smallest.request.tensor_parallel_size}, PP {smallest.request.pipeline_parallel_size}"
+        print(f"The fewest that would do: {words.hardware(smallest)} ({shape}).")
+    if words.price(answer):
+        print(f"Price: {words.price(answer)}.")
+    print()
+    total = answer.per_gpu.total_bytes
+    _print_table(
+        [
+            ("Memory of one GPU", "", "bytes", ""),
+            *((name, format_gib(size), f"{size:,}", source) for name, size, source in words.memory_lines(answer)),
+            ("Total", format_gib(total), f"{total:,}", answer.accelerator.memory_source),
+        ],
+        "lrrl",
+    )
+    print()
+    for note in answer.notes:
+        print(f"note: {note}")
+    for lever in what_would_fit(answer):
+        print(f"would fit: {lever.label} ({lever.cost}): {words.headline(lever.plan)}")
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    models = [load_model(key) for key in model_ids()]
+    if arguments.format == "json":
+        entries = [
+            {
+                "id": model.id,
+                "name": model.name,
+                "huggingface_id": model.huggingface_id or None,
+                "family": model.family,
+                "num_layers": model.num_layers,
+                "num_attention_heads": model.num_attention_heads,
+                "num_key_value_heads": model.num_key_value_heads,
+                "num_parameters": model.num_parameters,
+                "num_active_parameters": model.num_active_parameters,
+                "max_position_embeddings": model.max_position_embeddings,
+                "kv_bytes_per_token": model.kv_bytes_per_token(),
+                "unverified": model.unverified or None,
+            }
+            for model in models
+        ]
+        _print_json({"schema_version": SCHEMA_VERSION, "models": entries})
+        return OK
+    header = ("id", "name", "layers", "heads", "KV heads", "parameters", "context", "KV per token")
+    rows = (
+        (
+            model.id,
+            model.name,
+            f"{model.num_layers}",
+            f"{model.num_attention_heads}",
+            f"{model.num_key_value_heads}",
+            f"{model.num_parameters:,}",
+            f"{model.max_position_embeddings:,}",
+            format_size(model.kv_bytes_per_token()),
+        )
+        for model in models
+    )
+    _print_table([header, *rows], "llrrrrrr")
+    return OK
+
+
+def _gpus(arguments: argparse.Namespace) -> int:
+    gpus = [load_gpu(key) for key in gpu_ids()]
+    if arguments.format == "json":
+        names = (
+            "id", "name", "vendor", "memory_bytes", "memory_source", "memory_verified", "label_gb", "reported_mib",
+            "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops", "fp4_tflops", "link_gb_per_s", "gpus_per_node",
+            "price_usd_per_hour", "price_date", "unverified",
+        )  # fmt: skip
+        entries = [{name: getattr(gpu, name) for name in names} for gpu in gpus]
+        _print_json({"schema_version": SCHEMA_VERSION, "gpus": entries})
+        return OK
+    header = ("id", "name", "seen by a program", "driver reports", "label", "USD per hour")
+    rows = (
+        (
+            gpu.id,
+            gpu.name,
+            format_gib(gpu.memory_bytes) + ("" if gpu.memory_verified else " (not verified)"),
+            f"{gpu.reported_mib:,} MiB" if gpu.reported_mib else "",
+            f"{gpu.label_gb} GB",
+            "{:g} to {:g}".format(*gpu.price_usd_per_hour) if gpu.price_usd_per_hour else "",
+        )
+        for gpu in gpus
+    )
+    _print_table([header, *rows], "llrrrr")
+    return OK
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from calculator.checks import check_file, check_presets
+
+    findings = (
+        [finding for name in arguments.files for finding in check_file(Path(name))]
+        if arguments.files
+        else check_presets()
+    )
+    missed = [finding for finding in findings if not finding.ok]
+    if arguments.format == "json":
+        report = {"schema_version": SCHEMA_VERSION, "checked": len(findings), "missed": len(missed)}
+        _print_json({**report, "findings": [asdict(finding) for finding in findings]})
+        return MISSED if missed else OK
+    for finding in missed:
+        values = f"expected {_value(finding.expected)} ({finding.tolerance}), actual {_value(finding.actual)}"
+        text = f"{finding.subject}: {finding.field}: {values}; source: {finding.source}"
+        if arguments.format == "github":
+            place = f"file={_escape(finding.file, ':,')},line={finding.line}"
+            print(f"::error {place}::{_escape(text)}")
+        else:
+            print(f"{finding.file}:{finding.line}: {text}")
+    subjects = len({finding.subject for finding in findings})
+    met, entries = len(findings) - len(missed), words.plural(subjects, "entry", "entries")
+    print(f"{met:,} of {len(findings):,} expectations of {entries} are met")
+    return MISSED if missed else OK
+
+
+def _value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:,}"
+
+
+def _escape(text: str, extra: str = "") -> str:
+    """Escape a workflow command's text, so that a name in a file cannot start a command of its own."""
+    for character in f"%\r\n{extra}":
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text

@@ -1,0 +1,94 @@
+"""What can go wrong, as one tree.
+
+::
+
+    CalculatorError (ValueError)
+    ├── UnknownNameError     a model, GPU, storage format or keyword that does not exist
+    ├── InvalidValueError    a number, path or text that is outside what is allowed
+    ├── ParallelismError     a degree of parallelism that the model cannot be split into
+    ├── UnsupportedError     understood, and refused: not computed rather than guessed
+    └── FileFormatError      a file that is not what it claims to be, with its line
+
+Every error that input can cause is one of these. A message says what was asked, what is
+allowed, and the nearest value that works. Memory that does not suffice is no error: it is
+the answer of a plan.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class CalculatorError(ValueError):
+    """Any request that cannot be answered, with the reason."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Let notebooks show the sentence alone: the reader's own cell is at fault, not this code."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UnknownNameError(CalculatorError):
+    """A name that does not exist."""
+
+
+class InvalidValueError(CalculatorError):
+    """A value outside what is allowed."""
+
+
+class ParallelismError(CalculatorError):
+    """A degree of parallelism that the model cannot be split into."""
+
+
+class UnsupportedError(CalculatorError):
+    """Something understood that is refused rather than guessed."""
+
+
+class FileFormatError(CalculatorError):
+    """A file that is not what it claims to be."""
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """Quote a foreign value for a message: on one line, escaped, and short."""
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**20 else f"about 10^{len(str(abs(value))) - 1}"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def unknown_name(kind: str, asked: object, known: Iterable[str]) -> UnknownNameError:
+    """Build the error for a name that is not among the known ones, with the near matches."""
+    names = sorted(known)
+    text = str(asked)[:200]
+    near = difflib.get_close_matches(text.lower(), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {_listed(names)}"
+    return UnknownNameError(f"unknown {kind} {shown(asked)}: {hint}")
+
+
+def friendly(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn a call with a misspelt, missing or surplus argument into a ``CalculatorError``."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            traceback = error.__traceback__
+            if traceback is None or traceback.tb_next is not None:
+                raise
+            known = inspect.signature(function).parameters
+            misspelt = next((name for name in kwargs if name not in known), None)
+            if misspelt:
+                raise unknown_name(f"keyword of {function.__name__}", misspelt, known) from None
+            raise InvalidValueError(str(error).replace("()", "", 1)) from None
+
+    return call
+
+
+def _listed(names: list[str], limit: int = 20) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

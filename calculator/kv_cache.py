@@ -1,0 +1,146 @@
+"""Bytes of the KV cache: the sum of the formula over the layers of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from calculator.attention import Count
+from calculator.errors import InvalidValueError, friendly, shown
+from calculator.model import MAX_TOKENS, ModelArchitecture
+from calculator.presets import load_model
+from calculator.schema import Schema, count
+from calculator.storage import StorageFormat, storage_format
+
+INT64_MAX = 2**63 - 1
+
+_SCHEMA = Schema({"seq_len": count(MAX_TOKENS), "batch_size": count(MAX_TOKENS), "tensor_parallel_size": count(65_536)})
+
+
+def kv_bytes_on_rank(
+    model: ModelArchitecture, seq_len: Count, storage: StorageFormat, tensor_parallel_size: int
+) -> Count:
+    """Bytes of one sequence on one rank of every layer: the sum over groups of layers."""
+    first, *others = (
+        group.spec.kv_bytes(seq_len, storage, tensor_parallel_size) * group.count for group in model.layers
+    )
+    for part in others:
+        first = first + part
+    return first
+
+
+@friendly
+def kv_cache_bytes_per_gpu(
+    model: ModelArchitecture | str,
+    seq_len: Count,
+    batch_size: Count | int = 1,
+    kv_cache_dtype: str = "auto",
+    tensor_parallel_size: int = 1,
+) -> Count:
+    """Return the KV cache that one GPU holds: its share of the heads, copies included.
+
+    Parameters
+    ----------
+    model : ModelArchitecture or str
+        A model, its preset id or its Hugging Face id [-].
+    seq_len : int or array of int
+        Prompt and generated tokens of one sequence [tokens].
+    batch_size : int or array of int
+        Concurrent sequences, broadcast against ``seq_len`` [-].
+    kv_cache_dtype : str
+        Storage format of the cache; ``auto`` for the checkpoint's own [-].
+    tensor_parallel_size : int
+        GPUs that share every layer [-].
+
+    Returns
+    -------
+    int or array of int64
+        ``2 × max(1, G // TP) × d_k × L × s × b × bytes`` for uniform full attention [bytes].
+
+    Raises
+    ------
+    CalculatorError
+        If a name is unknown, a number out of bounds, the heads cannot be split so, or an
+        array's result would exceed 64 bits.
+    """
+    architecture = load_model(model)
+    tokens, sequences = whole_numbers("seq_len", seq_len), whole_numbers("batch_size", batch_size)
+    ranks = _SCHEMA.validate(
+        {"seq_len": _largest(tokens), "batch_size": _largest(sequences), "tensor_parallel_size": tensor_parallel_size}
+    )["tensor_parallel_size"]
+    architecture.check_tensor_parallel(ranks)
+    storage = storage_format(architecture.resolve_dtype(kv_cache_dtype))
+    if not (isinstance(tokens, int) and isinstance(sequences, int)):
+        most = kv_bytes_on_rank(architecture, _largest(tokens), storage, ranks) * _largest(sequences) * ranks
+        if most > INT64_MAX:
+            raise InvalidValueError(
+                f"the largest result, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
+                "ask for plain integers, which are exact at any size, or for fewer tokens or sequences"
+            )
+    result: Count = kv_bytes_on_rank(architecture, tokens, storage, ranks) * sequences
+    return result
+
+
+@friendly
+def kv_cache_bytes(
+    model: ModelArchitecture | str,
+    seq_len: Count,
+    batch_size: Count | int = 1,
+    kv_cache_dtype: str = "auto",
+    tensor_parallel_size: int = 1,
+) -> Count:
+    """Return the KV cache summed over all GPUs of a replica, copies included.
+
+    Parameters
+    ----------
+    model : ModelArchitecture or str
+        A model, its preset id or its Hugging Face id [-].
+    seq_len : int or array of int
+        Prompt and generated tokens of one sequence [tokens].
+    batch_size : int or array of int
+        Concurrent sequences, broadcast against ``seq_len`` [-].
+    kv_cache_dtype : str
+        Storage format of the cache; ``auto`` for the checkpoint's own [-].
+    tensor_parallel_size : int
+        GPUs that share every layer [-].
+
+    Returns
+    -------
+    int or array of int64
+        ``2 × G × d_k × L × s × b × bytes`` for uniform full attention while TP <= G [bytes].
+
+    Raises
+    ------
+    CalculatorError
+        If a name is unknown, a number out of bounds, the heads cannot be split so, or an
+        array's result would exceed 64 bits.
+
+    Notes
+    -----
+    Beyond TP = G every further GPU holds a copy of a head, so the sum grows with TP.
+    """
+    share = kv_cache_bytes_per_gpu(model, seq_len, batch_size, kv_cache_dtype, tensor_parallel_size)
+    return share * int(tensor_parallel_size)
+
+
+def whole_numbers(name: str, value: Any) -> Any:
+    """Return a plain int, or an int64 array whose entries are all at least 1."""
+    if not hasattr(value, "dtype") and not isinstance(value, list | tuple | range):
+        return value
+    import numpy
+
+    array = numpy.asarray(value)
+    if array.ndim == 0:
+        return array.item()
+    if array.size == 0:
+        raise InvalidValueError(f"{name} is empty: give at least one value")
+    if array.dtype.kind not in "iu":
+        raise InvalidValueError(f"{name} must hold whole numbers, not {array.dtype}")
+    if int(array.min()) < 1:
+        raise InvalidValueError(f"{name} must be at least 1, not {int(array.min())}")
+    if int(array.max()) > INT64_MAX:
+        raise InvalidValueError(f"{name} must be at most {MAX_TOKENS:,}, not {shown(int(array.max()))}")
+    return array.astype(numpy.int64, copy=False)
+
+
+def _largest(value: Any) -> Any:
+    return int(value.max()) if hasattr(value, "max") and hasattr(value, "dtype") else value

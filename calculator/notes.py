@@ -1,0 +1,84 @@
+"""What the reader of an answer should know: assumptions, warnings, and why it does not fit."""
+
+from __future__ import annotations
+
+from calculator.answer import Plan
+from calculator.engines import blocks_for, engine_rules
+from calculator.units import GIB, format_gib
+
+CONTEXT_BYTES = GIB // 2
+
+
+def notes_on(answer: Plan) -> list[str]:
+    """Say what the reader should know about an answer, the most important first."""
+    request, model, accelerator = answer.request, answer.model, answer.accelerator
+    rules = engine_rules(request.engine)
+    notes = [] if answer.fits else [_why_it_does_not_fit(answer)]
+    if request.seq_len > model.max_position_embeddings:
+        notes.append(
+            f"{request.seq_len:,} tokens are more than the {model.max_position_embeddings:,} that {model.name} is made "
+            "for: the memory is computed all the same, the answers of the model may be poor"
+        )
+    if answer.kv_replication > 1:
+        notes.append(
+            f"{request.tensor_parallel_size} GPUs share {model.num_key_value_heads} KV heads, so each head is kept "
+            f"{answer.kv_replication} times: KV memory per GPU stops falling at {model.num_key_value_heads} GPUs"
+        )
+    if request.kv_cache_dtype not in rules.kv_cache_dtypes:
+        notes.append(
+            f"{request.engine} does not store its cache in {request.kv_cache_dtype}; the bytes are those of the format"
+        )
+    if (
+        "auto" in (answer.asked.get("weight_dtype", "auto"), answer.asked.get("kv_cache_dtype", "auto"))
+        and model.dtype_assumption
+    ):
+        notes.append(model.dtype_assumption)
+    if answer.fits and request.max_num_seqs < answer.max_batch_size:
+        notes.append(
+            f"memory holds {answer.max_batch_size:,} sequences, but max_num_seqs {request.max_num_seqs:,} lets the "
+            "engine run no more than that at once; raising it costs activation memory"
+        )
+    kept_free = request.gpu_memory_bytes - answer.per_gpu.requested_bytes
+    if kept_free < CONTEXT_BYTES and request.kv_cache_memory_bytes is None:
+        notes.append(
+            f"a utilisation of {request.gpu_memory_utilization:g} keeps {format_gib(kept_free)} free; a GPU's own "
+            "context takes 0.2 to 2.6 GiB outside the budget, so the engine may refuse to start"
+        )
+    if not accelerator.memory_verified:
+        notes.append(f"the memory of {accelerator.name} is not verified: {accelerator.memory_source}")
+    if model.unverified:
+        notes.append(f"{model.name}: not verified: {model.unverified}")
+    return notes
+
+
+def _why_it_does_not_fit(answer: Plan) -> str:
+    """Say what is needed, what is available, and the largest value that would fit."""
+    request, memory, stage = answer.request, answer.per_gpu, answer.stage
+    if memory.unused_bytes < 0 and request.kv_cache_memory_bytes is not None:
+        return (
+            f"does not fit: weights and overheads ({format_gib(memory.before_kv_bytes)}) and the KV pool given "
+            f"({format_gib(memory.kv_pool_bytes)}) exceed the {format_gib(memory.total_bytes)} of one GPU; the largest "
+            f"pool would be {format_gib(max(0, memory.total_bytes - memory.before_kv_bytes))}"
+        )
+    budget = (
+        f"{format_gib(memory.requested_bytes)} of the {format_gib(memory.total_bytes)} of one GPU "
+        f"(utilisation {request.gpu_memory_utilization:g})"
+    )
+    if memory.before_kv_bytes >= memory.requested_bytes:
+        return (
+            f"does not fit: weights ({format_gib(memory.weights_bytes)}) and overheads "
+            f"({format_gib(memory.before_kv_bytes - memory.weights_bytes)}) of one GPU need "
+            f"{format_gib(memory.before_kv_bytes)}, available are {budget}"
+        )
+    needed = request.batch_size * blocks_for(request.seq_len, request.block_size) * stage.block_bytes
+    largest = []
+    if answer.max_batch_size:
+        largest.append(f"{answer.max_batch_size:,} sequences of {request.seq_len:,} tokens would fit")
+    if answer.max_context_len:
+        sequences = "one sequence" if request.batch_size == 1 else f"{request.batch_size:,} sequences"
+        largest.append(f"{sequences} of {answer.max_context_len:,} tokens would fit")
+    return (
+        f"does not fit: the KV cache of {request.batch_size:,} × {request.seq_len:,} tokens needs {format_gib(needed)} "
+        f"on one GPU, available are {format_gib(memory.kv_pool_bytes)} after weights and overheads, from {budget}; "
+        + (" or ".join(largest) or "not even one block would fit")
+    )

@@ -1,0 +1,235 @@
+"""Models and GPUs from the project's own strict YAML files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from calculator import strict_yaml
+from calculator.accelerator import Accelerator, program_memory
+from calculator.decoder import ARCHITECTURE_FIELDS, build_decoder
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, UnsupportedError, shown, unknown_name
+from calculator.model import ModelArchitecture
+from calculator.schema import Field, Schema, choice, count, flag, names, number, text
+
+_PACKAGE = Path(__file__).parent
+_DATA = next(folder for folder in (_PACKAGE / "data", _PACKAGE.parent) if (folder / "model_presets.yaml").exists())
+MODEL_FILE = _DATA / "model_presets.yaml"
+GPU_FILE = _DATA / "gpu_presets.yaml"
+
+EXPECTATION_FIELDS = ("num_parameters", "num_active_parameters", "kv_bytes_per_token_fp16")
+
+MODEL_FIELDS: dict[str, Field] = {
+    "name": text(80),
+    "huggingface_id": text(120, required=False),
+    "family": text(40),
+    **ARCHITECTURE_FIELDS,
+    "torch_dtype": choice(["float16", "bfloat16", "float32"], required=False),
+    "num_parameters": count(10**15),
+    "num_active_parameters": count(10**15),
+    "kv_bytes_per_token_fp16": count(10**12),
+    "source": text(400),
+    "unverified": text(200, required=False),
+    "checked": text(10),
+}
+
+GPU_FIELDS: dict[str, Field] = {
+    "name": text(80),
+    "vendor": text(40),
+    "label_gb": count(100_000, required=False),
+    "reported_mib": count(100_000_000, required=False),
+    "program_gib_low": number(100_000, required=False),
+    "program_gib_high": number(100_000, required=False),
+    "program_gib_estimated": flag(required=False),
+    "bandwidth_gb_per_s": number(10**6, required=False),
+    "bf16_tflops": number(10**6, required=False),
+    "fp8_tflops": number(10**6, required=False),
+    "fp4_tflops": number(10**6, required=False),
+    "link_gb_per_s": number(10**6, required=False),
+    "gpus_per_node": count(1024),
+    "price_usd_per_hour_low": number(10**5, required=False),
+    "price_usd_per_hour_high": number(10**5, required=False),
+    "price_date": text(80, required=False),
+    "unverified": names(
+        ["memory", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops", "fp4_tflops", "link_gb_per_s"],
+        required=False,
+    ),
+    "sources": text(2_000),
+}
+
+Entry = TypeVar("Entry")
+
+
+class PresetFile(Generic[Entry]):
+    """A YAML file of presets: read once, each entry validated when it is asked for.
+
+    Parameters
+    ----------
+    path : Path
+        The file [-].
+    section : str
+        Its one top-level key [-].
+    """
+
+    def __init__(
+        self, path: Path, section: str, fields: dict[str, Field], build: Callable[[str, dict[str, Any]], Entry]
+    ) -> None:
+        self.document = strict_yaml.read(path)
+        self.section = section
+        self._schema = Schema(fields)
+        self._build = build
+        self._built: dict[str, Entry] = {}
+        data = self.document.data
+        if not isinstance(data, dict) or list(data) != [section] or not isinstance(data[section], dict):
+            raise self.document.error((), f"must hold one mapping named {section}, of ids to presets")
+
+    @property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The raw entries by id, in the order of the file."""
+        entries: dict[str, dict[str, Any]] = self.document.data[self.section]
+        return entries
+
+    def get(self, key: str) -> Entry:
+        """Return one entry, validated and built; raise ``FileFormatError`` with file, line and field."""
+        if key not in self._built:
+            raw = self.entries[key]
+            if not isinstance(raw, dict):
+                raise self.error(key, (), "must be a mapping of fields to values")
+            for location, problem in self._schema.all_problems(raw):
+                raise self.error(key, location, str(problem))
+            try:
+                self._built[key] = self._build(key, raw)
+            except FileFormatError:
+                raise
+            except CalculatorError as error:
+                field = next((name for name in raw if str(error).startswith(name)), None)
+                raise self.error(key, (field,) if field else (), str(error)) from None
+        return self._built[key]
+
+    def error(self, key: str, location: strict_yaml.Location, message: str) -> FileFormatError:
+        """Build ``file:line: preset: field: what is wrong``."""
+        document, place = self.document, (self.section, key, *location)
+        where = ": ".join(str(part) for part in (key, *location))
+        return FileFormatError(f"{document.name}:{document.line(place)}: {where[:120]}: {message}")
+
+
+def _build_model(key: str, fields: dict[str, Any]) -> ModelArchitecture:
+    described = ("name", "huggingface_id", "family", "source", "checked", "unverified")
+    return build_decoder(fields, id=key, **{name: fields[name] for name in described if name in fields})
+
+
+def _build_gpu(key: str, fields: dict[str, Any]) -> Accelerator:
+    low, high = fields.get("program_gib_low"), fields.get("program_gib_high")
+    if (low is None) != (high is None):
+        raise InvalidValueError("program_gib_low and program_gib_high are given together or not at all")
+    if low is None and "reported_mib" not in fields:
+        raise InvalidValueError(
+            "program_gib_low or reported_mib is needed: a plan uses what a program sees, never the label"
+        )
+    program_gib = (str(low), str(high)) if low is not None else None
+    estimated = fields.get("program_gib_estimated", False)
+    memory_bytes, memory_source, verified = program_memory(program_gib, fields.get("reported_mib"), estimated)
+    prices = [fields[name] for name in ("price_usd_per_hour_low", "price_usd_per_hour_high") if name in fields]
+    plain = (
+        "name", "vendor", "label_gb", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops", "fp4_tflops",
+        "link_gb_per_s", "gpus_per_node", "price_date", "sources",
+    )  # fmt: skip
+    return Accelerator(
+        id=key,
+        memory_bytes=memory_bytes,
+        memory_source=memory_source,
+        memory_verified=verified,
+        program_gib=program_gib,
+        price_usd_per_hour=(prices[0], prices[-1]) if prices else None,
+        unverified=tuple(fields.get("unverified", ())),
+        **{name: fields[name] for name in plain if name in fields},
+    )
+
+
+@lru_cache(maxsize=8)
+def model_file(path: Path = MODEL_FILE) -> PresetFile[ModelArchitecture]:
+    """Read a file of models, by default the project's own."""
+    return PresetFile(path, "models", MODEL_FIELDS, _build_model)
+
+
+@lru_cache(maxsize=8)
+def gpu_file(path: Path = GPU_FILE) -> PresetFile[Accelerator]:
+    """Read a file of GPUs, by default the project's own."""
+    return PresetFile(path, "gpus", GPU_FIELDS, _build_gpu)
+
+
+def model_ids() -> tuple[str, ...]:
+    """Return the ids of all model presets, in the order of the file."""
+    return tuple(model_file().entries)
+
+
+def gpu_ids() -> tuple[str, ...]:
+    """Return the ids of all GPU presets, in the order of the file."""
+    return tuple(gpu_file().entries)
+
+
+def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
+    """Load a model by its preset id or by the Hugging Face id of a preset.
+
+    Parameters
+    ----------
+    name : str or ModelArchitecture
+        Such as ``llama-3-70b`` or ``meta-llama/Meta-Llama-3-70B`` [-].
+
+    Returns
+    -------
+    ModelArchitecture
+        The model.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset; the near matches are named.
+    UnsupportedError
+        If the name is the path of a file: reading a config.json is not built yet.
+    """
+    if isinstance(name, ModelArchitecture):
+        return name
+    if not isinstance(name, str):
+        raise InvalidValueError(f"a model is a preset id such as llama-3-70b, not {shown(name)}")
+    file = model_file()
+    if name in file.entries:
+        return file.get(name)
+    for key, entry in file.entries.items():
+        if isinstance(entry, dict) and str(entry.get("huggingface_id", "")).lower() == name.lower():
+            return file.get(key)
+    if name.endswith(".json"):
+        raise UnsupportedError(
+            f"{shown(name)}: reading a config.json is not built yet; load a preset or use custom_model"
+        )
+    raise unknown_name("model", name, file.entries)
+
+
+def load_gpu(name: str | Accelerator) -> Accelerator:
+    """Load a GPU by its preset id.
+
+    Parameters
+    ----------
+    name : str or Accelerator
+        Such as ``a100-80gb-sxm`` [-].
+
+    Returns
+    -------
+    Accelerator
+        The device.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset; the near matches are named.
+    """
+    if isinstance(name, Accelerator):
+        return name
+    if not isinstance(name, str):
+        raise InvalidValueError(f"a GPU is a preset id such as a100-80gb-sxm, not {shown(name)}")
+    file = gpu_file()
+    if name not in file.entries:
+        raise unknown_name("GPU", name, file.entries)
+    return file.get(name)

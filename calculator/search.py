@@ -1,0 +1,203 @@
+"""Inverse questions: what would change the answer, and the fewest GPUs that would do.
+
+Everything here asks ``plan()`` again with one input changed; nothing is extrapolated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from calculator import storage, weights
+from calculator.answer import Plan
+from calculator.capacity import vary
+from calculator.engines import engine_rules
+from calculator.errors import CalculatorError
+from calculator.presets import gpu_ids, load_gpu
+from calculator.units import format_gib
+
+MAX_REPLICA_GPUS = 64
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One change of a request and the plan that it leads to.
+
+    Attributes
+    ----------
+    kind : str
+        Which knob: KV format, weight format, GPUs, length or GPU.
+    label : str
+        The change in words.
+    cost : str
+        What it costs, where that is known.
+    changes : dict
+        The keywords to change.
+    plan : Plan
+        The answer with the change.
+    gain : int
+        Sequences that fit more than before, over all replicas [-].
+    """
+
+    kind: str
+    label: str
+    cost: str
+    changes: dict[str, Any]
+    plan: Plan
+    gain: int
+
+
+def levers(plan: Plan) -> tuple[Lever, ...]:
+    """Try every knob alone and return the changes, the largest gain first.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer to start from [-].
+
+    Returns
+    -------
+    tuple of Lever
+        Each recomputed by ``plan()``; those that the model does not allow are left out.
+    """
+    found = []
+    for kind, label, cost, changes in _candidates(plan):
+        try:
+            other = vary(plan, **changes)
+        except CalculatorError:
+            continue
+        gain = other.total_max_batch_size - plan.total_max_batch_size
+        if gain or other.fits != plan.fits:
+            found.append(Lever(kind, label, cost, changes, other, gain))
+    return tuple(sorted(found, key=lambda lever: (-lever.gain, lever.plan.num_gpus, lever.label)))
+
+
+def smallest_fit(plan: Plan) -> Plan | None:
+    """Find the fewest GPUs of the same kind that hold one replica of the request.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer whose model, GPU, length, batch and formats are kept [-].
+
+    Returns
+    -------
+    Plan or None
+        The plan with the fewest GPUs, tensor parallelism within a node before pipeline stages;
+        None where 64 GPUs of the kind do not suffice.
+    """
+    node = plan.accelerator.gpus_per_node
+    degrees = [degree for degree in plan.model.tensor_parallel_degrees if degree <= node]
+    shapes = sorted(
+        (tp * pp, pp, tp)
+        for tp in degrees
+        for pp in range(1, MAX_REPLICA_GPUS // tp + 1)
+        if pp <= plan.model.num_layers
+    )
+    for _, pp, tp in shapes:
+        other = vary(plan, tensor_parallel_size=tp, pipeline_parallel_size=pp, data_parallel_size=1)
+        if other.fits:
+            return other
+    return None
+
+
+def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
+    """Return the single changes that make a plan fit, cheapest first; empty where it fits already.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer to start from [-].
+
+    Returns
+    -------
+    tuple of Lever
+        One for each kind of knob: the one that changes least.
+    """
+    if plan.fits:
+        return ()
+    changes = list(levers(plan))
+    if plan.max_context_len:
+        shorter = vary(plan, seq_len=plan.max_context_len)
+        label = f"{plan.max_context_len:,} tokens instead of {plan.request.seq_len:,}"
+        changes.append(_lever(plan, "Length", label, "a shorter context", {"seq_len": plan.max_context_len}, shorter))
+    smallest = smallest_fit(plan)
+    if smallest:
+        shape = {name: getattr(smallest.request, name) for name in ("tensor_parallel_size", "pipeline_parallel_size")}
+        changes.append(_lever(plan, "GPUs", _gpus(smallest), _price(plan, smallest), shape, smallest))
+    best: dict[str, Lever] = {}
+    for lever in changes:
+        if lever.plan.fits:
+            best[lever.kind] = min(lever, best.get(lever.kind, lever), key=_size)
+    return tuple(best.values())
+
+
+def _size(lever: Lever) -> tuple[int, int, int]:
+    """How little a change goes beyond what was asked: GPUs, then memory, then what fits."""
+    return lever.plan.num_gpus, lever.plan.all_gpus.total_bytes, -lever.plan.request.seq_len
+
+
+def _lever(plan: Plan, kind: str, label: str, cost: str, changes: dict[str, Any], other: Plan) -> Lever:
+    return Lever(kind, label, cost, changes, other, other.total_max_batch_size - plan.total_max_batch_size)
+
+
+def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Yield every knob: kind, the change in words, its cost, the keywords."""
+    request, model = plan.request, plan.model
+    now = storage.FORMATS[request.kv_cache_dtype].bits_per_value
+    for name in engine_rules(request.engine).kv_cache_dtypes:
+        bits = storage.FORMATS[name].bits_per_value
+        if bits < now:
+            yield (
+                "KV format",
+                f"KV cache in {name}",
+                f"{bits:g} bits a value instead of {now:g}",
+                {"kv_cache_dtype": name},
+            )
+    bits_now = weights.FORMATS[request.weight_dtype].bits
+    for weight in weights.FORMATS.values():
+        if weight.bits < bits_now:
+            cost = f"{weight.bits} bits a weight instead of {bits_now}"
+            yield "Weight format", f"Weights in {weight.name}", cost, {"weight_dtype": weight.name}
+    for degree in model.tensor_parallel_degrees:
+        if degree != request.tensor_parallel_size and degree <= max(plan.accelerator.gpus_per_node, 1):
+            count = degree * request.pipeline_parallel_size * request.data_parallel_size
+            more = count - plan.num_gpus
+            cost = f"{abs(more)} {'more' if more > 0 else 'fewer'} {'GPU' if abs(more) == 1 else 'GPUs'}"
+            yield (
+                "GPUs",
+                f"{count} GPUs (TP {degree}) instead of {plan.num_gpus}",
+                cost,
+                {"tensor_parallel_size": degree},
+            )
+    for tokens in (request.seq_len // 2, request.seq_len * 2):
+        if 0 < tokens <= max(model.max_position_embeddings, request.seq_len):
+            label = f"{tokens:,} tokens instead of {request.seq_len:,}"
+            yield (
+                "Length",
+                label,
+                "shorter sequences" if tokens < request.seq_len else "longer sequences",
+                {"seq_len": tokens},
+            )
+    for gpu in gpu_ids():
+        other = load_gpu(gpu)
+        if gpu != request.gpu and other.gpus_per_node >= request.tensor_parallel_size:
+            cost = f"{format_gib(other.memory_bytes, 1)} a GPU instead of {format_gib(plan.per_gpu.total_bytes, 1)}"
+            yield (
+                "GPU",
+                f"{other.name} instead of {plan.accelerator.name}",
+                cost,
+                {"gpu": gpu, "gpu_memory_bytes": None},
+            )
+
+
+def _gpus(plan: Plan) -> str:
+    request = plan.request
+    stages = f", PP {request.pipeline_parallel_size}" if request.pipeline_parallel_size > 1 else ""
+    return f"{plan.num_gpus} × {plan.accelerator.name} (TP {request.tensor_parallel_size}{stages})"
+
+
+def _price(plan: Plan, other: Plan) -> str:
+    more = other.num_gpus - plan.num_gpus
+    return f"{abs(more)} {'more' if more > 0 else 'fewer'} {'GPU' if abs(more) == 1 else 'GPUs'}"

@@ -1,0 +1,144 @@
+"""Storage formats of the KV cache: how many bytes a row takes, scales included.
+
+A row is what one token stores for one head's key, or for one head's value. A format is a
+function from the elements of a row to bytes, so scales are counted where the engine keeps
+them and no fractional "bytes per element" exists anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFormat:
+    """How a row of elements is laid out in memory.
+
+    Attributes
+    ----------
+    name : str
+        The name used everywhere.
+    block_elements : int
+        A row is a whole number of blocks of so many elements [elements].
+    block_bytes : int
+        Bytes of one block, its own scales included [bytes].
+    row_scale_bytes : int
+        Scales kept once a row [bytes].
+    description : str
+        What is stored, in words.
+    source : str
+        Where the layout is read from.
+    """
+
+    name: str
+    block_elements: int
+    block_bytes: int
+    row_scale_bytes: int
+    description: str
+    source: str
+
+    @property
+    def bits_per_value(self) -> float:
+        """Bits of one value without the scales kept once a row, for display only."""
+        return 8 * self.block_bytes / self.block_elements
+
+    def row_bytes(self, elements: int) -> int:
+        """Return the bytes of one row.
+
+        Parameters
+        ----------
+        elements : int
+            Elements of the row, such as the head size [elements].
+
+        Returns
+        -------
+        int
+            ``elements / block_elements × block_bytes + row_scale_bytes`` [bytes].
+
+        Raises
+        ------
+        InvalidValueError
+            If the row is not a whole number of blocks: no engine stores such a row.
+        """
+        blocks, rest = divmod(elements, self.block_elements)
+        if rest:
+            raise InvalidValueError(
+                f"{self.name} stores rows in blocks of {self.block_elements} elements, which do not divide a head "
+                f"size of {elements}: it needs a multiple of {self.block_elements}; fp16, bf16 and fp8 take any"
+            )
+        return blocks * self.block_bytes + self.row_scale_bytes
+
+
+_VLLM = "vLLM 0.33.0: "
+_PER_HEAD = _VLLM + "v1/attention/backends/triton_attn.py customize_spec"
+_GGML = "llama.cpp 0c1e570: static_assert lines of ggml/src/ggml-common.h"
+
+FORMATS = {
+    row.name: row
+    for row in (
+        StorageFormat("fp32", 1, 4, 0, "32 bit floating point", "IEEE 754"),
+        StorageFormat("fp16", 1, 2, 0, "16 bit floating point", "IEEE 754"),
+        StorageFormat("bf16", 1, 2, 0, "16 bit brain floating point", "vLLM and llama.cpp"),
+        StorageFormat("fp8_e4m3", 1, 1, 0, "8 bit floating point, one scale a layer",
+                      _VLLM + "v1/kv_cache_interface.py FP8_PER_TENSOR"),
+        StorageFormat("fp8_e5m2", 1, 1, 0, "8 bit floating point, wide range, one scale a layer",
+                      _VLLM + "v1/kv_cache_interface.py FP8_PER_TENSOR"),
+        StorageFormat("int8_per_token_head", 1, 1, 4, "8 bit integers, a 4 byte scale a row", _PER_HEAD),
+        StorageFormat("fp8_per_token_head", 1, 1, 4, "8 bit floating point, a 4 byte scale a row", _PER_HEAD),
+        StorageFormat("int4_per_token_head", 2, 1, 4, "4 bit integers, a 4 byte scale a row", _PER_HEAD),
+        StorageFormat("nvfp4", 16, 9, 0, "4 bit floating point, a 1 byte scale per 16",
+                      _VLLM + "utils/torch_utils.py nvfp4_kv_cache_full_dim"),
+        StorageFormat("q8_0", 32, 34, 0, "8 bit blocks of 32, a 2 byte scale each", _GGML),
+        StorageFormat("q5_1", 32, 24, 0, "5 bit blocks of 32, scale and minimum", _GGML),
+        StorageFormat("q5_0", 32, 22, 0, "5 bit blocks of 32, a 2 byte scale each", _GGML),
+        StorageFormat("q4_1", 32, 20, 0, "4 bit blocks of 32, scale and minimum", _GGML),
+        StorageFormat("q4_0", 32, 18, 0, "4 bit blocks of 32, a 2 byte scale each", _GGML),
+    )
+}  # fmt: skip
+
+ALIASES = {
+    "fp8": "fp8_e4m3",
+    "float32": "fp32",
+    "float16": "fp16",
+    "half": "fp16",
+    "bfloat16": "bf16",
+}
+REFUSED = ("iq4_nl", "fp8_ds_mla")
+
+
+def storage_format(name: str) -> StorageFormat:
+    """Look up a storage format by its name or alias.
+
+    Parameters
+    ----------
+    name : str
+        A KV-cache format such as ``fp16`` or ``q8_0`` [-].
+
+    Returns
+    -------
+    StorageFormat
+        The layout of a row.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such format; the near matches are named.
+    UnsupportedError
+        If the format exists but is not computed here.
+    """
+    found = FORMATS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
+    if found:
+        return found
+    if name in REFUSED:
+        raise UnsupportedError(
+            f"the KV-cache format {name} is not computed here yet; computed are {', '.join(FORMATS)}"
+        )
+    if name == "auto":
+        raise InvalidValueError("auto is resolved with a model; name a format here")
+    raise (
+        unknown_name("KV-cache format", name, [*FORMATS, *ALIASES, "auto"])
+        if isinstance(name, str)
+        else (InvalidValueError(f"a KV-cache format is a name such as fp16, not {shown(name)}"))
+    )

@@ -1,0 +1,127 @@
+"""YAML that means one thing only, read with the line of every value.
+
+PyYAML keeps the last of two equal keys, reads ``on`` as true and ``1:30`` as 90. Here such
+text is refused, as are anchors and aliases (a few lines of them can expand without bound)
+and files larger than any honest one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from calculator.errors import FileFormatError, shown
+
+MAX_FILE_BYTES = 1_048_576
+MAX_DEPTH = 20
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,40})")
+_FLOAT = re.compile(r"-?[0-9]{1,20}\.[0-9]{1,20}")
+_TAG = "tag:yaml.org,2002:"
+
+Location = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """The content of a YAML file and the line of every value in it."""
+
+    name: str
+    data: Any
+    lines: dict[Location, int]
+
+    def line(self, location: Location) -> int:
+        """Return the line of a value, or of the nearest thing around it."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return self.lines.get(location, 1)
+
+    def error(self, location: Location, message: str) -> FileFormatError:
+        """Build ``file:line: where: what`` for one value."""
+        where = ": ".join(str(part) if len(str(part)) <= 80 else str(part)[:79] + "…" for part in location)
+        return FileFormatError(f"{self.name}:{self.line(location)}: {where + ': ' if where else ''}{message}")
+
+
+def read(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be read, is too large, or is not strict YAML; with file and line.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise FileFormatError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes, the most that is read")
+    try:
+        return parse(content.decode("utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise FileFormatError(f"{path}: not UTF-8 text") from None
+
+
+def parse(content: str, name: str) -> Document:
+    """Parse YAML text; ``name`` stands for the file in messages."""
+    lines: dict[Location, int] = {}
+    try:
+        root = yaml.compose(content, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise FileFormatError(f"{name}:{line}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise FileFormatError(f"{name}:1: not valid YAML: {str(error).splitlines()[0]}") from None
+    document = Document(name, None, lines)
+    data = None if root is None else _build(root, (), document, set())
+    return Document(name, data, lines)
+
+
+def _build(node: yaml.Node, location: Location, document: Document, seen: set[int]) -> Any:
+    document.lines[location] = node.start_mark.line + 1
+    if id(node) in seen:
+        raise document.error(location, "anchors and aliases are not allowed: write the value out")
+    seen.add(id(node))
+    if len(location) > MAX_DEPTH:
+        raise document.error(location, f"nested more than {MAX_DEPTH} levels deep")
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(child, (*location, index), document, seen) for index, child in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise document.error(location, "a key must be plain text")
+            key = key_node.value
+            place = (*location, key)
+            if key in mapping:
+                first = document.line(place)
+                document.lines[place] = key_node.start_mark.line + 1
+                raise document.error(place, f"duplicate key, first given in line {first}")
+            mapping[key] = _build(value_node, place, document, seen)
+            document.lines[place] = key_node.start_mark.line + 1
+        return mapping
+    return _scalar(node, location, document)
+
+
+def _scalar(node: yaml.Node, location: Location, document: Document) -> Any:
+    text, tag = node.value, node.tag.removeprefix(_TAG)
+    if tag in ("str", "timestamp"):
+        return text
+    if tag == "null":
+        return None
+    if tag == "bool" and text in ("true", "false"):
+        return text == "true"
+    if tag == "int" and _INTEGER.fullmatch(text):
+        return int(text)
+    if tag == "float" and _FLOAT.fullmatch(text):
+        return float(text)
+    allowed = {"bool": "true or false", "int": "decimal digits", "float": "a decimal number such as 0.9"}.get(
+        tag, "text, a number, true or false"
+    )
+    raise document.error(location, f"{shown(text)} is ambiguous YAML: write {allowed}, or quote it if it is text")

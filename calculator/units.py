@@ -1,0 +1,61 @@
+"""Units of memory: exact bytes inside, GB (10^9) and GiB (2^30) for people.
+
+GB and GiB differ by 7.4 %. A bare "G" is refused wherever a size is read.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from calculator.errors import InvalidValueError
+
+KIB = 2**10
+MIB = 2**20
+GIB = 2**30
+GB = 10**9
+
+_UNITS = {"b": 1, "bytes": 1, "mb": 10**6, "mib": MIB, "gb": GB, "gib": GIB, "tb": 10**12, "tib": 2**40}
+_SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)\s*([A-Za-z]{0,5})")
+
+
+def gib_to_bytes(gib: Decimal | int | float | str) -> int:
+    """Convert a decimal number of GiB to whole bytes, rounded to the nearest."""
+    return round(Decimal(str(gib)) * GIB)
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as ``21474836480``, ``20GiB`` or ``21.5 GB`` as whole bytes."""
+    match = _SIZE.fullmatch(text.strip())
+    unit = match[2].lower() if match else ""
+    if match and not unit and "." not in match[1]:
+        return int(match[1])
+    if match and unit in _UNITS:
+        return round(Decimal(match[1]) * _UNITS[unit])
+    raise InvalidValueError(
+        f"{text!r} is not a size: write whole bytes, or a number with MiB, GiB, TiB (powers of two) "
+        "or MB, GB, TB (powers of ten); a bare G could mean either and is refused"
+    )
+
+
+def format_gib(num_bytes: int | float, digits: int = 2) -> str:
+    """Show bytes as GiB (2^30 bytes), the unit of nvidia-smi and of the engines' logs."""
+    return f"{num_bytes / GIB:,.{digits}f} GiB"
+
+
+def format_gb(num_bytes: int | float, digits: int = 2) -> str:
+    """Show bytes as GB (10^9 bytes), the unit of data sheets and disks."""
+    return f"{num_bytes / GB:,.{digits}f} GB"
+
+
+def format_bytes(num_bytes: int) -> str:
+    """Show exact bytes with thousands separators."""
+    return f"{num_bytes:,} bytes"
+
+
+def format_size(num_bytes: int) -> str:
+    """Show a size in the binary unit that suits it: bytes, KiB, MiB or GiB."""
+    for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if num_bytes >= unit:
+            return f"{num_bytes / unit:,.2f} {name}"
+    return format_bytes(num_bytes)
