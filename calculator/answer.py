@@ -9,7 +9,7 @@ from typing import Any
 
 from calculator.accelerator import Accelerator
 from calculator.engines import blocks_for
-from calculator.model import ModelArchitecture
+from calculator.model import LayerGroup, ModelArchitecture
 from calculator.overheads import Overhead
 from calculator.parallelism import kv_heads_per_rank, kv_replication
 from calculator.request import Request
@@ -56,6 +56,7 @@ class Memory:
 class Stage:
     """One GPU of one pipeline stage: its memory and the blocks that its pool holds."""
 
+    layers: tuple[LayerGroup, ...]
     memory: Memory
     overheads: tuple[Overhead, ...]
     block_bytes: int

@@ -125,7 +125,7 @@ def plan(
         max_context_len=held // request.batch_size * request.block_size,
         num_blocks=num_blocks,
         kv_bytes_per_sequence=kv_bytes_on_rank(
-            architecture, request.seq_len, storage_format(request.kv_cache_dtype), request.tensor_parallel_size
+            architecture.layers, request.seq_len, storage_format(request.kv_cache_dtype), request.tensor_parallel_size
         )
         * request.tensor_parallel_size,
         notes=(),
@@ -161,10 +161,10 @@ def memory_of_stages(model: ModelArchitecture, accelerator: Accelerator, request
         )
         taken = weights[index] + sum(line.bytes for line in lines)
         pool = max(0, requested - taken) if request.kv_cache_memory_bytes is None else request.kv_cache_memory_bytes
-        block_bytes = sum(group.count * group.spec.kv_bytes(request.block_size, storage, tp) for group in groups)
+        block_bytes = kv_bytes_on_rank(groups, request.block_size, storage, tp)
         activation, non_torch, graphs = (line.bytes for line in lines)
         memory = Memory(total, requested, weights[index], activation, non_torch, graphs, pool)
-        stages.append(Stage(memory, lines, block_bytes, pool // block_bytes))
+        stages.append(Stage(groups, memory, lines, block_bytes, pool // block_bytes))
     return tuple(stages)
 
 

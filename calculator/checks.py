@@ -77,7 +77,7 @@ def check_file(path: Path) -> list[Finding]:
 
 
 def _check_models(path: Path) -> Iterator[Finding]:
-    file = presets.model_file(path)
+    file = presets.model_file.__wrapped__(path)
     for key, raw in file.entries.items():
         model = file.get(key)
         computed = {
@@ -107,7 +107,7 @@ def _invariants(model: ModelArchitecture) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _check_gpus(path: Path) -> Iterator[Finding]:
-    file = presets.gpu_file(path)
+    file = presets.gpu_file.__wrapped__(path)
     for key in file.entries:
         gpu = file.get(key)
         line, name = file.document.line(("gpus", key)), file.document.name

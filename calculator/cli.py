@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -44,12 +45,15 @@ PLAN_HELP = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return 0 where all is fine, 1 where an expectation is missed, 2 on bad input."""
     try:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         arguments = _parser().parse_args(argv)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code
     except CalculatorError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_one_line(str(error))}", file=sys.stderr)
         return BAD_INPUT
     except BrokenPipeError:
         sys.stderr.close()
@@ -194,7 +198,7 @@ def _kv(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> int:
     asked = {name: getattr(arguments, name) for name in ("model", "gpu", *PLAN_FIELDS)}
-    if arguments.gpu_memory_gib:
+    if arguments.gpu_memory_gib is not None:
         asked["gpu_memory_bytes"] = arguments.gpu_memory_gib
     answer = plan(**{name: value for name, value in asked.items() if value is not None})
     if arguments.format == "json":
@@ -322,7 +326,7 @@ def _check(arguments: argparse.Namespace) -> int:
             place = f"file={_escape(finding.file, ':,')},line={finding.line}"
             print(f"::error {place}::{_escape(text)}")
         else:
-            print(f"{finding.file}:{finding.line}: {text}")
+            print(_one_line(f"{finding.file}:{finding.line}: {text}"))
     subjects = len({finding.subject for finding in findings})
     met, entries = len(findings) - len(missed), words.plural(subjects, "entry", "entries")
     print(f"{met:,} of {len(findings):,} expectations of {entries} are met")
@@ -331,6 +335,11 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:,}"
+
+
+def _one_line(text: str) -> str:
+    """Escape what a terminal or a CI log would act on, so that a name in a file stays a name."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _escape(text: str, extra: str = "") -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -56,7 +57,9 @@ class FileFormatError(CalculatorError):
 
 def shown(value: object, limit: int = 60) -> str:
     """Quote a foreign value for a message: on one line, escaped, and short."""
-    text = repr(value) if not isinstance(value, int) or abs(value) < 10**20 else f"about 10^{len(str(abs(value))) - 1}"
+    text = (
+        repr(value) if not isinstance(value, int) or abs(value) < 10**20 else f"about 10^{int(math.log10(abs(value)))}"
+    )
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

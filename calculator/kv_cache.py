@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from calculator.attention import Count
 from calculator.errors import InvalidValueError, friendly, shown
-from calculator.model import MAX_TOKENS, ModelArchitecture
+from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture
 from calculator.presets import load_model
 from calculator.schema import Schema, count
 from calculator.storage import StorageFormat, storage_format
@@ -17,12 +18,10 @@ _SCHEMA = Schema({"seq_len": count(MAX_TOKENS), "batch_size": count(MAX_TOKENS),
 
 
 def kv_bytes_on_rank(
-    model: ModelArchitecture, seq_len: Count, storage: StorageFormat, tensor_parallel_size: int
+    layers: Sequence[LayerGroup], seq_len: Count, storage: StorageFormat, tensor_parallel_size: int
 ) -> Count:
-    """Bytes of one sequence on one rank of every layer: the sum over groups of layers."""
-    first, *others = (
-        group.spec.kv_bytes(seq_len, storage, tensor_parallel_size) * group.count for group in model.layers
-    )
+    """Return the bytes of one sequence on one rank of some layers: the sum over their groups [bytes]."""
+    first, *others = (group.spec.kv_bytes(seq_len, storage, tensor_parallel_size) * group.count for group in layers)
     for part in others:
         first = first + part
     return first
@@ -70,13 +69,13 @@ def kv_cache_bytes_per_gpu(
     architecture.check_tensor_parallel(ranks)
     storage = storage_format(architecture.resolve_dtype(kv_cache_dtype))
     if not (isinstance(tokens, int) and isinstance(sequences, int)):
-        most = kv_bytes_on_rank(architecture, _largest(tokens), storage, ranks) * _largest(sequences) * ranks
+        most = kv_bytes_on_rank(architecture.layers, _largest(tokens), storage, ranks) * _largest(sequences) * ranks
         if most > INT64_MAX:
             raise InvalidValueError(
                 f"the largest result, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
                 "ask for plain integers, which are exact at any size, or for fewer tokens or sequences"
             )
-    result: Count = kv_bytes_on_rank(architecture, tokens, storage, ranks) * sequences
+    result: Count = kv_bytes_on_rank(architecture.layers, tokens, storage, ranks) * sequences
     return result
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from calculator import parallelism
 from calculator.attention import FullAttention, LayerSpec
-from calculator.errors import InvalidValueError, UnsupportedError
+from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.storage import storage_format
 
 MAX_LAYERS = 10_000
@@ -258,7 +258,11 @@ class ModelArchitecture:
         groups, heads = self.layers, self.num_attention_heads
         if len(groups) != 1 or not isinstance(groups[0].spec, FullAttention):
             raise UnsupportedError("KV heads can be varied for uniform full attention only")
-        if num_key_value_heads < 1 or heads % num_key_value_heads:
+        if not isinstance(num_key_value_heads, int) or num_key_value_heads < 1:
+            raise InvalidValueError(
+                f"num_key_value_heads must be a whole number of at least 1, not {shown(num_key_value_heads)}"
+            )
+        if heads % num_key_value_heads:
             raise indivisible(heads, num_key_value_heads)
         before = groups[0].spec.num_key_value_heads
         return replace(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from calculator.errors import ParallelismError
+from calculator.errors import ParallelismError, shown
 
 
 def kv_heads_per_rank(num_key_value_heads: int, tensor_parallel_size: int) -> int:
@@ -56,6 +56,10 @@ def legal_degrees(num_attention_heads: int, num_key_value_heads: int) -> tuple[i
 
 def check_tensor_parallel(num_attention_heads: int, num_key_value_heads: int, tensor_parallel_size: int) -> None:
     """Raise ``ParallelismError`` with the legal degrees where the heads cannot be split."""
+    if not isinstance(tensor_parallel_size, int) or tensor_parallel_size < 1:
+        raise ParallelismError(
+            f"tensor_parallel_size must be a whole number of at least 1, not {shown(tensor_parallel_size)}"
+        )
     reason = why_not(num_attention_heads, num_key_value_heads, tensor_parallel_size)
     if reason:
         legal = legal_degrees(num_attention_heads, num_key_value_heads)

@@ -111,7 +111,8 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
             _MODEL_NAME.validate({"model": asked["model"]})
         answer = plan(**asked)
     except CalculatorError as error:
-        field = next((name for name in entry if name in str(error)), None)
+        text = str(error).lower()
+        field = next((name for name in entry if text.startswith((name, f"unknown {name} "))), None)
         raise document.error((*place, field) if field else place, str(error)) from None
     return Deployment(entry["name"], answer, entry["expect"], place)
 

@@ -198,7 +198,7 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     if name in file.entries:
         return file.get(name)
     for key, entry in file.entries.items():
-        if isinstance(entry, dict) and str(entry.get("huggingface_id", "")).lower() == name.lower():
+        if name and isinstance(entry, dict) and str(entry.get("huggingface_id", "")).lower() == name.lower():
             return file.get(key)
     if name.endswith(".json"):
         raise UnsupportedError(

@@ -72,6 +72,7 @@ def parse(content: str, name: str) -> Document:
     """Parse YAML text; ``name`` stands for the file in messages."""
     lines: dict[Location, int] = {}
     try:
+        _check_depth(content, name)
         root = yaml.compose(content, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -81,6 +82,19 @@ def parse(content: str, name: str) -> Document:
     document = Document(name, None, lines)
     data = None if root is None else _build(root, (), document, set())
     return Document(name, data, lines)
+
+
+def _check_depth(content: str, name: str) -> None:
+    """Refuse deep nesting from the stream of events: composing it would exhaust the C stack."""
+    depth = 0
+    for event in yaml.parse(content, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH + 1:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise FileFormatError(f"{name}:{line}: nested more than {MAX_DEPTH} levels deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _build(node: yaml.Node, location: Location, document: Document, seen: set[int]) -> Any:

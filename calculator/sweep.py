@@ -102,18 +102,18 @@ def _measure(
     base = plan(model, **{**chosen, "seq_len": int(tokens[0])})
     request, memory = base.request, base.per_gpu
     tp, storage = request.tensor_parallel_size, storage_format(request.kv_cache_dtype)
-    most = kv_cache.kv_bytes_on_rank(model, int(tokens.max()), storage, tp) * int(sequences.max()) * tp
+    most = kv_cache.kv_bytes_on_rank(model.layers, int(tokens.max()), storage, tp) * int(sequences.max()) * tp
     if most > kv_cache.INT64_MAX:
         raise InvalidValueError(
             f"the largest point, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
             "sweep fewer tokens or sequences"
         )
-    per_rank = kv_cache.kv_bytes_on_rank(model, tokens, storage, tp)
+    per_rank = kv_cache.kv_bytes_on_rank(model.layers, tokens, storage, tp)
     held = usable_blocks(base.stages)
     batch = held // engines.blocks_for(tokens, request.block_size)
     return {
         "kv_bytes_per_sequence": per_rank * tp,
-        "kv_bytes_per_gpu": per_rank * sequences,
+        "kv_bytes_per_gpu": kv_cache.kv_bytes_on_rank(base.stage.layers, tokens, storage, tp) * sequences,
         "weights_bytes_per_gpu": memory.weights_bytes,
         "overhead_bytes_per_gpu": memory.before_kv_bytes - memory.weights_bytes,
         "kv_pool_bytes_per_gpu": memory.kv_pool_bytes,

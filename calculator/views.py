@@ -1,0 +1,236 @@
+"""Three questions about growth, answered as tables: KV heads, sequence length, tensor parallelism.
+
+Each view holds the sentence that states its finding and the rows behind it; ``charts`` draws
+them. Every row is a plan or an array sweep of the same request with one input changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from calculator.answer import Plan
+from calculator.capacity import plan as make_plan
+from calculator.capacity import vary
+from calculator.errors import CalculatorError
+from calculator.kv_cache import kv_bytes_on_rank
+from calculator.parallelism import kv_replication, why_not
+from calculator.storage import storage_format
+from calculator.sweep import sweep_arrays
+from calculator.units import format_gib
+from calculator.words import plural
+
+if TYPE_CHECKING:
+    import pandas
+
+LENGTH_POINTS = 96
+SMALLEST_LENGTH = 256
+
+
+@dataclass(frozen=True)
+class View:
+    """One question, its finding in a sentence, and the rows behind it.
+
+    Attributes
+    ----------
+    name, title, finding : str
+        A short name for files, a heading, and the sentence.
+    plan : Plan
+        The answer that the view starts from.
+    rows : list of dict
+        One entry a point; names carry the unit. ``refused`` says why a point is not possible.
+    """
+
+    name: str
+    title: str
+    finding: str
+    plan: Plan
+    rows: list[dict[str, Any]]
+
+    def frame(self) -> pandas.DataFrame:
+        """Return the rows as a DataFrame."""
+        import pandas
+
+        return pandas.DataFrame(self.rows).convert_dtypes()
+
+
+def kv_head_view(plan: Plan) -> View:
+    """Vary the KV heads from multi-query (1) to multi-head attention (all query heads).
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer to start from [-].
+
+    Returns
+    -------
+    View
+        A row for each divisor of the query heads; weights are counted anew for each.
+
+    Raises
+    ------
+    UnsupportedError
+        If the layers are not uniform full attention.
+    """
+    model, request = plan.model, plan.request
+    heads, tp = model.num_attention_heads, request.tensor_parallel_size
+    as_mha = _kv_per_token(plan, heads)
+    rows = []
+    for groups in (count for count in range(1, heads + 1) if heads % count == 0):
+        row: dict[str, Any] = {
+            "num_key_value_heads": groups,
+            "kind": _kind(groups, heads),
+            "this_model": groups == model.num_key_value_heads,
+            "saving_percent": round(100 * (1 - _kv_per_token(plan, groups) / as_mha), 2),
+            "refused": why_not(heads, groups, tp) or "",
+        }
+        if not row["refused"]:
+            other = make_plan(**{**plan.asked, "model": model.with_kv_heads(groups)})
+            row |= {
+                "kv_bytes_per_gpu": kv_bytes_per_gpu(other),
+                "weights_bytes_per_gpu": other.per_gpu.weights_bytes,
+                "max_batch_size": other.max_batch_size,
+            }
+        rows.append(row)
+    return View("kv-heads", "KV heads", _kv_head_finding(plan, rows), plan, rows)
+
+
+def _kv_per_token(plan: Plan, groups: int) -> int:
+    return plan.model.with_kv_heads(groups).kv_bytes_per_token(plan.request.kv_cache_dtype)
+
+
+def _kind(groups: int, heads: int) -> str:
+    return "MHA" if groups == heads else "MQA" if groups == 1 else "GQA"
+
+
+def _kv_head_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
+    model, heads = plan.model, plan.model.num_attention_heads
+    own = next(row for row in rows if row["this_model"])
+    mha = rows[-1]
+    if own is mha:
+        mqa = rows[0]
+        return (
+            f"{model.name} keeps {plural(heads, 'KV head')}, one for each query head (MHA), the most there can be; "
+            f"a single one (MQA) would save {mqa['saving_percent']:g} %."
+        )
+    text = (
+        f"{model.name} keeps {plural(own['num_key_value_heads'], 'KV head')} for {heads} query heads ({own['kind']}): "
+        f"{own['saving_percent']:g} % less KV cache than {heads} (MHA) would take."
+    )
+    if not mha["refused"]:
+        text += (
+            f" One replica holds {plural(own['max_batch_size'], 'sequence')} of {plan.request.seq_len:,} tokens, "
+            f"with MHA it would hold {mha['max_batch_size']:,}."
+        )
+    return text
+
+
+def sequence_length_view(plan: Plan) -> View:
+    """Vary the sequence length up to the model's longest context.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer to start from [-].
+
+    Returns
+    -------
+    View
+        Weights, overheads and KV cache of one GPU at each length, for the batch asked.
+    """
+    request = plan.request
+    longest = max(plan.model.max_position_embeddings, request.seq_len)
+    smallest = min(SMALLEST_LENGTH, longest)
+    steps = [smallest * (longest / smallest) ** (step / (LENGTH_POINTS - 1)) for step in range(LENGTH_POINTS)]
+    lengths = {min(longest, max(1, round(step))) for step in steps} | {request.seq_len, longest}
+    if 0 < plan.max_context_len <= longest:
+        lengths.add(plan.max_context_len)
+    asked = {name: value for name, value in plan.asked.items() if name not in ("model", "seq_len")}
+    arrays = sweep_arrays(plan.model, {**asked, "seq_len": sorted(lengths)})
+    names = ("seq_len", "weights_bytes_per_gpu", "overhead_bytes_per_gpu", "kv_bytes_per_gpu", "max_batch_size", "fits")
+    rows = [
+        dict(zip(names, (value.item() for value in values), strict=True))
+        for values in zip(*(arrays[name] for name in names), strict=True)
+    ]
+    return View("sequence-length", "Sequence length", _length_finding(plan, longest), plan, rows)
+
+
+def _length_finding(plan: Plan, longest: int) -> str:
+    request, limit = plan.request, plan.max_context_len
+    who = "one sequence" if request.batch_size == 1 else f"{request.batch_size:,} sequences at once"
+    per_gpu = format_gib(kv_bytes_per_gpu(plan))
+    takes = f"At {request.seq_len:,} tokens, {who} take{'s' if request.batch_size == 1 else ''} {per_gpu} of one GPU."
+    if not limit:
+        return f"{takes} Nothing is left for a KV cache on one GPU, at any length."
+    if limit >= longest:
+        return f"{takes} The limit is not reached by {longest:,} tokens; the memory would hold {limit:,} tokens each."
+    return f"{takes} The cache reaches the GPU's limit at {limit:,} tokens each."
+
+
+def tensor_parallel_view(plan: Plan) -> View:
+    """Vary the tensor-parallel degree.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer to start from [-].
+
+    Returns
+    -------
+    View
+        A row for each legal degree up to 64, and for each degree within a node that is not legal, with why.
+    """
+    model, request = plan.model, plan.request
+    legal = [degree for degree in model.tensor_parallel_degrees if degree <= 64]
+    within_node = range(1, min(16, max(plan.accelerator.gpus_per_node, 8)) + 1)
+    rows = []
+    for degree in sorted({*legal, *within_node}):
+        row: dict[str, Any] = {"tensor_parallel_size": degree, "this_plan": degree == request.tensor_parallel_size}
+        try:
+            other = vary(plan, tensor_parallel_size=degree)
+        except CalculatorError:
+            reason = why_not(model.num_attention_heads, model.num_key_value_heads, degree)
+            rows.append(row | {"refused": reason or "not possible"})
+            continue
+        rows.append(
+            row
+            | {
+                "kv_bytes_per_gpu": kv_bytes_per_gpu(other),
+                "weights_bytes_per_gpu": other.per_gpu.weights_bytes,
+                "kv_heads_per_gpu": other.kv_heads_per_gpu,
+                "kv_replication": kv_replication(model.num_key_value_heads, degree),
+                "max_batch_size": other.max_batch_size,
+                "max_batch_size_per_gpu": round(other.max_batch_size / other.gpus_per_replica, 2),
+                "refused": "",
+            }
+        )
+    return View("tensor-parallel", "Tensor parallelism", _tensor_parallel_finding(plan, rows), plan, rows)
+
+
+def _tensor_parallel_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
+    heads = plan.model.num_key_value_heads
+    possible = [row for row in rows if not row["refused"]]
+    text = f"KV memory per GPU falls until TP {heads}, the number of KV heads"
+    copied = next((row for row in possible if row["kv_replication"] > 1), None)
+    if heads == 1:
+        text = "There is one KV head, so every GPU keeps a whole copy: KV memory per GPU does not fall with TP"
+    elif copied:
+        text += f"; at TP {copied['tensor_parallel_size']} each head is kept {copied['kv_replication']} times"
+    best = max(possible, key=lambda row: (row["max_batch_size_per_gpu"], -row["tensor_parallel_size"]))
+    if best["max_batch_size"]:
+        text += (
+            f". TP {best['tensor_parallel_size']} holds the most sequences for its GPUs: "
+            f"{best['max_batch_size']:,} a replica, {best['max_batch_size_per_gpu']:g} a GPU"
+        )
+    return text + "."
+
+
+def kv_bytes_per_gpu(plan: Plan) -> int:
+    """Return the KV cache of the batch asked on the GPU that decides, before rounding to blocks [bytes]."""
+    request = plan.request
+    storage = storage_format(request.kv_cache_dtype)
+    one = kv_bytes_on_rank(plan.stage.layers, request.seq_len, storage, request.tensor_parallel_size)
+    return one * request.batch_size
+
+
+VIEWS = {"sequence-length": sequence_length_view, "kv-heads": kv_head_view, "tensor-parallel": tensor_parallel_view}
