@@ -25,7 +25,7 @@ from calculator.model import ModelArchitecture
 from calculator.plan_file import read_plan_file, write_plan_file
 from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
 from calculator.request import Request
-from calculator.search import Lever, levers, smallest_fit, what_would_fit
+from calculator.search import Lever, levers, next_steps, smallest_fit, what_would_fit
 from calculator.sweep import sweep, sweep_arrays
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "load_gpu",
     "load_model",
     "model_ids",
+    "next_steps",
     "plan",
     "read_plan_file",
     "smallest_fit",

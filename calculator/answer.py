@@ -9,10 +9,12 @@ from typing import Any
 
 from calculator.accelerator import Accelerator
 from calculator.engines import blocks_for
+from calculator.html import table
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.overheads import Overhead
 from calculator.parallelism import kv_heads_per_rank, kv_replication
 from calculator.request import Request
+from calculator.units import format_gib
 
 SCHEMA_VERSION = 1
 
@@ -207,6 +209,15 @@ class Plan:
         }
 
     def _repr_html_(self) -> str:
-        from calculator.html import plan_table
-
-        return plan_table(self)
+        request, memory = self.request, self.per_gpu
+        rows = [
+            ("Verdict", "fits" if self.fits else "does not fit"),
+            (f"Sequences of {request.seq_len:,} tokens, one replica", f"{self.max_batch_size:,}"),
+            ("KV cache of one sequence, one replica", format_gib(self.kv_bytes_per_sequence)),
+            ("Weights, one GPU", format_gib(memory.weights_bytes)),
+            *((f"{line.name}, one GPU", format_gib(line.bytes)) for line in self.stage.overheads),
+            ("KV pool, one GPU", format_gib(memory.kv_pool_bytes)),
+            ("Budget, one GPU", f"{format_gib(memory.requested_bytes)} of {format_gib(memory.total_bytes)}"),
+            *(("Note", note) for note in self.notes),
+        ]
+        return table(f"{self.model.name} on {self.num_gpus} × {self.accelerator.name}", rows)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.answer import Plan
 from calculator.errors import UnknownNameError
-from calculator.units import GIB, format_bytes, format_gib
+from calculator.units import GIB, format_bytes, format_size
 from calculator.views import View
 from calculator.words import memory_lines
 
@@ -77,13 +77,15 @@ def draw(view: View, log_x: bool = False) -> go.Figure:
     raise UnknownNameError(f"there is no chart for a view named {view.name!r}")
 
 
-def memory_bar(plan: Plan) -> go.Figure:
+def memory_bar(plan: Plan, legend: bool = True) -> go.Figure:
     """Draw the memory of one GPU as one stacked bar, summing exactly to what a program sees.
 
     Parameters
     ----------
     plan : Plan
         The answer [-].
+    legend : bool
+        Whether to name the parts below the bar [-].
 
     Returns
     -------
@@ -102,7 +104,7 @@ def memory_bar(plan: Plan) -> go.Figure:
             go.Bar(
                 y=["One GPU"],
                 x=[size / GIB],
-                name=f"{name} {format_gib(size)}",
+                name=f"{name} {format_size(size)}",
                 orientation="h",
                 marker={"color": LINE_COLOURS.get(name, "#c9ced6"), "line": {"width": 0}},
                 text=[f"{name} {size / GIB:,.1f}" if wide else ""],
@@ -115,7 +117,8 @@ def memory_bar(plan: Plan) -> go.Figure:
     figure = _figure(
         traces,
         barmode="stack",
-        height=150,
+        height=150 if legend else 100,
+        showlegend=legend,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "x": 0, "y": -0.55, "yanchor": "top", "traceorder": "normal", "font": {"size": 12}},
         bargap=0.1,

@@ -224,7 +224,7 @@ def _print_plan(answer: Plan) -> None:
     _print_table(
         [
             ("Memory of one GPU", "", "bytes", ""),
-            *((name, format_gib(size), f"{size:,}", source) for name, size, source in words.memory_lines(answer)),
+            *((name, format_size(size), f"{size:,}", source) for name, size, source in words.memory_lines(answer)),
             ("Total", format_gib(total), f"{total:,}", answer.accelerator.memory_source),
         ],
         "lrrl",

@@ -5,7 +5,7 @@ Everything here asks ``plan()`` again with one input changed; nothing is extrapo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,31 @@ def levers(plan: Plan) -> tuple[Lever, ...]:
     tuple of Lever
         Each recomputed by ``plan()``; those that the model does not allow are left out.
     """
-    found = []
+    return _by_gain(_tried(plan))
+
+
+def next_steps(plan: Plan) -> tuple[Lever, ...]:
+    """Return the smallest step of every knob that gains anything, the largest gain first.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer to start from [-].
+
+    Returns
+    -------
+    tuple of Lever
+        One for each kind of knob: the next format, degree, length and GPU.
+    """
+    steps: dict[str, Lever] = {}
+    for lever in _tried(plan):
+        if lever.gain > 0:
+            steps.setdefault(lever.kind, lever)
+    return _by_gain(steps.values())
+
+
+def _tried(plan: Plan) -> Iterator[Lever]:
+    """Yield every change that the model allows and that changes the answer, smaller steps first."""
     for kind, label, cost, changes in _candidates(plan):
         try:
             other = vary(plan, **changes)
@@ -69,7 +93,10 @@ def levers(plan: Plan) -> tuple[Lever, ...]:
             continue
         gain = other.total_max_batch_size - plan.total_max_batch_size
         if gain or other.fits != plan.fits:
-            found.append(Lever(kind, label, cost, changes, other, gain))
+            yield Lever(kind, label, cost, changes, other, gain)
+
+
+def _by_gain(found: Iterable[Lever]) -> tuple[Lever, ...]:
     return tuple(sorted(found, key=lambda lever: (-lever.gain, lever.plan.num_gpus, lever.label)))
 
 
@@ -125,7 +152,9 @@ def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
     smallest = smallest_fit(plan)
     if smallest:
         shape = {name: getattr(smallest.request, name) for name in ("tensor_parallel_size", "pipeline_parallel_size")}
-        changes.append(_lever(plan, "GPUs", _gpus(smallest), _price(plan, smallest), shape, smallest))
+        changes.append(
+            _lever(plan, "GPUs", _gpus(smallest), _more_gpus(smallest.num_gpus - plan.num_gpus), shape, smallest)
+        )
     best: dict[str, Lever] = {}
     for lever in changes:
         if lever.plan.fits:
@@ -160,17 +189,13 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
         if weight.bits < bits_now:
             cost = f"{weight.bits} bits a weight instead of {bits_now}"
             yield "Weight format", f"Weights in {weight.name}", cost, {"weight_dtype": weight.name}
-    for degree in model.tensor_parallel_degrees:
-        if degree != request.tensor_parallel_size and degree <= max(plan.accelerator.gpus_per_node, 1):
-            count = degree * request.pipeline_parallel_size * request.data_parallel_size
-            more = count - plan.num_gpus
-            cost = f"{abs(more)} {'more' if more > 0 else 'fewer'} {'GPU' if abs(more) == 1 else 'GPUs'}"
-            yield (
-                "GPUs",
-                f"{count} GPUs (TP {degree}) instead of {plan.num_gpus}",
-                cost,
-                {"tensor_parallel_size": degree},
-            )
+    now_tp = request.tensor_parallel_size
+    within_node = (degree for degree in model.tensor_parallel_degrees if degree <= plan.accelerator.gpus_per_node)
+    for degree in sorted(within_node, key=lambda degree: (degree < now_tp, abs(degree - now_tp))):
+        if degree != now_tp:
+            count = plan.num_gpus // now_tp * degree
+            label = f"{count} GPUs (TP {degree}) instead of {plan.num_gpus}"
+            yield "GPUs", label, _more_gpus(count - plan.num_gpus), {"tensor_parallel_size": degree}
     for tokens in (request.seq_len // 2, request.seq_len * 2):
         if 0 < tokens <= max(model.max_position_embeddings, request.seq_len):
             label = f"{tokens:,} tokens instead of {request.seq_len:,}"
@@ -180,16 +205,12 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
                 "shorter sequences" if tokens < request.seq_len else "longer sequences",
                 {"seq_len": tokens},
             )
-    for gpu in gpu_ids():
-        other = load_gpu(gpu)
-        if gpu != request.gpu and other.gpus_per_node >= request.tensor_parallel_size:
+    others = (load_gpu(gpu) for gpu in gpu_ids() if gpu != request.gpu)
+    for other in sorted(others, key=lambda other: (other.memory_bytes, not other.memory_verified)):
+        if other.gpus_per_node >= now_tp:
             cost = f"{format_gib(other.memory_bytes, 1)} a GPU instead of {format_gib(plan.per_gpu.total_bytes, 1)}"
-            yield (
-                "GPU",
-                f"{other.name} instead of {plan.accelerator.name}",
-                cost,
-                {"gpu": gpu, "gpu_memory_bytes": None},
-            )
+            label = f"{other.name} instead of {plan.accelerator.name}"
+            yield "GPU", label, cost, {"gpu": other.id, "gpu_memory_bytes": None}
 
 
 def _gpus(plan: Plan) -> str:
@@ -198,6 +219,5 @@ def _gpus(plan: Plan) -> str:
     return f"{plan.num_gpus} × {plan.accelerator.name} (TP {request.tensor_parallel_size}{stages})"
 
 
-def _price(plan: Plan, other: Plan) -> str:
-    more = other.num_gpus - plan.num_gpus
-    return f"{abs(more)} {'more' if more > 0 else 'fewer'} {'GPU' if abs(more) == 1 else 'GPUs'}"
+def _more_gpus(more: int) -> str:
+    return f"{abs(more):,} {'more' if more > 0 else 'fewer'} {'GPU' if abs(more) == 1 else 'GPUs'}"

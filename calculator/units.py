@@ -56,6 +56,6 @@ def format_bytes(num_bytes: int) -> str:
 def format_size(num_bytes: int) -> str:
     """Show a size in the binary unit that suits it: bytes, KiB, MiB or GiB."""
     for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
-        if num_bytes >= unit:
+        if abs(num_bytes) >= unit:
             return f"{num_bytes / unit:,.2f} {name}"
     return format_bytes(num_bytes)

@@ -1,0 +1,45 @@
+"""The dashboard: one question, does it fit and how many, and what follows from the answer."""
+
+import streamlit as st
+
+import calculator
+from dashboard import downloads, inputs, state, views
+from dashboard.text import plain
+
+st.set_page_config(page_title="KV-cache planner", layout="wide")
+
+state.load()
+
+with st.sidebar:
+    st.markdown("**KV-cache planner**")
+    try:
+        asked = inputs.ask()
+        plan = calculator.plan(**asked)
+        refusal = None
+    except calculator.CalculatorError as error:
+        refusal = str(error)
+
+for problem in state.problems():
+    st.warning(plain(problem))
+
+if refusal:
+    st.title("This cannot be planned", anchor=False)
+    st.error(plain(refusal[:1].upper() + refusal[1:]))
+    st.markdown("Change the input in the sidebar; nothing else was lost.")
+    state.save()
+    st.stop()
+
+views.answer(plan)
+views.memory_of_one_gpu(plan)
+views.notes(plan)
+
+left, right = st.columns(2, gap="large")
+with left:
+    views.levers(plan)
+with right:
+    views.formula(plan)
+
+views.growth(plan)
+
+state.save()
+downloads.show_link()

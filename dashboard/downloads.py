@@ -1,0 +1,78 @@
+"""What a reader takes away: a link, a plan file, JSON, and each view as CSV and HTML."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+import calculator
+from calculator.plan_file import write_plan_file
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from calculator.views import View
+
+
+def save_and_share(plan: calculator.Plan) -> None:
+    """Offer the link and the downloads of a plan."""
+    with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        with st.popover("Link"):
+            st.markdown("This link opens the same answer; so does the one in the address bar.")
+            st.session_state["_link_slot"] = st.empty()
+        with st.popover("Save"):
+            name = f"{plan.model.id}-{plan.accelerator.id}"
+            st.download_button(
+                "Plan file for CI (YAML)",
+                write_plan_file(plan, name),
+                f"{name}.yaml",
+                "application/yaml",
+                on_click="ignore",
+            )
+            content = json.dumps(plan.as_dict(), indent=2)
+            st.download_button("Answer (JSON)", content, f"{name}.json", "application/json", on_click="ignore")
+
+
+def show_link() -> None:
+    """Fill in the link once the state is written to the URL."""
+    from urllib.parse import urlencode
+
+    base = (st.context.url or "").split("?")[0]
+    st.session_state["_link_slot"].code(
+        f"{base}?{urlencode(st.query_params.to_dict())}", language=None, wrap_lines=True
+    )
+
+
+def of_view(view: View, figure: go.Figure) -> None:
+    """Offer a view's rows and its chart."""
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "CSV",
+            lambda: view.frame().to_csv(index=False),
+            f"{view.name}.csv",
+            "text/csv",
+            on_click="ignore",
+            key="csv",
+        )
+        st.download_button(
+            "Chart as HTML",
+            lambda: _page(view, figure),
+            f"{view.name}.html",
+            "text/html",
+            on_click="ignore",
+            key="html",
+        )
+
+
+def _page(view: View, figure: go.Figure) -> str:
+    """Return a page that needs no network: the finding, and the chart with its library."""
+    from html import escape
+
+    import plotly.graph_objects as go
+
+    chart = go.Figure(figure).update_layout(
+        title={"text": escape(view.finding), "font": {"size": 14}}, margin={"t": 90}
+    )
+    return str(chart.to_html(include_plotlyjs=True, full_html=True))

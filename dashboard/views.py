@@ -1,0 +1,192 @@
+"""The answer and what follows from it, in the order in which a person asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+import calculator
+from calculator import charts, views, words
+from calculator.presets import load_gpu
+from calculator.units import format_bytes, format_gib, format_size
+from dashboard import downloads, state
+from dashboard.text import plain
+
+VIEW_NAMES = {
+    "sequence-length": "Sequence length",
+    "kv-heads": "KV heads",
+    "tensor-parallel": "Tensor parallel",
+    "memory": "Memory table",
+}
+CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+def answer(plan: calculator.Plan) -> None:
+    """Show the verdict: the headline, one sequence, the numbers, and why not where it does not fit."""
+    title, actions = st.columns([5, 1.4], vertical_alignment="bottom")
+    title.title(plain(words.headline(plan)), anchor=False)
+    with actions:
+        downloads.save_and_share(plan)
+    st.markdown(plain(words.detail(plan)))
+    if not plan.fits:
+        st.error(plain(_capital(plan.notes[0])))
+    smallest = calculator.smallest_fit(plan)
+    memory = plan.per_gpu
+    with st.grid(5, min_column_width=150):
+        st.metric("Sequences that fit, all replicas", f"{plan.total_max_batch_size:,}")
+        st.metric("KV per sequence, one replica", format_gib(plan.kv_bytes_per_sequence))
+        st.metric("Longest context by memory, tokens", f"{plan.max_context_len:,}")
+        st.metric("KV pool, one GPU", format_gib(memory.kv_pool_bytes))
+        st.metric("Fewest GPUs that would do", f"{smallest.num_gpus}" if smallest else "over 64")
+    st.caption(plain(_small_print(plan, smallest)))
+
+
+def _small_print(plan: calculator.Plan, smallest: calculator.Plan | None) -> str:
+    request = plan.request
+    parts = [f"{words.plural(request.batch_size, 'sequence')} at once asked of one replica"]
+    if smallest:
+        shape = f"TP {smallest.request.tensor_parallel_size}, PP {smallest.request.pipeline_parallel_size}"
+        parts.append(f"fewest GPUs: {words.hardware(smallest)} with {shape}")
+    parts += [
+        "vLLM rules",
+        f"utilisation {request.gpu_memory_utilization:g}",
+        f"weights {request.weight_dtype}",
+        f"KV {request.kv_cache_dtype}",
+        f"TP {request.tensor_parallel_size}, PP {request.pipeline_parallel_size}, DP {request.data_parallel_size}",
+        f"blocks of {request.block_size} tokens",
+        f"max_num_seqs {request.max_num_seqs:,}",
+        f"max_num_batched_tokens {request.max_num_batched_tokens:,}",
+    ]
+    if words.price(plan):
+        parts.append(words.price(plan))
+    return " · ".join(parts)
+
+
+def notes(plan: calculator.Plan) -> None:
+    """Show assumptions and warnings, and what of the GPU is not verified."""
+    lines = [_capital(note) for note in plan.notes[0 if plan.fits else 1 :]]
+    if plan.accelerator.unverified:
+        lines.append(f"Not verified for {plan.accelerator.name}: {', '.join(plan.accelerator.unverified)}")
+    for line in lines:
+        st.caption(plain(line))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def memory_of_one_gpu(plan: calculator.Plan) -> None:
+    """Show where the memory of one GPU goes, as one bar."""
+    st.subheader("Memory of one GPU", anchor=False)
+    lines = " · ".join(f"{name} {format_size(size)}" for name, size, _ in words.memory_lines(plan) if size)
+    total = format_gib(plan.per_gpu.total_bytes)
+    st.plotly_chart(
+        charts.memory_bar(plan, legend=False),
+        key="memory_bar",
+        config={"displayModeBar": False},
+        alt=f"Memory of one GPU, {total} seen by a program: {lines}",
+    )
+    st.caption(plain(f"{lines} · together {total} seen by a program"))
+
+
+def levers(plan: calculator.Plan) -> None:
+    """Show what would change the answer, each change alone; a click applies it."""
+    st.subheader("What would change it", anchor=False)
+    found = calculator.levers(plan)
+    shown = calculator.what_would_fit(plan) or calculator.next_steps(plan)
+    if not shown:
+        st.markdown("No single change of format, GPUs or length gains anything.")
+    for lever in shown:
+        _lever(lever, "best")
+    with st.expander(f"All {len(found)} single changes", on_change="rerun", key="all_levers") as more:
+        if more.open:
+            for lever in found:
+                _lever(lever, "all")
+
+
+def _lever(lever: calculator.Lever, group: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            plain(lever.label),
+            key=f"{group}-{lever.label}",
+            help=plain(lever.cost),
+            on_click=partial(state.change, **_as_state(lever.changes)),
+        )
+        fits = "" if lever.plan.fits else ", does not fit"
+        st.markdown(f"**{lever.plan.total_max_batch_size:,}** ({lever.gain:+,}){fits} · {plain(lever.cost)}")
+
+
+def _as_state(changes: dict[str, Any]) -> dict[str, Any]:
+    names = {keyword: name for name, keyword in state.GIB_FIELDS.items()}
+    return {names.get(keyword, keyword): value for keyword, value in changes.items()}
+
+
+def formula(plan: calculator.Plan) -> None:
+    """Show the formula with this plan's numbers, step by step."""
+    st.subheader("The formula, with its numbers", anchor=False)
+    total = plan.model.kv_bytes_per_token(plan.request.kv_cache_dtype) * plan.request.seq_len
+    st.code(f"{words.formula(plan)}\n= {format_bytes(total)}\n= {format_gib(total)} a sequence", language=None)
+    rows = [f"| {plain(what)} | {plain(how)} | {exact:,} |" for what, how, exact in words.formula_steps(plan)]
+    st.markdown("\n".join(["| Step | How | Bytes |", "| --- | --- | ---: |", *rows]))
+
+
+def growth(plan: calculator.Plan) -> None:
+    """Show the linked views, one at a time."""
+    labels = list(VIEW_NAMES.values())
+    st.session_state.setdefault("view_tab", VIEW_NAMES[st.session_state["view"]])
+    tabs = st.tabs(labels, key="view_tab", on_change=_remember_view)
+    for (name, _), tab in zip(VIEW_NAMES.items(), tabs, strict=True):
+        if tab.open:
+            with tab:
+                memory_table(plan) if name == "memory" else _view(plan, views.VIEWS[name])
+
+
+def _remember_view() -> None:
+    slugs = {label: name for name, label in VIEW_NAMES.items()}
+    st.session_state["view"] = slugs[st.session_state["view_tab"]]
+
+
+def _view(plan: calculator.Plan, make: Callable[[calculator.Plan], views.View]) -> None:
+    view = make(plan)
+    st.markdown(plain(view.finding))
+    log_x = False
+    if view.name == "sequence-length":
+        log_x = st.toggle("Logarithmic length", key="log_x")
+    figure = charts.draw(view, log_x)
+    st.plotly_chart(figure, key=f"chart-{view.name}", config=CHART_CONFIG, alt=view.finding)
+    refused = [row for row in view.rows if row.get("refused")]
+    if refused:
+        key = "num_key_value_heads" if view.name == "kv-heads" else "tensor_parallel_size"
+        what = "KV heads" if view.name == "kv-heads" else "TP"
+        reasons = "; ".join(f"{what} {row[key]}: {row['refused']}" for row in refused)
+        st.caption(plain(f"Not possible: {reasons}."))
+    downloads.of_view(view, figure)
+    with st.expander("Table"):
+        st.dataframe(view.frame(), hide_index=True, key=f"table-{view.name}", alt=f"Table of {view.title}")
+
+
+def memory_table(plan: calculator.Plan) -> None:
+    """Show every line of memory: of one GPU, of a replica, of all GPUs."""
+    st.markdown("Every figure in exact bytes, of one GPU, of one replica and of all GPUs; they are not the same thing.")
+    scopes = (plan.per_gpu, plan.per_replica, plan.all_gpus)
+    names = (
+        ("Weights", "weights_bytes"),
+        ("Activations", "activation_bytes"),
+        ("Outside the allocator", "non_torch_bytes"),
+        ("CUDA graphs", "cuda_graph_bytes"),
+        ("KV pool", "kv_pool_bytes"),
+        ("Budget", "requested_bytes"),
+        ("Seen by programs", "total_bytes"),
+    )
+    header = f"| | One GPU | One replica ({plan.gpus_per_replica} GPUs) | All {plan.num_gpus} GPUs |"
+    rows = [
+        "| " + label + " | " + " | ".join(f"{getattr(scope, name):,}" for scope in scopes) + " |"
+        for label, name in names
+    ]
+    st.markdown("\n".join([header, "| --- | ---: | ---: | ---: |", *rows]))
+    sources = [f"{line.name}: {line.source}" for line in plan.stage.overheads]
+    gpu = load_gpu(plan.accelerator.id) if plan.accelerator.id != state.CUSTOM else plan.accelerator
+    st.caption(plain(f"Overheads are estimates. {'. '.join(sources)}. Memory: {gpu.memory_note}."))
