@@ -4,7 +4,7 @@ import streamlit as st
 
 import calculator
 from dashboard import downloads, inputs, state, views
-from dashboard.text import plain
+from dashboard.text import plain, sentence
 
 st.set_page_config(page_title="KV-cache planner", layout="wide")
 
@@ -24,7 +24,7 @@ for problem in state.problems():
 
 if refusal:
     st.title("This cannot be planned", anchor=False)
-    st.error(plain(refusal[:1].upper() + refusal[1:]))
+    st.error(plain(sentence(refusal)))
     st.markdown("Change the input in the sidebar; nothing else was lost.")
     state.save()
     st.stop()

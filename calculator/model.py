@@ -10,6 +10,7 @@ from typing import Any
 from calculator import parallelism
 from calculator.attention import FullAttention, LayerSpec
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.html import table
 from calculator.storage import storage_format
 
 MAX_LAYERS = 10_000
@@ -277,8 +278,6 @@ class ModelArchitecture:
         )
 
     def _repr_html_(self) -> str:
-        from calculator.html import table
-
         spec = self.layers[0].spec
         return table(
             self.name,

@@ -205,10 +205,13 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
                 "shorter sequences" if tokens < request.seq_len else "longer sequences",
                 {"seq_len": tokens},
             )
+    memory = plan.per_gpu.total_bytes
     others = (load_gpu(gpu) for gpu in gpu_ids() if gpu != request.gpu)
-    for other in sorted(others, key=lambda other: (other.memory_bytes, not other.memory_verified)):
+    for other in sorted(
+        others, key=lambda other: (other.memory_bytes <= memory, other.memory_bytes, not other.memory_verified)
+    ):
         if other.gpus_per_node >= now_tp:
-            cost = f"{format_gib(other.memory_bytes, 1)} a GPU instead of {format_gib(plan.per_gpu.total_bytes, 1)}"
+            cost = f"{format_gib(other.memory_bytes, 1)} a GPU instead of {format_gib(memory, 1)}"
             label = f"{other.name} instead of {plan.accelerator.name}"
             yield "GPU", label, cost, {"gpu": other.id, "gpu_memory_bytes": None}
 

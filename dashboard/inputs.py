@@ -11,7 +11,7 @@ from calculator import storage, weights
 from calculator.presets import load_gpu, load_model
 from calculator.units import gib_to_bytes
 from dashboard import state
-from dashboard.text import plain
+from dashboard.text import plain, sentence
 
 OWN_MODEL, OWN_GPU = "Own architecture", "Own GPU"
 MAX_DEGREE = 16
@@ -62,7 +62,8 @@ def _asked() -> dict[str, Any]:
     """Turn the state into keywords; GiB become bytes."""
     plain_names = (
         "seq_len", "batch_size", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size",
-        "weight_dtype", "kv_cache_dtype", "gpu_memory_utilization", "block_size", "max_num_seqs", "max_num_batched_tokens",
+        "weight_dtype", "kv_cache_dtype", "gpu_memory_utilization", "block_size", "max_num_seqs",
+        "max_num_batched_tokens",
     )  # fmt: skip
     asked = {name: st.session_state[name] for name in plain_names}
     for name, keyword in state.GIB_FIELDS.items():
@@ -126,7 +127,7 @@ def _tensor_parallel(model: calculator.ModelArchitecture) -> None:
         try:
             model.check_tensor_parallel(asked)
         except calculator.ParallelismError as error:
-            state.say(f"{str(error)[:1].upper()}{str(error)[1:]}; that is used.")
+            state.say(f"{sentence(str(error))}; that is used.")
         asked = st.session_state["tensor_parallel_size"] = min(legal, key=lambda degree: (abs(degree - asked), degree))
     offered = [degree for degree in legal if degree <= MAX_DEGREE or degree == asked]
     st.segmented_control(

@@ -13,7 +13,7 @@ from calculator import charts, views, words
 from calculator.presets import load_gpu
 from calculator.units import format_bytes, format_gib, format_size
 from dashboard import downloads, state
-from dashboard.text import plain
+from dashboard.text import plain, sentence
 
 VIEW_NAMES = {
     "sequence-length": "Sequence length",
@@ -32,13 +32,13 @@ def answer(plan: calculator.Plan) -> None:
         downloads.save_and_share(plan)
     st.markdown(plain(words.detail(plan)))
     if not plan.fits:
-        st.error(plain(_capital(plan.notes[0])))
+        st.error(plain(sentence(plan.notes[0])))
     smallest = calculator.smallest_fit(plan)
     memory = plan.per_gpu
     with st.grid(5, min_column_width=150):
         st.metric("Sequences that fit, all replicas", f"{plan.total_max_batch_size:,}")
         st.metric("KV per sequence, one replica", format_gib(plan.kv_bytes_per_sequence))
-        st.metric("Longest context by memory, tokens", f"{plan.max_context_len:,}")
+        st.metric("Longest by memory, tokens", f"{plan.max_context_len:,}")
         st.metric("KV pool, one GPU", format_gib(memory.kv_pool_bytes))
         st.metric("Fewest GPUs that would do", f"{smallest.num_gpus}" if smallest else "over 64")
     st.caption(plain(_small_print(plan, smallest)))
@@ -67,15 +67,11 @@ def _small_print(plan: calculator.Plan, smallest: calculator.Plan | None) -> str
 
 def notes(plan: calculator.Plan) -> None:
     """Show assumptions and warnings, and what of the GPU is not verified."""
-    lines = [_capital(note) for note in plan.notes[0 if plan.fits else 1 :]]
+    lines = [sentence(note) for note in plan.notes[0 if plan.fits else 1 :]]
     if plan.accelerator.unverified:
         lines.append(f"Not verified for {plan.accelerator.name}: {', '.join(plan.accelerator.unverified)}")
     for line in lines:
         st.caption(plain(line))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def memory_of_one_gpu(plan: calculator.Plan) -> None:
