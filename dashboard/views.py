@@ -77,7 +77,7 @@ def notes(plan: calculator.Plan) -> None:
 def memory_of_one_gpu(plan: calculator.Plan) -> None:
     """Show where the memory of one GPU goes, as one bar."""
     st.subheader("Memory of one GPU", anchor=False)
-    lines = " · ".join(f"{name} {format_size(size)}" for name, size, _ in words.memory_lines(plan) if size)
+    lines = " · ".join(f"{name} {format_size(abs(size))}" for name, size, _ in words.memory_lines(plan) if size)
     total = format_gib(plan.per_gpu.total_bytes)
     st.plotly_chart(
         charts.memory_bar(plan, legend=False),
