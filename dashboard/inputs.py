@@ -8,7 +8,7 @@ import streamlit as st
 
 import calculator
 from calculator import storage, weights
-from calculator.presets import load_gpu, load_model
+from calculator.presets import load_gpu, load_model, model_file
 from calculator.units import gib_to_bytes
 from dashboard import state
 from dashboard.text import plain, sentence
@@ -24,7 +24,10 @@ ARCHITECTURE_LABELS = {
     "hidden_size": "Hidden size",
     "intermediate_size": "MLP size",
     "vocab_size": "Vocabulary",
-    "max_position_embeddings": "Longest context, tokens",
+    "max_position_embeddings": "Longest context",
+    "num_experts": "Experts",
+    "num_experts_per_tok": "Experts a token",
+    "moe_intermediate_size": "Expert size",
 }
 
 
@@ -37,7 +40,11 @@ def ask() -> dict[str, Any]:
         If an architecture typed by hand is not possible.
     """
     st.selectbox("Model", [*calculator.model_ids(), state.CUSTOM], format_func=_model_name, key="model")
-    model = _own_model() if st.session_state["model"] == state.CUSTOM else load_model(st.session_state["model"])
+    if st.session_state["model"] == state.CUSTOM:
+        model = _own_model()
+    else:
+        model = load_model(st.session_state["model"])
+        st.session_state["_last_model"] = model.id
     st.caption(plain(_shape(model)))
     st.selectbox("GPU", [*calculator.gpu_ids(), state.CUSTOM], format_func=_gpu_name, key="gpu")
     gpu = None if st.session_state["gpu"] == state.CUSTOM else load_gpu(st.session_state["gpu"])
@@ -94,30 +101,23 @@ def _shape(model: calculator.ModelArchitecture) -> str:
 
 
 def _own_model() -> calculator.ModelArchitecture:
-    """Ask for an architecture by hand, starting from the model that was shown before."""
+    """Ask for an architecture by hand, starting from the preset that was shown before."""
     template = load_model(st.session_state.get("_last_model", state.PARAMETERS["model"].default))
-    spec = template.layers[0].spec
-    given = {
-        "num_layers": template.num_layers,
-        "num_attention_heads": template.num_attention_heads,
-        "num_key_value_heads": template.num_key_value_heads,
-        "head_dim": getattr(spec, "head_dim", 128),
-        "hidden_size": template.hidden_size,
-        "intermediate_size": template.intermediate_size,
-        "vocab_size": template.vocab_size,
-        "max_position_embeddings": template.max_position_embeddings,
-    }
+    raw = model_file().entries[template.id]
+    if all(st.session_state[name] is None for name in state.OWN_FIELDS):
+        for name in state.OWN_FIELDS:
+            st.session_state[name] = raw.get(name)
     with st.expander("Own architecture", expanded=True):
         columns = st.columns(2)
         for index, (name, label) in enumerate(ARCHITECTURE_LABELS.items()):
-            if st.session_state[name] is None:
-                st.session_state[name] = given[name]
-            columns[index % 2].number_input(label, 1, 1_000_000_000, step=1, key=name)
-        if st.session_state["tie_word_embeddings"] is None:
-            st.session_state["tie_word_embeddings"] = template.tie_word_embeddings
+            optional = name in state.OPTIONAL_COUNTS
+            columns[index % 2].number_input(
+                label, 1, 1_000_000_000, value=None, step=1, key=name, placeholder="none" if optional else None
+            )
         st.checkbox("The head is the embedding", key="tie_word_embeddings")
-    fields = {name: st.session_state[name] for name in (*ARCHITECTURE_LABELS, "tie_word_embeddings")}
-    return calculator.custom_model(**fields)
+        st.caption("A gated MLP, two norms a layer and no biases are assumed.")
+    fields = {name: st.session_state[name] for name in state.OWN_FIELDS}
+    return calculator.custom_model(**{name: value for name, value in fields.items() if value is not None})
 
 
 def _tensor_parallel(model: calculator.ModelArchitecture) -> None:

@@ -37,6 +37,8 @@ ARCHITECTURE_COUNTS = (
     "num_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size", "intermediate_size",
     "vocab_size", "max_position_embeddings",
 )  # fmt: skip
+OPTIONAL_COUNTS = ("num_experts", "num_experts_per_tok", "moe_intermediate_size")
+OWN_FIELDS = (*ARCHITECTURE_COUNTS, *OPTIONAL_COUNTS, "tie_word_embeddings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,11 @@ PARAMETERS = {
     "max_num_seqs": Parameter(_count("max_num_seqs", _COUNTS), None),
     "max_num_batched_tokens": Parameter(_count("max_num_batched_tokens", _COUNTS), None),
     **{name: Parameter(_decimal(name, 1e6, above=-1e-9), None) for name in GIB_FIELDS},
-    **{name: Parameter(_count(name, ARCHITECTURE_FIELDS), None) for name in ARCHITECTURE_COUNTS},
+    **{name: Parameter(_count(name, ARCHITECTURE_FIELDS), None) for name in (*ARCHITECTURE_COUNTS, *OPTIONAL_COUNTS)},
     "tie_word_embeddings": Parameter(_flag, None),
     "view": Parameter(_view, "sequence-length"),
     "log_x": Parameter(_flag, False),
 }
-_OWN = (*ARCHITECTURE_COUNTS, "tie_word_embeddings")
 _STREAMLITS_OWN = ("embed", "embed_options")
 
 
@@ -178,7 +179,7 @@ def _current() -> dict[str, str]:
     state = {
         name: _written(st.session_state[name])
         for name in PARAMETERS
-        if st.session_state.get(name) is not None and (own or name not in _OWN)
+        if st.session_state.get(name) is not None and (own or name not in OWN_FIELDS)
     }
     kept = {name: value for name, value in st.query_params.to_dict().items() if name in _STREAMLITS_OWN}
     return kept | state

@@ -1,0 +1,47 @@
+# One command surface; CI calls it verbatim.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.run
+DEV_STAMP := $(VENV)/.dev
+
+.PHONY: app test check bench lint clean browser
+
+app: $(RUN_STAMP)  ## set up and open the dashboard
+	$(BIN)/streamlit run app.py
+
+test: $(DEV_STAMP) browser lint  ## set up and pass every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(RUN_STAMP)  ## verify every preset against its own expectation
+	$(BIN)/python -m calculator check
+
+bench: $(DEV_STAMP) browser  ## measure against the floor and print ratios
+	$(BIN)/python -m benchmarks
+
+lint: $(DEV_STAMP)  ## formatting, rules, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+browser:  ## the tests drive Debian's chromium; as root it is installed where it is missing
+	@command -v chromium >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \
+	|| { echo "The tests need a browser: install Debian's package chromium, or put a chromium on the PATH." >&2; exit 1; }
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(DEV_STAMP): requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $(RUN_STAMP) $@
+
+clean:  ## remove what was set up
+	rm -rf $(VENV) build dist *.egg-info
