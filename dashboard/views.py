@@ -10,7 +10,6 @@ import streamlit as st
 
 import calculator
 from calculator import charts, views, words
-from calculator.presets import load_gpu
 from calculator.units import format_bytes, format_gib, format_size
 from dashboard import downloads, state
 from dashboard.text import plain, sentence
@@ -146,7 +145,8 @@ def _remember_view() -> None:
 
 
 def _view(plan: calculator.Plan, make: Callable[[calculator.Plan], views.View]) -> None:
-    view = make(plan)
+    with st.spinner("Computing"):
+        view = make(plan)
     st.markdown(plain(view.finding))
     log_x = False
     if view.name == "sequence-length":
@@ -184,5 +184,39 @@ def memory_table(plan: calculator.Plan) -> None:
     ]
     st.markdown("\n".join([header, "| --- | ---: | ---: | ---: |", *rows]))
     sources = [f"{line.name}: {line.source}" for line in plan.stage.overheads]
-    gpu = load_gpu(plan.accelerator.id) if plan.accelerator.id != state.CUSTOM else plan.accelerator
-    st.caption(plain(f"Overheads are estimates. {'. '.join(sources)}. Memory: {gpu.memory_note}."))
+    st.caption(plain(f"Overheads are estimates. {'. '.join(sources)}."))
+    _gpu_facts(plan)
+
+
+def _gpu_facts(plan: calculator.Plan) -> None:
+    """Show what is known of the GPU, what of it is not verified, and where it comes from."""
+    gpu = plan.accelerator
+    known = (
+        ("Memory", gpu.memory_note, "memory"),
+        ("Bandwidth", _amount(gpu.bandwidth_gb_per_s, "GB/s"), "bandwidth_gb_per_s"),
+        ("Dense BF16", _amount(gpu.bf16_tflops, "TFLOPS"), "bf16_tflops"),
+        ("Dense FP8", _amount(gpu.fp8_tflops, "TFLOPS"), "fp8_tflops"),
+        ("Dense FP4", _amount(gpu.fp4_tflops, "TFLOPS"), "fp4_tflops"),
+        ("Links, both directions", _amount(gpu.link_gb_per_s, "GB/s"), "link_gb_per_s"),
+        ("GPUs of a usual node", str(gpu.gpus_per_node), ""),
+        ("Price of one", _price_of_one(gpu), ""),
+    )
+    rows = [
+        f"| {label} | {plain(value)}{' (not verified)' if name in gpu.unverified and name != 'memory' else ''} |"
+        for label, value, name in known
+        if value
+    ]
+    st.markdown("\n".join([f"| {plain(gpu.name)} | |", "| --- | --- |", *rows]))
+    if gpu.sources:
+        st.caption(plain(f"Sources: {gpu.sources}"))
+
+
+def _amount(value: float | None, unit: str) -> str:
+    return f"{value:,g} {unit}" if value else ""
+
+
+def _price_of_one(gpu: calculator.Accelerator) -> str:
+    if not gpu.price_usd_per_hour:
+        return ""
+    low, high = gpu.price_usd_per_hour
+    return f"${low:g} to ${high:g} per hour, seen {gpu.price_date}; an example, not a quote"

@@ -1,0 +1,111 @@
+"""Both ways to run it work in an empty environment: the package for notebooks, the app from its requirements.
+
+The environments are built offline: a bare venv that holds exactly what is declared, taken from this one.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+
+
+def closure(requirements: list[str]) -> set[str]:
+    """Return the names of the distributions that these requirements bring, without extras."""
+    found: set[str] = set()
+    wanted = [Requirement(line) for line in requirements]
+    while wanted:
+        requirement = wanted.pop()
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if applies and name not in found:
+            found.add(name)
+            wanted += [Requirement(line) for line in distribution(name).requires or []]
+    return found
+
+
+def empty_environment(folder: Path, requirements: list[str]) -> tuple[Path, Path]:
+    """Make a venv that holds the closure of some requirements; return its python and its site-packages."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for name in closure(requirements):
+        files = distribution(name).files or []
+        for top in {file.parts[0] for file in files if file.parts[0] != ".."}:
+            source = Path(str(distribution(name).locate_file(top)))
+            if source.exists() and not (site / top).exists():
+                (site / top).symlink_to(source)
+    return folder / "bin" / "python", site
+
+
+def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([python, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [name for name in archive.namelist() if name.endswith("METADATA")]
+        text = archive.read(metadata).decode("utf-8")
+        declared = [line for line in re.findall(r"^Requires-Dist: (.+)$", text, re.MULTILINE) if "extra ==" not in line]
+        python, site = empty_environment(tmp_path / "venv", declared)
+        archive.extractall(site)
+    assert not (site / "streamlit").exists()
+    assert not (site / "pandas").exists()
+    done = run(
+        python, tmp_path, "-m", "calculator", "kv", "--model", "llama-3-70b", "--seq-len", "8192", "--format", "json"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["kv_bytes_per_token"] == 327_680
+    code = "import calculator, calculator.presets as p; print(p.MODEL_FILE.parent.name, len(calculator.gpu_ids()))"
+    assert run(python, tmp_path, "-c", code).stdout == "data 41\n"
+    assert run(python, tmp_path, "-m", "calculator", "check").returncode == 0
+
+
+def test_app_with_its_requirements_alone(tmp_path: Path) -> None:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pinned = [line for line in lines if line and not line.startswith("#")]
+    assert [line for line in pinned if "==" not in line] == []
+    python, _ = empty_environment(tmp_path / "venv", pinned)
+    code = (
+        "from streamlit.testing.v1 import AppTest\n"
+        "page = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        "print(page.title[0].value, len(page.exception))"
+    )
+    done = run(python, ROOT, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\d\d sequences of 8,192 tokens fit on 4 × A100 80GB SXM 0\n", done.stdout)
+
+
+def test_pins_are_what_runs_here() -> None:
+    lines = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
+    lines += (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line.split("==") for line in lines if "==" in line]
+    assert {name: distribution(name).version for name, _ in pins} == dict(pins)
+
+
+def test_no_registry_is_named() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    hosts = re.compile(r"pypi\.org|pythonhosted|registry\.npmjs|deb\.debian", re.IGNORECASE)
+    named = [
+        name
+        for name in listed
+        if name != "tests/test_packaging.py"
+        and hosts.search((ROOT / name).read_text(encoding="utf-8", errors="ignore"))
+    ]
+    assert named == []
