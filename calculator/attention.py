@@ -10,9 +10,9 @@ The same code takes plain integers (exact, of any size) and numpy arrays.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from calculator.parallelism import kv_heads_per_rank
+from calculator.parallelism import kv_heads_per_rank, why_not
 from calculator.storage import StorageFormat
 
 if TYPE_CHECKING:
@@ -24,26 +24,79 @@ else:
     Count = TypeVar("Count")
 
 
-class LayerSpec(Protocol):
-    """What every kind of layer answers; a caller sums and never asks which kind it holds."""
+NO_LIMIT = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """What every kind of layer answers; a caller sums and never asks which kind it holds.
+
+    The answers here are those of a layer that keeps nothing.
+    """
 
     @property
     def kind(self) -> str:
         """The kind in words."""
+        return "no cache"
 
     @property
-    def num_key_value_heads(self) -> int:
-        """KV heads of the whole layer [-]."""
+    def kv_heads(self) -> int:
+        """KV heads of the whole layer, 0 where it keeps none of its own [-]."""
+        return 0
 
-    def bytes_per_token(self, storage: StorageFormat, tensor_parallel_size: int) -> int:
-        """Bytes that one more token adds on one rank while the layer still grows [bytes]."""
+    @property
+    def grows_until(self) -> int:
+        """Tokens after which the layer keeps no more: ``NO_LIMIT`` where it never stops, 0 where it never grows."""
+        return 0
 
-    def kv_bytes(self, num_tokens: Count, storage: StorageFormat, tensor_parallel_size: int) -> Count:
-        """Bytes kept on one rank for one sequence of ``num_tokens`` tokens [bytes]."""
+    def bytes_per_token(self, storage: StorageFormat, tensor_parallel_size: int) -> int:  # noqa: ARG002
+        """Return what one more token adds on one rank while the layer still grows [bytes]."""
+        return 0
+
+    def kv_bytes(
+        self, num_tokens: Count, storage: StorageFormat, tensor_parallel_size: int, encoder_tokens: int = 0
+    ) -> Count:
+        """Return what grows, on one rank, for one sequence of ``num_tokens`` tokens [bytes]."""
+        kept = at_most(num_tokens, self.grows_until) * self.bytes_per_token(storage, tensor_parallel_size)
+        return kept + self.encoder_bytes(encoder_tokens, storage, tensor_parallel_size)
+
+    def encoder_bytes(self, encoder_tokens: int, storage: StorageFormat, tensor_parallel_size: int) -> int:  # noqa: ARG002
+        """Return what is kept of the encoder's tokens on one rank [bytes]."""
+        return 0
+
+    def state_bytes(self, tensor_parallel_size: int) -> int:  # noqa: ARG002
+        """Return the recurrent state of one sequence on one rank [bytes]."""
+        return 0
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
+        """Say why the layer cannot be split over so many ranks, or None where it can."""
+        return None
+
+
+def at_most(num_tokens: Count, limit: int) -> Count:
+    """Return ``min(num_tokens, limit)``, for integers and arrays."""
+    if isinstance(num_tokens, int):
+        return min(num_tokens, limit)
+    return num_tokens.clip(max=limit)
 
 
 @dataclass(frozen=True, slots=True)
-class FullAttention:
+class NoCache(LayerSpec):
+    """A layer without attention, or one whose attention keeps nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCache(LayerSpec):
+    """Attention over the cache of an earlier layer: no bytes of its own."""
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return "shares an earlier layer's cache"
+
+
+@dataclass(frozen=True, slots=True)
+class FullAttention(LayerSpec):
     """Attention over all earlier tokens; every token keeps one key and one value a KV head.
 
     Attributes
@@ -54,16 +107,29 @@ class FullAttention:
         Elements of a key, d_k [elements].
     v_head_dim : int
         Elements of a value, d_v [elements].
+    query_heads : int or None
+        Query heads of the layer, where they differ from the model's [-].
     """
 
     num_key_value_heads: int
     head_dim: int
     v_head_dim: int
+    query_heads: int | None = None
 
     @property
     def kind(self) -> str:
         """The kind in words."""
         return "full attention"
+
+    @property
+    def kv_heads(self) -> int:
+        """KV heads of the whole layer [-]."""
+        return self.num_key_value_heads
+
+    @property
+    def grows_until(self) -> int:
+        """Never stops."""
+        return NO_LIMIT
 
     def bytes_per_token(self, storage: StorageFormat, tensor_parallel_size: int) -> int:
         """Return ``heads on the rank × (key row + value row)`` [bytes].
@@ -75,6 +141,166 @@ class FullAttention:
         heads = kv_heads_per_rank(self.num_key_value_heads, tensor_parallel_size)
         return heads * (storage.row_bytes(self.head_dim) + storage.row_bytes(self.v_head_dim))
 
-    def kv_bytes(self, num_tokens: Count, storage: StorageFormat, tensor_parallel_size: int) -> Count:
-        """Return the bytes of ``num_tokens`` tokens of one sequence on one rank [bytes]."""
-        return num_tokens * self.bytes_per_token(storage, tensor_parallel_size)
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
+        """Say why the heads cannot be split over so many ranks, or None where they can."""
+        return why_not(self.query_heads or num_attention_heads, self.num_key_value_heads, tensor_parallel_size)
+
+
+@dataclass(frozen=True, slots=True)
+class SlidingWindow(FullAttention):
+    """Attention over the last ``window`` tokens; older keys and values are dropped.
+
+    Attributes
+    ----------
+    window : int
+        Tokens that are kept [tokens].
+    """
+
+    window: int = NO_LIMIT
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return "sliding window"
+
+    @property
+    def grows_until(self) -> int:
+        """The window [tokens]."""
+        return self.window
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkedAttention(SlidingWindow):
+    """Attention within a chunk of ``window`` tokens; the cache of earlier chunks is dropped."""
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return "chunked attention"
+
+
+@dataclass(frozen=True, slots=True)
+class CrossAttention(FullAttention):
+    """A decoder layer that attends to itself and to the encoder: one cache of each."""
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return "full and cross attention"
+
+    def encoder_bytes(self, encoder_tokens: int, storage: StorageFormat, tensor_parallel_size: int) -> int:
+        """Return the cross-attention cache: a key and a value a head for each encoder token [bytes]."""
+        return encoder_tokens * self.bytes_per_token(storage, tensor_parallel_size)
+
+
+@dataclass(frozen=True, slots=True)
+class LatentAttention(LayerSpec):
+    """Multi-head latent attention: one compressed vector a token, the same on every rank, no separate value.
+
+    Attributes
+    ----------
+    kv_lora_rank : int
+        Elements of the compressed vector [elements].
+    qk_rope_head_dim : int
+        Elements of the shared rotary key [elements].
+    index_head_dim : int
+        Elements of the sparse-attention indexer's key, 0 without an indexer [elements].
+    """
+
+    kv_lora_rank: int
+    qk_rope_head_dim: int
+    index_head_dim: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return "sparse latent attention" if self.index_head_dim else "latent attention"
+
+    @property
+    def kv_heads(self) -> int:
+        """One latent head [-]."""
+        return 1
+
+    @property
+    def grows_until(self) -> int:
+        """Never stops."""
+        return NO_LIMIT
+
+    def bytes_per_token(self, storage: StorageFormat, tensor_parallel_size: int) -> int:  # noqa: ARG002
+        """Return ``row(kv_lora_rank + qk_rope_head_dim)``, and the indexer's row beside it [bytes].
+
+        Notes
+        -----
+        Sparse attention keeps an 8 bit latent in the packed layout: the compressed part in 8 bit with a
+        4 byte scale per 128, the rotary part in 16 bit (656 bytes for 512 + 64). The indexer's key is 8
+        bit with a 4 byte scale per 128, whatever the format of the rest.
+
+        References
+        ----------
+        vLLM 0.33.0, ``model_executor/layers/attention/mla_attention.py``, ``models/deepseek_v2.py``.
+        """
+        if not self.index_head_dim:
+            return storage.row_bytes(self.kv_lora_rank + self.qk_rope_head_dim)
+        indexer = _scaled_bytes(self.index_head_dim)
+        if storage.is_fp8:
+            return _scaled_bytes(self.kv_lora_rank) + 2 * self.qk_rope_head_dim + indexer
+        return storage.row_bytes(self.kv_lora_rank + self.qk_rope_head_dim) + indexer
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
+        """Query heads are split; the latent vector is copied to every rank."""
+        return why_not(num_attention_heads, 1, tensor_parallel_size)
+
+
+def _scaled_bytes(elements: int) -> int:
+    """Bytes of 8 bit elements with a 4 byte scale per 128."""
+    return elements + -(-elements // 128) * 4
+
+
+@dataclass(frozen=True, slots=True)
+class RecurrentState(LayerSpec):
+    """A state of fixed size a sequence: Mamba 1 and 2, gated delta net, linear attention.
+
+    Attributes
+    ----------
+    variant : str
+        Which kind of state, in words.
+    conv_width : int
+        Channels of the convolution, split over ranks [-].
+    conv_columns : int
+        Columns of it that are kept: its kernel less one [-].
+    state_elements : int
+        Elements of the recurrent state, split over ranks [elements].
+    state_element_bytes : int
+        Bytes of an element of the recurrent state [bytes].
+    divisible : int
+        Heads or channels that ranks must divide into [-].
+    """
+
+    variant: str
+    conv_width: int
+    conv_columns: int
+    state_elements: int
+    state_element_bytes: int
+    divisible: int
+    conv_element_bytes: int = 2
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return self.variant
+
+    def state_bytes(self, tensor_parallel_size: int) -> int:
+        """Return the convolution's columns and the recurrent state on one rank [bytes].
+
+        References
+        ----------
+        vLLM 0.33.0, ``model_executor/layers/mamba/mamba_utils.py``.
+        """
+        conv = self.conv_width * self.conv_columns * self.conv_element_bytes
+        return (conv + self.state_elements * self.state_element_bytes) // tensor_parallel_size
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
+        """Say why the heads of the state cannot be split over so many ranks, or None where they can."""
+        if self.divisible % tensor_parallel_size:
+            return f"{self.divisible} heads of the {self.variant} do not divide by {tensor_parallel_size}"
+        return None

@@ -125,7 +125,7 @@ def plan(
         max_context_len=held // request.batch_size * request.block_size,
         num_blocks=num_blocks,
         kv_bytes_per_sequence=kv_bytes_on_rank(
-            architecture.layers, request.seq_len, storage_format(request.kv_cache_dtype), request.tensor_parallel_size
+            architecture.groups, request.seq_len, storage_format(request.kv_cache_dtype), request.tensor_parallel_size
         )
         * request.tensor_parallel_size,
         notes=(),

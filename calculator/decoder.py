@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from calculator import blocks
 from calculator.attention import FullAttention
 from calculator.errors import InvalidValueError
 from calculator.model import (
@@ -15,7 +16,6 @@ from calculator.model import (
     MAX_WIDTH,
     LayerGroup,
     ModelArchitecture,
-    Place,
     Sharding,
     WeightMatrix,
     indivisible,
@@ -96,64 +96,45 @@ def build_decoder(fields: dict[str, Any], **described: Any) -> ModelArchitecture
         raise InvalidValueError("intermediate_size 0 is allowed only where every MLP is made of experts")
     head_dim = fields["head_dim"]
     spec = FullAttention(kv_heads, head_dim, fields.get("v_head_dim") or head_dim)
+    hidden, vocab, learned = fields["hidden_size"], fields["vocab_size"], fields.get("learned_positions") or 0
+    norm_bias, tied = fields.get("norm_bias", False), fields["tie_word_embeddings"]
+    embedding = blocks.linear("embedding", vocab, hidden, Sharding.COLUMNS, quantised=False)
+    head = () if tied else blocks.linear("head", vocab, hidden, Sharding.COLUMNS, quantised=False)
     return ModelArchitecture(
-        layers=(LayerGroup(spec, fields["num_layers"]),),
-        weights=tuple(_decoder_weights(fields, spec)),
+        layers=(LayerGroup(spec, fields["num_layers"], tuple(_layer_weights(fields, spec))),),
+        embedding=(*embedding, *blocks.vector("embedding", learned * hidden)),
+        end=(*blocks.norms(hidden, 1, norm_bias), *head),
         num_attention_heads=heads,
-        hidden_size=fields["hidden_size"],
+        hidden_size=hidden,
         intermediate_size=fields["intermediate_size"],
-        vocab_size=fields["vocab_size"],
+        vocab_size=vocab,
         mlp_projections=3 if fields.get("gated_mlp", True) else 2,
         num_experts_per_tok=fields.get("num_experts_per_tok") or 0,
         moe_intermediate_size=fields.get("moe_intermediate_size") or 0,
         max_position_embeddings=fields["max_position_embeddings"],
         torch_dtype=fields.get("torch_dtype"),
-        tie_word_embeddings=fields["tie_word_embeddings"],
+        tie_word_embeddings=tied,
         **described,
     )
 
 
-def _decoder_weights(fields: dict[str, Any], spec: FullAttention) -> Iterator[WeightMatrix]:
-    """Yield every matrix of a decoder of equal layers, in the order of a forward pass."""
-    num_layers, hidden, vocab = fields["num_layers"], fields["hidden_size"], fields["vocab_size"]
-    heads, groups = fields["num_attention_heads"], spec.num_key_value_heads
-
-    def vector(
-        part: str, length: int, copies: int, sharding: Sharding = Sharding.COPIED, place: Place = Place.LAYERS
-    ) -> WeightMatrix:
-        return WeightMatrix(part, length, 1, copies, copies, sharding, place, quantised=False)
-
-    def linear(
-        part: str, outputs: int, inputs: int, sharding: Sharding, bias: bool, copies: int = 1, active: int = 1
-    ) -> Iterator[WeightMatrix]:
-        yield WeightMatrix(part, outputs, inputs, copies * num_layers, active * num_layers, sharding)
-        if bias:
-            yield vector(part, outputs, copies * num_layers, Sharding.COPIED if sharding is Sharding.ROWS else sharding)
-
-    def mlp(part: str, width: int, copies: int = 1, active: int = 1) -> Iterator[WeightMatrix]:
-        bias = fields.get("mlp_bias", False)
-        for _ in range(2 if fields.get("gated_mlp", True) else 1):
-            yield from linear(part, width, hidden, Sharding.COLUMNS, bias, copies, active)
-        yield from linear(part, hidden, width, Sharding.ROWS, bias, copies, active)
-
-    yield WeightMatrix("embedding", vocab, hidden, 1, 1, Sharding.COLUMNS, Place.FIRST, quantised=False)
-    if fields.get("learned_positions"):
-        yield vector("embedding", fields["learned_positions"] * hidden, 1, place=Place.FIRST)
-    qkv_bias = fields.get("qkv_bias", False)
-    yield from linear("attention", heads * spec.head_dim, hidden, Sharding.COLUMNS, qkv_bias)
-    yield from linear("attention", groups * spec.head_dim, hidden, Sharding.KV_HEADS, qkv_bias)
-    yield from linear("attention", groups * spec.v_head_dim, hidden, Sharding.KV_HEADS, qkv_bias)
-    yield from linear("attention", hidden, heads * spec.v_head_dim, Sharding.ROWS, fields.get("output_bias", False))
-    if fields.get("qk_norm"):
-        yield vector("norms", spec.head_dim, 2 * num_layers)
+def _layer_weights(fields: dict[str, Any], spec: FullAttention) -> Iterator[WeightMatrix]:
+    """Yield every matrix of one layer."""
+    hidden, gated, mlp_bias = fields["hidden_size"], fields.get("gated_mlp", True), fields.get("mlp_bias", False)
+    yield from blocks.attention(
+        hidden,
+        fields["num_attention_heads"],
+        spec.num_key_value_heads,
+        spec.head_dim,
+        spec.v_head_dim,
+        fields.get("qkv_bias", False),
+        fields.get("output_bias", False),
+    )
+    yield from blocks.norms(spec.head_dim, 2 if fields.get("qk_norm") else 0)
     if fields.get("num_experts"):
         experts, chosen = fields["num_experts"], fields["num_experts_per_tok"]
-        yield WeightMatrix("router", experts, hidden, num_layers, num_layers, Sharding.COPIED, quantised=False)
-        yield from mlp("experts", fields["moe_intermediate_size"], experts, chosen)
+        yield from blocks.router(hidden, experts)
+        yield from blocks.mlp(hidden, fields["moe_intermediate_size"], gated, mlp_bias, "experts", experts, chosen)
     else:
-        yield from mlp("dense MLP", fields["intermediate_size"])
-    for _ in range(2 if fields.get("norm_bias") else 1):
-        yield vector("norms", hidden, fields.get("norms_per_layer", 2) * num_layers)
-        yield vector("norms", hidden, 1, place=Place.LAST)
-    if not fields["tie_word_embeddings"]:
-        yield WeightMatrix("head", vocab, hidden, 1, 1, Sharding.COLUMNS, Place.LAST, quantised=False)
+        yield from blocks.mlp(hidden, fields["intermediate_size"], gated, mlp_bias)
+    yield from blocks.norms(hidden, fields.get("norms_per_layer", 2), fields.get("norm_bias", False))

@@ -69,13 +69,13 @@ def kv_cache_bytes_per_gpu(
     architecture.check_tensor_parallel(ranks)
     storage = storage_format(architecture.resolve_dtype(kv_cache_dtype))
     if not (isinstance(tokens, int) and isinstance(sequences, int)):
-        most = kv_bytes_on_rank(architecture.layers, _largest(tokens), storage, ranks) * _largest(sequences) * ranks
+        most = kv_bytes_on_rank(architecture.groups, _largest(tokens), storage, ranks) * _largest(sequences) * ranks
         if most > INT64_MAX:
             raise InvalidValueError(
                 f"the largest result, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
                 "ask for plain integers, which are exact at any size, or for fewer tokens or sequences"
             )
-    result: Count = kv_bytes_on_rank(architecture.layers, tokens, storage, ranks) * sequences
+    result: Count = kv_bytes_on_rank(architecture.groups, tokens, storage, ranks) * sequences
     return result
 
 

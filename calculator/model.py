@@ -28,14 +28,6 @@ class Sharding(Enum):
     COPIED = "every rank holds it whole"
 
 
-class Place(Enum):
-    """Which pipeline stage holds a matrix."""
-
-    FIRST = "first stage"
-    LAYERS = "with its layer"
-    LAST = "last stage"
-
-
 @dataclass(frozen=True, slots=True)
 class WeightMatrix:
     """A kind of matrix (or vector, ``inputs`` = 1) and how often the model holds it.
@@ -47,13 +39,11 @@ class WeightMatrix:
     outputs, inputs : int
         Its shape [elements].
     copies : int
-        How many the whole model holds [-].
+        How many the layer (or the embedding, or the end of the model) holds [-].
     active_copies : int
         How many a single token passes through [-]; fewer than ``copies`` for experts.
     sharding : Sharding
         What tensor parallelism does with it.
-    place : Place
-        Which pipeline stage holds it.
     quantised : bool
         Whether a weight format applies to it; embeddings, head, router, norms and biases stay 16 bit.
     """
@@ -64,7 +54,6 @@ class WeightMatrix:
     copies: int
     active_copies: int
     sharding: Sharding
-    place: Place = Place.LAYERS
     quantised: bool = True
 
     @property
@@ -80,10 +69,11 @@ class WeightMatrix:
 
 @dataclass(frozen=True, slots=True)
 class LayerGroup:
-    """Consecutive layers of one kind."""
+    """Consecutive layers of one kind: what each keeps, and its weights."""
 
     spec: LayerSpec
     count: int
+    weights: tuple[WeightMatrix, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,8 +86,11 @@ class ModelArchitecture:
         The preset id, and the name as its makers write it.
     layers : tuple of LayerGroup
         The layers, first to last, in runs of one kind.
-    weights : tuple of WeightMatrix
-        Every matrix of the text decoder; tied matrices once.
+    embedding, end : tuple of WeightMatrix
+        What the first stage holds before its layers, and the last one after: norm and head. A tied
+        head is not listed. An encoder's weights are with the embedding.
+    towers : dict of str to int
+        Parameters of vision and audio parts, which ``num_parameters`` does not count [-].
     num_attention_heads : int
         Query heads, H [-].
     hidden_size, intermediate_size, vocab_size : int
@@ -123,7 +116,8 @@ class ModelArchitecture:
     id: str
     name: str
     layers: tuple[LayerGroup, ...]
-    weights: tuple[WeightMatrix, ...]
+    embedding: tuple[WeightMatrix, ...]
+    end: tuple[WeightMatrix, ...]
     num_attention_heads: int
     hidden_size: int
     intermediate_size: int
@@ -139,6 +133,12 @@ class ModelArchitecture:
     source: str = ""
     checked: str = ""
     unverified: str = ""
+    needs_encoder: bool = False
+    kv_cache_dtype: str | None = None
+    weight_dtype: str | None = None
+    towers: dict[str, int] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+    ignored_keys: tuple[str, ...] = ()
     fields: dict[str, Any] | None = field(default=None, compare=False)
 
     @cached_property
@@ -147,19 +147,45 @@ class ModelArchitecture:
         return sum(group.count for group in self.layers)
 
     @cached_property
+    def parts(self) -> dict[str, int]:
+        """Parameters of the text decoder by part, tied tensors once [-]."""
+        return self._sum_by_part("num_parameters")
+
+    def _sum_by_part(self, measure: str) -> dict[str, int]:
+        parts: dict[str, int] = {}
+        blocks = [(1, self.embedding), *((group.count, group.weights) for group in self.layers), (1, self.end)]
+        for count, weights in blocks:
+            for matrix in weights:
+                parts[matrix.part] = parts.get(matrix.part, 0) + count * getattr(matrix, measure)
+        return parts
+
+    @cached_property
     def num_parameters(self) -> int:
         """Parameters of the text decoder, tied tensors once [-]."""
-        return sum(matrix.num_parameters for matrix in self.weights)
+        return sum(self.parts.values())
 
     @cached_property
     def num_active_parameters(self) -> int:
         """Parameters that one token passes through: all but the experts it is not routed to [-]."""
-        return sum(matrix.num_active_parameters for matrix in self.weights)
+        return sum(self._sum_by_part("num_active_parameters").values())
 
     @cached_property
     def num_key_value_heads(self) -> int:
-        """KV heads of a layer, G [-]; the largest where layers differ."""
-        return max(group.spec.num_key_value_heads for group in self.layers)
+        """KV heads of a layer, G [-]; the largest where layers differ, 0 where none keeps any."""
+        return max(group.spec.kv_heads for group in self.layers)
+
+    @cached_property
+    def groups(self) -> tuple[LayerGroup, ...]:
+        """The layers by kind, whatever their order: what each keeps, and how many there are."""
+        counts: dict[LayerSpec, int] = {}
+        for group in self.layers:
+            counts[group.spec] = counts.get(group.spec, 0) + group.count
+        return tuple(LayerGroup(spec, count) for spec, count in counts.items())
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether every layer is the same plain full attention, so that the textbook formula is the sum."""
+        return len(self.groups) == 1 and type(self.groups[0].spec) is FullAttention
 
     def kv_bytes_per_token(self, kv_cache_dtype: str = "auto") -> int:
         """Return what one more token adds over the whole model while every layer still grows.
@@ -182,10 +208,10 @@ class ModelArchitecture:
             If the format's blocks do not divide the head size.
         """
         storage = storage_format(self.resolve_dtype(kv_cache_dtype))
-        return sum(group.count * group.spec.bytes_per_token(storage, 1) for group in self.layers)
+        return sum(group.count * group.spec.bytes_per_token(storage, 1) for group in self.groups)
 
     def state_bytes_per_sequence(self, tensor_parallel_size: int = 1) -> int:
-        """Return the recurrent state of one sequence on one rank: 0, as no layer kind here keeps any.
+        """Return the recurrent state of one sequence on one rank, one page a state layer; 0 without.
 
         Parameters
         ----------
@@ -196,9 +222,14 @@ class ModelArchitecture:
         -------
         int
             Bytes that do not grow with the sequence [bytes].
+
+        Raises
+        ------
+        ParallelismError
+            If the layers cannot be split so.
         """
         self.check_tensor_parallel(tensor_parallel_size)
-        return 0
+        return sum(group.count * group.spec.state_bytes(tensor_parallel_size) for group in self.groups)
 
     def resolve_dtype(self, dtype: str) -> str:
         """Return the format that ``auto`` stands for: the checkpoint's own, 16 bit where it names none or 32 bit."""
@@ -214,35 +245,36 @@ class ModelArchitecture:
         named = f"names {self.torch_dtype}" if self.torch_dtype else "names no format"
         return f"auto means 16 bit (bf16) here: the checkpoint {named}, and engines then load 16 bit"
 
+    def why_not(self, tensor_parallel_size: int) -> str | None:
+        """Say why the layers cannot be split over so many ranks, or None where they can."""
+        reasons = (group.spec.why_not(self.num_attention_heads, tensor_parallel_size) for group in self.groups)
+        return next((reason for reason in reasons if reason), None)
+
     def check_tensor_parallel(self, tensor_parallel_size: int) -> None:
         """Raise ``ParallelismError`` with the legal degrees if any layer cannot be split so."""
-        for group in self.layers:
-            parallelism.check_tensor_parallel(
-                self.num_attention_heads, group.spec.num_key_value_heads, tensor_parallel_size
-            )
+        reason = self.why_not(tensor_parallel_size)
+        if reason:
+            raise parallelism.not_possible(tensor_parallel_size, reason, self.tensor_parallel_degrees)
 
     @cached_property
     def tensor_parallel_degrees(self) -> tuple[int, ...]:
         """Every tensor-parallel degree that all layers can be split into, ascending [-]."""
-        legal = [
-            set(parallelism.legal_degrees(self.num_attention_heads, group.spec.num_key_value_heads))
-            for group in self.layers
-        ]
-        return tuple(sorted(set.intersection(*legal)))
+        most = max(self.num_attention_heads, 1)
+        return tuple(degree for degree in range(1, most + 1) if self.why_not(degree) is None)
 
     def stages(self, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
         """Return the layer groups of each pipeline stage, first to last."""
-        remaining = [(group.spec, group.count) for group in reversed(self.layers)]
+        remaining = list(reversed(self.layers))
         stages = []
         for wanted in parallelism.layers_per_stage(self.num_layers, pipeline_parallel_size):
             stage = []
             while wanted:
-                spec, available = remaining.pop()
-                taken = min(wanted, available)
-                stage.append(LayerGroup(spec, taken))
+                group = remaining.pop()
+                taken = min(wanted, group.count)
+                stage.append(replace(group, count=taken))
                 wanted -= taken
-                if available > taken:
-                    remaining.append((spec, available - taken))
+                if group.count > taken:
+                    remaining.append(replace(group, count=group.count - taken))
             stages.append(tuple(stage))
         return tuple(stages)
 
@@ -256,8 +288,8 @@ class ModelArchitecture:
         UnsupportedError
             If the layers are not uniform full attention.
         """
-        groups, heads = self.layers, self.num_attention_heads
-        if len(groups) != 1 or not isinstance(groups[0].spec, FullAttention):
+        heads = self.num_attention_heads
+        if not self.is_uniform:
             raise UnsupportedError("KV heads can be varied for uniform full attention only")
         if not isinstance(num_key_value_heads, int) or num_key_value_heads < 1:
             raise InvalidValueError(
@@ -265,24 +297,30 @@ class ModelArchitecture:
             )
         if heads % num_key_value_heads:
             raise indivisible(heads, num_key_value_heads)
-        before = groups[0].spec.num_key_value_heads
+        before = self.num_key_value_heads
         return replace(
             self,
-            layers=(LayerGroup(replace(groups[0].spec, num_key_value_heads=num_key_value_heads), groups[0].count),),
-            weights=tuple(
-                replace(matrix, outputs=matrix.outputs // before * num_key_value_heads)
-                if matrix.sharding is Sharding.KV_HEADS
-                else matrix
-                for matrix in self.weights
+            layers=tuple(
+                replace(
+                    group,
+                    spec=replace(group.spec, num_key_value_heads=num_key_value_heads),
+                    weights=tuple(
+                        replace(matrix, outputs=matrix.outputs // before * num_key_value_heads)
+                        if matrix.sharding is Sharding.KV_HEADS
+                        else matrix
+                        for matrix in group.weights
+                    ),
+                )
+                for group in self.layers
             ),
         )
 
     def _repr_html_(self) -> str:
-        spec = self.layers[0].spec
+        kinds = ", ".join(f"{group.count:,} × {group.spec.kind}" for group in self.groups)
         return table(
             self.name,
             [
-                ("Layers", f"{self.num_layers:,} × {spec.kind}"),
+                ("Layers", kinds),
                 ("Query heads, KV heads", f"{self.num_attention_heads:,}, {self.num_key_value_heads:,}"),
                 ("Parameters", f"{self.num_parameters:,}"),
                 ("KV cache, auto format", f"{self.kv_bytes_per_token():,} bytes per token"),

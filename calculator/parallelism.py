@@ -7,7 +7,7 @@ memory per GPU therefore stops falling at TP = G.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
 
 from calculator.errors import ParallelismError, shown
 
@@ -44,30 +44,13 @@ def why_not(num_attention_heads: int, num_key_value_heads: int, tensor_parallel_
     return None
 
 
-@lru_cache(maxsize=256)
-def legal_degrees(num_attention_heads: int, num_key_value_heads: int) -> tuple[int, ...]:
-    """Return every tensor-parallel degree that these heads can be split into, ascending [-]."""
-    return tuple(
-        degree
-        for degree in range(1, num_attention_heads + 1)
-        if why_not(num_attention_heads, num_key_value_heads, degree) is None
+def not_possible(tensor_parallel_size: int, reason: str, legal: Sequence[int]) -> ParallelismError:
+    """Build the error for a degree that layers cannot be split into, with the legal ones and the nearest."""
+    nearest = min(legal, key=lambda degree: (abs(degree - tensor_parallel_size), degree))
+    return ParallelismError(
+        f"tensor_parallel_size {tensor_parallel_size} is not possible: {reason}; "
+        f"legal are {', '.join(map(str, legal))}, the nearest is {nearest}"
     )
-
-
-def check_tensor_parallel(num_attention_heads: int, num_key_value_heads: int, tensor_parallel_size: int) -> None:
-    """Raise ``ParallelismError`` with the legal degrees where the heads cannot be split."""
-    if not isinstance(tensor_parallel_size, int) or tensor_parallel_size < 1:
-        raise ParallelismError(
-            f"tensor_parallel_size must be a whole number of at least 1, not {shown(tensor_parallel_size)}"
-        )
-    reason = why_not(num_attention_heads, num_key_value_heads, tensor_parallel_size)
-    if reason:
-        legal = legal_degrees(num_attention_heads, num_key_value_heads)
-        nearest = min(legal, key=lambda degree: (abs(degree - tensor_parallel_size), degree))
-        raise ParallelismError(
-            f"tensor_parallel_size {tensor_parallel_size} is not possible: {reason}; "
-            f"legal are {', '.join(map(str, legal))}, the nearest is {nearest}"
-        )
 
 
 def layers_per_stage(num_layers: int, pipeline_parallel_size: int) -> tuple[int, ...]:

@@ -40,6 +40,11 @@ class StorageFormat:
     source: str
 
     @property
+    def is_fp8(self) -> bool:
+        """Whether it is an 8 bit floating point format with one scale a layer."""
+        return self.name in ("fp8_e4m3", "fp8_e5m2")
+
+    @property
     def bits_per_value(self) -> float:
         """Bits of one value without the scales kept once a row, for display only."""
         return 8 * self.block_bytes / self.block_elements

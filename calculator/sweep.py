@@ -102,13 +102,13 @@ def _measure(
     base = plan(model, **{**chosen, "seq_len": int(tokens[0])})
     request, memory = base.request, base.per_gpu
     tp, storage = request.tensor_parallel_size, storage_format(request.kv_cache_dtype)
-    most = kv_cache.kv_bytes_on_rank(model.layers, int(tokens.max()), storage, tp) * int(sequences.max()) * tp
+    most = kv_cache.kv_bytes_on_rank(model.groups, int(tokens.max()), storage, tp) * int(sequences.max()) * tp
     if most > kv_cache.INT64_MAX:
         raise InvalidValueError(
             f"the largest point, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
             "sweep fewer tokens or sequences"
         )
-    per_rank = kv_cache.kv_bytes_on_rank(model.layers, tokens, storage, tp)
+    per_rank = kv_cache.kv_bytes_on_rank(model.groups, tokens, storage, tp)
     held = usable_blocks(base.stages)
     batch = held // engines.blocks_for(tokens, request.block_size)
     return {

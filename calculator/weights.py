@@ -7,11 +7,12 @@ vLLM, AWQ and GPTQ checkpoints keep them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
-from calculator.model import ModelArchitecture, Place, Sharding, WeightMatrix
-from calculator.parallelism import kv_heads_per_rank, layers_per_stage
+from calculator.model import ModelArchitecture, Sharding, WeightMatrix
+from calculator.parallelism import kv_heads_per_rank
 
 UNQUANTISED_BYTES = 2
 
@@ -161,30 +162,29 @@ def weight_bytes_per_rank(
     """
     storage = weight_format(model.resolve_dtype(weight_dtype))
     model.check_tensor_parallel(tensor_parallel_size)
-    stage_layers = layers_per_stage(model.num_layers, pipeline_parallel_size)
-    totals = [0] * pipeline_parallel_size
-    for matrix in model.weights:
-        rank_bytes = _rank_bytes(matrix, storage, model, tensor_parallel_size)
-        if matrix.place is Place.LAYERS:
-            per_layer = rank_bytes * (matrix.copies // model.num_layers)
-            for stage, layers in enumerate(stage_layers):
-                totals[stage] += per_layer * layers
-        else:
-            totals[0 if matrix.place is Place.FIRST else -1] += rank_bytes * matrix.copies
+
+    def held(weights: Iterable[WeightMatrix], heads: int = 0) -> int:
+        return sum(_rank_bytes(matrix, storage, heads, tensor_parallel_size) for matrix in weights)
+
+    totals = [
+        sum(group.count * held(group.weights, group.spec.kv_heads) for group in groups)
+        for groups in model.stages(pipeline_parallel_size)
+    ]
+    totals[0] += held(model.embedding)
+    totals[-1] += held(model.end)
     if model.tie_word_embeddings and pipeline_parallel_size > 1:
-        head = next(matrix for matrix in model.weights if matrix.place is Place.FIRST)
-        totals[-1] += _rank_bytes(head, storage, model, tensor_parallel_size)
+        totals[-1] += held(model.embedding[:1])
     return tuple(totals)
 
 
-def _rank_bytes(matrix: WeightMatrix, storage: WeightFormat, model: ModelArchitecture, tp: int) -> int:
-    """Bytes of one copy of a matrix on one rank; what does not divide is rounded up."""
+def _rank_bytes(matrix: WeightMatrix, storage: WeightFormat, kv_heads: int, tp: int) -> int:
+    """Bytes of a kind of matrix on one rank; what does not divide is rounded up."""
     outputs, inputs = matrix.outputs, matrix.inputs
     if matrix.sharding is Sharding.COLUMNS:
         outputs = -(-outputs // tp)
     elif matrix.sharding is Sharding.ROWS:
         inputs = -(-inputs // tp)
     elif matrix.sharding is Sharding.KV_HEADS:
-        heads = model.num_key_value_heads
-        outputs = outputs // heads * kv_heads_per_rank(heads, tp)
-    return storage.bytes_of(outputs, inputs) if matrix.quantised else outputs * inputs * UNQUANTISED_BYTES
+        outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, tp)
+    one = storage.bytes_of(outputs, inputs) if matrix.quantised else outputs * inputs * UNQUANTISED_BYTES
+    return one * matrix.copies

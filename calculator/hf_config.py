@@ -1,0 +1,153 @@
+"""A Hugging Face ``config.json``, read into a ``ModelArchitecture`` or refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from calculator import blocks
+from calculator.errors import InvalidValueError, UnsupportedError, friendly, shown, unknown_name
+from calculator.families import ALIASES, FAMILIES, Family
+from calculator.hf_keys import Keys
+from calculator.hf_layers import Assembler, block_configs, trait
+from calculator.model import ModelArchitecture, Sharding
+
+MAX_DEPTH = 12
+MAX_ENTRIES = 200_000
+TEXT_PARTS = ("text_config", "llm_config", "language_config")
+TOWERS = ("vision_config", "audio_config", "vision_tower_config", "speech_config")
+TORCH_DTYPES = ("float16", "bfloat16", "float32")
+
+
+@friendly
+def model_from_hf_config(config: Mapping[str, Any], name: str = "") -> ModelArchitecture:
+    """Build a model from the content of a ``config.json``.
+
+    Parameters
+    ----------
+    config : mapping
+        The parsed file [-].
+    name : str
+        What to call the model; by default its ``_name_or_path`` or its type [-].
+
+    Returns
+    -------
+    ModelArchitecture
+        The layers as the engines allocate them, the weights as the reference instantiates them.
+
+    Raises
+    ------
+    UnsupportedError
+        If the model type is not known, or a key that bears on the cache is not understood.
+    InvalidValueError
+        If a key is missing, of the wrong kind, out of bounds or contradictory.
+    """
+    _bounded(config)
+    outer, text = dict(config), _text_part(config)
+    kind = text.get("model_type") or outer.get("model_type")
+    family = _family(kind)
+    keys = Keys(text, family.defaults)
+    keys.ignore("model_type", "architectures", "_name_or_path", "torch_dtype", "dtype", *TEXT_PARTS, *TOWERS)
+    assembler = Assembler(keys, family)
+    layers = block_configs(assembler, keys.value("block_configs")) if family.special == "block_configs" else assembler.layers()
+    hidden, vocab = assembler.hidden, keys.count("vocab_size")
+    tied = keys.flag("tie_word_embeddings")
+    longest = keys.optional_count("max_position_embeddings")
+    if longest is None:
+        raise InvalidValueError("max_position_embeddings is missing")
+    experts = family.experts
+    experts_per_token = keys.optional_count("num_experts_per_tok") if experts else None
+    return ModelArchitecture(
+        id="custom",
+        name=name or _name(outer, str(kind)),
+        layers=layers,
+        embedding=tuple(_embedding(keys, family, vocab, hidden, longest)),
+        end=tuple(_end(keys, family, assembler, vocab, tied)),
+        num_attention_heads=assembler.heads,
+        hidden_size=hidden,
+        intermediate_size=0 if family.special == "block_configs" else _widest(assembler, family),
+        vocab_size=vocab,
+        mlp_projections=3 if assembler.gated else 2,
+        num_experts_per_tok=experts_per_token or 0,
+        moe_intermediate_size=(keys.optional_count(experts.width) or 0) if experts and experts_per_token else 0,
+        max_position_embeddings=longest,
+        torch_dtype=_torch_dtype(text, outer),
+        tie_word_embeddings=tied,
+        assumed=tuple(keys.assumed),
+        ignored_keys=keys.ignored(),
+    )
+
+
+def _widest(assembler: Assembler, family: Family) -> int:
+    return 0 if family.experts and not assembler.keys.has("intermediate_size") else assembler.dense_width()
+
+
+def _family(kind: Any) -> Family:
+    if not isinstance(kind, str) or not kind:
+        raise InvalidValueError(f"model_type is missing or not a name: {shown(kind)}")
+    found = FAMILIES.get(ALIASES.get(kind, kind))
+    if found is None:
+        raise UnsupportedError(str(unknown_name("model_type", kind, FAMILIES)))
+    return found
+
+
+def _embedding(keys: Keys, family: Family, vocab: int, hidden: int, longest: int) -> blocks.Weights:
+    yield from blocks.linear("embedding", vocab, hidden, Sharding.COLUMNS, quantised=False)
+    if family.learned_positions is not None:
+        yield from blocks.vector("embedding", (longest + family.learned_positions) * hidden)
+    if family.embedding_norm:
+        yield from blocks.norms(hidden, 1, bias=True)
+    if family.special == "opt":
+        projected = keys.optional_count("word_embed_proj_dim")
+        if projected not in (None, hidden) or not keys.flag("do_layer_norm_before"):
+            raise UnsupportedError("word_embed_proj_dim other than hidden_size, or norms after the layers, are not understood")
+
+
+def _end(keys: Keys, family: Family, assembler: Assembler, vocab: int, tied: bool) -> blocks.Weights:
+    hidden = assembler.hidden
+    yield from blocks.norms(hidden, 1 if family.has_norm_gain else 0, assembler.norm_bias)
+    head_bias = trait(keys, family.head_bias)
+    if not tied:
+        yield from blocks.linear("head", vocab, hidden, Sharding.COLUMNS, quantised=False)
+    if head_bias:
+        yield from blocks.vector("head", vocab, sharding=Sharding.COLUMNS)
+
+
+def _text_part(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part that describes the text decoder, with what only the outer part says."""
+    for name in TEXT_PARTS:
+        part = config.get(name)
+        if isinstance(part, Mapping):
+            shared = {key: config[key] for key in ("tie_word_embeddings", "quantization_config") if key in config}
+            return {**shared, **part}
+    return dict(config)
+
+
+def _torch_dtype(text: Mapping[str, Any], outer: Mapping[str, Any]) -> str | None:
+    for part in (text, outer):
+        for key in ("torch_dtype", "dtype"):
+            value = part.get(key)
+            if isinstance(value, str) and value.removeprefix("torch.") in TORCH_DTYPES:
+                return value.removeprefix("torch.")
+    return None
+
+
+def _name(outer: Mapping[str, Any], kind: str) -> str:
+    given = outer.get("_name_or_path")
+    return given[:80] if isinstance(given, str) and given else kind
+
+
+def _bounded(config: Any) -> None:
+    """Refuse what is no mapping, too deep or too large, before anything is read."""
+    if not isinstance(config, Mapping):
+        raise InvalidValueError(f"a config.json holds a mapping of names to values, not {shown(config)}")
+    stack, entries = [(config, 1)], 0
+    while stack:
+        part, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise InvalidValueError(f"the config is nested more than {MAX_DEPTH} levels deep")
+        children = part.values() if isinstance(part, Mapping) else part
+        entries += len(part)
+        if entries > MAX_ENTRIES:
+            raise InvalidValueError(f"the config has more than {MAX_ENTRIES:,} entries")
+        stack += [(child, depth + 1) for child in children if isinstance(child, Mapping | list)]
