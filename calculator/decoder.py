@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from calculator.attention import FullAttention
-from calculator.errors import InvalidValueError
+from calculator.errors import InvalidValueError, shown
 from calculator.model import (
     MAX_HEADS,
     MAX_LAYERS,
@@ -74,6 +74,8 @@ def custom_model(name: str = "Own architecture", **fields: Any) -> ModelArchitec
     CalculatorError
         If a field is unknown, missing or out of bounds, or if heads do not divide.
     """
+    if not isinstance(name, str):
+        raise InvalidValueError(f"name must be text, not {shown(name)}")
     checked = _SCHEMA.validate(fields)
     return replace(build_decoder(checked, id="custom", name=name), fields=checked)
 

@@ -122,7 +122,7 @@ def _explain(problem: dict[str, Any], known: Iterable[str]) -> CalculatorError:
 
 def _whole_number(value: Any, _: dict[str, Any]) -> str:
     near = ""
-    if isinstance(value, float) and value == value and abs(value) < 1e15:
+    if isinstance(value, float) and value == value and 1 <= round(min(abs(value), 1e15)) < 1e15 and value > 0:
         near = f"; the nearest is {round(value)}"
     how = " written without quotes" if isinstance(value, str) else ""
     return f"must be a whole number{how}, not {shown(value)}{near}"
