@@ -20,7 +20,7 @@ from calculator.model import (
     WeightMatrix,
     indivisible,
 )
-from calculator.schema import Schema, count, flag, text
+from calculator.schema import Schema, choice, count, flag
 
 ARCHITECTURE_FIELDS = {
     "num_layers": count(MAX_LAYERS),
@@ -32,7 +32,7 @@ ARCHITECTURE_FIELDS = {
     "intermediate_size": count(MAX_WIDTH, minimum=0),
     "vocab_size": count(MAX_WIDTH),
     "max_position_embeddings": count(MAX_TOKENS),
-    "torch_dtype": text(required=False),
+    "torch_dtype": choice(["float16", "bfloat16", "float32"], required=False),
     "tie_word_embeddings": flag(),
     "num_experts": count(MAX_HEADS, required=False),
     "num_experts_per_tok": count(MAX_HEADS, required=False),

@@ -103,6 +103,8 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
         raise document.error(place, "must be a mapping of names to values")
     for location, problem in _SCHEMA.all_problems(entry):
         raise document.error((*place, *location), str(problem))
+    if not entry["expect"]:
+        raise document.error((*place, "expect"), f"expects nothing: name at least one of {', '.join(EXPECTATIONS)}")
     asked = {name: value for name, value in entry.items() if name not in ("name", "expect")}
     try:
         if isinstance(asked["model"], dict):

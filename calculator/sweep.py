@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator import engines, kv_cache
 from calculator.capacity import plan, usable_blocks
-from calculator.errors import InvalidValueError, ParallelismError, friendly, shown, unknown_name
+from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, friendly, shown, unknown_name
 from calculator.model import MAX_TOKENS, ModelArchitecture
 from calculator.presets import load_model
 from calculator.request import PLAN_FIELDS
@@ -85,7 +85,7 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
             columns[name][rows] = value
         try:
             measured = _measure(architecture, chosen, tokens, sequences)
-        except ParallelismError as error:
+        except (ParallelismError, UnsupportedError) as error:
             columns["refused"][rows] = str(error)
             continue
         for name, array in measured.items():

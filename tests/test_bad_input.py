@@ -107,7 +107,7 @@ def test_unknown_models_are_quoted_on_one_short_line(asked, text):
 
 @pytest.mark.parametrize(
     ("asked", "text"),
-    [("a100-80gb", "a100-80gb-sxm or a100-80gb-pcie"), ("h100-sxm5", "did you mean h100-sxm"), ("x", "and 21 more")],
+    [("a100-80gb", "a100-80gb-pcie or a100-80gb-sxm"), ("h100-sxm5", "did you mean h100-sxm"), ("x", "and 21 more")],
 )
 def test_unknown_gpus_name_the_near_ones(asked, text):
     with pytest.raises(calculator.UnknownNameError, match=f"unknown GPU '{asked}': .*{text}"):

@@ -26,7 +26,7 @@ def test_a_whole_model_is_made_of_rows(name):
 def test_a_row_that_blocks_do_not_divide_is_refused_with_the_multiple_needed(name):
     multiple = ROWS[name][2]
     text = f"{name} stores rows in blocks of {multiple} elements"
-    with pytest.raises(calculator.InvalidValueError, match=re.escape(text)) as caught:
+    with pytest.raises(calculator.UnsupportedError, match=re.escape(text)) as caught:
         storage_format(name).row_bytes(multiple + 1)
     assert f"head size of {multiple + 1}: it needs a multiple of {multiple}" in str(caught.value)
 
@@ -34,7 +34,7 @@ def test_a_row_that_blocks_do_not_divide_is_refused_with_the_multiple_needed(nam
 @pytest.mark.parametrize("name", ["q8_0", "q5_1", "q5_0", "q4_1", "q4_0"])
 def test_head_size_80_is_refused_in_blocks_of_32(fields, name):
     model = calculator.custom_model(**{**fields, "head_dim": 80})
-    with pytest.raises(calculator.InvalidValueError, match="head size of 80: it needs a multiple of 32"):
+    with pytest.raises(calculator.UnsupportedError, match="head size of 80: it needs a multiple of 32"):
         calculator.kv_cache_bytes(model, 1, 1, name)
 
 
