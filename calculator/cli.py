@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import io
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +16,7 @@ from typing import Any
 from calculator import words
 from calculator.answer import SCHEMA_VERSION, Plan
 from calculator.capacity import plan
-from calculator.errors import CalculatorError
+from calculator.errors import CalculatorError, InvalidValueError
 from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
 from calculator.parallelism import kv_heads_per_rank, kv_replication
 from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
@@ -48,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "standard output is closed")
         arguments = _parser().parse_args(argv)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -55,9 +61,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CalculatorError as error:
         print(f"error: {_one_line(str(error))}", file=sys.stderr)
         return BAD_INPUT
-    except BrokenPipeError:
-        sys.stderr.close()
+    except OSError as error:
+        _silence_stdout()
+        if not isinstance(error, BrokenPipeError):
+            print(f"error: the report cannot be written: {error.strerror}", file=sys.stderr)
         return BAD_INPUT
+
+
+def _silence_stdout() -> None:
+    """Send what is still buffered nowhere, so that the interpreter's own flush at exit stays quiet."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _WholeNames(argparse.ArgumentParser):
+    """Flags by their whole names only: an abbreviation would break when a flag is added."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         description="KV-cache capacity planning: how much memory, how many sequences, what to change.",
         epilog="Exit codes: 0 fine; 1 an expectation is missed or the plan does not fit; 2 bad usage or bad input.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_WholeNames)
 
     kv = commands.add_parser("kv", help="bytes of the KV cache", description="Bytes of the KV cache of a model.")
     kv.add_argument("--model", required=True, metavar="ID", help="preset id or Hugging Face id")
@@ -116,10 +137,9 @@ def _format(parser: argparse.ArgumentParser, *formats: str) -> None:
 
 
 def _count(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, not {text[:40]!r}") from None
+    if not re.fullmatch(r"-?[0-9]{1,400}", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text[:40]!r}")
+    return int(text)
 
 
 def _number(text: str) -> float:
@@ -199,6 +219,8 @@ def _kv(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace) -> int:
     asked = {name: getattr(arguments, name) for name in ("model", "gpu", *PLAN_FIELDS)}
     if arguments.gpu_memory_gib is not None:
+        if arguments.gpu_memory_bytes is not None:
+            raise InvalidValueError("give one of gpu_memory_gib and gpu_memory_bytes: both are the memory of one GPU")
         asked["gpu_memory_bytes"] = arguments.gpu_memory_gib
     answer = plan(**{name: value for name, value in asked.items() if value is not None})
     if arguments.format == "json":

@@ -8,7 +8,7 @@ from typing import Any
 
 from calculator import blocks
 from calculator.attention import FullAttention
-from calculator.errors import InvalidValueError
+from calculator.errors import InvalidValueError, shown
 from calculator.model import (
     MAX_HEADS,
     MAX_LAYERS,
@@ -20,7 +20,7 @@ from calculator.model import (
     WeightMatrix,
     indivisible,
 )
-from calculator.schema import Schema, count, flag, text
+from calculator.schema import Schema, choice, count, flag
 
 ARCHITECTURE_FIELDS = {
     "num_layers": count(MAX_LAYERS),
@@ -32,7 +32,7 @@ ARCHITECTURE_FIELDS = {
     "intermediate_size": count(MAX_WIDTH, minimum=0),
     "vocab_size": count(MAX_WIDTH),
     "max_position_embeddings": count(MAX_TOKENS),
-    "torch_dtype": text(required=False),
+    "torch_dtype": choice(["float16", "bfloat16", "float32"], required=False),
     "tie_word_embeddings": flag(),
     "num_experts": count(MAX_HEADS, required=False),
     "num_experts_per_tok": count(MAX_HEADS, required=False),
@@ -74,6 +74,8 @@ def custom_model(name: str = "Own architecture", **fields: Any) -> ModelArchitec
     CalculatorError
         If a field is unknown, missing or out of bounds, or if heads do not divide.
     """
+    if not isinstance(name, str):
+        raise InvalidValueError(f"name must be text, not {shown(name)}")
     checked = _SCHEMA.validate(fields)
     return replace(build_decoder(checked, id="custom", name=name), fields=checked)
 

@@ -67,7 +67,9 @@ def unknown_name(kind: str, asked: object, known: Iterable[str]) -> UnknownNameE
     """Build the error for a name that is not among the known ones, with the near matches."""
     names = sorted(known)
     text = str(asked)[:200]
-    near = difflib.get_close_matches(text.lower(), names, n=3, cutoff=0.5)
+    begun = [name for name in names if len(text) > 1 and name.startswith(text.lower())]
+    similar = difflib.get_close_matches(text.lower(), names, n=3, cutoff=0.5)
+    near = list(dict.fromkeys(begun + similar))[:3]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {_listed(names)}"
     return UnknownNameError(f"unknown {kind} {shown(asked)}: {hint}")
 

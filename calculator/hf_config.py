@@ -52,7 +52,8 @@ def model_from_hf_config(config: Mapping[str, Any], name: str = "") -> ModelArch
     layers = block_configs(assembler, keys.value("block_configs")) if family.special == "block_configs" else assembler.layers()
     hidden, vocab = assembler.hidden, keys.count("vocab_size")
     tied = keys.flag("tie_word_embeddings")
-    longest = keys.optional_count("max_position_embeddings")
+    positions = keys.optional_count("max_position_embeddings")
+    longest = keys.optional_count("model_max_length") or positions
     if longest is None:
         raise InvalidValueError("max_position_embeddings is missing")
     experts = family.experts
@@ -61,7 +62,7 @@ def model_from_hf_config(config: Mapping[str, Any], name: str = "") -> ModelArch
         id="custom",
         name=name or _name(outer, str(kind)),
         layers=layers,
-        embedding=tuple(_embedding(keys, family, vocab, hidden, longest)),
+        embedding=tuple(_embedding(keys, family, vocab, hidden, positions or longest)),
         end=tuple(_end(keys, family, assembler, vocab, tied)),
         num_attention_heads=assembler.heads,
         hidden_size=hidden,

@@ -22,8 +22,7 @@ SYNONYMS = {
     "intermediate_size": ("n_inner", "ffn_dim", "d_ff", "ffn_hidden_size", "decoder_ffn_dim"),
     "vocab_size": ("padded_vocab_size",),
     "max_position_embeddings": (
-        "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "max_target_positions",
-        "model_max_length", "max_context_length",
+        "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "max_target_positions", "max_context_length",
     ),
     "num_experts": ("num_local_experts", "n_routed_experts", "moe_num_experts"),
     "num_experts_per_tok": ("experts_per_token", "moe_topk", "moe_k", "moe_top_k", "num_experts_per_token"),
@@ -41,6 +40,7 @@ LIMITS = {
     "intermediate_size": MAX_WIDTH,
     "moe_intermediate_size": MAX_WIDTH,
     "max_position_embeddings": MAX_TOKENS,
+    "model_max_length": MAX_TOKENS,
     "sliding_window": MAX_TOKENS,
     "attention_chunk_size": MAX_TOKENS,
 }
@@ -89,8 +89,10 @@ class Keys:
                 pairs = ", ".join(f"{key} {shown(value)}" for key, value in given.items())
                 raise InvalidValueError(f"contradictory: {pairs} are names of the same thing")
             return first
+        if any(key in self._config for key in names):
+            return None
         default = self._defaults.get(name)
-        if default is not None and name not in self._config:
+        if default is not None and f"{name} {default}" not in self.assumed:
             self.assumed.append(f"{name} {default}")
         return default
 

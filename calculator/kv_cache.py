@@ -69,6 +69,7 @@ def kv_cache_bytes_per_gpu(
     architecture.check_tensor_parallel(ranks)
     storage = storage_format(architecture.resolve_dtype(kv_cache_dtype))
     if not (isinstance(tokens, int) and isinstance(sequences, int)):
+        check_shapes(tokens, sequences)
         most = kv_bytes_on_rank(architecture.groups, _largest(tokens), storage, ranks) * _largest(sequences) * ranks
         if most > INT64_MAX:
             raise InvalidValueError(
@@ -127,7 +128,10 @@ def whole_numbers(name: str, value: Any) -> Any:
         return value
     import numpy
 
-    array = numpy.asarray(value)
+    try:
+        array = numpy.asarray(value)
+    except ValueError:
+        raise InvalidValueError(f"{name} must be a list of whole numbers, or rows of equal length") from None
     if array.ndim == 0:
         return array.item()
     if array.size == 0:
@@ -139,6 +143,20 @@ def whole_numbers(name: str, value: Any) -> Any:
     if int(array.max()) > INT64_MAX:
         raise InvalidValueError(f"{name} must be at most {MAX_TOKENS:,}, not {shown(int(array.max()))}")
     return array.astype(numpy.int64, copy=False)
+
+
+def check_shapes(tokens: Any, sequences: Any) -> None:
+    """Raise ``InvalidValueError`` if arrays of lengths and of batches cannot be broadcast."""
+    import numpy
+
+    lengths, batches = numpy.shape(tokens), numpy.shape(sequences)
+    try:
+        numpy.broadcast_shapes(lengths, batches)
+    except ValueError:
+        raise InvalidValueError(
+            f"seq_len of shape {lengths} and batch_size of shape {batches} do not go together: "
+            "give equal shapes, or use sweep for a grid"
+        ) from None
 
 
 def _largest(value: Any) -> Any:

@@ -103,6 +103,8 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
         raise document.error(place, "must be a mapping of names to values")
     for location, problem in _SCHEMA.all_problems(entry):
         raise document.error((*place, *location), str(problem))
+    if not entry["expect"]:
+        raise document.error((*place, "expect"), f"expects nothing: name at least one of {', '.join(EXPECTATIONS)}")
     asked = {name: value for name, value in entry.items() if name not in ("name", "expect")}
     try:
         if isinstance(asked["model"], dict):
@@ -118,7 +120,23 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
 
 
 def read_plan_file(path: Path | str) -> list[Deployment]:
-    """Read a plan file and plan every deployment in it; see ``read_deployments``."""
+    """Read a plan file and plan every deployment in it.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file [-].
+
+    Returns
+    -------
+    list of Deployment
+        Each with its name, its plan and what is expected of it.
+
+    Raises
+    ------
+    FileFormatError
+        With file, line and field, if it is not a plan file or a request cannot be answered.
+    """
     return read_deployments(strict_yaml.read(Path(path)))
 
 
@@ -137,7 +155,11 @@ def write_plan_file(answer: Plan, name: str) -> str:
     str
         The file's content; ``python -m calculator check`` reads it.
     """
-    asked = {key: value for key, value in answer.asked.items() if key != "gpu" or value != "custom"}
+    asked = {
+        key: value.item() if hasattr(value, "item") else value  # numpy's numbers as plain ones
+        for key, value in answer.asked.items()
+        if key != "gpu" or value != "custom"
+    }
     asked |= {"model": _model_entry(answer), "seq_len": answer.request.seq_len}
     if "gpu" in asked:
         asked["gpu"] = answer.accelerator.id

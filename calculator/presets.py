@@ -12,7 +12,7 @@ from calculator.accelerator import Accelerator, program_memory
 from calculator.decoder import ARCHITECTURE_FIELDS, build_decoder
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.model import ModelArchitecture
-from calculator.schema import Field, Schema, choice, count, flag, names, number, text
+from calculator.schema import Field, Schema, count, flag, names, number, text
 
 _PACKAGE = Path(__file__).parent
 _DATA = next(folder for folder in (_PACKAGE / "data", _PACKAGE.parent) if (folder / "model_presets.yaml").exists())
@@ -26,7 +26,6 @@ MODEL_FIELDS: dict[str, Field] = {
     "huggingface_id": text(120, required=False),
     "family": text(40),
     **ARCHITECTURE_FIELDS,
-    "torch_dtype": choice(["float16", "bfloat16", "float32"], required=False),
     "num_parameters": count(10**15),
     "num_active_parameters": count(10**15),
     "kv_bytes_per_token_fp16": count(10**12),
@@ -84,6 +83,8 @@ class PresetFile(Generic[Entry]):
         data = self.document.data
         if not isinstance(data, dict) or list(data) != [section] or not isinstance(data[section], dict):
             raise self.document.error((), f"must hold one mapping named {section}, of ids to presets")
+        if not data[section]:
+            raise self.document.error((section,), "holds no presets")
 
     @property
     def entries(self) -> dict[str, dict[str, Any]]:
@@ -132,6 +133,8 @@ def _build_gpu(key: str, fields: dict[str, Any]) -> Accelerator:
     estimated = fields.get("program_gib_estimated", False)
     memory_bytes, memory_source, verified = program_memory(program_gib, fields.get("reported_mib"), estimated)
     prices = [fields[name] for name in ("price_usd_per_hour_low", "price_usd_per_hour_high") if name in fields]
+    if prices and prices[0] > prices[-1]:
+        raise InvalidValueError(f"price_usd_per_hour_low {prices[0]:g} is more than the high {prices[-1]:g}")
     plain = (
         "name", "vendor", "label_gb", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops", "fp4_tflops",
         "link_gb_per_s", "gpus_per_node", "price_date", "sources",

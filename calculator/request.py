@@ -81,8 +81,6 @@ class Request:
 def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Accelerator, Request]:
     """Check every input and fill in the defaults."""
     values = {**PLAN_DEFAULTS, **{name: value for name, value in asked.items() if name not in ("model", "gpu")}}
-    if isinstance(values["gpu_memory_utilization"], int) and not isinstance(values["gpu_memory_utilization"], bool):
-        values["gpu_memory_utilization"] = float(values["gpu_memory_utilization"])
     values = _SCHEMA.validate(values)
     accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
     rules = engines.engine_rules(values["engine"])

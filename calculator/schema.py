@@ -65,7 +65,7 @@ class Schema:
     """A closed set of fields: anything else is refused by name."""
 
     def __init__(self, fields: Mapping[str, Field]) -> None:
-        self.names = tuple(fields)
+        self._fields = fields
         self._validator = SchemaValidator({"type": "typed-dict", "fields": dict(fields), "extra_behavior": "forbid"})
 
     def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +79,14 @@ class Schema:
     def problems(self, error: ValidationError) -> Any:
         """Yield ``(location, CalculatorError)`` for every problem of a failed validation."""
         for problem in error.errors(include_url=False):
-            yield problem["loc"], _explain(dict(problem), self.names)
+            yield problem["loc"], _explain(dict(problem), self._names_at(problem["loc"]))
+
+    def _names_at(self, location: tuple[int | str, ...]) -> Iterable[str]:
+        """Return the names that are allowed beside a field, which may lie in a mapping of its own."""
+        fields = self._fields
+        for step in location[:-1]:
+            fields = fields.get(str(step), {}).get("schema", {}).get("fields", fields)
+        return fields
 
     def all_problems(self, values: Mapping[str, Any]) -> list[tuple[tuple[int | str, ...], CalculatorError]]:
         """Return every problem of a mapping with its location, none where it is valid."""
@@ -122,7 +129,7 @@ def _explain(problem: dict[str, Any], known: Iterable[str]) -> CalculatorError:
 
 def _whole_number(value: Any, _: dict[str, Any]) -> str:
     near = ""
-    if isinstance(value, float) and value == value and abs(value) < 1e15:
+    if isinstance(value, float) and value == value and 1 <= round(min(abs(value), 1e15)) < 1e15 and value > 0:
         near = f"; the nearest is {round(value)}"
     how = " written without quotes" if isinstance(value, str) else ""
     return f"must be a whole number{how}, not {shown(value)}{near}"

@@ -64,12 +64,12 @@ class StorageFormat:
 
         Raises
         ------
-        InvalidValueError
+        UnsupportedError
             If the row is not a whole number of blocks: no engine stores such a row.
         """
         blocks, rest = divmod(elements, self.block_elements)
         if rest:
-            raise InvalidValueError(
+            raise UnsupportedError(
                 f"{self.name} stores rows in blocks of {self.block_elements} elements, which do not divide a head "
                 f"size of {elements}: it needs a multiple of {self.block_elements}; fp16, bf16 and fp8 take any"
             )

@@ -72,7 +72,7 @@ def parse(content: str, name: str) -> Document:
     """Parse YAML text; ``name`` stands for the file in messages."""
     lines: dict[Location, int] = {}
     try:
-        _check_depth(content, name)
+        _check_events(content, name)
         root = yaml.compose(content, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -80,32 +80,29 @@ def parse(content: str, name: str) -> Document:
     except (yaml.YAMLError, RecursionError) as error:
         raise FileFormatError(f"{name}:1: not valid YAML: {str(error).splitlines()[0]}") from None
     document = Document(name, None, lines)
-    data = None if root is None else _build(root, (), document, set())
+    data = None if root is None else _build(root, (), document)
     return Document(name, data, lines)
 
 
-def _check_depth(content: str, name: str) -> None:
-    """Refuse deep nesting from the stream of events: composing it would exhaust the C stack."""
+def _check_events(content: str, name: str) -> None:
+    """Refuse anchors, aliases and deep nesting before composing, which could exhaust memory or the C stack."""
     depth = 0
     for event in yaml.parse(content, Loader=_LOADER):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if getattr(event, "anchor", None) is not None:
+            raise FileFormatError(f"{name}:{line}: anchors and aliases are not allowed: write the value out")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            if depth > MAX_DEPTH + 1:
-                line = event.start_mark.line + 1 if event.start_mark else 1
+            if depth > MAX_DEPTH:
                 raise FileFormatError(f"{name}:{line}: nested more than {MAX_DEPTH} levels deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
 
-def _build(node: yaml.Node, location: Location, document: Document, seen: set[int]) -> Any:
+def _build(node: yaml.Node, location: Location, document: Document) -> Any:
     document.lines[location] = node.start_mark.line + 1
-    if id(node) in seen:
-        raise document.error(location, "anchors and aliases are not allowed: write the value out")
-    seen.add(id(node))
-    if len(location) > MAX_DEPTH:
-        raise document.error(location, f"nested more than {MAX_DEPTH} levels deep")
     if isinstance(node, yaml.SequenceNode):
-        return [_build(child, (*location, index), document, seen) for index, child in enumerate(node.value)]
+        return [_build(child, (*location, index), document) for index, child in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -117,7 +114,7 @@ def _build(node: yaml.Node, location: Location, document: Document, seen: set[in
                 first = document.line(place)
                 document.lines[place] = key_node.start_mark.line + 1
                 raise document.error(place, f"duplicate key, first given in line {first}")
-            mapping[key] = _build(value_node, place, document, seen)
+            mapping[key] = _build(value_node, place, document)
             document.lines[place] = key_node.start_mark.line + 1
         return mapping
     return _scalar(node, location, document)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator import engines, kv_cache
 from calculator.capacity import plan, usable_blocks
-from calculator.errors import InvalidValueError, ParallelismError, friendly, unknown_name
+from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, friendly, shown, unknown_name
 from calculator.model import MAX_TOKENS, ModelArchitecture
 from calculator.presets import load_model
 from calculator.request import PLAN_FIELDS
@@ -63,8 +63,8 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
     lengths = values.pop("seq_len", [architecture.max_position_embeddings])
     batches = values.pop("batch_size", [1])
     _check_size([lengths, batches, *values.values()])
-    seq_len = kv_cache.whole_numbers("seq_len", numpy.asarray(lengths))
-    batch_size = kv_cache.whole_numbers("batch_size", numpy.asarray(batches))
+    seq_len = kv_cache.whole_numbers("seq_len", lengths)
+    batch_size = kv_cache.whole_numbers("batch_size", batches)
     for name, array in (("seq_len", seq_len), ("batch_size", batch_size)):
         if int(array.max()) > MAX_TOKENS:
             raise InvalidValueError(f"{name} must be at most {MAX_TOKENS:,}, not {int(array.max()):,}")
@@ -85,7 +85,7 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
             columns[name][rows] = value
         try:
             measured = _measure(architecture, chosen, tokens, sequences)
-        except ParallelismError as error:
+        except (ParallelismError, UnsupportedError) as error:
             columns["refused"][rows] = str(error)
             continue
         for name, array in measured.items():
@@ -103,6 +103,7 @@ def _measure(
     request, memory = base.request, base.per_gpu
     tp, storage = request.tensor_parallel_size, storage_format(request.kv_cache_dtype)
     most = kv_cache.kv_bytes_on_rank(model.groups, int(tokens.max()), storage, tp) * int(sequences.max()) * tp
+    most = max(most, memory.weights_bytes)
     if most > kv_cache.INT64_MAX:
         raise InvalidValueError(
             f"the largest point, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
@@ -161,11 +162,15 @@ def _values(name: str, value: Any) -> Any:
     """Return the values of one axis as a list, array or range."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return [value]
+    if isinstance(value, set | frozenset | dict):
+        raise InvalidValueError(f"{name} must be a list, a range or an array, not {shown(value)}")
     if not hasattr(value, "__len__"):
         value = list(itertools.islice(value, MAX_POINTS + 1))
     if len(value) == 0:
         raise InvalidValueError(f"{name} is empty: give at least one value")
-    return value if name in ARRAY_AXES else list(itertools.islice(value, MAX_COMBINATIONS + 1))
+    if name in ARRAY_AXES:
+        return value if hasattr(value, "dtype") or isinstance(value, list | tuple | range) else list(value)
+    return list(itertools.islice(value, MAX_COMBINATIONS + 1))
 
 
 def _check_size(axes: list[Any]) -> None:

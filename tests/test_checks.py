@@ -1,0 +1,123 @@
+"""``check``: an expectation that is missed names everything needed to find it."""
+
+import re
+
+import pytest
+
+from calculator import FileFormatError, checks
+from calculator.cli import main
+from calculator.presets import GPU_FILE, MODEL_FILE
+
+
+@pytest.fixture
+def mutated(tmp_path):
+    """Return a function that copies a preset file with one text replaced."""
+
+    def mutate(before, after, source=MODEL_FILE, count=1):
+        text = source.read_text(encoding="utf-8")
+        assert before in text
+        path = tmp_path / "mutated.yaml"
+        path.write_text(text.replace(before, after, count), encoding="utf-8")
+        return path
+
+    return mutate
+
+
+def line_of(path, text):
+    return next(number for number, line in enumerate(path.read_text("utf-8").splitlines(), 1) if text in line)
+
+
+def test_a_wrong_number_is_found_with_all_that_is_known_of_it(mutated, capsys):
+    path = mutated("num_parameters: 405853388800", "num_parameters: 405853388801")
+    (missed,) = [finding for finding in checks.check_file(path) if not finding.ok]
+    assert (missed.subject, missed.field) == ("llama-3.1-405b", "num_parameters")
+    assert (missed.expected, missed.actual, missed.tolerance) == (405_853_388_801, 405_853_388_800, "exact")
+    assert (missed.file, missed.line) == (str(path), line_of(path, "num_parameters: 405853388801"))
+    assert missed.source.startswith("PyPI aiconfigurator")
+
+    assert main(["check", str(path)]) == 1
+    out = capsys.readouterr()
+    assert out.out.startswith(
+        f"{path}:{missed.line}: llama-3.1-405b: num_parameters: expected 405,853,388,801 (exact), "
+        "actual 405,853,388,800; source: PyPI aiconfigurator"
+    )
+    assert re.search(r"\n(\d+) of (\d+) expectations of 44 entries are met\n$", out.out)
+    assert out.err == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fields"),
+    [
+        ("num_layers: 118", "num_layers: 117", {"num_parameters", "num_active_parameters", "kv_bytes_per_token_fp16"}),
+        ("vocab_size: 256000", "vocab_size: 256001", {"num_parameters", "num_active_parameters"}),
+        ("kv_bytes_per_token_fp16: 120832", "kv_bytes_per_token_fp16: 120833", {"kv_bytes_per_token_fp16"}),
+    ],
+)
+def test_every_stated_number_is_recomputed(mutated, before, after, fields):
+    missed = [finding for finding in checks.check_file(mutated(before, after)) if not finding.ok]
+    assert {(finding.subject, finding.field) for finding in missed} == {("palm-540b", field) for field in fields}
+
+
+def test_a_file_that_changed_is_read_anew(mutated):
+    assert not all(finding.ok for finding in checks.check_file(mutated("num_layers: 118", "num_layers: 117")))
+    assert all(finding.ok for finding in checks.check_file(mutated("num_layers: 118", "num_layers: 118")))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("    num_layers: 118\n", "", "palm-540b: num_layers: num_layers is missing"),
+        ("num_layers: 118", 'num_layers: "118"', "num_layers must be a whole number written without quotes, not '118'"),
+        ("num_layers: 118", "num_layers: 118.0", "palm-540b: num_layers: num_layers must be a whole number, not 118.0"),
+        ("num_layers: 118", "num_layers: 1" + "0" * 30, "num_layers must be at most 10,000, not about 10^30"),
+        ("num_layers: 118", "num_layers: 118\n    num_layers: 118", "palm-540b: num_layers: duplicate key"),
+        ("num_layers: 118", "num_layers: 118\n    num_layer: 1", "unknown field 'num_layer': did you mean num_layers"),
+        ("num_attention_heads: 71", "num_attention_heads: 71\n    num_kv_head: 1", "falcon-7b: num_kv_head: "),
+        ("num_key_value_heads: 96", "num_key_value_heads: 36", "gpt-3-175b: num_key_value_heads: num_key"),
+        ("torch_dtype: float16", "torch_dtype: int3", "llama-1-65b: torch_dtype: torch_dtype must be one of"),
+    ],
+    ids=["missing", "text", "fraction", "10^30", "duplicate", "unknown", "unknown 2", "heads", "dtype"],
+)  # fmt: skip
+def test_a_preset_that_is_not_strict(mutated, before, after, message):
+    path = mutated(before, after)
+    with pytest.raises(FileFormatError, match=re.escape(message)) as caught:
+        checks.check_file(path)
+    assert re.match(re.escape(str(path)) + r":\d+: ", str(caught.value))
+
+
+def test_the_line_is_that_of_the_field(mutated):
+    path = mutated("num_layers: 118", "num_layers: -118")
+    with pytest.raises(FileFormatError, match=f":{line_of(path, '-118')}: palm-540b: num_layers: "):
+        checks.check_file(path)
+
+
+@pytest.mark.parametrize("key", ["<img src=x onerror=alert(1)>", "[a](http://b)", "a b", "Upper-Case"])
+def test_a_preset_id_with_markup_is_a_finding(mutated, key):
+    missed = [one for one in checks.check_file(mutated("  palm-540b:", f'  "{key}":')) if not one.ok]
+    assert [(one.subject, one.field) for one in missed] == [(key, "id")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        ("program_gib_low: 14.56", "program_gib_low: 14.76", "program_gib_low <= program_gib_high"),
+        ("reported_mib: 15360", "reported_mib: 14000", "a program sees no more than the driver"),
+    ],
+)
+def test_gpus_are_checked(mutated, before, after, field):
+    missed = [one for one in checks.check_file(mutated(before, after, GPU_FILE)) if not one.ok]
+    assert [(one.subject, one.field, one.expected, one.actual) for one in missed] == [("t4", field, True, False)]
+
+
+def test_a_gpu_without_any_memory_figure_is_refused(mutated):
+    path = mutated("    reported_mib: 32768\n    bandwidth_gb_per_s: 880", "    bandwidth_gb_per_s: 880", GPU_FILE)
+    with pytest.raises(FileFormatError, match="inferentia2: program_gib_low or reported_mib is needed"):
+        checks.check_file(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: 1", "models: {}\ngpus: {}", "5", "deployments: {}"])
+def test_a_file_that_is_none_of_the_three(tmp_path, text):
+    path = tmp_path / "other.yaml"
+    path.write_text(text)
+    with pytest.raises(FileFormatError, match="must hold one"):
+        checks.check_file(path)

@@ -1,0 +1,127 @@
+"""The command line on bad input: exit code 2, one line on stderr, and never a traceback."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from golden import ROOT
+
+REFERENCE = ["plan", "--model=llama-3-70b", "--gpu=a100-80gb-sxm", "--tensor-parallel-size=4", "--seq-len=8192"]
+FAILING = """\
+deployments:
+- name: "a::b\\n::error::x"
+  model: llama-3-70b
+  gpu: a100-80gb-sxm
+  tensor_parallel_size: 4
+  seq_len: 8192
+  expect: {min_batch_size: 400}
+"""
+
+
+def process(*arguments, **options):
+    """Run the real command in a process of its own."""
+    command = [sys.executable, "-m", "calculator", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=False, **options)
+
+
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_a_name_cannot_start_a_workflow_command(run, tmp_path, form):
+    path = tmp_path / "plan,a.yaml"
+    path.write_text(FAILING)
+    code, out, _ = run("check", path, "--format", form)
+    assert code == 1
+    first, last = out.splitlines()
+    assert last == "0 of 1 expectations of 1 entry are met"
+    if form == "github":
+        place = str(path).replace(",", "%2C").replace(":", "%3A")
+        assert first.startswith(
+            f"::error file={place},line=7::a::b%0A::error::x: min_batch_size: expected 400 (at least)"
+        )
+    else:
+        assert first.startswith(rf"{path}:7: a::b\n::error::x: min_batch_size: expected 400 (at least), actual ")
+
+
+def test_a_key_with_a_line_break_stays_on_one_line_of_stderr(run, tmp_path):
+    path = tmp_path / "keys.yaml"
+    path.write_text('models: {"a\\n::error::x\\e[31m": 1}')
+    code, out, err = run("check", path)
+    assert (code, out) == (2, "")
+    assert err == rf"error: {path}:1: a\n::error::x\x1b[31m: must be a mapping of fields to values" + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("", "the following arguments are required: COMMAND"),
+        ("nope", "invalid choice: 'nope'"),
+        ("kv --model llama-3-70b", "the following arguments are required: --seq-len"),
+        ("kv --model nope --seq-len 1", "error: unknown model 'nope'"),
+        ("kv --model llama-3-70b --seq-len 0", "error: seq_len must be at least 1, not 0"),
+        ("kv --model llama-3-70b --seq-len 1.5", "argument --seq-len: must be a whole number, not '1.5'"),
+        ("kv --model llama-3-70b --seq-len " + "9" * 5000, "argument --seq-len: must be a whole number, not '999"),
+        ("kv --model llama-3-70b --seq-len 1 --tensor-parallel-size 3", "legal are 1, 2, 4, 8, 16, 32, 64"),
+        ("kv --model llama-3-70b --seq-len 1 --kv-cache-dtype fp9", "error: unknown KV-cache format 'fp9'"),
+        ("plan --model llama-3-70b", "error: gpu is missing"),
+        ("plan --model llama-3-70b --gpu nope", "error: unknown GPU 'nope'"),
+        ("plan --model llama-3-70b --gpu l4 --gpu-memory-utilization nan", "must be a finite number, not nan"),
+        ("plan --model llama-3-70b --gpu l4 --gpu-memory-utilization 1.5", "must be at most 1.0, not 1.5"),
+        ("plan --model llama-3-70b --gpu l4 --gpu-memory-bytes 80G", "a bare G could mean either and is refused"),
+        ("plan --model llama-3-70b --gpu l4 --gpu-memory-gib 0", "must be a number of GiB above 0, not '0'"),
+        ("plan --model llama-3-70b --gpu l4 --gpu-memory-gib 0.0000000001", "gpu_memory_bytes must be at least 1"),
+        ("plan --model llama-3-70b --gpu l4 --engine sglang", "the rules of sglang are not computed here yet"),
+        ("check none.yaml", "error: none.yaml: cannot be read: No such file or directory"),
+        ("check /dev/zero", "error: /dev/zero: larger than 1,048,576 bytes"),
+        ("check tests", "error: tests: cannot be read: Is a directory"),
+        ("check pyproject.toml", "error: pyproject.toml:"),
+        ("models --format yaml", "invalid choice: 'yaml'"),
+    ],
+    ids=lambda value: value[:70],
+)
+def test_bad_usage_and_bad_input_exit_with_2_on_stderr(run, monkeypatch, arguments, text):
+    monkeypatch.chdir(ROOT)
+    code, out, err = run(*arguments.split())
+    assert (code, out) == (2, "")
+    assert text in err
+    assert "Traceback" not in err
+
+
+def test_a_binary_file_exits_with_2(run, tmp_path):
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(os.urandom(10) + b"\xff\x00\xfe")
+    code, out, err = run("check", path)
+    assert (code, out) == (2, "")
+    assert err == f"error: {path}: not UTF-8 text\n"
+
+
+def test_the_real_command():
+    done = process(*REFERENCE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "tokens fit on 4 × A100 80GB SXM" in done.stdout.decode()
+    done = process("kv", "--model", "nope", "--seq-len", "1")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: unknown model 'nope'")
+
+
+def test_deep_nesting_does_not_end_the_process(tmp_path):
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 500_000)
+    done = process("check", str(path))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == f"error: {path}:1: nested more than 20 levels deep\n".encode()
+
+
+def test_a_terminal_without_unicode_gets_the_answer_all_the_same():
+    done = process(*REFERENCE, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"tokens fit on 4 \xd7 A100 80GB SXM" in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        command = [sys.executable, "-m", "calculator", "models"]
+        done = subprocess.run(command, cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.stderr == b""
+    assert done.returncode == 2

@@ -1,0 +1,162 @@
+"""The contract of design.md: names, defaults, what results are and can do."""
+
+import inspect
+import json
+import pickle
+from dataclasses import FrozenInstanceError, is_dataclass
+from dataclasses import fields as fields_of
+
+import pytest
+from golden import PRESETS
+
+import calculator
+from calculator.answer import Memory, Plan
+from calculator.storage import FORMATS as KV_FORMATS
+from calculator.storage import storage_format
+from calculator.weights import FORMATS as WEIGHT_FORMATS
+
+PLAN_KEYWORDS = {
+    "model": inspect.Parameter.empty,
+    "gpu": None,
+    "seq_len": None,
+    "batch_size": 1,
+    "tensor_parallel_size": 1,
+    "pipeline_parallel_size": 1,
+    "data_parallel_size": 1,
+    "weight_dtype": "auto",
+    "kv_cache_dtype": "auto",
+    "gpu_memory_utilization": None,
+    "engine": "vllm",
+    "block_size": None,
+    "max_num_seqs": None,
+    "max_num_batched_tokens": None,
+    "gpu_memory_bytes": None,
+    "kv_cache_memory_bytes": None,
+    "activation_bytes": None,
+    "non_torch_bytes": None,
+    "cuda_graph_bytes": None,
+}
+
+
+def test_the_names_that_notebooks_import():
+    wanted = {"load_model", "kv_cache_bytes", "kv_cache_bytes_per_gpu", "plan", "sweep", "CalculatorError"}
+    assert wanted <= set(calculator.__all__)
+    assert list(calculator.__all__) == sorted(calculator.__all__)
+    for name in calculator.__all__:
+        assert getattr(calculator, name).__module__.startswith("calculator.")
+
+
+def test_plan_keywords_and_defaults():
+    parameters = inspect.signature(calculator.plan).parameters
+    assert {name: parameter.default for name, parameter in parameters.items()} == PLAN_KEYWORDS
+
+
+@pytest.mark.parametrize("name", ["kv_cache_bytes", "kv_cache_bytes_per_gpu"])
+def test_formula_keywords_and_defaults(name):
+    parameters = inspect.signature(getattr(calculator, name)).parameters
+    assert list(parameters) == ["model", "seq_len", "batch_size", "kv_cache_dtype", "tensor_parallel_size"]
+    assert [parameter.default for parameter in parameters.values()][2:] == [1, "auto", 1]
+
+
+def test_the_example_of_the_contract():
+    model = calculator.load_model("llama-3-70b")
+    assert model.num_parameters == 70_553_706_496
+    assert model.state_bytes_per_sequence(tensor_parallel_size=1) == 0
+    assert model.kv_bytes_per_token(kv_cache_dtype="fp16") == 327_680
+    exact = calculator.kv_cache_bytes(model, seq_len=8192, batch_size=16, kv_cache_dtype="fp16", tensor_parallel_size=1)
+    assert (type(exact), exact) == (int, 42_949_672_960)
+    assert calculator.kv_cache_bytes_per_gpu(model, 8192, 16, "fp16", tensor_parallel_size=16) == 5_368_709_120
+
+
+def test_defaults_filled_in_by_the_engine():
+    request = calculator.plan("llama-3-8b", gpu="h100-sxm").request
+    assert (request.gpu_memory_utilization, request.block_size, request.seq_len) == (0.9, 16, 8192)
+    assert (request.weight_dtype, request.kv_cache_dtype, request.engine) == ("bf16", "bf16", "vllm")
+    explicit = {name: value for name, value in PLAN_KEYWORDS.items() if name not in ("model", "gpu")}
+    assert calculator.plan("llama-3-8b", "h100-sxm", **explicit).request == request
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_results_are_whole_numbers_and_survive_pickling(preset):
+    plan = calculator.plan(preset, gpu="mi300x")
+    again = pickle.loads(pickle.dumps(plan))
+    assert again == plan
+    assert again.as_dict() == plan.as_dict()
+    assert pickle.loads(pickle.dumps(plan.model)) == plan.model
+    assert all(type(getattr(plan.per_gpu, field.name)) is int for field in fields_of(Memory))
+    for name in ("max_batch_size", "max_context_len", "num_blocks", "kv_pool_tokens", "kv_pool_bytes"):
+        assert type(getattr(plan, name)) is int
+    assert type(plan.max_concurrency) is float
+    assert json.loads(json.dumps(plan.as_dict()))["num_blocks"] == plan.num_blocks
+
+
+def test_results_are_frozen(reference):
+    for thing, name in [
+        (reference, "fits"),
+        (reference.per_gpu, "total_bytes"),
+        (reference.request, "seq_len"),
+        (reference.model, "vocab_size"),
+        (reference.accelerator, "memory_bytes"),
+        (reference.model.layers[0].spec, "head_dim"),
+        (storage_format("fp16"), "block_bytes"),
+    ]:
+        with pytest.raises(FrozenInstanceError, match=f"cannot assign to field '{name}'"):
+            setattr(thing, name, 0)
+    assert is_dataclass(Plan)
+
+
+def test_pickled_errors_keep_their_text():
+    with pytest.raises(calculator.ParallelismError, match="legal are 1, 71") as caught:
+        calculator.plan("falcon-7b", gpu="l4", tensor_parallel_size=2)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again)) == (calculator.ParallelismError, str(caught.value))
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=x>', "a & b", "**bold** [x](http://y)"])
+def test_notebook_tables_escape_foreign_names(fields, name):
+    model = calculator.custom_model(name=name, **fields)
+    plan = calculator.plan(model, gpu="l4", seq_len=10**6)
+    assert any(name in note for note in plan.notes)
+    for table in (model._repr_html_(), plan._repr_html_()):
+        assert "<script" not in table
+        assert "<img" not in table
+        assert " & " not in table
+        assert table.startswith("<table><caption>")
+        assert table.endswith("</table>")
+
+
+def test_notebook_table_of_the_reference(reference):
+    table = reference._repr_html_()
+    assert "<caption>LLaMA 3 70B on 4 × A100 80GB SXM</caption>" in table
+    assert '<th scope="row">Verdict</th><td>fits</td>' in table
+    assert f"<td>{reference.max_batch_size}</td>" in table
+
+
+def test_as_dict_holds_every_number_of_the_contract(reference):
+    report = reference.as_dict()
+    for name in ("fits", "max_batch_size", "max_context_len", "num_blocks", "kv_pool_tokens", "max_concurrency"):
+        assert report[name] == getattr(reference, name)
+    assert report["per_gpu"]["total_bytes"] == reference.per_gpu.total_bytes
+    assert report["kv_pool_bytes"] == reference.kv_pool_bytes == reference.per_gpu.kv_pool_bytes
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("fp32", "fp16", "bf16", "fp8", "fp8_e5m2", "nvfp4"),
+        *("int8_per_token_head", "fp8_per_token_head", "int4_per_token_head"),
+        *("q8_0", "q5_1", "q5_0", "q4_1", "q4_0"),
+    ],
+)
+def test_kv_format_names(name):
+    assert calculator.plan("llama-3-8b", gpu="l40s", kv_cache_dtype=name).request.kv_cache_dtype in KV_FORMATS
+
+
+@pytest.mark.parametrize("name", ["fp16", "bf16", "fp8", "int8", "awq-int4", "gptq-int4", "nvfp4"])
+def test_weight_format_names(name):
+    assert calculator.plan("llama-3-8b", gpu="l40s", weight_dtype=name).request.weight_dtype == name
+    assert WEIGHT_FORMATS[name].name == name
+
+
+def test_errors_show_no_traceback_in_a_notebook():
+    assert calculator.UnknownNameError("no")._render_traceback_() == ["UnknownNameError: no"]

@@ -1,0 +1,95 @@
+"""What ``import calculator`` loads, and which room may know which."""
+
+import ast
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from golden import PRESETS, ROOT
+
+import calculator
+
+MODULES = sorted((ROOT / "calculator").glob("*.py"))
+HEAVY = ["streamlit", "pandas", "numpy", "plotly", "pydantic.main", "dashboard"]
+FAMILIES = ("llama", "mistral", "mixtral", "falcon", "qwen", "palm", "gpt")
+
+
+def python(code):
+    """Run code in a fresh interpreter and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import calculator",
+        "import calculator; calculator.plan('llama-3-70b', gpu='l4'); calculator.kv_cache_bytes('llama-3-70b', 5)",
+        "import calculator.cli; calculator.cli.main(['gpus', '--format', 'json'])",
+    ],
+    ids=["import", "plan", "command line"],
+)
+def test_nothing_heavy_is_loaded(code):
+    loaded = python(f"{code}\nimport sys\nprint('LOADED', [name for name in {HEAVY} if name in sys.modules])")
+    assert loaded.endswith("LOADED []")
+
+
+def test_import_contracts_are_kept():
+    tool = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([tool, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert "Contracts: 2 kept, 0 broken." in done.stdout
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_no_family_of_models_decides_anything(path):
+    """A name may stand in a sentence or a source; it may not be compared, looked up or matched."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    deciding = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            deciding += [node.left, *node.comparators]
+        elif isinstance(node, ast.Dict):
+            deciding += [key for key in node.keys if key]
+        elif isinstance(node, ast.Subscript):
+            deciding.append(node.slice)
+        elif isinstance(node, ast.MatchValue):
+            deciding.append(node.value)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in (
+            "startswith",
+            "endswith",
+            "get",
+            "search",
+        ):
+            deciding += node.args
+    texts = [
+        leaf.value.lower()
+        for part in deciding
+        for leaf in ast.walk(part)
+        if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str)
+    ]
+    # llama.cpp is an engine
+    assert [text for text in texts if text.replace("llama.cpp", "").startswith(FAMILIES)] == []
+    assert set(texts).isdisjoint(PRESETS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_no_module_does_what_none_may(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    called = {getattr(node.func, "id", "") for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert called.isdisjoint({"eval", "exec", "__import__", "compile"})
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported.isdisjoint(
+        {"pickle", "subprocess", "socket", "urllib", "urllib.request", "requests", "http.client"}
+    )
+
+
+def test_the_examples_in_the_packages_docstring_hold():
+    results = doctest.testmod(calculator)
+    assert (results.failed, results.attempted) == (0, 4)

@@ -1,0 +1,126 @@
+"""The preset tables: which there are, and their numbers against the published ones."""
+
+from decimal import Decimal
+
+import pytest
+from golden import GIB, PRESETS, rows
+
+import calculator
+from calculator import checks
+from calculator.presets import model_file
+
+PARAMETERS = {row["preset"]: int(row["num_parameters"]) for row in rows("engine_parameters.csv")}
+GPUS = {row["gpu"]: row for row in rows("gpus.csv")}
+
+
+def test_exactly_the_models_of_the_issue_in_its_order():
+    assert list(calculator.model_ids()) == PRESETS
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_parameters_are_those_that_the_engines_count(preset):
+    assert calculator.load_model(preset).num_parameters == PARAMETERS[preset]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_provenance_is_given(preset):
+    model = calculator.load_model(preset)
+    assert len(model.source) >= 20
+    assert model.checked == "2026-11-22"
+    assert model.max_position_embeddings >= 2048
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if calculator.load_model(preset).huggingface_id])
+def test_the_hugging_face_id_names_the_same_preset(preset):
+    model = calculator.load_model(preset)
+    assert calculator.load_model(model.huggingface_id.upper()) is model
+
+
+def test_an_empty_name_is_no_model():
+    with pytest.raises(calculator.UnknownNameError, match="unknown model ''"):
+        calculator.load_model("")
+
+
+# Model cards: Mixtral "12.9B active", 8x22B "39B active"; Qwen3 names its own: A3B is 3.3B, A22B is 22B.
+@pytest.mark.parametrize(
+    ("preset", "billions"),
+    [("mixtral-8x7b", 12.9), ("mixtral-8x22b", 39.1), ("qwen3-30b-a3b", 3.3), ("qwen3-235b-a22b", 22.2)],
+)
+def test_active_parameters_of_expert_models(preset, billions):
+    assert calculator.load_model(preset).num_active_parameters / 1e9 == pytest.approx(billions, rel=0.02)
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if "x" not in preset and "-a" not in preset])
+def test_dense_models_use_every_parameter(preset):
+    model = calculator.load_model(preset)
+    assert model.num_active_parameters == model.num_parameters
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_parts_sum_to_the_whole_and_ids_are_lower_case(preset):
+    model = calculator.load_model(preset)
+    assert model.id == preset == preset.lower()
+    assert sum(matrix.num_parameters for matrix in model.weights) == PARAMETERS[preset]
+    stated = model_file().entries[preset]
+    assert stated["num_parameters"] == PARAMETERS[preset]
+
+
+def test_falcon_180b_and_nemo_have_heads_that_hidden_size_does_not_give():
+    # Nemo: hidden 5,120, 32 heads, head_dim 128 (not 160); Qwen3 0.6B: 1,024, 16 heads, 128 (not 64)
+    assert calculator.load_model("mistral-nemo-12b").layers[0].spec.head_dim == 128
+    assert calculator.load_model("qwen3-0.6b").layers[0].spec.head_dim == 128
+
+
+def test_exactly_the_41_devices_whose_memory_is_known():
+    assert set(calculator.gpu_ids()) == set(GPUS)
+    assert len(GPUS) == 41
+
+
+@pytest.mark.parametrize("gpu", GPUS)
+def test_memory_is_the_middle_of_what_programs_see(gpu):
+    row, device = GPUS[gpu], calculator.load_gpu(gpu)
+    if row["program_gib_low"]:
+        middle = (Decimal(row["program_gib_low"]) + Decimal(row["program_gib_high"])) / 2 * GIB
+        assert abs(device.memory_bytes - middle) <= 1
+        assert device.memory_verified is (row["estimated"] == "false")
+    else:
+        assert device.memory_bytes == int(row["reported_mib"]) * 2**20
+        assert device.memory_verified is False
+    assert device.label_gb == int(row["label_gb"])
+    assert device.reported_mib == (int(row["reported_mib"]) if row["reported_mib"] else None)
+
+
+@pytest.mark.parametrize("gpu", GPUS)
+def test_speed_links_and_price_are_the_tables(gpu):
+    row, device = GPUS[gpu], calculator.load_gpu(gpu)
+
+    def number(text):
+        return float(text) if text else None
+
+    shown = (device.bandwidth_gb_per_s, device.bf16_tflops, device.fp8_tflops, device.fp4_tflops, device.link_gb_per_s)
+    assert shown == tuple(number(row[name]) for name in ("bandwidth", "bf16", "fp8", "fp4", "link"))
+    assert device.gpus_per_node == int(row["node"])
+    prices = [number(row[name]) for name in ("price_low", "price_high") if row[name]]
+    assert device.price_usd_per_hour == ((prices[0], prices[-1]) if prices else None)
+    assert device.price_date == row["price_date"]
+
+
+# Inferentia2 and Trainium2: only the driver's figure is known, and it happens to be the label in GiB.
+@pytest.mark.parametrize("gpu", sorted(set(GPUS) - {"inferentia2", "trainium2"}))
+def test_a_label_is_never_what_a_plan_uses(gpu):
+    device = calculator.load_gpu(gpu)
+    assert calculator.plan("qwen2.5-0.5b", gpu=gpu).per_gpu.total_bytes == device.memory_bytes
+    assert device.memory_bytes not in (device.label_gb * 10**9, device.label_gb * GIB)
+
+
+@pytest.mark.parametrize("gpu", ["v100-32gb", "a30", "gb200", "inferentia2", "trainium2"])
+def test_what_is_not_verified_is_said(gpu):
+    name = calculator.load_gpu(gpu).name
+    notes = calculator.plan("qwen2.5-0.5b", gpu=gpu).notes
+    assert any(note.startswith(f"the memory of {name} is not verified") for note in notes)
+
+
+def test_every_expectation_in_the_files_is_met():
+    findings = checks.check_presets()
+    assert [finding for finding in findings if not finding.ok] == []
+    assert {finding.subject for finding in findings} == set(PRESETS) | set(GPUS)

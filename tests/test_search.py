@@ -1,0 +1,96 @@
+"""Inverse questions: each lever is the plan with one thing changed, and the smallest fit is the smallest."""
+
+import pytest
+from golden import PRESETS
+
+import calculator
+from calculator import levers, smallest_fit, vary, what_would_fit
+
+
+@pytest.fixture
+def too_big():
+    """LLaMA 3 70B on one A100, which cannot hold its weights."""
+    return calculator.plan("llama-3-70b", gpu="a100-80gb-sxm", seq_len=8192)
+
+
+def test_every_lever_is_the_plan_with_its_change(reference):
+    found = levers(reference)
+    assert {lever.kind for lever in found} == {"KV format", "Weight format", "GPUs", "Length", "GPU"}
+    for lever in found:
+        assert lever.plan == vary(reference, **lever.changes)
+        assert lever.gain == lever.plan.total_max_batch_size - reference.total_max_batch_size
+        assert lever.gain != 0
+
+
+def test_levers_are_sorted_by_gain(reference):
+    gains = [lever.gain for lever in levers(reference)]
+    assert gains == sorted(gains, reverse=True)
+    assert gains[0] > 0 > gains[-1]
+
+
+def test_fp8_doubles_the_tokens_of_the_reference(reference):
+    (lever,) = [lever for lever in levers(reference) if lever.changes == {"kv_cache_dtype": "fp8_e4m3"}]
+    assert lever.plan.num_blocks == reference.kv_pool_bytes // (reference.stage.block_bytes // 2)
+    assert lever.cost == "8 bits a value instead of 16"
+
+
+def test_levers_offer_only_degrees_that_the_model_allows():
+    plan = calculator.plan("falcon-7b", gpu="h100-sxm")
+    assert [lever for lever in levers(plan) if lever.kind == "GPUs"] == []
+
+
+def test_levers_offer_only_formats_that_the_engine_stores(reference):
+    offered = {lever.changes["kv_cache_dtype"] for lever in levers(reference) if lever.kind == "KV format"}
+    assert offered == {
+        "fp8_e4m3",
+        "fp8_e5m2",
+        "fp8_per_token_head",
+        "int8_per_token_head",
+        "int4_per_token_head",
+        "nvfp4",
+    }
+
+
+def test_the_smallest_fit_is_the_smallest(too_big):
+    wanted = vary(too_big, batch_size=40)
+    answer = smallest_fit(wanted)
+    assert answer.fits is True
+    # weights 131.4 GiB and 40 x 2.5 GiB of KV cache need at least four pools of 71.3 GiB
+    assert answer.num_gpus >= 4
+    for tp in (1, 2, 4, 8):
+        for pp in range(1, (answer.num_gpus - 1) // tp + 1):
+            assert vary(wanted, tensor_parallel_size=tp, pipeline_parallel_size=pp).fits is False
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_smallest_fit_keeps_the_request(preset):
+    plan = calculator.plan(preset, gpu="h200", seq_len=2048, batch_size=4, data_parallel_size=3)
+    answer = smallest_fit(plan)
+    assert answer.fits is True
+    assert (answer.request.seq_len, answer.request.batch_size, answer.request.gpu) == (2048, 4, "h200")
+    assert answer.request.data_parallel_size == 1
+    assert answer.request.tensor_parallel_size <= 8
+
+
+def test_no_number_of_gpus_is_said_as_none():
+    # 16 GiB cannot hold PaLM's 1,006 GiB even 64 times: 64 x 15.77 x 0.9 = 908
+    assert smallest_fit(calculator.plan("palm-540b", gpu="v100-16gb")) is None
+
+
+def test_what_would_fit_offers_one_change_of_each_kind_and_each_fits(too_big):
+    found = what_would_fit(too_big)
+    kinds = [lever.kind for lever in found]
+    assert len(kinds) == len(set(kinds))
+    assert {"GPUs", "GPU", "Weight format"} <= set(kinds)
+    assert all(lever.plan == vary(too_big, **lever.changes) and lever.plan.fits for lever in found)
+
+
+def test_what_would_fit_offers_the_longest_context_that_does(reference):
+    plan = vary(reference, batch_size=100)
+    (lever,) = [lever for lever in what_would_fit(plan) if lever.kind == "Length"]
+    assert lever.changes == {"seq_len": plan.max_context_len}
+    assert vary(plan, seq_len=plan.max_context_len + 1).fits is False
+
+
+def test_nothing_is_offered_where_the_plan_fits(reference):
+    assert what_would_fit(reference) == ()

@@ -1,0 +1,129 @@
+"""Sweeps: every point is what ``plan()`` answers, and the grid is bounded."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import calculator
+from calculator import plan, sweep, sweep_arrays
+from calculator.sweep import MEASURES
+
+GRID = {
+    "gpu": ["a100-80gb-sxm", "h100-sxm"],
+    "tensor_parallel_size": [2, 4, 8, 16],
+    "kv_cache_dtype": ["bf16", "fp8"],
+    "seq_len": [1000, 8192],
+    "batch_size": [1, 50],
+}
+
+
+def expected(answer):
+    """The measures of one point, from its plan."""
+    share = answer.kv_bytes_per_sequence // answer.request.tensor_parallel_size
+    return {
+        "kv_bytes_per_sequence": answer.kv_bytes_per_sequence,
+        "kv_bytes_per_gpu": share * answer.request.batch_size,
+        "weights_bytes_per_gpu": answer.per_gpu.weights_bytes,
+        "overhead_bytes_per_gpu": answer.per_gpu.before_kv_bytes - answer.per_gpu.weights_bytes,
+        "kv_pool_bytes_per_gpu": answer.kv_pool_bytes,
+        "num_blocks": answer.num_blocks,
+        "max_batch_size": answer.max_batch_size,
+        "max_context_len": answer.max_context_len,
+        "num_gpus": answer.num_gpus,
+    }
+
+
+def test_every_point_is_the_plan_of_its_row():
+    frame = sweep("llama-3-70b", **GRID)
+    assert len(frame) == 2 * 4 * 2 * 2 * 2
+    assert not frame.duplicated(list(GRID)).any()
+    for row in frame.to_dict("records"):
+        answer = plan("llama-3-70b", **{name: row[name] for name in GRID})
+        assert {name: row[name] for name in MEASURES} == expected(answer)
+        assert row["fits"] == answer.fits
+        assert row["refused"] == ""
+
+
+@given(
+    lengths=st.lists(st.integers(1, 200_000), min_size=1, max_size=8),
+    batches=st.lists(st.integers(1, 300), min_size=1, max_size=8),
+)
+def test_arrays_of_any_grid_are_the_plans(lengths, batches):
+    columns = sweep_arrays("llama-3-8b", {"gpu": "h100-sxm", "seq_len": lengths, "batch_size": batches})
+    points = [(s, b) for s in lengths for b in batches]
+    assert list(zip(columns["seq_len"], columns["batch_size"], strict=True)) == points
+    for index, (s, b) in enumerate(points):
+        answer = plan("llama-3-8b", gpu="h100-sxm", seq_len=s, batch_size=b)
+        assert {name: columns[name][index] for name in MEASURES} == expected(answer)
+        assert columns["fits"][index] == answer.fits
+
+
+def test_refused_degrees_are_rows_with_their_reason_and_no_numbers():
+    frame = sweep("llama-3-70b", gpu="h100-sxm", tensor_parallel_size=[2, 3])
+    good, bad = frame.iloc[0], frame.iloc[1]
+    assert bad["refused"].startswith("tensor_parallel_size 3 is not possible: 64 query heads do not divide by 3")
+    assert frame.loc[1, list(MEASURES)].isna().all()
+    assert not bad["fits"]
+    assert good["num_gpus"] == 2
+    assert frame.loc[0, list(MEASURES)].notna().all()
+
+
+def test_columns_are_tidy():
+    frame = sweep("llama-3-70b", gpu="h100-sxm", seq_len=range(1, 4))
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame.columns) == ["gpu", "seq_len", "batch_size", *MEASURES, "fits", "refused"]
+    assert frame["seq_len"].tolist() == [1, 2, 3]
+    assert frame.equals(sweep("llama-3-70b", gpu="h100-sxm", seq_len=(number for number in (1, 2, 3))))
+    assert frame["fits"].dtype == bool
+    assert all(frame[name].dtype == "int64" for name in MEASURES)
+
+
+def test_defaults_are_those_of_plan():
+    (row,) = sweep("llama-3-8b", gpu="h100-sxm").to_dict("records")
+    assert (row["seq_len"], row["batch_size"]) == (8192, 1)
+
+
+def test_weights_beyond_64_bits_are_refused_too(fields):
+    huge = {"num_layers": 10_000, "hidden_size": 2**24, "intermediate_size": 2**24}
+    with pytest.raises(calculator.InvalidValueError, match=r"about 10\^19 bytes, exceeds the 64 bits of an array"):
+        sweep(calculator.custom_model(**{**fields, **huge}), gpu="h100-sxm")
+
+
+def test_arrays_stay_within_64_bits():
+    with pytest.raises(calculator.InvalidValueError, match=r"about 10\^23 bytes, exceeds the 64 bits of an array"):
+        sweep("llama-3-70b", gpu="h100-sxm", seq_len=[10**9], batch_size=[10**9])
+
+
+@pytest.mark.parametrize(
+    ("axes", "text"),
+    [
+        ({"seq_len": range(1, 2_000_002)}, "the grid has 2,000,001 points in 1 combinations; at most 2,000,000 points"),
+        ({"seq_len": np.arange(1, 1_001), "batch_size": range(1, 2_002)}, "the grid has 2,001,000 points"),
+        ({"seq_len": iter(range(1, 10**12))}, "the grid has 2,000,001 points"),
+        ({"block_size": range(1, 20_000)}, "in 10,001 combinations; at most 2,000,000 points and 10,000 combinations"),
+        ({"seq_len": []}, "seq_len is empty: give at least one value"),
+        ({"tensor_parallel_size": []}, "tensor_parallel_size is empty: give at least one value"),
+        ({"seq_len": [1, 0]}, "seq_len must be at least 1, not 0"),
+        ({"batch_size": [1.5]}, "batch_size must hold whole numbers, not float64"),
+        ({"seq_len": [10**9 + 1]}, "seq_len must be at most 1,000,000,000, not 1,000,000,001"),
+        ({"seq_len": "8192"}, "seq_len must hold whole numbers"),
+        ({"seq_len": {1, 2}}, "seq_len must be a list, a range or an array, not {1, 2}"),
+        ({"gpu": {"l4": 1}}, "gpu must be a list, a range or an array, not {'l4': 1}"),
+        ({"batch_size": [[1], [2, 3]]}, "batch_size must be a list of whole numbers, or rows of equal length"),
+        ({"batch_size": float("nan")}, "batch_size must hold whole numbers"),
+        ({"seq_length": [1]}, "unknown keyword of sweep 'seq_length': did you mean seq_len"),
+        ({"gpu": ["h100-sxm", "h100-sxn"]}, "unknown GPU 'h100-sxn': did you mean h100-sxm"),
+        ({"tensor_parallel_size": [1.5]}, "tensor_parallel_size must be a whole number, not 1.5"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_grids_are_refused(axes, text):
+    with pytest.raises(calculator.CalculatorError, match=text):
+        sweep("llama-3-8b", **{"gpu": "h100-sxm", **axes})
+
+
+def test_the_largest_grid_is_computed():
+    columns = sweep_arrays("llama-3-8b", {"gpu": "h100-sxm", "seq_len": range(1, 2_000_001)})
+    assert columns["kv_bytes_per_sequence"][-1] == 131_072 * 2_000_000

@@ -1,0 +1,64 @@
+"""The answer in words: the same numbers as the plan, and lines that sum to the memory of one GPU."""
+
+import pytest
+from golden import PRESETS
+
+import calculator
+from calculator import vary, words
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"batch_size": 10**6},
+        {"gpu_memory_bytes": 2**30},
+        {"kv_cache_memory_bytes": 10**10},
+        {"kv_cache_memory_bytes": 10**13},
+        {"pipeline_parallel_size": 5, "activation_bytes": 0},
+    ],
+    ids=lambda asked: "-".join(asked) or "default",
+)
+def test_memory_lines_sum_to_the_memory_of_one_gpu(preset, asked):
+    plan = calculator.plan(preset, gpu="mi300x", seq_len=1000, **asked)
+    assert sum(size for _, size, _ in words.memory_lines(plan)) == plan.per_gpu.total_bytes
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("kv_cache_dtype", ["fp16", "fp8", "q8_0"])
+def test_formula_steps_end_at_the_plans_bytes(preset, kv_cache_dtype):
+    plan = calculator.plan(preset, gpu="mi300x", seq_len=1000, batch_size=3, kv_cache_dtype=kv_cache_dtype)
+    sizes = [size for _, _, size in words.formula_steps(plan)]
+    per_token = plan.model.kv_bytes_per_token(kv_cache_dtype)
+    assert sizes[2:] == [per_token, per_token * 1000, per_token * 1000, per_token * 3000]
+
+
+def test_formula_of_the_reference(reference):
+    # the formula of issue 2 with the numbers of LLaMA 3 70B: 2 x G x d_k x L x s x b x bytes
+    assert words.formula(reference) == "2 × 8 × 128 × 80 × 8,192 × 1 × 2 bytes"
+    steps = words.formula_steps(reference)
+    assert [size for _, _, size in steps] == [512, 4096, 327_680, 2_684_354_560, 671_088_640]
+
+
+def test_headlines(reference):
+    assert words.headline(reference).endswith("sequences of 8,192 tokens fit on 4 × A100 80GB SXM")
+    assert words.headline(vary(reference, batch_size=100)) == (
+        "100 sequences of 8,192 tokens do not fit on 4 × A100 80GB SXM"
+    )
+    assert words.headline(vary(reference, tensor_parallel_size=1)) == "LLaMA 3 70B does not fit on 1 × A100 80GB SXM"
+
+
+def test_detail_names_whose_limit_it_is(reference):
+    assert words.detail(reference) == (
+        "Each takes 2.50 GiB of KV cache. "
+        "One alone could be 8,192 tokens long: the model's own limit, not the memory's."
+    )
+    assert "the memory's limit; the model's own is 8,192." in words.detail(vary(reference, batch_size=200))
+
+
+def test_price_has_its_date_and_is_an_example(reference):
+    text = words.price(reference)
+    assert text.startswith("$3.20 to $12.00 per hour, ")
+    assert text.endswith("per sequence and hour (prices seen 2026-05; examples, not quotes)")
+    assert words.price(calculator.plan("llama-3-8b", gpu="mi355x")) == ""
