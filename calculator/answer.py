@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from calculator.accelerator import Accelerator
-from calculator.engines import blocks_for
 from calculator.html import table
+from calculator.kv_cache import Layout, sequence_bytes, state_bytes_on_rank
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.overheads import Overhead
 from calculator.parallelism import kv_heads_per_rank, kv_replication
@@ -59,10 +59,20 @@ class Stage:
     """One GPU of one pipeline stage: its memory and the blocks that its pool holds."""
 
     layers: tuple[LayerGroup, ...]
+    layout: Layout
     memory: Memory
     overheads: tuple[Overhead, ...]
     block_bytes: int
-    num_blocks: int
+
+    @property
+    def num_blocks(self) -> int:
+        """Whole blocks in the pool [-]."""
+        return self.memory.kv_pool_bytes // self.block_bytes
+
+    @property
+    def usable_bytes(self) -> int:
+        """Bytes of the pool, 0 where memory is exceeded [bytes]."""
+        return self.memory.kv_pool_bytes if self.memory.unused_bytes >= 0 else 0
 
 
 @dataclass(frozen=True)
@@ -139,17 +149,25 @@ class Plan:
     @property
     def max_concurrency(self) -> float:
         """Sequences of ``seq_len`` tokens on one replica, unrounded, as vLLM prints it [-]."""
-        return self.num_blocks / blocks_for(self.request.seq_len, self.request.block_size)
+        stage = self.stage
+        one = sequence_bytes(stage.layers, self.request.seq_len, stage.layout)
+        return self.num_blocks * stage.block_bytes / one
+
+    @property
+    def state_bytes_per_sequence(self) -> int:
+        """Recurrent state of one sequence on one rank, over all stages [bytes]."""
+        return state_bytes_on_rank(self.model.groups, self.request.tensor_parallel_size)
 
     @property
     def kv_heads_per_gpu(self) -> int:
         """KV heads of a layer that one GPU holds [-]."""
-        return kv_heads_per_rank(self.model.num_key_value_heads, self.request.tensor_parallel_size)
+        heads = self.model.num_key_value_heads
+        return kv_heads_per_rank(heads, self.request.tensor_parallel_size) if heads else 0
 
     @property
     def kv_replication(self) -> int:
         """GPUs of a replica that hold a copy of the same KV head [-]."""
-        return kv_replication(self.model.num_key_value_heads, self.request.tensor_parallel_size)
+        return kv_replication(max(1, self.model.num_key_value_heads), self.request.tensor_parallel_size)
 
     @property
     def gpus_per_replica(self) -> int:
@@ -195,6 +213,7 @@ class Plan:
             "kv_heads_per_gpu": self.kv_heads_per_gpu,
             "kv_replication": self.kv_replication,
             "kv_bytes_per_sequence": self.kv_bytes_per_sequence,
+            "state_bytes_per_sequence": self.state_bytes_per_sequence,
             "num_gpus": self.num_gpus,
             "gpus_per_replica": self.gpus_per_replica,
             "total_max_batch_size": self.total_max_batch_size,

@@ -9,8 +9,8 @@ The same code takes plain integers (exact, of any size) and numpy arrays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from calculator.parallelism import kv_heads_per_rank, why_not
 from calculator.storage import StorageFormat
@@ -72,12 +72,29 @@ class LayerSpec:
         """Say why the layer cannot be split over so many ranks, or None where it can."""
         return None
 
+    def with_kv_heads(self, num_key_value_heads: int) -> LayerSpec:  # noqa: ARG002
+        """Return the same layer with another number of KV heads; itself where it has none."""
+        return self
+
+    def as_latent(self) -> LayerSpec:
+        """Return the same layer with latent attention in its place; itself where it has no heads."""
+        return self
+
+    def without_window(self) -> LayerSpec:
+        """Return the same layer without a window; itself where it has none."""
+        return self
+
 
 def at_most(num_tokens: Count, limit: int) -> Count:
     """Return ``min(num_tokens, limit)``, for integers and arrays."""
-    if isinstance(num_tokens, int):
+    if isinstance(num_tokens, int | bool):
         return min(num_tokens, limit)
     return num_tokens.clip(max=limit)
+
+
+def smaller(one: Any, other: Any) -> Any:
+    """Return the smaller of two, for integers and arrays."""
+    return one - (one - other) * (one > other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +162,18 @@ class FullAttention(LayerSpec):
         """Say why the heads cannot be split over so many ranks, or None where they can."""
         return why_not(self.query_heads or num_attention_heads, self.num_key_value_heads, tensor_parallel_size)
 
+    def with_kv_heads(self, num_key_value_heads: int) -> LayerSpec:
+        """Return the same layer with another number of KV heads."""
+        return replace(self, num_key_value_heads=num_key_value_heads)
+
+    def as_latent(self) -> LayerSpec:
+        """Return latent attention of four head sizes and a rotary key of half a head size in its place."""
+        return LatentAttention(4 * self.head_dim, self.head_dim // 2)
+
+    def without_window(self) -> LayerSpec:
+        """Return full attention of the same heads."""
+        return FullAttention(self.num_key_value_heads, self.head_dim, self.v_head_dim, self.query_heads)
+
 
 @dataclass(frozen=True, slots=True)
 class SlidingWindow(FullAttention):
@@ -205,11 +234,15 @@ class LatentAttention(LayerSpec):
         Elements of the shared rotary key [elements].
     index_head_dim : int
         Elements of the sparse-attention indexer's key, 0 without an indexer [elements].
+    qk_head_dim, v_head_dim : int
+        Elements of an uncompressed key and value, which are not kept [elements].
     """
 
     kv_lora_rank: int
     qk_rope_head_dim: int
     index_head_dim: int = 0
+    qk_head_dim: int = 192
+    v_head_dim: int = 128
 
     @property
     def kind(self) -> str:
@@ -249,6 +282,10 @@ class LatentAttention(LayerSpec):
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
         """Query heads are split; the latent vector is copied to every rank."""
         return why_not(num_attention_heads, 1, tensor_parallel_size)
+
+    def with_kv_heads(self, num_key_value_heads: int) -> LayerSpec:
+        """Return heads of their own query and value size in place of the latent vector."""
+        return FullAttention(num_key_value_heads, self.qk_head_dim, self.v_head_dim)
 
 
 def _scaled_bytes(elements: int) -> int:

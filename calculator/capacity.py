@@ -10,14 +10,16 @@ Per GPU::
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from calculator import engines, overheads
 from calculator.accelerator import Accelerator
 from calculator.answer import Memory, Plan, Stage
+from calculator.attention import Count, smaller
 from calculator.errors import friendly
-from calculator.kv_cache import kv_bytes_on_rank
-from calculator.model import ModelArchitecture
+from calculator.kv_cache import Layout, kv_bytes_on_rank, longest_sequence, sequence_bytes
+from calculator.model import LayerGroup, ModelArchitecture, merge
 from calculator.notes import notes_on
 from calculator.presets import load_model
 from calculator.request import Request, resolve
@@ -38,6 +40,8 @@ def plan(
     weight_dtype: str = "auto",
     kv_cache_dtype: str = "auto",
     gpu_memory_utilization: float | None = None,
+    encoder_seq_len: int | None = None,
+    enable_expert_parallel: bool = False,
     engine: str = "vllm",
     block_size: int | None = None,
     max_num_seqs: int | None = None,
@@ -72,6 +76,10 @@ def plan(
         Storage format of the cache; ``auto`` for the checkpoint's own [-].
     gpu_memory_utilization : float, optional
         Fraction of the device's memory that the engine may use, in (0, 1]; by default 0.9 [-].
+    encoder_seq_len : int, optional
+        Tokens of the encoder; required for an encoder-decoder, refused otherwise [tokens].
+    enable_expert_parallel : bool
+        Whether ranks hold whole experts in place of slices of all; replicas then share them too [-].
     engine : str
         Whose rules apply [-].
     block_size : int, optional
@@ -110,44 +118,50 @@ def plan(
     architecture = load_model(model)
     accelerator, request = resolve(architecture, asked)
     stages = memory_of_stages(architecture, accelerator, request)
-    num_blocks = min(stage.num_blocks for stage in stages)
-    held = usable_blocks(stages)
-    max_batch_size = held // engines.blocks_for(request.seq_len, request.block_size)
-    fits = max_batch_size >= request.batch_size
+    max_batch_size = largest_batch(stages, request.seq_len)
+    storage, ranks = storage_format(request.kv_cache_dtype), request.tensor_parallel_size
+    layout = Layout(storage, ranks, encoder_tokens=request.encoder_seq_len or 0)
     answer = Plan(
         model=architecture,
         accelerator=accelerator,
         request=request,
         asked=asked,
         stages=stages,
-        fits=fits,
+        fits=max_batch_size >= request.batch_size,
         max_batch_size=max_batch_size,
-        max_context_len=held // request.batch_size * request.block_size,
-        num_blocks=num_blocks,
-        kv_bytes_per_sequence=kv_bytes_on_rank(
-            architecture.groups, request.seq_len, storage_format(request.kv_cache_dtype), request.tensor_parallel_size
-        )
-        * request.tensor_parallel_size,
+        max_context_len=longest_context(stages, request.batch_size),
+        num_blocks=min(stage.num_blocks for stage in stages),
+        kv_bytes_per_sequence=kv_bytes_on_rank(architecture.groups, request.seq_len, layout) * ranks,
         notes=(),
     )
     return replace(answer, notes=tuple(notes_on(answer)))
 
 
-def usable_blocks(stages: tuple[Stage, ...]) -> int:
-    """Return the blocks that a replica can use: none where memory is exceeded on any stage [-]."""
-    if any(stage.memory.unused_bytes < 0 for stage in stages):
-        return 0
-    return min(stage.num_blocks for stage in stages)
+def largest_batch(stages: tuple[Stage, ...], seq_len: Count) -> Count:
+    """Return the sequences of some length that a replica holds; none where memory is exceeded [-]."""
+    batches = (stage.usable_bytes // sequence_bytes(stage.layers, seq_len, stage.layout) for stage in stages)
+    fewest: Count = reduce(smaller, batches)
+    return fewest
+
+
+def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:
+    """Return the longest sequence of which a replica holds so many [tokens]."""
+    first, *others = (
+        longest_sequence(stage.layers, stage.usable_bytes // batch_size, stage.layout) for stage in stages
+    )
+    for other in others:
+        first = smaller(first, other)
+    return first
 
 
 def memory_of_stages(model: ModelArchitecture, accelerator: Accelerator, request: Request) -> tuple[Stage, ...]:
     """Return the memory of one GPU of each pipeline stage; it depends on neither length nor batch."""
     tp, pp = request.tensor_parallel_size, request.pipeline_parallel_size
     rules = engines.engine_rules(request.engine)
-    storage = storage_format(request.kv_cache_dtype)
+    layout = Layout(storage_format(request.kv_cache_dtype), tp, request.block_size, request.encoder_seq_len or 0)
     total = accelerator.memory_bytes
     requested = engines.requested_bytes(total, request.gpu_memory_utilization)
-    weights = weight_bytes_per_rank(model, request.weight_dtype, tp, pp)
+    weights = weight_bytes_per_rank(model, request.weight_dtype, tp, pp, request.expert_parallel_size)
     stages = []
     for index, groups in enumerate(model.stages(pp)):
         lines = (
@@ -161,11 +175,17 @@ def memory_of_stages(model: ModelArchitecture, accelerator: Accelerator, request
         )
         taken = weights[index] + sum(line.bytes for line in lines)
         pool = max(0, requested - taken) if request.kv_cache_memory_bytes is None else request.kv_cache_memory_bytes
-        block_bytes = kv_bytes_on_rank(groups, request.block_size, storage, tp)
+        merged = merge(groups)
         activation, non_torch, graphs = (line.bytes for line in lines)
         memory = Memory(total, requested, weights[index], activation, non_torch, graphs, pool)
-        stages.append(Stage(groups, memory, lines, block_bytes, pool // block_bytes))
+        stages.append(Stage(merged, layout, memory, lines, block_bytes(merged, layout)))
     return tuple(stages)
+
+
+def block_bytes(layers: tuple[LayerGroup, ...], layout: Layout) -> int:
+    """Return the bytes of one block of all layers of a stage; of one sequence's state where nothing grows [bytes]."""
+    grows = kv_bytes_on_rank(layers, layout.block_size, replace(layout, encoder_tokens=0))
+    return grows or sequence_bytes(layers, layout.block_size, layout) or 1
 
 
 def _own(name: str, value: int | None) -> overheads.Overhead | None:

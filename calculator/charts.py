@@ -145,7 +145,7 @@ def kv_head_chart(view: View) -> go.Figure:
     import plotly.graph_objects as go
 
     request = view.plan.request
-    labels = [f"{row['num_key_value_heads']}<br>{row['kind']}" for row in view.rows]
+    labels = [_variant(row) for row in view.rows]
     possible = [(label, row) for label, row in zip(labels, view.rows, strict=True) if not row["refused"]]
     names = [label for label, _ in possible]
     colours = [KV if row["this_model"] else KV_FAINT for _, row in possible]
@@ -202,6 +202,12 @@ def kv_head_chart(view: View) -> go.Figure:
                 font={"color": GREY},
             )
     return figure
+
+
+def _variant(row: dict[str, Any]) -> str:
+    """Label a variant by its KV heads and kind; what is not a number of heads by its kind alone."""
+    counted = row["kind"] in ("MHA", "GQA", "MQA")
+    return f"{row['num_key_value_heads']}<br>{row['kind']}" if counted else f"<br>{row['kind']}"
 
 
 def sequence_length_chart(view: View, log_x: bool = False) -> go.Figure:

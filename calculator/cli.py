@@ -34,6 +34,8 @@ PLAN_HELP = {
     "weight_dtype": "weight format, auto for the checkpoint's own",
     "kv_cache_dtype": "storage format of the cache, auto for the checkpoint's own",
     "gpu_memory_utilization": "fraction of the GPU's memory that the engine may use, by default 0.9",
+    "encoder_seq_len": "tokens of the encoder, for an encoder-decoder",
+    "enable_expert_parallel": "ranks hold whole experts in place of slices of all",
     "engine": "whose rules apply",
     "block_size": "tokens of one block",
     "max_num_seqs": "sequences of one forward pass",
@@ -107,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     planner.add_argument("--gpu", metavar="ID", help="GPU preset id; may be left out where its memory is given")
     planner.add_argument("--gpu-memory-gib", type=_gib, metavar="X", help="what the GPU reports to a program, in GiB")
     for name in PLAN_FIELDS:
-        kind = {"type": _type_of(name), "metavar": "F" if name.endswith("dtype") or name == "engine" else "N"}
+        kind: dict[str, Any] = {"type": _type_of(name), "metavar": "F" if _type_of(name) is str else "N"}
+        if name.startswith("enable_"):
+            kind = {"action": "store_true", "default": None}
         planner.add_argument(f"--{name.replace('_', '-')}", help=PLAN_HELP[name], **kind)
     _format(planner, "text", "json")
     planner.set_defaults(run=_plan)

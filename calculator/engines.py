@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calculator.accelerator import Accelerator
-from calculator.attention import Count
 from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.units import GIB
 
@@ -53,8 +52,8 @@ class EngineRules:
         Batch sizes captured as CUDA graphs by default [-].
     device_defaults : tuple of DeviceDefaults
         First match wins.
-    kv_cache_dtypes : tuple of str
-        Storage formats that the engine has.
+    kv_cache_dtypes, weight_dtypes : tuple of str
+        Storage and weight formats that the engine has.
     """
 
     name: str
@@ -66,6 +65,7 @@ class EngineRules:
     full_graph_sizes: int
     device_defaults: tuple[DeviceDefaults, ...]
     kv_cache_dtypes: tuple[str, ...]
+    weight_dtypes: tuple[str, ...]
 
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""
@@ -95,6 +95,7 @@ ENGINES = {
             "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2",
             "fp8_per_token_head", "int8_per_token_head", "int4_per_token_head", "nvfp4",
         ),
+        weight_dtypes=("fp32", "fp16", "bf16", "fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "nf4", "mxfp4", "nvfp4"),
     ),
 }  # fmt: skip
 REFUSED = ("sglang", "tensorrt-llm", "llama.cpp")
@@ -126,8 +127,3 @@ def requested_bytes(total_bytes: int, gpu_memory_utilization: float) -> int:
     """
     product = total_bytes * gpu_memory_utilization
     return int(product) + (product > int(product))
-
-
-def blocks_for(num_tokens: Count, block_size: int) -> Count:
-    """Return the blocks that so many tokens of one sequence occupy: ``ceil(s / B)`` [-]."""
-    return -(-num_tokens // block_size)

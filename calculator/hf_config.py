@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from calculator import blocks
-from calculator.errors import InvalidValueError, UnsupportedError, friendly, shown, unknown_name
+from calculator import blocks, strict_yaml
+from calculator.errors import FileFormatError, InvalidValueError, UnsupportedError, friendly, shown, unknown_name
 from calculator.families import ALIASES, FAMILIES, Family
 from calculator.hf_keys import Keys
 from calculator.hf_layers import Assembler, block_configs, trait
+from calculator.hf_quantisation import formats_of
 from calculator.model import ModelArchitecture, Sharding
 
 MAX_DEPTH = 12
 MAX_ENTRIES = 200_000
 TEXT_PARTS = ("text_config", "llm_config", "language_config")
 TOWERS = ("vision_config", "audio_config", "vision_tower_config", "speech_config")
+ASSUMED = Family({"tie_word_embeddings": False})
 TORCH_DTYPES = ("float16", "bfloat16", "float32")
 
 
 @friendly
-def model_from_hf_config(config: Mapping[str, Any], name: str = "") -> ModelArchitecture:
+def model_from_hf_config(
+    config: Mapping[str, Any], name: str = "", assume_full_attention: bool = False
+) -> ModelArchitecture:
     """Build a model from the content of a ``config.json``.
 
     Parameters
@@ -29,6 +35,9 @@ def model_from_hf_config(config: Mapping[str, Any], name: str = "") -> ModelArch
         The parsed file [-].
     name : str
         What to call the model; by default its ``_name_or_path`` or its type [-].
+    assume_full_attention : bool
+        Whether a type that is not known, but states plain grouped-query attention and nothing else that
+        bears on the cache, may be computed as such; the result says so [-].
 
     Returns
     -------
@@ -45,28 +54,33 @@ def model_from_hf_config(config: Mapping[str, Any], name: str = "") -> ModelArch
     _bounded(config)
     outer, text = dict(config), _text_part(config)
     kind = text.get("model_type") or outer.get("model_type")
-    family = _family(kind)
+    family = _family(kind, assume_full_attention)
     keys = Keys(text, family.defaults)
     keys.ignore("model_type", "architectures", "_name_or_path", "torch_dtype", "dtype", *TEXT_PARTS, *TOWERS)
     assembler = Assembler(keys, family)
-    layers = block_configs(assembler, keys.value("block_configs")) if family.special == "block_configs" else assembler.layers()
+    listed = family.special == "block_configs"
+    layers = block_configs(assembler, keys.value("block_configs")) if listed else assembler.layers()
     hidden, vocab = assembler.hidden, keys.count("vocab_size")
     tied = keys.flag("tie_word_embeddings")
     positions = keys.optional_count("max_position_embeddings")
     longest = keys.optional_count("model_max_length") or positions
     if longest is None:
         raise InvalidValueError("max_position_embeddings is missing")
+    weight_dtype, kv_cache_dtype = formats_of(keys.value("quantization_config"))
+    if family is ASSUMED:
+        keys.assumed.append(f"model_type {kind} is not known: full attention, a gated MLP and two norms a layer")
+    keys.assumed += [f"{tower}: its weights and its cache are not counted" for tower in TOWERS if outer.get(tower)]
     experts = family.experts
     experts_per_token = keys.optional_count("num_experts_per_tok") if experts else None
     return ModelArchitecture(
         id="custom",
-        name=name or _name(outer, str(kind)),
+        name=name or _name(outer, str(outer.get("model_type") or kind)),
         layers=layers,
         embedding=tuple(_embedding(keys, family, vocab, hidden, positions or longest)),
         end=tuple(_end(keys, family, assembler, vocab, tied)),
         num_attention_heads=assembler.heads,
         hidden_size=hidden,
-        intermediate_size=0 if family.special == "block_configs" else _widest(assembler, family),
+        intermediate_size=0 if listed else _widest(assembler, family),
         vocab_size=vocab,
         mlp_projections=3 if assembler.gated else 2,
         num_experts_per_tok=experts_per_token or 0,
@@ -74,6 +88,9 @@ def model_from_hf_config(config: Mapping[str, Any], name: str = "") -> ModelArch
         max_position_embeddings=longest,
         torch_dtype=_torch_dtype(text, outer),
         tie_word_embeddings=tied,
+        weight_dtype=weight_dtype,
+        kv_cache_dtype=kv_cache_dtype,
+        source=f"config.json of model_type {kind}",
         assumed=tuple(keys.assumed),
         ignored_keys=keys.ignored(),
     )
@@ -83,12 +100,17 @@ def _widest(assembler: Assembler, family: Family) -> int:
     return 0 if family.experts and not assembler.keys.has("intermediate_size") else assembler.dense_width()
 
 
-def _family(kind: Any) -> Family:
+def _family(kind: Any, assume_full_attention: bool) -> Family:
     if not isinstance(kind, str) or not kind:
         raise InvalidValueError(f"model_type is missing or not a name: {shown(kind)}")
     found = FAMILIES.get(ALIASES.get(kind, kind))
+    if found is None and assume_full_attention:
+        return ASSUMED
     if found is None:
-        raise UnsupportedError(str(unknown_name("model_type", kind, FAMILIES)))
+        raise UnsupportedError(
+            f"{unknown_name('model_type', kind, FAMILIES)}; "
+            "if it is plain grouped-query attention, say assume_full_attention"
+        )
     return found
 
 
@@ -101,7 +123,9 @@ def _embedding(keys: Keys, family: Family, vocab: int, hidden: int, longest: int
     if family.special == "opt":
         projected = keys.optional_count("word_embed_proj_dim")
         if projected not in (None, hidden) or not keys.flag("do_layer_norm_before"):
-            raise UnsupportedError("word_embed_proj_dim other than hidden_size, or norms after the layers, are not understood")
+            raise UnsupportedError(
+                "word_embed_proj_dim other than hidden_size, or norms after the layers, are not understood"
+            )
 
 
 def _end(keys: Keys, family: Family, assembler: Assembler, vocab: int, tied: bool) -> blocks.Weights:
@@ -142,7 +166,8 @@ def _bounded(config: Any) -> None:
     """Refuse what is no mapping, too deep or too large, before anything is read."""
     if not isinstance(config, Mapping):
         raise InvalidValueError(f"a config.json holds a mapping of names to values, not {shown(config)}")
-    stack, entries = [(config, 1)], 0
+    stack: list[tuple[Any, int]] = [(config, 1)]
+    entries = 0
     while stack:
         part, depth = stack.pop()
         if depth > MAX_DEPTH:
@@ -152,3 +177,42 @@ def _bounded(config: Any) -> None:
         if entries > MAX_ENTRIES:
             raise InvalidValueError(f"the config has more than {MAX_ENTRIES:,} entries")
         stack += [(child, depth + 1) for child in children if isinstance(child, Mapping | list)]
+
+
+def read_config(path: Path) -> ModelArchitecture:
+    """Read a ``config.json`` from a file.
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be read, is too large, or is not strict JSON.
+    CalculatorError
+        As ``model_from_hf_config``.
+    """
+    content = strict_yaml.read_text(path)
+    return model_from_hf_config(parse_config(content, str(path)), name=path.parent.name or path.stem)
+
+
+def parse_config(content: str, name: str) -> Any:
+    """Parse the text of a ``config.json``; duplicate keys, NaN and endless nesting are refused."""
+    try:
+        return json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except InvalidValueError as error:
+        raise FileFormatError(f"{name}: {error}") from None
+    except json.JSONDecodeError as error:
+        raise FileFormatError(f"{name}:{error.lineno}: not valid JSON: {error.msg}") from None
+    except (RecursionError, ValueError):
+        raise FileFormatError(f"{name}: nested too deeply, or a number of thousands of digits") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise InvalidValueError(f"duplicate key {shown(twice)}")
+    return mapping
+
+
+def _no_constant(text: str) -> Any:
+    raise InvalidValueError(f"{text} is not a number that JSON has")

@@ -231,7 +231,7 @@ class Assembler:
             if not q_rank:
                 raise InvalidValueError("q_lora_rank is missing: the indexer reads the compressed queries")
             weights += blocks.indexer(self.hidden, q_rank, index_heads, index_dim)
-        return LatentAttention(rank, rope, index_dim), tuple(weights)
+        return LatentAttention(rank, rope, index_dim, nope + rope, v_dim), tuple(weights)
 
     def _sparse_layers(self) -> list[bool]:
         """Say of every layer whether its MLP is a mixture of experts."""

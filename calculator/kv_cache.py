@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from calculator.attention import Count
+from calculator.attention import Count, at_most
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture
 from calculator.presets import load_model
@@ -13,18 +14,77 @@ from calculator.schema import Schema, count
 from calculator.storage import StorageFormat, storage_format
 
 INT64_MAX = 2**63 - 1
+_ENCODER = Schema({"encoder_seq_len": count(MAX_TOKENS)})
 
 _SCHEMA = Schema({"seq_len": count(MAX_TOKENS), "batch_size": count(MAX_TOKENS), "tensor_parallel_size": count(65_536)})
 
 
-def kv_bytes_on_rank(
-    layers: Sequence[LayerGroup], seq_len: Count, storage: StorageFormat, tensor_parallel_size: int
-) -> Count:
-    """Return the bytes of one sequence on one rank of some layers: the sum over their groups [bytes]."""
-    first, *others = (group.spec.kv_bytes(seq_len, storage, tensor_parallel_size) * group.count for group in layers)
-    for part in others:
-        first = first + part
-    return first
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a cache is laid out on one rank.
+
+    Attributes
+    ----------
+    storage : StorageFormat
+        Format of a row.
+    tensor_parallel_size : int
+        Ranks that share a layer [-].
+    block_size : int
+        Tokens of a block: every sequence takes whole blocks [tokens].
+    encoder_tokens : int
+        Tokens of the encoder, 0 without one [tokens].
+    """
+
+    storage: StorageFormat
+    tensor_parallel_size: int
+    block_size: int = 1
+    encoder_tokens: int = 0
+
+
+def kv_bytes_on_rank(layers: Sequence[LayerGroup], seq_len: Count, layout: Layout) -> Count:
+    """Return what grows, of one sequence on one rank of some layers: the sum over their groups [bytes]."""
+    total = 0 * seq_len
+    for group in layers:
+        total = total + group.count * group.spec.kv_bytes(
+            seq_len, layout.storage, layout.tensor_parallel_size, layout.encoder_tokens
+        )
+    return total
+
+
+def state_bytes_on_rank(layers: Sequence[LayerGroup], tensor_parallel_size: int) -> int:
+    """Return the recurrent state of one sequence on one rank of some layers [bytes]."""
+    return sum(group.count * group.spec.state_bytes(tensor_parallel_size) for group in layers)
+
+
+def sequence_bytes(layers: Sequence[LayerGroup], seq_len: Count, layout: Layout) -> Count:
+    """Return all that one sequence occupies on one rank, in whole blocks, its state included [bytes]."""
+    padded = -(-seq_len // layout.block_size) * layout.block_size
+    return kv_bytes_on_rank(layers, padded, layout) + state_bytes_on_rank(layers, layout.tensor_parallel_size)
+
+
+def longest_sequence(layers: Sequence[LayerGroup], budget: Count, layout: Layout) -> Count:
+    """Return the longest sequence that so many bytes of one rank hold, in whole blocks [tokens].
+
+    Notes
+    -----
+    ``sequence_bytes`` is piecewise linear: each layer grows until its window is full. The segments
+    are walked from the shortest window on; where nothing grows any more the answer is ``MAX_TOKENS``.
+    """
+    fixed = sequence_bytes(layers, 0, layout)
+    left: Any = budget - fixed
+    active: Any = budget >= fixed
+    tokens, start = 0 * budget, 0
+    for limit in sorted({group.spec.grows_until for group in layers if group.spec.grows_until}):
+        slope = sum(
+            group.count * group.spec.bytes_per_token(layout.storage, layout.tensor_parallel_size)
+            for group in layers
+            if group.spec.grows_until >= limit
+        )
+        span = limit - start
+        step = at_most(left // slope, span) * active
+        tokens, left, active, start = tokens + step, left - slope * step, active * (step == span), limit
+    longest: Count = at_most(tokens + active * MAX_TOKENS, MAX_TOKENS) // layout.block_size * layout.block_size
+    return longest
 
 
 @friendly
@@ -34,6 +94,7 @@ def kv_cache_bytes_per_gpu(
     batch_size: Count | int = 1,
     kv_cache_dtype: str = "auto",
     tensor_parallel_size: int = 1,
+    encoder_seq_len: int | None = None,
 ) -> Count:
     """Return the KV cache that one GPU holds: its share of the heads, copies included.
 
@@ -49,6 +110,8 @@ def kv_cache_bytes_per_gpu(
         Storage format of the cache; ``auto`` for the checkpoint's own [-].
     tensor_parallel_size : int
         GPUs that share every layer [-].
+    encoder_seq_len : int, optional
+        Tokens of the encoder; required for an encoder-decoder, refused otherwise [tokens].
 
     Returns
     -------
@@ -67,16 +130,17 @@ def kv_cache_bytes_per_gpu(
         {"seq_len": _largest(tokens), "batch_size": _largest(sequences), "tensor_parallel_size": tensor_parallel_size}
     )["tensor_parallel_size"]
     architecture.check_tensor_parallel(ranks)
-    storage = storage_format(architecture.resolve_dtype(kv_cache_dtype))
+    storage = storage_format(architecture.resolve_kv_dtype(kv_cache_dtype))
+    layout = Layout(storage, ranks, encoder_tokens=encoder_tokens(architecture, encoder_seq_len))
     if not (isinstance(tokens, int) and isinstance(sequences, int)):
         check_shapes(tokens, sequences)
-        most = kv_bytes_on_rank(architecture.groups, _largest(tokens), storage, ranks) * _largest(sequences) * ranks
+        most = kv_bytes_on_rank(architecture.groups, _largest(tokens), layout) * _largest(sequences) * ranks
         if most > INT64_MAX:
             raise InvalidValueError(
                 f"the largest result, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
                 "ask for plain integers, which are exact at any size, or for fewer tokens or sequences"
             )
-    result: Count = kv_bytes_on_rank(architecture.groups, tokens, storage, ranks) * sequences
+    result: Count = kv_bytes_on_rank(architecture.groups, tokens, layout) * sequences
     return result
 
 
@@ -87,6 +151,7 @@ def kv_cache_bytes(
     batch_size: Count | int = 1,
     kv_cache_dtype: str = "auto",
     tensor_parallel_size: int = 1,
+    encoder_seq_len: int | None = None,
 ) -> Count:
     """Return the KV cache summed over all GPUs of a replica, copies included.
 
@@ -102,6 +167,8 @@ def kv_cache_bytes(
         Storage format of the cache; ``auto`` for the checkpoint's own [-].
     tensor_parallel_size : int
         GPUs that share every layer [-].
+    encoder_seq_len : int, optional
+        Tokens of the encoder; required for an encoder-decoder, refused otherwise [tokens].
 
     Returns
     -------
@@ -118,8 +185,19 @@ def kv_cache_bytes(
     -----
     Beyond TP = G every further GPU holds a copy of a head, so the sum grows with TP.
     """
-    share = kv_cache_bytes_per_gpu(model, seq_len, batch_size, kv_cache_dtype, tensor_parallel_size)
+    share = kv_cache_bytes_per_gpu(model, seq_len, batch_size, kv_cache_dtype, tensor_parallel_size, encoder_seq_len)
     return share * int(tensor_parallel_size)
+
+
+def encoder_tokens(model: ModelArchitecture, encoder_seq_len: int | None) -> int:
+    """Return the encoder's tokens: required for an encoder-decoder, refused for any other model [tokens]."""
+    if encoder_seq_len is None:
+        if model.needs_encoder:
+            raise InvalidValueError(f"encoder_seq_len is missing: {model.name} keeps a cache of its encoder's tokens")
+        return 0
+    if not model.needs_encoder:
+        raise InvalidValueError(f"encoder_seq_len is for an encoder-decoder, which {model.name} is not")
+    return int(_ENCODER.validate({"encoder_seq_len": encoder_seq_len})["encoder_seq_len"])
 
 
 def whole_numbers(name: str, value: Any) -> Any:

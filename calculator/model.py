@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -177,10 +178,7 @@ class ModelArchitecture:
     @cached_property
     def groups(self) -> tuple[LayerGroup, ...]:
         """The layers by kind, whatever their order: what each keeps, and how many there are."""
-        counts: dict[LayerSpec, int] = {}
-        for group in self.layers:
-            counts[group.spec] = counts.get(group.spec, 0) + group.count
-        return tuple(LayerGroup(spec, count) for spec, count in counts.items())
+        return merge(self.layers)
 
     @property
     def is_uniform(self) -> bool:
@@ -207,7 +205,7 @@ class ModelArchitecture:
         InvalidValueError
             If the format's blocks do not divide the head size.
         """
-        storage = storage_format(self.resolve_dtype(kv_cache_dtype))
+        storage = storage_format(self.resolve_kv_dtype(kv_cache_dtype))
         return sum(group.count * group.spec.bytes_per_token(storage, 1) for group in self.groups)
 
     def state_bytes_per_sequence(self, tensor_parallel_size: int = 1) -> int:
@@ -230,6 +228,14 @@ class ModelArchitecture:
         """
         self.check_tensor_parallel(tensor_parallel_size)
         return sum(group.count * group.spec.state_bytes(tensor_parallel_size) for group in self.groups)
+
+    def resolve_kv_dtype(self, dtype: str) -> str:
+        """Return the KV format that ``auto`` stands for: the one that the checkpoint asks for, else its own."""
+        return self.kv_cache_dtype if dtype == "auto" and self.kv_cache_dtype else self.resolve_dtype(dtype)
+
+    def resolve_weight_dtype(self, dtype: str) -> str:
+        """Return the weight format that ``auto`` stands for: the checkpoint's quantisation, else its own."""
+        return self.weight_dtype if dtype == "auto" and self.weight_dtype else self.resolve_dtype(dtype)
 
     def resolve_dtype(self, dtype: str) -> str:
         """Return the format that ``auto`` stands for: the checkpoint's own, 16 bit where it names none or 32 bit."""
@@ -279,41 +285,62 @@ class ModelArchitecture:
         return tuple(stages)
 
     def with_kv_heads(self, num_key_value_heads: int) -> ModelArchitecture:
-        """Return the same model with another number of KV heads, its weights counted anew.
+        """Return the same model with another number of KV heads in every layer, windows kept, weights counted anew.
+
+        Latent attention becomes heads of its own query and value size.
 
         Raises
         ------
         InvalidValueError
             If query heads do not divide into so many groups.
         UnsupportedError
-            If the layers are not uniform full attention.
+            If layers have KV heads of different number or size.
         """
         heads = self.num_attention_heads
-        if not self.is_uniform:
-            raise UnsupportedError("KV heads can be varied for uniform full attention only")
         if not isinstance(num_key_value_heads, int) or num_key_value_heads < 1:
             raise InvalidValueError(
                 f"num_key_value_heads must be a whole number of at least 1, not {shown(num_key_value_heads)}"
             )
         if heads % num_key_value_heads:
             raise indivisible(heads, num_key_value_heads)
-        before = self.num_key_value_heads
-        return replace(
-            self,
-            layers=tuple(
-                replace(
-                    group,
-                    spec=replace(group.spec, num_key_value_heads=num_key_value_heads),
-                    weights=tuple(
-                        replace(matrix, outputs=matrix.outputs // before * num_key_value_heads)
-                        if matrix.sharding is Sharding.KV_HEADS
-                        else matrix
-                        for matrix in group.weights
-                    ),
+        if len({group.spec.kv_heads for group in self.groups if group.spec.kv_heads}) > 1:
+            raise UnsupportedError("KV heads can be varied where all layers have the same number of them")
+        return self._with_specs(lambda spec: spec.with_kv_heads(num_key_value_heads))
+
+    def with_latent_attention(self) -> ModelArchitecture:
+        """Return the same model with latent attention of DeepSeek-V2's proportions, weights as they are.
+
+        References
+        ----------
+        arXiv 2405.04434, section 2.1.4: a compressed vector of 4 head sizes and a rotary key of half a head size.
+        """
+        return self._with_specs(lambda spec: spec.as_latent())
+
+    def without_windows(self) -> ModelArchitecture:
+        """Return the same model with full attention in place of windows and chunks."""
+        return self._with_specs(lambda spec: spec.without_window())
+
+    def _with_specs(self, change: Callable[[LayerSpec], LayerSpec]) -> ModelArchitecture:
+        """Return the same model with other specs; matrices that follow the KV heads are counted anew."""
+        layers = []
+        for group in self.layers:
+            spec = change(group.spec)
+            before, now = group.spec.kv_heads, spec.kv_heads
+            weights = group.weights
+            if before and now and type(spec) is type(group.spec):
+                weights = tuple(
+                    replace(matrix, outputs=matrix.outputs // before * now)
+                    if matrix.sharding is Sharding.KV_HEADS
+                    else matrix
+                    for matrix in weights
                 )
-                for group in self.layers
-            ),
-        )
+            elif type(spec) is not type(group.spec):
+                weights = tuple(
+                    replace(matrix, sharding=Sharding.COPIED) if matrix.sharding is Sharding.KV_HEADS else matrix
+                    for matrix in weights
+                )
+            layers.append(LayerGroup(spec, group.count, weights))
+        return replace(self, layers=tuple(layers))
 
     def _repr_html_(self) -> str:
         kinds = ", ".join(f"{group.count:,} × {group.spec.kind}" for group in self.groups)
@@ -327,6 +354,14 @@ class ModelArchitecture:
                 ("Longest context", f"{self.max_position_embeddings:,} tokens"),
             ],
         )
+
+
+def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:
+    """Join layers that keep the same, whatever their order and weights."""
+    counts: dict[LayerSpec, int] = {}
+    for group in layers:
+        counts[group.spec] = counts.get(group.spec, 0) + group.count
+    return tuple(LayerGroup(spec, count) for spec, count in counts.items())
 
 
 def indivisible(heads: int, kv_heads: int) -> InvalidValueError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from calculator.answer import Plan
-from calculator.engines import blocks_for, engine_rules
+from calculator.engines import engine_rules
+from calculator.kv_cache import sequence_bytes
 from calculator.units import GIB, format_gib
 
 CONTEXT_BYTES = GIB // 2
@@ -70,7 +71,7 @@ def _why_it_does_not_fit(answer: Plan) -> str:
             f"({format_gib(memory.before_kv_bytes - memory.weights_bytes)}) of one GPU need "
             f"{format_gib(memory.before_kv_bytes)}, available are {budget}"
         )
-    needed = request.batch_size * blocks_for(request.seq_len, request.block_size) * stage.block_bytes
+    needed = request.batch_size * sequence_bytes(stage.layers, request.seq_len, stage.layout)
     largest = []
     if answer.max_batch_size:
         largest.append(f"{answer.max_batch_size:,} sequences of {request.seq_len:,} tokens would fit")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calculator.errors import ParallelismError, shown
+from calculator.errors import ParallelismError
 
 
 def kv_heads_per_rank(num_key_value_heads: int, tensor_parallel_size: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -10,9 +11,9 @@ from typing import Any, Generic, TypeVar
 from calculator import strict_yaml
 from calculator.accelerator import Accelerator, program_memory
 from calculator.decoder import ARCHITECTURE_FIELDS, build_decoder
-from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, UnsupportedError, shown, unknown_name
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown, unknown_name
 from calculator.model import ModelArchitecture
-from calculator.schema import Field, Schema, count, flag, names, number, text
+from calculator.schema import Field, Schema, count, flag, mapping, names, number, text
 
 _PACKAGE = Path(__file__).parent
 _DATA = next(folder for folder in (_PACKAGE / "data", _PACKAGE.parent) if (folder / "model_presets.yaml").exists())
@@ -21,11 +22,10 @@ GPU_FILE = _DATA / "gpu_presets.yaml"
 
 EXPECTATION_FIELDS = ("num_parameters", "num_active_parameters", "kv_bytes_per_token_fp16")
 
-MODEL_FIELDS: dict[str, Field] = {
+_DESCRIPTION: dict[str, Field] = {
     "name": text(80),
     "huggingface_id": text(120, required=False),
     "family": text(40),
-    **ARCHITECTURE_FIELDS,
     "num_parameters": count(10**15),
     "num_active_parameters": count(10**15),
     "kv_bytes_per_token_fp16": count(10**12),
@@ -33,6 +33,9 @@ MODEL_FIELDS: dict[str, Field] = {
     "unverified": text(200, required=False),
     "checked": text(10),
 }
+MODEL_FIELDS = {**_DESCRIPTION, **ARCHITECTURE_FIELDS}
+CONFIG_FIELDS = {**_DESCRIPTION, "config": mapping()}
+"""A preset states the fields of a uniform decoder, or the keys of its config.json that decide."""
 
 GPU_FIELDS: dict[str, Field] = {
     "name": text(80),
@@ -73,11 +76,15 @@ class PresetFile(Generic[Entry]):
     """
 
     def __init__(
-        self, path: Path, section: str, fields: dict[str, Field], build: Callable[[str, dict[str, Any]], Entry]
+        self,
+        path: Path,
+        section: str,
+        schema_of: Callable[[dict[str, Any]], Schema],
+        build: Callable[[str, dict[str, Any]], Entry],
     ) -> None:
         self.document = strict_yaml.read(path)
         self.section = section
-        self._schema = Schema(fields)
+        self._schema_of = schema_of
         self._build = build
         self._built: dict[str, Entry] = {}
         data = self.document.data
@@ -98,7 +105,7 @@ class PresetFile(Generic[Entry]):
             raw = self.entries[key]
             if not isinstance(raw, dict):
                 raise self.error(key, (), "must be a mapping of fields to values")
-            for location, problem in self._schema.all_problems(raw):
+            for location, problem in self._schema_of(raw).all_problems(raw):
                 raise self.error(key, location, str(problem))
             try:
                 self._built[key] = self._build(key, raw)
@@ -118,7 +125,12 @@ class PresetFile(Generic[Entry]):
 
 def _build_model(key: str, fields: dict[str, Any]) -> ModelArchitecture:
     described = ("name", "huggingface_id", "family", "source", "checked", "unverified")
-    return build_decoder(fields, id=key, **{name: fields[name] for name in described if name in fields})
+    description = {name: fields[name] for name in described if name in fields}
+    if "config" not in fields:
+        return build_decoder(fields, id=key, **description)
+    from calculator.hf_config import model_from_hf_config
+
+    return replace(model_from_hf_config(fields["config"]), id=key, **description)
 
 
 def _build_gpu(key: str, fields: dict[str, Any]) -> Accelerator:
@@ -151,16 +163,27 @@ def _build_gpu(key: str, fields: dict[str, Any]) -> Accelerator:
     )
 
 
+_PLAIN_SCHEMA, _CONFIG_SCHEMA, _GPU_SCHEMA = Schema(MODEL_FIELDS), Schema(CONFIG_FIELDS), Schema(GPU_FIELDS)
+
+
+def _model_schema(raw: dict[str, Any]) -> Schema:
+    return _CONFIG_SCHEMA if "config" in raw else _PLAIN_SCHEMA
+
+
+def _gpu_schema(_: dict[str, Any]) -> Schema:
+    return _GPU_SCHEMA
+
+
 @lru_cache(maxsize=8)
 def model_file(path: Path = MODEL_FILE) -> PresetFile[ModelArchitecture]:
     """Read a file of models, by default the project's own."""
-    return PresetFile(path, "models", MODEL_FIELDS, _build_model)
+    return PresetFile(path, "models", _model_schema, _build_model)
 
 
 @lru_cache(maxsize=8)
 def gpu_file(path: Path = GPU_FILE) -> PresetFile[Accelerator]:
     """Read a file of GPUs, by default the project's own."""
-    return PresetFile(path, "gpus", GPU_FIELDS, _build_gpu)
+    return PresetFile(path, "gpus", _gpu_schema, _build_gpu)
 
 
 def model_ids() -> tuple[str, ...]:
@@ -174,12 +197,12 @@ def gpu_ids() -> tuple[str, ...]:
 
 
 def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
-    """Load a model by its preset id or by the Hugging Face id of a preset.
+    """Load a model by its preset id, by the Hugging Face id of a preset, or from a ``config.json``.
 
     Parameters
     ----------
     name : str or ModelArchitecture
-        Such as ``llama-3-70b`` or ``meta-llama/Meta-Llama-3-70B`` [-].
+        Such as ``llama-3-70b``, ``meta-llama/Meta-Llama-3-70B`` or ``models/own/config.json`` [-].
 
     Returns
     -------
@@ -190,8 +213,8 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     ------
     UnknownNameError
         If there is no such preset; the near matches are named.
-    UnsupportedError
-        If the name is the path of a file: reading a config.json is not built yet.
+    CalculatorError
+        If a ``config.json`` cannot be read or is refused, with the reason.
     """
     if isinstance(name, ModelArchitecture):
         return name
@@ -204,9 +227,9 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
         if name and isinstance(entry, dict) and str(entry.get("huggingface_id", "")).lower() == name.lower():
             return file.get(key)
     if name.endswith(".json"):
-        raise UnsupportedError(
-            f"{shown(name)}: reading a config.json is not built yet; load a preset or use custom_model"
-        )
+        from calculator.hf_config import read_config
+
+        return read_config(Path(name))
     raise unknown_name("model", name, file.entries)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from calculator import engines
 from calculator.accelerator import Accelerator, custom_accelerator
 from calculator.errors import InvalidValueError
+from calculator.kv_cache import encoder_tokens
 from calculator.model import MAX_TOKENS, ModelArchitecture
 from calculator.presets import load_gpu
-from calculator.schema import Schema, count, number, optional, text
+from calculator.schema import Schema, count, flag, number, optional, text
 from calculator.storage import storage_format
 from calculator.weights import weight_format
 
@@ -26,6 +27,8 @@ PLAN_FIELDS = {
     "weight_dtype": text(40),
     "kv_cache_dtype": text(40),
     "gpu_memory_utilization": optional(number(1)),
+    "encoder_seq_len": optional(count(MAX_TOKENS)),
+    "enable_expert_parallel": flag(),
     "engine": text(40),
     "block_size": optional(count(1_048_576)),
     "max_num_seqs": optional(count(1_048_576)),
@@ -44,6 +47,7 @@ PLAN_DEFAULTS: dict[str, Any] = {
     "data_parallel_size": 1,
     "weight_dtype": "auto",
     "kv_cache_dtype": "auto",
+    "enable_expert_parallel": False,
     "engine": "vllm",
 }
 _SCHEMA = Schema(PLAN_FIELDS)
@@ -68,6 +72,8 @@ class Request:
     weight_dtype: str
     kv_cache_dtype: str
     gpu_memory_utilization: float
+    encoder_seq_len: int | None
+    enable_expert_parallel: bool
     engine: str
     block_size: int
     max_num_seqs: int
@@ -76,6 +82,11 @@ class Request:
     activation_bytes: int | None
     non_torch_bytes: int | None
     cuda_graph_bytes: int | None
+
+    @property
+    def expert_parallel_size(self) -> int:
+        """Ranks that share the experts as wholes: TP × DP with expert parallelism, else 1 [-]."""
+        return self.tensor_parallel_size * self.data_parallel_size if self.enable_expert_parallel else 1
 
 
 def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Accelerator, Request]:
@@ -95,9 +106,11 @@ def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Acceler
         tensor_parallel_size=values["tensor_parallel_size"],
         pipeline_parallel_size=values["pipeline_parallel_size"],
         data_parallel_size=values["data_parallel_size"],
-        weight_dtype=weight_format(model.resolve_dtype(values["weight_dtype"])).name,
-        kv_cache_dtype=storage_format(model.resolve_dtype(values["kv_cache_dtype"])).name,
+        weight_dtype=weight_format(model.resolve_weight_dtype(values["weight_dtype"])).name,
+        kv_cache_dtype=storage_format(model.resolve_kv_dtype(values["kv_cache_dtype"])).name,
         gpu_memory_utilization=values["gpu_memory_utilization"] or rules.gpu_memory_utilization,
+        encoder_seq_len=encoder_tokens(model, values["encoder_seq_len"]) or None,
+        enable_expert_parallel=values["enable_expert_parallel"],
         engine=rules.name,
         block_size=values["block_size"] or rules.block_size,
         max_num_seqs=values["max_num_seqs"] or defaults.max_num_seqs,

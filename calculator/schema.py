@@ -52,6 +52,11 @@ def nested(fields: Mapping[str, Field], required: bool = True) -> Field:
     return _field({"type": "typed-dict", "fields": dict(fields), "extra_behavior": "forbid"}, required)
 
 
+def mapping(required: bool = True) -> Field:
+    """A mapping of names to anything, checked by whoever reads it."""
+    return _field({"type": "dict", "keys_schema": {"type": "str"}}, required)
+
+
 def optional(field: Field) -> Field:
     """The same field, which may also be left out or None."""
     return {**field, "schema": {"type": "nullable", "schema": field["schema"]}, "required": False}

@@ -55,6 +55,17 @@ def read(path: Path) -> Document:
     FileFormatError
         If the file cannot be read, is too large, or is not strict YAML; with file and line.
     """
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read a text file of honest size.
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be read, is too large, or is not UTF-8.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
@@ -63,7 +74,7 @@ def read(path: Path) -> Document:
     if len(content) > MAX_FILE_BYTES:
         raise FileFormatError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes, the most that is read")
     try:
-        return parse(content.decode("utf-8"), str(path))
+        return content.decode("utf-8")
     except UnicodeDecodeError:
         raise FileFormatError(f"{path}: not UTF-8 text") from None
 

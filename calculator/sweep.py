@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from calculator import engines, kv_cache
-from calculator.capacity import plan, usable_blocks
+from calculator import kv_cache
+from calculator.capacity import largest_batch, longest_context, plan
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, friendly, shown, unknown_name
 from calculator.model import MAX_TOKENS, ModelArchitecture
 from calculator.presets import load_model
 from calculator.request import PLAN_FIELDS
-from calculator.storage import storage_format
 
 if TYPE_CHECKING:
     import numpy
@@ -101,26 +101,25 @@ def _measure(
 
     base = plan(model, **{**chosen, "seq_len": int(tokens[0])})
     request, memory = base.request, base.per_gpu
-    tp, storage = request.tensor_parallel_size, storage_format(request.kv_cache_dtype)
-    most = kv_cache.kv_bytes_on_rank(model.groups, int(tokens.max()), storage, tp) * int(sequences.max()) * tp
+    tp, layout = request.tensor_parallel_size, replace(base.stage.layout, block_size=1)
+    most = kv_cache.kv_bytes_on_rank(model.groups, int(tokens.max()), layout) * int(sequences.max()) * tp
     most = max(most, memory.weights_bytes)
     if most > kv_cache.INT64_MAX:
         raise InvalidValueError(
             f"the largest point, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
             "sweep fewer tokens or sequences"
         )
-    per_rank = kv_cache.kv_bytes_on_rank(model.groups, tokens, storage, tp)
-    held = usable_blocks(base.stages)
-    batch = held // engines.blocks_for(tokens, request.block_size)
+    per_rank = kv_cache.kv_bytes_on_rank(model.groups, tokens, layout)
+    batch = largest_batch(base.stages, tokens)
     return {
         "kv_bytes_per_sequence": per_rank * tp,
-        "kv_bytes_per_gpu": kv_cache.kv_bytes_on_rank(base.stage.layers, tokens, storage, tp) * sequences,
+        "kv_bytes_per_gpu": kv_cache.kv_bytes_on_rank(base.stage.layers, tokens, layout) * sequences,
         "weights_bytes_per_gpu": memory.weights_bytes,
         "overhead_bytes_per_gpu": memory.before_kv_bytes - memory.weights_bytes,
         "kv_pool_bytes_per_gpu": memory.kv_pool_bytes,
         "num_blocks": base.num_blocks,
         "max_batch_size": batch,
-        "max_context_len": held // sequences * request.block_size,
+        "max_context_len": longest_context(base.stages, sequences),
         "num_gpus": base.num_gpus,
         "fits": numpy.greater_equal(batch, sequences),
     }

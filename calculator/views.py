@@ -6,16 +6,16 @@ them. Every row is a plan or an array sweep of the same request with one input c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from calculator.answer import Plan
+from calculator.attention import LatentAttention, SlidingWindow
 from calculator.capacity import plan as make_plan
 from calculator.capacity import vary
 from calculator.errors import CalculatorError
 from calculator.kv_cache import kv_bytes_on_rank
-from calculator.parallelism import kv_replication, why_not
-from calculator.storage import storage_format
+from calculator.model import ModelArchitecture
 from calculator.sweep import sweep_arrays
 from calculator.units import format_gib
 from calculator.words import plural
@@ -55,7 +55,7 @@ class View:
 
 
 def kv_head_view(plan: Plan) -> View:
-    """Vary the KV heads from multi-query (1) to multi-head attention (all query heads).
+    """Vary the KV heads from multi-query (1) to multi-head attention (all query heads), and set latent attention beside.
 
     Parameters
     ----------
@@ -65,27 +65,36 @@ def kv_head_view(plan: Plan) -> View:
     Returns
     -------
     View
-        A row for each divisor of the query heads; weights are counted anew for each.
+        A row for each divisor of the query heads, the layers' windows kept and the weights counted anew;
+        a row for the model as it is where it is none of them; one with latent attention in its place;
+        and one without windows.
 
     Raises
     ------
     UnsupportedError
-        If the layers are not uniform full attention.
+        If layers have KV heads of different number or size.
     """
     model, request = plan.model, plan.request
     heads, tp = model.num_attention_heads, request.tensor_parallel_size
-    as_mha = _kv_per_token(plan, heads)
+    variants = [(_kind(groups, heads), groups, model.with_kv_heads(groups)) for groups in _divisors(heads)]
+    if not any(variant.groups == model.groups for _, _, variant in variants):
+        variants.append((_own_kind(model), model.num_key_value_heads, model))
+    if not any(isinstance(group.spec, LatentAttention) for group in model.groups):
+        variants.append(("MLA", 1, model.with_latent_attention()))
+    if any(isinstance(group.spec, SlidingWindow) for group in model.groups):
+        variants.append(("no window", model.num_key_value_heads, model.without_windows()))
+    as_mha = _sequence(plan, variants[_divisors(heads).index(heads)][2])
     rows = []
-    for groups in (count for count in range(1, heads + 1) if heads % count == 0):
+    for kind, groups, variant in variants:
         row: dict[str, Any] = {
             "num_key_value_heads": groups,
-            "kind": _kind(groups, heads),
-            "this_model": groups == model.num_key_value_heads,
-            "saving_percent": round(100 * (1 - _kv_per_token(plan, groups) / as_mha), 2),
-            "refused": why_not(heads, groups, tp) or "",
+            "kind": kind,
+            "this_model": variant.groups == model.groups,
+            "saving_percent": round(100 * (1 - _sequence(plan, variant) / as_mha), 2),
+            "refused": variant.why_not(tp) or "",
         }
         if not row["refused"]:
-            other = make_plan(**{**plan.asked, "model": model.with_kv_heads(groups)})
+            other = make_plan(**{**plan.asked, "model": variant})
             row |= {
                 "kv_bytes_per_gpu": kv_bytes_per_gpu(other),
                 "weights_bytes_per_gpu": other.per_gpu.weights_bytes,
@@ -95,8 +104,18 @@ def kv_head_view(plan: Plan) -> View:
     return View("kv-heads", "KV heads", _kv_head_finding(plan, rows), plan, rows)
 
 
-def _kv_per_token(plan: Plan, groups: int) -> int:
-    return plan.model.with_kv_heads(groups).kv_bytes_per_token(plan.request.kv_cache_dtype)
+def _divisors(heads: int) -> list[int]:
+    return [count for count in range(1, heads + 1) if heads % count == 0]
+
+
+def _sequence(plan: Plan, model: ModelArchitecture) -> int:
+    """Bytes of one sequence over a whole model [bytes]."""
+    layout = replace(plan.stage.layout, tensor_parallel_size=1, block_size=1)
+    return kv_bytes_on_rank(model.groups, plan.request.seq_len, layout)
+
+
+def _own_kind(model: ModelArchitecture) -> str:
+    return "MLA" if any(isinstance(group.spec, LatentAttention) for group in model.groups) else "own"
 
 
 def _kind(groups: int, heads: int) -> str:
@@ -106,22 +125,24 @@ def _kind(groups: int, heads: int) -> str:
 def _kv_head_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
     model, heads = plan.model, plan.model.num_attention_heads
     own = next(row for row in rows if row["this_model"])
-    mha = rows[-1]
+    mha = next(row for row in rows if row["kind"] == "MHA" or row["num_key_value_heads"] == heads)
     if own is mha:
-        mqa = rows[0]
         return (
             f"{model.name} keeps {plural(heads, 'KV head')}, one for each query head (MHA), the most there can be; "
-            f"a single one (MQA) would save {mqa['saving_percent']:g} %."
+            f"a single one (MQA) would save {rows[0]['saving_percent']:g} %."
         )
-    text = (
-        f"{model.name} keeps {plural(own['num_key_value_heads'], 'KV head')} for {heads} query heads ({own['kind']}): "
-        f"{own['saving_percent']:g} % less KV cache than {heads} (MHA) would take."
-    )
-    if not mha["refused"]:
+    what = f"keeps {plural(own['num_key_value_heads'], 'KV head')} for {heads} query heads ({own['kind']})"
+    if own["kind"] == "MLA":
+        what = f"keeps one latent vector for {heads} query heads (MLA)"
+    text = f"{model.name} {what}: {own['saving_percent']:g} % less KV cache than {heads} (MHA) would take."
+    if not mha["refused"] and not own["refused"]:
         text += (
             f" One replica holds {plural(own['max_batch_size'], 'sequence')} of {plan.request.seq_len:,} tokens, "
             f"with MHA it would hold {mha['max_batch_size']:,}."
         )
+    open_window = next((row for row in rows if row["kind"] == "no window"), None)
+    if open_window and not open_window["refused"]:
+        text += f" Without its windows it would hold {open_window['max_batch_size']:,}."
     return text
 
 
@@ -189,8 +210,7 @@ def tensor_parallel_view(plan: Plan) -> View:
         try:
             other = vary(plan, tensor_parallel_size=degree)
         except CalculatorError:
-            reason = why_not(model.num_attention_heads, model.num_key_value_heads, degree)
-            rows.append(row | {"refused": reason or "not possible"})
+            rows.append(row | {"refused": model.why_not(degree) or "not possible"})
             continue
         rows.append(
             row
@@ -198,7 +218,7 @@ def tensor_parallel_view(plan: Plan) -> View:
                 "kv_bytes_per_gpu": kv_bytes_per_gpu(other),
                 "weights_bytes_per_gpu": other.per_gpu.weights_bytes,
                 "kv_heads_per_gpu": other.kv_heads_per_gpu,
-                "kv_replication": kv_replication(model.num_key_value_heads, degree),
+                "kv_replication": other.kv_replication,
                 "max_batch_size": other.max_batch_size,
                 "max_batch_size_per_gpu": round(other.max_batch_size / other.gpus_per_replica, 2),
                 "refused": "",
@@ -212,7 +232,11 @@ def _tensor_parallel_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
     possible = [row for row in rows if not row["refused"]]
     text = f"KV memory per GPU falls until TP {heads}, the number of KV heads"
     copied = next((row for row in possible if row["kv_replication"] > 1), None)
-    if heads == 1:
+    if heads == 0:
+        text = "The state of a sequence is split over the GPUs"
+    elif _own_kind(plan.model) == "MLA":
+        text = "The latent vector is the same for all heads, so every GPU keeps a whole copy: it does not fall with TP"
+    elif heads == 1:
         text = "There is one KV head, so every GPU keeps a whole copy: KV memory per GPU does not fall with TP"
     elif copied:
         text += f"; at TP {copied['tensor_parallel_size']} each head is kept {copied['kv_replication']} times"
@@ -227,10 +251,9 @@ def _tensor_parallel_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
 
 def kv_bytes_per_gpu(plan: Plan) -> int:
     """Return the KV cache of the batch asked on the GPU that decides, before rounding to blocks [bytes]."""
-    request = plan.request
-    storage = storage_format(request.kv_cache_dtype)
-    one = kv_bytes_on_rank(plan.stage.layers, request.seq_len, storage, request.tensor_parallel_size)
-    return one * request.batch_size
+    stage = plan.stage
+    layout = replace(stage.layout, block_size=1)
+    return kv_bytes_on_rank(stage.layers, plan.request.seq_len, layout) * plan.request.batch_size
 
 
 VIEWS = {"sequence-length": sequence_length_view, "kv-heads": kv_head_view, "tensor-parallel": tensor_parallel_view}

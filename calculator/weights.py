@@ -1,25 +1,24 @@
 """Weights: matrices × format × sharding = bytes on each rank.
 
 A weight format is a function from a matrix to bytes, as a KV format is one from a row.
-Embeddings, head, router, norms and biases stay 16 bit in every quantised format here, as
-vLLM, AWQ and GPTQ checkpoints keep them.
+Embeddings, head, router, norms and biases stay 16 bit in the formats of servers, as vLLM, AWQ
+and GPTQ checkpoints keep them; GGUF quantises every matrix and is given by its mean bits.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
+from calculator.errors import InvalidValueError, shown, unknown_name
 from calculator.model import ModelArchitecture, Sharding, WeightMatrix
 from calculator.parallelism import kv_heads_per_rank
-
-UNQUANTISED_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFormat:
-    """How a matrix of a linear layer is stored.
+    """How a matrix is stored.
 
     Attributes
     ----------
@@ -37,6 +36,16 @@ class WeightFormat:
         Scales of one matrix [bytes].
     description, source : str
         What is stored, and where that is read from.
+    block_bytes : int
+        Scales of each block of 128 × 128 weights [bytes].
+    parts : tuple of str
+        The parts of a model that it applies to; empty for every linear layer.
+    unquantised_bytes : int
+        Bytes of a value that it does not apply to [bytes].
+    mean_bits : int
+        Mean bits of a weight times 10,000 where groups cross rows or types are mixed, 0 otherwise.
+    everything : bool
+        Whether embeddings, head and router are stored in it too.
     """
 
     name: str
@@ -47,6 +56,17 @@ class WeightFormat:
     matrix_bytes: int
     description: str
     source: str
+    block_bytes: int = 0
+    parts: tuple[str, ...] = ()
+    unquantised_bytes: int = 2
+    mean_bits: int = 0
+    everything: bool = False
+
+    def applies_to(self, matrix: WeightMatrix) -> bool:
+        """Say whether a matrix is stored in this format; vectors never are."""
+        if self.everything:
+            return matrix.inputs > 1
+        return matrix.quantised and (not self.parts or matrix.part in self.parts)
 
     def bytes_of(self, outputs: int, inputs: int) -> int:
         """Return the bytes of one matrix, scales included, rounded up to whole bytes [bytes].
@@ -54,32 +74,38 @@ class WeightFormat:
         Notes
         -----
         ``ceil((outputs × inputs × bits + outputs × ceil(inputs / group) × group_bits) / 8)
-        + outputs × row_bytes + matrix_bytes``.
+        + outputs × row_bytes + matrix_bytes + blocks × block_bytes``.
         """
+        if self.mean_bits:
+            return -(-outputs * inputs * self.mean_bits // 80_000)
         groups = outputs * -(-inputs // self.group_size) if self.group_size else 0
         bits = outputs * inputs * self.bits + groups * self.group_bits
-        return -(-bits // 8) + outputs * self.row_bytes + self.matrix_bytes
+        blocks = -(-outputs // 128) * -(-inputs // 128)
+        return -(-bits // 8) + outputs * self.row_bytes + self.matrix_bytes + blocks * self.block_bytes
 
 
 _GROUPED = "4 bit integers in groups of 128, a 16 bit scale and a 4 bit zero point each"
 _CHECKED = "checked on Qwen2.5-7B-AWQ, 5.2032 GiB in vLLM issue 13882"
+_FP8 = "8 bit floating point, one scale a matrix"
+_MX = "4 bit floating point with a 1 byte scale per 32, experts only; the rest 16 bit"
+_GGUF = "GGUF block type"
+_MIXED = "GGUF, types mixed; mean bits of Llama-3.1-8B"
+_GGML = "llama.cpp tools/quantize/README.md and ggml/src/ggml-common.h"
 
 FORMATS = {
     row.name: row
     for row in (
         # name, bits, group, bits a group, bytes an output, bytes a matrix
+        WeightFormat("fp32", 32, 0, 0, 0, 0, "32 bit floating point", "IEEE 754", unquantised_bytes=4),
         WeightFormat("fp16", 16, 0, 0, 0, 0, "16 bit floating point", "IEEE 754"),
         WeightFormat("bf16", 16, 0, 0, 0, 0, "16 bit brain floating point", "IEEE 754 shortened"),
-        WeightFormat(
-            "fp8", 8, 0, 0, 0, 4, "8 bit floating point, one scale a matrix", "vLLM fp8; Llama-3.1-8B 8.49 GiB logged"
-        ),
-        WeightFormat(
-            "int8", 8, 0, 0, 2, 0, "8 bit integers, a 16 bit scale an output", "W8A8 per channel: 8 + 16/K bits"
-        ),
+        WeightFormat("fp8", 8, 0, 0, 0, 4, _FP8, "vLLM fp8; Llama-3.1-8B 8.49 GiB logged"),
+        WeightFormat("fp8-block", 8, 0, 0, 0, 0, "8 bit, a 4 byte scale per 128 × 128", "DeepSeek-V3", block_bytes=4),
+        WeightFormat("int8", 8, 0, 0, 2, 0, "8 bit integers, a 16 bit scale an output", "W8A8: 8 + 16/K bits"),
         WeightFormat("awq-int4", 4, 128, 20, 0, 0, _GROUPED, _CHECKED),
-        WeightFormat(
-            "gptq-int4", 4, 128, 20, 0, 0, _GROUPED, "GPTQ checkpoints keep a zero point a group, as AWQ's do"
-        ),
+        WeightFormat("gptq-int4", 4, 128, 20, 0, 0, _GROUPED, "checkpoints keep the zero points, as AWQ's do"),
+        WeightFormat("nf4", 4, 0, 0, 0, 0, "4 bit normal float, double quantised", "bitsandbytes", mean_bits=41_270),
+        WeightFormat("mxfp4", 4, 32, 8, 0, 0, _MX, "gpt-oss: 17 bytes per 32 weights", parts=("experts",)),
         WeightFormat(
             "nvfp4",
             4,
@@ -88,13 +114,19 @@ FORMATS = {
             0,
             4,
             "4 bit floating point, a 1 byte scale per 16",
-            "one e4m3 per 16, one float32 a tensor",
+            "e4m3 per 16, float32 a tensor",
         ),
+        WeightFormat("q8_0", 8, 32, 16, 0, 0, _GGUF, _GGML, mean_bits=85_000, everything=True),
+        WeightFormat("q6_k", 6, 256, 144, 0, 0, _GGUF, _GGML, mean_bits=65_625, everything=True),
+        WeightFormat("q5_k_m", 5, 256, 128, 0, 0, _MIXED, _GGML, mean_bits=57_036, everything=True),
+        WeightFormat("q4_k_m", 4, 256, 128, 0, 0, _MIXED, _GGML, mean_bits=48_944, everything=True),
+        WeightFormat("q3_k_m", 3, 256, 112, 0, 0, _MIXED, _GGML, mean_bits=39_960, everything=True),
+        WeightFormat("q2_k", 2, 256, 160, 0, 0, _MIXED, _GGML, mean_bits=31_593, everything=True),
     )
 }
 
-ALIASES = {"float16": "fp16", "half": "fp16", "bfloat16": "bf16"}
-REFUSED = ("fp32", "fp8-block", "nf4", "mxfp4", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
+ALIASES = {"float32": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16"}
+_OWN_GROUP = re.compile(r"(awq-int4|gptq-int4)-g([1-9][0-9]{0,4})")
 
 
 def weight_format(name: str) -> WeightFormat:
@@ -114,14 +146,13 @@ def weight_format(name: str) -> WeightFormat:
     ------
     UnknownNameError
         If there is no such format; the near matches are named.
-    UnsupportedError
-        If the format exists but is not computed here.
     """
     found = FORMATS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
     if found:
         return found
-    if name in REFUSED:
-        raise UnsupportedError(f"the weight format {name} is not computed here yet; computed are {', '.join(FORMATS)}")
+    grouped = _OWN_GROUP.fullmatch(name) if isinstance(name, str) else None
+    if grouped:
+        return replace(FORMATS[grouped[1]], name=name, group_size=int(grouped[2]))
     if not isinstance(name, str):
         raise InvalidValueError(f"a weight format is a name such as bf16, not {shown(name)}")
     raise unknown_name("weight format", name, [*FORMATS, *ALIASES, "auto"])
@@ -132,6 +163,7 @@ def weight_bytes_per_rank(
     weight_dtype: str = "auto",
     tensor_parallel_size: int = 1,
     pipeline_parallel_size: int = 1,
+    expert_parallel_size: int = 1,
 ) -> tuple[int, ...]:
     """Return the bytes of weights on one rank of each pipeline stage.
 
@@ -145,6 +177,8 @@ def weight_bytes_per_rank(
         Ranks that share a layer [-].
     pipeline_parallel_size : int
         Stages that share the layers [-].
+    expert_parallel_size : int
+        Ranks that share the experts as wholes; 1 for slices of every expert on each rank [-].
 
     Returns
     -------
@@ -160,11 +194,13 @@ def weight_bytes_per_rank(
     -----
     A tied head is the embedding again; with more than one stage the last one holds its own copy.
     """
-    storage = weight_format(model.resolve_dtype(weight_dtype))
+    storage = weight_format(model.resolve_weight_dtype(weight_dtype))
     model.check_tensor_parallel(tensor_parallel_size)
 
     def held(weights: Iterable[WeightMatrix], heads: int = 0) -> int:
-        return sum(_rank_bytes(matrix, storage, heads, tensor_parallel_size) for matrix in weights)
+        return sum(
+            _rank_bytes(matrix, storage, heads, tensor_parallel_size, expert_parallel_size) for matrix in weights
+        )
 
     totals = [
         sum(group.count * held(group.weights, group.spec.kv_heads) for group in groups)
@@ -177,14 +213,17 @@ def weight_bytes_per_rank(
     return tuple(totals)
 
 
-def _rank_bytes(matrix: WeightMatrix, storage: WeightFormat, kv_heads: int, tp: int) -> int:
+def _rank_bytes(matrix: WeightMatrix, storage: WeightFormat, kv_heads: int, tp: int, ep: int) -> int:
     """Bytes of a kind of matrix on one rank; what does not divide is rounded up."""
-    outputs, inputs = matrix.outputs, matrix.inputs
-    if matrix.sharding is Sharding.COLUMNS:
+    outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
+    if ep > 1 and matrix.part == "experts":
+        copies = -(-copies // ep)
+    elif matrix.sharding is Sharding.COLUMNS:
         outputs = -(-outputs // tp)
     elif matrix.sharding is Sharding.ROWS:
         inputs = -(-inputs // tp)
     elif matrix.sharding is Sharding.KV_HEADS:
         outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, tp)
-    one = storage.bytes_of(outputs, inputs) if matrix.quantised else outputs * inputs * UNQUANTISED_BYTES
-    return one * matrix.copies
+    if storage.applies_to(matrix):
+        return storage.bytes_of(outputs, inputs) * copies
+    return outputs * inputs * storage.unquantised_bytes * copies

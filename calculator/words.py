@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calculator.attention import FullAttention
+from calculator.attention import NO_LIMIT, FullAttention
 from calculator.storage import storage_format
 from calculator.units import format_size
 
 if TYPE_CHECKING:
     from calculator.answer import Plan
+    from calculator.model import LayerGroup
 
 
 def plural(number: int, one: str, many: str = "") -> str:
@@ -54,48 +55,86 @@ def detail(plan: Plan) -> str:
 
 
 def formula(plan: Plan) -> str:
-    """Write the formula with this plan's numbers, for one sequence over the whole model."""
-    spec, request = plan.model.layers[0].spec, plan.request
+    """Write the formula with this plan's numbers, for one sequence over the whole model: a line a kind of layer."""
+    return "\n+ ".join(_term(plan, group) for group in plan.model.groups if _kept(plan, group))
+
+
+def _kept(plan: Plan, group: LayerGroup) -> int:
+    """Bytes of one sequence that a group of layers keeps over the whole model [bytes]."""
+    request, storage = plan.request, storage_format(plan.request.kv_cache_dtype)
+    return group.count * group.spec.kv_bytes(request.seq_len, storage, 1, request.encoder_seq_len or 0)
+
+
+def _term(plan: Plan, group: LayerGroup) -> str:
+    spec, request, count = group.spec, plan.request, group.count
     storage = storage_format(request.kv_cache_dtype)
-    assert isinstance(spec, FullAttention)
+    tokens = f"{min(request.seq_len, spec.grows_until):,}"
+    if spec.grows_until < request.seq_len:
+        tokens = f"min({request.seq_len:,}, {spec.grows_until:,})"
+    encoder = spec.encoder_bytes(1, storage, 1)
+    across = f" + {encoder} bytes × {count} × {request.encoder_seq_len:,} encoder tokens" if encoder else ""
+    if not isinstance(spec, FullAttention):
+        return f"{spec.bytes_per_token(storage, 1):,} bytes × {count} × {tokens} × 1{across}"
+    heads = spec.num_key_value_heads
     if spec.head_dim == spec.v_head_dim and storage.block_elements == 1 and not storage.row_scale_bytes:
-        return (
-            f"2 × {spec.num_key_value_heads} × {spec.head_dim} × {plan.model.num_layers} × {request.seq_len:,} × 1 "
-            f"× {plural(storage.block_bytes, 'byte')}"
-        )
+        return f"2 × {heads} × {spec.head_dim} × {count} × {tokens} × 1 × {plural(storage.block_bytes, 'byte')}{across}"
     key, value = storage.row_bytes(spec.head_dim), storage.row_bytes(spec.v_head_dim)
-    return f"({key} + {value}) bytes × {spec.num_key_value_heads} × {plan.model.num_layers} × {request.seq_len:,} × 1"
+    return f"({key} + {value}) bytes × {heads} × {count} × {tokens} × 1{across}"
 
 
 def formula_steps(plan: Plan) -> list[tuple[str, str, int]]:
     """Work the formula out step by step: what, how, and the exact bytes."""
-    spec, model, request = plan.model.layers[0].spec, plan.model, plan.request
-    storage = storage_format(request.kv_cache_dtype)
+    model, request = plan.model, plan.request
+    tp = request.tensor_parallel_size
+    total = sum(_kept(plan, group) for group in model.groups)
+    steps = _uniform_steps(plan) if model.is_uniform else [_group_step(plan, group) for group in model.groups]
+    steps.append(("One sequence", _how_it_grows(plan), total))
+    copies = f", {plan.kv_replication} copies of each head" if plan.kv_replication > 1 else ""
+    heads = f"{plural(plan.kv_heads_per_gpu, 'KV head')} on each of {plural(tp, 'GPU')}{copies}"
+    steps.append(("One sequence, one GPU", heads, plan.kv_bytes_per_sequence // tp))
+    if plan.state_bytes_per_sequence:
+        steps.append(("State of one sequence, one GPU", "does not grow", plan.state_bytes_per_sequence))
+    if request.batch_size > 1:
+        batch = plan.kv_bytes_per_sequence * request.batch_size
+        steps.append((f"{request.batch_size:,} sequences, one replica", "copies included", batch))
+    return steps
+
+
+def _uniform_steps(plan: Plan) -> list[tuple[str, str, int]]:
+    spec, model, storage = plan.model.groups[0].spec, plan.model, storage_format(plan.request.kv_cache_dtype)
     assert isinstance(spec, FullAttention)
     key, value = storage.row_bytes(spec.head_dim), storage.row_bytes(spec.v_head_dim)
-    tp, heads = request.tensor_parallel_size, spec.num_key_value_heads
     layer = spec.bytes_per_token(storage, 1)
-    token = model.kv_bytes_per_token(request.kv_cache_dtype)
-    copies = f", {plan.kv_replication} copies of each head" if plan.kv_replication > 1 else ""
-    steps = [
-        (
-            "One token, one KV head",
-            f"K row {key} + V row {value} bytes ({spec.head_dim} values in {storage.name})",
-            key + value,
-        ),
-        ("One token, one layer", f"{key + value:,} × {plural(heads, 'KV head')}", layer),
-        ("One token, all layers", f"{layer:,} × {model.num_layers} layers", token),
-        ("One sequence", f"{token:,} × {request.seq_len:,} tokens", token * request.seq_len),
-        (
-            "One sequence, one GPU",
-            f"{plural(plan.kv_heads_per_gpu, 'KV head')} on each of {plural(tp, 'GPU')}{copies}",
-            plan.kv_bytes_per_sequence // tp,
-        ),
+    row = f"K row {key} + V row {value} bytes ({spec.head_dim} values in {storage.name})"
+    return [
+        ("One token, one KV head", row, key + value),
+        ("One token, one layer", f"{key + value:,} × {plural(spec.num_key_value_heads, 'KV head')}", layer),
+        ("One token, all layers", f"{layer:,} × {model.num_layers} layers", layer * model.num_layers),
     ]
-    if request.batch_size > 1:
-        total = plan.kv_bytes_per_sequence * request.batch_size
-        steps.append((f"{request.batch_size:,} sequences, one replica", "copies included", total))
-    return steps
+
+
+def _group_step(plan: Plan, group: LayerGroup) -> tuple[str, str, int]:
+    spec, storage = group.spec, storage_format(plan.request.kv_cache_dtype)
+    what = f"{plural(group.count, 'layer')}: {spec.kind}"
+    if not spec.grows_until:
+        return what, "keeps nothing that grows", _kept(plan, group)
+    tokens = min(plan.request.seq_len, spec.grows_until)
+    limit = f" (at most {spec.grows_until:,})" if spec.grows_until < NO_LIMIT else ""
+    return what, f"{spec.bytes_per_token(storage, 1):,} bytes a token × {tokens:,} tokens{limit}", _kept(plan, group)
+
+
+def _how_it_grows(plan: Plan) -> str:
+    """Say which part of a sequence's memory grows for ever, which stops, and which never grows."""
+    if plan.model.is_uniform:
+        token = plan.model.kv_bytes_per_token(plan.request.kv_cache_dtype)
+        return f"{token:,} × {plan.request.seq_len:,} tokens"
+    kinds = {"grow with every token": 0, "stop growing": 0, "never grow": 0}
+    for group in plan.model.groups:
+        limit = group.spec.grows_until
+        kinds["grow with every token" if limit >= NO_LIMIT else "stop growing" if limit else "never grow"] += (
+            group.count
+        )
+    return ", ".join(f"{plural(number, 'layer')} {how}" for how, number in kinds.items() if number)
 
 
 def memory_lines(plan: Plan) -> list[tuple[str, int, str]]:
