@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: app test check bench lint clean browser
+.PHONY: app test check bench fuzz lint clean browser
 
 app: $(RUN_STAMP)  ## set up and open the dashboard
 	$(BIN)/streamlit run app.py
@@ -19,6 +19,9 @@ check: $(RUN_STAMP)  ## verify every preset against its own expectation
 
 bench: $(DEV_STAMP) browser  ## measure against the floor and print ratios
 	$(BIN)/python -m benchmarks
+
+fuzz: $(DEV_STAMP)  ## spoil real configs for minutes; every one must be answered or refused
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -q tests/test_fuzz.py
 
 lint: $(DEV_STAMP)  ## formatting, rules, types and the direction of imports
 	$(BIN)/ruff format --check .

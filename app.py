@@ -32,6 +32,8 @@ if refusal:
 views.answer(plan)
 views.memory_of_one_gpu(plan)
 views.notes(plan)
+if plan.model.ignored_keys or plan.model.assumed:
+    views.understood(plan.model)
 
 left, right = st.columns(2, gap="large")
 with left:

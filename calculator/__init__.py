@@ -20,6 +20,7 @@ from calculator.errors import (
     UnknownNameError,
     UnsupportedError,
 )
+from calculator.hf_config import model_from_hf_config
 from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
 from calculator.model import ModelArchitecture
 from calculator.plan_file import read_plan_file, write_plan_file
@@ -48,6 +49,7 @@ __all__ = [
     "levers",
     "load_gpu",
     "load_model",
+    "model_from_hf_config",
     "model_ids",
     "next_steps",
     "plan",

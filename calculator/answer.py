@@ -113,7 +113,7 @@ class Plan:
     kv_bytes_per_sequence: int
     notes: tuple[str, ...]
 
-    @property
+    @cached_property
     def stage(self) -> Stage:
         """The stage that decides: the one whose pool holds the fewest blocks."""
         return min(self.stages, key=lambda stage: (stage.num_blocks, -stage.memory.weights_bytes))

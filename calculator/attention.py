@@ -9,7 +9,7 @@ The same code takes plain integers (exact, of any size) and numpy arrays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from calculator.parallelism import kv_heads_per_rank, why_not
@@ -236,6 +236,8 @@ class LatentAttention(LayerSpec):
         Elements of the sparse-attention indexer's key, 0 without an indexer [elements].
     qk_head_dim, v_head_dim : int
         Elements of an uncompressed key and value, which are not kept [elements].
+    shares_index : bool
+        Whether the layer reuses the choice of an earlier layer's indexer and keeps no key of its own.
     """
 
     kv_lora_rank: int
@@ -243,10 +245,13 @@ class LatentAttention(LayerSpec):
     index_head_dim: int = 0
     qk_head_dim: int = 192
     v_head_dim: int = 128
+    shares_index: bool = False
 
     @property
     def kind(self) -> str:
         """The kind in words."""
+        if self.shares_index:
+            return "sparse latent attention, shared indexer"
         return "sparse latent attention" if self.index_head_dim else "latent attention"
 
     @property
@@ -274,7 +279,7 @@ class LatentAttention(LayerSpec):
         """
         if not self.index_head_dim:
             return storage.row_bytes(self.kv_lora_rank + self.qk_rope_head_dim)
-        indexer = _scaled_bytes(self.index_head_dim)
+        indexer = 0 if self.shares_index else _scaled_bytes(self.index_head_dim)
         if storage.is_fp8:
             return _scaled_bytes(self.kv_lora_rank) + 2 * self.qk_rope_head_dim + indexer
         return storage.row_bytes(self.kv_lora_rank + self.qk_rope_head_dim) + indexer
@@ -311,6 +316,11 @@ class RecurrentState(LayerSpec):
         Bytes of an element of the recurrent state [bytes].
     divisible : int
         Heads or channels that ranks must divide into [-].
+    conv_element_bytes : int
+        Bytes of an element of the convolution's columns [bytes].
+    groups, group_width : int
+        Groups of channels of the convolution beside ``conv_width`` and the width of one; a single group
+        is copied to every rank, more are split [-].
     """
 
     variant: str
@@ -320,6 +330,8 @@ class RecurrentState(LayerSpec):
     state_element_bytes: int
     divisible: int
     conv_element_bytes: int = 2
+    groups: int = 0
+    group_width: int = 0
 
     @property
     def kind(self) -> str:
@@ -333,11 +345,42 @@ class RecurrentState(LayerSpec):
         ----------
         vLLM 0.33.0, ``model_executor/layers/mamba/mamba_utils.py``.
         """
-        conv = self.conv_width * self.conv_columns * self.conv_element_bytes
-        return (conv + self.state_elements * self.state_element_bytes) // tensor_parallel_size
+        groups = max(1, self.groups // tensor_parallel_size) if self.groups else 0
+        width = self.conv_width // tensor_parallel_size + groups * self.group_width
+        conv = width * self.conv_columns * self.conv_element_bytes
+        return conv + self.state_elements * self.state_element_bytes // tensor_parallel_size
 
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
         """Say why the heads of the state cannot be split over so many ranks, or None where they can."""
         if self.divisible % tensor_parallel_size:
             return f"{self.divisible} heads of the {self.variant} do not divide by {tensor_parallel_size}"
+        if self.groups > 1 and self.groups % tensor_parallel_size:
+            return f"{self.groups} groups of the {self.variant} do not divide by {tensor_parallel_size}"
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionAndState(FullAttention):
+    """A layer that has attention and a recurrent block side by side: a cache and a state.
+
+    Attributes
+    ----------
+    state : RecurrentState
+        What the recurrent block keeps.
+    """
+
+    state: RecurrentState = field(kw_only=True)
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return f"full attention and {self.state.variant}"
+
+    def state_bytes(self, tensor_parallel_size: int) -> int:
+        """Return the recurrent state on one rank [bytes]."""
+        return self.state.state_bytes(tensor_parallel_size)
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
+        """Say why the heads of either cannot be split over so many ranks, or None where they can."""
+        reason = FullAttention.why_not(self, num_attention_heads, tensor_parallel_size)
+        return reason or self.state.why_not(num_attention_heads, tensor_parallel_size)

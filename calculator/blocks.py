@@ -47,11 +47,17 @@ def attention(
     output_bias: bool = False,
     gate: bool = False,
     keys_are_values: bool = False,
+    queries_only: bool = False,
+    gate_bias: bool = True,
 ) -> Weights:
-    """Yield the projections of multi-head, grouped-query or multi-query attention; ``gate`` doubles the queries."""
-    yield from linear("attention", heads * head_dim * (2 if gate else 1), hidden, Sharding.COLUMNS, qkv_bias)
-    yield from linear("attention", groups * head_dim, hidden, Sharding.KV_HEADS, qkv_bias)
-    if not keys_are_values:
+    """Yield the projections of multi-head, grouped-query or multi-query attention; ``gate`` adds as many outputs
+    as there are queries."""
+    yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, qkv_bias)
+    if gate:
+        yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, qkv_bias and gate_bias)
+    if not queries_only:
+        yield from linear("attention", groups * head_dim, hidden, Sharding.KV_HEADS, qkv_bias)
+    if not queries_only and not keys_are_values:
         yield from linear("attention", groups * v_head_dim, hidden, Sharding.KV_HEADS, qkv_bias)
     yield from linear("attention", hidden, heads * v_head_dim, Sharding.ROWS, output_bias)
 
@@ -113,7 +119,16 @@ def mamba1(hidden: int, inner: int, state: int, rank: int, kernel: int, conv_bia
 
 
 def mamba2(
-    hidden: int, inner: int, heads: int, groups: int, state: int, kernel: int, conv_bias: bool, bias: bool, norm: bool
+    hidden: int,
+    inner: int,
+    heads: int,
+    groups: int,
+    state: int,
+    kernel: int,
+    conv_bias: bool,
+    bias: bool,
+    output_bias: bool,
+    norm: bool,
 ) -> Weights:
     """Yield a Mamba 2 mixer."""
     conv = inner + 2 * groups * state
@@ -122,7 +137,7 @@ def mamba2(
     yield from vector("state layers", heads, 3, Sharding.COLUMNS)
     if norm:
         yield from vector("norms", inner, sharding=Sharding.COLUMNS)
-    yield from linear("state layers", hidden, inner, Sharding.ROWS, bias)
+    yield from linear("state layers", hidden, inner, Sharding.ROWS, output_bias)
 
 
 def gated_delta_net(hidden: int, k_heads: int, v_heads: int, k_dim: int, v_dim: int, kernel: int) -> Weights:
@@ -134,3 +149,25 @@ def gated_delta_net(hidden: int, k_heads: int, v_heads: int, k_dim: int, v_dim: 
     yield from vector("state layers", v_heads, 2, Sharding.COLUMNS)
     yield from norms(v_dim, 1)
     yield from linear("state layers", hidden, values, Sharding.ROWS)
+
+
+def kimi_delta_attention(hidden: int, heads: int, head_dim: int, kernel: int) -> Weights:
+    """Yield a Kimi delta attention mixer: a delta net whose gates go through a narrow waist."""
+    width = heads * head_dim
+    yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS)
+    yield from linear("state layers", 3 * width, kernel, Sharding.COLUMNS, quantised=False)
+    for _ in range(2):
+        yield from linear("state layers", head_dim, hidden, Sharding.COPIED)
+        yield from linear("state layers", width, head_dim, Sharding.COLUMNS)
+    yield from linear("state layers", heads, hidden, Sharding.COLUMNS)
+    yield from vector("state layers", width + heads, sharding=Sharding.COLUMNS)
+    yield from norms(head_dim, 1)
+    yield from linear("state layers", hidden, width, Sharding.ROWS)
+
+
+def lightning_attention(hidden: int, width: int) -> Weights:
+    """Yield a lightning attention mixer: queries, keys, values, an output gate and a norm over all heads."""
+    yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS)
+    yield from linear("state layers", width, hidden, Sharding.COLUMNS)
+    yield from vector("norms", width, sharding=Sharding.COLUMNS)
+    yield from linear("state layers", hidden, width, Sharding.ROWS)

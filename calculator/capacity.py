@@ -162,29 +162,28 @@ def memory_of_stages(model: ModelArchitecture, accelerator: Accelerator, request
     total = accelerator.memory_bytes
     requested = engines.requested_bytes(total, request.gpu_memory_utilization)
     weights = weight_bytes_per_rank(model, request.weight_dtype, tp, pp, request.expert_parallel_size)
+    non_torch = _own("Outside the allocator", request.non_torch_bytes) or overheads.non_torch(accelerator, tp)
+    graphs = _own("CUDA graphs", request.cuda_graph_bytes) or overheads.cuda_graphs(
+        accelerator, rules, request.max_num_seqs
+    )
     stages = []
     for index, groups in enumerate(model.stages(pp)):
-        lines = (
-            _own("Activations", request.activation_bytes)
-            or overheads.activation(
-                model, rules, tp, request.max_num_seqs, request.max_num_batched_tokens, last_stage=index == pp - 1
-            ),
-            _own("Outside the allocator", request.non_torch_bytes) or overheads.non_torch(accelerator, tp),
-            _own("CUDA graphs", request.cuda_graph_bytes)
-            or overheads.cuda_graphs(accelerator, rules, request.max_num_seqs),
+        activation = _own("Activations", request.activation_bytes) or overheads.activation(
+            model, rules, tp, request.max_num_seqs, request.max_num_batched_tokens, last_stage=index == pp - 1
         )
-        taken = weights[index] + sum(line.bytes for line in lines)
+        taken = weights[index] + activation.bytes + non_torch.bytes + graphs.bytes
         pool = max(0, requested - taken) if request.kv_cache_memory_bytes is None else request.kv_cache_memory_bytes
-        merged = merge(groups)
-        activation, non_torch, graphs = (line.bytes for line in lines)
-        memory = Memory(total, requested, weights[index], activation, non_torch, graphs, pool)
+        merged = model.groups if pp == 1 else merge(groups)
+        memory = Memory(total, requested, weights[index], activation.bytes, non_torch.bytes, graphs.bytes, pool)
+        lines = (activation, non_torch, graphs)
         stages.append(Stage(merged, layout, memory, lines, block_bytes(merged, layout)))
     return tuple(stages)
 
 
 def block_bytes(layers: tuple[LayerGroup, ...], layout: Layout) -> int:
     """Return the bytes of one block of all layers of a stage; of one sequence's state where nothing grows [bytes]."""
-    grows = kv_bytes_on_rank(layers, layout.block_size, replace(layout, encoder_tokens=0))
+    alone = replace(layout, encoder_tokens=0) if layout.encoder_tokens else layout
+    grows = kv_bytes_on_rank(layers, layout.block_size, alone)
     return grows or sequence_bytes(layers, layout.block_size, layout) or 1
 
 

@@ -28,6 +28,7 @@ LINE_COLOURS = {
     "CUDA graphs": "#aeb6c0",
     "Kept free": "rgba(140,150,165,0.18)",
 }
+SWATCHES = {"Weights": "🟧", "KV cache": "🟦"}
 GREY = "#7c8592"
 FONT = "Source Sans, system-ui, -apple-system, Segoe UI, sans-serif"
 
@@ -106,7 +107,10 @@ def memory_bar(plan: Plan, legend: bool = True) -> go.Figure:
                 x=[size / GIB],
                 name=f"{name} {format_size(size)}",
                 orientation="h",
-                marker={"color": LINE_COLOURS.get(name, "#c9ced6"), "line": {"width": 0}},
+                marker={
+                    "color": LINE_COLOURS.get(name, "#c9ced6"),
+                    "line": {"width": 1, "color": "rgba(255,255,255,0.55)"},
+                },
                 text=[f"{name} {size / GIB:,.1f}" if wide else ""],
                 textposition="inside",
                 insidetextanchor="middle",
@@ -190,6 +194,9 @@ def kv_head_chart(view: View) -> go.Figure:
     sequences = "1 sequence" if request.batch_size == 1 else f"{request.batch_size:,} sequences"
     _caption(figure, f"KV cache of one GPU for {sequences} of {request.seq_len:,} tokens", 1.09)
     _caption(figure, "Largest batch of one replica", 0.48)
+    pool, most = view.plan.per_gpu.kv_pool_bytes, max((row["kv_bytes_per_gpu"] for _, row in possible), default=0)
+    if pool <= most:
+        _limit(figure, pool / GIB, f"KV pool {pool / GIB:,.1f} GiB")
     for index, row in enumerate(view.rows):
         if row["refused"]:
             figure.add_annotation(
@@ -262,10 +269,7 @@ def sequence_length_chart(view: View, log_x: bool = False) -> go.Figure:
         },
         yaxis={"title": {"text": "One GPU, GiB"}, "range": [0, min(top, 3 * limit) * 1.12]},
     )
-    figure.add_hline(y=limit, line={"color": GREY, "dash": "dash", "width": 2})
-    figure.add_annotation(
-        x=0, xref="paper", y=limit, text=f"limit {limit:,.1f} GiB", showarrow=False, xanchor="left", yanchor="bottom"
-    )
+    _limit(figure, limit, f"limit {limit:,.1f} GiB")
     if 0 < plan.max_context_len <= longest:
         _mark_length(figure, plan.max_context_len, f"{plan.max_context_len:,} tokens", log_x, limit)
     return figure
@@ -337,10 +341,7 @@ def tensor_parallel_chart(view: View) -> go.Figure:
         yaxis={"title": {"text": "One GPU, GiB"}, "domain": [0.5, 1], "rangemode": "tozero"},
         yaxis2={**_AXIS, "title": {"text": "Sequences"}, "domain": [0, 0.38], "rangemode": "tozero"},
     )
-    figure.add_hline(y=limit, line={"color": GREY, "dash": "dash", "width": 2}, yref="y")
-    figure.add_annotation(
-        x=1, xref="paper", y=limit, text=f"limit {limit:,.1f} GiB", showarrow=False, xanchor="right", yanchor="bottom"
-    )
+    _limit(figure, limit, f"limit {limit:,.1f} GiB")
     copied = next((index for index, row in enumerate(rows) if row["kv_replication"] > 1), None)
     if copied is not None and copied > 0:
         figure.add_vline(x=copied - 0.5, line={"color": GREY, "width": 1})
@@ -348,6 +349,16 @@ def tensor_parallel_chart(view: View) -> go.Figure:
             x=copied - 0.5, y=1, yref="paper", text=" copies begin", showarrow=False, xanchor="left", yanchor="top"
         )
     return figure
+
+
+def _limit(figure: go.Figure, height: float, text: str) -> None:
+    """Draw a limit across the upper panel, its label on a plate at the right end."""
+    figure.add_shape(
+        type="line", x0=0, x1=1, xref="x domain", y0=height, y1=height, line={"color": GREY, "dash": "dash", "width": 2}
+    )
+    plate = {"bgcolor": "rgba(96,104,116,0.92)", "font": {"color": "#ffffff", "size": 12}, "borderpad": 3}
+    place = {"xref": "x domain", "xanchor": "right", "yanchor": "middle", "showarrow": False}
+    figure.add_annotation(x=1, y=height, text=text, **place, **plate)
 
 
 def _caption(figure: go.Figure, text: str, y: float) -> None:

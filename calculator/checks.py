@@ -100,9 +100,10 @@ def _invariants(model: ModelArchitecture) -> Iterator[tuple[str, Any, Any]]:
     """Yield what must hold for every model: field, expected, actual."""
     yield "id", True, bool(_ID.fullmatch(model.id))
     yield "num_active_parameters <= num_parameters", True, model.num_active_parameters <= model.num_parameters
-    heads, groups = model.num_attention_heads, model.num_key_value_heads
-    as_mha = model.with_kv_heads(heads).kv_bytes_per_token("fp16")
-    yield "KV bytes as MHA × KV heads / query heads", as_mha * groups // heads, model.kv_bytes_per_token("fp16")
+    if model.is_uniform:
+        heads, groups = model.num_attention_heads, model.num_key_value_heads
+        as_mha = model.with_kv_heads(heads).kv_bytes_per_token("fp16")
+        yield "KV bytes as MHA × KV heads / query heads", as_mha * groups // heads, model.kv_bytes_per_token("fp16")
     yield "tensor_parallel_size 1 is legal", True, 1 in model.tensor_parallel_degrees
 
 

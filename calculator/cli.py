@@ -21,7 +21,7 @@ from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
 from calculator.parallelism import kv_heads_per_rank, kv_replication
 from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
 from calculator.request import PLAN_FIELDS
-from calculator.units import format_bytes, format_gb, format_gib, format_size, gib_to_bytes, parse_bytes
+from calculator.units import format_bytes, format_gb, format_gib, format_size, gib_to_bytes, parse_bytes, plural
 
 OK, MISSED, BAD_INPUT = 0, 1, 2
 
@@ -92,10 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_WholeNames)
 
     kv = commands.add_parser("kv", help="bytes of the KV cache", description="Bytes of the KV cache of a model.")
-    kv.add_argument("--model", required=True, metavar="ID", help="preset id or Hugging Face id")
+    kv.add_argument("--model", required=True, metavar="ID", help="preset id, Hugging Face id or config.json")
     kv.add_argument("--seq-len", type=_count, required=True, metavar="N", help="tokens of one sequence")
     kv.add_argument("--batch-size", type=_count, default=1, metavar="N", help="sequences, by default 1")
     kv.add_argument("--kv-cache-dtype", default="auto", metavar="F", help=PLAN_HELP["kv_cache_dtype"])
+    kv.add_argument("--encoder-seq-len", type=_count, metavar="N", help=PLAN_HELP["encoder_seq_len"])
     kv.add_argument(
         "--tensor-parallel-size", type=_count, default=1, metavar="N", help=PLAN_HELP["tensor_parallel_size"]
     )
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     planner = commands.add_parser(
         "plan", help="what fits on which GPUs", description="How many sequences fit, and why."
     )
-    planner.add_argument("--model", required=True, metavar="ID", help="preset id or Hugging Face id")
+    planner.add_argument("--model", required=True, metavar="ID", help="preset id, Hugging Face id or config.json")
     planner.add_argument("--gpu", metavar="ID", help="GPU preset id; may be left out where its memory is given")
     planner.add_argument("--gpu-memory-gib", type=_gib, metavar="X", help="what the GPU reports to a program, in GiB")
     for name in PLAN_FIELDS:
@@ -115,6 +116,22 @@ def _parser() -> argparse.ArgumentParser:
         planner.add_argument(f"--{name.replace('_', '-')}", help=PLAN_HELP[name], **kind)
     _format(planner, "text", "json")
     planner.set_defaults(run=_plan)
+
+    inspect = commands.add_parser(
+        "inspect",
+        help="what is understood of a config.json, or why it is refused",
+        description="What is understood of a config.json: its layers, its weights by part, what is assumed and ignored.",
+    )
+    inspect.add_argument("config", metavar="config.json", help="the file")
+    inspect.add_argument(
+        "--seq-len", type=_count, metavar="N", help="tokens of one sequence, by default the model's maximum"
+    )
+    inspect.add_argument("--encoder-seq-len", type=_count, metavar="N", help=PLAN_HELP["encoder_seq_len"])
+    inspect.add_argument(
+        "--assume-full-attention", action="store_true", help="compute an unknown type that states plain attention"
+    )
+    _format(inspect, "text", "json")
+    inspect.set_defaults(run=_inspect)
 
     for name, run, what in (("models", _models, "models"), ("gpus", _gpus, "GPUs")):
         lister = commands.add_parser(
@@ -193,7 +210,7 @@ def _print_table(rows: Iterable[Sequence[str]], align: str) -> None:
 
 def _kv(arguments: argparse.Namespace) -> int:
     model, tp = load_model(arguments.model), arguments.tensor_parallel_size
-    asked = (model, arguments.seq_len, arguments.batch_size, arguments.kv_cache_dtype, tp)
+    asked = (model, arguments.seq_len, arguments.batch_size, arguments.kv_cache_dtype, tp, arguments.encoder_seq_len)
     report = {
         "schema_version": SCHEMA_VERSION,
         "model": model.id,
@@ -201,19 +218,17 @@ def _kv(arguments: argparse.Namespace) -> int:
         "kv_cache_bytes_per_gpu": kv_cache_bytes_per_gpu(*asked),
         "kv_bytes_per_token": model.kv_bytes_per_token(arguments.kv_cache_dtype),
         "state_bytes_per_sequence": model.state_bytes_per_sequence(tp),
-        "kv_heads_per_gpu": kv_heads_per_rank(model.num_key_value_heads, tp),
-        "kv_replication": kv_replication(model.num_key_value_heads, tp),
+        "kv_heads_per_gpu": kv_heads_per_rank(model.num_key_value_heads, tp) if model.num_key_value_heads else 0,
+        "kv_replication": kv_replication(max(1, model.num_key_value_heads), tp),
     }
     if arguments.format == "json":
         _print_json(report)
         return OK
     total, share = report["kv_cache_bytes"], report["kv_cache_bytes_per_gpu"]
-    print(f"{model.name}, {arguments.seq_len:,} tokens × {words.plural(arguments.batch_size, 'sequence')}")
+    print(f"{model.name}, {arguments.seq_len:,} tokens × {plural(arguments.batch_size, 'sequence')}")
     print(f"KV cache, all GPUs: {format_bytes(total)} ({format_gib(total)}, {format_gb(total)})")
-    heads = words.plural(report["kv_heads_per_gpu"], "KV head")
-    print(
-        f"KV cache, one GPU:  {format_bytes(share)} ({format_gib(share)}), {heads} on each of {words.plural(tp, 'GPU')}"
-    )
+    heads = plural(report["kv_heads_per_gpu"], "KV head")
+    print(f"KV cache, one GPU:  {format_bytes(share)} ({format_gib(share)}), {heads} on each of {plural(tp, 'GPU')}")
     print(f"One more token:     {format_bytes(report['kv_bytes_per_token'])} over the whole model")
     if model.dtype_assumption and arguments.kv_cache_dtype == "auto":
         print(f"note: {model.dtype_assumption}")
@@ -260,6 +275,56 @@ def _print_plan(answer: Plan) -> None:
         print(f"note: {note}")
     for lever in what_would_fit(answer):
         print(f"would fit: {lever.label} ({lever.cost}): {words.headline(lever.plan)}")
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from calculator.hf_config import read_config
+
+    model = read_config(Path(arguments.config), arguments.assume_full_attention)
+    seq_len = arguments.seq_len or model.max_position_embeddings
+    per_sequence = kv_cache_bytes(model, seq_len, encoder_seq_len=arguments.encoder_seq_len)
+    warnings = [*model.assumed, *([model.dtype_assumption] if model.dtype_assumption else [])]
+    report = {
+        "schema_version": SCHEMA_VERSION,
+        "model": model.name,
+        "num_parameters": model.num_parameters,
+        "num_active_parameters": model.num_active_parameters,
+        "parts": model.parts,
+        "weight_dtype": model.resolve_weight_dtype("auto"),
+        "kv_cache_dtype": model.resolve_kv_dtype("auto"),
+        "kv_bytes_per_token": model.kv_bytes_per_token(),
+        "seq_len": seq_len,
+        "kv_bytes_per_sequence": per_sequence,
+        "state_bytes_per_sequence": model.state_bytes_per_sequence(),
+        "layers": model.layer_rows(),
+        "ignored_keys": list(model.ignored_keys),
+        "warnings": warnings,
+    }
+    if arguments.format == "json":
+        _print_json(report)
+        return OK
+    print(f"{model.name}: {model.num_parameters:,} parameters, {model.num_active_parameters:,} active")
+    print(f"KV cache: {format_bytes(model.kv_bytes_per_token())} per token in {report['kv_cache_dtype']}")
+    print(f"One sequence of {seq_len:,} tokens: {format_bytes(per_sequence)} ({format_size(per_sequence)})")
+    state = model.state_bytes_per_sequence()
+    if state:
+        print(f"State of one sequence, which does not grow: {format_bytes(state)} ({format_size(state)})")
+    print()
+    rows = [(f"{row['count']}", row["kind"], _sizes(row)) for row in model.layer_rows()]
+    _print_table([("layers", "kind", "sizes"), *rows], "rll")
+    print()
+    _print_table([("part", "parameters"), *((part, f"{count:,}") for part, count in model.parts.items())], "lr")
+    for warning in warnings:
+        print(f"assumed: {warning}")
+    if model.ignored_keys:
+        print(f"ignored: {', '.join(model.ignored_keys)}")
+    return OK
+
+
+def _sizes(row: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:,}" for name, value in row.items() if isinstance(value, int) and name != "count")
 
 
 def _models(arguments: argparse.Namespace) -> int:
@@ -354,7 +419,7 @@ def _check(arguments: argparse.Namespace) -> int:
         else:
             print(_one_line(f"{finding.file}:{finding.line}: {text}"))
     subjects = len({finding.subject for finding in findings})
-    met, entries = len(findings) - len(missed), words.plural(subjects, "entry", "entries")
+    met, entries = len(findings) - len(missed), plural(subjects, "entry", "entries")
     print(f"{met:,} of {len(findings):,} expectations of {entries} are met")
     return MISSED if missed else OK
 

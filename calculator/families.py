@@ -3,78 +3,18 @@
 A row names the defaults that the reference implementation (transformers 5.23.0, the type's own
 ``configuration_*.py``) has for keys that published configs leave out, and the traits of its
 block. A trait that is a text names the config's key that decides. Types that share a row are
-the same architecture under another name.
+the same architecture under another name. Types with recurrent layers, shared caches or an
+encoder are in ``families_hybrid``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-Trait = bool | str
+from calculator.families_hybrid import HYBRIDS
+from calculator.family import Experts, Family, Trait
 
-
-@dataclass(frozen=True)
-class Experts:
-    """How a mixture of experts is laid out.
-
-    Attributes
-    ----------
-    width : str
-        The key of an expert's width.
-    dense : str
-        How dense layers are told: ``none``, ``first``, ``step``, ``interleave``, ``period`` or ``list``.
-    shared : str
-        How shared experts are told: ``count`` (times the width), ``width`` (its own key), ``same`` or none.
-    shared_width : str
-        The key of the shared experts' width, for ``width``.
-    shared_gate, router_bias, bias : bool
-        Whether there is a gate for the shared expert, a bias on the router, and biases on experts.
-    dense_width : str
-        The key of the width of dense layers.
-    """
-
-    width: str = "moe_intermediate_size"
-    dense: str = "none"
-    shared: str = ""
-    shared_width: str = ""
-    shared_gate: bool = False
-    router_bias: bool = False
-    bias: bool = False
-    dense_width: str = "intermediate_size"
-
-
-@dataclass(frozen=True)
-class Family:
-    """The traits of a model type; the defaults here are those of the most common block."""
-
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    gated: Trait = True
-    qkv_bias: Trait = False
-    output_bias: Trait = False
-    mlp_bias: Trait = False
-    head_bias: Trait = False
-    norms: int = 2
-    norm_bias: Trait = False
-    has_norm_gain: bool = True
-    qk_norm: str = ""
-    qk_norm_if: str = ""
-    embedding_norm: bool = False
-    learned_positions: int | None = None
-    gate: Trait = False
-    sinks: bool = False
-    width_factor: int = 0
-    all_windowed: str = ""
-    pattern: str = ""
-    pattern_key: str = ""
-    pattern_period: int = 0
-    latent: bool = False
-    indexer: bool = False
-    linear: str = ""
-    experts: Experts | None = None
-    special: str = ""
-
+__all__ = ["ALIASES", "FAMILIES", "Experts", "Family", "Trait"]
 
 _MHA = {"tie_word_embeddings": False}
 _LLAMA = Family(
@@ -108,6 +48,22 @@ _DEEPSEEK = Family(
     latent=True,
     experts=Experts(dense="first", shared="count"),
 )
+_DEEPSEEK_V3 = replace(
+    _DEEPSEEK,
+    defaults={
+        **_MHA,
+        "first_k_dense_replace": 3,
+        "kv_lora_rank": 512,
+        "q_lora_rank": 1536,
+        "num_experts": 256,
+        "n_shared_experts": 1,
+        "num_experts_per_tok": 8,
+        "qk_nope_head_dim": 128,
+        "qk_rope_head_dim": 64,
+        "v_head_dim": 128,
+        "moe_intermediate_size": 2048,
+    },
+)
 _GPT2 = Family(
     {"tie_word_embeddings": True},
     gated=False,
@@ -119,7 +75,8 @@ _GPT2 = Family(
     width_factor=4,
 )
 
-FAMILIES: dict[str, Family] = {
+_ROWS: dict[str, Family] = {
+    **HYBRIDS,
     "llama": _LLAMA,
     "mistral": _MISTRAL,
     "ministral3": replace(_PLAIN, all_windowed="sliding_window"),
@@ -142,31 +99,6 @@ FAMILIES: dict[str, Family] = {
         _QWEN3,
         defaults={**_MHA, "num_key_value_heads": 4, "decoder_sparse_step": 1, "max_window_layers": 28},
         experts=_QWEN_EXPERTS,
-    ),
-    "qwen3_next": replace(
-        _QWEN3,
-        defaults={
-            **_MHA, "num_key_value_heads": 2, "head_dim": 256, "decoder_sparse_step": 1, "full_attention_interval": 4,
-            "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128, "linear_value_head_dim": 128,
-            "linear_num_key_heads": 16, "linear_num_value_heads": 32,
-        },
-        gate=True,
-        pattern="linear_attention",
-        pattern_key="full_attention_interval",
-        linear="gated_delta_net",
-        experts=_SHARED_QWEN_EXPERTS,
-    ),
-    "qwen3_5_text": replace(
-        _QWEN3,
-        defaults={
-            **_MHA, "num_key_value_heads": 4, "head_dim": 256, "full_attention_interval": 4,
-            "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128, "linear_value_head_dim": 128,
-            "linear_num_key_heads": 16, "linear_num_value_heads": 32,
-        },
-        gate=True,
-        pattern="linear_attention",
-        pattern_key="full_attention_interval",
-        linear="gated_delta_net",
     ),
     "falcon": Family(
         {
@@ -305,28 +237,255 @@ FAMILIES: dict[str, Family] = {
         defaults={**_MHA, "num_experts": 8, "num_experts_per_tok": 2},
         experts=Experts(width="intermediate_size"),
     ),
-    "deepseek_v2": _DEEPSEEK,
-    "deepseek_v3": _DEEPSEEK,
-    "kimi_k2": _DEEPSEEK,
-    "deepseek_v32": replace(_DEEPSEEK, indexer=True),
-    "glm_moe_dsa": replace(_DEEPSEEK, indexer=True),
-    "glm4_moe_lite": _DEEPSEEK,
-    "glm": Family({**_MHA, "num_key_value_heads": 2, "head_dim": 128, "attention_bias": True}, qkv_bias="attention_bias"),
-    "glm4": Family(
-        {**_MHA, "num_key_value_heads": 2, "head_dim": 128, "attention_bias": True}, qkv_bias="attention_bias", norms=4
+    "granitemoeshared": replace(
+        _LLAMA,
+        defaults={**_MHA, "num_experts": 8, "num_experts_per_tok": 2, "shared_intermediate_size": 0},
+        experts=Experts(width="intermediate_size", shared="width", shared_width="shared_intermediate_size"),
+    ),
+    "flex_olmo": replace(
+        _LLAMA, defaults={**_MHA, "num_experts": 7, "num_experts_per_tok": 5}, qk_norm="width",
+        experts=Experts(width="intermediate_size"),
+    ),
+    "deepseek_v2": replace(
+        _DEEPSEEK,
+        defaults={
+            **_DEEPSEEK.defaults, "kv_lora_rank": 512, "q_lora_rank": 1536, "num_experts": 64, "n_shared_experts": 2,
+            "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "moe_intermediate_size": 1407,
+        },
+        mlp_bias="mlp_bias",
+        experts=Experts(dense="first", shared="count", shared_bias="mlp_bias"),
+    ),
+    "deepseek_v3": _DEEPSEEK_V3,
+    "kimi_k2": _DEEPSEEK_V3,
+    "deepseek_v32": replace(
+        _DEEPSEEK_V3, defaults={**_DEEPSEEK_V3.defaults, "index_head_dim": 128, "index_n_heads": 64}, indexer=True
+    ),
+    "glm_moe_dsa": replace(
+        _DEEPSEEK_V3,
+        defaults={
+            **_DEEPSEEK_V3.defaults, "q_lora_rank": 2048, "v_head_dim": 256, "qk_nope_head_dim": 192,
+            "index_head_dim": 128, "index_n_heads": 32,
+        },
+        indexer=True,
+    ),
+    "glm4_moe_lite": replace(
+        _DEEPSEEK_V3,
+        defaults={
+            **_DEEPSEEK_V3.defaults, "first_k_dense_replace": 1, "q_lora_rank": 768, "v_head_dim": 256,
+            "qk_nope_head_dim": 192, "num_experts": 64, "num_experts_per_tok": 4, "moe_intermediate_size": 1536,
+        },
+    ),
+    "minicpm3": Family(
+        {
+            "tie_word_embeddings": True, "kv_lora_rank": 256, "q_lora_rank": 768, "qk_nope_head_dim": 64,
+            "qk_rope_head_dim": 32,
+        },
+        qkv_bias="attention_bias",
+        mlp_bias="mlp_bias",
+        latent=True,
+    ),
+    "longcat_flash": Family(
+        {
+            **_MHA, "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+            "v_head_dim": 128, "num_experts": 512, "zero_expert_num": 256, "num_experts_per_tok": 12,
+            "moe_intermediate_size": 2048,
+        },
+        qkv_bias="attention_bias",
+        latent=True,
+        experts=Experts(idle="zero_expert_num", router_bias="router_bias"),
+        special="two_attentions",
     ),
     "glm4_moe": Family(
-        {**_MHA, "num_key_value_heads": 8, "first_k_dense_replace": 1},
+        {
+            **_MHA, "num_key_value_heads": 8, "first_k_dense_replace": 1, "num_experts": 128,
+            "num_experts_per_tok": 8, "n_shared_experts": 1, "moe_intermediate_size": 1408,
+        },
         qkv_bias="attention_bias",
         qk_norm="head",
         qk_norm_if="use_qk_norm",
+        floor_head_dim=True,
         experts=Experts(dense="first", shared="count"),
+    ),
+    "dots1": Family(
+        {**_MHA, "first_k_dense_replace": 0, "max_window_layers": 62, "sliding_window": 4096, "use_sliding_window": True},
+        qkv_bias="attention_bias",
+        output_bias="attention_bias",
+        qk_norm="head",
+        pattern="from_max_window_layers",
+        experts=Experts(dense="first", shared="count"),
+    ),
+    "solar_open": Family(
+        {
+            **_MHA, "num_key_value_heads": 8, "head_dim": 128, "num_experts": 128, "num_experts_per_tok": 8,
+            "n_shared_experts": 1, "moe_intermediate_size": 1280,
+        },
+        qkv_bias="attention_bias",
+        experts=Experts(shared="count"),
+    ),
+    "minimax_m2": Family(
+        {
+            **_MHA, "num_key_value_heads": 8, "head_dim": 128, "num_experts": 256, "num_experts_per_tok": 8,
+        },
+        qk_norm="width",
+        experts=Experts(width="intermediate_size"),
+    ),
+    "ernie4_5": Family(
+        {"tie_word_embeddings": True, "num_key_value_heads": 2, "head_dim": 128},
+        qkv_bias="use_bias",
+        output_bias="use_bias",
+        mlp_bias="use_bias",
+    ),
+    "ernie4_5_moe": Family(
+        {
+            "tie_word_embeddings": True, "num_key_value_heads": 4, "moe_intermediate_size": 1536,
+            "num_experts_per_tok": 6, "num_experts": 64, "n_shared_experts": 2, "moe_layer_start_index": 1,
+            "moe_layer_end_index": -1, "moe_layer_interval": 1,
+        },
+        qkv_bias="use_bias",
+        output_bias="use_bias",
+        mlp_bias="use_bias",
+        head_bias="use_bias",
+        experts=Experts(dense="range", shared="count", shared_bias="use_bias", correction=True),
+    ),
+    "afmoe": Family(
+        {
+            **_MHA, "head_dim": 128, "sliding_window": 1024, "global_attn_every_n_layers": 4, "num_dense_layers": 1,
+            "num_experts": 64, "num_experts_per_tok": 6, "n_shared_experts": 2, "moe_intermediate_size": 1408,
+        },
+        qkv_bias="attention_bias",
+        output_bias="attention_bias",
+        norms=4,
+        qk_norm="head",
+        gate=True,
+        gate_bias=False,
+        pattern="sliding_attention",
+        pattern_key="global_attn_every_n_layers",
+        experts=Experts(dense="first", dense_key="num_dense_layers", shared="count", correction=True),
+    ),
+    "hy_v3": Family(
+        {
+            **_MHA, "num_key_value_heads": 8, "head_dim": 128, "num_experts": 192, "num_experts_per_tok": 8,
+            "n_shared_experts": 1, "moe_intermediate_size": 1536, "first_k_dense_replace": 1,
+        },
+        qkv_bias="attention_bias",
+        output_bias="attention_bias",
+        mlp_bias="mlp_bias",
+        qk_norm="head",
+        experts=Experts(dense="first", shared="count", shared_bias="mlp_bias"),
+    ),
+    "dbrx": Family(_MHA, experts=Experts(width="ffn_hidden_size"), special="dbrx"),
+    "jetmoe": Family(
+        {
+            "tie_word_embeddings": True, "num_key_value_heads": 16, "head_dim": 128, "num_experts": 8,
+            "num_experts_per_tok": 2,
+        },
+        experts=Experts(width="intermediate_size", in_attention=True),
+    ),
+    "cohere2_moe": Family(
+        {
+            "tie_word_embeddings": True, "head_dim": 128, "sliding_window": 4096, "sliding_window_pattern": 4,
+            "prefix_dense_sliding_window_pattern": 1, "num_experts": 8, "num_experts_per_tok": 2,
+            "n_shared_experts": 0, "first_k_dense_replace": 0,
+        },
+        qkv_bias="attention_bias",
+        output_bias="attention_bias",
+        norms=1,
+        pattern="after_dense",
+        experts=Experts(
+            width="intermediate_size", dense="first", shared="count", dense_width="prefix_dense_intermediate_size"
+        ),
+    ),
+    "exaone4": Family(
+        {**_MHA, "num_key_value_heads": 32, "sliding_window": 4096, "sliding_window_pattern": 4},
+        qk_norm="head",
+        pattern="sliding_attention",
+        pattern_key="sliding_window_pattern",
+    ),
+    "exaone_moe": Family(
+        {
+            **_MHA, "num_key_value_heads": 32, "sliding_window": 4096, "sliding_window_pattern": 4,
+            "first_k_dense_replace": 1, "num_experts": 64, "num_experts_per_tok": 8, "n_shared_experts": 1,
+            "moe_intermediate_size": 1024,
+        },
+        qk_norm="head",
+        pattern="sliding_attention",
+        pattern_key="sliding_window_pattern",
+        experts=Experts(dense="first", shared="count"),
+    ),
+    "smollm3": Family(
+        {"tie_word_embeddings": True, "num_key_value_heads": 4},
+        qkv_bias="attention_bias",
+        output_bias="attention_bias",
+        mlp_bias="mlp_bias",
+        pattern="windowed_without_rope",
+    ),
+    "seed_oss": Family(
+        {**_MHA, "num_key_value_heads": 8, "head_dim": 128, "attention_bias": True},
+        qkv_bias="attention_bias",
+        output_bias="attention_out_bias",
+        mlp_bias="mlp_bias",
+    ),
+    "arcee": replace(_LLAMA, gated=False),
+    "helium": replace(
+        _LLAMA, defaults={**_MHA, "num_key_value_heads": 20, "head_dim": 128}, output_bias=False
+    ),
+    "apertus": replace(_LLAMA, gated=False, qk_norm="head", mlp_bias=False, mlp_scalars=2),
+    "bitnet": replace(_LLAMA, defaults={**_MHA, "num_key_value_heads": 5}, mlp_bias=False, sub_norms=True),
+    "nemotron": replace(_LLAMA, gated=False, norm_bias=True),
+    "ministral": Family({**_MHA, "num_key_value_heads": 8, "sliding_window": 4096}, all_windowed="sliding_window"),
+    "internlm2": Family({**_MHA, "bias": True}, qkv_bias="bias", output_bias="bias"),
+    "internlm3": Family(
+        {**_MHA, "num_key_value_heads": 2, "head_dim": 128},
+        qkv_bias="attention_bias|qkv_bias",
+        output_bias="attention_bias|qkv_bias",
+        mlp_bias="mlp_bias|bias",
+    ),
+    "persimmon": Family(
+        {**_MHA, "qk_layernorm": True},
+        gated=False,
+        qkv_bias=True,
+        output_bias=True,
+        mlp_bias=True,
+        norm_bias=True,
+        qk_norm="head_bias",
+        qk_norm_if="qk_layernorm",
+    ),
+    "mpt": Family(
+        {"tie_word_embeddings": True, "max_position_embeddings": 2048, "expansion_ratio": 4},
+        gated=False,
+        width_factor=4,
+        special="mpt",
+    ),
+    "gpt_neo": Family(
+        {"tie_word_embeddings": True, "sliding_window": 256},
+        gated=False,
+        output_bias=True,
+        mlp_bias=True,
+        norm_bias=True,
+        learned_positions=0,
+        width_factor=4,
+        pattern="attention_types",
+    ),
+    "xglm": replace(_GPT2, learned_positions=None, width_factor=0),
+    "baichuan": Family({**_MHA, "max_position_embeddings": 4096}),
+    "qwen": Family({**_MHA, "max_position_embeddings": 8192, "no_bias": True}, qkv_bias=True, special="halved_width"),
+    "chatglm": Family(
+        {"tie_word_embeddings": False, "add_qkv_bias": True},
+        qkv_bias="add_qkv_bias|add_bias_linear",
+        output_bias="add_bias_linear",
+        mlp_bias="add_bias_linear",
+        special="chatglm",
+    ),
+    "minicpm": Family({"tie_word_embeddings": True}, qkv_bias="attention_bias", output_bias="attention_bias"),
+    "glm": Family({**_MHA, "num_key_value_heads": 2, "head_dim": 128, "attention_bias": True}, qkv_bias="attention_bias"),
+    "glm4": Family(
+        {**_MHA, "num_key_value_heads": 2, "head_dim": 128, "attention_bias": True}, qkv_bias="attention_bias", norms=4
     ),
     "gpt_oss": Family(
         {**_MHA, "num_key_value_heads": 8, "head_dim": 64, "sliding_window": 128, "attention_bias": True},
         qkv_bias="attention_bias",
         output_bias="attention_bias",
-        sinks=True,
+        sinks="all",
         pattern="sliding_attention",
         pattern_period=2,
         experts=Experts(width="intermediate_size", router_bias=True, bias=True),
@@ -343,24 +502,62 @@ FAMILIES: dict[str, Family] = {
             width="intermediate_size", dense="interleave", shared="same", dense_width="intermediate_size_mlp"
         ),
     ),
-    "jamba": Family(
-        {
-            **_MHA, "num_key_value_heads": 8, "attn_layer_period": 8, "attn_layer_offset": 4, "expert_layer_period": 2,
-            "expert_layer_offset": 1, "num_experts": 16, "num_experts_per_tok": 2, "mamba_d_state": 16,
-            "mamba_d_conv": 4, "mamba_expand": 2, "mamba_conv_bias": True,
-        },
-        pattern="attn_layer_period",
-        linear="mamba1",
-        experts=Experts(width="intermediate_size", dense="period"),
-    ),
     "nemotron-nas": replace(_LLAMA, special="block_configs"),
 }  # fmt: skip
 
+_LONGEST = {
+    128: ("blenderbot"),
+    1024: ("bart mbart pegasus m2m_100 marian gpt2 gpt_bigcode"),
+    2048: (
+        "granitemoehybrid hunyuan_v1_dense hunyuan_v1_moe llama falcon phi gptj codegen gpt_neox opt olmo olmo2 olmo3 "
+        "granite granitemoe granitemoeshared deepseek_v2 dots1 dbrx exaone4 exaone_moe bitnet mpt gpt_neo xglm"
+    ),
+    4096: ("nemotron_h zamba2 phi3 starcoder2 stablelm olmoe flex_olmo deepseek_v3 jetmoe arcee helium nemotron"),
+    8192: ("falcon_h1 gemma gemma2 cohere cohere2 cohere2_moe"),
+    16384: ("afmoe persimmon"),
+    32768: (
+        "qwen3_next qwen3_5_text qwen3_5_moe_text gemma3n_text qwen2 qwen2_moe qwen3 qwen3_moe minicpm3 smollm3 "
+        "internlm3"
+    ),
+    65536: ("olmo_hybrid apertus"),
+    128000: ("lfm2 lfm2_moe"),
+    131072: (
+        "minimax gemma4_text mimo_v2_flash mistral mixtral gemma3_text phimoe longcat_flash glm4_moe solar_open "
+        "ernie4_5 ernie4_5_moe hy_v3 ministral glm glm4 gpt_oss llama4_text"
+    ),
+    163840: ("deepseek_v32"),
+    196608: ("minimax_m2"),
+    202752: ("glm_moe_dsa glm4_moe_lite"),
+    262144: ("jamba bamba ministral3"),
+    524288: ("seed_oss"),
+    1048576: ("kimi_linear"),
+}
+"""The reference's own longest context, by the types that have it where a config names none [tokens]."""
+
+
+def _with_longest(kind: str, row: Family) -> Family:
+    """Return the row with the reference's longest context among its defaults."""
+    longest = next((tokens for tokens, kinds in _LONGEST.items() if kind in kinds.split()), None)
+    return row if longest is None else replace(row, defaults={"max_position_embeddings": longest, **row.defaults})
+
+
+FAMILIES = {kind: _with_longest(kind, row) for kind, row in _ROWS.items()}
+
 ALIASES = {
     "qwen3_5": "qwen3_5_text",
+    "qwen3_5_moe": "qwen3_5_moe_text",
+    "gemma3n": "gemma3n_text",
+    "gemma4": "gemma4_text",
+    "minimax_text_01": "minimax",
+    "minimax_m1": "minimax",
+    "hunyuan": "hunyuan_v1_moe",
+    "mimo": "qwen2",
+    "mimo_v2": "mimo_v2_flash",
+    "internlm": "internlm2",
+    "phi4mm": "phi3",
+    "phi4_multimodal": "phi3",
     "gemma3": "gemma3_text",
     "llama4": "llama4_text",
-    "granitemoeshared": "granitemoe",
     "RefinedWeb": "falcon",
     "RefinedWebModel": "falcon",
 }

@@ -18,7 +18,8 @@ class Experts:
     width : str
         The key of an expert's width.
     dense : str
-        How dense layers are told: ``none``, ``first``, ``step``, ``interleave``, ``period``, ``range`` or ``any``.
+        How dense layers are told: ``none``, ``first``, ``step``, ``interleave``,
+        ``period``, ``range``, ``any`` or ``switch``.
     dense_key : str
         The key of the number of leading dense layers, for ``first``.
     shared : str
@@ -48,7 +49,7 @@ class Experts:
     shared_width: str = ""
     shared_gate: bool = False
     shared_bias: Trait = False
-    router_bias: bool = False
+    router_bias: Trait = False
     correction: bool = False
     bias: bool = False
     dense_width: str = "intermediate_size"
@@ -160,6 +161,8 @@ class Family:
         What the reference has for keys that a config leaves out.
     gated, qkv_bias, output_bias, mlp_bias, head_bias, norm_bias, gate : bool or str
         Whether the MLP has a gate, where biases are, and whether attention gates its output.
+    gate_bias : bool
+        Whether the gate of attention has a bias where the queries have one.
     norms : int
         Norms a layer of the hidden size.
     has_norm_gain : bool
@@ -184,7 +187,9 @@ class Family:
         The schedule of windowed or recurrent layers: a key that makes all windowed, or the kind of the layers
         that are not full attention with the key of the period, or the period.
     pattern_full_first : bool
-        Whether the first layer of a period is the full one besides.
+        Whether the first layer is full besides.
+    pattern_full_last : str
+        When the last layer is full besides: ``always``, ``if none`` other is, or never.
     single : bool
         Whether a layer is one block, attention, state, MLP or experts, and not a mixer and an MLP.
     kinds : mapping
@@ -207,6 +212,8 @@ class Family:
         The mixture of experts.
     encoder : Encoder or None
         The encoder, for an encoder-decoder.
+    harmless : tuple of str
+        Keys of the type that look as if they bore on the cache, and do not.
     special : str
         A block or a schedule that no other type has.
     """
@@ -225,6 +232,7 @@ class Family:
     embedding_norm: bool = False
     learned_positions: int | None = None
     gate: Trait = False
+    gate_bias: bool = True
     sinks: str = ""
     sub_norms: bool = False
     mlp_scalars: int = 0
@@ -235,6 +243,7 @@ class Family:
     pattern_key: str = ""
     pattern_period: int = 0
     pattern_full_first: bool = False
+    pattern_full_last: str = ""
     single: bool = False
     kinds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     windowed_groups_factor: int = 1
@@ -247,4 +256,5 @@ class Family:
     both: bool = False
     experts: Experts | None = None
     encoder: Encoder | None = None
+    harmless: tuple[str, ...] = ()
     special: str = ""

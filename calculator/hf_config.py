@@ -10,6 +10,7 @@ from typing import Any
 from calculator import blocks, strict_yaml
 from calculator.errors import FileFormatError, InvalidValueError, UnsupportedError, friendly, shown, unknown_name
 from calculator.families import ALIASES, FAMILIES, Family
+from calculator.hf_encoder_decoder import EncoderDecoder
 from calculator.hf_keys import Keys
 from calculator.hf_layers import Assembler, block_configs, trait
 from calculator.hf_quantisation import formats_of
@@ -57,11 +58,14 @@ def model_from_hf_config(
     family = _family(kind, assume_full_attention)
     keys = Keys(text, family.defaults)
     keys.ignore("model_type", "architectures", "_name_or_path", "torch_dtype", "dtype", *TEXT_PARTS, *TOWERS)
-    assembler = Assembler(keys, family)
+    assembler = EncoderDecoder(keys, family) if family.encoder else Assembler(keys, family)
     listed = family.special == "block_configs"
-    layers = block_configs(assembler, keys.value("block_configs")) if listed else assembler.layers()
+    if listed and isinstance(assembler, Assembler):
+        layers = block_configs(assembler, keys.value("block_configs"))
+    else:
+        layers = assembler.layers()
     hidden, vocab = assembler.hidden, keys.count("vocab_size")
-    tied = keys.flag("tie_word_embeddings")
+    tied = keys.flag("tie_word_embeddings") or (family.encoder is not None and family.encoder.always_tied)
     positions = keys.optional_count("max_position_embeddings")
     longest = keys.optional_count("model_max_length") or positions
     if longest is None:
@@ -71,13 +75,14 @@ def model_from_hf_config(
         keys.assumed.append(f"model_type {kind} is not known: full attention, a gated MLP and two norms a layer")
     keys.assumed += [f"{tower}: its weights and its cache are not counted" for tower in TOWERS if outer.get(tower)]
     experts = family.experts
-    experts_per_token = keys.optional_count("num_experts_per_tok") if experts else None
+    experts_per_token = keys.optional_count("num_experts_per_tok", minimum=0) if experts else None
     return ModelArchitecture(
         id="custom",
         name=name or _name(outer, str(outer.get("model_type") or kind)),
         layers=layers,
-        embedding=tuple(_embedding(keys, family, vocab, hidden, positions or longest)),
+        embedding=tuple(_embedding(keys, family, assembler, vocab, positions or longest, tied)),
         end=tuple(_end(keys, family, assembler, vocab, tied)),
+        needs_encoder=family.encoder is not None,
         num_attention_heads=assembler.heads,
         hidden_size=hidden,
         intermediate_size=0 if listed else _widest(assembler, family),
@@ -96,7 +101,7 @@ def model_from_hf_config(
     )
 
 
-def _widest(assembler: Assembler, family: Family) -> int:
+def _widest(assembler: Assembler | EncoderDecoder, family: Family) -> int:
     return 0 if family.experts and not assembler.keys.has("intermediate_size") else assembler.dense_width()
 
 
@@ -114,10 +119,17 @@ def _family(kind: Any, assume_full_attention: bool) -> Family:
     return found
 
 
-def _embedding(keys: Keys, family: Family, vocab: int, hidden: int, longest: int) -> blocks.Weights:
+def _embedding(
+    keys: Keys, family: Family, assembler: Assembler | EncoderDecoder, vocab: int, longest: int, tied: bool
+) -> blocks.Weights:
+    if isinstance(assembler, EncoderDecoder):
+        yield from assembler.embedding(vocab, tied)
+        return
+    hidden = assembler.hidden
     yield from blocks.linear("embedding", vocab, hidden, Sharding.COLUMNS, quantised=False)
     if family.learned_positions is not None:
         yield from blocks.vector("embedding", (longest + family.learned_positions) * hidden)
+    yield from assembler.extra_embedding()
     if family.embedding_norm:
         yield from blocks.norms(hidden, 1, bias=True)
     if family.special == "opt":
@@ -128,7 +140,10 @@ def _embedding(keys: Keys, family: Family, vocab: int, hidden: int, longest: int
             )
 
 
-def _end(keys: Keys, family: Family, assembler: Assembler, vocab: int, tied: bool) -> blocks.Weights:
+def _end(keys: Keys, family: Family, assembler: Assembler | EncoderDecoder, vocab: int, tied: bool) -> blocks.Weights:
+    if isinstance(assembler, EncoderDecoder):
+        yield from assembler.end(vocab, tied)
+        return
     hidden = assembler.hidden
     yield from blocks.norms(hidden, 1 if family.has_norm_gain else 0, assembler.norm_bias)
     head_bias = trait(keys, family.head_bias)
@@ -179,7 +194,7 @@ def _bounded(config: Any) -> None:
         stack += [(child, depth + 1) for child in children if isinstance(child, Mapping | list)]
 
 
-def read_config(path: Path) -> ModelArchitecture:
+def read_config(path: Path, assume_full_attention: bool = False) -> ModelArchitecture:
     """Read a ``config.json`` from a file.
 
     Raises
@@ -190,7 +205,8 @@ def read_config(path: Path) -> ModelArchitecture:
         As ``model_from_hf_config``.
     """
     content = strict_yaml.read_text(path)
-    return model_from_hf_config(parse_config(content, str(path)), name=path.parent.name or path.stem)
+    config = parse_config(content, str(path))
+    return model_from_hf_config(config, path.parent.name or path.stem, assume_full_attention)
 
 
 def parse_config(content: str, name: str) -> Any:

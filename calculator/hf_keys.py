@@ -14,8 +14,8 @@ from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.model import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH
 
 SYNONYMS = {
-    "num_hidden_layers": ("n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers"),
-    "num_attention_heads": ("n_head", "n_heads", "num_heads", "decoder_attention_heads"),
+    "num_hidden_layers": ("n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers", "num_transformer_layers"),
+    "num_attention_heads": ("n_head", "n_heads", "num_heads", "decoder_attention_heads", "attention_heads"),
     "num_key_value_heads": ("num_kv_heads", "n_head_kv", "num_query_groups", "multi_query_group_num", "kv_n_heads"),
     "head_dim": ("kv_channels", "attention_head_dim", "d_kv", "head_size"),
     "hidden_size": ("n_embd", "d_model", "model_dim"),
@@ -25,10 +25,11 @@ SYNONYMS = {
         "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "max_target_positions", "max_context_length",
     ),
     "num_experts": ("num_local_experts", "n_routed_experts", "moe_num_experts"),
-    "num_experts_per_tok": ("experts_per_token", "moe_topk", "moe_k", "moe_top_k", "num_experts_per_token"),
+    "num_experts_per_tok": ("experts_per_token", "moe_topk", "moe_k", "moe_top_k", "num_experts_per_token", "top_k_experts"),
     "moe_intermediate_size": ("expert_ffn_hidden_size",),
     "n_shared_experts": ("num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
     "sliding_window": ("sliding_window_size", "window_size"),
+    "tie_word_embeddings": ("share_input_output_layers", "tie_embedding"),
     "torch_dtype": ("dtype",),
 }  # fmt: skip
 """Names in use for the same thing; the first is the one that this project uses."""
@@ -43,7 +44,14 @@ LIMITS = {
     "model_max_length": MAX_TOKENS,
     "sliding_window": MAX_TOKENS,
     "attention_chunk_size": MAX_TOKENS,
+    "vocab_size_per_layer_input": MAX_WIDTH,
+    "n_positions": MAX_TOKENS,
+    "max_target_positions": MAX_TOKENS,
+    "max_source_positions": MAX_TOKENS,
 }
+
+REPEATED = ("num_experts_per_tok", "n_shared_experts", "moe_intermediate_size")
+"""Keys that some configs give as a list, a number a layer; one number repeated is that number."""
 
 BEARS_ON_THE_CACHE = re.compile(
     r"window|chunk|(^|_)kv(_|$)|_cache|cache_|state_size|d_state|ssm|mamba|conv_kernel|d_conv|lora_rank|layer_types"
@@ -56,6 +64,7 @@ HARMLESS = frozenset(
         "use_cache", "cache_implementation", "original_max_position_embeddings", "chunk_size_feed_forward",
         "use_mamba_kernels", "use_mambapy", "mamba_chunk_size", "num_nextn_predict_layers", "attn_window_size",
         "pretraining_tp", "residual_in_fp32", "index_topk", "use_cache_quantization", "classifier_heads",
+        "mtp_num_hidden_layers", "mtp_layers_block_type", "indexer_rope_interleave", "index_share_for_mtp_iteration",
         "encoder_layerdrop", "decoder_layerdrop", "alternating_heads", "mamba_norm_before_gate", "vision_config",
     )
 )  # fmt: skip
@@ -112,6 +121,8 @@ class Keys:
         value, most = self.value(name), LIMITS.get(name, MAX_HEADS)
         if value is None:
             return None
+        if name in REPEATED and isinstance(value, list) and value and all(entry == value[0] for entry in value):
+            value = value[0]
         if isinstance(value, bool) or not isinstance(value, int):
             raise InvalidValueError(f"{name} must be a whole number, not {shown(value)}")
         if not minimum <= value <= most:
@@ -145,6 +156,21 @@ class Keys:
             raise InvalidValueError(f"{name} must be a list of whole numbers, not {shown(value)}")
         return value
 
+    def nested(self, name: str) -> Keys | None:
+        """Return the keys of a part of the config, or None where it is not there."""
+        value = self.value(name)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise InvalidValueError(f"{name} must be a mapping of names to values, not {shown(value)}")
+        return Keys(value, {})
+
+    def all_names(self) -> tuple[str, ...]:
+        """Return the names of all keys; one that is no text is refused."""
+        if not all(isinstance(name, str) for name in self._config):
+            raise InvalidValueError("the names of keys must be texts")
+        return tuple(self._config)
+
     def ignore(self, *names: str) -> None:
         """Note keys as understood without effect."""
         self._read.update(names)
@@ -162,5 +188,7 @@ class Keys:
             value = self._config[name]
             off = value is None or value is False or value in (0, "", "auto") or value in ([], {})
             if not off and name not in HARMLESS and BEARS_ON_THE_CACHE.search(name):
-                raise UnsupportedError(f"the key {shown(name)} bears on the cache and is not understood for this model type")
+                raise UnsupportedError(
+                    f"the key {shown(name)} bears on the cache and is not understood for this model type"
+                )
         return tuple(sorted(left))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
 
 from calculator import parallelism
-from calculator.attention import FullAttention, LayerSpec
-from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.attention import NO_LIMIT, FullAttention, LayerSpec
+from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, shown
 from calculator.html import table
 from calculator.storage import storage_format
 
@@ -110,6 +110,12 @@ class ModelArchitecture:
         Provenance; empty for an architecture typed by hand.
     unverified : str
         What of it could not be confirmed; empty where all is.
+    needs_encoder : bool
+        Whether it keeps a cache of an encoder's tokens.
+    kv_cache_dtype, weight_dtype : str or None
+        The formats that the checkpoint asks for, None where it says nothing.
+    assumed, ignored_keys : tuple of str
+        What a config left out and the reference's default is taken for; keys without effect.
     fields : dict or None
         The fields that an architecture typed by hand was built from.
     """
@@ -258,6 +264,10 @@ class ModelArchitecture:
 
     def check_tensor_parallel(self, tensor_parallel_size: int) -> None:
         """Raise ``ParallelismError`` with the legal degrees if any layer cannot be split so."""
+        if type(tensor_parallel_size) is not int or tensor_parallel_size < 1:
+            raise ParallelismError(
+                f"tensor_parallel_size must be a whole number of at least 1, not {shown(tensor_parallel_size)}"
+            )
         reason = self.why_not(tensor_parallel_size)
         if reason:
             raise parallelism.not_possible(tensor_parallel_size, reason, self.tensor_parallel_degrees)
@@ -270,6 +280,8 @@ class ModelArchitecture:
 
     def stages(self, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
         """Return the layer groups of each pipeline stage, first to last."""
+        if pipeline_parallel_size == 1:
+            return (self.layers,)
         remaining = list(reversed(self.layers))
         stages = []
         for wanted in parallelism.layers_per_stage(self.num_layers, pipeline_parallel_size):
@@ -277,10 +289,10 @@ class ModelArchitecture:
             while wanted:
                 group = remaining.pop()
                 taken = min(wanted, group.count)
-                stage.append(replace(group, count=taken))
+                stage.append(LayerGroup(group.spec, taken, group.weights))
                 wanted -= taken
                 if group.count > taken:
-                    remaining.append(replace(group, count=group.count - taken))
+                    remaining.append(LayerGroup(group.spec, group.count - taken, group.weights))
             stages.append(tuple(stage))
         return tuple(stages)
 
@@ -341,6 +353,18 @@ class ModelArchitecture:
                 )
             layers.append(LayerGroup(spec, group.count, weights))
         return replace(self, layers=tuple(layers))
+
+    def layer_rows(self) -> list[dict[str, Any]]:
+        """Return a row for each kind of layer: how it grows, how many there are, and its sizes."""
+        return [
+            {
+                "kind": group.spec.kind,
+                "count": group.count,
+                "grows_until": group.spec.grows_until if group.spec.grows_until < NO_LIMIT else None,
+                **asdict(group.spec),
+            }
+            for group in self.groups
+        ]
 
     def _repr_html_(self) -> str:
         kinds = ", ".join(f"{group.count:,} × {group.spec.kind}" for group in self.groups)

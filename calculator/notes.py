@@ -5,7 +5,7 @@ from __future__ import annotations
 from calculator.answer import Plan
 from calculator.engines import engine_rules
 from calculator.kv_cache import sequence_bytes
-from calculator.units import GIB, format_gib
+from calculator.units import GIB, format_gib, plural
 
 CONTEXT_BYTES = GIB // 2
 
@@ -74,7 +74,7 @@ def _why_it_does_not_fit(answer: Plan) -> str:
     needed = request.batch_size * sequence_bytes(stage.layers, request.seq_len, stage.layout)
     largest = []
     if answer.max_batch_size:
-        largest.append(f"{answer.max_batch_size:,} sequences of {request.seq_len:,} tokens would fit")
+        largest.append(f"{plural(answer.max_batch_size, 'sequence')} of {request.seq_len:,} tokens would fit")
     if answer.max_context_len:
         sequences = "one sequence" if request.batch_size == 1 else f"{request.batch_size:,} sequences"
         largest.append(f"{sequences} of {answer.max_context_len:,} tokens would fit")

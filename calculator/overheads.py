@@ -104,7 +104,7 @@ def graph_sizes(max_num_seqs: int) -> int:
     vLLM 0.33.0: sizes up to ``min(2 × max_num_seqs, 512)``.
     """
     largest = min(2 * max_num_seqs, 512)
-    small = sum(size <= largest for size in (1, 2, 4))
+    small = (largest >= 1) + (largest >= 2) + (largest >= 4)
     return small + min(largest, 248) // 8 + (largest - 240) // 16 * (largest >= 256)
 
 

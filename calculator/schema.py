@@ -102,12 +102,13 @@ class Schema:
         return []
 
 
+_PLAIN = (bool, int, float, str, type(None))
+
+
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Turn numpy integers and the like into plain ints; what has no index stays as it is."""
     return {
-        name: value
-        if isinstance(value, bool | int | float | str | None) or not hasattr(value, "__index__")
-        else _index(value)
+        name: value if isinstance(value, _PLAIN) or not hasattr(value, "__index__") else _index(value)
         for name, value in values.items()
     }
 

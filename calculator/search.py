@@ -130,7 +130,7 @@ def smallest_fit(plan: Plan) -> Plan | None:
 
 
 def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
-    """Return the single changes that make a plan fit, cheapest first; empty where it fits already.
+    """Return the single changes that make a plan fit, the largest gain first; empty where it fits already.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
     for lever in changes:
         if lever.plan.fits:
             best[lever.kind] = min(lever, best.get(lever.kind, lever), key=_size)
-    return tuple(best.values())
+    return _by_gain(best.values())
 
 
 def _size(lever: Lever) -> tuple[int, int, int]:

@@ -59,3 +59,8 @@ def format_size(num_bytes: int) -> str:
         if abs(num_bytes) >= unit:
             return f"{num_bytes / unit:,.2f} {name}"
     return format_bytes(num_bytes)
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Return ``1 sequence`` or ``55 sequences``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

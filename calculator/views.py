@@ -17,8 +17,7 @@ from calculator.errors import CalculatorError
 from calculator.kv_cache import kv_bytes_on_rank
 from calculator.model import ModelArchitecture
 from calculator.sweep import sweep_arrays
-from calculator.units import format_gib
-from calculator.words import plural
+from calculator.units import format_gib, plural
 
 if TYPE_CHECKING:
     import pandas

@@ -8,7 +8,6 @@ and GPTQ checkpoints keep them; GGUF quantises every matrix and is given by its 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from calculator.errors import InvalidValueError, shown, unknown_name
@@ -197,10 +196,14 @@ def weight_bytes_per_rank(
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
     model.check_tensor_parallel(tensor_parallel_size)
 
-    def held(weights: Iterable[WeightMatrix], heads: int = 0) -> int:
-        return sum(
-            _rank_bytes(matrix, storage, heads, tensor_parallel_size, expert_parallel_size) for matrix in weights
-        )
+    ranks = (tensor_parallel_size, expert_parallel_size)
+    known: dict[int, int] = {}
+
+    def held(weights: tuple[WeightMatrix, ...], heads: int = 0) -> int:
+        """Bytes of one layer on one rank; runs of equal layers share their matrices."""
+        if id(weights) not in known:
+            known[id(weights)] = sum(_rank_bytes(matrix, storage, heads, *ranks) for matrix in weights)
+        return known[id(weights)]
 
     totals = [
         sum(group.count * held(group.weights, group.spec.kv_heads) for group in groups)

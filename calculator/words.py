@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING
 
 from calculator.attention import NO_LIMIT, FullAttention
 from calculator.storage import storage_format
-from calculator.units import format_size
+from calculator.units import format_size, plural
 
 if TYPE_CHECKING:
     from calculator.answer import Plan
     from calculator.model import LayerGroup
-
-
-def plural(number: int, one: str, many: str = "") -> str:
-    """Return ``1 sequence`` or ``55 sequences``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def hardware(plan: Plan) -> str:
@@ -35,7 +30,7 @@ def headline(plan: Plan) -> str:
         return f"{plan.model.name} does not fit on {hardware(plan)}"
     asked = request.batch_size * request.data_parallel_size
     verb = "does" if asked == 1 else "do"
-    return f"{plural(asked, 'sequence')} of {request.seq_len:,} tokens {verb} not fit on {hardware(plan)}"
+    return f"{plural(asked, 'sequence')} of {plural(request.seq_len, 'token')} {verb} not fit on {hardware(plan)}"
 
 
 def detail(plan: Plan) -> str:

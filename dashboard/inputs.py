@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 import calculator
 from calculator import storage, weights
+from calculator.hf_config import model_from_hf_config, parse_config
 from calculator.presets import load_gpu, load_model, model_file
-from calculator.units import gib_to_bytes
+from calculator.units import gib_to_bytes, plural
 from dashboard import state
 from dashboard.text import plain, sentence
 
-OWN_MODEL, OWN_GPU = "Own architecture", "Own GPU"
+LABELS = {state.CUSTOM: "Own architecture", state.CONFIG: "From a config.json"}
+OWN_GPU = "Own GPU"
+OWN_GPU_GIB = 80.0
+ENCODER_TOKENS = 512
 MAX_DEGREE = 16
 
 ARCHITECTURE_LABELS = {
@@ -37,29 +42,35 @@ def ask() -> dict[str, Any]:
     Raises
     ------
     CalculatorError
-        If an architecture typed by hand is not possible.
+        If an architecture typed by hand or a config is not possible.
     """
-    st.selectbox("Model", [*calculator.model_ids(), state.CUSTOM], format_func=_model_name, key="model")
-    if st.session_state["model"] == state.CUSTOM:
-        model = _own_model()
-    else:
-        model = load_model(st.session_state["model"])
-        st.session_state["_last_model"] = model.id
+    st.selectbox("Model", [*calculator.model_ids(), *LABELS], format_func=_model_name, key="model")
+    model = _MODELS.get(st.session_state["model"], _preset)()
     st.caption(plain(_shape(model)))
-    st.selectbox("GPU", [*calculator.gpu_ids(), state.CUSTOM], format_func=_gpu_name, key="gpu")
+    st.selectbox(
+        "GPU", [*calculator.gpu_ids(), state.CUSTOM], format_func=_gpu_name, key="gpu", on_change=_forget_own_memory
+    )
     gpu = None if st.session_state["gpu"] == state.CUSTOM else load_gpu(st.session_state["gpu"])
     if gpu is None:
         if st.session_state["gpu_memory_gib"] is None:
-            st.session_state["gpu_memory_gib"] = 80.0
-        _gib("Memory that a program sees, GiB", "gpu_memory_gib", least=0.1)
+            st.session_state["gpu_memory_gib"] = OWN_GPU_GIB
+        _gib("Memory that a program sees, GiB", "gpu_memory_gib")
     else:
         st.caption(plain(gpu.memory_note))
     _tensor_parallel(model)
-    st.number_input("Sequence length, tokens", 1, 1_000_000_000, step=1024, key="seq_len", help="Prompt and generated")
-    st.number_input("Sequences at once", 1, 1_000_000_000, step=1, key="batch_size", help="What one replica must hold")
-    left, right = st.columns(2)
-    left.selectbox("Weights", ["auto", *weights.FORMATS], format_func=_auto(model), key="weight_dtype")
-    right.selectbox("KV cache", ["auto", *storage.FORMATS], format_func=_auto(model), key="kv_cache_dtype")
+    _number("Sequence length, tokens", "seq_len", step=1024, help="Prompt and generated")
+    _number("Sequences at once", "batch_size", help="What one replica must hold")
+    if model.needs_encoder:
+        st.session_state["encoder_seq_len"] = st.session_state["encoder_seq_len"] or ENCODER_TOKENS
+        _number("Encoder length, tokens", "encoder_seq_len")
+    else:
+        st.session_state["encoder_seq_len"] = None
+    st.selectbox(
+        "Weights", ["auto", *weights.FORMATS], format_func=_auto(model.resolve_weight_dtype), key="weight_dtype"
+    )
+    st.selectbox(
+        "KV cache", ["auto", *storage.FORMATS], format_func=_auto(model.resolve_kv_dtype), key="kv_cache_dtype"
+    )
     with st.expander("Engine and overheads"):
         _engine(gpu)
     return {"model": model, "gpu": gpu, **_asked()}
@@ -69,7 +80,7 @@ def _asked() -> dict[str, Any]:
     """Turn the state into keywords; GiB become bytes."""
     plain_names = (
         "seq_len", "batch_size", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size",
-        "weight_dtype", "kv_cache_dtype", "gpu_memory_utilization", "block_size", "max_num_seqs",
+        "weight_dtype", "kv_cache_dtype", "encoder_seq_len", "gpu_memory_utilization", "block_size", "max_num_seqs",
         "max_num_batched_tokens",
     )  # fmt: skip
     asked = {name: st.session_state[name] for name in plain_names}
@@ -80,44 +91,94 @@ def _asked() -> dict[str, Any]:
 
 
 def _model_name(key: str) -> str:
-    return OWN_MODEL if key == state.CUSTOM else load_model(key).name
+    return LABELS.get(key) or load_model(key).name
 
 
 def _gpu_name(key: str) -> str:
     return OWN_GPU if key == state.CUSTOM else load_gpu(key).name
 
 
-def _auto(model: calculator.ModelArchitecture) -> Any:
-    return lambda name: f"auto ({model.resolve_dtype(name)})" if name == "auto" else name
+def _forget_own_memory() -> None:
+    """Forget a memory given by hand when another GPU is chosen: it belonged to the one before."""
+    st.session_state["gpu_memory_gib"] = None
+
+
+def _auto(resolve: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda name: f"auto ({resolve(name)})" if name == "auto" else name
 
 
 def _shape(model: calculator.ModelArchitecture) -> str:
     heads, groups = model.num_attention_heads, model.num_key_value_heads
-    kind = "MHA" if groups == heads else "MQA" if groups == 1 else f"GQA {heads // groups}:1"
-    parts = [f"{model.num_layers} layers", f"{heads} heads", f"{groups} KV heads", kind]
+    kinds = [f"{group.count} × {group.spec.kind}" for group in model.groups]
+    parts = [plural(model.num_layers, "layer")] if model.is_uniform else kinds
+    parts.append(plural(heads, "head"))
+    if groups:
+        kind = "MHA" if groups == heads else "MQA" if groups == 1 else f"GQA {heads / groups:g}:1"
+        parts += [plural(groups, "KV head"), kind] if model.is_uniform else [plural(groups, "KV head")]
     parts.append(f"{model.num_parameters / 1e9:,.2f} billion parameters")
     text = " · ".join(parts)
     return f"{text} · not verified: {model.unverified}" if model.unverified else text
 
 
+def _preset() -> calculator.ModelArchitecture:
+    model = load_model(st.session_state["model"])
+    st.session_state["_last_model"] = model.id
+    return model
+
+
 def _own_model() -> calculator.ModelArchitecture:
     """Ask for an architecture by hand, starting from the preset that was shown before."""
-    template = load_model(st.session_state.get("_last_model", state.PARAMETERS["model"].default))
-    raw = model_file().entries[template.id]
-    if all(st.session_state[name] is None for name in state.OWN_FIELDS):
-        for name in state.OWN_FIELDS:
-            st.session_state[name] = raw.get(name)
+    raw = model_file().entries[st.session_state.get("_last_model", state.PARAMETERS["model"].default)]
+    raw = raw if "num_layers" in raw else model_file().entries[state.PARAMETERS["model"].default]
+    given = [name for name in state.OWN_FIELDS if st.session_state[name] is not None]
+    missing = [name for name in (*state.ARCHITECTURE_COUNTS, "tie_word_embeddings") if name not in given]
+    for name in missing if given else state.OWN_FIELDS:
+        st.session_state[name] = raw.get(name)
+    if given and missing:
+        taken = ", ".join(f"{name} {raw.get(name)}" for name in missing)
+        state.say(f"An own architecture needs more than was given; taken from {raw['name']}: {taken}.")
     with st.expander("Own architecture", expanded=True):
         columns = st.columns(2)
         for index, (name, label) in enumerate(ARCHITECTURE_LABELS.items()):
-            optional = name in state.OPTIONAL_COUNTS
-            columns[index % 2].number_input(
-                label, 1, 1_000_000_000, value=None, step=1, key=name, placeholder="none" if optional else None
-            )
+            with columns[index % 2]:
+                _number(label, name, placeholder="none" if name in state.OPTIONAL_COUNTS else "needed")
         st.checkbox("The head is the embedding", key="tie_word_embeddings")
         st.caption("A gated MLP, two norms a layer and no biases are assumed.")
     fields = {name: st.session_state[name] for name in state.OWN_FIELDS}
     return calculator.custom_model(**{name: value for name, value in fields.items() if value is not None})
+
+
+def _config_model() -> calculator.ModelArchitecture:
+    """Ask for a config.json, pasted or as a file; what was understood is shown with the answer."""
+    with st.expander("config.json", expanded=st.session_state["config_json"] is None):
+        pasted = st.text_area("Paste its content", key="_pasted", max_chars=state.MAX_CONFIG_BYTES, height=160)
+        file = st.file_uploader("Or choose the file", type="json", key="_uploaded", max_upload_size=1)
+        st.button("Read it", on_click=_take_config, disabled=not (pasted or file))
+    content = st.session_state["config_json"]
+    if content is None:
+        raise calculator.InvalidValueError("no config.json is read yet: paste one in the sidebar, or choose a file")
+    return model_from_hf_config(parse_config(content, "config.json"))
+
+
+def _take_config() -> None:
+    """Take what was pasted or uploaded; bounded, and never echoed as markup."""
+    file = st.session_state.get("_uploaded")
+    raw = file.getvalue()[: state.MAX_CONFIG_BYTES + 1] if file else st.session_state.get("_pasted", "").encode("utf-8")
+    try:
+        if len(raw) > state.MAX_CONFIG_BYTES:
+            raise calculator.InvalidValueError(f"the config is larger than {state.MAX_CONFIG_BYTES:,} bytes")
+        content = raw.decode("utf-8")
+        packed = state.pack_config(content)
+        if len(packed) > state.MAX_LINK_CONFIG:
+            raise calculator.InvalidValueError("the config is too long for a link, even packed")
+        st.session_state["config_json"] = content
+    except UnicodeDecodeError:
+        state.say("The file is not UTF-8 text; nothing was read.")
+    except calculator.CalculatorError as error:
+        state.say(f"{sentence(str(error))}; nothing was read.")
+
+
+_MODELS = {state.CUSTOM: _own_model, state.CONFIG: _config_model}
 
 
 def _tensor_parallel(model: calculator.ModelArchitecture) -> None:
@@ -138,27 +199,28 @@ def _tensor_parallel(model: calculator.ModelArchitecture) -> None:
 def _engine(gpu: calculator.Accelerator | None) -> None:
     """Ask for what is rarely touched; an empty field means the engine's default or the estimate."""
     st.caption("Rules of vLLM 0.33. An empty field means the engine's default, or the estimate.")
-    st.number_input("Memory utilisation, fraction", 0.01, 1.0, step=0.01, key="gpu_memory_utilization")
+    _number("Memory utilisation, fraction", "gpu_memory_utilization", step=0.01)
     left, right = st.columns(2)
-    left.number_input("Pipeline stages", 1, 1024, step=1, key="pipeline_parallel_size")
-    right.number_input("Replicas", 1, 65_536, step=1, key="data_parallel_size")
-    _optional(left, "Block size, tokens", "block_size")
-    _optional(right, "max_num_seqs", "max_num_seqs")
-    _optional(left, "max_num_batched_tokens", "max_num_batched_tokens")
-    if gpu is not None:
-        with right:
-            _gib("GPU memory, GiB", "gpu_memory_gib", least=0.1)
     with left:
+        _number("Pipeline stages", "pipeline_parallel_size")
+        _number("Block size, tokens", "block_size", placeholder="default")
+        _number("max_num_batched_tokens", "max_num_batched_tokens", placeholder="default")
         _gib("Activations, GiB", "activation_gib")
         _gib("CUDA graphs, GiB", "cuda_graph_gib")
     with right:
+        _number("Replicas", "data_parallel_size")
+        _number("max_num_seqs", "max_num_seqs", placeholder="default")
+        if gpu is not None:
+            _gib("GPU memory, GiB", "gpu_memory_gib", placeholder="catalogue")
         _gib("Non-torch, GiB", "non_torch_gib")
-        _gib("KV pool, GiB", "kv_cache_memory_gib", least=0.001)
+        _gib("KV pool, GiB", "kv_cache_memory_gib", placeholder="what is left")
 
 
-def _optional(place: Any, label: str, key: str) -> None:
-    place.number_input(label, 1, 1_048_576, value=None, step=1, key=key, placeholder="default")
+def _number(label: str, key: str, step: float = 1, **options: Any) -> None:
+    """Show a number within the bounds that links have too."""
+    bounds = state.PARAMETERS[key]
+    st.number_input(label, bounds.least, bounds.most, value=None, step=step, key=key, **options)
 
 
-def _gib(label: str, key: str, least: float = 0.0) -> None:
-    st.number_input(label, least, 1_000_000.0, value=None, step=0.25, key=key, placeholder="estimate", format="%.3f")
+def _gib(label: str, key: str, placeholder: str = "estimate") -> None:
+    _number(label, key, step=0.25, format="%.3f", placeholder=placeholder)

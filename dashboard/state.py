@@ -6,6 +6,10 @@ run; what it asks for and cannot have is said on the page, with what is used in 
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +18,19 @@ import streamlit as st
 
 import calculator
 from calculator.decoder import ARCHITECTURE_FIELDS
-from calculator.errors import shown
-from calculator.request import PLAN_FIELDS
-from calculator.schema import Schema, number, optional
+from calculator.errors import shown, unknown_name
+from calculator.hf_config import parse_config
 from calculator.storage import storage_format
 from calculator.views import VIEWS
 from calculator.weights import weight_format
 
-CUSTOM = "custom"
+CUSTOM, CONFIG = "custom", "config"
 MAX_LINK_VALUE = 100
-_SEEN = "_link"
-_PROBLEMS = "_link_problems"
+MAX_LINK_CONFIG = 16_384
+MAX_CONFIG_BYTES = 262_144
+MAX_NAMED = 5
+ENGINES_DEFAULT, ESTIMATE = "the engine's default", "the estimate"
+_SEEN, _PROBLEMS = "_link", "_link_problems"
 
 GIB_FIELDS = {
     "gpu_memory_gib": "gpu_memory_bytes",
@@ -39,56 +45,73 @@ ARCHITECTURE_COUNTS = (
 )  # fmt: skip
 OPTIONAL_COUNTS = ("num_experts", "num_experts_per_tok", "moe_intermediate_size")
 OWN_FIELDS = (*ARCHITECTURE_COUNTS, *OPTIONAL_COUNTS, "tie_word_embeddings")
+OPENING_VIEW = "sequence-length"
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a link: how it is read, and what it is without one."""
+    """One parameter of a link and of its widget: how it is read, its default, and its bounds."""
 
     read: Callable[[str], Any]
     default: Any
+    least: Any = None
+    most: Any = None
+    absent: str = "nothing"
 
 
-def _choice(check: Callable[[str], Any], *also: str) -> Callable[[str], str]:
+def _choice(check: Callable[[str], Any], default: str, *also: str) -> Parameter:
     def read(text: str) -> str:
         if text not in also:
             check(text)
         return text
 
-    return read
+    return Parameter(read, default)
 
 
-def _count(name: str, fields: Mapping[str, Any]) -> Callable[[str], int]:
-    schema = Schema({name: fields[name]})
+def _preset(known: Callable[[], tuple[str, ...]], what: str) -> Callable[[str], None]:
+    """Return a check for preset ids alone: a link must not make the server read a file."""
 
-    def read(text: str) -> int:
-        plain = text.strip()
-        value: Any = int(plain) if plain.removeprefix("-").isdecimal() and plain.isascii() else _float(plain)
-        return int(schema.validate({name: value})[name])
+    def check(text: str) -> None:
+        if text not in known():
+            raise unknown_name(what, text, known())
 
-    return read
-
-
-def _decimal(name: str, maximum: float, above: float = 0) -> Callable[[str], float]:
-    schema = Schema({name: optional(number(maximum, above))})
-
-    def read(text: str) -> float:
-        value = _float(text)
-        return float(schema.validate({name: float(value) if isinstance(value, int | float) else value})[name])
-
-    return read
+    return check
 
 
-def _float(text: str) -> Any:
+def _count(default: int | None, most: int, absent: str = ENGINES_DEFAULT) -> Parameter:
+    return Parameter(lambda text: _bounded(_whole(text), 1, most), default, 1, most, absent)
+
+
+def _decimal(default: float | None, least: float, most: float, absent: str = ESTIMATE) -> Parameter:
+    return Parameter(lambda text: _bounded(_float(text), least, most), default, least, most, absent)
+
+
+def _whole(text: str) -> int:
+    plain = text.strip()
+    if not plain.isascii() or not plain.removeprefix("-").isdigit():
+        raise calculator.InvalidValueError(f"must be a whole number, not {shown(text)}")
+    return int(plain)
+
+
+def _float(text: str) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        return text
+        value = float("nan")
+    if value != value:
+        raise calculator.InvalidValueError(f"must be a number, not {shown(text)}")
+    return value
+
+
+def _bounded(value: Any, least: Any, most: Any) -> Any:
+    if not least <= value <= most:
+        raise calculator.InvalidValueError(f"must lie between {least:,} and {most:,}, not {shown(value)}")
+    return value
 
 
 def _view(text: str) -> str:
     if text not in (*VIEWS, "memory"):
-        raise calculator.InvalidValueError(f"view must be one of {', '.join((*VIEWS, 'memory'))}, not {shown(text)}")
+        raise unknown_name("view", text, [*VIEWS, "memory"])
     return text
 
 
@@ -98,28 +121,59 @@ def _flag(text: str) -> bool:
     return text == "true"
 
 
-_COUNTS = {name: field for name, field in PLAN_FIELDS.items() if not name.endswith(("_bytes", "_dtype"))}
+def _packed_config(text: str) -> str:
+    """Unpack a config from a link, never to more than it may hold."""
+    try:
+        unpacker = zlib.decompressobj()
+        content = unpacker.decompress(base64.urlsafe_b64decode(text), MAX_CONFIG_BYTES)
+        whole = not unpacker.unconsumed_tail and unpacker.eof
+        plain = content.decode("utf-8")
+    except (binascii.Error, zlib.error, UnicodeDecodeError, ValueError):
+        raise calculator.InvalidValueError("is not a config that this page packed") from None
+    if not whole:
+        raise calculator.InvalidValueError(f"unpacks to more than {MAX_CONFIG_BYTES:,} bytes, or is cut off")
+    parse_config(plain, "the link's config")
+    return plain
+
+
+def pack_config(content: str) -> str:
+    """Pack a config for a link; spaces are left out."""
+    dense = json.dumps(parse_config(content, "the config"), separators=(",", ":"))
+    return base64.urlsafe_b64encode(zlib.compress(dense.encode("utf-8"), 9)).decode("ascii")
+
+
+_MILLION, _BILLION = 1_000_000, 1_000_000_000
 
 PARAMETERS = {
-    "model": Parameter(_choice(calculator.load_model, CUSTOM), "llama-3-70b"),
-    "gpu": Parameter(_choice(calculator.load_gpu, CUSTOM), "a100-80gb-sxm"),
-    "tensor_parallel_size": Parameter(_count("tensor_parallel_size", _COUNTS), 4),
-    "seq_len": Parameter(_count("seq_len", _COUNTS), 8192),
-    "batch_size": Parameter(_count("batch_size", _COUNTS), 16),
-    "weight_dtype": Parameter(_choice(weight_format, "auto"), "auto"),
-    "kv_cache_dtype": Parameter(_choice(storage_format, "auto"), "auto"),
-    "pipeline_parallel_size": Parameter(_count("pipeline_parallel_size", _COUNTS), 1),
-    "data_parallel_size": Parameter(_count("data_parallel_size", _COUNTS), 1),
-    "gpu_memory_utilization": Parameter(_decimal("gpu_memory_utilization", 1), 0.9),
-    "block_size": Parameter(_count("block_size", _COUNTS), None),
-    "max_num_seqs": Parameter(_count("max_num_seqs", _COUNTS), None),
-    "max_num_batched_tokens": Parameter(_count("max_num_batched_tokens", _COUNTS), None),
-    **{name: Parameter(_decimal(name, 1e6, above=-1e-9), None) for name in GIB_FIELDS},
-    **{name: Parameter(_count(name, ARCHITECTURE_FIELDS), None) for name in (*ARCHITECTURE_COUNTS, *OPTIONAL_COUNTS)},
+    "model": _choice(_preset(calculator.model_ids, "model"), "llama-3-70b", CUSTOM, CONFIG),
+    "gpu": _choice(_preset(calculator.gpu_ids, "GPU"), "a100-80gb-sxm", CUSTOM),
+    "tensor_parallel_size": _count(4, 65_536),
+    "seq_len": _count(8192, _BILLION),
+    "batch_size": _count(16, _BILLION),
+    "weight_dtype": _choice(weight_format, "auto", "auto"),
+    "kv_cache_dtype": _choice(storage_format, "auto", "auto"),
+    "pipeline_parallel_size": _count(1, 1024),
+    "data_parallel_size": _count(1, 65_536),
+    "encoder_seq_len": _count(None, _BILLION, "512"),
+    "gpu_memory_utilization": _decimal(0.9, 0.01, 1.0),
+    "block_size": _count(None, 1_048_576),
+    "max_num_seqs": _count(None, 1_048_576),
+    "max_num_batched_tokens": _count(None, 16_777_216),
+    "gpu_memory_gib": _decimal(None, 0.1, float(_MILLION), "what the catalogue says"),
+    "kv_cache_memory_gib": _decimal(None, 0.001, float(_MILLION), "what is left"),
+    "activation_gib": _decimal(None, 0.0, float(_MILLION)),
+    "non_torch_gib": _decimal(None, 0.0, float(_MILLION)),
+    "cuda_graph_gib": _decimal(None, 0.0, float(_MILLION)),
+    **{
+        name: _count(None, ARCHITECTURE_FIELDS[name]["schema"]["le"], "nothing")
+        for name in (*ARCHITECTURE_COUNTS, *OPTIONAL_COUNTS)
+    },
     "tie_word_embeddings": Parameter(_flag, None),
-    "view": Parameter(_view, "sequence-length"),
+    "config_json": Parameter(_packed_config, None),
+    "view": Parameter(_view, OPENING_VIEW),
     "log_x": Parameter(_flag, False),
 }
+_BELONGS_TO = {**dict.fromkeys(OWN_FIELDS, CUSTOM), "config_json": CONFIG}
 _STREAMLITS_OWN = ("embed", "embed_options")
 
 
@@ -131,8 +185,7 @@ def load() -> None:
     elif _current() != link:
         st.session_state[_PROBLEMS] = []
     for name, parameter in PARAMETERS.items():
-        if name not in st.session_state:
-            st.session_state[name] = parameter.default
+        st.session_state[name] = st.session_state.get(name, parameter.default)
 
 
 def problems() -> list[str]:
@@ -148,21 +201,30 @@ def say(problem: str) -> None:
 
 def _apply(link: Mapping[str, str]) -> list[str]:
     said = []
-    for name in sorted(set(link) - set(PARAMETERS) - set(_STREAMLITS_OWN))[:5]:
+    unknown = sorted(set(link) - set(PARAMETERS) - set(_STREAMLITS_OWN))
+    for name in unknown[:MAX_NAMED]:
         said.append(f"The link names {shown(name)}, which this page does not have; it was left out.")
+    if len(unknown) > MAX_NAMED:
+        said.append(f"The link names {len(unknown) - MAX_NAMED} more that this page does not have.")
     for name, parameter in PARAMETERS.items():
         st.session_state[name] = parameter.default
-        text = link.get(name)
-        if text is None:
-            continue
-        try:
-            if len(text) > MAX_LINK_VALUE:
-                raise calculator.InvalidValueError(f"longer than {MAX_LINK_VALUE} characters")
-            st.session_state[name] = parameter.read(text)
-        except calculator.CalculatorError as error:
-            used = "nothing" if parameter.default is None else f"{parameter.default}"
-            said.append(f"The link asked for {name}={shown(text, 40)}: {error}. Used in its place: {used}.")
+        if name in link:
+            try:
+                st.session_state[name] = _read(name, parameter, link[name], link.get("model"))
+            except calculator.CalculatorError as error:
+                used = parameter.absent if parameter.default is None else parameter.default
+                said.append(f"The link asked for {name}={shown(link[name], 40)}: {error}. Used in its place: {used}.")
     return said
+
+
+def _read(name: str, parameter: Parameter, text: str, model: str | None) -> Any:
+    owner = _BELONGS_TO.get(name)
+    if owner and model != owner:
+        raise calculator.InvalidValueError(f"belongs to model={owner}")
+    most = MAX_LINK_CONFIG if name == "config_json" else MAX_LINK_VALUE
+    if len(text) > most:
+        raise calculator.InvalidValueError(f"longer than {most:,} characters")
+    return parameter.read(text)
 
 
 def save() -> None:
@@ -175,17 +237,19 @@ def save() -> None:
 
 def _current() -> dict[str, str]:
     """Return the state as the parameters of a link."""
-    own = st.session_state.get("model") == CUSTOM
+    model = st.session_state.get("model")
     state = {
-        name: _written(st.session_state[name])
+        name: _written(name, st.session_state[name])
         for name in PARAMETERS
-        if st.session_state.get(name) is not None and (own or name not in OWN_FIELDS)
+        if st.session_state.get(name) is not None and _BELONGS_TO.get(name, model) == model
     }
     kept = {name: value for name, value in st.query_params.to_dict().items() if name in _STREAMLITS_OWN}
     return kept | state
 
 
-def _written(value: Any) -> str:
+def _written(name: str, value: Any) -> str:
+    if name == "config_json":
+        return pack_config(value)
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) and value == float(f"{value:g}") else str(value)

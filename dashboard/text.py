@@ -3,6 +3,8 @@
 import re
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|:$~&])")
+_AUTOLINK = re.compile(r"(www|https?|ftp|mailto|xmpp|@|:material)", re.IGNORECASE)
+_WORD_JOINER = "\u2060"
 
 
 def sentence(text: str) -> str:
@@ -11,5 +13,9 @@ def sentence(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape text so that Markdown, HTML, icons and formulas in it stay text."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    """Escape text so that Markdown, HTML, icons, formulas and addresses in it stay text.
+
+    Addresses and icons are recognised after backslashes are taken away, so an invisible joiner breaks them up.
+    """
+    joined = _AUTOLINK.sub(lambda found: found[0][0] + _WORD_JOINER + found[0][1:], " ".join(text.split()))
+    return _MARKUP.sub(r"\\\1", joined.replace("@", "@" + _WORD_JOINER))

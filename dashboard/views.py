@@ -10,7 +10,7 @@ import streamlit as st
 
 import calculator
 from calculator import charts, views, words
-from calculator.units import format_bytes, format_gib, format_size
+from calculator.units import format_bytes, format_gib, format_size, plural
 from dashboard import downloads, state
 from dashboard.text import plain, sentence
 
@@ -20,6 +20,7 @@ VIEW_NAMES = {
     "tensor-parallel": "Tensor parallel",
     "memory": "Memory table",
 }
+UNLIMITED = 999_000_000
 CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -33,19 +34,23 @@ def answer(plan: calculator.Plan) -> None:
     if not plan.fits:
         st.error(plain(sentence(plan.notes[0])))
     smallest = calculator.smallest_fit(plan)
-    memory = plan.per_gpu
+    memory, asked = plan.per_gpu, f"{plan.request.batch_size:,}"
     with st.grid(5, min_column_width=150):
         st.metric("Sequences that fit, all replicas", f"{plan.total_max_batch_size:,}")
-        st.metric("KV per sequence, one replica", format_gib(plan.kv_bytes_per_sequence))
-        st.metric("Longest by memory, tokens", f"{plan.max_context_len:,}")
-        st.metric("KV pool, one GPU", format_gib(memory.kv_pool_bytes))
+        st.metric("KV per sequence, one replica", format_size(plan.kv_bytes_per_sequence))
+        st.metric(f"Longest by memory, {asked} at once", _tokens(plan))
+        st.metric("KV pool, one GPU", format_size(memory.kv_pool_bytes))
         st.metric("Fewest GPUs that would do", f"{smallest.num_gpus}" if smallest else "over 64")
     st.caption(plain(_small_print(plan, smallest)))
 
 
+def _tokens(plan: calculator.Plan) -> str:
+    return "no limit" if plan.max_context_len >= UNLIMITED else f"{plan.max_context_len:,} tokens"
+
+
 def _small_print(plan: calculator.Plan, smallest: calculator.Plan | None) -> str:
     request = plan.request
-    parts = [f"{words.plural(request.batch_size, 'sequence')} at once asked of one replica"]
+    parts = [f"{plural(request.batch_size, 'sequence')} at once asked of one replica"]
     if smallest:
         shape = f"TP {smallest.request.tensor_parallel_size}, PP {smallest.request.pipeline_parallel_size}"
         parts.append(f"fewest GPUs: {words.hardware(smallest)} with {shape}")
@@ -59,6 +64,14 @@ def _small_print(plan: calculator.Plan, smallest: calculator.Plan | None) -> str
         f"max_num_seqs {request.max_num_seqs:,}",
         f"max_num_batched_tokens {request.max_num_batched_tokens:,}",
     ]
+    own = (
+        ("GPU memory", plan.asked.get("gpu_memory_bytes")),
+        ("KV pool", request.kv_cache_memory_bytes),
+        ("activations", request.activation_bytes),
+        ("non-torch", request.non_torch_bytes),
+        ("CUDA graphs", request.cuda_graph_bytes),
+    )
+    parts += [f"{name} given by hand: {format_gib(value)}" for name, value in own if value is not None]
     if words.price(plan):
         parts.append(words.price(plan))
     return " · ".join(parts)
@@ -75,21 +88,38 @@ def notes(plan: calculator.Plan) -> None:
 
 def memory_of_one_gpu(plan: calculator.Plan) -> None:
     """Show where the memory of one GPU goes, as one bar."""
-    st.subheader("Memory of one GPU", anchor=False)
-    lines = " · ".join(f"{name} {format_size(abs(size))}" for name, size, _ in words.memory_lines(plan) if size)
-    total = format_gib(plan.per_gpu.total_bytes)
+    st.header("Memory of one GPU", anchor=False)
+    total, needed = plan.per_gpu.total_bytes, plan.per_gpu.before_kv_bytes + plan.per_gpu.kv_pool_bytes
+    parts = [(name, size) for name, size, _ in words.memory_lines(plan) if size > 0]
+    lines = " · ".join(f"{charts.SWATCHES.get(name, '')} {name} {format_size(size)}" for name, size in parts)
+    if plan.per_gpu.unused_bytes >= 0:
+        lines += f" · together the {format_gib(total)} that a program sees"
+    else:
+        missing = f"the GPU has {format_gib(total)}, {format_gib(needed - total)} are missing"
+        lines += f" · together {format_gib(needed)}; {missing}"
     st.plotly_chart(
         charts.memory_bar(plan, legend=False),
         key="memory_bar",
         config={"displayModeBar": False},
-        alt=f"Memory of one GPU, {total} seen by a program: {lines}",
+        alt=f"Memory of one GPU: {lines}",
     )
-    st.caption(plain(f"{lines} · together {total} seen by a program"))
+    st.caption(plain(lines))
+
+
+def understood(model: calculator.ModelArchitecture) -> None:
+    """Show what was understood of a config: the layers, the weights by part, what was assumed and what ignored."""
+    with st.expander("What was understood of the config"):
+        st.dataframe(model.layer_rows(), hide_index=True, key="understood_layers", alt="Groups of layers")
+        parts = [{"Part": part, "Parameters": f"{count:,}"} for part, count in model.parts.items()]
+        st.dataframe(parts, hide_index=True, key="understood_parts", alt="Parameters by part")
+        for label, names in (("Assumed", model.assumed), ("Ignored keys", model.ignored_keys)):
+            if names:
+                st.caption(plain(f"{label}: {', '.join(names)}."))
 
 
 def levers(plan: calculator.Plan) -> None:
     """Show what would change the answer, each change alone; a click applies it."""
-    st.subheader("What would change it", anchor=False)
+    st.header("What would change it", anchor=False)
     found = calculator.levers(plan)
     shown = calculator.what_would_fit(plan) or calculator.next_steps(plan)
     if not shown:
@@ -103,15 +133,16 @@ def levers(plan: calculator.Plan) -> None:
 
 
 def _lever(lever: calculator.Lever, group: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button(
-            plain(lever.label),
-            key=f"{group}-{lever.label}",
-            help=plain(lever.cost),
-            on_click=partial(state.change, **_as_state(lever.changes)),
-        )
-        fits = "" if lever.plan.fits else ", does not fit"
-        st.markdown(f"**{lever.plan.total_max_batch_size:,}** ({lever.gain:+,}){fits} · {plain(lever.cost)}")
+    button, gain = st.columns([3, 2], vertical_alignment="center")
+    button.button(
+        plain(lever.label),
+        key=f"{group}-{lever.label}",
+        help=plain(lever.cost),
+        on_click=partial(state.change, **_as_state(lever.changes)),
+        width="stretch",
+    )
+    fits = "" if lever.plan.fits else ", does not fit"
+    gain.markdown(f"**{lever.plan.total_max_batch_size:,}** ({lever.gain:+,}){fits} · {plain(lever.cost)}")
 
 
 def _as_state(changes: dict[str, Any]) -> dict[str, Any]:
@@ -121,9 +152,11 @@ def _as_state(changes: dict[str, Any]) -> dict[str, Any]:
 
 def formula(plan: calculator.Plan) -> None:
     """Show the formula with this plan's numbers, step by step."""
-    st.subheader("The formula, with its numbers", anchor=False)
-    total = plan.model.kv_bytes_per_token(plan.request.kv_cache_dtype) * plan.request.seq_len
-    st.code(f"{words.formula(plan)}\n= {format_bytes(total)}\n= {format_gib(total)} a sequence", language=None)
+    st.header("The formula, with its numbers", anchor=False)
+    total = calculator.kv_cache_bytes(
+        plan.model, plan.request.seq_len, 1, plan.request.kv_cache_dtype, encoder_seq_len=plan.request.encoder_seq_len
+    )
+    st.code(f"{words.formula(plan)}\n= {format_bytes(total)}\n= {format_size(total)} a sequence", language=None)
     rows = [f"| {plain(what)} | {plain(how)} | {exact:,} |" for what, how, exact in words.formula_steps(plan)]
     st.markdown("\n".join(["| Step | How | Bytes |", "| --- | --- | ---: |", *rows]))
 
@@ -131,17 +164,29 @@ def formula(plan: calculator.Plan) -> None:
 def growth(plan: calculator.Plan) -> None:
     """Show the linked views, one at a time."""
     labels = list(VIEW_NAMES.values())
-    st.session_state.setdefault("view_tab", VIEW_NAMES[st.session_state["view"]])
+    st.session_state["view_tab"] = VIEW_NAMES[st.session_state["view"]]
     tabs = st.tabs(labels, key="view_tab", on_change=_remember_view)
     for (name, _), tab in zip(VIEW_NAMES.items(), tabs, strict=True):
         if tab.open:
             with tab:
-                memory_table(plan) if name == "memory" else _view(plan, views.VIEWS[name])
+                _tab(plan, name)
+
+
+def _tab(plan: calculator.Plan, name: str) -> None:
+    """Show one view; where it cannot be computed say why, and leave the rest of the page as it is."""
+    try:
+        memory_table(plan) if name == "memory" else _view(plan, views.VIEWS[name])
+    except calculator.CalculatorError as error:
+        st.info(plain(sentence(str(error))))
 
 
 def _remember_view() -> None:
     slugs = {label: name for name, label in VIEW_NAMES.items()}
     st.session_state["view"] = slugs[st.session_state["view_tab"]]
+
+
+def _remember_log_x() -> None:
+    st.session_state["log_x"] = st.session_state["_log_x"]
 
 
 def _view(plan: calculator.Plan, make: Callable[[calculator.Plan], views.View]) -> None:
@@ -150,7 +195,8 @@ def _view(plan: calculator.Plan, make: Callable[[calculator.Plan], views.View]) 
     st.markdown(plain(view.finding))
     log_x = False
     if view.name == "sequence-length":
-        log_x = st.toggle("Logarithmic length", key="log_x")
+        st.session_state["_log_x"] = st.session_state["log_x"]
+        log_x = st.toggle("Logarithmic length", key="_log_x", on_change=_remember_log_x)
     figure = charts.draw(view, log_x)
     st.plotly_chart(figure, key=f"chart-{view.name}", config=CHART_CONFIG, alt=view.finding)
     refused = [row for row in view.rows if row.get("refused")]
@@ -177,12 +223,17 @@ def memory_table(plan: calculator.Plan) -> None:
         ("Budget", "requested_bytes"),
         ("Seen by programs", "total_bytes"),
     )
-    header = f"| | One GPU | One replica ({plan.gpus_per_replica} GPUs) | All {plan.num_gpus} GPUs |"
+    columns = ("One GPU", f"One replica ({plan.gpus_per_replica} GPUs)", f"All {plan.num_gpus} GPUs")
     rows = [
-        "| " + label + " | " + " | ".join(f"{getattr(scope, name):,}" for scope in scopes) + " |"
+        {
+            "Memory": label,
+            **{column: f"{getattr(scope, name):,}" for column, scope in zip(columns, scopes, strict=True)},
+        }
         for label, name in names
     ]
-    st.markdown("\n".join([header, "| --- | ---: | ---: | ---: |", *rows]))
+    st.dataframe(
+        rows, hide_index=True, key="memory_table", alt="Memory of one GPU, of one replica and of all GPUs, in bytes"
+    )
     sources = [f"{line.name}: {line.source}" for line in plan.stage.overheads]
     st.caption(plain(f"Overheads are estimates. {'. '.join(sources)}."))
     _gpu_facts(plan)

@@ -1,5 +1,7 @@
 """What every test module shares: one small model to build others from, and reproducible property tests."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -7,7 +9,8 @@ import calculator
 from calculator.cli import main
 
 settings.register_profile("stable", deadline=None, derandomize=True, max_examples=60)
-settings.load_profile("stable")
+settings.register_profile("fuzz", deadline=None, max_examples=20_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_a_utilisation_of_1_is_allowed():
         ("llama-3-70", "unknown model 'llama-3-70': did you mean llama-3-70b or "),
         ("LLaMA-3-70B", "unknown model 'LLaMA-3-70B': did you mean llama-3-70b or "),
         ("qwen-2.5-7b", "did you mean qwen2.5-7b or "),
-        ("zzz", "unknown model 'zzz': known are falcon-180b, "),
+        ("zzz", "unknown model 'zzz': known are bloom-7b1, "),
         ("", "unknown model '': known are "),
         ("<b>llama</b>", "unknown model '<b>llama</b>': "),
         ("[x](http://evil)", "unknown model '[x](http://evil)': "),
@@ -142,8 +142,8 @@ def test_engines_of_later_issues_are_refused_by_name(name):
 def test_unknown_engines_and_config_files_are_refused():
     with pytest.raises(calculator.UnknownNameError, match="unknown engine 'vlm': did you mean vllm"):
         plan("llama-3-8b", gpu="l4", engine="vlm")
-    with pytest.raises(calculator.UnsupportedError, match=r"reading a config\.json is not built yet"):
-        calculator.load_model("config.json")
+    with pytest.raises(calculator.FileFormatError, match=r"config\.json: cannot be read: No such file"):
+        calculator.load_model("nowhere/config.json")
 
 
 def test_misspelt_missing_and_surplus_arguments():

@@ -101,16 +101,55 @@ def test_embeddings_and_head_stay_16_bit():
     assert gib("qwen2.5-7b", "awq-int4") - 7_615_616_512 * 4.156 / 8 / GIB == pytest.approx(1.50, abs=0.02)
 
 
-def test_every_format_of_the_issue_and_no_other():
-    assert set(FORMATS) == {"bf16", "fp16", "fp8", "int8", "awq-int4", "gptq-int4", "nvfp4"}
+def test_every_format_of_the_contract_and_no_other():
+    assert set(FORMATS) == {
+        "fp32", "bf16", "fp16", "fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "nf4", "mxfp4", "nvfp4",
+        "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "name", ["fp32", "fp8-block", "nf4", "mxfp4", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k"]
+    ("name", "expected"),
+    [
+        # llama.cpp tools/quantize/README.md, Llama-3.1-8B; bitsandbytes: 5.354 GiB logged, the formula gives 5.31
+        ("q8_0", 7.95),
+        ("q6_k", 6.14),
+        ("q5_k_m", 5.33),
+        ("q4_k_m", 4.58),
+        ("q3_k_m", 3.74),
+        ("q2_k", 2.95),
+        ("nf4", 5.31),
+        ("fp32", 29.92),
+    ],
 )
-def test_formats_of_later_issues_are_refused_by_name(name):
-    with pytest.raises(calculator.UnsupportedError, match=f"the weight format {name} is not computed here yet"):
-        calculator.plan("llama-3-8b", gpu="l4", weight_dtype=name)
+def test_sizes_of_llama_3_1_8b_that_others_print(name, expected):
+    assert gib("llama-3.1-8b", name) == pytest.approx(expected, abs=0.02)
+
+
+def test_mxfp4_quantises_experts_alone():
+    # gpt-oss-120b: experts at 17 bytes per 32 weights, their biases and all the rest at 16 bit
+    assert weight_bytes_per_rank(calculator.load_model("gpt-oss-120b"), "mxfp4") == (65_248_815_744,)
+
+
+def test_fp8_in_blocks_keeps_four_bytes_per_128_by_128():
+    plain, blocks = weight_format("fp8"), weight_format("fp8-block")
+    assert blocks.bytes_of(256, 384) == 256 * 384 + 2 * 3 * 4
+    assert blocks.bytes_of(130, 129) == 130 * 129 + 2 * 2 * 4
+    assert plain.bytes_of(256, 384) == 256 * 384 + 4
+
+
+def test_groups_of_another_size_are_a_format_of_their_own():
+    assert weight_format("awq-int4-g64").bytes_of(2, 128) == 2 * (64 + 2 * 2 + 1)
+    assert weight_format("awq-int4-g128").bytes_of(2, 128) == weight_format("awq-int4").bytes_of(2, 128)
+
+
+def test_expert_parallelism_moves_whole_experts():
+    model = calculator.load_model("mixtral-8x7b")
+    whole, slices = (weight_bytes_per_rank(model, "bf16", 4, 1, size)[0] for size in (4, 1))
+    assert whole == slices  # 8 experts divide by 4 either way
+    three = weight_bytes_per_rank(model, "bf16", 1, 1, 3)[0]
+    one = 3 * 4096 * 14336 * 2 * 32  # an expert's three matrices in 16 bit, in 32 layers
+    assert weight_bytes_per_rank(model, "bf16")[0] - three == 5 * one  # 3 of 8 experts stay
 
 
 def test_an_unknown_format_names_the_near_ones():

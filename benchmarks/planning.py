@@ -1,0 +1,96 @@
+"""How long ten thousand plans take, no two of them alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from random import Random
+from time import process_time
+from typing import Any
+
+import calculator
+from benchmarks.profiling import costly_functions
+from benchmarks.timing import Measurement, in_turns, stopwatch
+from calculator.engines import engine_rules
+from calculator.weights import FORMATS
+
+CALLS = 10_000
+ROUNDS = 7
+STAGES = (1, 1, 1, 1, 1, 1, 1, 1, 2, 4)
+
+
+def plans() -> Measurement:
+    """Time plans of inputs never seen before against the last step of the arithmetic in bare integers."""
+    known = [calculator.plan(**request) for request in _requests(seed=0)]
+    givens = [_givens(plan) for plan in known]
+    answers = [(plan.max_batch_size, plan.max_context_len, plan.kv_bytes_per_sequence) for plan in known]
+    if [_bare(*given) for given in givens] != answers:
+        raise RuntimeError("the floor's arithmetic and the plans differ")
+    rounds = (_requests(seed) for seed in range(1, ROUNDS + 2))
+    floor, ours = in_turns(
+        stopwatch(lambda: [_bare(*given) for given in givens], process_time),
+        lambda: stopwatch(partial(_plan_all, next(rounds)), process_time)(),
+        ROUNDS,
+    )
+    return Measurement(
+        name="plan",
+        measured=f"{CALLS:,} plan() calls",
+        floor="their blocks, batch and context in bare integers, weights and overheads given",
+        seconds=ours,
+        floor_seconds=floor,
+        aim_seconds=1,
+        explain=lambda: costly_functions(partial(_plan_all, _requests(seed=-1))),
+        remark="processor time of this one thread, since the aim is in seconds and others may compete for the cores; "
+        "every call another model object, GPU, degree, formats and counts, new ones in every round; "
+        f"{sum(plan.fits for plan in known) / CALLS:.0%} of the plans fit",
+    )
+
+
+def _plan_all(requests: list[dict[str, Any]]) -> None:
+    for request in requests:
+        calculator.plan(**request)
+
+
+def _requests(seed: int) -> list[dict[str, Any]]:
+    """Draw keywords of ``plan``; each holds its own copy of a preset, so that no cache by model can answer."""
+    draw = Random(seed)
+    models = [calculator.load_model(name) for name in calculator.model_ids()]
+    gpus = calculator.gpu_ids()
+    kv_formats = ("auto", *engine_rules("vllm").kv_cache_dtypes)
+    requests = []
+    for index in range(CALLS):
+        model = draw.choice(models)
+        degrees = [degree for degree in model.tensor_parallel_degrees if degree <= 64]
+        requests.append(
+            {
+                "model": replace(model, id=f"{model.id}-{seed}-{index}"),
+                "gpu": draw.choice(gpus),
+                "seq_len": draw.randint(1, 32_768),
+                "batch_size": draw.randint(1, 64),
+                "tensor_parallel_size": draw.choice(degrees),
+                "pipeline_parallel_size": draw.choice(STAGES),
+                "weight_dtype": draw.choice(("auto", *FORMATS)),
+                "kv_cache_dtype": draw.choice(kv_formats),
+                "gpu_memory_utilization": draw.uniform(0.7, 0.95),
+                "max_num_seqs": draw.randint(1, 2048),
+                "max_num_batched_tokens": draw.randint(1024, 32_768),
+            }
+        )
+    return requests
+
+
+def _givens(plan: calculator.Plan) -> tuple[int, ...]:
+    stage, request = plan.stage, plan.request
+    usable = stage.memory.requested_bytes if all(each.memory.unused_bytes >= 0 for each in plan.stages) else 0
+    per_token = plan.kv_bytes_per_sequence // request.seq_len
+    return (
+        usable, stage.memory.before_kv_bytes, stage.block_bytes, request.block_size, request.seq_len,
+        request.batch_size, per_token,
+    )  # fmt: skip
+
+
+def _bare(
+    usable: int, taken: int, block_bytes: int, block_size: int, seq_len: int, batch_size: int, per_token: int
+) -> tuple[int, int, int]:
+    blocks = max(0, usable - taken) // block_bytes
+    return blocks // -(-seq_len // block_size), blocks // batch_size * block_size, per_token * seq_len
