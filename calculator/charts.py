@@ -28,7 +28,6 @@ LINE_COLOURS = {
     "CUDA graphs": "#aeb6c0",
     "Kept free": "rgba(140,150,165,0.18)",
 }
-SWATCHES = {"Weights": "🟧", "KV cache": "🟦"}
 GREY = "#7c8592"
 FONT = "Source Sans, system-ui, -apple-system, Segoe UI, sans-serif"
 
@@ -158,11 +157,13 @@ def kv_head_chart(view: View) -> go.Figure:
             x=names,
             y=[row["kv_bytes_per_gpu"] / GIB for _, row in possible],
             marker={"color": colours},
-            text=[f"−{row['saving_percent']:g} %" if row["saving_percent"] else "" for _, row in possible],
+            text=[f"{-row['saving_percent']:+g} %" if row["saving_percent"] else "" for _, row in possible],
             textposition="outside",
             cliponaxis=False,
-            customdata=[[format_bytes(row["kv_bytes_per_gpu"]), row["saving_percent"]] for _, row in possible],
-            hovertemplate="%{customdata[0]} on one GPU<br>%{customdata[1]:g} % less than MHA<extra></extra>",
+            customdata=[
+                [format_bytes(row["kv_bytes_per_gpu"]), f"{-row['saving_percent']:+g} %"] for _, row in possible
+            ],
+            hovertemplate="%{customdata[0]} on one GPU<br>%{customdata[1]} against MHA<extra></extra>",
         ),
         go.Bar(
             x=names,

@@ -165,6 +165,7 @@ HYBRIDS: dict[str, Family] = {
         mlp_bias="mlp_bias",
         norms=1,
         single=True,
+        tied=False,
         harmless=("mamba_hidden_act", "chunk_size", "mamba_proj_bias", "mtp_layers_block_type", "sliding_window"),
         pattern="listed",
         state=State(
@@ -190,6 +191,7 @@ HYBRIDS: dict[str, Family] = {
             "mamba2", heads="n_mamba_heads", head_dim="mamba_headdim", groups="mamba_ngroups",
             conv_bias="use_conv_bias", bias="add_bias_linear", output_bias="add_bias_linear",
         ),
+        tied=True,
         special="shared_blocks",
     ),
     "minimax": Family(

@@ -212,6 +212,8 @@ class Family:
         The mixture of experts.
     encoder : Encoder or None
         The encoder, for an encoder-decoder.
+    tied : bool or None
+        What ``tie_word_embeddings`` must be, where the reference knows one way only.
     harmless : tuple of str
         Keys of the type that look as if they bore on the cache, and do not.
     special : str
@@ -256,5 +258,6 @@ class Family:
     both: bool = False
     experts: Experts | None = None
     encoder: Encoder | None = None
+    tied: bool | None = None
     harmless: tuple[str, ...] = ()
     special: str = ""

@@ -257,6 +257,7 @@ class Assembler:
     def dense_width(self, key: str = "intermediate_size", needed: bool = True) -> int:
         """Return the width of a dense MLP; the largest where layers differ, 0 where there is none."""
         keys, family = self.keys, self.family
+        key = "intermediate_size" if keys.value(key) is None else key
         if not family.mlp:
             keys.ignore("intermediate_size")
             return 0
@@ -469,6 +470,9 @@ def check_understood(keys: Keys, family: Family) -> None:
     experts = keys.value("num_experts") if family.experts is None else None
     if isinstance(experts, int) and experts > 1:
         raise UnsupportedError(f"num_experts {experts}: a mixture of experts is not understood for this model type")
+    if family.tied is not None and keys.flag("tie_word_embeddings") is not family.tied:
+        wanted = "true" if family.tied else "false"
+        raise UnsupportedError(f"tie_word_embeddings other than {wanted} is not understood for this model type")
     if family.special == "no_chunks":
         keys.ignore("attention_chunk_size")
     if family.special == "gemma4" and keys.value("use_bidirectional_attention") == "all":

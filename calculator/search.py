@@ -18,6 +18,8 @@ from calculator.presets import gpu_ids, load_gpu
 from calculator.units import format_gib
 
 MAX_REPLICA_GPUS = 64
+NEXT_GPU = 1.05
+"""A GPU counts as the next larger one from 5 % more memory on."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,8 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     memory = plan.per_gpu.total_bytes
     others = (load_gpu(gpu) for gpu in gpu_ids() if gpu != request.gpu)
     for other in sorted(
-        others, key=lambda other: (other.memory_bytes <= memory, other.memory_bytes, not other.memory_verified)
+        others,
+        key=lambda other: (other.memory_bytes < NEXT_GPU * memory, other.memory_bytes, not other.memory_verified),
     ):
         if other.gpus_per_node >= now_tp:
             cost = f"{format_gib(other.memory_bytes, 1)} a GPU instead of {format_gib(memory, 1)}"

@@ -91,7 +91,7 @@ def memory_of_one_gpu(plan: calculator.Plan) -> None:
     st.header("Memory of one GPU", anchor=False)
     total, needed = plan.per_gpu.total_bytes, plan.per_gpu.before_kv_bytes + plan.per_gpu.kv_pool_bytes
     parts = [(name, size) for name, size, _ in words.memory_lines(plan) if size > 0]
-    lines = " · ".join(f"{charts.SWATCHES.get(name, '')} {name} {format_size(size)}" for name, size in parts)
+    lines = " · ".join(f"{name} {format_size(size)}" for name, size in parts)
     if plan.per_gpu.unused_bytes >= 0:
         lines += f" · together the {format_gib(total)} that a program sees"
     else:
@@ -103,7 +103,7 @@ def memory_of_one_gpu(plan: calculator.Plan) -> None:
         config={"displayModeBar": False},
         alt=f"Memory of one GPU: {lines}",
     )
-    st.caption(plain(lines))
+    st.caption(plain(f"From left to right: {lines}"))
 
 
 def understood(model: calculator.ModelArchitecture) -> None:
