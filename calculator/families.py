@@ -79,9 +79,11 @@ _ROWS: dict[str, Family] = {
     **HYBRIDS,
     "llama": _LLAMA,
     "mistral": _MISTRAL,
-    "ministral3": replace(_PLAIN, all_windowed="sliding_window"),
+    "ministral3": Family({**_MHA, "num_key_value_heads": 8, "head_dim": 128}, all_windowed="sliding_window"),
     "mixtral": Family(
-        {**_MHA, "num_key_value_heads": 8}, all_windowed="sliding_window", experts=Experts(width="intermediate_size")
+        {**_MHA, "num_key_value_heads": 8, "num_experts": 8, "num_experts_per_tok": 2},
+        all_windowed="sliding_window",
+        experts=Experts(width="intermediate_size"),
     ),
     "qwen2": _QWEN2,
     "qwen2_moe": replace(
@@ -91,6 +93,7 @@ _ROWS: dict[str, Family] = {
             "num_experts": 60, "num_experts_per_tok": 4, "moe_intermediate_size": 1408,
             "shared_expert_intermediate_size": 5632,
         },
+        pattern="never_used",
         qkv_bias="qkv_bias",
         experts=_SHARED_QWEN_EXPERTS,
     ),
@@ -98,6 +101,7 @@ _ROWS: dict[str, Family] = {
     "qwen3_moe": replace(
         _QWEN3,
         defaults={**_MHA, "num_key_value_heads": 4, "decoder_sparse_step": 1, "max_window_layers": 28},
+        pattern="all_if_used",
         experts=_QWEN_EXPERTS,
     ),
     "falcon": Family(
@@ -146,7 +150,7 @@ _ROWS: dict[str, Family] = {
     ),
     "phi3": Family(_MHA, all_windowed="sliding_window"),
     "phimoe": Family(
-        {**_MHA, "num_key_value_heads": 8},
+        {**_MHA, "num_key_value_heads": 8, "num_experts": 16, "num_experts_per_tok": 2},
         qkv_bias="attention_bias",
         output_bias="attention_bias",
         head_bias="lm_head_bias",
@@ -155,7 +159,7 @@ _ROWS: dict[str, Family] = {
         experts=Experts(width="intermediate_size"),
     ),
     "gpt2": _GPT2,
-    "gpt_bigcode": replace(_GPT2, special="multi_query"),
+    "gpt_bigcode": replace(_GPT2, defaults={**_GPT2.defaults, "multi_query": True}, special="multi_query"),
     "gptj": Family(
         _MHA, gated=False, mlp_bias=True, head_bias=True, norms=1, norm_bias=True, width_factor=4
     ),
@@ -188,6 +192,7 @@ _ROWS: dict[str, Family] = {
         mlp_bias="enable_bias",
         norm_bias=True,
         learned_positions=2,
+        required={"layer_norm_elementwise_affine": True},
         special="opt",
     ),
     "starcoder2": Family(
@@ -200,7 +205,12 @@ _ROWS: dict[str, Family] = {
         all_windowed="sliding_window",
     ),
     "stablelm": Family(
-        {**_MHA, "num_key_value_heads": 32}, qkv_bias="use_qkv_bias", norm_bias=True, special="stablelm"
+        {**_MHA, "num_key_value_heads": 32},
+        qkv_bias="use_qkv_bias",
+        norm_bias=True,
+        qk_norm="each_head",
+        qk_norm_if="qk_layernorm",
+        special="stablelm",
     ),
     "cohere": Family(
         {"tie_word_embeddings": True},
@@ -454,7 +464,7 @@ _ROWS: dict[str, Family] = {
         {"tie_word_embeddings": True, "max_position_embeddings": 2048, "expansion_ratio": 4},
         gated=False,
         width_factor=4,
-        special="mpt",
+        required={"attn_config.attn_type": "multihead_attention", "expansion_ratio": 4, "no_bias": True},
     ),
     "gpt_neo": Family(
         {"tie_word_embeddings": True, "sliding_window": 256},
@@ -468,7 +478,7 @@ _ROWS: dict[str, Family] = {
     ),
     "xglm": replace(_GPT2, learned_positions=None, width_factor=0),
     "baichuan": Family({**_MHA, "max_position_embeddings": 4096}),
-    "qwen": Family({**_MHA, "max_position_embeddings": 8192, "no_bias": True}, qkv_bias=True, special="halved_width"),
+    "qwen": Family({**_MHA, "max_position_embeddings": 8192, "no_bias": True}, qkv_bias=True, required={"no_bias": True}, special="halved_width"),
     "chatglm": Family(
         {"tie_word_embeddings": False, "add_qkv_bias": True},
         qkv_bias="add_qkv_bias|add_bias_linear",
@@ -482,7 +492,10 @@ _ROWS: dict[str, Family] = {
         {**_MHA, "num_key_value_heads": 2, "head_dim": 128, "attention_bias": True}, qkv_bias="attention_bias", norms=4
     ),
     "gpt_oss": Family(
-        {**_MHA, "num_key_value_heads": 8, "head_dim": 64, "sliding_window": 128, "attention_bias": True},
+        {
+            **_MHA, "num_key_value_heads": 8, "head_dim": 64, "sliding_window": 128, "attention_bias": True,
+            "num_experts": 128, "num_experts_per_tok": 4,
+        },
         qkv_bias="attention_bias",
         output_bias="attention_bias",
         sinks="all",
@@ -493,7 +506,7 @@ _ROWS: dict[str, Family] = {
     "llama4_text": Family(
         {
             **_MHA, "num_key_value_heads": 8, "head_dim": 128, "attention_chunk_size": 8192,
-            "interleave_moe_layer_step": 1, "intermediate_size_mlp": 16384,
+            "interleave_moe_layer_step": 1, "intermediate_size_mlp": 16384, "num_experts": 16, "num_experts_per_tok": 1,
         },
         qkv_bias="attention_bias",
         output_bias="attention_bias",

@@ -165,7 +165,7 @@ HYBRIDS: dict[str, Family] = {
         mlp_bias="mlp_bias",
         norms=1,
         single=True,
-        tied=False,
+        required={"tie_word_embeddings": False},
         harmless=("mamba_hidden_act", "chunk_size", "mamba_proj_bias", "mtp_layers_block_type", "sliding_window"),
         pattern="listed",
         state=State(
@@ -191,7 +191,7 @@ HYBRIDS: dict[str, Family] = {
             "mamba2", heads="n_mamba_heads", head_dim="mamba_headdim", groups="mamba_ngroups",
             conv_bias="use_conv_bias", bias="add_bias_linear", output_bias="add_bias_linear",
         ),
-        tied=True,
+        required={"tie_word_embeddings": True},
         special="shared_blocks",
     ),
     "minimax": Family(
@@ -277,6 +277,7 @@ HYBRIDS: dict[str, Family] = {
         },
         shared_cache="num_kv_shared_layers",
         experts=Experts(dense="switch", beside=True),
+        required={"use_bidirectional_attention": "vision"},
         special="gemma4",
     ),
     "mimo_v2_flash": Family(

@@ -212,8 +212,8 @@ class Family:
         The mixture of experts.
     encoder : Encoder or None
         The encoder, for an encoder-decoder.
-    tied : bool or None
-        What ``tie_word_embeddings`` must be, where the reference knows one way only.
+    required : mapping
+        Keys, of the config or of a part of it (``part.key``), of which one value only is understood.
     harmless : tuple of str
         Keys of the type that look as if they bore on the cache, and do not.
     special : str
@@ -258,6 +258,6 @@ class Family:
     both: bool = False
     experts: Experts | None = None
     encoder: Encoder | None = None
-    tied: bool | None = None
+    required: Mapping[str, Any] = field(default_factory=dict)
     harmless: tuple[str, ...] = ()
     special: str = ""

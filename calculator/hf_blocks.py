@@ -28,6 +28,24 @@ def runs(built: Sequence[Layer]) -> tuple[LayerGroup, ...]:
     return tuple(groups)
 
 
+def extra_embedding(layer: Assembler) -> blocks.Weights:
+    """Yield what some types hold before their layers besides the embedding: a second, smaller one a layer."""
+    keys = layer.keys
+    if layer.family.special not in ("gemma3n", "gemma4"):
+        return
+    small = keys.optional_count("hidden_size_per_layer_input", minimum=0) or 0
+    vocab = keys.count("vocab_size_per_layer_input")
+    if small:
+        width = layer.num_layers * small
+        yield from blocks.linear("embedding", vocab, width, Sharding.COLUMNS, quantised=False)
+        yield from blocks.linear("embedding", width, layer.hidden, Sharding.COPIED)
+        yield from blocks.norms(small, 1)
+    if layer.family.special == "gemma3n":
+        streams = keys.count("altup_num_inputs")
+        for _ in range(2 * (streams - 1)):
+            yield from blocks.linear("embedding", layer.hidden, layer.hidden, Sharding.COPIED)
+
+
 def per_layer(layer: Assembler) -> blocks.Weights:
     """Yield what a layer holds to take in its own small embedding, and to keep several streams."""
     keys, hidden, special = layer.keys, layer.hidden, layer.family.special

@@ -1,12 +1,20 @@
-"""Which layers of a config are a mixture of experts: by a list, or by the rule of its type."""
+"""The mixtures of experts of a config: which layers are one, and their weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from calculator.errors import InvalidValueError
-from calculator.family import Family
+from calculator import blocks
+from calculator.errors import InvalidValueError, UnsupportedError
+from calculator.family import Experts, Family
+from calculator.hf_heads import Heads
 from calculator.hf_keys import Keys
+from calculator.hf_state_layers import trait
+from calculator.model import Sharding
+
+if TYPE_CHECKING:
+    from calculator.hf_layers import Assembler
 
 
 def sparse_layers(keys: Keys, family: Family, num_layers: int) -> list[bool]:
@@ -84,3 +92,59 @@ _RULES: dict[str, Callable[[Keys, range], list[bool]]] = {
     "any": _any,
     "switch": _switch,
 }
+
+
+def experts_of(layer: Assembler) -> blocks.Weights:
+    """Yield the router and the experts of a layer, shared ones included."""
+    experts, keys = layer.family.experts, layer.keys
+    if experts is None:
+        raise UnsupportedError("this model type has no experts")
+    nested = keys.nested("ffn_config") if layer.family.special == "dbrx" else None
+    source = nested or keys
+    count, chosen = source.count("num_experts"), source.count("num_experts_per_tok")
+    width = source.count(experts.width)
+    if chosen > count:
+        raise InvalidValueError(f"num_experts_per_tok {chosen} is more than the {count} experts there are")
+    latent = (keys.optional_count(experts.latent_width) if experts.latent_width else None) or 0
+    idle = (keys.optional_count(experts.idle, minimum=0) if experts.idle else None) or 0
+    yield from blocks.router(layer.hidden, count + idle, trait(keys, experts.router_bias))
+    if experts.correction:
+        yield from blocks.vector("router", count)
+    if experts.beside:
+        yield from blocks.vector("router", layer.hidden + count)
+    if latent:
+        yield from blocks.linear("experts", latent, layer.hidden, Sharding.COPIED, layer.mlp_bias)
+        yield from blocks.linear("experts", layer.hidden, latent, Sharding.COPIED, layer.mlp_bias)
+    inputs = latent or layer.hidden
+    yield from blocks.mlp(inputs, width, layer.gated, experts.bias, "experts", count, chosen)
+    if idle:
+        yield from blocks.linear("experts", 2 * width, inputs, Sharding.COLUMNS, False, idle, 0)
+    if experts.in_attention:
+        yield from blocks.vector("experts", layer.hidden)
+    yield from _shared_experts(layer, experts, width)
+
+
+def _shared_experts(layer: Assembler, experts: Experts, width: int) -> blocks.Weights:
+    keys = layer.keys
+    shared = width if experts.shared == "same" else 0
+    if experts.shared == "count":
+        shared = (keys.optional_count("n_shared_experts", minimum=0) or 0) * width
+    elif experts.shared == "width":
+        shared = keys.optional_count(experts.shared_width, minimum=0) or 0
+    if shared:
+        bias = trait(keys, experts.shared_bias)
+        yield from blocks.mlp(layer.hidden, shared, layer.gated, bias, part="shared experts")
+    if shared and experts.shared_gate:
+        yield from blocks.linear("router", 1, layer.hidden, Sharding.COPIED, quantised=False)
+
+
+def expert_attention(layer: Assembler, heads: Heads) -> blocks.Weights:
+    """Yield attention whose queries and outputs are a mixture of experts."""
+    keys, groups = layer.keys, heads.groups * heads.key
+    count, chosen = keys.count("num_experts"), keys.count("num_experts_per_tok")
+    yield from blocks.linear("attention", groups, layer.hidden, Sharding.KV_HEADS)
+    yield from blocks.linear("attention", groups, layer.hidden, Sharding.KV_HEADS)
+    yield from blocks.router(layer.hidden, count)
+    yield from blocks.linear("experts", groups, layer.hidden, Sharding.COLUMNS, False, count, chosen)
+    yield from blocks.linear("experts", layer.hidden, groups, Sharding.ROWS, False, count, chosen)
+    yield from blocks.vector("attention", layer.hidden)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from calculator import blocks
@@ -17,9 +16,18 @@ from calculator.attention import (
     SlidingWindow,
 )
 from calculator.errors import InvalidValueError, UnsupportedError, shown
-from calculator.family import Experts, Family
-from calculator.hf_blocks import block_configs, ffn_widths, per_layer, runs, short_conv_width, with_shared_blocks
-from calculator.hf_experts import sparse_layers
+from calculator.family import Family
+from calculator.hf_blocks import (
+    block_configs,
+    extra_embedding,
+    ffn_widths,
+    per_layer,
+    runs,
+    short_conv_width,
+    with_shared_blocks,
+)
+from calculator.hf_experts import expert_attention, experts_of, sparse_layers
+from calculator.hf_heads import Heads, check_understood, checked, heads_of, listed_heads, shared_caches, shared_indexers
 from calculator.hf_keys import Keys
 from calculator.hf_schedule import layer_kinds, pattern_length
 from calculator.hf_state_layers import state_layer, trait
@@ -27,16 +35,6 @@ from calculator.model import LayerGroup, Sharding, WeightMatrix
 
 Layer = tuple[LayerSpec, tuple[WeightMatrix, ...]]
 __all__ = ["Assembler", "block_configs", "trait"]
-
-
-@dataclass(frozen=True)
-class Heads:
-    """Heads of a layer and their sizes: queries, KV heads, elements of a key and of a value."""
-
-    query: int
-    groups: int
-    key: int
-    value: int
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,16 @@ class Assembler:
         self.norm_bias = trait(keys, family.norm_bias)
         self.gated = trait(keys, family.gated)
         self.mlp_bias = trait(keys, family.mlp_bias)
-        self.plain = self._heads("full_attention")
+        self.plain = self._widest_heads()
         self.heads, self.groups, self.head_dim = self.plain.query, self.plain.groups, self.plain.key
         self.biases = trait(keys, family.qkv_bias), trait(keys, family.output_bias)
         self.input_width = 2 * self.hidden if family.special == "shared_blocks" else self.hidden
+
+    def _widest_heads(self) -> Heads:
+        """Return the heads of full attention, of the widest layer where a list gives them."""
+        if self.family.special == "openelm":
+            return max(listed_heads(self.keys, self.num_layers), key=lambda heads: heads.groups)
+        return heads_of(self.keys, self.family, self.hidden, "full_attention")
 
     def layers(self) -> tuple[LayerGroup, ...]:
         """Return the layers in runs of one kind."""
@@ -94,16 +98,21 @@ class Assembler:
         count, family = self.num_layers, self.family
         kinds = layer_kinds(self.keys, family, count)
         sparse, widths = sparse_layers(self.keys, family, count), self._widths()
-        shared = self._shared_caches(kinds)
-        shares_index = self._shared_indexers()
+        shared = shared_caches(self.keys, family, kinds)
+        shares_index = shared_indexers(self.keys, family, count)
         by_kind = {kind: self._heads(kind) for kind in dict.fromkeys(kinds)}
         plans = [
             LayerPlan(kind, by_kind[kind], is_sparse, width, cache, index)
             for kind, is_sparse, width, cache, index in zip(kinds, sparse, widths, shared, shares_index, strict=True)
         ]
         if family.special == "openelm":
-            plans = [replace(plan, heads=heads) for plan, heads in zip(plans, self._listed_heads(), strict=True)]
+            plans = [
+                replace(plan, heads=heads) for plan, heads in zip(plans, listed_heads(self.keys, count), strict=True)
+            ]
         return self._overridden(plans)
+
+    def _heads(self, kind: str) -> Heads:
+        return self.plain if self.family.special == "openelm" else heads_of(self.keys, self.family, self.hidden, kind)
 
     def _overridden(self, plans: list[LayerPlan]) -> list[LayerPlan]:
         """Apply ``per_layer_config``: heads and sizes that single layers have of their own."""
@@ -122,121 +131,6 @@ class Assembler:
             plans[int(name)] = replace(plan, heads=heads)
         return plans
 
-    def _heads(self, kind: str) -> Heads:
-        """Return the heads of a kind of layer, by the keys that it has of its own or by the common ones."""
-        keys, family = self.keys, self.family
-        if not family.mlp:
-            return Heads(0, 0, 0, 0)
-        if family.latent:
-            keys.ignore("num_key_value_heads", "head_dim", "qk_head_dim")
-            return Heads(keys.count("num_attention_heads"), 1, 0, 0)
-        if family.special == "openelm":
-            return max(self._listed_heads(), key=lambda heads: heads.groups)
-        own = {} if keys.has("per_layer_config") else family.kinds.get(kind, {})
-        query = self._own(own, "num_attention_heads") or self._query_heads()
-        groups = self._own(own, "num_key_value_heads") or self._groups(query)
-        if kind == "sliding_attention" and "num_key_value_heads" in own and not keys.has(own["num_key_value_heads"]):
-            groups *= family.windowed_groups_factor
-        key = self._own(own, "head_dim") or self._head_dim(query)
-        value = self._own(own, "v_head_dim") or (keys.optional_count("v_head_dim") if family.v_head_dim else None)
-        return checked(Heads(query, groups, key, value or key))
-
-    def _listed_heads(self) -> list[Heads]:
-        """Return the heads of every layer, from lists."""
-        keys, count = self.keys, self.num_layers
-        query, groups = keys.numbers("num_query_heads") or [], keys.numbers("num_key_value_heads") or []
-        if len(query) != count or len(groups) != count or min(*query, *groups) < 1:
-            raise InvalidValueError(f"num_query_heads and num_kv_heads must list the heads of the {count:,} layers")
-        size = keys.count("head_dim")
-        return [checked(Heads(heads, kv_heads, size, size)) for heads, kv_heads in zip(query, groups, strict=True)]
-
-    def _own(self, own: Mapping[str, str], name: str) -> int | None:
-        if name not in own:
-            return None
-        switch = own.get("if")
-        given = self.keys.optional_count(own[name])
-        return given if name == "head_dim" or switch is None or self.keys.flag(switch) else None
-
-    def _query_heads(self) -> int:
-        keys = self.keys
-        if self.family.experts and self.family.experts.in_attention:
-            heads = keys.count("num_key_value_heads") * keys.count("num_experts_per_tok")
-            if keys.optional_count("num_attention_heads") not in (None, heads):
-                raise InvalidValueError(
-                    f"num_attention_heads must be num_key_value_heads × num_experts_per_tok, {heads}"
-                )
-            return heads
-        return keys.count("num_attention_heads")
-
-    def _groups(self, heads: int) -> int:
-        keys, special = self.keys, self.family.special
-        given = keys.optional_count("num_key_value_heads")
-        if special == "falcon":
-            new, multi = keys.flag("new_decoder_architecture"), keys.flag("multi_query")
-            return (given or heads) if new or not multi else 1
-        if special == "multi_query":
-            groups = 1 if keys.flag("multi_query") else heads
-            if given not in (None, groups):
-                raise InvalidValueError(f"contradictory: num_key_value_heads {given}, but multi_query means {groups}")
-            return groups
-        if special == "chatglm":
-            return (given or heads) if keys.flag("multi_query_attention") else heads
-        if special == "dbrx":
-            nested = keys.nested("attn_config")
-            return (nested.optional_count("kv_n_heads") if nested else None) or given or 1
-        return given or heads
-
-    def _head_dim(self, heads: int) -> int:
-        keys, hidden = self.keys, self.hidden
-        if self.family.special == "shared_blocks":
-            keys.ignore("kv_channels", "attention_head_dim", "num_query_groups")
-            return 2 * hidden // heads
-        given = keys.optional_count("head_dim")
-        if given is None and hidden % heads and not self.family.floor_head_dim:
-            raise InvalidValueError(
-                f"hidden_size {hidden} does not divide by num_attention_heads {heads}, and there is no head_dim"
-            )
-        if given is None and hidden < heads:
-            raise InvalidValueError(f"hidden_size {hidden} is less than num_attention_heads {heads}")
-        return given or hidden // heads
-
-    def _shared_caches(self, kinds: Sequence[str]) -> list[bool]:
-        """Say of every layer whether it reuses the cache of an earlier one."""
-        keys, count, how = self.keys, self.num_layers, self.family.shared_cache
-        if how == "num_kv_shared_layers":
-            shared = keys.optional_count("num_kv_shared_layers", minimum=0) or 0
-            first = count - shared
-            if shared and (first < 1 or set(kinds[first:]) - set(kinds[:first])):
-                raise InvalidValueError(
-                    f"num_kv_shared_layers {shared} of {count} layers leaves a kind of layer without a cache to share"
-                )
-            return [index >= first for index in range(count)]
-        if how == "use_cla":
-            factor = keys.optional_count("cla_share_factor") or 1
-            used = keys.flag("use_cla")
-            return [used and index % factor != 0 for index in range(count)]
-        return [False] * count
-
-    def _shared_indexers(self) -> list[bool]:
-        """Say of every layer whether it reuses the choice of an earlier layer's indexer."""
-        keys, every = self.keys, range(self.num_layers)
-        if not self.family.indexer:
-            return [False for _ in every]
-        listed, pattern = keys.names("indexer_types", self.num_layers), keys.value("index_topk_pattern")
-        frequency = keys.optional_count("index_topk_freq", minimum=0) or 1
-        offset = keys.optional_count("index_skip_topk_offset", minimum=0)
-        offset = 2 if offset is None else offset
-        keys.ignore("index_topk")
-        if pattern is not None:
-            if not isinstance(pattern, str) or len(pattern) != len(every) or not set(pattern) <= {"F", "S"}:
-                raise InvalidValueError(f"index_topk_pattern must be a letter F or S a layer, not {shown(pattern)}")
-            listed = listed or [{"F": "full", "S": "shared"}[letter] for letter in pattern]
-        if listed is None:
-            return [max(index - offset + 1, 0) % frequency != 0 for index in every]
-        if not set(listed) <= {"full", "shared"} or listed[0] != "full":
-            raise InvalidValueError("indexer_types must say full or shared of each layer, full of the first")
-        return [kind == "shared" for kind in listed]
-
     def _widths(self) -> list[int]:
         """Return the width of the dense MLP of every layer, 0 where there is none."""
         count, experts = self.num_layers, self.family.experts
@@ -249,8 +143,8 @@ class Assembler:
             if len(widths) != count or min(widths) < 1:
                 raise InvalidValueError(f"{key} must list a width for each of the {count:,} layers")
             return widths
-        shared = self._shared_caches(["full_attention"] * count) if self.family.special == "gemma4" else []
-        wide = bool(shared) and self.keys.flag("use_double_wide_mlp")
+        shared = shared_caches(self.keys, self.family, ["full_attention"] * count)
+        wide = self.family.special == "gemma4" and self.keys.flag("use_double_wide_mlp")
         width = self.dense_width(key, needed=False)
         return [width * (2 if wide and shared[index] else 1) for index in range(count)]
 
@@ -277,7 +171,7 @@ class Assembler:
         family = self.family
         norms = tuple(blocks.norms(self.hidden, self._num_norms(), self.norm_bias))
         if family.single and plan.kind in ("mlp", "moe"):
-            weights = self._experts() if plan.kind == "moe" else self._dense(plan.width)
+            weights = experts_of(self) if plan.kind == "moe" else self._dense(plan.width)
             return [(NoCache(), (*weights, *norms))]
         spec, mixer = self._mixer(plan)
         if family.single or not family.mlp:
@@ -286,10 +180,10 @@ class Assembler:
             return [(spec, (*mixer, *blocks.norms(self.hidden, 1)))]
         if family.special == "two_attentions":
             dense = tuple(self._dense(plan.width))
-            return [(spec, (*mixer, *dense, *self._experts(), *norms)), (spec, (*mixer, *dense, *norms))]
+            return [(spec, (*mixer, *dense, *experts_of(self), *norms)), (spec, (*mixer, *dense, *norms))]
         experts = family.experts
         beside = experts is not None and experts.beside
-        mlp = [*self._experts()] if plan.sparse else [*self._dense(plan.width)]
+        mlp = [*experts_of(self)] if plan.sparse else [*self._dense(plan.width)]
         if plan.sparse and beside:
             mlp += [*self._dense(plan.width), *blocks.norms(self.hidden, 3)]
         return [(spec, (*mixer, *mlp, *norms, *per_layer(self)))]
@@ -336,7 +230,7 @@ class Assembler:
         keys, family, heads = self.keys, self.family, plan.heads
         qkv_bias, output_bias = trait(keys, family.qkv_bias), trait(keys, family.output_bias)
         if family.experts and family.experts.in_attention:
-            yield from self._expert_attention(heads)
+            yield from expert_attention(self, heads)
             return
         yield from blocks.attention(
             self.hidden,
@@ -367,16 +261,6 @@ class Assembler:
         is_full = plan.kind == "full_attention"
         return self.family.special == "gemma4" and is_full and self.keys.flag("attention_k_eq_v")
 
-    def _expert_attention(self, heads: Heads) -> blocks.Weights:
-        keys, groups = self.keys, heads.groups * heads.key
-        count, chosen = keys.count("num_experts"), keys.count("num_experts_per_tok")
-        yield from blocks.linear("attention", groups, self.hidden, Sharding.KV_HEADS)
-        yield from blocks.linear("attention", groups, self.hidden, Sharding.KV_HEADS)
-        yield from blocks.router(self.hidden, count)
-        yield from blocks.linear("experts", groups, self.hidden, Sharding.COLUMNS, False, count, chosen)
-        yield from blocks.linear("experts", self.hidden, groups, Sharding.ROWS, False, count, chosen)
-        yield from blocks.vector("attention", self.hidden)
-
     def _latent(self, shares_index: bool) -> Layer:
         keys = self.keys
         rank, rope = keys.count("kv_lora_rank"), keys.count("qk_rope_head_dim", minimum=0)
@@ -402,100 +286,6 @@ class Assembler:
             yield from blocks.norms(width, 1)
         yield from blocks.vector("dense MLP", self.family.mlp_scalars)
 
-    def _experts(self) -> blocks.Weights:
-        experts, keys = self._layout(), self.keys
-        nested = keys.nested("ffn_config") if self.family.special == "dbrx" else None
-        source = nested or keys
-        count, chosen = source.count("num_experts"), source.count("num_experts_per_tok")
-        width = source.count(experts.width)
-        if chosen > count:
-            raise InvalidValueError(f"num_experts_per_tok {chosen} is more than the {count} experts there are")
-        latent = (keys.optional_count(experts.latent_width) if experts.latent_width else None) or 0
-        idle = (keys.optional_count(experts.idle, minimum=0) if experts.idle else None) or 0
-        yield from blocks.router(self.hidden, count + idle, trait(keys, experts.router_bias))
-        if experts.correction:
-            yield from blocks.vector("router", count)
-        if experts.beside:
-            yield from blocks.vector("router", self.hidden + count)
-        if latent:
-            yield from blocks.linear("experts", latent, self.hidden, Sharding.COPIED, self.mlp_bias)
-            yield from blocks.linear("experts", self.hidden, latent, Sharding.COPIED, self.mlp_bias)
-        inputs = latent or self.hidden
-        yield from blocks.mlp(inputs, width, self.gated, experts.bias, "experts", count, chosen)
-        if idle:
-            yield from blocks.linear("experts", 2 * width, inputs, Sharding.COLUMNS, False, idle, 0)
-        if experts.in_attention:
-            yield from blocks.vector("experts", self.hidden)
-        yield from self._shared_experts(experts, width)
-
-    def _shared_experts(self, experts: Experts, width: int) -> blocks.Weights:
-        keys = self.keys
-        shared = width if experts.shared == "same" else 0
-        if experts.shared == "count":
-            shared = (keys.optional_count("n_shared_experts", minimum=0) or 0) * width
-        elif experts.shared == "width":
-            shared = keys.optional_count(experts.shared_width, minimum=0) or 0
-        if shared:
-            bias = trait(keys, experts.shared_bias)
-            yield from blocks.mlp(self.hidden, shared, self.gated, bias, part="shared experts")
-        if shared and experts.shared_gate:
-            yield from blocks.linear("router", 1, self.hidden, Sharding.COPIED, quantised=False)
-
-    def _layout(self) -> Experts:
-        if self.family.experts is None:
-            raise UnsupportedError("this model type has no experts")
-        return self.family.experts
-
     def extra_embedding(self) -> blocks.Weights:
-        """Yield what some types hold before their layers besides the embedding: a second, smaller one a layer."""
-        keys = self.keys
-        if self.family.special not in ("gemma3n", "gemma4"):
-            return
-        small = keys.optional_count("hidden_size_per_layer_input", minimum=0) or 0
-        vocab = keys.count("vocab_size_per_layer_input")
-        if small:
-            width = self.num_layers * small
-            yield from blocks.linear("embedding", vocab, width, Sharding.COLUMNS, quantised=False)
-            yield from blocks.linear("embedding", width, self.hidden, Sharding.COPIED)
-            yield from blocks.norms(small, 1)
-        if self.family.special == "gemma3n":
-            streams = keys.count("altup_num_inputs")
-            for _ in range(2 * (streams - 1)):
-                yield from blocks.linear("embedding", self.hidden, self.hidden, Sharding.COPIED)
-
-
-def check_understood(keys: Keys, family: Family) -> None:
-    """Refuse what would change the weights or the cache of a type that does not know it."""
-    keys.ignore(*family.harmless)
-    experts = keys.value("num_experts") if family.experts is None else None
-    if isinstance(experts, int) and experts > 1:
-        raise UnsupportedError(f"num_experts {experts}: a mixture of experts is not understood for this model type")
-    if family.tied is not None and keys.flag("tie_word_embeddings") is not family.tied:
-        wanted = "true" if family.tied else "false"
-        raise UnsupportedError(f"tie_word_embeddings other than {wanted} is not understood for this model type")
-    if family.special == "no_chunks":
-        keys.ignore("attention_chunk_size")
-    if family.special == "gemma4" and keys.value("use_bidirectional_attention") == "all":
-        raise UnsupportedError("use_bidirectional_attention all is not understood: it halves the window")
-    if family.special == "halved_width" and not keys.flag("no_bias"):
-        raise UnsupportedError("no_bias false is not understood for this model type")
-    if family.special == "mpt":
-        nested = keys.nested("attn_config")
-        kind = nested.value("attn_type") if nested else None
-        if kind not in (None, "multihead_attention") or keys.value("expansion_ratio") != 4:
-            raise UnsupportedError(
-                "attn_type other than multihead_attention, or expansion_ratio other than 4, is not understood"
-            )
-    if family.special == "chatglm" and not (keys.has("multi_query_attention") and keys.has("kv_channels")):
-        raise UnsupportedError(
-            "without multi_query_attention and kv_channels this is the first ChatGLM, which is not understood"
-        )
-
-
-def checked(heads: Heads) -> Heads:
-    """Return the heads if query heads divide into the KV heads."""
-    if heads.query % heads.groups:
-        raise InvalidValueError(
-            f"num_attention_heads {heads.query} does not divide by num_key_value_heads {heads.groups}"
-        )
-    return heads
+        """Yield what some types hold before their layers besides the embedding."""
+        return extra_embedding(self)

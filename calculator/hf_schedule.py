@@ -174,6 +174,21 @@ def _from_max_window_layers(keys: Keys, family: Family, num_layers: int) -> list
     return ["sliding_attention" if index >= start else "full_attention" for index in range(num_layers)]
 
 
+def _all_if_used(keys: Keys, family: Family, num_layers: int) -> list[str]:  # noqa: ARG001
+    """With ``use_sliding_window``, every layer keeps a window."""
+    keys.ignore("max_window_layers")
+    used, window = keys.flag("use_sliding_window"), keys.optional_count("sliding_window", minimum=0)
+    return ["sliding_attention" if used and window else "full_attention"] * num_layers
+
+
+def _never_used(keys: Keys, family: Family, num_layers: int) -> list[str]:  # noqa: ARG001
+    """Windows of the type are refused: the reference and the engine differ on which layers have one."""
+    keys.ignore("max_window_layers", "sliding_window")
+    if keys.flag("use_sliding_window"):
+        raise UnsupportedError("use_sliding_window true is not understood for this model type")
+    return ["full_attention"] * num_layers
+
+
 def _no_rope_layers(keys: Keys, family: Family, num_layers: int) -> list[str]:  # noqa: ARG001
     """Layers with rotary embeddings attend within chunks; each fourth has none, unless a list says otherwise."""
     rope = _rope(keys, num_layers)
@@ -242,6 +257,8 @@ _SCHEDULES: dict[str, Callable[[Keys, Family, int], list[str]]] = {
     "linear_attention": _every,
     "alternating": _alternating,
     "from_max_window_layers": _from_max_window_layers,
+    "all_if_used": _all_if_used,
+    "never_used": _never_used,
     "no_rope_layers": _no_rope_layers,
     "windowed_without_rope": _windowed_without_rope,
     "attn_layer_period": _attn_layer_period,
@@ -252,6 +269,7 @@ _SCHEDULES: dict[str, Callable[[Keys, Family, int], list[str]]] = {
     "after_dense": _after_dense,
 }
 _WINDOW_SCHEDULES = (
+    "all_if_used",
     "from_max_window_layers",
     "no_rope_layers",
     "windowed_without_rope",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from calculator.errors import InvalidValueError, shown, unknown_name
+from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.model import ModelArchitecture, Sharding, WeightMatrix
 from calculator.parallelism import kv_heads_per_rank
 
@@ -154,6 +154,11 @@ def weight_format(name: str) -> WeightFormat:
         return replace(FORMATS[grouped[1]], name=name, group_size=int(grouped[2]))
     if not isinstance(name, str):
         raise InvalidValueError(f"a weight format is a name such as bf16, not {shown(name)}")
+    if " " in name:
+        raise UnsupportedError(
+            f"the checkpoint's weights are stored as {name[:80]}, which is not understood; name a weight_dtype instead of "
+            f"auto, such as {', '.join(list(FORMATS)[:4])}"
+        )
     raise unknown_name("weight format", name, [*FORMATS, *ALIASES, "auto"])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 import calculator
-from calculator import storage, weights
+from calculator import hub, storage, weights
 from calculator.hf_config import model_from_hf_config, parse_config
 from calculator.presets import load_gpu, load_model, model_file
 from calculator.units import gib_to_bytes, plural
@@ -154,6 +154,9 @@ def _config_model() -> calculator.ModelArchitecture:
         pasted = st.text_area("Paste its content", key="_pasted", max_chars=state.MAX_CONFIG_BYTES, height=160)
         file = st.file_uploader("Or choose the file", type="json", key="_uploaded", max_upload_size=1)
         st.button("Read it", on_click=_take_config, disabled=not (pasted or file))
+        if hub.is_available():
+            st.text_input("Or a repository on the Hub", key="_repository", placeholder="owner/name", max_chars=200)
+            st.button("Fetch it", on_click=_fetch_config, disabled=not st.session_state["_repository"])
     content = st.session_state["config_json"]
     if content is None:
         raise calculator.InvalidValueError("no config.json is read yet: paste one in the sidebar, or choose a file")
@@ -176,6 +179,19 @@ def _take_config() -> None:
         state.say("The file is not UTF-8 text; nothing was read.")
     except calculator.CalculatorError as error:
         state.say(f"{sentence(str(error))}; nothing was read.")
+
+
+def _fetch_config() -> None:
+    """Take the config.json of a repository on the Hub, at the revision that it has now; never any code."""
+    try:
+        content, revision = hub.download_config(st.session_state["_repository"])
+        model_from_hf_config(parse_config(content, "config.json"))
+        state.pack_config(content)
+    except calculator.CalculatorError as error:
+        state.say(f"{sentence(str(error))}; nothing was read.")
+        return
+    st.session_state["config_json"] = content
+    state.say(f"Read from the Hub: {st.session_state['_repository']} at revision {revision}.")
 
 
 _MODELS = {state.CUSTOM: _own_model, state.CONFIG: _config_model}
