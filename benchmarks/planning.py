@@ -54,7 +54,7 @@ def _plan_all(requests: list[dict[str, Any]]) -> None:
 def _requests(seed: int) -> list[dict[str, Any]]:
     """Draw keywords of ``plan``; each holds its own copy of a preset, so that no cache by model can answer."""
     draw = Random(seed)
-    models = [calculator.load_model(name) for name in calculator.model_ids()]
+    models = [model for model in map(calculator.load_model, calculator.model_ids()) if model.is_uniform]
     gpus = calculator.gpu_ids()
     kv_formats = ("auto", *engine_rules("vllm").kv_cache_dtypes)
     requests = []

@@ -8,6 +8,9 @@
 True
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from calculator.accelerator import Accelerator
 from calculator.answer import Memory, Plan
 from calculator.capacity import plan, vary
@@ -20,14 +23,17 @@ from calculator.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from calculator.hf_config import model_from_hf_config
 from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
 from calculator.model import ModelArchitecture
-from calculator.plan_file import read_plan_file, write_plan_file
 from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
 from calculator.request import Request
-from calculator.search import Lever, levers, next_steps, smallest_fit, what_would_fit
 from calculator.sweep import sweep, sweep_arrays
+
+if TYPE_CHECKING:
+    from calculator.hf_config import model_from_hf_config
+    from calculator.hub import model_from_hub
+    from calculator.plan_file import read_plan_file, write_plan_file
+    from calculator.search import Lever, levers, next_steps, smallest_fit, what_would_fit
 
 __all__ = [
     "Accelerator",
@@ -50,6 +56,7 @@ __all__ = [
     "load_gpu",
     "load_model",
     "model_from_hf_config",
+    "model_from_hub",
     "model_ids",
     "next_steps",
     "plan",
@@ -61,3 +68,18 @@ __all__ = [
     "what_would_fit",
     "write_plan_file",
 ]
+
+_IMPORTED_LATER = {
+    "calculator.hf_config": ("model_from_hf_config",),
+    "calculator.hub": ("model_from_hub",),
+    "calculator.plan_file": ("read_plan_file", "write_plan_file"),
+    "calculator.search": ("Lever", "levers", "next_steps", "smallest_fit", "what_would_fit"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what many sessions never use when it is first asked for, so that the package starts fast."""
+    for module, names in _IMPORTED_LATER.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

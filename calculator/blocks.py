@@ -50,8 +50,7 @@ def attention(
     queries_only: bool = False,
     gate_bias: bool = True,
 ) -> Weights:
-    """Yield the projections of multi-head, grouped-query or multi-query attention; ``gate`` adds as many outputs
-    as there are queries."""
+    """Yield the projections of multi-head, grouped-query or multi-query attention; ``gate`` doubles the queries."""
     yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, qkv_bias)
     if gate:
         yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, qkv_bias and gate_bias)

@@ -64,6 +64,22 @@ _DEEPSEEK_V3 = replace(
         "moe_intermediate_size": 2048,
     },
 )
+_GLM4_MOE = Family(
+    {
+        **_MHA,
+        "num_key_value_heads": 8,
+        "first_k_dense_replace": 1,
+        "num_experts": 128,
+        "num_experts_per_tok": 8,
+        "n_shared_experts": 1,
+        "moe_intermediate_size": 1408,
+    },
+    qkv_bias="attention_bias",
+    qk_norm="head",
+    qk_norm_if="use_qk_norm",
+    floor_head_dim=True,
+    experts=Experts(dense="first", shared="count"),
+)
 _GPT2 = Family(
     {"tie_word_embeddings": True},
     gated=False,
@@ -115,7 +131,7 @@ _ROWS: dict[str, Family] = {
         mlp_bias="bias",
         norm_bias=True,
         width_factor=4,
-        special="falcon",
+        special="parallel_norms",
     ),
     "gemma": _GEMMA,
     "gemma2": replace(
@@ -193,7 +209,7 @@ _ROWS: dict[str, Family] = {
         norm_bias=True,
         learned_positions=2,
         required={"layer_norm_elementwise_affine": True},
-        special="opt",
+        special="norms_before",
     ),
     "starcoder2": Family(
         {"tie_word_embeddings": True, "num_key_value_heads": 2, "use_bias": True},
@@ -210,7 +226,7 @@ _ROWS: dict[str, Family] = {
         norm_bias=True,
         qk_norm="each_head",
         qk_norm_if="qk_layernorm",
-        special="stablelm",
+        special="parallel_residual",
     ),
     "cohere": Family(
         {"tie_word_embeddings": True},
@@ -302,22 +318,17 @@ _ROWS: dict[str, Family] = {
         },
         qkv_bias="attention_bias",
         latent=True,
+        harmless=("mla_scale_kv_lora", "mla_scale_q_lora"),
         experts=Experts(idle="zero_expert_num", router_bias="router_bias"),
         special="two_attentions",
     ),
-    "glm4_moe": Family(
-        {
-            **_MHA, "num_key_value_heads": 8, "first_k_dense_replace": 1, "num_experts": 128,
-            "num_experts_per_tok": 8, "n_shared_experts": 1, "moe_intermediate_size": 1408,
-        },
-        qkv_bias="attention_bias",
-        qk_norm="head",
-        qk_norm_if="use_qk_norm",
-        floor_head_dim=True,
-        experts=Experts(dense="first", shared="count"),
-    ),
+    "glm4_moe": _GLM4_MOE,
+    "glm4v_moe_text": replace(_GLM4_MOE, defaults={**_GLM4_MOE.defaults, "attention_bias": True}),
     "dots1": Family(
-        {**_MHA, "first_k_dense_replace": 0, "max_window_layers": 62, "sliding_window": 4096, "use_sliding_window": True},
+        {
+            **_MHA, "first_k_dense_replace": 0, "max_window_layers": 62, "sliding_window": 4096,
+            "use_sliding_window": True,
+        },
         qkv_bias="attention_bias",
         output_bias="attention_bias",
         qk_norm="head",
@@ -337,6 +348,7 @@ _ROWS: dict[str, Family] = {
             **_MHA, "num_key_value_heads": 8, "head_dim": 128, "num_experts": 256, "num_experts_per_tok": 8,
         },
         qk_norm="width",
+        harmless=("layernorm_full_attention_beta", "layernorm_linear_attention_beta"),
         experts=Experts(width="intermediate_size"),
     ),
     "ernie4_5": Family(
@@ -383,7 +395,7 @@ _ROWS: dict[str, Family] = {
         qk_norm="head",
         experts=Experts(dense="first", shared="count", shared_bias="mlp_bias"),
     ),
-    "dbrx": Family(_MHA, experts=Experts(width="ffn_hidden_size"), special="dbrx"),
+    "dbrx": Family(_MHA, experts=Experts(width="ffn_hidden_size"), special="nested_configs"),
     "jetmoe": Family(
         {
             "tie_word_embeddings": True, "num_key_value_heads": 16, "head_dim": 128, "num_experts": 8,
@@ -478,16 +490,23 @@ _ROWS: dict[str, Family] = {
     ),
     "xglm": replace(_GPT2, learned_positions=None, width_factor=0),
     "baichuan": Family({**_MHA, "max_position_embeddings": 4096}),
-    "qwen": Family({**_MHA, "max_position_embeddings": 8192, "no_bias": True}, qkv_bias=True, required={"no_bias": True}, special="halved_width"),
+    "qwen": Family(
+        {**_MHA, "max_position_embeddings": 8192, "no_bias": True},
+        qkv_bias=True,
+        required={"no_bias": True},
+        special="halved_width",
+    ),
     "chatglm": Family(
         {"tie_word_embeddings": False, "add_qkv_bias": True},
-        qkv_bias="add_qkv_bias|add_bias_linear",
+        qkv_bias="add_qkv_bias or add_bias_linear",
         output_bias="add_bias_linear",
         mlp_bias="add_bias_linear",
-        special="chatglm",
+        special="multi_query_attention",
     ),
     "minicpm": Family({"tie_word_embeddings": True}, qkv_bias="attention_bias", output_bias="attention_bias"),
-    "glm": Family({**_MHA, "num_key_value_heads": 2, "head_dim": 128, "attention_bias": True}, qkv_bias="attention_bias"),
+    "glm": Family(
+        {**_MHA, "num_key_value_heads": 2, "head_dim": 128, "attention_bias": True}, qkv_bias="attention_bias"
+    ),
     "glm4": Family(
         {**_MHA, "num_key_value_heads": 2, "head_dim": 128, "attention_bias": True}, qkv_bias="attention_bias", norms=4
     ),
@@ -568,6 +587,13 @@ ALIASES = {
     "mimo_v2": "mimo_v2_flash",
     "internlm": "internlm2",
     "phi4mm": "phi3",
+    "qwen2_vl": "qwen2",
+    "qwen2_vl_text": "qwen2",
+    "qwen2_5_vl": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
+    "qwen3_vl_text": "qwen3",
+    "qwen3_vl_moe_text": "qwen3_moe",
+    "glm4v_text": "glm4",
     "phi4_multimodal": "phi3",
     "gemma3": "gemma3_text",
     "llama4": "llama4_text",

@@ -151,7 +151,7 @@ HYBRIDS: dict[str, Family] = {
         output_bias="attention_bias",
         mlp_bias="mlp_bias",
         both=True,
-        harmless=("mamba_expand", "ssm_in_multiplier", "ssm_out_multiplier", "ssm_multipliers"),
+        harmless=("mamba_expand", "mamba_use_mlp", "ssm_in_multiplier", "ssm_out_multiplier", "ssm_multipliers"),
         state=State("mamba2", inner="mamba_d_ssm", output_bias="projectors_bias", gated_norm="mamba_rms_norm"),
     ),
     "nemotron_h": Family(
@@ -166,11 +166,15 @@ HYBRIDS: dict[str, Family] = {
         norms=1,
         single=True,
         required={"tie_word_embeddings": False},
-        harmless=("mamba_hidden_act", "chunk_size", "mamba_proj_bias", "mtp_layers_block_type", "sliding_window"),
+        harmless=(
+            "mamba_hidden_act", "mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "chunk_size",
+            "mamba_proj_bias", "mtp_layers_block_type", "sliding_window", "mtp_hybrid_override_pattern",
+        ),
         pattern="listed",
         state=State(
-            "mamba2", "ssm_state_size", "conv_kernel", "expand", "mamba_num_heads", "mamba_head_dim", "n_groups",
-            inner_is_heads=True, conv_bias="use_conv_bias", bias="use_bias", output_bias="use_bias",
+            "mamba2", "ssm_state_size", "conv_kernel|mamba_d_conv", "expand|mamba_expand", "mamba_num_heads",
+            "mamba_head_dim", "n_groups|mamba_n_groups", inner_is_heads=True,
+            conv_bias="use_conv_bias|mamba_conv_bias", bias="use_bias", output_bias="use_bias",
             dtype="mamba_ssm_cache_dtype",
         ),
         experts=Experts(
@@ -215,7 +219,7 @@ HYBRIDS: dict[str, Family] = {
         },
         qkv_bias="attention_bias",
         latent=True,
-        pattern="kimi",
+        pattern="two_lists",
         state=State("kimi_delta"),
         experts=Experts(dense="first", shared="count"),
     ),
@@ -253,7 +257,7 @@ HYBRIDS: dict[str, Family] = {
         pattern="sliding_attention",
         pattern_period=5,
         shared_cache="num_kv_shared_layers",
-        special="gemma3n",
+        special="streams_and_layer_inputs",
     ),
     "gemma4_text": Family(
         {
@@ -278,7 +282,7 @@ HYBRIDS: dict[str, Family] = {
         shared_cache="num_kv_shared_layers",
         experts=Experts(dense="switch", beside=True),
         required={"use_bidirectional_attention": "vision"},
-        special="gemma4",
+        special="layer_inputs",
     ),
     "mimo_v2_flash": Family(
         {
@@ -299,7 +303,7 @@ HYBRIDS: dict[str, Family] = {
         },
         windowed_groups_factor=2,
         experts=Experts(dense="first", shared="count"),
-        special="no_chunks",
+        harmless=("attention_chunk_size",),
     ),
     "hunyuan_v1_dense": Family(
         {**_UNTIED, "use_qk_norm": True},
@@ -325,7 +329,7 @@ HYBRIDS: dict[str, Family] = {
         gated="ffn_with_glu",
         qk_norm="head",
         qk_norm_if="normalize_qk_projections",
-        special="openelm",
+        special="listed_heads",
     ),
     "t5": _T5,
     "mt5": replace(_T5, defaults={**_T5.defaults, "feed_forward_proj": "gated-gelu"}),
@@ -341,7 +345,10 @@ HYBRIDS: dict[str, Family] = {
     "m2m_100": replace(_BART, encoder=Encoder(positions="")),
     "marian": replace(_BART, encoder=Encoder(end_norm=False)),
     "whisper": Family(
-        {**_TIED, "num_mel_bins": 80, "max_source_positions": 1500, "max_target_positions": 448, "max_position_embeddings": 448},
+        {
+            **_TIED, "num_mel_bins": 80, "max_source_positions": 1500, "max_target_positions": 448,
+            "max_position_embeddings": 448,
+        },
         encoder=Encoder(
             positions="max_target_positions", source_positions="max_source_positions", key_bias=False,
             convolutions="num_mel_bins",

@@ -31,7 +31,7 @@ def runs(built: Sequence[Layer]) -> tuple[LayerGroup, ...]:
 def extra_embedding(layer: Assembler) -> blocks.Weights:
     """Yield what some types hold before their layers besides the embedding: a second, smaller one a layer."""
     keys = layer.keys
-    if layer.family.special not in ("gemma3n", "gemma4"):
+    if layer.family.special not in ("streams_and_layer_inputs", "layer_inputs"):
         return
     small = keys.optional_count("hidden_size_per_layer_input", minimum=0) or 0
     vocab = keys.count("vocab_size_per_layer_input")
@@ -40,7 +40,7 @@ def extra_embedding(layer: Assembler) -> blocks.Weights:
         yield from blocks.linear("embedding", vocab, width, Sharding.COLUMNS, quantised=False)
         yield from blocks.linear("embedding", width, layer.hidden, Sharding.COPIED)
         yield from blocks.norms(small, 1)
-    if layer.family.special == "gemma3n":
+    if layer.family.special == "streams_and_layer_inputs":
         streams = keys.count("altup_num_inputs")
         for _ in range(2 * (streams - 1)):
             yield from blocks.linear("embedding", layer.hidden, layer.hidden, Sharding.COPIED)
@@ -49,14 +49,14 @@ def extra_embedding(layer: Assembler) -> blocks.Weights:
 def per_layer(layer: Assembler) -> blocks.Weights:
     """Yield what a layer holds to take in its own small embedding, and to keep several streams."""
     keys, hidden, special = layer.keys, layer.hidden, layer.family.special
-    if special not in ("gemma3n", "gemma4"):
+    if special not in ("streams_and_layer_inputs", "layer_inputs"):
         return
     small = keys.optional_count("hidden_size_per_layer_input", minimum=0) or 0
     if small:
         yield from blocks.linear("dense MLP", small, hidden, Sharding.COPIED)
         yield from blocks.linear("dense MLP", hidden, small, Sharding.COPIED)
         yield from blocks.norms(hidden, 1)
-    if special == "gemma3n":
+    if special == "streams_and_layer_inputs":
         streams, rank = keys.count("altup_num_inputs"), keys.count("laurel_rank")
         yield from blocks.linear("streams", streams, streams, Sharding.COPIED)
         yield from blocks.linear("streams", streams * streams, streams, Sharding.COPIED)

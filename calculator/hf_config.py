@@ -132,7 +132,7 @@ def _embedding(
     yield from assembler.extra_embedding()
     if family.embedding_norm:
         yield from blocks.norms(hidden, 1, bias=True)
-    if family.special == "opt":
+    if family.special == "norms_before":
         projected = keys.optional_count("word_embed_proj_dim")
         if projected not in (None, hidden) or not keys.flag("do_layer_norm_before"):
             raise UnsupportedError(

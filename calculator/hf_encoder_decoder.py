@@ -69,7 +69,7 @@ class EncoderDecoder:
     def _attention(self, heads: int) -> blocks.Weights:
         encoder, size = self.encoder, self._head_dim(heads)
         for bias in (encoder.bias, encoder.bias and encoder.key_bias, encoder.bias):
-            yield from blocks.linear("attention", heads * size, self.hidden, Sharding.KV_HEADS, bias)
+            yield from blocks.linear("attention", heads * size, self.hidden, Sharding.COLUMNS, bias)
         yield from blocks.linear("attention", self.hidden, heads * size, Sharding.ROWS, encoder.bias)
 
     def _positions(self, index: int, heads: int) -> blocks.Weights:

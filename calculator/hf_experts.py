@@ -99,7 +99,7 @@ def experts_of(layer: Assembler) -> blocks.Weights:
     experts, keys = layer.family.experts, layer.keys
     if experts is None:
         raise UnsupportedError("this model type has no experts")
-    nested = keys.nested("ffn_config") if layer.family.special == "dbrx" else None
+    nested = keys.nested("ffn_config") if layer.family.special == "nested_configs" else None
     source = nested or keys
     count, chosen = source.count("num_experts"), source.count("num_experts_per_tok")
     width = source.count(experts.width)

@@ -77,7 +77,7 @@ def _query_heads(keys: Keys, family: Family) -> int:
 
 def _groups(keys: Keys, family: Family, heads: int) -> int:
     special, given = family.special, keys.optional_count("num_key_value_heads")
-    if special == "falcon":
+    if special == "parallel_norms":
         new, multi = keys.flag("new_decoder_architecture"), keys.flag("multi_query")
         return (given or heads) if new or not multi else 1
     if special == "multi_query":
@@ -85,9 +85,9 @@ def _groups(keys: Keys, family: Family, heads: int) -> int:
         if given not in (None, groups):
             raise InvalidValueError(f"contradictory: num_key_value_heads {given}, but multi_query means {groups}")
         return groups
-    if special == "chatglm":
+    if special == "multi_query_attention":
         return (given or heads) if keys.flag("multi_query_attention") else heads
-    if special == "dbrx":
+    if special == "nested_configs":
         nested = keys.nested("attn_config")
         return (nested.optional_count("kv_n_heads") if nested else None) or given or 1
     return given or heads
@@ -158,7 +158,9 @@ def check_understood(keys: Keys, family: Family) -> None:
             raise UnsupportedError(
                 f"{name} {shown(value)} is not understood for this model type, only {shown(wanted)} is"
             )
-    if family.special == "chatglm" and not (keys.has("multi_query_attention") and keys.has("kv_channels")):
+    if family.special == "multi_query_attention" and not (
+        keys.has("multi_query_attention") and keys.has("kv_channels")
+    ):
         raise UnsupportedError(
             "without multi_query_attention and kv_channels this is the first ChatGLM, which is not understood"
         )

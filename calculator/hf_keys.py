@@ -14,7 +14,9 @@ from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.model import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH
 
 SYNONYMS = {
-    "num_hidden_layers": ("n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers", "num_transformer_layers"),
+    "num_hidden_layers": (
+        "n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers", "num_transformer_layers",
+    ),
     "num_attention_heads": ("n_head", "n_heads", "num_heads", "decoder_attention_heads", "attention_heads"),
     "num_key_value_heads": ("num_kv_heads", "n_head_kv", "num_query_groups", "multi_query_group_num", "kv_n_heads"),
     "head_dim": ("kv_channels", "attention_head_dim", "d_kv", "head_size"),
@@ -25,7 +27,9 @@ SYNONYMS = {
         "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "max_target_positions", "max_context_length",
     ),
     "num_experts": ("num_local_experts", "n_routed_experts", "moe_num_experts"),
-    "num_experts_per_tok": ("experts_per_token", "moe_topk", "moe_k", "moe_top_k", "num_experts_per_token", "top_k_experts"),
+    "num_experts_per_tok": (
+        "experts_per_token", "moe_topk", "moe_k", "moe_top_k", "num_experts_per_token", "top_k_experts",
+    ),
     "moe_intermediate_size": ("expert_ffn_hidden_size",),
     "n_shared_experts": ("num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
     "sliding_window": ("sliding_window_size", "window_size"),
@@ -94,6 +98,8 @@ class Keys:
         self._read.update(key for key in names if key in self._config)
         if given:
             first, *others = given.values()
+            if name == "max_position_embeddings" and all(type(value) is int for value in given.values()):
+                return min(given.values())
             if any(other != first for other in others):
                 pairs = ", ".join(f"{key} {shown(value)}" for key, value in given.items())
                 raise InvalidValueError(f"contradictory: {pairs} are names of the same thing")

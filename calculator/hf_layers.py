@@ -77,7 +77,7 @@ class Assembler:
 
     def _widest_heads(self) -> Heads:
         """Return the heads of full attention, of the widest layer where a list gives them."""
-        if self.family.special == "openelm":
+        if self.family.special == "listed_heads":
             return max(listed_heads(self.keys, self.num_layers), key=lambda heads: heads.groups)
         return heads_of(self.keys, self.family, self.hidden, "full_attention")
 
@@ -105,14 +105,16 @@ class Assembler:
             LayerPlan(kind, by_kind[kind], is_sparse, width, cache, index)
             for kind, is_sparse, width, cache, index in zip(kinds, sparse, widths, shared, shares_index, strict=True)
         ]
-        if family.special == "openelm":
+        if family.special == "listed_heads":
             plans = [
                 replace(plan, heads=heads) for plan, heads in zip(plans, listed_heads(self.keys, count), strict=True)
             ]
         return self._overridden(plans)
 
     def _heads(self, kind: str) -> Heads:
-        return self.plain if self.family.special == "openelm" else heads_of(self.keys, self.family, self.hidden, kind)
+        return (
+            self.plain if self.family.special == "listed_heads" else heads_of(self.keys, self.family, self.hidden, kind)
+        )
 
     def _overridden(self, plans: list[LayerPlan]) -> list[LayerPlan]:
         """Apply ``per_layer_config``: heads and sizes that single layers have of their own."""
@@ -134,7 +136,7 @@ class Assembler:
     def _widths(self) -> list[int]:
         """Return the width of the dense MLP of every layer, 0 where there is none."""
         count, experts = self.num_layers, self.family.experts
-        if self.family.special == "openelm":
+        if self.family.special == "listed_heads":
             return ffn_widths(self.keys, self.hidden, count)
         key = experts.dense_width if experts else "intermediate_size"
         given = self.keys.value(key)
@@ -144,7 +146,7 @@ class Assembler:
                 raise InvalidValueError(f"{key} must list a width for each of the {count:,} layers")
             return widths
         shared = shared_caches(self.keys, self.family, ["full_attention"] * count)
-        wide = self.family.special == "gemma4" and self.keys.flag("use_double_wide_mlp")
+        wide = self.family.special == "layer_inputs" and self.keys.flag("use_double_wide_mlp")
         width = self.dense_width(key, needed=False)
         return [width * (2 if wide and shared[index] else 1) for index in range(count)]
 
@@ -155,8 +157,8 @@ class Assembler:
         if not family.mlp:
             keys.ignore("intermediate_size")
             return 0
-        if family.special in ("openelm", "dbrx"):
-            return max(self._widths()) if family.special == "openelm" else 0
+        if family.special in ("listed_heads", "nested_configs"):
+            return max(self._widths()) if family.special == "listed_heads" else 0
         if isinstance(keys.value(key), list):
             return max(keys.numbers(key) or [0])
         if family.special == "short_conv":
@@ -190,13 +192,13 @@ class Assembler:
 
     def _num_norms(self) -> int:
         family, keys = self.family, self.keys
-        if family.special == "falcon":
+        if family.special == "parallel_norms":
             parallel = keys.flag("parallel_attn")
             given = keys.optional_count("num_ln_in_parallel_attn")
             if keys.flag("new_decoder_architecture"):
                 return 1 if given == 1 else 2
             return 1 if parallel else 2
-        if family.special == "stablelm":
+        if family.special == "parallel_residual":
             return 1 if keys.flag("use_parallel_residual") else 2
         return family.norms
 
@@ -259,7 +261,7 @@ class Assembler:
 
     def _keys_are_values(self, plan: LayerPlan) -> bool:
         is_full = plan.kind == "full_attention"
-        return self.family.special == "gemma4" and is_full and self.keys.flag("attention_k_eq_v")
+        return self.family.special == "layer_inputs" and is_full and self.keys.flag("attention_k_eq_v")
 
     def _latent(self, shares_index: bool) -> Layer:
         keys = self.keys

@@ -239,7 +239,7 @@ def _attention_types(keys: Keys, family: Family, num_layers: int) -> list[str]: 
     return kinds
 
 
-def _kimi(keys: Keys, family: Family, num_layers: int) -> list[str]:  # noqa: ARG001
+def _two_lists(keys: Keys, family: Family, num_layers: int) -> list[str]:  # noqa: ARG001
     """Two lists that count layers from one, or each fourth layer after the first."""
     nested = keys.nested("linear_attn_config")
     full, linear = (nested.numbers("full_attn_layers"), nested.numbers("kda_layers")) if nested else (None, None)
@@ -264,7 +264,7 @@ _SCHEDULES: dict[str, Callable[[Keys, Family, int], list[str]]] = {
     "attn_layer_period": _attn_layer_period,
     "all_linear": _all_linear,
     "attention_types": _attention_types,
-    "kimi": _kimi,
+    "two_lists": _two_lists,
     "listed": _only_listed,
     "after_dense": _after_dense,
 }
@@ -278,5 +278,6 @@ _WINDOW_SCHEDULES = (
 )
 _SCHEDULE_KEYS = (
     "use_sliding_window", "max_window_layers", "no_rope_layers", "no_rope_layer_interval", "attn_layer_period",
-    "attn_layer_offset", "prefix_dense_sliding_window_pattern", "full_attention_interval", "attention_types", "sliding_window_pattern",
+    "attn_layer_offset", "prefix_dense_sliding_window_pattern", "full_attention_interval",
+    "attention_types", "sliding_window_pattern",
 )  # fmt: skip

@@ -22,8 +22,24 @@ STATE_BYTES = {"auto": 2, "bfloat16": 2, "float16": 2, "float32": 4}
 
 
 def trait(keys: Keys, value: Trait) -> bool:
-    """Return a trait that is a constant, or that a key decides, or one of several keys (``a|b``)."""
-    return any(list(map(keys.flag, value.split("|")))) if isinstance(value, str) else value
+    """Return a trait that is a constant, or that a key decides, or either of two (``a or b``)."""
+    if isinstance(value, bool):
+        return value
+    return any([bool(_one(keys, name, keys.flag)) for name in value.split(" or ")])  # noqa: C419
+
+
+def _one(keys: Keys, names: str, read: Callable[[str], int | None]) -> int | None:
+    """Return what one of several names of the same thing gives (``a|b``), by default that of the first."""
+    first, *others = names.split("|")
+    given = {name: read(name) for name in (first, *others) if keys.has(name)}
+    if len(set(given.values())) > 1:
+        pairs = ", ".join(f"{name} {shown(found)}" for name, found in given.items())
+        raise InvalidValueError(f"contradictory: {pairs} are names of the same thing")
+    return next(iter(given.values())) if given else read(first)
+
+
+def _count(keys: Keys, names: str) -> int:
+    return _one(keys, names, keys.count) or 0
 
 
 def state_layer(keys: Keys, family: Family, hidden: int) -> StateLayer:
@@ -68,10 +84,10 @@ def _gated_delta_net(keys: Keys, state: State, hidden: int) -> StateLayer:
 
 
 def _mamba1(keys: Keys, state: State, hidden: int) -> StateLayer:
-    size, kernel = keys.count(state.state), keys.count(state.kernel)
-    inner = keys.count(state.expand) * hidden
+    size, kernel = _count(keys, state.state), _count(keys, state.kernel)
+    inner = _count(keys, state.expand) * hidden
     rank = keys.value(state.rank)
-    rank = -(-hidden // 16) if rank in (None, "auto") else keys.count(state.rank)
+    rank = -(-hidden // 16) if rank in (None, "auto") else _count(keys, state.rank)
     spec = RecurrentState("Mamba 1 state", inner, kernel - 1, inner * size, _element_bytes(keys, state.dtype), inner)
     conv_bias, bias = trait(keys, state.conv_bias), trait(keys, state.bias)
     weights = [*blocks.mamba1(hidden, inner, size, rank, kernel, conv_bias, bias)]
@@ -81,15 +97,15 @@ def _mamba1(keys: Keys, state: State, hidden: int) -> StateLayer:
 
 
 def _mamba2(keys: Keys, state: State, hidden: int) -> StateLayer:
-    heads, groups = keys.count(state.heads), keys.count(state.groups)
-    size, kernel = keys.count(state.state), keys.count(state.kernel)
+    heads, groups = _count(keys, state.heads), _count(keys, state.groups)
+    size, kernel = _count(keys, state.state), _count(keys, state.kernel)
     given = None if keys.value(state.head_dim) == "auto" else keys.optional_count(state.head_dim)
     expanded = keys.optional_count(state.inner) if state.inner else None
     if state.inner_is_heads and given:
-        keys.ignore(state.expand)
+        keys.ignore(*state.expand.split("|"))
         inner = heads * given
     else:
-        inner = expanded or keys.count(state.expand) * hidden
+        inner = expanded or _count(keys, state.expand) * hidden
     head_dim = given or inner // heads
     if heads * head_dim != inner:
         raise InvalidValueError(
@@ -148,7 +164,7 @@ def _lightning(keys: Keys, state: State, hidden: int) -> StateLayer:
 
 
 def _short_conv(keys: Keys, state: State, hidden: int) -> StateLayer:
-    kernel, bias = keys.count(state.kernel), trait(keys, state.bias)
+    kernel, bias = _count(keys, state.kernel), trait(keys, state.bias)
     width = keys.optional_count("conv_dim") or hidden
     if width != hidden:
         raise UnsupportedError(f"conv_dim {width} other than hidden_size {hidden} is not understood")

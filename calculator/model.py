@@ -18,6 +18,8 @@ MAX_LAYERS = 10_000
 MAX_HEADS = 65_536
 MAX_WIDTH = 16_777_216
 MAX_TOKENS = 1_000_000_000
+MOST_RANKS = 128
+"""Ranks up to which degrees are tried for a model without query heads."""
 
 
 class Sharding(Enum):
@@ -275,7 +277,7 @@ class ModelArchitecture:
     @cached_property
     def tensor_parallel_degrees(self) -> tuple[int, ...]:
         """Every tensor-parallel degree that all layers can be split into, ascending [-]."""
-        most = max(self.num_attention_heads, 1)
+        most = self.num_attention_heads or MOST_RANKS
         return tuple(degree for degree in range(1, most + 1) if self.why_not(degree) is None)
 
     def stages(self, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:

@@ -156,8 +156,8 @@ def weight_format(name: str) -> WeightFormat:
         raise InvalidValueError(f"a weight format is a name such as bf16, not {shown(name)}")
     if " " in name:
         raise UnsupportedError(
-            f"the checkpoint's weights are stored as {name[:80]}, which is not understood; name a weight_dtype instead of "
-            f"auto, such as {', '.join(list(FORMATS)[:4])}"
+            f"the checkpoint's weights are stored as {name[:80]}, which is not understood; name a "
+            f"weight_dtype instead of auto, such as {', '.join(list(FORMATS)[:4])}"
         )
     raise unknown_name("weight format", name, [*FORMATS, *ALIASES, "auto"])
 

@@ -9,7 +9,7 @@ import calculator
 from calculator.cli import main
 
 settings.register_profile("stable", deadline=None, derandomize=True, max_examples=60)
-settings.register_profile("fuzz", deadline=None, max_examples=20_000)
+settings.register_profile("fuzz", deadline=None, max_examples=20_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
 
 

@@ -217,7 +217,7 @@ def test_savings_are_written_with_one_sign():
     written = dict(
         zip(*(charts.draw(views.kv_head_view(windowed())).data[0][part] for part in ("x", "text")), strict=True)
     )
-    assert written["8<br>GQA"] == "−75 %"
+    assert written["8<br>GQA"] == "-75 %"
     assert written["32<br>MHA"] == ""
     assert written["<br>no window"] == "+100 %"
 
@@ -278,6 +278,15 @@ def test_counts_that_tensor_parallelism_forbids_are_shown_as_such():
     labels = list(figure.layout.xaxis.categoryarray)
     assert [labels[place].split("<br>")[0] for place in places] == ["5", "10"]
     assert len(figure.data[0].x) == 7  # six counts and MLA
+
+
+def test_the_pool_is_a_line_across_the_counts_where_one_of_them_reaches_it():
+    plan = opening()  # 16 sequences take 80 GiB of one GPU with MHA
+    figure = charts.draw(views.kv_head_view(plan))
+    assert lines_at(figure, "y") == [plan.per_gpu.kv_pool_bytes / GIB]
+    assert f"KV pool {plan.per_gpu.kv_pool_bytes / GIB:,.1f} GiB" in texts(figure)
+    alone = charts.draw(views.kv_head_view(opening(batch_size=1)))  # and one 5 GiB
+    assert lines_at(alone, "y") == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+"""What the tests of the page do and see, in the words of a reader."""
+
+import re
+
+from playwright.sync_api import expect
+
+import calculator
+from calculator import words
+
+from .conftest import settled
+
+OPENING = {"model": "llama-3-70b", "gpu": "a100-80gb-sxm", "tensor_parallel_size": 4, "seq_len": 8192, "batch_size": 16}
+
+
+def expected(**changes):
+    return calculator.plan(**{**OPENING, "gpu_memory_utilization": 0.9, **changes})
+
+
+def headline(page):
+    return page.get_by_role("heading", level=1)
+
+
+def states(page, plan):
+    """The page comes to state the answer of a plan."""
+    expect(headline(page)).to_have_text(words.headline(plan))
+    settled(page)
+
+
+def has_parameter(page, name, value):
+    expect(page).to_have_url(re.compile(rf"[?&]{name}={re.escape(str(value))}(&|$)"))
+
+
+def choose(page, label, option):
+    box = page.get_by_role("combobox", name=label, exact=True)
+    box.click()
+    box.fill(option)
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def unfold(page, name):
+    page.get_by_text(name).first.click()
+
+
+def open_tab(page, name):
+    page.get_by_role("tab", name=name).click()
+    panel = page.get_by_role("tabpanel", name=name)
+    expect(panel).to_be_visible()
+    return panel
+
+
+def drawn(figure):
+    """Wait for a chart and return the traces that Plotly holds for it."""
+    plot = figure.locator(".js-plotly-plot")
+    expect(plot.locator("svg.main-svg").first).to_be_visible()
+    return plot.evaluate(
+        "plot => plot.data.map(trace => ({name: trace.name, type: trace.type, points: trace.x.length}))"
+    )
+
+
+WORD_JOINER = "\u2060"
+
+
+def made_of_markup(shown):
+    """What Streamlit makes of Markdown, HTML, icons and addresses; nothing of it may come out of foreign text."""
+    made = (
+        "a, b, strong, em, del, code, img, script, .katex, h1, h2, li, blockquote, table, [data-testid=stIconMaterial]"
+    )
+    return [element.evaluate("element => element.outerHTML") for element in shown.locator(made).all()]

@@ -1,0 +1,131 @@
+"""A config.json from the reader's own disk or clipboard: read, refused, and carried by the link."""
+
+import base64
+import json
+import re
+import zlib
+
+import pytest
+from playwright.sync_api import expect
+
+from calculator import views
+from calculator.hf_config import model_from_hf_config
+
+from .actions import (
+    WORD_JOINER,
+    choose,
+    drawn,
+    expected,
+    has_parameter,
+    headline,
+    made_of_markup,
+    open_tab,
+    states,
+    unfold,
+)
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-config")]
+
+CONFIG = {
+    "model_type": "llama",
+    "num_hidden_layers": 2,
+    "hidden_size": 256,
+    "intermediate_size": 512,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 1000,
+    "max_position_embeddings": 2048,
+    "torch_dtype": "bfloat16",
+    "tie_word_embeddings": False,
+}
+
+
+IMPORTING = "?model=config&seq_len=2048&tensor_parallel_size=1"
+
+
+def imported(config):
+    return expected(model=model_from_hf_config(config), seq_len=2048, tensor_parallel_size=1)
+
+
+def packed(content):
+    return base64.urlsafe_b64encode(zlib.compress(content, 9)).decode()
+
+
+def test_a_config_uploaded_is_answered_and_travels_in_the_link(open_page, new_page):
+    page = open_page(IMPORTING, charts=0)
+    expect(headline(page)).to_have_text("This cannot be planned")
+    expect(page.get_by_role("button", name="Read it")).to_be_disabled()
+    file = {"name": "config.json", "mimeType": "application/json", "buffer": json.dumps(CONFIG).encode()}
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Read it").click()
+    states(page, imported(CONFIG))
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+    other = new_page(fresh=True)
+    has_parameter(page, "model", "config")
+    expect(page).to_have_url(re.compile("[?&]config_json="))
+    other.goto(page.url)
+    states(other, imported(CONFIG))
+    expect(other.get_by_role("alert")).to_have_count(0)
+    unfold(other, "What was understood of the config")
+    for name in ("Groups of layers", "Parameters by part"):
+        expect(other.get_by_role("region", name=name).locator("canvas").first).to_be_visible()
+    open_tab(other, "KV heads")
+    drawn(other.get_by_role("figure", name=views.kv_head_view(imported(CONFIG)).finding))
+
+
+def test_a_file_that_is_no_config_is_refused_and_another_one_read(open_page):
+    page = open_page(IMPORTING, charts=0)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "config.json", "mimeType": "application/json", "buffer": b"\x89PNG\xff\xfe"}
+    )
+    page.get_by_role("button", name="Read it").click()
+    expect(page.get_by_role("alert").filter(has_text="The file is not UTF-8 text; nothing was read.")).to_be_visible()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "other.json", "mimeType": "application/json", "buffer": json.dumps(CONFIG).encode()}
+    )
+    expect(page.get_by_text("other.json")).to_be_visible()
+    page.get_by_role("button", name="Read it").click()
+    states(page, imported(CONFIG))
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_file_larger_than_a_config_is_refused(open_page):
+    page = open_page(IMPORTING, charts=0)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "config.json", "mimeType": "application/json", "buffer": b'{"a":"' + b"x" * 300_000 + b'"}'}
+    )
+    page.get_by_role("button", name="Read it").click()
+    said = "The config is larger than 262,144 bytes; nothing was read."
+    expect(page.get_by_role("alert").filter(has_text=said)).to_be_visible()
+
+
+def test_a_config_pasted_with_markup_in_its_names_stays_text(open_page):
+    name = "<img src=x onerror=alert(1)> **b** [x](https://a.com) www.a.com :material/home:"
+    config = {**CONFIG, "_name_or_path": name, f"_{name}": 1}
+    page = open_page(f"{IMPORTING}&view=kv-heads", charts=0)
+    page.get_by_role("textbox", name="Paste its content").fill(json.dumps(config))
+    page.get_by_role("textbox", name="Paste its content").press("Control+Enter")
+    page.get_by_role("button", name="Read it").click()
+    states(page, imported(config))
+    finding = views.kv_head_view(imported(config)).finding
+    drawn(page.get_by_role("figure", name=finding))
+    panel = page.get_by_role("tabpanel", name="KV heads")
+    paragraph = panel.get_by_role("paragraph").first
+    assert paragraph.inner_text().replace(WORD_JOINER, "") == finding
+    assert made_of_markup(panel.locator("[data-testid=stMarkdownContainer]")) == []
+    unfold(page, "What was understood of the config")
+    ignored = page.get_by_text(re.compile("^Ignored keys"))
+    expect(ignored).to_be_visible()
+    assert f"_{name[:20]}" in ignored.inner_text().replace(WORD_JOINER, "")
+    assert made_of_markup(ignored) == []
+
+
+def test_a_hostile_config_in_a_link_is_refused_and_the_page_lives(open_page):
+    bomb = packed(bytes(10_000_000))
+    page = open_page(f"{IMPORTING}&config_json={bomb}", charts=0)
+    expect(page.get_by_role("alert").filter(has_text="unpacks to more than 262,144 bytes")).to_be_visible()
+    expect(headline(page)).to_have_text("This cannot be planned")
+    choose(page, "Model", "Falcon 7B")
+    states(page, expected(model="falcon-7b", seq_len=2048, tensor_parallel_size=1))
+    expect(page.get_by_role("alert")).to_have_count(0)
