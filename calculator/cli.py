@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser(
         "inspect",
         help="what is understood of a config.json, or why it is refused",
-        description="What is understood of a config.json: its layers, its weights by part, what is assumed and ignored.",
+        description="What is understood of a config.json: layers, weights by part, what is assumed and ignored.",
     )
     inspect.add_argument("config", metavar="config.json", help="the file")
     inspect.add_argument(

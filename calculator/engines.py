@@ -52,8 +52,10 @@ class EngineRules:
         Batch sizes captured as CUDA graphs by default [-].
     device_defaults : tuple of DeviceDefaults
         First match wins.
-    kv_cache_dtypes, weight_dtypes : tuple of str
-        Storage and weight formats that the engine has.
+    kv_cache_dtypes : tuple of str
+        Storage formats that the engine has.
+    weight_dtypes : tuple of str
+        Quantised weight formats that any model can be served in, the mildest first.
     """
 
     name: str
@@ -95,7 +97,7 @@ ENGINES = {
             "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2",
             "fp8_per_token_head", "int8_per_token_head", "int4_per_token_head", "nvfp4",
         ),
-        weight_dtypes=("fp32", "fp16", "bf16", "fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "nf4", "mxfp4", "nvfp4"),
+        weight_dtypes=("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4"),
     ),
 }  # fmt: skip
 REFUSED = ("sglang", "tensorrt-llm", "llama.cpp")

@@ -9,11 +9,11 @@ from typing import Any
 
 from calculator import blocks, strict_yaml
 from calculator.errors import FileFormatError, InvalidValueError, UnsupportedError, friendly, shown, unknown_name
-from calculator.families import ALIASES, FAMILIES, Family
-from calculator.hf_encoder_decoder import EncoderDecoder
-from calculator.hf_keys import Keys
-from calculator.hf_layers import Assembler, block_configs, trait
-from calculator.hf_quantisation import formats_of
+from calculator.hf.encoder_decoder import EncoderDecoder
+from calculator.hf.families import ALIASES, FAMILIES, Family
+from calculator.hf.keys import Keys
+from calculator.hf.layers import Assembler, block_configs, trait
+from calculator.hf.quantisation import formats_of
 from calculator.model import ModelArchitecture, Sharding
 
 MAX_DEPTH = 12

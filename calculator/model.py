@@ -319,22 +319,13 @@ class ModelArchitecture:
             raise indivisible(heads, num_key_value_heads)
         if len({group.spec.kv_heads for group in self.groups if group.spec.kv_heads}) > 1:
             raise UnsupportedError("KV heads can be varied where all layers have the same number of them")
-        return self._with_specs(lambda spec: spec.with_kv_heads(num_key_value_heads))
-
-    def with_latent_attention(self) -> ModelArchitecture:
-        """Return the same model with latent attention of DeepSeek-V2's proportions, weights as they are.
-
-        References
-        ----------
-        arXiv 2405.04434, section 2.1.4: a compressed vector of 4 head sizes and a rotary key of half a head size.
-        """
-        return self._with_specs(lambda spec: spec.as_latent())
+        return self.with_specs(lambda spec: spec.with_kv_heads(num_key_value_heads))
 
     def without_windows(self) -> ModelArchitecture:
         """Return the same model with full attention in place of windows and chunks."""
-        return self._with_specs(lambda spec: spec.without_window())
+        return self.with_specs(lambda spec: spec.without_window())
 
-    def _with_specs(self, change: Callable[[LayerSpec], LayerSpec]) -> ModelArchitecture:
+    def with_specs(self, change: Callable[[LayerSpec], LayerSpec]) -> ModelArchitecture:
         """Return the same model with other specs; matrices that follow the KV heads are counted anew."""
         layers = []
         for group in self.layers:

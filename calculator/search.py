@@ -187,7 +187,7 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
                 {"kv_cache_dtype": name},
             )
     bits_now = weights.FORMATS[request.weight_dtype].bits
-    for weight in (weights.FORMATS[name] for name in ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")):
+    for weight in (weights.FORMATS[name] for name in engine_rules(request.engine).weight_dtypes):
         if weight.bits < bits_now:
             cost = f"{weight.bits} bits a weight instead of {bits_now}"
             yield "Weight format", f"Weights in {weight.name}", cost, {"weight_dtype": weight.name}

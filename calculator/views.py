@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from calculator.answer import Plan
-from calculator.attention import LatentAttention, SlidingWindow
+from calculator.attention import SlidingWindow
 from calculator.capacity import plan as make_plan
 from calculator.capacity import vary
 from calculator.errors import CalculatorError
 from calculator.kv_cache import kv_bytes_on_rank
+from calculator.latent import LatentAttention, as_latent
 from calculator.model import ModelArchitecture
 from calculator.sweep import sweep_arrays
 from calculator.units import format_gib, plural
@@ -54,7 +55,7 @@ class View:
 
 
 def kv_head_view(plan: Plan) -> View:
-    """Vary the KV heads from multi-query (1) to multi-head attention (all query heads), and set latent attention beside.
+    """Vary the KV heads from multi-query (1) to multi-head attention (all query heads), latent attention beside.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def kv_head_view(plan: Plan) -> View:
     if not any(variant.groups == model.groups for _, _, variant in variants):
         variants.append((_own_kind(model), model.num_key_value_heads, model))
     if not any(isinstance(group.spec, LatentAttention) for group in model.groups):
-        variants.append(("MLA", 1, model.with_latent_attention()))
+        variants.append(("MLA", 1, model.with_specs(as_latent)))
     if any(isinstance(group.spec, SlidingWindow) for group in model.groups):
         variants.append(("no window", model.num_key_value_heads, model.without_windows()))
     as_mha = _sequence(plan, variants[_divisors(heads).index(heads)][2])

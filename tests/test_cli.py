@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from golden import GIB, PRESETS
+from golden import GIB
 
 import calculator
 

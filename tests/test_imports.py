@@ -13,7 +13,7 @@ import calculator
 
 # A family is a row of data: there names are keys, as in the preset files. "gptq" is a weight format.
 DATA = {"families", "families_hybrid"}
-MODULES = [path for path in sorted((ROOT / "calculator").glob("*.py")) if path.stem not in DATA]
+MODULES = [path for path in sorted((ROOT / "calculator").rglob("*.py")) if path.stem not in DATA]
 HEAVY = ["streamlit", "pandas", "numpy", "plotly", "pydantic.main", "dashboard"]
 FAMILIES = ("llama", "mistral", "mixtral", "falcon", "qwen", "palm", "gpt")
 

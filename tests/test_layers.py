@@ -13,14 +13,14 @@ from calculator.attention import (
     ChunkedAttention,
     CrossAttention,
     FullAttention,
-    LatentAttention,
     NoCache,
-    RecurrentState,
     SharedCache,
     SlidingWindow,
 )
 from calculator.kv_cache import Layout, longest_sequence, sequence_bytes
+from calculator.latent import LatentAttention
 from calculator.model import LayerGroup
+from calculator.state import RecurrentState
 from calculator.storage import storage_format
 
 FP16 = storage_format("fp16")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from calculator import blocks
-from calculator.attention import AttentionAndState, FullAttention, LayerSpec, NoCache
+from calculator.attention import FullAttention, LayerSpec, NoCache
 from calculator.errors import InvalidValueError, UnsupportedError, shown
-from calculator.hf_keys import Keys
+from calculator.hf.keys import Keys
 from calculator.model import LayerGroup, Sharding, WeightMatrix
+from calculator.state import AttentionAndState
 
 if TYPE_CHECKING:
-    from calculator.hf_layers import Assembler
+    from calculator.hf.layers import Assembler
 
 Layer = tuple[LayerSpec, tuple[WeightMatrix, ...]]
 

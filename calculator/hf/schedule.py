@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown
-from calculator.family import Family
-from calculator.hf_keys import Keys
+from calculator.hf.family import Family
+from calculator.hf.keys import Keys
 
 LAYER_TYPES = {
     "full_attention": "full_attention",

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calculator.families_hybrid import HYBRIDS
-from calculator.family import Experts, Family, Trait
+from calculator.hf.families_hybrid import HYBRIDS
+from calculator.hf.family import Experts, Family, Trait
 
 __all__ = ["ALIASES", "FAMILIES", "Experts", "Family", "Trait"]
 

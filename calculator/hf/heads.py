@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown
-from calculator.family import Family
-from calculator.hf_keys import Keys
+from calculator.hf.family import Family
+from calculator.hf.keys import Keys
 from calculator.model import MAX_HEADS
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from calculator import blocks
 from calculator.attention import CrossAttention
 from calculator.errors import InvalidValueError, UnsupportedError, shown
-from calculator.family import Encoder, Family
-from calculator.hf_blocks import Layer, runs
-from calculator.hf_keys import Keys
+from calculator.hf.blocks import Layer, runs
+from calculator.hf.family import Encoder, Family
+from calculator.hf.keys import Keys
 from calculator.model import LayerGroup, Sharding
 
 RAW_SYNONYMS = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "is_encoder_decoder")

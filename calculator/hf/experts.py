@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from calculator import blocks
 from calculator.errors import InvalidValueError, UnsupportedError
-from calculator.family import Experts, Family
-from calculator.hf_heads import Heads
-from calculator.hf_keys import Keys
-from calculator.hf_state_layers import trait
+from calculator.hf.family import Experts, Family
+from calculator.hf.heads import Heads
+from calculator.hf.keys import Keys
+from calculator.hf.state_layers import trait
 from calculator.model import Sharding
 
 if TYPE_CHECKING:
-    from calculator.hf_layers import Assembler
+    from calculator.hf.layers import Assembler
 
 
 def sparse_layers(keys: Keys, family: Family, num_layers: int) -> list[bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calculator.family import Encoder, Experts, Family, State
+from calculator.hf.family import Encoder, Experts, Family, State
 
 _UNTIED = {"tie_word_embeddings": False}
 _TIED = {"tie_word_embeddings": True}

@@ -6,18 +6,15 @@ from dataclasses import dataclass, replace
 
 from calculator import blocks
 from calculator.attention import (
-    AttentionAndState,
     ChunkedAttention,
     FullAttention,
-    LatentAttention,
     LayerSpec,
     NoCache,
     SharedCache,
     SlidingWindow,
 )
 from calculator.errors import InvalidValueError, UnsupportedError, shown
-from calculator.family import Family
-from calculator.hf_blocks import (
+from calculator.hf.blocks import (
     block_configs,
     extra_embedding,
     ffn_widths,
@@ -26,12 +23,15 @@ from calculator.hf_blocks import (
     short_conv_width,
     with_shared_blocks,
 )
-from calculator.hf_experts import expert_attention, experts_of, sparse_layers
-from calculator.hf_heads import Heads, check_understood, checked, heads_of, listed_heads, shared_caches, shared_indexers
-from calculator.hf_keys import Keys
-from calculator.hf_schedule import layer_kinds, pattern_length
-from calculator.hf_state_layers import state_layer, trait
+from calculator.hf.experts import expert_attention, experts_of, sparse_layers
+from calculator.hf.family import Family
+from calculator.hf.heads import Heads, check_understood, checked, heads_of, listed_heads, shared_caches, shared_indexers
+from calculator.hf.keys import Keys
+from calculator.hf.schedule import layer_kinds, pattern_length
+from calculator.hf.state_layers import state_layer, trait
+from calculator.latent import LatentAttention
 from calculator.model import LayerGroup, Sharding, WeightMatrix
+from calculator.state import AttentionAndState
 
 Layer = tuple[LayerSpec, tuple[WeightMatrix, ...]]
 __all__ = ["Assembler", "block_configs", "trait"]

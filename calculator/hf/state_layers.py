@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calculator import blocks
-from calculator.attention import RecurrentState
 from calculator.errors import InvalidValueError, UnsupportedError, shown
-from calculator.family import Family, State, Trait
-from calculator.hf_keys import Keys
+from calculator.hf.family import Family, State, Trait
+from calculator.hf.keys import Keys
 from calculator.model import Sharding, WeightMatrix
+from calculator.state import RecurrentState
 
 StateLayer = tuple[RecurrentState, tuple[WeightMatrix, ...]]
 STATE_BYTES = {"auto": 2, "bfloat16": 2, "float16": 2, "float32": 4}

@@ -1,0 +1,95 @@
+"""Recurrent state: a fixed number of bytes a sequence, whatever its length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from calculator.attention import FullAttention, LayerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RecurrentState(LayerSpec):
+    """A state of fixed size a sequence: Mamba 1 and 2, gated delta net, linear attention.
+
+    Attributes
+    ----------
+    variant : str
+        Which kind of state, in words.
+    conv_width : int
+        Channels of the convolution, split over ranks [-].
+    conv_columns : int
+        Columns of it that are kept: its kernel less one [-].
+    state_elements : int
+        Elements of the recurrent state, split over ranks [elements].
+    state_element_bytes : int
+        Bytes of an element of the recurrent state [bytes].
+    divisible : int
+        Heads or channels that ranks must divide into [-].
+    conv_element_bytes : int
+        Bytes of an element of the convolution's columns [bytes].
+    groups, group_width : int
+        Groups of channels of the convolution beside ``conv_width`` and the width of one; a single group
+        is copied to every rank, more are split [-].
+    """
+
+    variant: str
+    conv_width: int
+    conv_columns: int
+    state_elements: int
+    state_element_bytes: int
+    divisible: int
+    conv_element_bytes: int = 2
+    groups: int = 0
+    group_width: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return self.variant
+
+    def state_bytes(self, tensor_parallel_size: int) -> int:
+        """Return the convolution's columns and the recurrent state on one rank [bytes].
+
+        References
+        ----------
+        vLLM 0.33.0, ``model_executor/layers/mamba/mamba_utils.py``.
+        """
+        groups = max(1, self.groups // tensor_parallel_size) if self.groups else 0
+        width = self.conv_width // tensor_parallel_size + groups * self.group_width
+        conv = width * self.conv_columns * self.conv_element_bytes
+        return conv + self.state_elements * self.state_element_bytes // tensor_parallel_size
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
+        """Say why the heads of the state cannot be split over so many ranks, or None where they can."""
+        if self.divisible % tensor_parallel_size:
+            return f"{self.divisible} heads of the {self.variant} do not divide by {tensor_parallel_size}"
+        if self.groups > 1 and self.groups % tensor_parallel_size:
+            return f"{self.groups} groups of the {self.variant} do not divide by {tensor_parallel_size}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionAndState(FullAttention):
+    """A layer that has attention and a recurrent block side by side: a cache and a state.
+
+    Attributes
+    ----------
+    state : RecurrentState
+        What the recurrent block keeps.
+    """
+
+    state: RecurrentState = field(kw_only=True)
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return f"full attention and {self.state.variant}"
+
+    def state_bytes(self, tensor_parallel_size: int) -> int:
+        """Return the recurrent state on one rank [bytes]."""
+        return self.state.state_bytes(tensor_parallel_size)
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
+        """Say why the heads of either cannot be split over so many ranks, or None where they can."""
+        reason = FullAttention.why_not(self, num_attention_heads, tensor_parallel_size)
+        return reason or self.state.why_not(num_attention_heads, tensor_parallel_size)
