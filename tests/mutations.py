@@ -5,10 +5,36 @@ import random
 from typing import Any
 
 WRONG = (
-    None, True, False, 0, -1, 1, 3, 7, 10**30, -(10**30), 2**63, 1.5, 0.0, float("inf"), float("nan"), "", "128", "auto",
-    "<b>x</b>", "[x](https://example.com)", "\n::error::x", [], [1], [[]], ["full_attention"], ["nonsense"] * 3, {}, {"a": 1},
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    3,
+    7,
+    10**30,
+    -(10**30),
+    2**63,
+    1.5,
+    0.0,
+    float("inf"),
+    float("nan"),
+    "",
+    "128",
+    "auto",
+    "<b>x</b>",
+    "[x](https://example.com)",
+    "\n::error::x",
+    [],
+    [1],
+    [[]],
+    ["full_attention"],
+    ["nonsense"] * 3,
+    {},
+    {"a": 1},
     {"a": {"b": {"c": []}}},
-)  # fmt: skip
+)
 UNRELATED = ("a_note", "trained_by", "colour", "release", "my_comment")
 
 
