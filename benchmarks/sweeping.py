@@ -11,7 +11,6 @@ import pandas
 import calculator
 from benchmarks.profiling import costly_functions
 from benchmarks.timing import Measurement, in_turns, stopwatch
-from calculator.capacity import usable_blocks
 
 MODEL, GPU = "llama-3-70b", "a100-80gb-sxm"
 LAYERS, KV_HEADS, HEAD_DIM, VALUE_BYTES, BLOCK_SIZE = 80, 8, 128, 2, 16
@@ -67,9 +66,7 @@ def frame() -> Measurement:
 
 def _blocks() -> dict[int, int]:
     """Return the blocks that a replica can use, by degree: the one thing that the floor takes from a plan."""
-    return {
-        degree: usable_blocks(calculator.plan(MODEL, GPU, tensor_parallel_size=degree).stages) for degree in DEGREES
-    }
+    return {degree: calculator.plan(MODEL, GPU, tensor_parallel_size=degree).num_blocks for degree in DEGREES}
 
 
 def _bare(held: dict[int, int]) -> dict[str, numpy.ndarray]:

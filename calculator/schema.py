@@ -76,9 +76,16 @@ class Schema:
     def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the checked values; raise the first problem as a ``CalculatorError``."""
         try:
-            validated: dict[str, Any] = self._validator.validate_python(_plain(values))
+            return self._validated(values)
+        except ValidationError:
+            pass
+        try:
+            return self._validated(_plain(values))
         except ValidationError as error:
             raise next(self.problems(error))[1] from None
+
+    def _validated(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        validated: dict[str, Any] = self._validator.validate_python(values)
         return validated
 
     def problems(self, error: ValidationError) -> Any:
