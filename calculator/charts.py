@@ -29,6 +29,7 @@ LINE_COLOURS = {
     "Kept free": "rgba(140,150,165,0.18)",
 }
 GREY = "#7c8592"
+TEXT_ON_LIGHT, TEXT_ON_DARK = "#4a5260", "#c3cad5"
 FONT = "Source Sans, system-ui, -apple-system, Segoe UI, sans-serif"
 
 _AXIS = {"gridcolor": "rgba(140,150,165,0.28)", "zeroline": False, "linecolor": GREY, "title": {"standoff": 8}}
@@ -157,11 +158,11 @@ def kv_head_chart(view: View) -> go.Figure:
             x=names,
             y=[row["kv_bytes_per_gpu"] / GIB for _, row in possible],
             marker={"color": colours},
-            text=[f"{-row['saving_percent']:+g} %" if row["saving_percent"] else "" for _, row in possible],
+            text=[_signed(-row["saving_percent"]) if row["saving_percent"] else "" for _, row in possible],
             textposition="outside",
             cliponaxis=False,
             customdata=[
-                [format_bytes(row["kv_bytes_per_gpu"]), f"{-row['saving_percent']:+g} %"] for _, row in possible
+                [format_bytes(row["kv_bytes_per_gpu"]), _signed(-row["saving_percent"])] for _, row in possible
             ],
             hovertemplate="%{customdata[0]} on one GPU<br>%{customdata[1]} against MHA<extra></extra>",
         ),
@@ -216,6 +217,33 @@ def _variant(row: dict[str, Any]) -> str:
     """Label a variant by its KV heads and kind; what is not a number of heads by its kind alone."""
     counted = row["kind"] in ("MHA", "GQA", "MQA")
     return f"{row['num_key_value_heads']}<br>{row['kind']}" if counted else f"<br>{row['kind']}"
+
+
+def _signed(percent: float) -> str:
+    return f"{percent:+g} %".replace("-", "−")
+
+
+def on_ground(figure: go.Figure, dark: bool) -> go.Figure:
+    """Give all text of a figure the contrast that a light or a dark page needs.
+
+    Parameters
+    ----------
+    figure : plotly.graph_objects.Figure
+        A figure of this module; it is changed in place [-].
+    dark : bool
+        Whether the page is dark [-].
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The same figure.
+    """
+    font = {"color": TEXT_ON_DARK if dark else TEXT_ON_LIGHT}
+    axis = {"tickfont": font, "title": {"font": font}}
+    figure.update_layout(font=font, legend={"font": font})
+    figure.update_xaxes(axis)
+    figure.update_yaxes(axis)
+    return figure
 
 
 def sequence_length_chart(view: View, log_x: bool = False) -> go.Figure:
@@ -353,13 +381,13 @@ def tensor_parallel_chart(view: View) -> go.Figure:
 
 
 def _limit(figure: go.Figure, height: float, text: str) -> None:
-    """Draw a limit across the upper panel, its label on a plate at the right end."""
+    """Draw a limit across the upper panel, its label on a plate at the left end."""
     figure.add_shape(
         type="line", x0=0, x1=1, xref="x domain", y0=height, y1=height, line={"color": GREY, "dash": "dash", "width": 2}
     )
     plate = {"bgcolor": "rgba(96,104,116,0.92)", "font": {"color": "#ffffff", "size": 12}, "borderpad": 3}
-    place = {"xref": "x domain", "xanchor": "right", "yanchor": "middle", "showarrow": False}
-    figure.add_annotation(x=1, y=height, text=text, **place, **plate)
+    place = {"xref": "x domain", "xanchor": "left", "yanchor": "middle", "showarrow": False}
+    figure.add_annotation(x=0, y=height, text=text, **place, **plate)
 
 
 def _caption(figure: go.Figure, text: str, y: float) -> None:

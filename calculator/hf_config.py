@@ -212,9 +212,13 @@ def read_config(path: Path, assume_full_attention: bool = False) -> ModelArchite
 def parse_config(content: str, name: str) -> Any:
     """Parse the text of a ``config.json``; duplicate keys, NaN and endless nesting are refused."""
     try:
-        return json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+        parsed = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+        json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+        return parsed
     except InvalidValueError as error:
         raise FileFormatError(f"{name}: {error}") from None
+    except UnicodeEncodeError:
+        raise FileFormatError(f"{name}: holds half a character, which is no text") from None
     except json.JSONDecodeError as error:
         raise FileFormatError(f"{name}:{error.lineno}: not valid JSON: {error.msg}") from None
     except (RecursionError, ValueError):

@@ -16,7 +16,7 @@ from calculator.capacity import vary
 from calculator.errors import CalculatorError
 from calculator.kv_cache import kv_bytes_on_rank
 from calculator.latent import LatentAttention, as_latent
-from calculator.model import ModelArchitecture
+from calculator.model import MAX_TOKENS, ModelArchitecture
 from calculator.sweep import sweep_arrays
 from calculator.units import format_gib, plural
 
@@ -65,7 +65,8 @@ def kv_head_view(plan: Plan) -> View:
     Returns
     -------
     View
-        A row for each divisor of the query heads, the layers' windows kept and the weights counted anew;
+        A row for each divisor of the query heads, windows kept and key and value projections counted anew
+        (those of latent attention are left as they are);
         a row for the model as it is where it is none of them; one with latent attention in its place;
         and one without windows.
 
@@ -127,10 +128,8 @@ def _kv_head_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
     own = next(row for row in rows if row["this_model"])
     mha = next(row for row in rows if row["kind"] == "MHA" or row["num_key_value_heads"] == heads)
     if own is mha:
-        return (
-            f"{model.name} keeps {plural(heads, 'KV head')}, one for each query head (MHA), the most there can be; "
-            f"a single one (MQA) would save {rows[0]['saving_percent']:g} %."
-        )
+        less = f"; a single one (MQA) would save {rows[0]['saving_percent']:g} %" if heads > 1 else ""
+        return f"{model.name} keeps {plural(heads, 'KV head')}, one for each query head (MHA), the most there can be{less}."
     what = f"keeps {plural(own['num_key_value_heads'], 'KV head')} for {heads} query heads ({own['kind']})"
     if own["kind"] == "MLA":
         what = f"keeps one latent vector for {heads} query heads (MLA)"
@@ -183,6 +182,8 @@ def _length_finding(plan: Plan, longest: int) -> str:
     takes = f"At {request.seq_len:,} tokens, {who} take{'s' if request.batch_size == 1 else ''} {per_gpu} of one GPU."
     if not limit:
         return f"{takes} Nothing is left for a KV cache on one GPU, at any length."
+    if limit >= MAX_TOKENS // 2:
+        return f"{takes} The cache stops growing before the GPU's limit: memory would hold them at any length."
     if limit >= longest:
         return f"{takes} The limit is not reached by {longest:,} tokens; the memory would hold {limit:,} tokens each."
     return f"{takes} The cache reaches the GPU's limit at {limit:,} tokens each."
@@ -244,7 +245,7 @@ def _tensor_parallel_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
     if best["max_batch_size"]:
         text += (
             f". TP {best['tensor_parallel_size']} holds the most sequences for its GPUs: "
-            f"{best['max_batch_size']:,} a replica, {best['max_batch_size_per_gpu']:g} a GPU"
+            f"{best['max_batch_size']:,} a replica, {best['max_batch_size_per_gpu']:,.10g} a GPU"
         )
     return text + "."
 

@@ -167,5 +167,7 @@ def price(plan: Plan) -> str:
 
 
 def _dollars(amount: tuple[float, float]) -> str:
+    if amount[1] < 0.0001:
+        return "less than $0.0001"
     low, high = (f"${value:,.2f}" if value >= 0.1 else f"${value:,.4f}" for value in amount)
     return low if low == high else f"{low} to {high}"

@@ -115,9 +115,13 @@ def _shape(model: calculator.ModelArchitecture) -> str:
     if groups:
         kind = "MHA" if groups == heads else "MQA" if groups == 1 else f"GQA {heads / groups:g}:1"
         parts += [plural(groups, "KV head"), kind] if model.is_uniform else [plural(groups, "KV head")]
-    parts.append(f"{model.num_parameters / 1e9:,.2f} billion parameters")
+    parts.append(_billions(model.num_parameters))
     text = " · ".join(parts)
     return f"{text} · not verified: {model.unverified}" if model.unverified else text
+
+
+def _billions(parameters: int) -> str:
+    return f"{parameters / 1e9:,.2f} billion parameters" if parameters >= 10_000_000 else f"{parameters:,} parameters"
 
 
 def _preset() -> calculator.ModelArchitecture:
@@ -164,34 +168,35 @@ def _config_model() -> calculator.ModelArchitecture:
 
 
 def _take_config() -> None:
-    """Take what was pasted or uploaded; bounded, and never echoed as markup."""
-    file = st.session_state.get("_uploaded")
-    raw = file.getvalue()[: state.MAX_CONFIG_BYTES + 1] if file else st.session_state.get("_pasted", "").encode("utf-8")
+    """Take what was pasted, else what was uploaded; bounded, and never echoed as markup."""
+    pasted, file = st.session_state.get("_pasted"), st.session_state.get("_uploaded")
+    raw = pasted.encode("utf-8", "surrogatepass") if pasted else file.getvalue()[: state.MAX_CONFIG_BYTES + 1]
     try:
         if len(raw) > state.MAX_CONFIG_BYTES:
             raise calculator.InvalidValueError(f"the config is larger than {state.MAX_CONFIG_BYTES:,} bytes")
-        content = raw.decode("utf-8")
-        packed = state.pack_config(content)
-        if len(packed) > state.MAX_LINK_CONFIG:
-            raise calculator.InvalidValueError("the config is too long for a link, even packed")
-        st.session_state["config_json"] = content
+        _keep(raw.decode("utf-8"))
     except UnicodeDecodeError:
-        state.say("The file is not UTF-8 text; nothing was read.")
+        state.say("The config is not UTF-8 text; nothing was read.")
     except calculator.CalculatorError as error:
         state.say(f"{sentence(str(error))}; nothing was read.")
 
 
 def _fetch_config() -> None:
     """Take the config.json of a repository on the Hub, at the revision that it has now; never any code."""
+    repository = st.session_state["_repository"]
     try:
-        content, revision = hub.download_config(st.session_state["_repository"])
-        model_from_hf_config(parse_config(content, "config.json"))
-        state.pack_config(content)
+        content, revision = hub.download_config(repository)
+        _keep(content)
+        state.say(f"Read from the Hub: {repository} at revision {revision}.")
     except calculator.CalculatorError as error:
         state.say(f"{sentence(str(error))}; nothing was read.")
-        return
+
+
+def _keep(content: str) -> None:
+    """Keep a config in the state, if it is one and can travel in a link."""
+    if len(state.pack_config(content)) > state.MAX_LINK_CONFIG:
+        raise calculator.InvalidValueError("the config is too long for a link, even packed")
     st.session_state["config_json"] = content
-    state.say(f"Read from the Hub: {st.session_state['_repository']} at revision {revision}.")
 
 
 _MODELS = {state.CUSTOM: _own_model, state.CONFIG: _config_model}

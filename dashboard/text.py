@@ -18,4 +18,4 @@ def plain(text: str) -> str:
     Addresses and icons are recognised after backslashes are taken away, so an invisible joiner breaks them up.
     """
     joined = _AUTOLINK.sub(lambda found: found[0][0] + _WORD_JOINER + found[0][1:], " ".join(text.split()))
-    return _MARKUP.sub(r"\\\1", joined.replace("@", "@" + _WORD_JOINER))
+    return _MARKUP.sub(r"\\\1", joined)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ VIEW_NAMES = {
     "memory": "Memory table",
 }
 UNLIMITED = 999_000_000
+MAX_NAMES, MAX_NAME = 40, 120
 CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -42,6 +43,10 @@ def answer(plan: calculator.Plan) -> None:
         st.metric("KV pool, one GPU", format_size(memory.kv_pool_bytes))
         st.metric("Fewest GPUs that would do", f"{smallest.num_gpus}" if smallest else "over 64")
     st.caption(plain(_small_print(plan, smallest)))
+
+
+def _is_dark() -> bool:
+    return bool(st.context.theme.type == "dark")
 
 
 def _tokens(plan: calculator.Plan) -> str:
@@ -98,7 +103,7 @@ def memory_of_one_gpu(plan: calculator.Plan) -> None:
         missing = f"the GPU has {format_gib(total)}, {format_gib(needed - total)} are missing"
         lines += f" · together {format_gib(needed)}; {missing}"
     st.plotly_chart(
-        charts.memory_bar(plan, legend=False),
+        charts.on_ground(charts.memory_bar(plan, legend=False), _is_dark()),
         key="memory_bar",
         config={"displayModeBar": False},
         alt=f"Memory of one GPU: {lines}",
@@ -114,7 +119,13 @@ def understood(model: calculator.ModelArchitecture) -> None:
         st.dataframe(parts, hide_index=True, key="understood_parts", alt="Parameters by part")
         for label, names in (("Assumed", model.assumed), ("Ignored keys", model.ignored_keys)):
             if names:
-                st.caption(plain(f"{label}: {', '.join(names)}."))
+                st.caption(plain(f"{label}: {_first(names)}."))
+
+
+def _first(names: Sequence[str]) -> str:
+    """Name the first of many, each cut to a length that can be read."""
+    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(name[:MAX_NAME] for name in names[:MAX_NAMES]) + more
 
 
 def levers(plan: calculator.Plan) -> None:
@@ -198,7 +209,9 @@ def _view(plan: calculator.Plan, make: Callable[[calculator.Plan], views.View]) 
         st.session_state["_log_x"] = st.session_state["log_x"]
         log_x = st.toggle("Logarithmic length", key="_log_x", on_change=_remember_log_x)
     figure = charts.draw(view, log_x)
-    st.plotly_chart(figure, key=f"chart-{view.name}", config=CHART_CONFIG, alt=view.finding)
+    st.plotly_chart(
+        charts.on_ground(figure, _is_dark()), key=f"chart-{view.name}", config=CHART_CONFIG, alt=view.finding
+    )
     refused = [row for row in view.rows if row.get("refused")]
     if refused:
         key = "num_key_value_heads" if view.name == "kv-heads" else "tensor_parallel_size"
