@@ -129,7 +129,8 @@ def _kv_head_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
     mha = next(row for row in rows if row["kind"] == "MHA" or row["num_key_value_heads"] == heads)
     if own is mha:
         less = f"; a single one (MQA) would save {rows[0]['saving_percent']:g} %" if heads > 1 else ""
-        return f"{model.name} keeps {plural(heads, 'KV head')}, one for each query head (MHA), the most there can be{less}."
+        most = "one for each query head (MHA), the most there can be"
+        return f"{model.name} keeps {plural(heads, 'KV head')}, {most}{less}."
     what = f"keeps {plural(own['num_key_value_heads'], 'KV head')} for {heads} query heads ({own['kind']})"
     if own["kind"] == "MLA":
         what = f"keeps one latent vector for {heads} query heads (MLA)"

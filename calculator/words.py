@@ -23,9 +23,8 @@ def headline(plan: Plan) -> str:
     request = plan.request
     if plan.total_max_batch_size and plan.fits:
         verb = "fits" if plan.total_max_batch_size == 1 else "fit"
-        return (
-            f"{plural(plan.total_max_batch_size, 'sequence')} of {request.seq_len:,} tokens {verb} on {hardware(plan)}"
-        )
+        many = plural(plan.total_max_batch_size, "sequence")
+        return f"{many} of {plural(request.seq_len, 'token')} {verb} on {hardware(plan)}"
     if plan.per_gpu.kv_pool_bytes == 0:
         return f"{plan.model.name} does not fit on {hardware(plan)}"
     asked = request.batch_size * request.data_parallel_size

@@ -176,7 +176,7 @@ def _take_config() -> None:
             raise calculator.InvalidValueError(f"the config is larger than {state.MAX_CONFIG_BYTES:,} bytes")
         _keep(raw.decode("utf-8"))
     except UnicodeDecodeError:
-        state.say("The config is not UTF-8 text; nothing was read.")
+        state.say("The file is not UTF-8 text; nothing was read.")
     except calculator.CalculatorError as error:
         state.say(f"{sentence(str(error))}; nothing was read.")
 

@@ -218,7 +218,7 @@ def _view(plan: calculator.Plan, make: Callable[[calculator.Plan], views.View]) 
         what = "KV heads" if view.name == "kv-heads" else "TP"
         reasons = "; ".join(f"{what} {row[key]}: {row['refused']}" for row in refused)
         st.caption(plain(f"Not possible: {reasons}."))
-    downloads.of_view(view, figure)
+    downloads.of_view(view, charts.draw(view, log_x))
     with st.expander("Table"):
         st.dataframe(view.frame(), hide_index=True, key=f"table-{view.name}", alt=f"Table of {view.title}")
 

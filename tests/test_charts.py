@@ -217,7 +217,7 @@ def test_savings_are_written_with_one_sign():
     written = dict(
         zip(*(charts.draw(views.kv_head_view(windowed())).data[0][part] for part in ("x", "text")), strict=True)
     )
-    assert written["8<br>GQA"] == "-75 %"
+    assert written["8<br>GQA"] == "−75 %"
     assert written["32<br>MHA"] == ""
     assert written["<br>no window"] == "+100 %"
 
