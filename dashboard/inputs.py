@@ -156,8 +156,8 @@ def _config_model() -> calculator.ModelArchitecture:
     """Ask for a config.json, pasted or as a file; what was understood is shown with the answer."""
     with st.expander("config.json", expanded=st.session_state["config_json"] is None):
         pasted = st.text_area("Paste its content", key="_pasted", max_chars=state.MAX_CONFIG_BYTES, height=160)
-        file = st.file_uploader("Or choose the file", type="json", key="_uploaded", max_upload_size=1)
-        st.button("Read it", on_click=_take_config, disabled=not (pasted or file))
+        st.file_uploader("Or choose the file", type="json", key="_uploaded", max_upload_size=1, on_change=_take_config)
+        st.button("Read it", on_click=_take_config, disabled=not pasted)
         if hub.is_available():
             st.text_input("Or a repository on the Hub", key="_repository", placeholder="owner/name", max_chars=200)
             st.button("Fetch it", on_click=_fetch_config, disabled=not st.session_state["_repository"])
@@ -170,6 +170,8 @@ def _config_model() -> calculator.ModelArchitecture:
 def _take_config() -> None:
     """Take what was pasted, else what was uploaded; bounded, and never echoed as markup."""
     pasted, file = st.session_state.get("_pasted"), st.session_state.get("_uploaded")
+    if not pasted and not file:
+        return
     raw = pasted.encode("utf-8", "surrogatepass") if pasted else file.getvalue()[: state.MAX_CONFIG_BYTES + 1]
     try:
         if len(raw) > state.MAX_CONFIG_BYTES:

@@ -196,7 +196,8 @@ def problems() -> list[str]:
 
 def say(problem: str) -> None:
     """Add a problem, shown until the reader changes something."""
-    st.session_state[_PROBLEMS].append(problem)
+    if problem not in st.session_state[_PROBLEMS]:
+        st.session_state[_PROBLEMS].append(problem)
 
 
 def _apply(link: Mapping[str, str]) -> list[str]:
