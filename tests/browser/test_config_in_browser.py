@@ -102,6 +102,7 @@ def test_a_config_pasted_with_markup_in_its_names_stays_text(open_page):
     page = open_page(f"{IMPORTING}&view=kv-heads", charts=0)
     page.get_by_role("textbox", name="Paste its content").fill(json.dumps(config))
     page.get_by_role("textbox", name="Paste its content").press("Control+Enter")
+    page.get_by_role("button", name="Read it").click()
     states(page, imported(config))
     finding = views.kv_head_view(imported(config)).finding
     drawn(page.get_by_role("figure", name=finding))
