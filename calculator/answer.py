@@ -151,7 +151,7 @@ class Plan:
         """Sequences of ``seq_len`` tokens on one replica, unrounded, as vLLM prints it [-]."""
         stage = self.stage
         one = sequence_bytes(stage.layers, self.request.seq_len, stage.layout)
-        return self.num_blocks * stage.block_bytes / one
+        return self.num_blocks * stage.block_bytes / (one or 1)
 
     @property
     def state_bytes_per_sequence(self) -> int:

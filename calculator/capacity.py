@@ -139,19 +139,23 @@ def plan(
 
 def largest_batch(stages: tuple[Stage, ...], seq_len: Count) -> Count:
     """Return the sequences of some length that a replica holds; none where memory is exceeded [-]."""
-    batches = (stage.usable_bytes // sequence_bytes(stage.layers, seq_len, stage.layout) for stage in stages)
+    batches = (stage.usable_bytes // _kept(stage, seq_len) for stage in stages)
     fewest: Count = reduce(smaller, batches)
     return fewest
 
 
 def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:
     """Return the longest sequence of which a replica holds so many [tokens]."""
-    first, *others = (
-        longest_sequence(stage.layers, stage.usable_bytes // batch_size, stage.layout) for stage in stages
-    )
-    for other in others:
-        first = smaller(first, other)
-    return first
+    lengths = (longest_sequence(stage.layers, stage.usable_bytes // batch_size, stage.layout) for stage in stages)
+    shortest: Count = reduce(smaller, lengths)
+    return shortest
+
+
+def _kept(stage: Stage, seq_len: Count) -> Count:
+    """Bytes of one sequence on a stage; a stage that keeps nothing counts as one byte and so sets no limit."""
+    kept = sequence_bytes(stage.layers, seq_len, stage.layout)
+    whole: Count = kept + (kept == 0)
+    return whole
 
 
 def memory_of_stages(model: ModelArchitecture, accelerator: Accelerator, request: Request) -> tuple[Stage, ...]:

@@ -174,3 +174,14 @@ def test_pipeline_stages_take_layers_in_their_order() -> None:
     full = [sum(group.count for group in stage if type(group.spec) is FullAttention) for stage in stages]
     assert full == [5, 5]
     assert [sum(group.count for group in stage) for stage in stages] == [31, 31]
+
+
+def test_a_stage_that_keeps_nothing_sets_no_limit() -> None:
+    # Nemotron-H 56B has MLP layers between; with so many stages some hold no attention and no state at all.
+    asked = {"gpu": "b200", "tensor_parallel_size": 8, "weight_dtype": "fp8", "seq_len": 4_096}
+    model = calculator.load_model("nemotron-h-56b")
+    plan = calculator.plan(model, pipeline_parallel_size=model.num_layers, **asked)
+    assert any(sequence_bytes(stage.layers, 4_096, stage.layout) == 0 for stage in plan.stages)
+    assert calculator.plan(model, pipeline_parallel_size=model.num_layers, batch_size=plan.max_batch_size, **asked).fits
+    frame = calculator.sweep(model, pipeline_parallel_size=model.num_layers, **asked)
+    assert frame["max_batch_size"].tolist() == [plan.max_batch_size]
