@@ -83,6 +83,7 @@ def model_from_hf_config(
         embedding=tuple(_embedding(keys, family, assembler, vocab, positions or longest, tied)),
         end=tuple(_end(keys, family, assembler, vocab, tied)),
         needs_encoder=family.encoder is not None,
+        copies_kv_heads=family.copies_kv_heads,
         num_attention_heads=assembler.heads,
         hidden_size=hidden,
         intermediate_size=0 if listed else _widest(assembler, family),

@@ -112,6 +112,8 @@ class ModelArchitecture:
         Provenance; empty for an architecture typed by hand.
     unverified : str
         What of it could not be confirmed; empty where all is.
+    copies_kv_heads : bool
+        Whether the engine's own class of this type allows more ranks than KV heads.
     needs_encoder : bool
         Whether it keeps a cache of an encoder's tokens.
     kv_cache_dtype, weight_dtype : str or None
@@ -142,6 +144,7 @@ class ModelArchitecture:
     source: str = ""
     checked: str = ""
     unverified: str = ""
+    copies_kv_heads: bool = True
     needs_encoder: bool = False
     kv_cache_dtype: str | None = None
     weight_dtype: str | None = None

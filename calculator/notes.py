@@ -25,6 +25,11 @@ def notes_on(answer: Plan) -> list[str]:
             f"{request.tensor_parallel_size} GPUs share {model.num_key_value_heads} KV heads, so each head is kept "
             f"{answer.kv_replication} times: KV memory per GPU stops falling at {model.num_key_value_heads} GPUs"
         )
+    if answer.kv_replication > 1 and not model.copies_kv_heads:
+        notes.append(
+            f"the bytes are those of the general rule; {request.engine} {rules.version}'s own class of this model type "
+            f"does not copy KV heads and refuses more than {model.num_key_value_heads} GPUs"
+        )
     if request.kv_cache_dtype not in rules.kv_cache_dtypes:
         notes.append(
             f"{request.engine} does not store its cache in {request.kv_cache_dtype}; the bytes are those of the format"

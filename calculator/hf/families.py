@@ -518,6 +518,7 @@ _ROWS: dict[str, Family] = {
         qkv_bias="attention_bias",
         output_bias="attention_bias",
         sinks="all",
+        copies_kv_heads=False,
         pattern="sliding_attention",
         pattern_period=2,
         experts=Experts(width="intermediate_size", router_bias=True, bias=True),

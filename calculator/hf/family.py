@@ -173,6 +173,8 @@ class Family:
         Whether a norm follows the embedding.
     learned_positions : int or None
         Rows of the learned position table beyond the longest context, None without a table.
+    copies_kv_heads : bool
+        Whether vLLM's class of this type keeps copies of KV heads where there are more ranks than heads.
     sinks : str
         Which layers have a sink a head: ``all``, ``windowed``, or none.
     sub_norms : bool
@@ -236,6 +238,7 @@ class Family:
     gate: Trait = False
     gate_bias: bool = True
     sinks: str = ""
+    copies_kv_heads: bool = True
     sub_norms: bool = False
     mlp_scalars: int = 0
     mlp: bool = True
