@@ -71,8 +71,8 @@ def model_from_hf_config(
     if longest is None:
         raise InvalidValueError("max_position_embeddings is missing")
     weight_dtype, kv_cache_dtype = formats_of(keys.value("quantization_config"))
-    if family is ASSUMED:
-        keys.assumed.append(f"model_type {kind} is not known: full attention, a gated MLP and two norms a layer")
+    guess = f"model_type {shown(kind)} is not known: full attention, a gated MLP and two norms a layer are assumed"
+    keys.assumed += [guess] if family is ASSUMED else []
     keys.assumed += [f"{tower}: its weights and its cache are not counted" for tower in TOWERS if outer.get(tower)]
     experts = family.experts
     experts_per_token = keys.optional_count("num_experts_per_tok", minimum=0) if experts else None
@@ -98,6 +98,7 @@ def model_from_hf_config(
         kv_cache_dtype=kv_cache_dtype,
         source=f"config.json of model_type {kind}",
         assumed=tuple(keys.assumed),
+        unverified=guess if family is ASSUMED else "",
         ignored_keys=keys.ignored(),
     )
 

@@ -196,3 +196,19 @@ def test_an_engine_that_is_narrower_than_the_general_rule_is_a_note() -> None:
         "gpt-oss-120b", gpu="h100-sxm", tensor_parallel_size=8, seq_len=4_096, weight_dtype="mxfp4"
     )
     assert not any("does not copy KV heads" in note for note in within.notes)
+
+
+def test_an_unknown_type_that_states_plain_attention_is_computed_when_asked() -> None:
+    config = {
+        "model_type": "new_thing", "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "intermediate_size": 512, "vocab_size": 1000, "max_position_embeddings": 512,
+    }  # fmt: skip
+    with pytest.raises(calculator.UnsupportedError, match="unknown model_type 'new_thing'.*say assume_full_attention"):
+        calculator.model_from_hf_config(config)
+    model = calculator.model_from_hf_config(config, assume_full_attention=True)
+    assert model.kv_bytes_per_token("fp16") == 2 * 2 * 64 * 2 * 2
+    notes = calculator.plan(model, gpu="l4").notes
+    assert any("model_type 'new_thing' is not known: full attention" in note for note in notes)
+    for key, value in (("sliding_window", 4_096), ("kv_lora_rank", 512), ("layer_types", ["full_attention", "mamba"])):
+        with pytest.raises(calculator.UnsupportedError, match=f"{key}"):
+            calculator.model_from_hf_config({**config, key: value}, assume_full_attention=True)
