@@ -203,7 +203,7 @@ def test_an_unknown_type_that_states_plain_attention_is_computed_when_asked() ->
         "model_type": "new_thing", "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "intermediate_size": 512, "vocab_size": 1000, "max_position_embeddings": 512,
     }  # fmt: skip
-    with pytest.raises(calculator.UnsupportedError, match="unknown model_type 'new_thing'.*say assume_full_attention"):
+    with pytest.raises(calculator.UnsupportedError, match=r"unknown model_type 'new_thing'.*say assume_full_attention"):
         calculator.model_from_hf_config(config)
     model = calculator.model_from_hf_config(config, assume_full_attention=True)
     assert model.kv_bytes_per_token("fp16") == 2 * 2 * 64 * 2 * 2
