@@ -66,7 +66,7 @@ def _check(family: Family, kinds: list[str]) -> None:
     other = sorted(set(kinds) - allowed)
     if other:
         raise UnsupportedError(
-            f"layer_types, or the list in its place, names {other[0]}: a kind of layer that this model type does not have"
+            f"layer_types, or the list in its place, names {other[0]}, which this model type does not have"
         )
 
 
