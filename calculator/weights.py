@@ -200,15 +200,15 @@ def weight_bytes_per_rank(
     """
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
     model.check_tensor_parallel(tensor_parallel_size)
-
     ranks = (tensor_parallel_size, expert_parallel_size)
-    known: dict[int, int] = {}
+    known: dict[tuple[int, int], int] = {}
 
     def held(weights: tuple[WeightMatrix, ...], heads: int = 0) -> int:
-        """Bytes of one layer on one rank; runs of equal layers share their matrices."""
-        if id(weights) not in known:
-            known[id(weights)] = sum(_rank_bytes(matrix, storage, heads, *ranks) for matrix in weights)
-        return known[id(weights)]
+        """Bytes of one layer on one rank; runs of equal layers share their matrices, and the model keeps them alive."""
+        key = id(weights), heads
+        if key not in known:
+            known[key] = sum(_rank_bytes(matrix, storage, heads, *ranks) for matrix in weights)
+        return known[key]
 
     totals = [
         sum(group.count * held(group.weights, group.spec.kv_heads) for group in groups)
@@ -217,7 +217,7 @@ def weight_bytes_per_rank(
     totals[0] += held(model.embedding)
     totals[-1] += held(model.end)
     if model.tie_word_embeddings and pipeline_parallel_size > 1:
-        totals[-1] += held(model.embedding[:1])
+        totals[-1] += _rank_bytes(model.embedding[0], storage, 0, *ranks)
     return tuple(totals)
 
 
