@@ -167,7 +167,8 @@ class Plan:
     @property
     def kv_replication(self) -> int:
         """GPUs of a replica that hold a copy of the same KV head [-]."""
-        return kv_replication(max(1, self.model.num_key_value_heads), self.request.tensor_parallel_size)
+        heads = self.model.num_key_value_heads
+        return kv_replication(heads, self.request.tensor_parallel_size) if heads else 1
 
     @property
     def gpus_per_replica(self) -> int:

@@ -192,7 +192,7 @@ def block_bytes(layers: tuple[LayerGroup, ...], layout: Layout) -> int:
 
 
 def _own(name: str, value: int | None) -> overheads.Overhead | None:
-    return None if value is None else overheads.Overhead(name, value, "your own value")
+    return None if value is None else overheads.Overhead(name, value, overheads.OWN_VALUE)
 
 
 def vary(answer: Plan, **changes: Any) -> Plan:

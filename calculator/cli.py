@@ -219,7 +219,7 @@ def _kv(arguments: argparse.Namespace) -> int:
         "kv_bytes_per_token": model.kv_bytes_per_token(arguments.kv_cache_dtype),
         "state_bytes_per_sequence": model.state_bytes_per_sequence(tp),
         "kv_heads_per_gpu": kv_heads_per_rank(model.num_key_value_heads, tp) if model.num_key_value_heads else 0,
-        "kv_replication": kv_replication(max(1, model.num_key_value_heads), tp),
+        "kv_replication": kv_replication(model.num_key_value_heads, tp) if model.num_key_value_heads else 1,
     }
     if arguments.format == "json":
         _print_json(report)
@@ -254,12 +254,12 @@ def _print_plan(answer: Plan) -> None:
 
     print(words.headline(answer))
     print(words.detail(answer))
+    if words.price(answer):
+        print(f"Price of {words.hardware(answer)}: {words.price(answer)}.")
     smallest = smallest_fit(answer)
     if smallest:
         shape = f"TP {smallest.request.tensor_parallel_size}, PP {smallest.request.pipeline_parallel_size}"
         print(f"The fewest that would do: {words.hardware(smallest)} ({shape}).")
-    if words.price(answer):
-        print(f"Price: {words.price(answer)}.")
     print()
     total = answer.per_gpu.total_bytes
     _print_table(
@@ -283,7 +283,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from calculator.hf_config import read_config
 
     model = read_config(Path(arguments.config), arguments.assume_full_attention)
-    seq_len = arguments.seq_len or model.max_position_embeddings
+    seq_len = model.max_position_embeddings if arguments.seq_len is None else arguments.seq_len
     per_sequence = kv_cache_bytes(model, seq_len, encoder_seq_len=arguments.encoder_seq_len)
     warnings = [*model.assumed, *([model.dtype_assumption] if model.dtype_assumption else [])]
     report = {

@@ -97,6 +97,7 @@ def model_from_hf_config(
         weight_dtype=weight_dtype,
         kv_cache_dtype=kv_cache_dtype,
         source=f"config.json of model_type {kind}",
+        fields=dict(config),
         assumed=tuple(keys.assumed),
         unverified=guess if family is ASSUMED else "",
         ignored_keys=keys.ignored(),

@@ -121,7 +121,7 @@ class ModelArchitecture:
     assumed, ignored_keys : tuple of str
         What a config left out and the reference's default is taken for; keys without effect.
     fields : dict or None
-        The fields that an architecture typed by hand was built from.
+        What an architecture typed by hand or a config was built from.
     """
 
     id: str
@@ -335,7 +335,8 @@ class ModelArchitecture:
             spec = change(group.spec)
             before, now = group.spec.kv_heads, spec.kv_heads
             weights = group.weights
-            if before and now and type(spec) is type(group.spec):
+            heads_stay = isinstance(spec, FullAttention) and isinstance(group.spec, FullAttention)
+            if before and now and heads_stay:
                 weights = tuple(
                     replace(matrix, outputs=matrix.outputs // before * now)
                     if matrix.sharding is Sharding.KV_HEADS

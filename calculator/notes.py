@@ -21,9 +21,11 @@ def notes_on(answer: Plan) -> list[str]:
             "for: the memory is computed all the same, the answers of the model may be poor"
         )
     if answer.kv_replication > 1:
+        kept, heads = answer.kv_replication, plural(model.num_key_value_heads, "KV head")
         notes.append(
-            f"{request.tensor_parallel_size} GPUs share {model.num_key_value_heads} KV heads, so each head is kept "
-            f"{answer.kv_replication} times: KV memory per GPU stops falling at {model.num_key_value_heads} GPUs"
+            f"{request.tensor_parallel_size} GPUs share {heads}, so each head is kept {kept} times "
+            "(a latent vector counts as one head): KV memory per GPU stops falling at "
+            f"{plural(model.num_key_value_heads, 'GPU')}"
         )
     if answer.kv_replication > 1 and not model.copies_kv_heads:
         notes.append(
@@ -77,6 +79,9 @@ def _why_it_does_not_fit(answer: Plan) -> str:
             f"{format_gib(memory.before_kv_bytes)}, available are {budget}"
         )
     needed = request.batch_size * sequence_bytes(stage.layers, request.seq_len, stage.layout)
+    available = f"{format_gib(memory.kv_pool_bytes)} after weights and overheads, from {budget}"
+    if request.kv_cache_memory_bytes is not None:
+        available = f"{format_gib(memory.kv_pool_bytes)}, the KV pool given"
     largest = []
     if answer.max_batch_size:
         largest.append(f"{plural(answer.max_batch_size, 'sequence')} of {request.seq_len:,} tokens would fit")
@@ -85,6 +90,5 @@ def _why_it_does_not_fit(answer: Plan) -> str:
         largest.append(f"{sequences} of {answer.max_context_len:,} tokens would fit")
     return (
         f"does not fit: the KV cache of {request.batch_size:,} × {request.seq_len:,} tokens needs {format_gib(needed)} "
-        f"on one GPU, available are {format_gib(memory.kv_pool_bytes)} after weights and overheads, from {budget}; "
-        + (" or ".join(largest) or "not even one block would fit")
+        f"on one GPU, available are {available}; " + (" or ".join(largest) or "not even one block would fit")
     )

@@ -25,6 +25,8 @@ GRAPHS_LARGE_GPU = gib_to_bytes("1.0")
 GRAPHS_SMALL_GPU = gib_to_bytes("0.5")
 LARGE_GPU_BYTES = 70 * GIB
 
+OWN_VALUE = "your own value"
+
 
 @dataclass(frozen=True, slots=True)
 class Overhead:

@@ -14,6 +14,7 @@ from calculator.answer import Plan
 from calculator.capacity import plan
 from calculator.decoder import custom_model
 from calculator.errors import CalculatorError, UnknownNameError
+from calculator.model import ModelArchitecture
 from calculator.request import PLAN_FIELDS
 from calculator.schema import Schema, count, flag, nested, number, text
 
@@ -108,7 +109,7 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
     asked = {name: value for name, value in entry.items() if name not in ("name", "expect")}
     try:
         if isinstance(asked["model"], dict):
-            asked["model"] = custom_model(**asked["model"])
+            asked["model"] = _model(asked["model"])
         else:
             _MODEL_NAME.validate({"model": asked["model"]})
         answer = plan(**asked)
@@ -117,6 +118,15 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
         field = next((name for name in entry if text.startswith((name, f"unknown {name} "))), None)
         raise document.error((*place, field) if field else place, str(error)) from None
     return Deployment(entry["name"], answer, entry["expect"], place)
+
+
+def _model(fields: dict[str, Any]) -> ModelArchitecture:
+    """Build a model from what a plan file states of it: the keys of a config.json, or an architecture typed by hand."""
+    if "model_type" in fields or any(isinstance(value, dict) for value in fields.values()):
+        from calculator.hf_config import model_from_hf_config
+
+        return model_from_hf_config(fields)
+    return custom_model(**fields)
 
 
 def read_plan_file(path: Path | str) -> list[Deployment]:

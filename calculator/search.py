@@ -186,7 +186,7 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
                 f"{bits:g} bits a value instead of {now:g}",
                 {"kv_cache_dtype": name},
             )
-    bits_now = weights.FORMATS[request.weight_dtype].bits
+    bits_now = weights.weight_format(request.weight_dtype).bits
     for weight in (weights.FORMATS[name] for name in engine_rules(request.engine).weight_dtypes):
         if weight.bits < bits_now:
             cost = f"{weight.bits} bits a weight instead of {bits_now}"

@@ -140,6 +140,10 @@ def storage_format(name: str) -> StorageFormat:
         raise UnsupportedError(
             f"the KV-cache format {name} is not computed here yet; computed are {', '.join(FORMATS)}"
         )
+    if isinstance(name, str) and " " in name:
+        raise UnsupportedError(
+            f"the checkpoint asks for a KV cache in {name[:80]}, which is not understood; name a kv_cache_dtype"
+        )
     if name == "auto":
         raise InvalidValueError("auto is resolved with a model; name a format here")
     raise (

@@ -13,12 +13,12 @@ from calculator.answer import Plan
 from calculator.attention import SlidingWindow
 from calculator.capacity import plan as make_plan
 from calculator.capacity import vary
-from calculator.errors import CalculatorError
-from calculator.kv_cache import kv_bytes_on_rank
+from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError
+from calculator.kv_cache import INT64_MAX, kv_bytes_on_rank
 from calculator.latent import LatentAttention, as_latent
 from calculator.model import MAX_TOKENS, ModelArchitecture
 from calculator.sweep import sweep_arrays
-from calculator.units import format_gib, plural
+from calculator.units import format_gib, format_size, plural
 
 if TYPE_CHECKING:
     import pandas
@@ -77,6 +77,8 @@ def kv_head_view(plan: Plan) -> View:
     """
     model, request = plan.model, plan.request
     heads, tp = model.num_attention_heads, request.tensor_parallel_size
+    if not model.num_key_value_heads:
+        raise UnsupportedError(f"{model.name} has no attention heads to vary")
     variants = [(_kind(groups, heads), groups, model.with_kv_heads(groups)) for groups in _divisors(heads)]
     if not any(variant.groups == model.groups for _, _, variant in variants):
         variants.append((_own_kind(model), model.num_key_value_heads, model))
@@ -91,16 +93,20 @@ def kv_head_view(plan: Plan) -> View:
             "num_key_value_heads": groups,
             "kind": kind,
             "this_model": variant.groups == model.groups,
-            "saving_percent": round(100 * (1 - _sequence(plan, variant) / as_mha), 2),
+            "saving_percent": 0.0,
             "refused": variant.why_not(tp) or "",
         }
-        if not row["refused"]:
-            other = make_plan(**{**plan.asked, "model": variant})
-            row |= {
-                "kv_bytes_per_gpu": kv_bytes_per_gpu(other),
-                "weights_bytes_per_gpu": other.per_gpu.weights_bytes,
-                "max_batch_size": other.max_batch_size,
-            }
+        try:
+            row["saving_percent"] = round(100 * (1 - _sequence(plan, variant) / as_mha), 2)
+            if not row["refused"]:
+                other = make_plan(**{**plan.asked, "model": variant})
+                row |= {
+                    "kv_bytes_per_gpu": kv_bytes_per_gpu(other),
+                    "weights_bytes_per_gpu": other.per_gpu.weights_bytes,
+                    "max_batch_size": other.max_batch_size,
+                }
+        except CalculatorError as error:
+            row["refused"] = str(error)
         rows.append(row)
     return View("kv-heads", "KV heads", _kv_head_finding(plan, rows), plan, rows)
 
@@ -180,6 +186,9 @@ def _length_finding(plan: Plan, longest: int) -> str:
     request, limit = plan.request, plan.max_context_len
     who = "one sequence" if request.batch_size == 1 else f"{request.batch_size:,} sequences at once"
     per_gpu = format_gib(kv_bytes_per_gpu(plan))
+    if not any(group.spec.grows_until for group in plan.model.groups):
+        state = format_size(plan.state_bytes_per_sequence)
+        return f"Nothing grows with the length: a sequence keeps a state of {state} on one GPU, however long it is."
     takes = f"At {request.seq_len:,} tokens, {who} take{'s' if request.batch_size == 1 else ''} {per_gpu} of one GPU."
     if not limit:
         return f"{takes} Nothing is left for a KV cache on one GPU, at any length."
@@ -211,8 +220,8 @@ def tensor_parallel_view(plan: Plan) -> View:
         row: dict[str, Any] = {"tensor_parallel_size": degree, "this_plan": degree == request.tensor_parallel_size}
         try:
             other = vary(plan, tensor_parallel_size=degree)
-        except CalculatorError:
-            rows.append(row | {"refused": model.why_not(degree) or "not possible"})
+        except CalculatorError as error:
+            rows.append(row | {"refused": model.why_not(degree) or str(error)})
             continue
         rows.append(
             row
@@ -255,7 +264,13 @@ def kv_bytes_per_gpu(plan: Plan) -> int:
     """Return the KV cache of the batch asked on the GPU that decides, before rounding to blocks [bytes]."""
     stage = plan.stage
     layout = replace(stage.layout, block_size=1)
-    return kv_bytes_on_rank(stage.layers, plan.request.seq_len, layout) * plan.request.batch_size
+    total = kv_bytes_on_rank(stage.layers, plan.request.seq_len, layout) * plan.request.batch_size
+    if total > INT64_MAX:
+        raise InvalidValueError(
+            f"so many tokens and sequences, about 10^{len(str(total)) - 1} bytes, exceed the 64 bits of a table: "
+            "ask for fewer of them"
+        )
+    return total
 
 
 VIEWS = {"sequence-length": sequence_length_view, "kv-heads": kv_head_view, "tensor-parallel": tensor_parallel_view}

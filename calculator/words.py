@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calculator.attention import NO_LIMIT, FullAttention
+from calculator.overheads import OWN_VALUE
 from calculator.storage import storage_format
 from calculator.units import format_size, plural
 
@@ -35,17 +36,20 @@ def headline(plan: Plan) -> str:
 def detail(plan: Plan) -> str:
     """Say what one sequence takes and how long it could be."""
     request, model = plan.request, plan.model
-    size = f"Each takes {format_size(plan.kv_bytes_per_sequence)} of KV cache."
+    size = f"Each takes {format_size(plan.kv_bytes_per_sequence)} of KV cache"
+    if plan.state_bytes_per_sequence:
+        state = plan.state_bytes_per_sequence * request.tensor_parallel_size
+        size += f" and {format_size(state)} of state that does not grow"
     if not plan.max_context_len:
-        return size
+        return f"{size}."
     who = "One alone" if request.batch_size == 1 else f"With {request.batch_size:,} at once, each"
-    longest = min(plan.max_context_len, model.max_position_embeddings)
+    own, memory = model.max_position_embeddings, plan.max_context_len
+    if request.seq_len > own:
+        return f"{size}. {who} could be {memory:,} tokens long by memory; the model is made for {own:,}."
     why = (
-        "the model's own limit, not the memory's"
-        if plan.max_context_len >= model.max_position_embeddings
-        else f"the memory's limit; the model's own is {model.max_position_embeddings:,}"
+        f"the memory's limit; the model's own is {own:,}" if memory < own else "the model's own limit, not the memory's"
     )
-    return f"{size} {who} could be {longest:,} tokens long: {why}."
+    return f"{size}. {who} could be {min(memory, own):,} tokens long: {why}."
 
 
 def formula(plan: Plan) -> str:
@@ -114,7 +118,11 @@ def _group_step(plan: Plan, group: LayerGroup) -> tuple[str, str, int]:
         return what, "keeps nothing that grows", _kept(plan, group)
     tokens = min(plan.request.seq_len, spec.grows_until)
     limit = f" (at most {spec.grows_until:,})" if spec.grows_until < NO_LIMIT else ""
-    return what, f"{spec.bytes_per_token(storage, 1):,} bytes a token × {tokens:,} tokens{limit}", _kept(plan, group)
+    how = f"{group.count} × {spec.bytes_per_token(storage, 1):,} bytes a token × {tokens:,} tokens{limit}"
+    encoder = spec.encoder_bytes(1, storage, 1)
+    if encoder:
+        how += f" + {group.count} × {encoder:,} × {plan.request.encoder_seq_len:,} encoder tokens"
+    return what, how, _kept(plan, group)
 
 
 def _how_it_grows(plan: Plan) -> str:
@@ -139,7 +147,7 @@ def memory_lines(plan: Plan) -> list[tuple[str, int, str]]:
     lines = [
         ("Weights", memory.weights_bytes, f"{plan.model.num_parameters:,} parameters in {request.weight_dtype}, exact")
     ]
-    lines += [(line.name, line.bytes, f"estimate: {line.source}") for line in plan.stage.overheads]
+    lines += [(line.name, line.bytes, _estimate(line.source)) for line in plan.stage.overheads]
     lines.append(("KV cache", in_blocks, f"{plan.stage.num_blocks:,} blocks of {request.block_size} tokens, exact"))
     if rounding:
         lines.append(("Less than a block", rounding, "left over when the pool is cut into blocks"))
@@ -152,6 +160,10 @@ def memory_lines(plan: Plan) -> list[tuple[str, int, str]]:
     else:
         lines.append(("Kept free", memory.unused_bytes, "the KV pool is given outright"))
     return lines
+
+
+def _estimate(source: str) -> str:
+    return source if source == OWN_VALUE else f"estimate: {source}"
 
 
 def price(plan: Plan) -> str:

@@ -97,7 +97,11 @@ def test_copies_are_noted_and_counted():
     plan = calculator.plan("llama-3-70b", gpu="a100-80gb-sxm", tensor_parallel_size=16, seq_len=8192)
     assert (plan.kv_heads_per_gpu, plan.kv_replication) == (1, 2)
     assert plan.kv_bytes_per_sequence == 2 * 327_680 * 8192
-    assert any("each head is kept 2 times: KV memory per GPU stops falling at 8 GPUs" in note for note in plan.notes)
+    assert any(
+        "each head is kept 2 times (a latent vector counts as one head): KV memory per GPU stops falling at 8 GPUs"
+        in note
+        for note in plan.notes
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,8 @@ _MAMBA = Family(
     mlp=False,
     pattern="all_linear",
     state=State(
-        "mamba1", "state_size", "conv_kernel", "expand", rank="time_step_rank", conv_bias="use_conv_bias",
-        bias="use_bias", output_bias="use_bias",
+        "mamba1", "state_size", "conv_kernel", "expand", inner="intermediate_size", rank="time_step_rank",
+        conv_bias="use_conv_bias", bias="use_bias", output_bias="use_bias",
     ),
 )  # fmt: skip
 _T5_ENCODER = Encoder(

@@ -59,8 +59,10 @@ REPEATED = ("num_experts_per_tok", "n_shared_experts", "moe_intermediate_size")
 
 BEARS_ON_THE_CACHE = re.compile(
     r"window|chunk|(^|_)kv(_|$)|_cache|cache_|state_size|d_state|ssm|mamba|conv_kernel|d_conv|lora_rank|layer_types"
-    r"|layers_block_type|shared_layers|head_dim|heads|n_head|num_layers|n_layer|linear_attn|linear_num|linear_key"
+    r"|layers_block_type|shared_layers|head_dim|heads|n_head|num_layers|(^|_)n_layer|linear_attn|linear_num|linear_key"
     r"|linear_value|block_configs|layer_pattern|full_attention|attn_layer|attention_layers|cross_attention_layers"
+    r"|block_types|is_encoder_decoder|encoder_layers|add_cross_attention|lru_|use_mla|attn_type"
+    r"|(^|_)swa(_(?!rope|attention_sink)|$)|attention_type|sparse_att|(^|_)nsa|recurrent|state_dim|use_cla|cla_factor|yoco"
     r"|index_|indexer|compress|multi_query|new_decoder|no_rope_layer|global_attn|per_layer_config|nope_layers"
 )
 HARMLESS = frozenset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,10 @@ from calculator.errors import InvalidValueError, shown
 
 KV_ALGORITHMS = {"FP8": "fp8_e4m3", "NVFP4": "nvfp4"}
 MODELOPT = {"FP8": "fp8", "NVFP4": "nvfp4", "FP8_PB_WO": "fp8-block"}
+
+
+_STAYS_ANYWAY = re.compile(r"head|router|gate($|\b)|embed|norm|bias|vis|mtp|audio|mm_|sinks|conv")
+"""What every format leaves in 16 bit, or what is not of the text decoder."""
 
 
 def formats_of(config: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
@@ -29,6 +34,18 @@ def formats_of(config: Mapping[str, Any] | None) -> tuple[str | None, str | None
 
 
 def _weights(config: Mapping[str, Any]) -> str:
+    left_out = next((name for name in _excluded(config) if not _STAYS_ANYWAY.search(name)), None)
+    stored = _scheme(config)
+    return f"{stored} without {left_out[:60]}" if left_out else stored
+
+
+def _excluded(config: Mapping[str, Any]) -> list[str]:
+    """Return the modules that a section leaves unquantised."""
+    lists = (config.get(key) for key in ("ignore", "modules_to_not_convert", "exclude_modules"))
+    return [name for names in lists if isinstance(names, list) for name in names if isinstance(name, str)]
+
+
+def _scheme(config: Mapping[str, Any]) -> str:
     method = str(config.get("quant_method", "")).lower()
     bits, group = config.get("bits"), config.get("group_size")
     if method in ("awq", "gptq") and bits == 4 and type(group) is int and (group > 0 or group == -1):
@@ -74,7 +91,11 @@ def _compressed(config: Mapping[str, Any]) -> str:
 
 
 def _cache(config: Mapping[str, Any]) -> str | None:
-    scheme = config.get("kv_cache_scheme")
-    if isinstance(scheme, Mapping) and scheme.get("num_bits") == 8 and scheme.get("type", "float") == "float":
-        return "fp8_e4m3"
-    return KV_ALGORITHMS.get(str(config.get("kv_cache_quant_algo")))
+    """Return the KV format that a checkpoint asks for; one that is not understood under its own name."""
+    scheme, algorithm = config.get("kv_cache_scheme"), config.get("kv_cache_quant_algo")
+    if isinstance(scheme, Mapping):
+        bits, kind = scheme.get("num_bits"), scheme.get("type", "float")
+        return "fp8_e4m3" if (bits, kind) == (8, "float") else f"kv_cache_scheme {bits} bit {kind}"[:60]
+    if scheme or algorithm:
+        return KV_ALGORITHMS.get(str(algorithm), f"kv_cache_quant_algo {algorithm or scheme}"[:60])
+    return None

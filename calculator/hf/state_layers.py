@@ -85,7 +85,8 @@ def _gated_delta_net(keys: Keys, state: State, hidden: int) -> StateLayer:
 
 def _mamba1(keys: Keys, state: State, hidden: int) -> StateLayer:
     size, kernel = _count(keys, state.state), _count(keys, state.kernel)
-    inner = _count(keys, state.expand) * hidden
+    given = keys.optional_count(state.inner) if state.inner else None
+    inner = given or _count(keys, state.expand) * hidden
     rank = keys.value(state.rank)
     rank = -(-hidden // 16) if rank in (None, "auto") else _count(keys, state.rank)
     spec = RecurrentState("Mamba 1 state", inner, kernel - 1, inner * size, _element_bytes(keys, state.dtype), inner)
