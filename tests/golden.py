@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[1]
 GIB = 2**30
 DATA = Path(__file__).parent / "data"
 
-# Issue 2, section 1: worked from the published configs. preset: L, H, G, d_k, bytes a token in 16 bit.
+# Worked from the published configs. preset: L, H, G, d_k, bytes a token in 16 bit.
 SHAPES = {
     "llama-3-70b": (80, 64, 8, 128, 327_680),
     "llama-1-65b": (80, 64, 64, 128, 2_621_440),
@@ -23,7 +23,7 @@ SHAPES = {
     "qwen3-0.6b": (28, 16, 8, 128, 114_688),
 }
 
-# Issue 2, section 1: preset, tokens, sequences, bytes in fp16.
+# Worked from the published configs: preset, tokens, sequences, bytes in fp16.
 CASES = [
     ("llama-3-70b", 8192, 16, 42_949_672_960),
     ("llama-1-65b", 4096, 1, 10_737_418_240),
@@ -31,7 +31,7 @@ CASES = [
     ("falcon-40b", 2048, 8, 2_013_265_920),
 ]
 
-# Issue 2, section 2, in its order.
+# The models that must be among the presets.
 PRESETS = [
     "llama-1-65b",
     "llama-2-7b",

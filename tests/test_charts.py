@@ -14,7 +14,7 @@ from calculator.words import memory_lines
 
 GIB = 2**30
 
-# Issue 2, section 1 and the configs: query heads, KV heads.
+# From the published configs: query heads, KV heads.
 MODELS = {
     "llama-3-70b": (64, 8),
     "llama-2-7b": (32, 32),
@@ -171,7 +171,7 @@ def test_latent_attention_worked_by_hand_is_the_same_on_every_gpu():
 
 def test_windows_are_kept_for_each_count_and_set_beside_full_attention():
     # 2 x 128 x 32 layers x 4,096 tokens x 2 bytes = 64 MiB a KV head and sequence, 4 sequences; 8 times that without
-    # the window at 32,768 tokens. Issue 3, section 4: 2,147,483,648 bytes for the model itself.
+    # the window at 32,768 tokens. 2,147,483,648 bytes for the model itself.
     head = 4 * 2**26
     assert {row["num_key_value_heads"]: row["kv_bytes_per_gpu"] for row in counted(windowed())} == {
         count: count * head for count in (1, 2, 4, 8, 16, 32)
@@ -224,7 +224,7 @@ def test_savings_are_written_with_one_sign():
 
 @pytest.mark.parametrize(
     ("name", "groups", "percent"),
-    [  # Issue 2, section 1: what the model's own G saves against MHA
+    [  # What the model's own G saves against MHA
         ("llama-3-70b", 8, 87.5),
         ("llama-2-7b", 32, 0),
         ("palm-540b", 1, 97.92),  # 1 - 1/48; the issue prints 97.9 %
@@ -450,7 +450,7 @@ def test_degrees_are_legal_or_refused_with_the_reason(name):
 
 
 def test_kv_per_gpu_stops_falling_at_the_number_of_kv_heads():
-    # 8 KV heads: 40 GiB for 16 sequences of 8,192 tokens, split over up to 8 GPUs, then copied (issue 2, section 4).
+    # 8 KV heads: 40 GiB for 16 sequences of 8,192 tokens, split over up to 8 GPUs, then copied.
     rows = {
         row["tensor_parallel_size"]: row for row in views.tensor_parallel_view(opening()).rows if not row["refused"]
     }

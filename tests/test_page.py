@@ -15,6 +15,7 @@ from calculator import views, words
 from calculator.hf_config import model_from_hf_config
 from calculator.units import format_size
 from dashboard.text import plain
+from tests.small_config import CONFIG
 
 APP = Path(__file__).parents[1] / "app.py"
 OPENING = {
@@ -100,13 +101,13 @@ def everything_said(page):
 def test_opens_on_llama_3_70b_with_a_plan_answered():
     page = open_page()
     (number,) = re.match(r"(\d+) sequences of 8,192 tokens fit on 4 × A100 80GB SXM$", headline(page)).groups()
-    # Issue 2, section 5: 62 is the ceiling without any overhead, with real ones the answer lies in the fifties.
+    # 62 is the ceiling without any overhead, with real ones the answer lies in the fifties.
     assert 50 <= int(number) <= 59
     agrees(page, expected())
 
 
 def test_one_sequence_of_the_opening_plan_takes_what_the_config_says():
-    # 2 x 8 KV heads x 128 x 80 layers x 8,192 tokens x 2 bytes: Issue 2, section 1, 42,949,672,960 bytes for 16.
+    # 2 x 8 KV heads x 128 x 80 layers x 8,192 tokens x 2 bytes: 42,949,672,960 bytes for 16.
     page = open_page()
     assert metric(page, "KV per sequence") == "2.50 GiB"
     (formula,) = [element.value for element in page.code if "×" in element.value]
@@ -430,7 +431,7 @@ def test_own_architecture_typed_by_hand_is_the_librarys():
         change(page, name, value)
     model = calculator.custom_model(**OWN, tie_word_embeddings=False)
     agrees(page, expected(model=model))
-    # Issue 2, section 1: LLaMA 3 8B is 32 x 8 x 128, 131,072 bytes a token.
+    # LLaMA 3 8B is 32 x 8 x 128, 131,072 bytes a token.
     assert metric(page, "KV per sequence") == "1.00 GiB"
     assert page.query_params.items() >= {name: str(value) for name, value in OWN.items()}.items()
 
@@ -828,19 +829,6 @@ def test_addresses_are_broken_up_by_characters_that_are_not_seen(text):
 
 
 # A config.json
-
-CONFIG = {
-    "model_type": "llama",
-    "num_hidden_layers": 2,
-    "hidden_size": 256,
-    "intermediate_size": 512,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 1000,
-    "max_position_embeddings": 2048,
-    "torch_dtype": "bfloat16",
-    "tie_word_embeddings": False,
-}
 
 
 def packed(content):

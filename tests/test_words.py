@@ -35,7 +35,7 @@ def test_formula_steps_end_at_the_plans_bytes(preset, kv_cache_dtype):
 
 
 def test_formula_of_the_reference(reference):
-    # the formula of issue 2 with the numbers of LLaMA 3 70B: 2 x G x d_k x L x s x b x bytes
+    # the formula with the numbers of LLaMA 3 70B: 2 x G x d_k x L x s x b x bytes
     assert words.formula(reference) == "2 × 8 × 128 × 80 × 8,192 × 1 × 2 bytes"
     steps = words.formula_steps(reference)
     assert [size for _, _, size in steps] == [512, 4096, 327_680, 2_684_354_560, 671_088_640]

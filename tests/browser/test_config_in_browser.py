@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from calculator import views
 from calculator.hf_config import model_from_hf_config
+from tests.small_config import CONFIG
 
 from .actions import (
     WORD_JOINER,
@@ -25,19 +26,6 @@ from .actions import (
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-config")]
-
-CONFIG = {
-    "model_type": "llama",
-    "num_hidden_layers": 2,
-    "hidden_size": 256,
-    "intermediate_size": 512,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 1000,
-    "max_position_embeddings": 2048,
-    "torch_dtype": "bfloat16",
-    "tie_word_embeddings": False,
-}
 
 
 IMPORTING = "?model=config&seq_len=2048&tensor_parallel_size=1"
