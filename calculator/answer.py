@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from calculator.accelerator import Accelerator
+from calculator.engines.rules import Engine
 from calculator.html import table
-from calculator.kv_cache import Layout, sequence_bytes, state_bytes_on_rank
+from calculator.kv_cache import state_bytes_on_rank
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.overheads import Overhead
 from calculator.parallelism import kv_heads_per_rank, kv_replication
+from calculator.pools import Geometry
 from calculator.request import Request
 from calculator.units import format_gib
 
@@ -28,11 +30,13 @@ class Memory:
     total_bytes : int
         What programs see of the devices.
     requested_bytes : int
-        What the engine may use of that: total × utilisation.
+        What the engine may use of that.
     weights_bytes, activation_bytes, non_torch_bytes, cuda_graph_bytes : int
-        What is taken before the KV cache.
+        What is taken besides the KV cache.
     kv_pool_bytes : int
         What is left for the KV cache, before rounding to blocks; 0 where nothing is left.
+    in_slack_bytes : int
+        How much of the overheads the engine takes from what it leaves free, not from its budget.
     """
 
     total_bytes: int
@@ -42,37 +46,57 @@ class Memory:
     non_torch_bytes: int
     cuda_graph_bytes: int
     kv_pool_bytes: int
+    in_slack_bytes: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the lines under the documented JSON keys."""
+        lines = asdict(self)
+        del lines["in_slack_bytes"]
+        return lines
 
     @property
     def before_kv_bytes(self) -> int:
-        """What is taken before the KV cache [bytes]."""
-        return self.weights_bytes + self.activation_bytes + self.non_torch_bytes + self.cuda_graph_bytes
+        """What is taken from the budget before the KV cache [bytes]."""
+        overheads = self.activation_bytes + self.non_torch_bytes + self.cuda_graph_bytes
+        return self.weights_bytes + overheads - self.in_slack_bytes
 
     @property
     def unused_bytes(self) -> int:
-        """What the lines leave: the share outside the utilisation; negative where they exceed it [bytes]."""
-        return self.total_bytes - self.before_kv_bytes - self.kv_pool_bytes
+        """What the lines leave: the share outside the budget; negative where they exceed the device [bytes]."""
+        return self.total_bytes - self.before_kv_bytes - self.kv_pool_bytes - self.in_slack_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One GPU of one pipeline stage: its memory and the blocks that its pool holds."""
+    """One GPU of one pipeline stage: its memory, and how the engine cuts its KV pool."""
 
     layers: tuple[LayerGroup, ...]
-    layout: Layout
     memory: Memory
     overheads: tuple[Overhead, ...]
-    block_bytes: int
+    geometry: Geometry
+    kv_pool_bytes_low: int
+    kv_pool_bytes_high: int
+    num_blocks: int
 
     @property
-    def num_blocks(self) -> int:
-        """Whole blocks in the pool [-]."""
-        return self.memory.kv_pool_bytes // self.block_bytes
+    def exceeds(self) -> bool:
+        """Whether a pool given outright does not fit beside the weights."""
+        return self.memory.before_kv_bytes + self.memory.kv_pool_bytes > self.memory.total_bytes
 
     @property
     def usable_bytes(self) -> int:
         """Bytes of the pool, 0 where memory is exceeded [bytes]."""
-        return self.memory.kv_pool_bytes if self.memory.unused_bytes >= 0 else 0
+        return 0 if self.exceeds else self.memory.kv_pool_bytes
+
+    @property
+    def low_bytes(self) -> int:
+        """Bytes of the pool at the low end of its range [bytes]."""
+        return 0 if self.exceeds else self.kv_pool_bytes_low
+
+    @property
+    def high_bytes(self) -> int:
+        """Bytes of the pool at the high end of its range [bytes]."""
+        return 0 if self.exceeds else self.kv_pool_bytes_high
 
 
 @dataclass(frozen=True)
@@ -81,20 +105,26 @@ class Plan:
 
     Attributes
     ----------
-    model, accelerator, request : ModelArchitecture, Accelerator, Request
-        What was asked, defaults filled in.
+    model, accelerator, rules, request : ModelArchitecture, Accelerator, Engine, Request
+        What was asked, defaults filled in, and the engine's rules.
     asked : dict
         The inputs as given, without defaults; ``capacity.vary`` starts from them.
     stages : tuple of Stage
         One GPU of each pipeline stage.
+    stage : Stage
+        The stage that decides: the one whose pool holds the fewest blocks.
     fits : bool
         Whether ``batch_size`` sequences of ``seq_len`` tokens fit on one replica.
     max_batch_size : int
         Sequences of ``seq_len`` tokens that one replica holds [-].
+    max_batch_size_low, max_batch_size_high : int
+        The same at either end of the range [-].
+    range_cause : str
+        The overhead that makes most of the range, in words; empty where there is none.
     max_context_len : int
         Tokens of the longest sequence, ``batch_size`` of them on one replica, by memory alone [tokens].
     num_blocks : int
-        Blocks of the cache of one replica; every GPU of it holds its part of each [-].
+        Blocks of the cache of one replica, of one GPU with attention data parallelism [-].
     kv_bytes_per_sequence : int
         KV cache of one sequence, summed over the GPUs of a replica, copies included [bytes].
     notes : tuple of str
@@ -103,20 +133,20 @@ class Plan:
 
     model: ModelArchitecture
     accelerator: Accelerator
+    rules: Engine
     request: Request
     asked: Mapping[str, Any]
     stages: tuple[Stage, ...]
+    stage: Stage
     fits: bool
     max_batch_size: int
+    max_batch_size_low: int
+    max_batch_size_high: int
+    range_cause: str
     max_context_len: int
     num_blocks: int
     kv_bytes_per_sequence: int
     notes: tuple[str, ...]
-
-    @cached_property
-    def stage(self) -> Stage:
-        """The stage that decides: the one whose pool holds the fewest blocks."""
-        return min(self.stages, key=lambda stage: (stage.num_blocks, -stage.memory.weights_bytes))
 
     @property
     def per_gpu(self) -> Memory:
@@ -142,16 +172,39 @@ class Plan:
         return self.per_gpu.kv_pool_bytes
 
     @property
+    def kv_pool_bytes_low(self) -> int:
+        """The same at the low end of its range [bytes]."""
+        return self.stage.kv_pool_bytes_low
+
+    @property
+    def kv_pool_bytes_high(self) -> int:
+        """The same at the high end of its range [bytes]."""
+        return self.stage.kv_pool_bytes_high
+
+    @property
     def kv_pool_tokens(self) -> int:
-        """Tokens that the blocks of one replica hold [tokens]."""
-        return self.num_blocks * self.request.block_size
+        """Tokens that the pools of one replica hold, in sequences of ``seq_len`` where windows or states share them."""
+        if self.stage.geometry.is_plain:
+            request = self.request
+            share = request.decode_context_parallel_size * request.attention_replicas
+            return self.num_blocks * self.request.block_size * share
+        return int(self.max_concurrency * self.request.seq_len)
+
+    @property
+    def reported_kv_tokens(self) -> int:
+        """The token count that the engine's log shows [tokens]."""
+        return self.rules.reported_tokens(self.stage.geometry, self.kv_pool_bytes, self.request)
 
     @property
     def max_concurrency(self) -> float:
         """Sequences of ``seq_len`` tokens on one replica, unrounded, as vLLM prints it [-]."""
-        stage = self.stage
-        one = sequence_bytes(stage.layers, self.request.seq_len, stage.layout)
-        return self.num_blocks * stage.block_bytes / (one or 1)
+        concurrency = self.stage.geometry.concurrency(self.kv_pool_bytes, self.request.seq_len)
+        return concurrency * self.request.attention_replicas
+
+    @property
+    def allocated_bytes_per_sequence(self) -> int:
+        """What one sequence takes on one GPU of the stage that decides, as the engine allocates it [bytes]."""
+        return self.stage.geometry.bytes_of(self.request.seq_len)
 
     @property
     def state_bytes_per_sequence(self) -> int:
@@ -162,13 +215,13 @@ class Plan:
     def kv_heads_per_gpu(self) -> int:
         """KV heads of a layer that one GPU holds [-]."""
         heads = self.model.num_key_value_heads
-        return kv_heads_per_rank(heads, self.request.tensor_parallel_size) if heads else 0
+        return kv_heads_per_rank(heads, self.request.attention_ranks) if heads else 0
 
     @property
     def kv_replication(self) -> int:
         """GPUs of a replica that hold a copy of the same KV head [-]."""
         heads = self.model.num_key_value_heads
-        return kv_replication(heads, self.request.tensor_parallel_size) if heads else 1
+        return kv_replication(heads, self.request.attention_ranks) if heads else 1
 
     @property
     def gpus_per_replica(self) -> int:
@@ -205,15 +258,22 @@ class Plan:
             "schema_version": SCHEMA_VERSION,
             "fits": self.fits,
             "max_batch_size": self.max_batch_size,
+            "max_batch_size_low": self.max_batch_size_low,
+            "max_batch_size_high": self.max_batch_size_high,
+            "range_cause": self.range_cause,
             "max_context_len": self.max_context_len,
             "num_blocks": self.num_blocks,
             "block_size": self.request.block_size,
             "kv_pool_tokens": self.kv_pool_tokens,
             "kv_pool_bytes": self.kv_pool_bytes,
+            "kv_pool_bytes_low": self.kv_pool_bytes_low,
+            "kv_pool_bytes_high": self.kv_pool_bytes_high,
+            "reported_kv_tokens": self.reported_kv_tokens,
             "max_concurrency": self.max_concurrency,
             "kv_heads_per_gpu": self.kv_heads_per_gpu,
             "kv_replication": self.kv_replication,
             "kv_bytes_per_sequence": self.kv_bytes_per_sequence,
+            "allocated_bytes_per_sequence": self.allocated_bytes_per_sequence,
             "state_bytes_per_sequence": self.state_bytes_per_sequence,
             "num_gpus": self.num_gpus,
             "gpus_per_replica": self.gpus_per_replica,
@@ -221,9 +281,10 @@ class Plan:
             "price_usd_per_hour": self.price_usd_per_hour,
             "price_usd_per_sequence_hour": self.price_usd_per_sequence_hour,
             "price_date": self.accelerator.price_date or None,
-            "per_gpu": asdict(self.per_gpu),
-            "per_replica": asdict(self.per_replica),
-            "all_gpus": asdict(self.all_gpus),
+            "per_gpu": self.per_gpu.as_dict(),
+            "per_replica": self.per_replica.as_dict(),
+            "all_gpus": self.all_gpus.as_dict(),
+            "overheads": [asdict(line) for line in self.stage.overheads],
             "request": asdict(self.request),
             "notes": list(self.notes),
         }
@@ -233,6 +294,7 @@ class Plan:
         rows = [
             ("Verdict", "fits" if self.fits else "does not fit"),
             (f"Sequences of {request.seq_len:,} tokens, one replica", f"{self.max_batch_size:,}"),
+            ("Range", f"{self.max_batch_size_low:,} to {self.max_batch_size_high:,}"),
             ("KV cache of one sequence, one replica", format_gib(self.kv_bytes_per_sequence)),
             ("Weights, one GPU", format_gib(memory.weights_bytes)),
             *((f"{line.name}, one GPU", format_gib(line.bytes)) for line in self.stage.overheads),

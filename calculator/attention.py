@@ -10,6 +10,7 @@ The same code takes plain integers (exact, of any size) and numpy arrays.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from calculator.parallelism import kv_heads_per_rank, why_not
@@ -25,6 +26,58 @@ else:
 
 
 NO_LIMIT = 2**62
+
+
+class Keeps(Enum):
+    """What of a sequence a cache keeps, which decides how an engine allocates it."""
+
+    ALL = "every token"
+    LATENT = "every token, as one vector that cannot be padded"
+    WINDOW = "the last tokens"
+    CHUNK = "the tokens of the current chunk"
+    STATE = "a state that does not grow"
+    ENCODER = "the encoder's tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """One cache of a layer on one rank, as an engine's allocator sees it.
+
+    Attributes
+    ----------
+    keeps : Keeps
+        What of a sequence it keeps.
+    bytes_per_token : int
+        What one more token adds while it grows, 0 for a state [bytes].
+    window : int
+        Tokens after which older ones can be dropped [tokens].
+    sparse : bool
+        Whether a sparse-attention kernel reads it.
+    variant : str
+        Which kind of state, in words; empty for attention.
+    conv_elements, state_elements : int
+        Elements of a state's convolution and of the state itself [elements].
+    conv_element_bytes, state_element_bytes : int
+        Bytes of an element of either, as the model asks for [bytes].
+    state_named : bool
+        Whether the model names the format of its state.
+    """
+
+    keeps: Keeps
+    bytes_per_token: int = 0
+    window: int = NO_LIMIT
+    sparse: bool = False
+    variant: str = ""
+    conv_elements: int = 0
+    conv_element_bytes: int = 0
+    state_elements: int = 0
+    state_element_bytes: int = 0
+    state_named: bool = False
+
+    @property
+    def state_bytes(self) -> int:
+        """The state of one sequence, in the formats that the model asks for [bytes]."""
+        return self.conv_elements * self.conv_element_bytes + self.state_elements * self.state_element_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +120,10 @@ class LayerSpec:
     def state_bytes(self, tensor_parallel_size: int) -> int:  # noqa: ARG002
         """Return the recurrent state of one sequence on one rank [bytes]."""
         return 0
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:  # noqa: ARG002
+        """Return what the layer keeps on one rank, cache by cache; none where it keeps nothing of its own."""
+        return ()
 
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
         """Say why the layer cannot be split over so many ranks, or None where it can."""
@@ -154,6 +211,10 @@ class FullAttention(LayerSpec):
         heads = kv_heads_per_rank(self.num_key_value_heads, tensor_parallel_size)
         return heads * (storage.row_bytes(self.head_dim) + storage.row_bytes(self.v_head_dim))
 
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return one cache of every token."""
+        return (Cache(Keeps.ALL, self.bytes_per_token(storage, tensor_parallel_size)),)
+
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
         """Say why the heads cannot be split over so many ranks, or None where they can."""
         return why_not(self.query_heads or num_attention_heads, self.num_key_value_heads, tensor_parallel_size)
@@ -185,6 +246,10 @@ class SlidingWindow(FullAttention):
         """The window [tokens]."""
         return self.window
 
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return one cache of the last tokens."""
+        return (Cache(Keeps.WINDOW, self.bytes_per_token(storage, tensor_parallel_size), self.window),)
+
     def without_window(self) -> LayerSpec:
         """Return full attention of the same heads."""
         return FullAttention(self.num_key_value_heads, self.head_dim, self.v_head_dim, self.query_heads)
@@ -199,6 +264,10 @@ class ChunkedAttention(SlidingWindow):
         """The kind in words."""
         return "chunked attention"
 
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return one cache of the current chunk."""
+        return (Cache(Keeps.CHUNK, self.bytes_per_token(storage, tensor_parallel_size), self.window),)
+
 
 @dataclass(frozen=True, slots=True)
 class CrossAttention(FullAttention):
@@ -212,3 +281,8 @@ class CrossAttention(FullAttention):
     def encoder_bytes(self, encoder_tokens: int, storage: StorageFormat, tensor_parallel_size: int) -> int:
         """Return the cross-attention cache: a key and a value a head for each encoder token [bytes]."""
         return encoder_tokens * self.bytes_per_token(storage, tensor_parallel_size)
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return the cache of every token and that of the encoder's tokens."""
+        row = self.bytes_per_token(storage, tensor_parallel_size)
+        return Cache(Keeps.ALL, row), Cache(Keeps.ENCODER, row)

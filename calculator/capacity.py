@@ -2,28 +2,28 @@
 
 Per GPU::
 
-    KV pool = ceil(memory × utilisation) − weights − activations − non-torch − CUDA graphs
-    blocks  = pool // bytes of a block        (the pipeline stage with the fewest decides)
-    batch   = blocks // ceil(seq_len / block_size)
+    KV pool = what the engine may use − weights − overheads
+    batch   = what the engine's pools hold of one sequence's blocks    (the tightest pipeline stage decides)
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
+from math import isqrt
 from typing import Any
 
-from calculator import engines, overheads
 from calculator.accelerator import Accelerator
 from calculator.answer import Memory, Plan, Stage
 from calculator.attention import Count, smaller
+from calculator.engines.rules import Engine
 from calculator.errors import friendly
-from calculator.kv_cache import Layout, kv_bytes_on_rank, longest_sequence, sequence_bytes
-from calculator.model import LayerGroup, ModelArchitecture, merge
+from calculator.kv_cache import Layout, kv_bytes_on_rank
+from calculator.model import ModelArchitecture, merge
 from calculator.notes import notes_on
+from calculator.overheads import CAUSES, Overhead, own
 from calculator.presets import load_model
 from calculator.request import Request, resolve
-from calculator.storage import storage_format
 from calculator.weights import weight_bytes_per_rank
 
 
@@ -43,6 +43,14 @@ def plan(
     encoder_seq_len: int | None = None,
     enable_expert_parallel: bool = False,
     engine: str = "vllm",
+    engine_version: str | None = None,
+    async_scheduling: bool | None = None,
+    enable_prefix_caching: bool | None = None,
+    disable_hybrid_kv_cache_manager: bool = False,
+    swa_full: bool = False,
+    enable_attention_dp: bool = False,
+    decode_context_parallel_size: int = 1,
+    enforce_eager: bool = False,
     block_size: int | None = None,
     max_num_seqs: int | None = None,
     max_num_batched_tokens: int | None = None,
@@ -75,13 +83,29 @@ def plan(
     kv_cache_dtype : str
         Storage format of the cache; ``auto`` for the checkpoint's own [-].
     gpu_memory_utilization : float, optional
-        Fraction of the device's memory that the engine may use, in (0, 1]; by default 0.9 [-].
+        The engine's fraction, in (0, 1], of what that engine means by it; by default the engine's own [-].
     encoder_seq_len : int, optional
         Tokens of the encoder; required for an encoder-decoder, refused otherwise [tokens].
     enable_expert_parallel : bool
         Whether ranks hold whole experts in place of slices of all; replicas then share them too [-].
     engine : str
-        Whose rules apply [-].
+        Whose rules apply: vllm, sglang, tensorrt-llm or llama.cpp [-].
+    engine_version : str, optional
+        Of which version, such as ``0.19``; by default the newest known, and the nearest for one that is not [-].
+    async_scheduling : bool, optional
+        Whether vLLM schedules a batch ahead, which windows are charged for; by default as the version does [-].
+    enable_prefix_caching : bool, optional
+        Whether vLLM keeps pages of states for it; by default as the version does [-].
+    disable_hybrid_kv_cache_manager : bool
+        Whether windows are allocated at full length: vLLM's flag, SGLang's ``--disable-hybrid-swa-memory`` [-].
+    swa_full : bool
+        Whether windows are allocated at full length: llama.cpp's flag [-].
+    enable_attention_dp : bool
+        Whether every GPU of a replica serves sequences of its own, attention weights copied [-].
+    decode_context_parallel_size : int
+        GPUs of a replica that share a sequence's tokens where they would keep copies of its heads [-].
+    enforce_eager : bool
+        Whether no CUDA graphs are captured [-].
     block_size : int, optional
         Tokens of one block; by default the engine's [tokens].
     max_num_seqs : int, optional
@@ -107,92 +131,99 @@ def plan(
 
     Notes
     -----
-    ``pool = ceil(memory × utilisation) − weights − activations − non-torch − graphs`` on each GPU;
-    ``max_batch_size = (pool // block bytes) // ceil(seq_len / block_size)``.
+    ``pool = budget − weights − activations − non-torch − graphs`` on each GPU, with the engine's budget and those
+    of the overheads that it takes from it; ``max_batch_size`` is what the engine's blocks hold. The range comes
+    from the overheads alone, their deviations added in squares; weights and KV are exact.
 
     References
     ----------
-    vLLM 0.33.0, ``v1/worker/gpu_worker.py`` and ``v1/core/kv_cache_utils.py``.
+    ``calculator.engines``, a module each, with the sources of its rules.
     """
     asked = {name: value for name, value in locals().items() if value is not None}
     architecture = load_model(model)
-    accelerator, request = resolve(architecture, asked)
-    stages = memory_of_stages(architecture, accelerator, request)
-    max_batch_size = largest_batch(stages, request.seq_len)
-    storage, ranks = storage_format(request.kv_cache_dtype), request.tensor_parallel_size
-    layout = Layout(storage, ranks, encoder_tokens=request.encoder_seq_len or 0)
+    accelerator, rules, request = resolve(architecture, asked)
+    stages = memory_of_stages(architecture, accelerator, rules, request)
+    ranks, replicas = request.attention_ranks, request.attention_replicas
+    layout = Layout(request.storage, ranks, encoder_tokens=request.encoder_seq_len or 0)
+    batches = [largest_batch(stages, request.seq_len, bound) for bound in ("usable_bytes", "low_bytes", "high_bytes")]
+    decides = min(stages, key=lambda stage: (stage.num_blocks, -stage.memory.weights_bytes))
     answer = Plan(
         model=architecture,
         accelerator=accelerator,
+        rules=rules,
         request=request,
         asked=asked,
         stages=stages,
-        fits=max_batch_size >= request.batch_size,
-        max_batch_size=max_batch_size,
-        max_context_len=longest_context(stages, request.batch_size),
-        num_blocks=min(stage.num_blocks for stage in stages),
+        stage=decides,
+        fits=batches[0] * replicas >= request.batch_size,
+        max_batch_size=batches[0] * replicas,
+        max_batch_size_low=batches[1] * replicas,
+        max_batch_size_high=batches[2] * replicas,
+        range_cause=_range_cause(decides),
+        max_context_len=longest_context(stages, -(-request.batch_size // replicas)),
+        num_blocks=decides.num_blocks,
         kv_bytes_per_sequence=kv_bytes_on_rank(architecture.groups, request.seq_len, layout) * ranks,
         notes=(),
     )
     return replace(answer, notes=tuple(notes_on(answer)))
 
 
-def largest_batch(stages: tuple[Stage, ...], seq_len: Count) -> Count:
-    """Return the sequences of some length that a replica holds; none where memory is exceeded [-]."""
-    batches = (stage.usable_bytes // _kept(stage, seq_len) for stage in stages)
+def largest_batch(stages: tuple[Stage, ...], seq_len: Count, bound: str = "usable_bytes") -> Count:
+    """Return the sequences of some length that one rank's pools hold; none where memory is exceeded [-]."""
+    batches = (stage.geometry.sequences(getattr(stage, bound), seq_len) for stage in stages)
     fewest: Count = reduce(smaller, batches)
     return fewest
 
 
 def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:
-    """Return the longest sequence of which a replica holds so many [tokens]."""
-    lengths = (longest_sequence(stage.layers, stage.usable_bytes // batch_size, stage.layout) for stage in stages)
+    """Return the longest sequence of which one rank's pools hold so many [tokens]."""
+    lengths = (stage.geometry.longest(stage.usable_bytes, batch_size) for stage in stages)
     shortest: Count = reduce(smaller, lengths)
     return shortest
 
 
-def _kept(stage: Stage, seq_len: Count) -> Count:
-    """Bytes of one sequence on a stage; a stage that keeps nothing counts as one byte and so sets no limit."""
-    kept = sequence_bytes(stage.layers, seq_len, stage.layout)
-    whole: Count = kept + (kept == 0)
-    return whole
-
-
-def memory_of_stages(model: ModelArchitecture, accelerator: Accelerator, request: Request) -> tuple[Stage, ...]:
-    """Return the memory of one GPU of each pipeline stage; it depends on neither length nor batch."""
-    tp, pp = request.tensor_parallel_size, request.pipeline_parallel_size
-    rules = engines.engine_rules(request.engine)
-    layout = Layout(storage_format(request.kv_cache_dtype), tp, request.block_size, request.encoder_seq_len or 0)
-    total = accelerator.memory_bytes
-    requested = engines.requested_bytes(total, request.gpu_memory_utilization)
-    weights = weight_bytes_per_rank(model, request.weight_dtype, tp, pp, request.expert_parallel_size)
-    non_torch = _own("Outside the allocator", request.non_torch_bytes) or overheads.non_torch(accelerator, tp)
-    graphs = _own("CUDA graphs", request.cuda_graph_bytes) or overheads.cuda_graphs(
-        accelerator, rules, request.max_num_seqs
+def memory_of_stages(
+    model: ModelArchitecture, accelerator: Accelerator, rules: Engine, request: Request
+) -> tuple[Stage, ...]:
+    """Return the memory of one GPU of each pipeline stage, and how its KV pool is cut."""
+    tp, pp, total = request.tensor_parallel_size, request.pipeline_parallel_size, accelerator.memory_bytes
+    weights = weight_bytes_per_rank(
+        model, request.weight_dtype, tp, pp, request.expert_parallel_size, request.attention_ranks_of_weights
     )
     stages = []
     for index, groups in enumerate(model.stages(pp)):
-        activation = _own("Activations", request.activation_bytes) or overheads.activation(
-            model, rules, tp, request.max_num_seqs, request.max_num_batched_tokens, last_stage=index == pp - 1
-        )
-        taken = weights[index] + activation.bytes + non_torch.bytes + graphs.bytes
-        pool = max(0, requested - taken) if request.kv_cache_memory_bytes is None else request.kv_cache_memory_bytes
         merged = model.groups if pp == 1 else merge(groups)
-        memory = Memory(total, requested, weights[index], activation.bytes, non_torch.bytes, graphs.bytes, pool)
-        lines = (activation, non_torch, graphs)
-        stages.append(Stage(merged, layout, memory, lines, block_bytes(merged, layout)))
+        lines = _lines(rules.overheads(model, accelerator, request, index), request)
+        taken = sum(line.bytes for line in lines if not line.in_slack)
+
+        def pool(overhead: int, weight: int = weights[index]) -> tuple[int, int]:
+            requested = rules.requested_bytes(total, request.gpu_memory_utilization, weight, overhead)
+            return requested, max(0, requested - weight - overhead)
+
+        requested, central = pool(taken)
+        low = pool(taken + isqrt(sum((line.high - line.bytes) ** 2 for line in lines if not line.in_slack)))[1]
+        high = pool(taken - isqrt(sum((line.bytes - line.low) ** 2 for line in lines if not line.in_slack)))[1]
+        if request.kv_cache_memory_bytes is not None:
+            central = low = high = request.kv_cache_memory_bytes
+        activation, outside, graphs = (line.bytes for line in lines)
+        slack = sum(line.bytes for line in lines if line.in_slack)
+        memory = Memory(total, requested, weights[index], activation, outside, graphs, central, slack)
+        geometry = rules.geometry(model, merged, request)
+        stages.append(Stage(merged, memory, lines, geometry, low, high, geometry.num_blocks(central, request.seq_len)))
     return tuple(stages)
 
 
-def block_bytes(layers: tuple[LayerGroup, ...], layout: Layout) -> int:
-    """Return the bytes of one block of all layers of a stage; of one sequence's state where nothing grows [bytes]."""
-    alone = replace(layout, encoder_tokens=0) if layout.encoder_tokens else layout
-    grows = kv_bytes_on_rank(layers, layout.block_size, alone)
-    return grows or sequence_bytes(layers, layout.block_size, layout) or 1
+def _lines(lines: tuple[Overhead, ...], request: Request) -> tuple[Overhead, ...]:
+    """Put the user's own values in place of estimates."""
+    given = (request.activation_bytes, request.non_torch_bytes, request.cuda_graph_bytes)
+    return tuple(own(line, value) for line, value in zip(lines, given, strict=True))
 
 
-def _own(name: str, value: int | None) -> overheads.Overhead | None:
-    return None if value is None else overheads.Overhead(name, value, overheads.OWN_VALUE)
+def _range_cause(stage: Stage) -> str:
+    """Name the overhead whose range moves the pool most; empty where nothing does."""
+    if stage.low_bytes == stage.high_bytes:
+        return ""
+    return CAUSES[max(stage.overheads, key=lambda line: line.spread).name]
 
 
 def vary(answer: Plan, **changes: Any) -> Plan:

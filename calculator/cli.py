@@ -20,7 +20,7 @@ from calculator.errors import CalculatorError, InvalidValueError
 from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
 from calculator.parallelism import kv_heads_per_rank, kv_replication
 from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
-from calculator.request import PLAN_FIELDS
+from calculator.request import FLAGS, PLAN_FIELDS
 from calculator.units import format_bytes, format_gb, format_gib, format_size, gib_to_bytes, parse_bytes, plural
 
 OK, MISSED, BAD_INPUT = 0, 1, 2
@@ -33,10 +33,18 @@ PLAN_HELP = {
     "data_parallel_size": "replicas",
     "weight_dtype": "weight format, auto for the checkpoint's own",
     "kv_cache_dtype": "storage format of the cache, auto for the checkpoint's own",
-    "gpu_memory_utilization": "fraction of the GPU's memory that the engine may use, by default 0.9",
+    "gpu_memory_utilization": "the engine's memory fraction, by default its own",
     "encoder_seq_len": "tokens of the encoder, for an encoder-decoder",
     "enable_expert_parallel": "ranks hold whole experts in place of slices of all",
-    "engine": "whose rules apply",
+    "engine": "whose rules apply: vllm, sglang, tensorrt-llm or llama.cpp",
+    "engine_version": "of which version, such as 0.19; by default the newest known",
+    "async_scheduling": "whether vLLM schedules a batch ahead; by default as the version does",
+    "enable_prefix_caching": "whether vLLM keeps pages of states for it; by default as the version does",
+    "disable_hybrid_kv_cache_manager": "allocate windows at full length (vLLM, SGLang)",
+    "swa_full": "allocate windows at full length (llama.cpp)",
+    "enable_attention_dp": "every GPU of a replica serves sequences of its own (SGLang, TensorRT-LLM)",
+    "decode_context_parallel_size": "GPUs that share a sequence's tokens (vLLM, SGLang)",
+    "enforce_eager": "capture no CUDA graphs",
     "block_size": "tokens of one block",
     "max_num_seqs": "sequences of one forward pass",
     "max_num_batched_tokens": "tokens of one forward pass",
@@ -111,8 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     planner.add_argument("--gpu-memory-gib", type=_gib, metavar="X", help="what the GPU reports to a program, in GiB")
     for name in PLAN_FIELDS:
         kind: dict[str, Any] = {"type": _type_of(name), "metavar": "F" if _type_of(name) is str else "N"}
-        if name.startswith("enable_"):
-            kind = {"action": "store_true", "default": None}
+        if name in FLAGS:
+            kind = {"action": argparse.BooleanOptionalAction, "default": None}
         planner.add_argument(f"--{name.replace('_', '-')}", help=PLAN_HELP[name], **kind)
     _format(planner, "text", "json")
     planner.set_defaults(run=_plan)
@@ -187,7 +195,7 @@ def _size(text: str) -> int:
 def _type_of(name: str) -> Any:
     if name.endswith("_bytes"):
         return _size
-    if name.endswith("dtype") or name == "engine":
+    if name.endswith("dtype") or name.startswith("engine"):
         return str
     return _number if name == "gpu_memory_utilization" else _count
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calculator.attention import Count, at_most
+from calculator.attention import Count
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture
 from calculator.presets import load_model
@@ -29,15 +29,12 @@ class Layout:
         Format of a row.
     tensor_parallel_size : int
         Ranks that share a layer [-].
-    block_size : int
-        Tokens of a block: every sequence takes whole blocks [tokens].
     encoder_tokens : int
         Tokens of the encoder, 0 without one [tokens].
     """
 
     storage: StorageFormat
     tensor_parallel_size: int
-    block_size: int = 1
     encoder_tokens: int = 0
 
 
@@ -54,37 +51,6 @@ def kv_bytes_on_rank(layers: Sequence[LayerGroup], seq_len: Count, layout: Layou
 def state_bytes_on_rank(layers: Sequence[LayerGroup], tensor_parallel_size: int) -> int:
     """Return the recurrent state of one sequence on one rank of some layers [bytes]."""
     return sum(group.count * group.spec.state_bytes(tensor_parallel_size) for group in layers)
-
-
-def sequence_bytes(layers: Sequence[LayerGroup], seq_len: Count, layout: Layout) -> Count:
-    """Return all that one sequence occupies on one rank, in whole blocks, its state included [bytes]."""
-    padded = -(-seq_len // layout.block_size) * layout.block_size
-    return kv_bytes_on_rank(layers, padded, layout) + state_bytes_on_rank(layers, layout.tensor_parallel_size)
-
-
-def longest_sequence(layers: Sequence[LayerGroup], budget: Count, layout: Layout) -> Count:
-    """Return the longest sequence that so many bytes of one rank hold, in whole blocks [tokens].
-
-    Notes
-    -----
-    ``sequence_bytes`` is piecewise linear: each layer grows until its window is full. The segments
-    are walked from the shortest window on; where nothing grows any more the answer is ``MAX_TOKENS``.
-    """
-    fixed = sequence_bytes(layers, 0, layout)
-    left: Any = budget - fixed
-    active: Any = budget >= fixed
-    tokens, start = 0 * budget, 0
-    for limit in sorted({group.spec.grows_until for group in layers if group.spec.grows_until}):
-        slope = sum(
-            group.count * group.spec.bytes_per_token(layout.storage, layout.tensor_parallel_size)
-            for group in layers
-            if group.spec.grows_until >= limit
-        )
-        span = limit - start
-        step = at_most(left // slope, span) * active
-        tokens, left, active, start = tokens + step, left - slope * step, active * (step == span), limit
-    longest: Count = at_most(tokens + active * MAX_TOKENS, MAX_TOKENS) // layout.block_size * layout.block_size
-    return longest
 
 
 @friendly

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calculator.attention import NO_LIMIT, FullAttention, LayerSpec
+from calculator.attention import NO_LIMIT, Cache, FullAttention, Keeps, LayerSpec
 from calculator.parallelism import why_not
 from calculator.storage import StorageFormat
 
@@ -64,12 +64,15 @@ class LatentAttention(LayerSpec):
         ----------
         vLLM 0.33.0, ``model_executor/layers/attention/mla_attention.py``, ``models/deepseek_v2.py``.
         """
-        if not self.index_head_dim:
-            return storage.row_bytes(self.kv_lora_rank + self.qk_rope_head_dim)
-        indexer = 0 if self.shares_index else _scaled_bytes(self.index_head_dim)
-        if storage.is_fp8:
+        indexer = _scaled_bytes(self.index_head_dim) if self.index_head_dim and not self.shares_index else 0
+        if storage.packs_latents or (self.index_head_dim and storage.is_fp8):
             return _scaled_bytes(self.kv_lora_rank) + 2 * self.qk_rope_head_dim + indexer
         return storage.row_bytes(self.kv_lora_rank + self.qk_rope_head_dim) + indexer
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return one cache of every token's vector, an indexer's key beside it."""
+        row = self.bytes_per_token(storage, tensor_parallel_size)
+        return (Cache(Keeps.LATENT, row, sparse=self.index_head_dim > 0),)
 
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
         """Query heads are split; the latent vector is copied to every rank."""

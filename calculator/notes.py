@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from calculator.answer import Plan
-from calculator.engines import engine_rules
-from calculator.kv_cache import sequence_bytes
 from calculator.units import GIB, format_gib, plural
 
 CONTEXT_BYTES = GIB // 2
@@ -13,8 +11,14 @@ CONTEXT_BYTES = GIB // 2
 def notes_on(answer: Plan) -> list[str]:
     """Say what the reader should know about an answer, the most important first."""
     request, model, accelerator = answer.request, answer.model, answer.accelerator
-    rules = engine_rules(request.engine)
+    rules = answer.rules
     notes = [] if answer.fits else [_why_it_does_not_fit(answer)]
+    if rules.note:
+        notes.append(rules.note)
+    if "gpu_memory_utilization" in answer.asked and "gpu_memory_utilization" not in rules.flags:
+        notes.append(
+            f"{rules.title} has no memory fraction: the one given is not used, it takes {rules.budget_words(request)}"
+        )
     if request.seq_len > model.max_position_embeddings:
         notes.append(
             f"{request.seq_len:,} tokens are more than the {model.max_position_embeddings:,} that {model.name} is made "
@@ -23,34 +27,49 @@ def notes_on(answer: Plan) -> list[str]:
     if answer.kv_replication > 1:
         kept, heads = answer.kv_replication, plural(model.num_key_value_heads, "KV head")
         notes.append(
-            f"{request.tensor_parallel_size} GPUs share {heads}, so each head is kept {kept} times "
+            f"{request.attention_ranks} GPUs share {heads}, so each head is kept {kept} times "
             "(a latent vector counts as one head): KV memory per GPU stops falling at "
             f"{plural(model.num_key_value_heads, 'GPU')}"
         )
     if answer.kv_replication > 1 and not model.copies_kv_heads:
         notes.append(
-            f"the bytes are those of the general rule; {request.engine} {rules.version}'s own class of this model type "
+            f"the bytes are those of the general rule; {rules.title} {rules.version}'s own class of this model type "
             f"does not copy KV heads and refuses more than {model.num_key_value_heads} GPUs"
         )
     if request.kv_cache_dtype not in rules.kv_cache_dtypes:
         notes.append(
-            f"{request.engine} does not store its cache in {request.kv_cache_dtype}; the bytes are those of the format"
+            f"{rules.title} does not store its cache in {request.kv_cache_dtype}; the bytes are those of the format"
         )
     if (
         "auto" in (answer.asked.get("weight_dtype", "auto"), answer.asked.get("kv_cache_dtype", "auto"))
         and model.dtype_assumption
     ):
         notes.append(model.dtype_assumption)
-    if answer.fits and request.max_num_seqs < answer.max_batch_size:
+    at_once, flag = (
+        request.max_num_seqs * request.attention_replicas,
+        rules.flags["max_num_seqs"].strip("-").replace("-", "_"),
+    )
+    if answer.fits and at_once < answer.max_batch_size:
         notes.append(
-            f"memory holds {answer.max_batch_size:,} sequences, but max_num_seqs {request.max_num_seqs:,} lets the "
+            f"memory holds {answer.max_batch_size:,} sequences, but {flag} {request.max_num_seqs:,} lets the "
             "engine run no more than that at once; raising it costs activation memory"
         )
+    if answer.max_batch_size < at_once and "max_num_seqs" in answer.asked:
+        notes.append(
+            f"{flag} {request.max_num_seqs:,} promises more than fits: memory holds {answer.max_batch_size:,} "
+            f"sequences of {request.seq_len:,} tokens, and the rest wait or are evicted"
+        )
     kept_free = request.gpu_memory_bytes - answer.per_gpu.requested_bytes
-    if kept_free < CONTEXT_BYTES and request.kv_cache_memory_bytes is None:
+    if rules.context_in_slack and kept_free < CONTEXT_BYTES and request.kv_cache_memory_bytes is None:
         notes.append(
             f"a utilisation of {request.gpu_memory_utilization:g} keeps {format_gib(kept_free)} free; a GPU's own "
             "context takes 0.2 to 2.6 GiB outside the budget, so the engine may refuse to start"
+        )
+    slack = answer.per_gpu.in_slack_bytes
+    if 0 < kept_free < slack and request.kv_cache_memory_bytes is None:
+        notes.append(
+            f"{format_gib(slack)} of activations or CUDA graphs are expected outside the budget, which leaves "
+            f"{format_gib(kept_free)}: the engine may run out of memory after start-up"
         )
     if not accelerator.memory_verified:
         notes.append(f"the memory of {accelerator.name} is not verified: {accelerator.memory_source}")
@@ -70,7 +89,7 @@ def _why_it_does_not_fit(answer: Plan) -> str:
         )
     budget = (
         f"{format_gib(memory.requested_bytes)} of the {format_gib(memory.total_bytes)} of one GPU "
-        f"(utilisation {request.gpu_memory_utilization:g})"
+        f"({answer.rules.title}: {answer.rules.budget_words(request)})"
     )
     if memory.before_kv_bytes >= memory.requested_bytes:
         return (
@@ -78,7 +97,8 @@ def _why_it_does_not_fit(answer: Plan) -> str:
             f"({format_gib(memory.before_kv_bytes - memory.weights_bytes)}) of one GPU need "
             f"{format_gib(memory.before_kv_bytes)}, available are {budget}"
         )
-    needed = request.batch_size * sequence_bytes(stage.layers, request.seq_len, stage.layout)
+    batch = -(-request.batch_size // request.attention_replicas)
+    needed = batch * stage.geometry.bytes_of(request.seq_len)
     available = f"{format_gib(memory.kv_pool_bytes)} after weights and overheads, from {budget}"
     if request.kv_cache_memory_bytes is not None:
         available = f"{format_gib(memory.kv_pool_bytes)}, the KV pool given"

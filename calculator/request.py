@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from calculator import engines
 from calculator.accelerator import Accelerator, custom_accelerator
+from calculator.engines import engine_rules
+from calculator.engines.rules import Engine
 from calculator.errors import InvalidValueError
 from calculator.kv_cache import encoder_tokens
 from calculator.model import MAX_TOKENS, ModelArchitecture
 from calculator.presets import load_gpu
 from calculator.schema import Schema, count, flag, number, optional, text
-from calculator.storage import storage_format
+from calculator.storage import StorageFormat, storage_format
 from calculator.weights import weight_format
 
 MAX_BYTES = 2**53
@@ -30,6 +31,14 @@ PLAN_FIELDS = {
     "encoder_seq_len": optional(count(MAX_TOKENS)),
     "enable_expert_parallel": flag(),
     "engine": text(40),
+    "engine_version": optional(text(60)),
+    "async_scheduling": optional(flag()),
+    "enable_prefix_caching": optional(flag()),
+    "disable_hybrid_kv_cache_manager": flag(),
+    "swa_full": flag(),
+    "enable_attention_dp": flag(),
+    "decode_context_parallel_size": count(65_536),
+    "enforce_eager": flag(),
     "block_size": optional(count(1_048_576)),
     "max_num_seqs": optional(count(1_048_576)),
     "max_num_batched_tokens": optional(count(16_777_216)),
@@ -49,7 +58,13 @@ PLAN_DEFAULTS: dict[str, Any] = {
     "kv_cache_dtype": "auto",
     "enable_expert_parallel": False,
     "engine": "vllm",
+    "disable_hybrid_kv_cache_manager": False,
+    "swa_full": False,
+    "enable_attention_dp": False,
+    "decode_context_parallel_size": 1,
+    "enforce_eager": False,
 }
+FLAGS = tuple(name for name, field in PLAN_FIELDS.items() if field in (flag(), optional(flag())))
 _SCHEMA = Schema(PLAN_FIELDS)
 
 
@@ -75,6 +90,14 @@ class Request:
     encoder_seq_len: int | None
     enable_expert_parallel: bool
     engine: str
+    engine_version: str
+    async_scheduling: bool | None
+    enable_prefix_caching: bool | None
+    disable_hybrid_kv_cache_manager: bool
+    swa_full: bool
+    enable_attention_dp: bool
+    decode_context_parallel_size: int
+    enforce_eager: bool
     block_size: int
     max_num_seqs: int
     max_num_batched_tokens: int
@@ -84,42 +107,65 @@ class Request:
     cuda_graph_bytes: int | None
 
     @property
+    def storage(self) -> StorageFormat:
+        """The storage format of the cache."""
+        return storage_format(self.kv_cache_dtype)
+
+    @property
+    def attention_ranks(self) -> int:
+        """Ranks that a layer's KV heads are split over [-]."""
+        if self.enable_attention_dp:
+            return 1
+        return max(1, self.tensor_parallel_size // self.decode_context_parallel_size)
+
+    @property
+    def attention_ranks_of_weights(self) -> int:
+        """Ranks that the weights outside MLPs and experts are split over [-]."""
+        return 1 if self.enable_attention_dp else self.tensor_parallel_size
+
+    @property
+    def attention_replicas(self) -> int:
+        """Ranks of a replica that each serve sequences of their own [-]."""
+        return self.tensor_parallel_size if self.enable_attention_dp else 1
+
+    @property
     def expert_parallel_size(self) -> int:
         """Ranks that share the experts as wholes: TP × DP with expert parallelism, else 1 [-]."""
         return self.tensor_parallel_size * self.data_parallel_size if self.enable_expert_parallel else 1
 
 
-def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Accelerator, Request]:
-    """Check every input and fill in the defaults."""
+def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Accelerator, Engine, Request]:
+    """Check every input and fill in the defaults, those of the engine at its version."""
     values = {**PLAN_DEFAULTS, **{name: value for name, value in asked.items() if name not in ("model", "gpu")}}
     values = _SCHEMA.validate(values)
     accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
-    rules = engines.engine_rules(values["engine"])
-    defaults = rules.defaults_for(accelerator)
-    model.check_tensor_parallel(values["tensor_parallel_size"])
-    return accelerator, Request(
-        model=model.id,
-        gpu=accelerator.id,
-        gpu_memory_bytes=accelerator.memory_bytes,
-        seq_len=values["seq_len"] or model.max_position_embeddings,
-        batch_size=values["batch_size"],
-        tensor_parallel_size=values["tensor_parallel_size"],
-        pipeline_parallel_size=values["pipeline_parallel_size"],
-        data_parallel_size=values["data_parallel_size"],
-        weight_dtype=weight_format(model.resolve_weight_dtype(values["weight_dtype"])).name,
-        kv_cache_dtype=storage_format(model.resolve_kv_dtype(values["kv_cache_dtype"])).name,
-        gpu_memory_utilization=values["gpu_memory_utilization"] or rules.gpu_memory_utilization,
-        encoder_seq_len=encoder_tokens(model, values["encoder_seq_len"]) or None,
-        enable_expert_parallel=values["enable_expert_parallel"],
-        engine=rules.name,
-        block_size=values["block_size"] or rules.block_size,
-        max_num_seqs=values["max_num_seqs"] or defaults.max_num_seqs,
-        max_num_batched_tokens=values["max_num_batched_tokens"] or defaults.max_num_batched_tokens,
-        kv_cache_memory_bytes=values["kv_cache_memory_bytes"],
-        activation_bytes=values["activation_bytes"],
-        non_torch_bytes=values["non_torch_bytes"],
-        cuda_graph_bytes=values["cuda_graph_bytes"],
-    )
+    rules = engine_rules(values["engine"], values["engine_version"])
+    if not values["enable_attention_dp"]:
+        model.check_tensor_parallel(values["tensor_parallel_size"])
+    rules.check(model, values)
+    seq_len = values["seq_len"] or model.max_position_embeddings
+    tokens, sequences = rules.batch_defaults(accelerator, seq_len)
+    kv_dtype = storage_format(model.resolve_kv_dtype(values["kv_cache_dtype"]))
+    values["max_num_batched_tokens"] = values["max_num_batched_tokens"] or tokens
+    fraction = values["gpu_memory_utilization"] or rules.default_fraction(model, accelerator, values)
+    ranks = 1 if values["enable_attention_dp"] else values["tensor_parallel_size"]
+    ranks = max(1, ranks // values["decode_context_parallel_size"])
+    filled = {
+        **values,
+        "model": model.id,
+        "gpu": accelerator.id,
+        "gpu_memory_bytes": accelerator.memory_bytes,
+        "seq_len": seq_len,
+        "weight_dtype": weight_format(model.resolve_weight_dtype(values["weight_dtype"])).name,
+        "kv_cache_dtype": kv_dtype.name,
+        "gpu_memory_utilization": fraction,
+        "encoder_seq_len": encoder_tokens(model, values["encoder_seq_len"]) or None,
+        "engine": rules.name,
+        "engine_version": rules.version,
+        "block_size": rules.default_block_size(model, kv_dtype, ranks, values["block_size"], values),
+        "max_num_seqs": values["max_num_seqs"] or sequences,
+    }
+    return accelerator, rules, Request(**filled)
 
 
 def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> Accelerator:

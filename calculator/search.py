@@ -12,7 +12,6 @@ from typing import Any
 from calculator import storage, weights
 from calculator.answer import Plan
 from calculator.capacity import vary
-from calculator.engines import engine_rules
 from calculator.errors import CalculatorError
 from calculator.presets import gpu_ids, load_gpu
 from calculator.units import format_gib
@@ -177,7 +176,7 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """Yield every knob: kind, the change in words, its cost, the keywords."""
     request, model = plan.request, plan.model
     now = storage.FORMATS[request.kv_cache_dtype].bits_per_value
-    for name in engine_rules(request.engine).kv_cache_dtypes:
+    for name in plan.rules.kv_cache_dtypes:
         bits = storage.FORMATS[name].bits_per_value
         if bits < now:
             yield (
@@ -187,7 +186,7 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
                 {"kv_cache_dtype": name},
             )
     bits_now = weights.weight_format(request.weight_dtype).bits
-    for weight in (weights.FORMATS[name] for name in engine_rules(request.engine).weight_dtypes):
+    for weight in (weights.FORMATS[name] for name in plan.rules.weight_dtypes):
         if weight.bits < bits_now:
             cost = f"{weight.bits} bits a weight instead of {bits_now}"
             yield "Weight format", f"Weights in {weight.name}", cost, {"weight_dtype": weight.name}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from calculator.attention import FullAttention, LayerSpec
+from calculator.attention import Cache, FullAttention, Keeps, LayerSpec
+from calculator.storage import StorageFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class RecurrentState(LayerSpec):
     groups, group_width : int
         Groups of channels of the convolution beside ``conv_width`` and the width of one; a single group
         is copied to every rank, more are split [-].
+    state_named : bool
+        Whether the model names the format of its state; engines differ where it does not.
     """
 
     variant: str
@@ -41,6 +44,7 @@ class RecurrentState(LayerSpec):
     conv_element_bytes: int = 2
     groups: int = 0
     group_width: int = 0
+    state_named: bool = False
 
     @property
     def kind(self) -> str:
@@ -54,10 +58,25 @@ class RecurrentState(LayerSpec):
         ----------
         vLLM 0.33.0, ``model_executor/layers/mamba/mamba_utils.py``.
         """
+        return self.cache(tensor_parallel_size).state_bytes
+
+    def cache(self, tensor_parallel_size: int) -> Cache:
+        """Return the state as a cache of its own on one rank."""
         groups = max(1, self.groups // tensor_parallel_size) if self.groups else 0
         width = self.conv_width // tensor_parallel_size + groups * self.group_width
-        conv = width * self.conv_columns * self.conv_element_bytes
-        return conv + self.state_elements * self.state_element_bytes // tensor_parallel_size
+        return Cache(
+            Keeps.STATE,
+            variant=self.variant,
+            conv_elements=width * self.conv_columns,
+            conv_element_bytes=self.conv_element_bytes,
+            state_elements=self.state_elements // tensor_parallel_size,
+            state_element_bytes=self.state_element_bytes,
+            state_named=self.state_named,
+        )
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:  # noqa: ARG002
+        """Return the state."""
+        return (self.cache(tensor_parallel_size),)
 
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
         """Say why the heads of the state cannot be split over so many ranks, or None where they can."""
@@ -88,6 +107,10 @@ class AttentionAndState(FullAttention):
     def state_bytes(self, tensor_parallel_size: int) -> int:
         """Return the recurrent state on one rank [bytes]."""
         return self.state.state_bytes(tensor_parallel_size)
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return the cache and the state."""
+        return *FullAttention.caches(self, storage, tensor_parallel_size), self.state.cache(tensor_parallel_size)
 
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
         """Say why the heads of either cannot be split over so many ranks, or None where they can."""

@@ -45,6 +45,11 @@ class StorageFormat:
         return self.name in ("fp8_e4m3", "fp8_e5m2")
 
     @property
+    def packs_latents(self) -> bool:
+        """Whether it is a layout of whole latent vectors, which only latent attention can be stored in."""
+        return self.name == "fp8_ds_mla"
+
+    @property
     def bits_per_value(self) -> float:
         """Bits of one value without the scales kept once a row, for display only."""
         return 8 * self.block_bytes / self.block_elements
@@ -67,6 +72,8 @@ class StorageFormat:
         UnsupportedError
             If the row is not a whole number of blocks: no engine stores such a row.
         """
+        if self.packs_latents:
+            raise UnsupportedError(f"{self.name} stores latent vectors (MLA) only; fp8 stores heads in 8 bit")
         blocks, rest = divmod(elements, self.block_elements)
         if rest:
             raise UnsupportedError(
@@ -100,6 +107,9 @@ FORMATS = {
         StorageFormat("q5_0", 32, 22, 0, "5 bit blocks of 32, a 2 byte scale each", _GGML),
         StorageFormat("q4_1", 32, 20, 0, "4 bit blocks of 32, scale and minimum", _GGML),
         StorageFormat("q4_0", 32, 18, 0, "4 bit blocks of 32, a 2 byte scale each", _GGML),
+        StorageFormat("iq4_nl", 32, 18, 0, "4 bit blocks of 32, a 2 byte scale each, non-linear", _GGML),
+        StorageFormat("fp8_ds_mla", 1, 1, 0, "8 bit latent with a 4 byte scale per 128, its rotary part in 16 bit",
+                      _VLLM + "v1/attention/backends/mla/flashmla_sparse.py"),
     )
 }  # fmt: skip
 
@@ -110,7 +120,6 @@ ALIASES = {
     "half": "fp16",
     "bfloat16": "bf16",
 }
-REFUSED = ("iq4_nl", "fp8_ds_mla")
 
 
 def storage_format(name: str) -> StorageFormat:
@@ -131,15 +140,11 @@ def storage_format(name: str) -> StorageFormat:
     UnknownNameError
         If there is no such format; the near matches are named.
     UnsupportedError
-        If the format exists but is not computed here.
+        If a checkpoint asks for a format that is not understood.
     """
     found = FORMATS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
     if found:
         return found
-    if name in REFUSED:
-        raise UnsupportedError(
-            f"the KV-cache format {name} is not computed here yet; computed are {', '.join(FORMATS)}"
-        )
     if isinstance(name, str) and " " in name:
         raise UnsupportedError(
             f"the checkpoint asks for a KV cache in {name[:80]}, which is not understood; name a kv_cache_dtype"

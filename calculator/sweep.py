@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from calculator import kv_cache
@@ -101,7 +100,8 @@ def _measure(
 
     base = plan(model, **{**chosen, "seq_len": int(tokens[0])})
     request, memory = base.request, base.per_gpu
-    tp, layout = request.tensor_parallel_size, replace(base.stage.layout, block_size=1)
+    tp = request.attention_ranks
+    layout = kv_cache.Layout(request.storage, tp, request.encoder_seq_len or 0)
     most = kv_cache.kv_bytes_on_rank(model.groups, int(tokens.max()), layout) * int(sequences.max()) * tp
     most = max(most, memory.weights_bytes)
     if most > kv_cache.INT64_MAX:
@@ -110,7 +110,7 @@ def _measure(
             "sweep fewer tokens or sequences"
         )
     per_rank = kv_cache.kv_bytes_on_rank(model.groups, tokens, layout)
-    batch = largest_batch(base.stages, tokens)
+    batch = largest_batch(base.stages, tokens) * request.attention_replicas
     return {
         "kv_bytes_per_sequence": per_rank * tp,
         "kv_bytes_per_gpu": kv_cache.kv_bytes_on_rank(base.stage.layers, tokens, layout) * sequences,
@@ -119,7 +119,7 @@ def _measure(
         "kv_pool_bytes_per_gpu": memory.kv_pool_bytes,
         "num_blocks": base.num_blocks,
         "max_batch_size": batch,
-        "max_context_len": longest_context(base.stages, sequences),
+        "max_context_len": longest_context(base.stages, -(-sequences // request.attention_replicas)),
         "num_gpus": base.num_gpus,
         "fits": numpy.greater_equal(batch, sequences),
     }

@@ -6,7 +6,7 @@ them. Every row is a plan or an array sweep of the same request with one input c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calculator.answer import Plan
@@ -14,7 +14,7 @@ from calculator.attention import SlidingWindow
 from calculator.capacity import plan as make_plan
 from calculator.capacity import vary
 from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError
-from calculator.kv_cache import INT64_MAX, kv_bytes_on_rank
+from calculator.kv_cache import INT64_MAX, Layout, kv_bytes_on_rank
 from calculator.latent import LatentAttention, as_latent
 from calculator.model import MAX_TOKENS, ModelArchitecture
 from calculator.sweep import sweep_arrays
@@ -117,7 +117,7 @@ def _divisors(heads: int) -> list[int]:
 
 def _sequence(plan: Plan, model: ModelArchitecture) -> int:
     """Bytes of one sequence over a whole model [bytes]."""
-    layout = replace(plan.stage.layout, tensor_parallel_size=1, block_size=1)
+    layout = Layout(plan.request.storage, 1, plan.request.encoder_seq_len or 0)
     return kv_bytes_on_rank(model.groups, plan.request.seq_len, layout)
 
 
@@ -262,9 +262,9 @@ def _tensor_parallel_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
 
 def kv_bytes_per_gpu(plan: Plan) -> int:
     """Return the KV cache of the batch asked on the GPU that decides, before rounding to blocks [bytes]."""
-    stage = plan.stage
-    layout = replace(stage.layout, block_size=1)
-    total = kv_bytes_on_rank(stage.layers, plan.request.seq_len, layout) * plan.request.batch_size
+    request = plan.request
+    layout = Layout(request.storage, request.attention_ranks, request.encoder_seq_len or 0)
+    total = kv_bytes_on_rank(plan.stage.layers, request.seq_len, layout) * request.batch_size
     if total > INT64_MAX:
         raise InvalidValueError(
             f"so many tokens and sequences, about 10^{len(str(total)) - 1} bytes, exceed the 64 bits of a table: "

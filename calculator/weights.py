@@ -162,12 +162,17 @@ def weight_format(name: str) -> WeightFormat:
     raise unknown_name("weight format", name, [*FORMATS, *ALIASES, "auto"])
 
 
+SPLIT_APART = ("experts", "shared experts", "dense MLP")
+"""Parts that stay split over all ranks where attention is data parallel."""
+
+
 def weight_bytes_per_rank(
     model: ModelArchitecture,
     weight_dtype: str = "auto",
     tensor_parallel_size: int = 1,
     pipeline_parallel_size: int = 1,
     expert_parallel_size: int = 1,
+    attention_ranks: int | None = None,
 ) -> tuple[int, ...]:
     """Return the bytes of weights on one rank of each pipeline stage.
 
@@ -183,6 +188,8 @@ def weight_bytes_per_rank(
         Stages that share the layers [-].
     expert_parallel_size : int
         Ranks that share the experts as wholes; 1 for slices of every expert on each rank [-].
+    attention_ranks : int, optional
+        Ranks that share all but MLPs and experts; by default as many as share a layer [-].
 
     Returns
     -------
@@ -199,8 +206,9 @@ def weight_bytes_per_rank(
     A tied head is the embedding again; with more than one stage the last one holds its own copy.
     """
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
-    model.check_tensor_parallel(tensor_parallel_size)
-    ranks = (tensor_parallel_size, expert_parallel_size)
+    rest = tensor_parallel_size if attention_ranks is None else attention_ranks
+    model.check_tensor_parallel(rest)
+    ranks = (tensor_parallel_size, expert_parallel_size, rest)
     known: dict[tuple[int, int], int] = {}
 
     def held(weights: tuple[WeightMatrix, ...], heads: int = 0) -> int:
@@ -221,8 +229,9 @@ def weight_bytes_per_rank(
     return tuple(totals)
 
 
-def _rank_bytes(matrix: WeightMatrix, storage: WeightFormat, kv_heads: int, tp: int, ep: int) -> int:
+def _rank_bytes(matrix: WeightMatrix, storage: WeightFormat, kv_heads: int, tp: int, ep: int, rest: int) -> int:
     """Bytes of a kind of matrix on one rank; what does not divide is rounded up."""
+    tp = tp if matrix.part in SPLIT_APART else rest
     outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
     if ep > 1 and matrix.part == "experts":
         copies = -(-copies // ep)

@@ -142,7 +142,7 @@ def _how_it_grows(plan: Plan) -> str:
 def memory_lines(plan: Plan) -> list[tuple[str, int, str]]:
     """List the memory of one GPU line by line, with where each figure comes from; the lines sum to its total."""
     memory, request = plan.per_gpu, plan.request
-    in_blocks = plan.stage.num_blocks * plan.stage.block_bytes
+    in_blocks = plan.stage.geometry.allocated_bytes(memory.kv_pool_bytes, request.seq_len)
     rounding = memory.kv_pool_bytes - in_blocks
     lines = [
         ("Weights", memory.weights_bytes, f"{plan.model.num_parameters:,} parameters in {request.weight_dtype}, exact")
@@ -154,9 +154,7 @@ def memory_lines(plan: Plan) -> list[tuple[str, int, str]]:
     if memory.unused_bytes < 0:
         lines.append(("Missing", memory.unused_bytes, "more than the GPU has"))
     elif request.kv_cache_memory_bytes is None:
-        lines.append(
-            ("Kept free", memory.unused_bytes, f"outside the utilisation of {request.gpu_memory_utilization:g}")
-        )
+        lines.append(("Kept free", memory.unused_bytes, f"the budget is {plan.rules.budget_words(request)}"))
     else:
         lines.append(("Kept free", memory.unused_bytes, "the KV pool is given outright"))
     return lines

@@ -31,14 +31,13 @@ def fields():
 
 @pytest.fixture
 def reference():
-    """The reference deployment: LLaMA 3 70B in bf16 on 4 x A100 80GB, 8,192 tokens, utilisation 0.9."""
+    """The reference deployment: LLaMA 3 70B in bf16 on 4 x A100 80GB, 8,192 tokens, all else by default."""
     return calculator.plan(
         "llama-3-70b",
         gpu="a100-80gb-sxm",
         tensor_parallel_size=4,
         seq_len=8192,
         weight_dtype="bf16",
-        gpu_memory_utilization=0.9,
     )
 
 

@@ -133,12 +133,6 @@ def test_a_format_is_a_name(value):
         kv_cache_bytes("llama-3-8b", 1, 1, value)
 
 
-@pytest.mark.parametrize("name", ["sglang", "tensorrt-llm", "llama.cpp"])
-def test_engines_of_later_issues_are_refused_by_name(name):
-    with pytest.raises(calculator.UnsupportedError, match=f"the rules of {name} are not computed here yet"):
-        plan("llama-3-8b", gpu="l4", engine=name)
-
-
 def test_unknown_engines_and_config_files_are_refused():
     with pytest.raises(calculator.UnknownNameError, match="unknown engine 'vlm': did you mean vllm"):
         plan("llama-3-8b", gpu="l4", engine="vlm")

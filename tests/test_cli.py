@@ -56,7 +56,7 @@ def test_kv_as_text(run):
 
 
 def test_plan_as_json_is_the_plan(run, reference):
-    code, out, err = run(*REFERENCE, "--weight-dtype", "bf16", "--gpu-memory-utilization", "0.9", "--format", "json")
+    code, out, err = run(*REFERENCE, "--weight-dtype", "bf16", "--gpu-memory-utilization", "0.92", "--format", "json")
     assert (code, err) == (0, "")
     assert json.loads(out) == json.loads(json.dumps(reference.as_dict()))
 
@@ -85,7 +85,7 @@ def test_plan_json_keys(run):
     assert set(report["per_gpu"]) == PER_GPU
     inputs = set(calculator.request.PLAN_FIELDS) | {"model", "gpu"}
     assert set(report["request"]) == inputs
-    assert report["request"]["gpu_memory_utilization"] == 0.9
+    assert report["request"]["gpu_memory_utilization"] == 0.92
     assert (report["schema_version"], report["block_size"], report["kv_heads_per_gpu"]) == (1, 16, 2)
 
 

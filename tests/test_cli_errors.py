@@ -69,7 +69,7 @@ def test_a_key_with_a_line_break_stays_on_one_line_of_stderr(run, tmp_path):
         ("plan --model llama-3-70b --gpu l4 --gpu-memory-bytes 80G", "a bare G could mean either and is refused"),
         ("plan --model llama-3-70b --gpu l4 --gpu-memory-gib 0", "must be a number of GiB above 0, not '0'"),
         ("plan --model llama-3-70b --gpu l4 --gpu-memory-gib 0.0000000001", "gpu_memory_bytes must be at least 1"),
-        ("plan --model llama-3-70b --gpu l4 --engine sglang", "the rules of sglang are not computed here yet"),
+        ("plan --model llama-3-70b --gpu l4 --engine sglan", "unknown engine 'sglan': did you mean sglang"),
         ("check none.yaml", "error: none.yaml: cannot be read: No such file or directory"),
         ("check /dev/zero", "error: /dev/zero: larger than 1,048,576 bytes"),
         ("check tests", "error: tests: cannot be read: Is a directory"),

@@ -29,6 +29,14 @@ PLAN_KEYWORDS = {
     "encoder_seq_len": None,
     "enable_expert_parallel": False,
     "engine": "vllm",
+    "engine_version": None,
+    "async_scheduling": None,
+    "enable_prefix_caching": None,
+    "disable_hybrid_kv_cache_manager": False,
+    "swa_full": False,
+    "enable_attention_dp": False,
+    "decode_context_parallel_size": 1,
+    "enforce_eager": False,
     "block_size": None,
     "max_num_seqs": None,
     "max_num_batched_tokens": None,
@@ -73,7 +81,7 @@ def test_the_example_of_the_contract():
 
 def test_defaults_filled_in_by_the_engine():
     request = calculator.plan("llama-3-8b", gpu="h100-sxm").request
-    assert (request.gpu_memory_utilization, request.block_size, request.seq_len) == (0.9, 16, 8192)
+    assert (request.gpu_memory_utilization, request.block_size, request.seq_len) == (0.92, 16, 8192)
     assert (request.weight_dtype, request.kv_cache_dtype, request.engine) == ("bf16", "bf16", "vllm")
     explicit = {name: value for name, value in PLAN_KEYWORDS.items() if name not in ("model", "gpu")}
     assert calculator.plan("llama-3-8b", "h100-sxm", **explicit).request == request

@@ -127,7 +127,9 @@ def test_help_names_every_flag_and_no_other(capsys, command, flags):
     with pytest.raises(SystemExit, match="0"):
         cli.main([command, "--help"])
     out = capsys.readouterr().out
-    assert set(re.findall(r"--[a-z-]+", out)) == flags | {"--format", "--help"}
+    negated = {flag.replace("--no-", "--") for flag in re.findall(r"--no-[a-z-]+", out)} - {"--torch-bytes"}
+    assert negated <= flags - {"--non-torch-bytes"}
+    assert set(re.findall(r"--(?!no-)[a-z-]+", out)) == flags | {"--format", "--help"}
 
 
 def test_help_names_every_command_and_the_exit_codes(capsys):

@@ -2,24 +2,17 @@
 
 import itertools
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import calculator
 from calculator.attention import (
-    NO_LIMIT,
-    ChunkedAttention,
     CrossAttention,
     FullAttention,
     NoCache,
     SharedCache,
     SlidingWindow,
 )
-from calculator.kv_cache import Layout, longest_sequence, sequence_bytes
 from calculator.latent import LatentAttention
-from calculator.model import LayerGroup
 from calculator.state import RecurrentState
 from calculator.storage import storage_format
 
@@ -101,43 +94,6 @@ def test_state_is_split_over_ranks() -> None:
     assert layer.why_not(64, 3) == "8 heads of the state do not divide by 3"
 
 
-specs = st.one_of(
-    st.builds(FullAttention, st.integers(1, 8), st.just(64), st.just(64)),
-    st.builds(SlidingWindow, st.integers(1, 8), st.just(64), st.just(32), window=st.integers(1, 5_000)),
-    st.builds(ChunkedAttention, st.integers(1, 8), st.just(64), st.just(64), window=st.integers(1, 5_000)),
-    st.builds(LatentAttention, st.just(512), st.just(64)),
-    st.just(RecurrentState("state", 64, 3, 4_096, 2, 8)),
-    st.just(NoCache()),
-)
-models = st.lists(st.builds(LayerGroup, specs, st.integers(1, 40)), min_size=1, max_size=5)
-
-
-@given(models, st.integers(1, 64), st.integers(0, 10**10))
-def test_the_longest_sequence_fits_and_the_next_block_does_not(
-    layers: list[LayerGroup], block_size: int, budget: int
-) -> None:
-    layout = Layout(FP16, 1, block_size)
-    longest = longest_sequence(layers, budget, layout)
-    assert longest % block_size == 0
-    if longest:
-        assert sequence_bytes(layers, longest, layout) <= budget
-    grows = any(group.spec.grows_until == NO_LIMIT for group in layers)
-    if grows or longest < 900_000_000:
-        assert sequence_bytes(layers, longest + 1, layout) > budget
-
-
-@given(models, st.integers(1, 64))
-def test_arrays_answer_as_integers_do(layers: list[LayerGroup], block_size: int) -> None:
-    layout = Layout(FP16, 1, block_size)
-    lengths, budgets = [1, 63, 64, 4_999, 5_001, 100_000], [0, 10**5, 10**8, 10**10]
-    assert sequence_bytes(layers, np.array(lengths), layout).tolist() == [
-        sequence_bytes(layers, length, layout) for length in lengths
-    ]
-    assert longest_sequence(layers, np.array(budgets), layout).tolist() == [
-        longest_sequence(layers, budget, layout) for budget in budgets
-    ]
-
-
 @pytest.mark.parametrize(
     "preset", ["gemma-3-27b", "mistral-7b-v0.1", "deepseek-v3.2", "qwen3-next-80b-a3b", "llama-4-scout"]
 )
@@ -181,7 +137,7 @@ def test_a_stage_that_keeps_nothing_sets_no_limit() -> None:
     asked = {"gpu": "b200", "tensor_parallel_size": 8, "weight_dtype": "fp8", "seq_len": 4_096}
     model = calculator.load_model("nemotron-h-56b")
     plan = calculator.plan(model, pipeline_parallel_size=model.num_layers, **asked)
-    assert any(sequence_bytes(stage.layers, 4_096, stage.layout) == 0 for stage in plan.stages)
+    assert any(stage.geometry.pools[0].block_bytes == 1 for stage in plan.stages)
     assert calculator.plan(model, pipeline_parallel_size=model.num_layers, batch_size=plan.max_batch_size, **asked).fits
     frame = calculator.sweep(model, pipeline_parallel_size=model.num_layers, **asked)
     assert frame["max_batch_size"].tolist() == [plan.max_batch_size]

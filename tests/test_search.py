@@ -30,7 +30,7 @@ def test_levers_are_sorted_by_gain(reference):
 
 def test_fp8_doubles_the_tokens_of_the_reference(reference):
     (lever,) = [lever for lever in levers(reference) if lever.changes == {"kv_cache_dtype": "fp8_e4m3"}]
-    assert lever.plan.num_blocks == reference.kv_pool_bytes // (reference.stage.block_bytes // 2)
+    assert lever.plan.num_blocks == reference.kv_pool_bytes // (reference.stage.geometry.pools[0].block_bytes // 2)
     assert lever.cost == "8 bits a value instead of 16"
 
 

@@ -49,13 +49,14 @@ def test_fp8_is_e4m3():
 
 
 def test_every_format_of_the_issue_and_no_other():
-    assert set(FORMATS) == set(ROWS) - {"fp8"}
+    assert set(FORMATS) == set(ROWS) - {"fp8"} | {"iq4_nl", "fp8_ds_mla"}
 
 
-@pytest.mark.parametrize("name", ["iq4_nl", "fp8_ds_mla"])
-def test_formats_of_later_issues_are_refused_by_name(name):
-    with pytest.raises(calculator.UnsupportedError, match=f"the KV-cache format {name} is not computed here yet"):
-        calculator.kv_cache_bytes("llama-3-8b", 1, 1, name)
+def test_the_packed_latent_format_is_for_latent_vectors_only():
+    # vLLM flashmla_sparse.py: 512 + 4 x 4 + 64 x 2 = 656 bytes a token and layer
+    assert calculator.kv_cache_bytes("deepseek-v3", 1, 1, "fp8_ds_mla") == 61 * 656
+    with pytest.raises(calculator.UnsupportedError, match="fp8_ds_mla stores latent vectors"):
+        calculator.kv_cache_bytes("llama-3-8b", 1, 1, "fp8_ds_mla")
 
 
 @pytest.mark.parametrize("name", ["fp17", "FP16", "q8", ""])

@@ -1,0 +1,53 @@
+"""The engines: one module each, all with the same answers; a version is data.
+
+Nothing outside asks which engine it holds.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from calculator.engines.llama_cpp import LlamaCpp
+from calculator.engines.rules import Engine
+from calculator.engines.sglang import Sglang
+from calculator.engines.tensorrt_llm import TensorRtLlm
+from calculator.engines.vllm import Vllm
+from calculator.errors import InvalidValueError, shown, unknown_name
+
+ENGINES: dict[str, type[Engine]] = {kind.name: kind for kind in (Vllm, Sglang, TensorRtLlm, LlamaCpp)}
+
+
+def engine_rules(name: str, version: str | None = None) -> Engine:
+    """Return an engine's rules at a version, by default the newest known.
+
+    Parameters
+    ----------
+    name : str
+        One of ``ENGINES`` [-].
+    version : str, optional
+        A version such as ``0.19`` or ``0.19.1`` [-].
+
+    Returns
+    -------
+    Engine
+        The rules; their ``note`` says so where another version's are used.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such engine.
+    InvalidValueError
+        If the version is none.
+    """
+    if not isinstance(name, str):
+        raise InvalidValueError(f"an engine is a name such as vllm, not {shown(name)}")
+    if name not in ENGINES:
+        raise unknown_name("engine", name, ENGINES)
+    if version is not None and not isinstance(version, str):
+        raise InvalidValueError(f'engine_version must be text such as "0.33", not {shown(version)}')
+    return _rules(name, version)
+
+
+@lru_cache(maxsize=256)
+def _rules(name: str, version: str | None) -> Engine:
+    return ENGINES[name].at(version)

@@ -1,0 +1,324 @@
+"""vLLM: a fraction of the device's total memory, cut into equal blocks that groups of layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import lcm
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calculator import overheads
+from calculator.attention import Keeps
+from calculator.engines.rules import Cached, Change, DeviceDefaults, Engine, caches_of, has
+from calculator.engines.vllm_groups import BLOCK_SIZE, hybrid_block_size, vllm_geometry
+from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.model import LayerGroup, ModelArchitecture
+from calculator.pools import Geometry
+
+if TYPE_CHECKING:
+    from calculator.accelerator import Accelerator
+    from calculator.overheads import Overhead
+    from calculator.request import Request
+    from calculator.storage import StorageFormat
+
+SPARSE_BLOCK_SIZE = 64
+SMALL_BLOCK_SIZES = (1, 8)
+LONGEST_UNCHUNKED = 32_768
+CHECKPOINT_ALIGNMENT = {"gated delta net": 64, "Mamba 2 state": 1}
+"""State kinds whose prefill exports a checkpoint, and the tokens that its place is aligned to."""
+
+
+@dataclass(frozen=True)
+class Vllm(Engine):
+    """The rules of vLLM.
+
+    Attributes
+    ----------
+    gpu_memory_utilization : float
+        Default fraction of a device's total memory [-].
+    sampler_copies_tenths : int
+        Copies of the fp32 logits that the sampler holds at its worst point, times ten [-].
+    experts_stay : bool
+        Whether work buffers of experts stay allocated while the sampler runs.
+    graphs_in_budget : bool
+        Whether CUDA graphs are subtracted before the KV cache is sized.
+    tokens_from_concurrency : bool
+        Whether the log's token count is concurrency × longest sequence.
+    batches_in_flight : bool
+        Whether windows are charged for every batch in flight, not for one.
+    async_scheduling : bool
+        Whether batches are scheduled ahead by default.
+    padding_factor : float
+        Layers of one kind are padded to another's count below this ratio [-].
+    state_pages : bool
+        Whether prefix caching of states is on by default, which keeps a second page.
+    state_checkpoints : bool
+        Whether a third page is kept for a checkpoint of the prefill.
+    unchunked : bool
+        Whether a forward pass takes a whole prompt by default.
+    groups_layers : bool
+        Whether windows are allocated as such.
+    latent_row_multiple : int
+        Elements that a latent row is padded to a multiple of [elements].
+    """
+
+    context_in_slack: ClassVar = True
+    name: ClassVar[str] = "vllm"
+    title: ClassVar[str] = "vLLM"
+    oldest: ClassVar = (0, 6, 0)
+    newest: ClassVar = (0, 33, 0)
+    kv_cache_dtypes: ClassVar = (
+        "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2",
+        "fp8_per_token_head", "int8_per_token_head", "int4_per_token_head", "nvfp4", "fp8_ds_mla",
+    )  # fmt: skip
+    weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
+    only_here: ClassVar = (
+        "async_scheduling", "enable_prefix_caching", "disable_hybrid_kv_cache_manager", "decode_context_parallel_size",
+    )  # fmt: skip
+    flags: ClassVar = {
+        "model": "vllm serve",
+        "seq_len": "--max-model-len",
+        "tensor_parallel_size": "--tensor-parallel-size",
+        "pipeline_parallel_size": "--pipeline-parallel-size",
+        "data_parallel_size": "--data-parallel-size",
+        "decode_context_parallel_size": "--decode-context-parallel-size",
+        "weight_dtype": "--quantization",
+        "kv_cache_dtype": "--kv-cache-dtype",
+        "gpu_memory_utilization": "--gpu-memory-utilization",
+        "enable_expert_parallel": "--enable-expert-parallel",
+        "block_size": "--block-size",
+        "max_num_seqs": "--max-num-seqs",
+        "max_num_batched_tokens": "--max-num-batched-tokens",
+        "kv_cache_memory_bytes": "--kv-cache-memory-bytes",
+        "async_scheduling": "--async-scheduling",
+        "enable_prefix_caching": "--enable-prefix-caching",
+        "disable_hybrid_kv_cache_manager": "--disable-hybrid-kv-cache-manager",
+        "enforce_eager": "--enforce-eager",
+    }
+    changes: ClassVar = (
+        Change(
+            (0, 6, 0),
+            {
+                "gpu_memory_utilization": 0.9,
+                "sampler_copies_tenths": 96,
+                "device_defaults": (DeviceDefaults(0, 2_048, 256),),
+                "unchunked": True,
+                "latent_row_multiple": 128,
+            },
+            "vLLM 0.6 to 0.7: a prompt of 32,768 tokens is not chunked; latent rows of 576 are kept as 640 "
+            "(294,688 tokens in 21.43 GiB logged for DeepSeek-R1)",
+        ),
+        Change(
+            (0, 8, 0),
+            {
+                "unchunked": False,
+                "latent_row_multiple": 1,
+                "groups_layers": True,
+                "device_defaults": (
+                    DeviceDefaults(70 * 1024, 8_192, 1024, not_named=("a100",)),
+                    DeviceDefaults(0, 2_048, 256),
+                ),
+            },
+            "vLLM 0.8 to 0.11: engine/arg_utils.py, v1/core/kv_cache_utils.py",
+        ),
+        Change((0, 12, 0), {"padding_factor": 1.25, "async_scheduling": True}, "vLLM 0.12.0 v1/core/kv_cache_utils.py"),
+        Change(
+            (0, 17, 0),
+            {"sampler_copies_tenths": 37, "experts_stay": True},
+            "vLLM 0.16 and 0.17: logged activation peaks, 5.64 and 2.23 GiB for the same model",
+        ),
+        Change((0, 18, 0), {"padding_factor": 1.5}, "vLLM 0.18.0 v1/core/kv_cache_utils.py"),
+        Change(
+            (0, 20, 0),
+            {"gpu_memory_utilization": 0.92, "graphs_in_budget": True},
+            "vLLM 0.20.0 config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off)",
+        ),
+        Change((0, 21, 0), {"tokens_from_concurrency": True}, "vLLM 0.21.0 v1/core/kv_cache_utils.py"),
+        Change((0, 26, 0), {"batches_in_flight": True}, "vLLM 0.26.0 config/vllm.py max_in_flight_tokens"),
+        Change(
+            (0, 28, 0),
+            {
+                "state_pages": True,
+                "device_defaults": (
+                    DeviceDefaults(160 * 1024, 16_384, 1024),
+                    DeviceDefaults(70 * 1024, 8_192, 1024, not_named=("a100", "gb10")),
+                    DeviceDefaults(0, 2_048, 256),
+                ),
+            },
+            "vLLM 0.28.0 engine/arg_utils.py get_batch_defaults, config/model.py is_prefix_caching_supported",
+        ),
+        Change((0, 29, 0), {"state_checkpoints": True}, "vLLM 0.29.0 v1/kv_cache_interface.py MambaSpec"),
+        Change((0, 33, 0), {}, "vLLM 0.33.0 v1/worker/gpu_worker.py, v1/core/kv_cache_planning.py"),
+    )
+
+    gpu_memory_utilization: float = 0.0
+    sampler_copies_tenths: int = 0
+    experts_stay: bool = False
+    graphs_in_budget: bool = False
+    tokens_from_concurrency: bool = False
+    batches_in_flight: bool = False
+    async_scheduling: bool = False
+    padding_factor: float = 1.0
+    state_pages: bool = False
+    state_checkpoints: bool = False
+    unchunked: bool = False
+    groups_layers: bool = False
+    latent_row_multiple: int = 1
+
+    def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
+        """Raise ``CalculatorError`` where the engine does not have what is asked."""
+        super().check(model, values)
+        tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
+        if dcp == 1:
+            return
+        kinds = {cached.cache.keeps for cached in model_caches(model, tp)}
+        if kinds & {Keeps.WINDOW, Keeps.CHUNK}:
+            raise UnsupportedError(
+                f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1"
+            )
+        most = tp if Keeps.LATENT in kinds else max(1, tp // max(1, model.num_key_value_heads))
+        legal = [size for size in range(1, most + 1) if most % size == 0]
+        if dcp not in legal:
+            nearest = min(legal, key=lambda size: abs(size - dcp))
+            raise ParallelismError(
+                f"decode_context_parallel_size {dcp} is not possible: with TP {tp}, ranks that keep a copy of the same "
+                f"KV heads can share the context; legal are {', '.join(map(str, legal))}, the nearest is {nearest}"
+            )
+
+    def batch_defaults(self, accelerator: Accelerator, seq_len: int) -> tuple[int, int]:
+        """Return the default of ``max_num_batched_tokens`` and ``max_num_seqs``."""
+        tokens, sequences = super().batch_defaults(accelerator, seq_len)
+        if self.unchunked and seq_len <= LONGEST_UNCHUNKED:
+            tokens = max(tokens, seq_len)
+        return tokens, sequences
+
+    def default_block_size(
+        self,
+        model: ModelArchitecture,
+        storage: StorageFormat,
+        ranks: int,
+        asked: int | None,
+        values: Mapping[str, Any],
+    ) -> int:
+        """Return the tokens of a block: 16, more where a kernel or a state's page needs it [tokens]."""
+        if asked and asked % BLOCK_SIZE and asked not in SMALL_BLOCK_SIZES:
+            raise InvalidValueError(
+                f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; "
+                f"the nearest is {max(16, round(asked / 16) * 16)}"
+            )
+        caches = caches_of(model.groups, storage, ranks)
+        sparse = any(cached.cache.sparse for cached in caches)
+        if sparse and asked and asked % SPARSE_BLOCK_SIZE:
+            raise InvalidValueError(
+                f"block_size {asked} is not possible for {model.name}: vLLM's sparse attention has blocks of a "
+                f"multiple of {SPARSE_BLOCK_SIZE}"
+            )
+        size = asked or (SPARSE_BLOCK_SIZE if sparse else BLOCK_SIZE)
+        if has(caches, Keeps.STATE):
+            return hybrid_block_size(caches, size, self._checkpoint_alignment(caches, values))
+        return size
+
+    def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
+        """Return the default utilisation of total memory [-]."""
+        return self.gpu_memory_utilization
+
+    def overheads(
+        self, model: ModelArchitecture, accelerator: Accelerator, request: Request, stage: int
+    ) -> tuple[Overhead, ...]:
+        """Return activations, non-torch memory and CUDA graphs of one GPU of a stage."""
+        tp, last = request.tensor_parallel_size, stage == request.pipeline_parallel_size - 1
+        return (
+            overheads.vllm_activation(
+                model, self.sampler_copies_tenths, self.experts_stay, tp,
+                request.max_num_seqs, request.max_num_batched_tokens, last,
+            ),
+            overheads.vllm_non_torch(accelerator, tp, self.version_key),
+            overheads.vllm_graphs(accelerator, request.max_num_seqs, request.enforce_eager, not self.graphs_in_budget),
+        )  # fmt: skip
+
+    @property
+    def version_key(self) -> tuple[int, ...]:
+        """The version as numbers, to compare."""
+        return tuple(int(part) for part in self.version.split("."))
+
+    def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
+        """Return ``ceil(total × utilisation)`` [bytes].
+
+        Notes
+        -----
+        In floating point, as the engine computes it, so that the last byte agrees.
+
+        References
+        ----------
+        vLLM 0.33.0, ``v1/worker/utils.py`` ``request_memory``.
+        """
+        product = total_bytes * fraction
+        return int(product) + (product > int(product))
+
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+        """Return the groups of layers that share one pool of equal blocks."""
+        caches = caches_of(model.groups, request.storage, request.attention_ranks)
+        batches = 1
+        if self.batches_in_flight:
+            ahead = self.async_scheduling if request.async_scheduling is None else request.async_scheduling
+            batches = request.pipeline_parallel_size + ahead
+        if self.latent_row_multiple > 1 and has(caches, Keeps.LATENT) and self.version_key < (0, 7):
+            raise UnsupportedError(
+                "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here"
+            )
+        return vllm_geometry(
+            model.layers,
+            layers,
+            request,
+            in_flight=batches * request.max_num_batched_tokens,
+            padding_factor=self.padding_factor,
+            full_length=request.disable_hybrid_kv_cache_manager or not self.groups_layers,
+            state_pages=self._state_pages(caches, request.enable_prefix_caching),
+            row_multiple=self.latent_row_multiple,
+        )
+
+    def _state_pages(self, caches: tuple[Cached, ...], prefix_caching: bool | None) -> dict[str, int]:
+        """Return the pages that a request holds of each kind of state."""
+        kinds = {cached.cache.variant for cached in caches if cached.cache.keeps is Keeps.STATE}
+        if not kinds or not has(caches, Keeps.ALL, Keeps.LATENT, Keeps.WINDOW, Keeps.CHUNK):
+            return dict.fromkeys(kinds, 1)
+        if not (self.state_pages if prefix_caching is None else prefix_caching):
+            return dict.fromkeys(kinds, 1)
+        return {kind: 2 + (self.state_checkpoints and kind in CHECKPOINT_ALIGNMENT) for kind in kinds}
+
+    def _checkpoint_alignment(self, caches: tuple[Cached, ...], values: Mapping[str, Any]) -> int:
+        """Return the tokens that blocks are aligned to for checkpoints of states [tokens]."""
+        pages = self._state_pages(caches, values["enable_prefix_caching"])
+        if (
+            not self.state_checkpoints
+            or min(pages.values()) < 2
+            or not all(kind in CHECKPOINT_ALIGNMENT for kind in pages)
+        ):
+            return 1
+        return lcm(*(CHECKPOINT_ALIGNMENT[kind] for kind in pages))
+
+    def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
+        """Return the token count of the log: concurrency × longest sequence; blocks a group × block size before 0.21.
+
+        References
+        ----------
+        vLLM 0.20.0 and 0.21.0, ``v1/core/kv_cache_utils.py``.
+        """
+        blocks = geometry.num_blocks(pool_bytes, request.seq_len)
+        taken = geometry.pools[0].blocks(request.seq_len)
+        if self.tokens_from_concurrency and taken:
+            return int(blocks / taken * request.seq_len)
+        groups = sum(claim.weight if claim.block_size else 1 for claim in geometry.pools[0].claims) or 1
+        return blocks // groups * geometry.block_size * request.decode_context_parallel_size
+
+    def budget_words(self, request: Request) -> str:
+        """Say what the fraction is of."""
+        inside = "CUDA graphs inside" if self.graphs_in_budget else "CUDA graphs outside"
+        return f"{request.gpu_memory_utilization:g} of all memory, {inside}"
+
+
+def model_caches(model: ModelArchitecture, ranks: int) -> tuple[Cached, ...]:
+    """Return the caches of a model in 16 bit, to ask which kinds it has."""
+    from calculator.storage import storage_format
+
+    return caches_of(model.groups, storage_format("bf16"), ranks)

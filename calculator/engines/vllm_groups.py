@@ -1,0 +1,160 @@
+"""How vLLM groups layers so that all share one pool of equal blocks.
+
+References
+----------
+vLLM 0.33.0, ``v1/core/kv_cache_planning.py`` (grouping, page unification) and ``v1/kv_cache_interface.py``
+(what a request takes of each kind), ``platforms/interface.py`` (block size beside states).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from calculator.attention import NO_LIMIT, Cache, Keeps
+from calculator.engines.rules import Cached, caches_of
+from calculator.errors import UnsupportedError
+from calculator.model import LayerGroup
+from calculator.pools import Claim, Geometry, Pool
+
+if TYPE_CHECKING:
+    from calculator.request import Request
+
+BLOCK_SIZE = 16
+LATENT_HYBRID_MULTIPLE = 128
+FULL = (Keeps.ALL, Keeps.LATENT)
+LOCAL = (Keeps.WINDOW, Keeps.CHUNK)
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """A kind of cache as blocks: its page, the tokens of one, and the layers of the model that keep it."""
+
+    cache: Cache
+    layers: int
+    block_size: int
+    page_bytes: int
+
+
+def hybrid_block_size(caches: tuple[Cached, ...], size: int, alignment: int) -> int:
+    """Return the block whose page of one attention layer covers the page of one state [tokens]."""
+    rows = [cached.cache.bytes_per_token for cached in caches if cached.cache.keeps in (*FULL, *LOCAL)]
+    page = max(cached.cache.state_bytes for cached in caches if cached.cache.keeps is Keeps.STATE)
+    if not rows:
+        return size
+    multiple = max(BLOCK_SIZE, size)
+    if any(cached.cache.keeps is Keeps.LATENT for cached in caches):
+        multiple = max(multiple, LATENT_HYBRID_MULTIPLE)
+    multiple = -(-multiple // alignment) * alignment if alignment > 1 else multiple
+    return max(size, -(-page // (multiple * max(rows))) * multiple)
+
+
+def vllm_geometry(
+    model_layers: tuple[LayerGroup, ...],
+    stage_layers: tuple[LayerGroup, ...],
+    request: Request,
+    *,
+    in_flight: int,
+    padding_factor: float,
+    full_length: bool,
+    state_pages: Mapping[str, int],
+    row_multiple: int,
+) -> Geometry:
+    """Return the pool of one GPU of a stage: bytes of a block, and what a request takes."""
+    kinds = {cached.cache.keeps for cached in _allocated(model_layers, request, full_length=False)}
+    if full_length and Keeps.STATE in kinds and len(kinds) > 1:
+        raise UnsupportedError("vLLM cannot serve states beside attention without its hybrid KV cache manager")
+    full_length = full_length and bool(kinds & {*LOCAL}) and bool(kinds & {*FULL})
+    size, encoder = request.block_size, request.encoder_seq_len or 0
+    paged = [_paged(cached, size, row_multiple) for cached in _allocated(model_layers, request, full_length)]
+    if not full_length and kinds == {Keeps.LATENT, Keeps.WINDOW} and not _can_be_equal(paged):
+        full_length = True
+        paged = [_paged(cached, size, row_multiple) for cached in _allocated(model_layers, request, full_length)]
+    paged = _unified(paged)
+
+    def claim(kind: Paged, groups: int) -> Claim:
+        cache = kind.cache
+        if cache.keeps is Keeps.STATE:
+            return Claim(0, fixed=groups * state_pages[cache.variant])
+        if cache.keeps is Keeps.ENCODER:
+            return Claim(0, fixed=groups * -(-encoder // kind.block_size))
+        if cache.keeps is Keeps.WINDOW:
+            return Claim(kind.block_size, cache.window - 1 + in_flight, groups, groups)
+        if cache.keeps is Keeps.CHUNK:
+            return Claim(kind.block_size, cache.window + in_flight, groups)
+        return Claim(kind.block_size * request.decode_context_parallel_size, NO_LIMIT, groups)
+
+    if not paged:
+        return Geometry((Pool(1, ()),), size)
+    held = {cached.cache: cached.layers for cached in _allocated(stage_layers, request, full_length)}
+    if _is_one_type(paged):
+        block = sum(held.get(kind.cache, 0) * kind.page_bytes for kind in paged)
+        return Geometry((Pool(max(1, block), (claim(paged[0], 1),), held_back=1),), size)
+    most, fewest = max(kind.layers for kind in paged), min(kind.layers for kind in paged)
+    group_size = most if most < fewest * padding_factor else fewest
+    groups = {kind.cache: -(-kind.layers // group_size) for kind in paged}
+    widest = max((-(-layers // groups[cache]) for cache, layers in held.items()), default=0)
+    pool = Pool(
+        max(1, widest * paged[0].page_bytes), tuple(claim(kind, groups[kind.cache]) for kind in paged), held_back=1
+    )
+    return Geometry((pool,), min(kind.block_size for kind in paged))
+
+
+def _allocated(layers: tuple[LayerGroup, ...], request: Request, full_length: bool) -> tuple[Cached, ...]:
+    """Return the caches of some layers as they are allocated: windows as such, or as every token."""
+    caches = caches_of(layers, request.storage, request.attention_ranks)
+    if not full_length:
+        return caches
+    counts: dict[Cache, int] = {}
+    for cached in caches:
+        cache = cached.cache
+        if cache.keeps in LOCAL:
+            cache = replace(cache, keeps=Keeps.ALL, window=NO_LIMIT)
+        counts[cache] = counts.get(cache, 0) + cached.layers
+    return tuple(Cached(cache, layers) for cache, layers in counts.items())
+
+
+def _paged(cached: Cached, block_size: int, row_multiple: int) -> Paged:
+    cache = cached.cache
+    if cache.keeps is Keeps.STATE:
+        return Paged(cache, cached.layers, block_size, cache.state_bytes)
+    row = cache.bytes_per_token
+    if cache.keeps is Keeps.LATENT:
+        row = -(-row // (2 * row_multiple)) * 2 * row_multiple if row_multiple > 1 else row
+    return Paged(cache, cached.layers, block_size, block_size * row)
+
+
+def _is_one_type(paged: list[Paged]) -> bool:
+    """Whether all layers need the same number of blocks, so that one group holds them all."""
+    first = paged[0].cache
+    if len({kind.block_size for kind in paged}) > 1:
+        return False
+    if all(kind.cache.keeps in FULL for kind in paged):
+        return True
+    if first.keeps in LOCAL:
+        return all((kind.cache.keeps, kind.cache.window) == (first.keeps, first.window) for kind in paged)
+    if first.keeps is Keeps.STATE:
+        return all(kind.cache.keeps is Keeps.STATE and kind.page_bytes == paged[0].page_bytes for kind in paged)
+    return len(paged) == 1
+
+
+def _can_be_equal(paged: list[Paged]) -> bool:
+    """Whether pages can be made equal: latent vectors cannot be padded."""
+    page = max(kind.page_bytes for kind in paged)
+    return all(page % kind.page_bytes == 0 for kind in paged if kind.cache.keeps is Keeps.LATENT)
+
+
+def _unified(paged: list[Paged]) -> list[Paged]:
+    """Give every kind the same page: a longer block where the smaller divides the larger, else padding."""
+    if not paged or _is_one_type(paged):
+        return paged
+    if not _can_be_equal(paged):
+        raise UnsupportedError("vLLM cannot make the pages of latent attention and of the other layers equal")
+    page = max(kind.page_bytes for kind in paged)
+    return [
+        replace(kind, block_size=kind.block_size * (page // kind.page_bytes), page_bytes=page)
+        if kind.cache.keeps is not Keeps.STATE and page % kind.page_bytes == 0
+        else replace(kind, page_bytes=page)
+        for kind in paged
+    ]
