@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import reduce
 from math import isqrt
+from operator import attrgetter
 from typing import Any
 
 from calculator.accelerator import Accelerator
@@ -19,9 +20,10 @@ from calculator.attention import Count, smaller
 from calculator.engines.rules import Engine
 from calculator.errors import friendly
 from calculator.kv_cache import Layout, kv_bytes_on_rank
-from calculator.model import ModelArchitecture, merge
+from calculator.model import LayerGroup, ModelArchitecture, merge
 from calculator.notes import notes_on
 from calculator.overheads import CAUSES, Overhead, own
+from calculator.pools import Geometry
 from calculator.presets import load_model
 from calculator.request import Request, resolve
 from calculator.weights import weight_bytes_per_rank
@@ -191,8 +193,7 @@ def memory_of_stages(
         model, request.weight_dtype, tp, pp, request.expert_parallel_size, request.attention_ranks_of_weights
     )
     stages = []
-    for index, groups in enumerate(model.stages(pp)):
-        merged = model.groups if pp == 1 else merge(groups)
+    for index, (layers, geometry) in enumerate(_cut(model, rules, request)):
         lines = _lines(rules.overheads(model, accelerator, request, index), request)
         taken = sum(line.bytes for line in lines if not line.in_slack)
 
@@ -208,9 +209,31 @@ def memory_of_stages(
         activation, outside, graphs = (line.bytes for line in lines)
         slack = sum(line.bytes for line in lines if line.in_slack)
         memory = Memory(total, requested, weights[index], activation, outside, graphs, central, slack)
-        geometry = rules.geometry(model, merged, request)
-        stages.append(Stage(merged, memory, lines, geometry, low, high, geometry.num_blocks(central, request.seq_len)))
+        blocks = geometry.num_blocks(central, request.seq_len)
+        stages.append(Stage(layers, memory, lines, geometry, low, high, blocks))
     return tuple(stages)
+
+
+_BEARS_ON_GEOMETRY = attrgetter(
+    "engine", "engine_version", "kv_cache_dtype", "tensor_parallel_size", "pipeline_parallel_size",
+    "decode_context_parallel_size", "enable_attention_dp", "async_scheduling", "enable_prefix_caching",
+    "disable_hybrid_kv_cache_manager", "swa_full", "block_size", "max_num_batched_tokens", "encoder_seq_len",
+)  # fmt: skip
+
+
+def _cut(
+    model: ModelArchitecture, rules: Engine, request: Request
+) -> tuple[tuple[tuple[LayerGroup, ...], Geometry], ...]:
+    """Return the layers of each stage and how its KV memory is cut; it depends on neither length nor batch."""
+    asked = _BEARS_ON_GEOMETRY(request)
+    if asked not in model.memo:
+        stages = (
+            model.groups if request.pipeline_parallel_size == 1 else merge(groups)
+            for groups in model.stages(request.pipeline_parallel_size)
+        )
+        model.memo[asked] = tuple((layers, rules.geometry(model, layers, request)) for layers in stages)
+    known: tuple[tuple[tuple[LayerGroup, ...], Geometry], ...] = model.memo[asked]
+    return known
 
 
 def _lines(lines: tuple[Overhead, ...], request: Request) -> tuple[Overhead, ...]:

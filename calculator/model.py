@@ -191,6 +191,11 @@ class ModelArchitecture:
         """The layers by kind, whatever their order: what each keeps, and how many there are."""
         return merge(self.layers)
 
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What was derived from this model before, by what it was asked with; it depends on nothing else."""
+        return {}
+
     @property
     def is_uniform(self) -> bool:
         """Whether every layer is the same plain full attention, so that the textbook formula is the sum."""

@@ -205,6 +205,21 @@ def weight_bytes_per_rank(
     -----
     A tied head is the embedding again; with more than one stage the last one holds its own copy.
     """
+    asked = (weight_dtype, tensor_parallel_size, pipeline_parallel_size, expert_parallel_size, attention_ranks)
+    if asked not in model.memo:
+        model.memo[asked] = _weight_bytes_per_rank(model, *asked)
+    known: tuple[int, ...] = model.memo[asked]
+    return known
+
+
+def _weight_bytes_per_rank(
+    model: ModelArchitecture,
+    weight_dtype: str,
+    tensor_parallel_size: int,
+    pipeline_parallel_size: int,
+    expert_parallel_size: int,
+    attention_ranks: int | None,
+) -> tuple[int, ...]:
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
     rest = tensor_parallel_size if attention_ranks is None else attention_ranks
     model.check_tensor_parallel(rest)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator import overheads
 from calculator.attention import Cache, Keeps
-from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of
+from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.pools import Claim, Geometry, Pool
@@ -104,7 +104,7 @@ class LlamaCpp(Engine):
         """Return 256: the cells of a sequence are padded to a multiple of it [tokens]."""
         if asked and asked != CELLS:
             raise InvalidValueError(f"block_size {asked}: llama.cpp has no blocks, it pads cells to {CELLS}; leave it")
-        if any(cached.cache.sparse for cached in caches_of(model.groups, storage, ranks)):
+        if any(cached.cache.sparse for cached in caches_of_model(model, storage, ranks)):
             raise UnsupportedError("how llama.cpp keeps the keys of a sparse-attention indexer is not known here")
         return CELLS
 

@@ -191,12 +191,21 @@ OPTIONS = {
 
 
 def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, ranks: int) -> tuple[Cached, ...]:
-    """Return the caches of some layers on one rank, equal ones joined, in the order of the layers."""
+    """Return the caches of some layers on one rank, equal ones joined."""
     counts: dict[Cache, int] = {}
     for group in layers:
         for cache in group.spec.caches(storage, ranks):
             counts[cache] = counts.get(cache, 0) + group.count
     return tuple(Cached(cache, count) for cache, count in counts.items())
+
+
+def caches_of_model(model: ModelArchitecture, storage: StorageFormat, ranks: int) -> tuple[Cached, ...]:
+    """Return the caches of a whole model on one rank, equal ones joined."""
+    asked = ("caches", storage.name, ranks)
+    if asked not in model.memo:
+        model.memo[asked] = caches_of(model.groups, storage, ranks)
+    known: tuple[Cached, ...] = model.memo[asked]
+    return known
 
 
 def has(caches: tuple[Cached, ...], *kinds: Keeps) -> bool:

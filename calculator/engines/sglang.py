@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator import overheads
 from calculator.attention import Count, Keeps
-from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, has
+from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.pools import Claim, Geometry, Pool
@@ -159,7 +159,7 @@ class Sglang(Engine):
         values: Mapping[str, Any],
     ) -> int:
         """Return the tokens of a page: 1, or 64 for sparse attention [tokens]."""
-        sparse = any(cached.cache.sparse for cached in caches_of(model.groups, storage, ranks))
+        sparse = any(cached.cache.sparse for cached in caches_of_model(model, storage, ranks))
         if sparse and asked and asked % SPARSE_PAGE:
             raise InvalidValueError(
                 f"block_size {asked} is not possible for {model.name}: SGLang's sparse attention has pages of 64"
@@ -273,4 +273,4 @@ def prefill_graph_sizes(largest: int) -> int:
 def _is_latent(model: ModelArchitecture) -> bool:
     from calculator.storage import storage_format
 
-    return has(caches_of(model.groups, storage_format("bf16"), 1), Keeps.LATENT)
+    return has(caches_of_model(model, storage_format("bf16"), 1), Keeps.LATENT)

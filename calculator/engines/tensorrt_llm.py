@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator import overheads
 from calculator.attention import Count, Keeps, smaller
-from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, has
+from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture
 from calculator.pools import Claim, Geometry, Pool
@@ -104,7 +104,7 @@ class TensorRtLlm(Engine):
             raise InvalidValueError(
                 f"block_size {asked} is not one of TensorRT-LLM's: a power of two above 1; the nearest is {nearest}"
             )
-        if has(caches_of(model.groups, storage, ranks), Keeps.STATE):
+        if has(caches_of_model(model, storage, ranks), Keeps.STATE):
             raise UnsupportedError("how TensorRT-LLM divides memory between states and KV cache is not known here")
         return asked or self.tokens_per_block
 

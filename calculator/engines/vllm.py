@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator import overheads
 from calculator.attention import Keeps
-from calculator.engines.rules import Cached, Change, DeviceDefaults, Engine, caches_of, has
+from calculator.engines.rules import Cached, Change, DeviceDefaults, Engine, caches_of_model, has
 from calculator.engines.vllm_groups import BLOCK_SIZE, hybrid_block_size, vllm_geometry
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
@@ -206,7 +206,7 @@ class Vllm(Engine):
                 f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; "
                 f"the nearest is {max(16, round(asked / 16) * 16)}"
             )
-        caches = caches_of(model.groups, storage, ranks)
+        caches = caches_of_model(model, storage, ranks)
         sparse = any(cached.cache.sparse for cached in caches)
         if sparse and asked and asked % SPARSE_BLOCK_SIZE:
             raise InvalidValueError(
@@ -257,7 +257,7 @@ class Vllm(Engine):
 
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
         """Return the groups of layers that share one pool of equal blocks."""
-        caches = caches_of(model.groups, request.storage, request.attention_ranks)
+        caches = caches_of_model(model, request.storage, request.attention_ranks)
         batches = 1
         if self.batches_in_flight:
             ahead = self.async_scheduling if request.async_scheduling is None else request.async_scheduling
@@ -267,7 +267,7 @@ class Vllm(Engine):
                 "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here"
             )
         return vllm_geometry(
-            model.layers,
+            model.groups,
             layers,
             request,
             in_flight=batches * request.max_num_batched_tokens,
@@ -321,4 +321,4 @@ def model_caches(model: ModelArchitecture, ranks: int) -> tuple[Cached, ...]:
     """Return the caches of a model in 16 bit, to ask which kinds it has."""
     from calculator.storage import storage_format
 
-    return caches_of(model.groups, storage_format("bf16"), ranks)
+    return caches_of_model(model, storage_format("bf16"), ranks)
