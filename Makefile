@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: app test check bench fuzz lint clean browser
+.PHONY: app test check accuracy bench fuzz lint clean browser
 
 app: $(RUN_STAMP)  ## set up and open the dashboard
 	$(BIN)/streamlit run app.py
@@ -16,6 +16,9 @@ test: $(DEV_STAMP) browser lint  ## set up and pass every test
 
 check: $(RUN_STAMP)  ## verify every preset against its own expectation
 	$(BIN)/python -m calculator check
+
+accuracy: $(RUN_STAMP)  ## compare with public start-up figures; print the table and write docs/accuracy.md
+	$(BIN)/python -m calculator.accuracy --write docs/accuracy.md
 
 bench: $(DEV_STAMP) browser  ## measure against the floor and print ratios
 	$(BIN)/python -m benchmarks

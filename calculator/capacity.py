@@ -190,7 +190,13 @@ def memory_of_stages(
     """Return the memory of one GPU of each pipeline stage, and how its KV pool is cut."""
     tp, pp, total = request.tensor_parallel_size, request.pipeline_parallel_size, accelerator.memory_bytes
     weights = weight_bytes_per_rank(
-        model, request.weight_dtype, tp, pp, request.expert_parallel_size, request.attention_ranks_of_weights
+        model,
+        request.weight_dtype,
+        tp,
+        pp,
+        request.expert_parallel_size,
+        request.attention_ranks_of_weights,
+        rules.expert_multiples.get(request.weight_dtype, (1, 1)),
     )
     stages = []
     for index, (layers, geometry) in enumerate(_cut(model, rules, request)):

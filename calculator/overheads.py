@@ -21,6 +21,8 @@ RESIDUAL_COPIES_TENTHS = 43
 LARGE_GPU_BYTES = 70 * GIB
 FULL_GRAPH_SIZES = 51
 OWN_VALUE = "your own value"
+LEAST_SPREAD = gib_to_bytes("0.1")
+"""No estimate is said to be better than this."""
 
 ACTIVATIONS, OUTSIDE, GRAPHS = "Activations", "Outside the allocator", "CUDA graphs"
 CAUSES = {ACTIVATIONS: "activation memory", OUTSIDE: "memory outside the allocator", GRAPHS: "CUDA graphs"}
@@ -63,13 +65,14 @@ def own(line: Overhead, value: int | None) -> Overhead:
     return line if value is None else replace(line, bytes=value, source=OWN_VALUE, low=value, high=value)
 
 
-def _line(name: str, central: int, source: str, low: float, high: float, in_slack: bool = False) -> Overhead:
-    """Return a line with its range as factors of the central value."""
-    return Overhead(name, central, source, int(central * low), int(central * high), in_slack)
+def _line(name: str, central: int, source: str, spread: tuple[float, float], in_slack: bool = False) -> Overhead:
+    """Return a line with its range as factors of the central value, at least ``LEAST_SPREAD`` to either side."""
+    low = min(int(central * spread[0]), max(0, central - LEAST_SPREAD))
+    return Overhead(name, central, source, low, max(int(central * spread[1]), central + LEAST_SPREAD), in_slack)
 
 
-def _gib(name: str, source: str, central: str, low: str, high: str, in_slack: bool = False) -> Overhead:
-    return Overhead(name, gib_to_bytes(central), source, gib_to_bytes(low), gib_to_bytes(high), in_slack)
+def _gib(source: str, central: str, low: str, high: str) -> Overhead:
+    return Overhead(OUTSIDE, gib_to_bytes(central), source, gib_to_bytes(low), gib_to_bytes(high))
 
 
 def vllm_activation(
@@ -80,6 +83,7 @@ def vllm_activation(
     max_num_seqs: int,
     max_num_batched_tokens: int,
     last_stage: bool,
+    spread: tuple[float, float],
 ) -> Overhead:
     """Estimate the peak of activations of vLLM on one GPU [bytes].
 
@@ -111,13 +115,35 @@ def vllm_activation(
     mlp = -(-ACTIVATION_BYTES * tokens * (10 * width + RESIDUAL_COPIES_TENTHS * hidden * tp) // (10 * tp))
     if not last_stage:
         peak = mlp + experts + 2 * ACTIVATION_BYTES * tokens * hidden
-        return _line(ACTIVATIONS, peak, "one layer's MLP at max_num_batched_tokens", 0.8, 1.3)
+        return _line(ACTIVATIONS, peak, "one layer's MLP at max_num_batched_tokens", spread)
     logits = -(-sampler_copies_tenths * LOGIT_BYTES * max_num_seqs * model.vocab_size // 10)
     sampler = logits + ACTIVATION_BYTES * tokens * hidden + (experts if experts_stay else 0)
     if sampler >= mlp + experts * (not experts_stay):
         source = f"the sampler's copies of the logits of {max_num_seqs:,} sequences"
-        return _line(ACTIVATIONS, sampler, source, 0.6, 1.4)
-    return _line(ACTIVATIONS, mlp + experts * (not experts_stay), f"one layer's MLP at {tokens:,} tokens", 0.6, 1.4)
+        return _line(ACTIVATIONS, sampler, source, spread)
+    return _line(ACTIVATIONS, mlp + experts * (not experts_stay), f"one layer's MLP at {tokens:,} tokens", spread)
+
+
+NON_TORCH = {
+    # (allocator's release, linked): one GPU, several
+    "before 0.8": (
+        _gib("0.01-1.79 GiB logged on one GPU before 0.8", "0.1", "0", "1.8"),
+        _gib("0.20-3.58 GiB logged with tensor parallelism before 0.8", "0.5", "0.1", "3.6"),
+    ),
+    "before 0.18": (
+        _gib("0.13-0.14 GiB logged on one H100 in 0.11", "0.13", "0.02", "0.25"),
+        _gib("0.21-0.55 GiB logged with tensor parallelism before 0.18", "0.5", "0.2", "1"),
+    ),
+    "linked": (
+        _gib("0.24-0.27 GiB logged on one H100", "0.25", "0.1", "0.5"),
+        _gib("2.06-2.21 GiB logged on linked H100s", "2.1", "1.2", "2.6"),
+    ),
+    "over PCIe": (
+        _gib("0.24-0.27 GiB logged on one H100", "0.25", "0.1", "0.5"),
+        _gib("a judgement for tensor parallelism over PCIe", "0.6", "0.2", "2.1"),
+    ),
+}
+ROCM_ONE_GPU, ROCM_EACH_MORE = gib_to_bytes("2.8"), gib_to_bytes("0.75")
 
 
 def vllm_non_torch(accelerator: Accelerator, tensor_parallel_size: int, version: tuple[int, ...]) -> Overhead:
@@ -126,17 +152,18 @@ def vllm_non_torch(accelerator: Accelerator, tensor_parallel_size: int, version:
     References
     ----------
     vLLM on H100: 0.13 GiB up to 0.17 and 0.24-0.27 from 0.18 on one GPU; with tensor parallelism
-    0.54 up to 0.17, 2.06-2.21 from 0.18. 0.6 GiB over PCIe is a judgement.
+    0.54 up to 0.17, 2.06-2.21 from 0.18. 0.6 GiB over PCIe is a judgement. On MI300X 2.4-3.3 GiB on
+    one GPU and 7-9 GiB on eight.
     """
-    if tensor_parallel_size == 1:
-        if version < (0, 18):
-            return _gib(OUTSIDE, "0.01-0.14 GiB logged on one GPU before 0.18", "0.1", "0", "0.3")
-        return _gib(OUTSIDE, "0.24-0.27 GiB logged on one H100", "0.25", "0.1", "0.5")
+    if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
+        central = ROCM_ONE_GPU + ROCM_EACH_MORE * (tensor_parallel_size - 1)
+        source = "2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight"
+        return Overhead(OUTSIDE, central, source, central - gib_to_bytes("1"), central + gib_to_bytes("1.5"))
     if version < (0, 18):
-        return _gib(OUTSIDE, "0.20-0.55 GiB logged with tensor parallelism before 0.18", "0.5", "0.1", "1.4")
-    if accelerator.has_fast_link:
-        return _gib(OUTSIDE, "2.06-2.21 GiB logged on linked H100s", "2.1", "1.2", "2.6")
-    return _gib(OUTSIDE, "a judgement for tensor parallelism over PCIe", "0.6", "0.2", "2.1")
+        kind = "before 0.8" if version < (0, 8) else "before 0.18"
+    else:
+        kind = "linked" if accelerator.has_fast_link else "over PCIe"
+    return NON_TORCH[kind][tensor_parallel_size > 1]
 
 
 def graph_sizes(max_num_seqs: int) -> int:
@@ -167,7 +194,7 @@ def vllm_graphs(
     captured = graph_sizes(max_num_seqs)
     where = "; taken from what is kept free" if in_slack else ""
     source = f"{captured} captured sizes; 1.0 GiB for {FULL_GRAPH_SIZES} on large GPUs{where}"
-    return _line(GRAPHS, -(-full * captured // FULL_GRAPH_SIZES), source, 0.2, 1.8, in_slack)
+    return _line(GRAPHS, -(-full * captured // FULL_GRAPH_SIZES), source, (0.1, 1.9), in_slack)
 
 
 def forward_activation(
@@ -188,7 +215,17 @@ def forward_activation(
     source = f"one forward pass of {max_num_batched_tokens:,} tokens"
     if in_slack:
         source += "; taken from what is kept free"
-    return _line(ACTIVATIONS, max(peak, 70 * 2**20), source, 0.5, 2.0, in_slack)
+    return _line(ACTIVATIONS, max(peak, 70 * 2**20), source, (0.5, 2.0), in_slack)
+
+
+CONTEXT = (
+    _gib("0.23-0.56 GiB in use at start, logged on single GPUs", "0.5", "0.2", "0.8"),
+    _gib("1.18-2.61 GiB in use at start, logged in groups of GPUs", "1.5", "0.8", "2.6"),
+)
+TENSORRT = (
+    _gib("2.55 GiB logged on one H200", "2.5", "1.0", "3.5"),
+    _gib("2.55 GiB logged on one H200, NCCL 0.4 GiB", "2.9", "1.4", "3.9"),
+)
 
 
 def context(num_gpus: int) -> Overhead:
@@ -198,9 +235,7 @@ def context(num_gpus: int) -> Overhead:
     ----------
     Total less free memory at start: 0.23-0.56 GiB on one GPU, 1.18-2.61 GiB in groups of GPUs.
     """
-    if num_gpus == 1:
-        return _gib(OUTSIDE, "0.23-0.56 GiB in use at start, logged on single GPUs", "0.5", "0.2", "0.8")
-    return _gib(OUTSIDE, "1.18-2.61 GiB in use at start, logged in groups of GPUs", "1.5", "0.8", "2.6")
+    return CONTEXT[num_gpus > 1]
 
 
 def tensorrt_outside(tensor_parallel_size: int) -> Overhead:
@@ -210,9 +245,7 @@ def tensorrt_outside(tensor_parallel_size: int) -> Overhead:
     ----------
     2.55 GiB logged on one H200; NVIDIA's aiconfigurator books 3.5 GiB and 0.3-0.4 GiB for NCCL.
     """
-    if tensor_parallel_size == 1:
-        return _gib(OUTSIDE, "2.55 GiB logged on one H200", "2.5", "1.0", "3.5")
-    return _gib(OUTSIDE, "2.55 GiB logged on one H200, NCCL 0.4 GiB", "2.9", "1.4", "3.9")
+    return TENSORRT[tensor_parallel_size > 1]
 
 
 def compute_buffer(model: ModelArchitecture, ubatch: int) -> Overhead:
@@ -227,4 +260,4 @@ def compute_buffer(model: ModelArchitecture, ubatch: int) -> Overhead:
     258.50 MiB printed for Llama 3 8B on CUDA, Metal and CPU; that is the formula exactly.
     """
     size = LOGIT_BYTES * ubatch * (model.vocab_size + model.hidden_size)
-    return _line(ACTIVATIONS, size, f"the compute buffer of {ubatch:,} tokens", 0.3, 2.0)
+    return _line(ACTIVATIONS, size, f"the compute buffer of {ubatch:,} tokens", (0.3, 2.0))

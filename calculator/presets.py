@@ -19,6 +19,7 @@ _PACKAGE = Path(__file__).parent
 _DATA = next(folder for folder in (_PACKAGE / "data", _PACKAGE.parent) if (folder / "model_presets.yaml").exists())
 MODEL_FILE = _DATA / "model_presets.yaml"
 GPU_FILE = _DATA / "gpu_presets.yaml"
+STARTUP_FIGURES = _DATA / "startup_figures.csv"
 
 EXPECTATION_FIELDS = ("num_parameters", "num_active_parameters", "kv_bytes_per_token_fp16")
 

@@ -173,6 +173,7 @@ def weight_bytes_per_rank(
     pipeline_parallel_size: int = 1,
     expert_parallel_size: int = 1,
     attention_ranks: int | None = None,
+    expert_multiples: tuple[int, int] = (1, 1),
 ) -> tuple[int, ...]:
     """Return the bytes of weights on one rank of each pipeline stage.
 
@@ -190,6 +191,8 @@ def weight_bytes_per_rank(
         Ranks that share the experts as wholes; 1 for slices of every expert on each rank [-].
     attention_ranks : int, optional
         Ranks that share all but MLPs and experts; by default as many as share a layer [-].
+    expert_multiples : tuple of int
+        Multiples that a kernel pads the hidden size and the width of experts to [elements].
 
     Returns
     -------
@@ -205,7 +208,14 @@ def weight_bytes_per_rank(
     -----
     A tied head is the embedding again; with more than one stage the last one holds its own copy.
     """
-    asked = (weight_dtype, tensor_parallel_size, pipeline_parallel_size, expert_parallel_size, attention_ranks)
+    asked = (
+        weight_dtype,
+        tensor_parallel_size,
+        pipeline_parallel_size,
+        expert_parallel_size,
+        attention_ranks,
+        expert_multiples,
+    )
     if asked not in model.memo:
         model.memo[asked] = _weight_bytes_per_rank(model, *asked)
     known: tuple[int, ...] = model.memo[asked]
@@ -219,11 +229,12 @@ def _weight_bytes_per_rank(
     pipeline_parallel_size: int,
     expert_parallel_size: int,
     attention_ranks: int | None,
+    expert_multiples: tuple[int, int],
 ) -> tuple[int, ...]:
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
     rest = tensor_parallel_size if attention_ranks is None else attention_ranks
     model.check_tensor_parallel(rest)
-    ranks = (tensor_parallel_size, expert_parallel_size, rest)
+    ranks = (tensor_parallel_size, expert_parallel_size, rest, expert_multiples)
     known: dict[tuple[int, int], int] = {}
 
     def held(weights: tuple[WeightMatrix, ...], heads: int = 0) -> int:
@@ -244,7 +255,15 @@ def _weight_bytes_per_rank(
     return tuple(totals)
 
 
-def _rank_bytes(matrix: WeightMatrix, storage: WeightFormat, kv_heads: int, tp: int, ep: int, rest: int) -> int:
+def _rank_bytes(
+    matrix: WeightMatrix,
+    storage: WeightFormat,
+    kv_heads: int,
+    tp: int,
+    ep: int,
+    rest: int,
+    expert_multiples: tuple[int, int],
+) -> int:
     """Bytes of a kind of matrix on one rank; what does not divide is rounded up."""
     tp = tp if matrix.part in SPLIT_APART else rest
     outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
@@ -256,6 +275,10 @@ def _rank_bytes(matrix: WeightMatrix, storage: WeightFormat, kv_heads: int, tp: 
         inputs = -(-inputs // tp)
     elif matrix.sharding is Sharding.KV_HEADS:
         outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, tp)
+    if expert_multiples != (1, 1) and matrix.part == "experts" and inputs > 1:
+        # what tensor parallelism splits is the width, the other side the hidden size
+        hidden, width = expert_multiples if matrix.sharding is Sharding.ROWS else reversed(expert_multiples)
+        outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
     if storage.applies_to(matrix):
         return storage.bytes_of(outputs, inputs) * copies
     return outputs * inputs * storage.unquantised_bytes * copies

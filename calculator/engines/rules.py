@@ -90,6 +90,8 @@ class Engine:
     """Keywords of ``plan`` and the engine's own name of each; what is missing it does not have."""
     only_here: ClassVar[tuple[str, ...]] = ()
     """Keywords that this engine has of those that not every engine has."""
+    expert_multiples: ClassVar[Mapping[str, tuple[int, int]]] = {}
+    """Weight formats whose experts' hidden size and width are padded by the kernel, and to multiples of what."""
     context_in_slack: ClassVar[bool] = False
     """Whether a device's own context is neither in the budget nor an overhead, but in what is left free."""
 

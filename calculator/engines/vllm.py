@@ -38,6 +38,8 @@ class Vllm(Engine):
         Default fraction of a device's total memory [-].
     sampler_copies_tenths : int
         Copies of the fp32 logits that the sampler holds at its worst point, times ten [-].
+    activation_spread : tuple of float
+        Range of the activation estimate, as factors of it [-].
     experts_stay : bool
         Whether work buffers of experts stay allocated while the sampler runs.
     graphs_in_budget : bool
@@ -72,6 +74,7 @@ class Vllm(Engine):
         "fp8_per_token_head", "int8_per_token_head", "int4_per_token_head", "nvfp4", "fp8_ds_mla",
     )  # fmt: skip
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
+    expert_multiples: ClassVar = {"mxfp4": (256, 64)}
     only_here: ClassVar = (
         "async_scheduling", "enable_prefix_caching", "disable_hybrid_kv_cache_manager", "decode_context_parallel_size",
     )  # fmt: skip
@@ -101,6 +104,7 @@ class Vllm(Engine):
             {
                 "gpu_memory_utilization": 0.9,
                 "sampler_copies_tenths": 96,
+                "activation_spread": (0.75, 1.25),
                 "device_defaults": (DeviceDefaults(0, 2_048, 256),),
                 "unchunked": True,
                 "latent_row_multiple": 128,
@@ -112,6 +116,7 @@ class Vllm(Engine):
             (0, 8, 0),
             {
                 "unchunked": False,
+                "activation_spread": (0.88, 1.12),
                 "latent_row_multiple": 1,
                 "groups_layers": True,
                 "device_defaults": (
@@ -130,7 +135,7 @@ class Vllm(Engine):
         Change((0, 18, 0), {"padding_factor": 1.5}, "vLLM 0.18.0 v1/core/kv_cache_utils.py"),
         Change(
             (0, 20, 0),
-            {"gpu_memory_utilization": 0.92, "graphs_in_budget": True},
+            {"gpu_memory_utilization": 0.92, "graphs_in_budget": True, "activation_spread": (0.5, 1.8)},
             "vLLM 0.20.0 config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off)",
         ),
         Change((0, 21, 0), {"tokens_from_concurrency": True}, "vLLM 0.21.0 v1/core/kv_cache_utils.py"),
@@ -153,6 +158,7 @@ class Vllm(Engine):
 
     gpu_memory_utilization: float = 0.0
     sampler_copies_tenths: int = 0
+    activation_spread: tuple[float, float] = (1.0, 1.0)
     experts_stay: bool = False
     graphs_in_budget: bool = False
     tokens_from_concurrency: bool = False
@@ -230,7 +236,7 @@ class Vllm(Engine):
         return (
             overheads.vllm_activation(
                 model, self.sampler_copies_tenths, self.experts_stay, tp,
-                request.max_num_seqs, request.max_num_batched_tokens, last,
+                request.max_num_seqs, request.max_num_batched_tokens, last, self.activation_spread,
             ),
             overheads.vllm_non_torch(accelerator, tp, self.version_key),
             overheads.vllm_graphs(accelerator, request.max_num_seqs, request.enforce_eager, not self.graphs_in_budget),
