@@ -21,6 +21,7 @@ from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
 from calculator.parallelism import kv_heads_per_rank, kv_replication
 from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
 from calculator.request import FLAGS, PLAN_FIELDS
+from calculator.serve import serve_command
 from calculator.units import format_bytes, format_gb, format_gib, format_size, gib_to_bytes, parse_bytes, plural
 
 OK, MISSED, BAD_INPUT = 0, 1, 2
@@ -140,6 +141,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     _format(inspect, "text", "json")
     inspect.set_defaults(run=_inspect)
+
+    compare = commands.add_parser(
+        "reconcile",
+        help="a start-up log beside the plan of the same set-up",
+        description="Predicted beside reported, term by term, and what explains the difference.",
+    )
+    compare.add_argument("log", metavar="FILE", help="the log of vLLM, SGLang, TensorRT-LLM or llama.cpp; - for stdin")
+    compare.add_argument("--model", metavar="ID", help="where the log does not name a preset")
+    compare.add_argument("--gpu", metavar="ID", help="where the log does not name the GPU")
+    compare.add_argument("--gpu-memory-gib", type=_gib, metavar="X", help="what the GPU reports to a program, in GiB")
+    _format(compare, "text", "json")
+    compare.set_defaults(run=_reconcile)
 
     for name, run, what in (("models", _models, "models"), ("gpus", _gpus, "GPUs")):
         lister = commands.add_parser(
@@ -281,6 +294,8 @@ def _print_plan(answer: Plan) -> None:
     print()
     for note in answer.notes:
         print(f"note: {note}")
+    print(f"note: {words.NOT_MODELLED}")
+    print(f"start it with: {serve_command(answer)}")
     for lever in what_would_fit(answer):
         print(f"would fit: {lever.label} ({lever.cost}): {words.headline(lever.plan)}")
 
@@ -333,6 +348,35 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 def _sizes(row: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value:,}" for name, value in row.items() if isinstance(value, int) and name != "count")
+
+
+def _reconcile(arguments: argparse.Namespace) -> int:
+    from calculator.reconcile import reconcile
+    from calculator.startup_log import read_file
+
+    result = reconcile(
+        read_file(arguments.log), arguments.model, arguments.gpu, gpu_memory_bytes=arguments.gpu_memory_gib
+    )
+    if arguments.format == "json":
+        _print_json(result.as_dict())
+        return OK if result.agrees else MISSED
+    print(result.finding)
+    print()
+    header = ("", "unit", "predicted", "range", "reported", "difference")
+    _print_table([header, *(words.term_cells(term) for term in result.terms)], "llrrrr")
+    print()
+    for cause in result.causes:
+        print(f"cause: {cause}")
+    for assumption in result.assumed:
+        print(f"assumed: {assumption}")
+    for problem in result.log.problems:
+        print(f"note: {problem}")
+    print(f"note: {words.NOT_MODELLED}")
+    for number, text in result.log.not_understood:
+        print(_one_line(f"not understood, line {number:,}: {text}"))
+    if result.log.unlisted:
+        print(f"not understood: {result.log.unlisted:,} lines more")
+    return OK if result.agrees else MISSED
 
 
 def _models(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,13 @@ from calculator.units import format_size, plural
 if TYPE_CHECKING:
     from calculator.answer import Plan
     from calculator.model import LayerGroup
+    from calculator.reconcile import Term
+
+
+NOT_MODELLED = (
+    "not modelled: LoRA, draft models of speculative decoding, caches and profiling of vision and audio encoders, KV "
+    "connectors, and a first start with a cold compile cache, which can leave 1 to 2.5 GiB less"
+)
 
 
 def hardware(plan: Plan) -> str:
@@ -180,3 +187,29 @@ def _dollars(amount: tuple[float, float]) -> str:
         return "less than $0.0001"
     low, high = (f"${value:,.2f}" if value >= 0.1 else f"${value:,.4f}" for value in amount)
     return low if low == high else f"{low} to {high}"
+
+
+def spread(plan: Plan) -> str:
+    """Say in what range the answer lies and why; empty where nothing is estimated."""
+    low, high = plan.max_batch_size_low, plan.max_batch_size_high
+    if not plan.range_cause:
+        return ""
+    replicas = plan.request.data_parallel_size
+    if low == high:
+        return f"{low * replicas:,} over the whole range; what is estimated is {plan.range_cause}"
+    return f"{low * replicas:,} to {plan.max_batch_size_high * replicas:,} sequences; the spread is {plan.range_cause}"
+
+
+def term_cells(term: Term) -> tuple[str, str, str, str, str, str]:
+    """Return a term of a reconciliation as the cells of a table."""
+
+    def number(value: float | None, signed: bool = False) -> str:
+        if value is None:
+            return ""
+        sign = "+" if signed else ""
+        text = f"{value:{sign},.2f}" if term.unit in ("GiB", "sequences") else f"{value:{sign},.0f}"
+        return text.replace("-", "\u2212")
+
+    around = f"{number(term.low)} to {number(term.high)}" if term.low is not None and term.low != term.high else ""
+    cells = (number(term.predicted), around, number(term.reported), number(term.difference, signed=True))
+    return (term.name, term.unit, *cells)

@@ -54,7 +54,7 @@ class LlamaCpp(Engine):
     weight_dtypes: ClassVar = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
     only_here: ClassVar = ("swa_full",)
     flags: ClassVar = {
-        "model": "llama-server --hf-repo",
+        "model": "llama-server --model",
         "seq_len": "--ctx-size",
         "kv_cache_dtype": "--cache-type-k",
         "max_num_seqs": "--parallel",

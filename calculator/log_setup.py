@@ -1,0 +1,183 @@
+"""The set-up that a start-up log states: model, device, flags and formats, as keywords of ``plan``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from calculator.accelerator import Accelerator
+from calculator.answer import Plan
+from calculator.capacity import vary
+from calculator.engines import engine_rules
+from calculator.errors import InvalidValueError
+from calculator.model import ModelArchitecture
+from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.startup_log import StartupLog
+from calculator.units import GIB, gib_to_bytes
+from calculator.weights import FORMATS, weight_bytes_per_rank
+
+SAME_WEIGHTS = 0.03
+UNSTATED_MEMORY = 2**44
+"""Stands for a device that the log does not name: then only what its pool holds is compared."""
+
+
+def keywords_of(
+    log: StartupLog, model: ModelArchitecture | str | None, gpu: Accelerator | str | None, given: dict[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the keywords of ``plan`` that a log states, and what was assumed beside."""
+    flags = log.flags
+    assumed: list[str] = []
+    asked: dict[str, Any] = {"engine": log.engine, "model": model if model is not None else _model_of(flags, assumed)}
+    version = flags.get("engine_version")
+    if version:
+        asked["engine_version"] = version
+    else:
+        assumed.append(f"the newest rules of {engine_rules(log.engine).title}: the log names no version")
+    known = engine_rules(log.engine, version)
+    device = gpu if gpu is not None else _gpu_of(flags.get("device", ""), log.figures.get("memory_gib"))
+    if device is not None:
+        asked["gpu"] = device
+    if "memory_gib" in log.figures:
+        asked["gpu_memory_bytes"] = gib_to_bytes(f"{log.figures['memory_gib']:.4f}")
+    elif device is None and "gpu_memory_bytes" not in given:
+        asked["gpu_memory_bytes"] = UNSTATED_MEMORY
+        assumed.append("no device: the log names none, so only what the pool holds can be compared; give the GPU")
+    names = (
+        "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "decode_context_parallel_size",
+        "gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens", "enforce_eager", "enable_prefix_caching",
+        "async_scheduling", "enable_expert_parallel", "enable_attention_dp", "disable_hybrid_kv_cache_manager",
+        "kv_cache_memory_bytes", "block_size",
+    )  # fmt: skip
+    options = ("enable_prefix_caching", "async_scheduling", "enable_attention_dp", "decode_context_parallel_size",
+               "disable_hybrid_kv_cache_manager")  # fmt: skip
+    asked |= {name: flags[name] for name in names if name in flags and (name not in options or name in known.only_here)}
+    length = log.figures.get("concurrency_at") or flags.get("seq_len")
+    if length and log.engine != "llama.cpp":
+        asked["seq_len"] = int(length)
+    if log.engine == "llama.cpp":
+        asked |= _llama_cpp_lengths(log)
+        asked.pop("tensor_parallel_size", None)
+    asked |= _formats(flags)
+    for name in ("gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens"):
+        if name not in asked and name in known.flags:
+            assumed.append(f"{name} by default: the log does not state it")
+    if flags.get("speculative") not in (None, "None") or flags.get("lora"):
+        assumed.append("no draft model and no LoRA: the log names one, and its memory is not modelled")
+    return asked | {name: value for name, value in given.items() if value is not None}, assumed
+
+
+def _llama_cpp_lengths(log: StartupLog) -> dict[str, Any]:
+    sequences = int(log.figures.get("sequences", 1))
+    cells = int(log.figures.get("cells") or log.figures.get("n_ctx", 0) / sequences or log.flags.get("seq_len", 0))
+    return {"batch_size": sequences, **({"seq_len": cells} if cells else {})}
+
+
+def _formats(flags: dict[str, Any]) -> dict[str, str]:
+    """Return the formats that a log states, by the names used here."""
+    formats = {}
+    kv = str(flags.get("kv_cache_dtype", "auto")).removeprefix("torch.").lower()
+    kv = {"f16": "fp16", "f32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float8_e4m3fn": "fp8"}.get(kv, kv)
+    if kv not in ("auto", "none", ""):
+        formats["kv_cache_dtype"] = kv
+    named = str(flags.get("model", "")).lower()
+    quantised = str(flags.get("quantization") or "").lower().rsplit("oss_", 1)[-1]
+    weight = {
+        "fp8": "fp8", "awq": "awq-int4", "awq_marlin": "awq-int4", "gptq": "gptq-int4", "gptq_marlin": "gptq-int4",
+        "bitsandbytes": "nf4", "mxfp4": "mxfp4", "modelopt_fp4": "nvfp4", "modelopt": "fp8",
+        "w8a8_int8": "int8",
+    }.get(quantised)  # fmt: skip
+    by_name = next((form for part, form in _NAMED_FORMATS if part in named), None)
+    weight = weight or by_name
+    dtype = str(flags.get("dtype", "")).removeprefix("torch.")
+    if weight:
+        formats["weight_dtype"] = weight
+    elif not quantised and dtype in ("bfloat16", "float16"):
+        formats["weight_dtype"] = {"bfloat16": "bf16", "float16": "fp16"}[dtype]
+    return formats
+
+
+_NAMED_FORMATS = (
+    ("nvfp4", "nvfp4"), ("mxfp4", "mxfp4"), ("w8a8", "int8"), ("awq", "awq-int4"), ("gptq", "gptq-int4"),
+    ("w4a16", "gptq-int4"), ("int4", "awq-int4"), ("bnb-4bit", "nf4"), ("fp8", "fp8"),
+)  # fmt: skip
+
+
+def with_logged_weights(answer: Plan, logged_gib: float) -> tuple[Plan, list[str]]:
+    """Take the weight format whose size is the logged one, where the planned one is not."""
+    request = answer.request
+
+    def size(name: str) -> float:
+        sizes = weight_bytes_per_rank(
+            answer.model, name, request.tensor_parallel_size, request.pipeline_parallel_size,
+            request.expert_parallel_size, request.attention_ranks_of_weights,
+        )  # fmt: skip
+        return max(sizes) / GIB
+
+    if abs(answer.per_gpu.weights_bytes / GIB / logged_gib - 1) <= SAME_WEIGHTS:
+        return answer, []
+    near = next(
+        (name for name in FORMATS if abs(size(name) / logged_gib - 1) <= SAME_WEIGHTS / 2),
+        min(FORMATS, key=lambda name: abs(size(name) - logged_gib)),
+    )
+    if abs(size(near) / logged_gib - 1) > SAME_WEIGHTS:
+        return answer, []
+    return vary(answer, weight_dtype=near), [
+        f"weights in {near}: their logged size, {logged_gib:.2f} GiB, is that format's"
+    ]
+
+
+def _model_of(flags: dict[str, Any], assumed: list[str]) -> str:
+    """Return the preset that a log's model is, by its id or by its name less what does not change its layers."""
+    named = flags.get("model")
+    if not named:
+        raise InvalidValueError("the log names no model: give one, as --model on the command line")
+    wanted = _plain(named)
+    by_name: dict[str, str] = {}
+    for key in model_ids():
+        preset = load_model(key)
+        for name in (key, preset.huggingface_id, preset.name):
+            if name:
+                by_name.setdefault(_plain(name), key)
+    if wanted in by_name:
+        key = by_name[wanted]
+        if named not in (load_model(key).huggingface_id, key):
+            assumed.append(f"the preset {key}: its layers are those of the log's model by name")
+        return key
+    raise InvalidValueError(f"the log's model {named[:80]!r} is not one of the presets: give one, as --model")
+
+
+_TUNED = re.compile(
+    r"(?:^|[-_ ])(instruct|chat|it|hf|base|thinking|gguf|fp8|fp16|bf16|awq|gptq|int4|int8|w8a8|w4a16|4bit|8bit|bnb|"
+    r"nvfp4|mxfp4|dynamic|quantized|unsloth|meta|preview|\d{4}|g128|marlin|block|a16)(?=$|[-_. ])"
+)
+
+
+def _plain(name: str) -> str:
+    """Return a model's name without owner, and without what says how it was tuned or stored."""
+    plain = name.rstrip("/").rsplit("/", 1)[-1].lower().replace("_", "-")
+    for _ in range(6):
+        plain = _TUNED.sub("", plain)
+    return re.sub(r"[^a-z0-9.]", "", plain).replace("llama3.1", "llama31").replace("llama31", "llama3.1")
+
+
+def _gpu_of(device: str, memory_gib: float | None) -> str | None:
+    """Return the GPU preset that a device's name means: most words in common, nearest memory; None for none."""
+    words = set(re.findall(r"[a-z]*\d+[a-z]*|pcie|nvl|sxm|ada|blackwell|pro", device.lower().replace("-", " ")))
+    best: tuple[float, str] | None = None
+    for key in gpu_ids():
+        preset = load_gpu(key)
+        own = set(
+            re.findall(
+                r"[a-z]*\d+[a-z]*|pcie|nvl|sxm|ada|blackwell|pro", f"{key} {preset.name}".lower().replace("-", " ")
+            )
+        )
+        chips = {word for word in own if re.fullmatch(r"[a-z]+\d+[a-z]*|\d{4}", word)}
+        if not chips & words:
+            continue
+        score = 2.0 * len(own & words) - len((own - words) & {"pcie", "nvl", "ada", "pro", "blackwell"})
+        score -= 0.1 * len(own - words)
+        if memory_gib:
+            score -= abs(preset.memory_bytes / GIB / memory_gib - 1) * 10
+        if best is None or score > best[0]:
+            best = score, key
+    return best[1] if best else None

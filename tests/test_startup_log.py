@@ -1,0 +1,165 @@
+"""Logs read: every figure found, every line accounted for, and nothing hostile let through."""
+
+import contextlib
+import random
+
+import pytest
+from logs import LLAMA_CPP, LOGS, SGLANG, TENSORRT_LLM, VLLM_V0, VLLM_V1
+
+import calculator
+from calculator.startup_log import MAX_LOG_BYTES, clean, mask, read_log
+
+
+def test_vllm_v1_is_read():
+    log = read_log(VLLM_V1)
+    assert log.engine == "vllm"
+    assert log.flags["engine_version"] == "0.11.0"
+    assert log.flags["model"] == "meta-llama/Llama-3.1-8B-Instruct"
+    assert (log.flags["seq_len"], log.flags["max_num_batched_tokens"], log.flags["block_size"]) == (16_000, 8192, 128)
+    assert log.flags["gpu_memory_utilization"] == 0.9
+    wanted = {
+        "weights_gib": 14.9889,
+        "activation_gib": 4.76,
+        "non_torch_gib": 0.13,
+        "cuda_graph_gib": -0.45,
+        "kv_pool_gib": 51.38,
+        "kv_tokens": 420_864,
+        "max_concurrency": 26.30,
+        "memory_gib": 79.18,
+        "free_at_start_gib": 78.7,
+    }
+    assert {name: log.figures[name] for name in wanted} == wanted
+
+
+def test_vllm_v0_is_read():
+    log = read_log(VLLM_V0)
+    assert (log.flags["engine_version"], log.flags["max_num_seqs"]) == ("0.7.3", 1)
+    assert (log.figures["memory_gib"], log.figures["num_blocks"], log.figures["kv_pool_gib"]) == (12.0, 1394, 3.06)
+
+
+def test_sglang_is_read():
+    log = read_log(SGLANG)
+    assert (log.engine, log.flags["model"], log.flags["max_num_batched_tokens"]) == ("sglang", "Qwen/Qwen3-0.6B", 2048)
+    assert (log.figures["kv_tokens"], log.figures["kv_pool_gib"]) == (104_273, 11.14)
+    assert (log.figures["free_at_start_gib"], log.figures["weights_gib"]) == (15.16, 1.25)
+
+
+def test_tensorrt_llm_is_read():
+    log = read_log(TENSORRT_LLM)
+    assert (log.engine, log.flags["gpu_memory_utilization"], log.flags["max_num_seqs"]) == ("tensorrt-llm", 0.9, 32)
+    assert (log.figures["peak_gib"], log.figures["kv_pool_gib"], log.figures["kv_tokens"]) == (17.76, 109.96, 900_800)
+
+
+def test_llama_cpp_is_read():
+    log = read_log(LLAMA_CPP)
+    assert (log.engine, log.flags["kv_cache_dtype"], log.flags["device"]) == (
+        "llama.cpp",
+        "f16",
+        "NVIDIA GeForce RTX 3090",
+    )
+    assert (log.figures["cells"], log.figures["kv_pool_gib"]) == (4096, 0.625)
+
+
+def test_a_line_that_is_not_understood_is_listed_with_secrets_masked():
+    log = read_log(VLLM_V1)
+    ((number, text),) = log.not_understood
+    assert number == VLLM_V1.count("\n")
+    assert "a line about memory that nobody knows" in text
+    assert "hf_abcdefghijkl" not in text
+    assert log.understood + len(log.not_understood) == VLLM_V1.count("\n")
+
+
+def test_ranks_that_differ_give_the_smallest_and_say_so():
+    log = read_log("Available KV cache memory: 8.50 GiB\nAvailable KV cache memory: 8.11 GiB\n")
+    assert log.figures["kv_pool_gib"] == 8.11
+    assert log.problems == ("kv_pool_gib is printed as 8.11 to 8.5: the smallest is taken",)
+
+
+@pytest.mark.parametrize(
+    ("line", "figures"),
+    [
+        ("# rocm blocks: 37011", {"num_blocks": 37_011}),
+        ("GPU KV cache size: 1,249,840 tokens, Maximum concurrency for 4,096 tokens per request: "
+         "305.14x",
+         {"kv_tokens": 1_249_840, "concurrency_at": 4096, "max_concurrency": 305.14}),
+        ("To serve at least one request with the models's max seq len (262144), (18.35 GiB KV cache is needed, which is "
+         "larger than the available KV cache memory (8.72 GiB). Based on the available memory, the "
+         "estimated maximum model length is 121840.", {"needed_gib": 18.35, "kv_pool_gib": 8.72, "max_context_len": 121_840}),
+        ("Actual usage is 11.22 GiB for consumed memory (weights + non-torch), 1.46 GiB for peak activation, and 0.52 GiB "
+         "for CUDAGraph memory. Current kv cache memory in use is 9.27 GiB.",
+         {"consumed_gib": 11.22, "activation_and_graphs_gib": 1.46, "cuda_graph_gib": 0.52, "kv_pool_gib": 9.27}),
+        ("KV Cache is allocated. dtype: torch.bfloat16, #tokens: 2454421, KV size: 160.63 GB",
+         {"kv_tokens": 2_454_421, "kv_pool_gib": 160.63}),
+        ("llama_new_context_with_model: KV self size  = 10980.00 MiB, c^KV (f16): 10980.00 MiB, kv^T: not used",
+         {"kv_pool_gib": 10_980 / 1024}),
+        ("[MemUsageChange] Allocated 16.05 GiB for max tokens in paged KV cache (263008).",
+         {"kv_pool_gib": 16.05, "kv_tokens": 263_008}),
+    ],
+)  # fmt: skip
+def test_lines_of_other_versions(line, figures):
+    assert {name: read_log(line).figures[name] for name in figures} == figures
+
+
+def test_escapes_and_markup_are_taken_out():
+    log = read_log(
+        "\x1b[36m(EngineCore pid=1)\x1b[0m Available \x1b[1mKV cache memory: 19.24 GiB\x1b[0m\n<b>**x** memory\n"
+    )
+    assert log.figures["kv_pool_gib"] == 19.24
+    assert clean("\x1b]0;title\x07a\x00b\u202ec") == "abc"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "hf_abcdefghijkl",
+        "sk-abcdef123456",
+        "ghp_abcdefgh1234",
+        "api_key='12345678'",
+        "https://me:pass@host/",
+        "token: abcdef",
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(secret):
+    shown = mask(f"memory {secret} end")
+    assert "•••" in shown
+    for part in ("abcdefgh", "12345678", "pass", "abcdef"):
+        assert part not in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"\x7fELF\x00\x00\x00", "no text: it holds zero bytes"),
+        (VLLM_V1 + SGLANG, "lines of sglang and vllm: give the log of one engine at a time"),
+        ("", "no line is one that vLLM, SGLang, TensorRT-LLM or llama.cpp prints"),
+        ("hello\nworld\n", 'would be "GPU KV cache size: 157,584 tokens"'),
+        (b"a" * (MAX_LOG_BYTES + 1), "longer than 67,108,864 bytes"),
+    ],
+)  # fmt: skip
+def test_what_is_no_log_is_refused(content, match):
+    with pytest.raises(calculator.CalculatorError, match=match):
+        read_log(content)
+
+
+def test_fifty_megabytes_are_read_and_bounded():
+    noise = "INFO [loggers.py:123] Engine 000: Avg prompt throughput: 1.0 tokens/s, GPU KV cache usage: 1.0%\n"
+    content = (VLLM_V1 + noise * (50_000_000 // len(noise))).encode()
+    log = read_log(content)
+    assert log.figures["kv_tokens"] == 420_864
+    assert len(log.not_understood) <= 400
+    assert log.unlisted > 400_000
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_log_that_is_cut_off_or_spoilt_anywhere_is_read_or_refused(name):
+    whole, chance = LOGS[name], random.Random(7)
+    for _ in range(150):
+        cut = whole[: chance.randrange(len(whole))]
+        spoilt = list(cut)
+        for _ in range(chance.randrange(12)):
+            if spoilt:
+                spoilt[chance.randrange(len(spoilt))] = chr(
+                    chance.choice([0x1B, 0x41, 0x39, 0x2C, 0xFFFD, 0x1F4A9, 10])
+                )
+        with contextlib.suppress(calculator.FileFormatError):
+            read_log("".join(spoilt))
