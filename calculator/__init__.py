@@ -15,6 +15,7 @@ from calculator.accelerator import Accelerator
 from calculator.answer import Memory, Plan
 from calculator.capacity import plan, vary
 from calculator.decoder import custom_model
+from calculator.engines import engine_rules
 from calculator.errors import (
     CalculatorError,
     FileFormatError,
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
     from calculator.hf_config import model_from_hf_config
     from calculator.hub import model_from_hub
     from calculator.plan_file import read_plan_file, write_plan_file
+    from calculator.reconciliation import Reconciliation, reconcile
     from calculator.search import Lever, levers, next_steps, smallest_fit, what_would_fit
+    from calculator.serve import serve_command
+    from calculator.startup_log import StartupLog, read_log
 
 __all__ = [
     "Accelerator",
@@ -45,10 +49,13 @@ __all__ = [
     "ModelArchitecture",
     "ParallelismError",
     "Plan",
+    "Reconciliation",
     "Request",
+    "StartupLog",
     "UnknownNameError",
     "UnsupportedError",
     "custom_model",
+    "engine_rules",
     "gpu_ids",
     "kv_cache_bytes",
     "kv_cache_bytes_per_gpu",
@@ -60,7 +67,10 @@ __all__ = [
     "model_ids",
     "next_steps",
     "plan",
+    "read_log",
     "read_plan_file",
+    "reconcile",
+    "serve_command",
     "smallest_fit",
     "sweep",
     "sweep_arrays",
@@ -72,6 +82,9 @@ __all__ = [
 _IMPORTED_LATER = {
     "calculator.hf_config": ("model_from_hf_config",),
     "calculator.hub": ("model_from_hub",),
+    "calculator.reconciliation": ("Reconciliation", "reconcile"),
+    "calculator.serve": ("serve_command",),
+    "calculator.startup_log": ("StartupLog", "read_log"),
     "calculator.plan_file": ("read_plan_file", "write_plan_file"),
     "calculator.search": ("Lever", "levers", "next_steps", "smallest_fit", "what_would_fit"),
 }

@@ -222,7 +222,7 @@ def markdown(some: Sequence[Comparison] | None = None) -> str:
     """Return the report: what was compared, how far off, and every row that is not close, explained or left open."""
     every = comparisons() if some is None else some
     parts = [_HEAD, _table(_SUMMARY_COLUMNS, summaries(every)), _ROWS]
-    parts.append(_table(_ROW_COLUMNS, [one for one in every if one.capacity_error is not None]))
+    parts.append(_table(COMPARED, [one for one in every if one.capacity_error is not None]))
     off = [one for one in every if one.capacity_error is not None and abs(one.capacity_error) > CLOSE]
     parts += [_OFF, *(f"- `{one.id}`: {one.capacity_error:+.1%}. {_explained(one)}" for one in off)]
     inexact = [one for one in every if one.tokens_exact is False]
@@ -249,7 +249,7 @@ _SUMMARY_COLUMNS: Mapping[str, Callable[[Any], str]] = {
     "within 5 % or 0.5 % of the device": lambda summary: f"{summary.close}" if summary.errors else "",
     "range held": lambda summary: f"{summary.in_range}" if summary.errors else "",
 }
-_ROW_COLUMNS: Mapping[str, Callable[[Any], str]] = {
+COMPARED: Mapping[str, Callable[[Any], str]] = {
     "row": lambda one: one.id,
     "version": lambda one: str(one.row.get("version", "")),
     "model": lambda one: one.row["model"],

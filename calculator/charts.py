@@ -6,9 +6,24 @@ The same thing has the same colour in every chart: KV cache, weights, and greys 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from calculator.answer import Plan
+from calculator.chart_base import (
+    AXIS,
+    GREY,
+    KV,
+    KV_FAINT,
+    LINE_COLOURS,
+    TEXT_ON_DARK,
+    TEXT_ON_LIGHT,
+    WEIGHTS,
+    base_figure,
+    caption,
+    limit_line,
+)
+from calculator.engine_charts import engines_chart, kv_in_use_chart, parallelism_chart
 from calculator.errors import UnknownNameError
 from calculator.units import GIB, format_bytes, format_size
 from calculator.views import View
@@ -16,42 +31,6 @@ from calculator.words import memory_lines
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-KV = "#2f7de1"
-KV_FAINT = "rgba(47,125,225,0.38)"
-WEIGHTS = "#c2691c"
-LINE_COLOURS = {
-    "Weights": WEIGHTS,
-    "KV cache": KV,
-    "Activations": "#6b7480",
-    "Outside the allocator": "#8e97a3",
-    "CUDA graphs": "#aeb6c0",
-    "Kept free": "rgba(140,150,165,0.18)",
-}
-GREY = "#7c8592"
-TEXT_ON_LIGHT, TEXT_ON_DARK = "#4a5260", "#c3cad5"
-FONT = "Source Sans, system-ui, -apple-system, Segoe UI, sans-serif"
-
-_AXIS = {"gridcolor": "rgba(140,150,165,0.28)", "zeroline": False, "linecolor": GREY, "title": {"standoff": 8}}
-_LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"}
-
-
-def _figure(traces: list[Any], **layout: Any) -> go.Figure:
-    import plotly.graph_objects as go
-
-    template = go.layout.Template(
-        layout={
-            "font": {"family": FONT, "size": 14},
-            "colorway": [KV, WEIGHTS, GREY],
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "xaxis": _AXIS,
-            "yaxis": _AXIS,
-            "hoverlabel": {"font": {"family": FONT}},
-        }
-    )
-    base = {"template": template, "legend": _LEGEND, "margin": {"l": 64, "r": 16, "t": 40, "b": 56}, "height": 400}
-    return go.Figure(data=traces, layout=base | layout)
 
 
 def draw(view: View, log_x: bool = False) -> go.Figure:
@@ -71,11 +50,9 @@ def draw(view: View, log_x: bool = False) -> go.Figure:
     """
     if view.name == "sequence-length":
         return sequence_length_chart(view, log_x)
-    if view.name == "kv-heads":
-        return kv_head_chart(view)
-    if view.name == "tensor-parallel":
-        return tensor_parallel_chart(view)
-    raise UnknownNameError(f"there is no chart for a view named {view.name!r}")
+    if view.name not in DRAWN:
+        raise UnknownNameError(f"there is no chart for a view named {view.name!r}")
+    return DRAWN[view.name](view)
 
 
 def memory_bar(plan: Plan, legend: bool = True) -> go.Figure:
@@ -118,7 +95,7 @@ def memory_bar(plan: Plan, legend: bool = True) -> go.Figure:
                 hovertemplate=f"{name}: {format_bytes(size)}<br>{source}<extra></extra>",
             )
         )
-    figure = _figure(
+    figure = base_figure(
         traces,
         barmode="stack",
         height=150 if legend else 100,
@@ -177,7 +154,7 @@ def kv_head_chart(view: View) -> go.Figure:
             hovertemplate="%{y:,} sequences fit on one replica<extra></extra>",
         ),
     ]
-    figure = _figure(
+    figure = base_figure(
         traces,
         showlegend=False,
         height=460,
@@ -191,14 +168,14 @@ def kv_head_chart(view: View) -> go.Figure:
             "anchor": "y2",
         },
         yaxis={"title": {"text": "KV cache, GiB"}, "domain": [0.56, 1], "rangemode": "tozero"},
-        yaxis2={**_AXIS, "title": {"text": "Sequences"}, "domain": [0, 0.4], "rangemode": "tozero"},
+        yaxis2={**AXIS, "title": {"text": "Sequences"}, "domain": [0, 0.4], "rangemode": "tozero"},
     )
     sequences = "1 sequence" if request.batch_size == 1 else f"{request.batch_size:,} sequences"
-    _caption(figure, f"KV cache of one GPU for {sequences} of {request.seq_len:,} tokens", 1.09)
-    _caption(figure, "Largest batch of one replica", 0.48)
+    caption(figure, f"KV cache of one GPU for {sequences} of {request.seq_len:,} tokens", 1.09)
+    caption(figure, "Largest batch of one replica", 0.48)
     pool, most = view.plan.per_gpu.kv_pool_bytes, max((row["kv_bytes_per_gpu"] for _, row in possible), default=0)
     if pool <= most:
-        _limit(figure, pool / GIB, f"KV pool {pool / GIB:,.1f} GiB")
+        limit_line(figure, pool / GIB, f"KV pool {pool / GIB:,.1f} GiB")
     for index, row in enumerate(view.rows):
         if row["refused"]:
             figure.add_annotation(
@@ -286,7 +263,7 @@ def sequence_length_chart(view: View, log_x: bool = False) -> go.Figure:
     ]
     limit, longest = plan.per_gpu.requested_bytes / GIB, lengths[-1]
     top = max(plan.per_gpu.total_bytes, *(sum(row[column] for _, column, _ in layers) for row in rows)) / GIB
-    figure = _figure(
+    figure = base_figure(
         traces,
         hovermode="x unified",
         xaxis={
@@ -298,7 +275,7 @@ def sequence_length_chart(view: View, log_x: bool = False) -> go.Figure:
         },
         yaxis={"title": {"text": "One GPU, GiB"}, "range": [0, min(top, 3 * limit) * 1.12]},
     )
-    _limit(figure, limit, f"limit {limit:,.1f} GiB")
+    limit_line(figure, limit, f"limit {limit:,.1f} GiB")
     if 0 < plan.max_context_len <= longest:
         _mark_length(figure, plan.max_context_len, f"{plan.max_context_len:,} tokens", log_x, limit)
     return figure
@@ -361,16 +338,16 @@ def tensor_parallel_chart(view: View) -> go.Figure:
             )
         )
     limit = plan.per_gpu.requested_bytes / GIB
-    figure = _figure(
+    figure = base_figure(
         traces,
         barmode="stack",
         bargap=0.35,
         height=480,
         xaxis={"title": {"text": "Tensor-parallel degree, TP"}, "type": "category", "anchor": "y2"},
         yaxis={"title": {"text": "One GPU, GiB"}, "domain": [0.5, 1], "rangemode": "tozero"},
-        yaxis2={**_AXIS, "title": {"text": "Sequences"}, "domain": [0, 0.38], "rangemode": "tozero"},
+        yaxis2={**AXIS, "title": {"text": "Sequences"}, "domain": [0, 0.38], "rangemode": "tozero"},
     )
-    _limit(figure, limit, f"limit {limit:,.1f} GiB")
+    limit_line(figure, limit, f"limit {limit:,.1f} GiB")
     copied = next((index for index, row in enumerate(rows) if row["kv_replication"] > 1), None)
     if copied is not None and copied > 0:
         figure.add_vline(x=copied - 0.5, line={"color": GREY, "width": 1})
@@ -380,16 +357,10 @@ def tensor_parallel_chart(view: View) -> go.Figure:
     return figure
 
 
-def _limit(figure: go.Figure, height: float, text: str) -> None:
-    """Draw a limit across the upper panel, its label on a plate at the left end."""
-    figure.add_shape(
-        type="line", x0=0, x1=1, xref="x domain", y0=height, y1=height, line={"color": GREY, "dash": "dash", "width": 2}
-    )
-    plate = {"bgcolor": "rgba(96,104,116,0.92)", "font": {"color": "#ffffff", "size": 12}, "borderpad": 3}
-    place = {"xref": "x domain", "xanchor": "left", "yanchor": "middle", "showarrow": False}
-    figure.add_annotation(x=0, y=height, text=text, **place, **plate)
-
-
-def _caption(figure: go.Figure, text: str, y: float) -> None:
-    place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "top"}
-    figure.add_annotation(x=0, y=y, text=text, showarrow=False, **place)
+DRAWN: dict[str, Callable[[View], go.Figure]] = {
+    "kv-heads": kv_head_chart,
+    "tensor-parallel": tensor_parallel_chart,
+    "engines": engines_chart,
+    "kv-in-use": kv_in_use_chart,
+    "parallelism": parallelism_chart,
+}

@@ -351,7 +351,7 @@ def _sizes(row: dict[str, Any]) -> str:
 
 
 def _reconcile(arguments: argparse.Namespace) -> int:
-    from calculator.reconcile import reconcile
+    from calculator.reconciliation import reconcile
     from calculator.startup_log import read_file
 
     result = reconcile(

@@ -12,7 +12,7 @@ from calculator.units import format_size, plural
 if TYPE_CHECKING:
     from calculator.answer import Plan
     from calculator.model import LayerGroup
-    from calculator.reconcile import Term
+    from calculator.reconciliation import Term
 
 
 NOT_MODELLED = (

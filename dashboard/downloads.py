@@ -9,6 +9,7 @@ import streamlit as st
 
 import calculator
 from calculator.plan_file import write_plan_file
+from calculator.serve import serve_command
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -22,6 +23,15 @@ def save_and_share(plan: calculator.Plan) -> None:
         with st.popover("Link"):
             st.markdown("This link opens the same answer; so does the one in the address bar.")
             st.session_state["_link_slot"] = st.empty()
+        with st.popover("Command"):
+            st.markdown(f"This plan as {plan.rules.title}'s own command line:")
+            st.code(serve_command(plan), language="bash", wrap_lines=True)
+            at_once = plan.request.max_num_seqs * plan.request.attention_replicas
+            if at_once > plan.max_batch_size:
+                st.caption(
+                    f"By default {at_once:,} sequences would be let in at once, which is more than the "
+                    f"{plan.max_batch_size:,} that fit; the rest would wait or be evicted."
+                )
         with st.popover("Save"):
             name = f"{plan.model.id}-{plan.accelerator.id}"
             st.download_button(

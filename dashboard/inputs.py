@@ -9,6 +9,7 @@ import streamlit as st
 
 import calculator
 from calculator import hub, storage, weights
+from calculator.engines import ENGINES
 from calculator.hf_config import model_from_hf_config, parse_config
 from calculator.presets import load_gpu, load_model, model_file
 from calculator.units import gib_to_bytes, plural
@@ -20,6 +21,13 @@ OWN_GPU = "Own GPU"
 OWN_GPU_GIB = 80.0
 ENCODER_TOKENS = 512
 MAX_DEGREE = 16
+SWITCHES = {
+    "enable_expert_parallel": "Experts whole on their GPUs",
+    "enable_attention_dp": "Attention data parallel",
+    "disable_hybrid_kv_cache_manager": "Windows at full length",
+    "swa_full": "Windows at full length (swa-full)",
+    "enforce_eager": "No CUDA graphs",
+}
 
 ARCHITECTURE_LABELS = {
     "num_layers": "Layers, L",
@@ -81,13 +89,16 @@ def _asked() -> dict[str, Any]:
     plain_names = (
         "seq_len", "batch_size", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size",
         "weight_dtype", "kv_cache_dtype", "encoder_seq_len", "gpu_memory_utilization", "block_size", "max_num_seqs",
-        "max_num_batched_tokens",
+        "max_num_batched_tokens", "engine", "engine_version",
     )  # fmt: skip
     asked = {name: st.session_state[name] for name in plain_names}
+    asked |= {name: True for name in SWITCHES if st.session_state[name]}
+    if st.session_state["decode_context_parallel_size"] != 1:
+        asked["decode_context_parallel_size"] = st.session_state["decode_context_parallel_size"]
     for name, keyword in state.GIB_FIELDS.items():
         if st.session_state[name] is not None:
             asked[keyword] = gib_to_bytes(st.session_state[name])
-    return {name: value for name, value in asked.items() if value is not None}
+    return {name: value for name, value in asked.items() if value not in (None, "")}
 
 
 def _model_name(key: str) -> str:
@@ -221,8 +232,26 @@ def _tensor_parallel(model: calculator.ModelArchitecture) -> None:
 
 def _engine(gpu: calculator.Accelerator | None) -> None:
     """Ask for what is rarely touched; an empty field means the engine's default or the estimate."""
-    st.caption("Rules of vLLM 0.33. An empty field means the engine's default, or the estimate.")
-    _number("Memory utilisation, fraction", "gpu_memory_utilization", step=0.01)
+    st.selectbox("Engine", list(ENGINES), format_func=lambda name: ENGINES[name].title, key="engine")
+    rules = ENGINES[st.session_state["engine"]]
+    st.text_input("Its version", key="engine_version", placeholder="the newest known", max_chars=40)
+    known = calculator.engine_rules(rules.name, st.session_state["engine_version"] or None)
+    st.caption(
+        plain(f"Rules of {known.title} {known.version}. An empty field means the engine's default, or the estimate.")
+    )
+    if "gpu_memory_utilization" in rules.flags:
+        _number("Memory fraction", "gpu_memory_utilization", step=0.01, placeholder="default")
+    else:
+        st.session_state["gpu_memory_utilization"] = None
+    for name, label in SWITCHES.items():
+        if name in rules.flags or name == "enable_expert_parallel":
+            st.checkbox(label, key=name)
+        else:
+            st.session_state[name] = False
+    if "decode_context_parallel_size" in rules.only_here:
+        _number("GPUs that share a context", "decode_context_parallel_size")
+    else:
+        st.session_state["decode_context_parallel_size"] = 1
     left, right = st.columns(2)
     with left:
         _number("Pipeline stages", "pipeline_parallel_size")

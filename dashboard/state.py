@@ -18,6 +18,8 @@ import streamlit as st
 
 import calculator
 from calculator.decoder import ARCHITECTURE_FIELDS
+from calculator.engine_views import ENGINE_VIEWS
+from calculator.engines import ENGINES, engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.hf_config import parse_config
 from calculator.storage import storage_format
@@ -109,9 +111,17 @@ def _bounded(value: Any, least: Any, most: Any) -> Any:
     return value
 
 
+VIEW_IDS = (*VIEWS, *ENGINE_VIEWS, "memory", "reconcile", "about")
+
+
 def _view(text: str) -> str:
-    if text not in (*VIEWS, "memory"):
-        raise unknown_name("view", text, [*VIEWS, "memory"])
+    if text not in VIEW_IDS:
+        raise unknown_name("view", text, VIEW_IDS)
+    return text
+
+
+def _version(text: str) -> str:
+    engine_rules("vllm", text)
     return text
 
 
@@ -155,7 +165,15 @@ PARAMETERS = {
     "pipeline_parallel_size": _count(1, 1024),
     "data_parallel_size": _count(1, 65_536),
     "encoder_seq_len": _count(None, _BILLION, "512"),
-    "gpu_memory_utilization": _decimal(0.9, 0.01, 1.0),
+    "engine": _choice(engine_rules, next(iter(ENGINES))),
+    "engine_version": Parameter(_version, None, absent="the newest known"),
+    "gpu_memory_utilization": _decimal(None, 0.01, 1.0, ENGINES_DEFAULT),
+    "decode_context_parallel_size": _count(1, 65_536),
+    "enable_expert_parallel": Parameter(_flag, False),
+    "enable_attention_dp": Parameter(_flag, False),
+    "disable_hybrid_kv_cache_manager": Parameter(_flag, False),
+    "swa_full": Parameter(_flag, False),
+    "enforce_eager": Parameter(_flag, False),
     "block_size": _count(None, 1_048_576),
     "max_num_seqs": _count(None, 1_048_576),
     "max_num_batched_tokens": _count(None, 16_777_216),
@@ -242,7 +260,7 @@ def _current() -> dict[str, str]:
     state = {
         name: _written(name, st.session_state[name])
         for name in PARAMETERS
-        if st.session_state.get(name) is not None and _BELONGS_TO.get(name, model) == model
+        if st.session_state.get(name) not in (None, "") and _BELONGS_TO.get(name, model) == model
     }
     kept = {name: value for name, value in st.query_params.to_dict().items() if name in _STREAMLITS_OWN}
     return kept | state

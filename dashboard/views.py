@@ -10,16 +10,23 @@ import streamlit as st
 
 import calculator
 from calculator import charts, views, words
+from calculator.engine_views import ENGINE_VIEWS
 from calculator.units import format_bytes, format_gib, format_size, plural
-from dashboard import downloads, state
+from dashboard import about, downloads, reconciling, state
 from dashboard.text import plain, sentence
 
 VIEW_NAMES = {
     "sequence-length": "Sequence length",
     "kv-heads": "KV heads",
     "tensor-parallel": "Tensor parallel",
+    "engines": "Engines",
+    "kv-in-use": "KV in use",
+    "parallelism": "Ways to split",
     "memory": "Memory table",
+    "reconcile": "Reconcile",
+    "about": "About",
 }
+MADE = {**views.VIEWS, **ENGINE_VIEWS}
 UNLIMITED = 999_000_000
 MAX_NAMES, MAX_NAME = 40, 120
 CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
@@ -31,7 +38,8 @@ def answer(plan: calculator.Plan) -> None:
     title.title(plain(words.headline(plan)), anchor=False)
     with actions:
         downloads.save_and_share(plan)
-    st.markdown(plain(words.detail(plan)))
+    around = words.spread(plan)
+    st.markdown(plain(f"{words.detail(plan)} Range: {around}." if around and plan.fits else words.detail(plan)))
     if not plan.fits:
         st.error(plain(sentence(plan.notes[0])))
     smallest = calculator.smallest_fit(plan)
@@ -43,6 +51,10 @@ def answer(plan: calculator.Plan) -> None:
         st.metric("KV pool, one GPU", format_size(memory.kv_pool_bytes))
         st.metric("Fewest GPUs that would do", f"{smallest.num_gpus}" if smallest else "over 64")
     st.caption(plain(_small_print(plan, smallest)))
+
+
+def _own_name(plan: calculator.Plan, keyword: str) -> str:
+    return plan.rules.flags[keyword].strip("-").replace("-", "_")
 
 
 def _is_dark() -> bool:
@@ -60,14 +72,14 @@ def _small_print(plan: calculator.Plan, smallest: calculator.Plan | None) -> str
         shape = f"TP {smallest.request.tensor_parallel_size}, PP {smallest.request.pipeline_parallel_size}"
         parts.append(f"fewest GPUs: {words.hardware(smallest)} with {shape}")
     parts += [
-        "vLLM rules",
-        f"utilisation {request.gpu_memory_utilization:g}",
+        f"rules of {plan.rules.title} {plan.rules.version}",
+        plan.rules.budget_words(request),
         f"weights {request.weight_dtype}",
         f"KV {request.kv_cache_dtype}",
         f"TP {request.tensor_parallel_size}, PP {request.pipeline_parallel_size}, DP {request.data_parallel_size}",
         f"blocks of {request.block_size} tokens",
-        f"max_num_seqs {request.max_num_seqs:,}",
-        f"max_num_batched_tokens {request.max_num_batched_tokens:,}",
+        f"{_own_name(plan, 'max_num_seqs')} {request.max_num_seqs:,}",
+        f"{_own_name(plan, 'max_num_batched_tokens')} {request.max_num_batched_tokens:,}",
     ]
     own = (
         ("GPU memory", plan.asked.get("gpu_memory_bytes")),
@@ -87,7 +99,7 @@ def notes(plan: calculator.Plan) -> None:
     lines = [sentence(note) for note in plan.notes[0 if plan.fits else 1 :]]
     if plan.accelerator.unverified:
         lines.append(f"Not verified for {plan.accelerator.name}: {', '.join(plan.accelerator.unverified)}")
-    for line in lines:
+    for line in (*lines, sentence(words.NOT_MODELLED)):
         st.caption(plain(line))
 
 
@@ -186,7 +198,7 @@ def growth(plan: calculator.Plan) -> None:
 def _tab(plan: calculator.Plan, name: str) -> None:
     """Show one view; where it cannot be computed say why, and leave the rest of the page as it is."""
     try:
-        memory_table(plan) if name == "memory" else _view(plan, views.VIEWS[name])
+        _PANELS[name](plan) if name in _PANELS else _view(plan, MADE[name])
     except calculator.CalculatorError as error:
         st.info(plain(sentence(str(error))))
 
@@ -214,9 +226,8 @@ def _view(plan: calculator.Plan, make: Callable[[calculator.Plan], views.View]) 
     )
     refused = [row for row in view.rows if row.get("refused")]
     if refused:
-        key = "num_key_value_heads" if view.name == "kv-heads" else "tensor_parallel_size"
-        what = "KV heads" if view.name == "kv-heads" else "TP"
-        reasons = "; ".join(f"{what} {row[key]}: {row['refused']}" for row in refused)
+        what, key = _NAMES[view.name]
+        reasons = "; ".join(f"{what}{row[key]}: {row['refused']}" for row in refused)
         st.caption(plain(f"Not possible: {reasons}."))
     downloads.of_view(view, charts.draw(view, log_x))
     with st.expander("Table"):
@@ -284,3 +295,18 @@ def _price_of_one(gpu: calculator.Accelerator) -> str:
         return ""
     low, high = gpu.price_usd_per_hour
     return f"${low:g} to ${high:g} per hour, seen {gpu.price_date}; an example, not a quote"
+
+
+_NAMES = {
+    "kv-heads": ("KV heads ", "num_key_value_heads"),
+    "tensor-parallel": ("TP ", "tensor_parallel_size"),
+    "engines": ("", "engine"),
+    "kv-in-use": ("", "engine"),
+    "parallelism": ("", "way"),
+}
+"""What a row of a view is called where it is not possible."""
+_PANELS: dict[str, Callable[[calculator.Plan], None]] = {
+    "memory": memory_table,
+    "reconcile": reconciling.show,
+    "about": about.show,
+}

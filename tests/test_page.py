@@ -15,6 +15,7 @@ from calculator import views, words
 from calculator.hf_config import model_from_hf_config
 from calculator.units import format_size
 from dashboard.text import plain
+from dashboard.views import MADE
 from tests.small_config import CONFIG
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -24,7 +25,6 @@ OPENING = {
     "tensor_parallel_size": 4,
     "seq_len": 8192,
     "batch_size": 16,
-    "gpu_memory_utilization": 0.9,
 }
 
 
@@ -63,7 +63,7 @@ def metric(page, label):
 
 
 def widget(page, key):
-    for kind in ("selectbox", "number_input", "segmented_control", "toggle", "checkbox", "text_area"):
+    for kind in ("selectbox", "number_input", "segmented_control", "toggle", "checkbox", "text_area", "text_input"):
         for found in getattr(page, kind):
             if found.key == key:
                 return found
@@ -142,6 +142,9 @@ CHANGES = [
     ("batch_size", 70, {"batch_size": 70}),
     ("weight_dtype", "fp8", {"weight_dtype": "fp8"}),
     ("kv_cache_dtype", "fp8_e4m3", {"kv_cache_dtype": "fp8_e4m3"}),
+    ("engine", "sglang", {"engine": "sglang"}),
+    ("engine_version", "0.19", {"engine_version": "0.19"}),
+    ("enforce_eager", True, {"enforce_eager": True}),
     ("gpu_memory_utilization", 0.8, {"gpu_memory_utilization": 0.8}),
     ("pipeline_parallel_size", 2, {"pipeline_parallel_size": 2}),
     ("data_parallel_size", 3, {"data_parallel_size": 3}),
@@ -163,12 +166,13 @@ def test_every_input_changes_the_answer_as_the_library_does(key, value, changes)
     change(page, key, value)
     agrees(page, expected(**changes))
     assert everything_said(page) != before
-    assert page.query_params[key] == (f"{value:g}" if isinstance(value, float) else str(value))
+    written = str(value).lower() if isinstance(value, bool) else str(value)
+    assert page.query_params[key] == (f"{value:g}" if isinstance(value, float) else written)
 
 
 @pytest.mark.parametrize(("key", "value", "changes"), CHANGES, ids=[case[0] for case in CHANGES])
 def test_every_input_can_come_by_link(key, value, changes):
-    page = open_page(**{key: value})
+    page = open_page(**{key: str(value).lower() if isinstance(value, bool) else value})
     agrees(page, expected(**changes))
     assert widget(page, key).value == value
     assert warnings(page) == []
@@ -177,7 +181,7 @@ def test_every_input_can_come_by_link(key, value, changes):
 def test_the_whole_state_is_in_the_link_and_opens_the_same_answer():
     page = open_page()
     for key, value, _ in CHANGES:
-        if key not in ("batch_size", "kv_cache_memory_gib", "model"):
+        if key not in ("batch_size", "kv_cache_memory_gib", "model", "engine"):
             change(page, key, value)
     change(page, "_log_x", True)
     link = dict(page.query_params)
@@ -185,7 +189,7 @@ def test_the_whole_state_is_in_the_link_and_opens_the_same_answer():
     assert again.query_params == link
     assert everything_said(again) == everything_said(page)
     for key in link:
-        if key != "view":
+        if key not in ("view", "enable_attention_dp", "swa_full"):  # of other engines
             shown = {"log_x": "_log_x"}.get(key, key)
             assert widget(again, shown).value == widget(page, shown).value, key
 
@@ -274,15 +278,15 @@ BAD = [
     ("seq_len", "²", "must be a whole number, not '²'", "8192"),
     ("batch_size", "NaN", "must be a whole number, not 'NaN'", "16"),
     ("batch_size", "inf", "must be a whole number, not 'inf'", "16"),
-    ("gpu_memory_utilization", "1.5", "must lie between 0.01 and 1.0, not 1.5", "0.9"),
-    ("gpu_memory_utilization", "0", "must lie between 0.01 and 1.0, not 0.0", "0.9"),
-    ("gpu_memory_utilization", "nan", "must be a number, not 'nan'", "0.9"),
-    ("gpu_memory_utilization", "x", "must be a number, not 'x'", "0.9"),
+    ("gpu_memory_utilization", "1.5", "must lie between 0.01 and 1.0, not 1.5", "the engine's default"),
+    ("gpu_memory_utilization", "0", "must lie between 0.01 and 1.0, not 0.0", "the engine's default"),
+    ("gpu_memory_utilization", "nan", "must be a number, not 'nan'", "the engine's default"),
+    ("gpu_memory_utilization", "x", "must be a number, not 'x'", "the engine's default"),
     ("gpu_memory_gib", "inf", "must lie between 0.1 and 1,000,000.0, not inf", "what the catalogue says"),
     ("kv_cache_memory_gib", "0", "must lie between 0.001 and 1,000,000.0, not 0.0", "what is left"),
     ("weight_dtype", "fp7", "unknown weight format 'fp7'", "auto"),
     ("kv_cache_dtype", "x" * 10_000, "longer than 100 characters", "auto"),
-    ("view", "pie", "known are kv-heads, memory, sequence-length, tensor-parallel", "sequence-length"),
+    ("view", "pie", "known are about, engines, kv-heads, kv-in-use, memory, parallelism, reconcile", "sequence-length"),
     ("log_x", "yes", "must be true or false, not 'yes'", "False"),
     ("activation_gib", "-1", "must lie between 0.0 and 1,000,000.0, not -1.0", ESTIMATED),
     ("max_num_seqs", "99999999", "must lie between 1 and 1,048,576, not 99999999", DEFAULTED),
@@ -534,7 +538,14 @@ def test_the_small_print_lists_what_was_given_by_hand():
     (said,) = [unescaped(text.value) for text in page.caption if "given by hand" in text.value]
     for index, name in enumerate(given.values()):
         assert f"{name} given by hand: {3 + index}.00 GiB" in said
-    for other in ("utilisation 0.9", "weights bf16", "KV bf16", "TP 4, PP 1, DP 1", "blocks of 16 tokens"):
+    for other in (
+        "rules of vLLM 0.33",
+        "0.92 of all memory",
+        "weights bf16",
+        "KV bf16",
+        "TP 4, PP 1, DP 1",
+        "blocks of 16 tokens",
+    ):
         assert other in said
 
 
@@ -668,9 +679,19 @@ def test_a_lever_to_another_gpu_leaves_the_memory_typed_by_hand():
 # Tabs
 
 
-def test_four_tabs():
+def test_the_tabs_in_the_order_in_which_a_person_asks():
     page = open_page()
-    assert [tab.label for tab in page.tabs] == ["Sequence length", "KV heads", "Tensor parallel", "Memory table"]
+    assert [tab.label for tab in page.tabs] == [
+        "Sequence length",
+        "KV heads",
+        "Tensor parallel",
+        "Engines",
+        "KV in use",
+        "Ways to split",
+        "Memory table",
+        "Reconcile",
+        "About",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -679,7 +700,12 @@ def test_four_tabs():
         ("sequence-length", 0, "16 sequences at once take 10.00 GiB of one GPU"),
         ("kv-heads", 1, "87.5 % less KV cache than 64 (MHA) would take"),
         ("tensor-parallel", 2, "KV memory per GPU falls until TP 8, the number of KV heads"),
-        ("memory", 3, "of one GPU, of one replica and of all GPUs"),
+        ("engines", 3, "llama.cpp holds the most"),
+        ("kv-in-use", 4, "One sequence of 8,192 tokens keeps 640.00 MiB of one GPU by its layers"),
+        ("parallelism", 5, "On 4 × A100 80GB SXM, TP 4, DP 1 holds the most"),
+        ("memory", 6, "of one GPU, of one replica and of all GPUs"),
+        ("reconcile", 7, "Paste what vLLM, SGLang, TensorRT-LLM or llama.cpp printed at start-up"),
+        ("about", 8, "public start-up logs report a KV pool within"),
     ],
 )
 def test_the_tab_is_in_the_link_and_only_the_open_one_is_computed(view, index, finding):
@@ -690,13 +716,13 @@ def test_the_tab_is_in_the_link_and_only_the_open_one_is_computed(view, index, f
     assert page.query_params["view"] == view
 
 
-@pytest.mark.parametrize("view", ["sequence-length", "kv-heads", "tensor-parallel"])
+@pytest.mark.parametrize("view", list(MADE))
 def test_each_view_has_its_table_and_its_downloads(view):
     page = open_page(view=view)
     (tab,) = [tab for tab in page.tabs if list(tab.children)]
     assert [button.label for button in tab.get("download_button")] == ["CSV", "Chart as HTML"]
     (table,) = tab.dataframe
-    made = views.VIEWS[view](expected())
+    made = MADE[view](expected())
     assert table.value.to_dict("records") == made.frame().to_dict("records")
 
 
@@ -900,10 +926,10 @@ def test_what_was_assumed_of_a_config_is_shown():
     assert "vision_config: its weights and its cache are not counted" in said
 
 
-@pytest.mark.parametrize("view", ["sequence-length", "kv-heads", "tensor-parallel"])
+@pytest.mark.parametrize("view", list(MADE))
 def test_every_view_works_from_a_config(view):
     page = open_page(model="config", config_json=packed(CONFIG), view=view, seq_len=2048, tensor_parallel_size=1)
-    made = views.VIEWS[view](imported(seq_len=2048, tensor_parallel_size=1))
+    made = MADE[view](imported(seq_len=2048, tensor_parallel_size=1))
     (tab,) = [tab for tab in page.tabs if list(tab.children)]
     assert unescaped(tab.markdown[0].value) == made.finding
     (table,) = tab.dataframe

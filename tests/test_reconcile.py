@@ -9,7 +9,7 @@ from logs import LLAMA_CPP, LOGS, SGLANG, VLLM_V0, VLLM_V1
 
 import calculator
 from calculator.log_setup import _gpu_of, _plain
-from calculator.reconcile import reconcile
+from calculator.reconciliation import reconcile
 from calculator.serve import serve_command
 
 

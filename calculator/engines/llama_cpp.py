@@ -163,7 +163,8 @@ class LlamaCpp(Engine):
 
     def budget_words(self, request: Request) -> str:
         """Say what the margin is."""
-        return f"all but a margin of {self.margin_bytes // MIB:,} MiB"
+        layers = ", whole layers on each GPU" if request.pipeline_parallel_size > 1 else ""
+        return f"all but a margin of {self.margin_bytes // MIB:,} MiB{layers}"
 
 
 def _state_bytes(cache: Cache) -> int:

@@ -13,7 +13,7 @@ OPENING = {"model": "llama-3-70b", "gpu": "a100-80gb-sxm", "tensor_parallel_size
 
 
 def expected(**changes):
-    return calculator.plan(**{**OPENING, "gpu_memory_utilization": 0.9, **changes})
+    return calculator.plan(**{**OPENING, **changes})
 
 
 def headline(page):
