@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 EQUAL = (1, 260)
 """Ends of the line on which predicted and reported are the same [GiB]."""
+LENGTH_TICKS = [2**power for power in range(7, 25, 2)]
+SIZE_TICKS = [0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]
 DASHES = ("solid", "dash", "dot", "dashdot")
 MARKS = {"vllm": "circle", "sglang": "square", "tensorrt-llm": "diamond", "llama.cpp": "cross"}
 
@@ -57,9 +59,10 @@ def engines_chart(view: View) -> go.Figure:
     figure = base_figure(
         traces,
         barmode="stack",
-        bargap=0.45,
-        height=110 + 62 * max(1, len(rows)),
-        margin={"l": 110, "r": 24, "t": 56, "b": 48},
+        bargap=0.5,
+        height=190 + 72 * max(1, len(rows)),
+        margin={"l": 104, "r": 16, "t": 16, "b": 150},
+        legend={"orientation": "h", "x": 0, "y": -0.3, "yanchor": "top", "traceorder": "normal"},
         xaxis={**AXIS, "title": {"text": "One GPU, GiB"}},
         yaxis={"autorange": "reversed"},
     )
@@ -68,7 +71,7 @@ def engines_chart(view: View) -> go.Figure:
         around = f" ({low:,} to {high:,})" if low != high else ""
         figure.add_annotation(
             x=0, y=row["engine"], text=f"{row['max_batch_size']:,} sequences{around}", showarrow=False,
-            xanchor="left", yshift=25, font={"size": 13},
+            xanchor="left", yshift=28, font={"size": 13},
         )  # fmt: skip
     return figure
 
@@ -94,13 +97,20 @@ def kv_in_use_chart(view: View) -> go.Figure:
     for index, engine in enumerate(engines):
         own = [row for row in rows if row["engine"] == engine]
         if index == 0:
-            traces.append(_line("By its layers", own, "architecture_bytes_per_gpu", GREY, "solid", 4))
-        traces.append(_line(engine, own, "allocated_bytes_per_gpu", KV, DASHES[index % len(DASHES)], 2))
+            traces.append(_line("By its layers", own, "architecture_bytes_per_gpu", KV_FAINT, "solid", 5))
+        colour = KV if engine == view.plan.rules.title else GREY
+        traces.append(_line(engine, own, "allocated_bytes_per_gpu", colour, DASHES[index % len(DASHES)], 2))
     assert all(isinstance(trace, go.Scatter) for trace in traces)
     figure = base_figure(
         traces,
-        xaxis={**AXIS, "title": {"text": "Sequence length, tokens"}, "type": "log", "tickformat": ","},
-        yaxis={**AXIS, "title": {"text": "One sequence on one GPU, GiB"}, "type": "log"},
+        xaxis={
+            **AXIS,
+            "title": {"text": "Sequence length, tokens"},
+            "type": "log",
+            "tickvals": LENGTH_TICKS,
+            "tickformat": ",",
+        },
+        yaxis={**AXIS, "title": {"text": "One sequence on one GPU, GiB"}, "type": "log", "tickvals": SIZE_TICKS},
     )
     figure.add_vline(x=view.plan.request.seq_len, line={"color": GREY, "width": 1, "dash": "dot"})
     return figure
@@ -150,20 +160,23 @@ def parallelism_chart(view: View) -> go.Figure:
             "color": GREY,
             "thickness": 1.2,
         },
-        text=[f" {row['max_batch_size']:,}" for row in rows],
-        textposition="inside",
-        insidetextanchor="start",
         hovertemplate="%{y}: %{x:,} sequences<extra></extra>",
     )
-    return base_figure(
+    figure = base_figure(
         [trace],
         showlegend=False,
         bargap=0.3,
         height=120 + 40 * max(1, len(rows)),
-        margin={"l": 210, "r": 24, "t": 16, "b": 48},
+        margin={"l": 136, "r": 44, "t": 16, "b": 48},
         xaxis={**AXIS, "title": {"text": "Sequences that fit on all GPUs"}, "rangemode": "tozero"},
         yaxis={"autorange": "reversed"},
     )
+    for row in rows:
+        figure.add_annotation(
+            x=row["max_batch_size_high"], y=row["way"], text=f"{row['max_batch_size']:,}", showarrow=False,
+            xanchor="left", xshift=5,
+        )  # fmt: skip
+    return figure
 
 
 def accuracy_chart(some: Sequence[Comparison]) -> go.Figure:
@@ -203,6 +216,6 @@ def accuracy_chart(some: Sequence[Comparison]) -> go.Figure:
     return base_figure(
         traces,
         height=440,
-        xaxis={**AXIS, "title": {"text": "KV pool reported, GiB"}, "type": "log"},
-        yaxis={**AXIS, "title": {"text": "KV pool predicted, GiB"}, "type": "log"},
+        xaxis={**AXIS, "title": {"text": "KV pool reported, GiB"}, "type": "log", "tickvals": SIZE_TICKS},
+        yaxis={**AXIS, "title": {"text": "KV pool predicted, GiB"}, "type": "log", "tickvals": SIZE_TICKS},
     )

@@ -241,9 +241,7 @@ def _ways(plan: Plan, gpus: int) -> list[tuple[str, dict[str, Any]]]:
         split = {**one, "tensor_parallel_size": degree, "data_parallel_size": gpus // degree}
         ways.append((f"TP {degree}, DP {gpus // degree}", split))
         if has_experts and degree < gpus:
-            ways.append(
-                (f"TP {degree}, DP {gpus // degree}, experts over all", {**split, "enable_expert_parallel": True})
-            )
+            ways.append((f"TP {degree}, DP {gpus // degree}, EP", {**split, "enable_expert_parallel": True}))
     options = plan.rules.only_here
     if "enable_attention_dp" in options and gpus > 1:
         ways.append((f"TP {gpus}, attention DP", {**one, "tensor_parallel_size": gpus, "enable_attention_dp": True}))

@@ -17,6 +17,7 @@ from calculator.presets import gpu_ids, load_gpu
 from calculator.units import format_gib
 
 MAX_REPLICA_GPUS = 64
+BATCHED_TOKENS = (2_048,)
 NEXT_GPU = 1.05
 """A GPU counts as the next larger one from 5 % more memory on."""
 
@@ -28,7 +29,7 @@ class Lever:
     Attributes
     ----------
     kind : str
-        Which knob: KV format, weight format, GPUs, length or GPU.
+        Which knob: KV format, weight format, GPUs, length, batched tokens or GPU.
     label : str
         The change in words.
     cost : str
@@ -206,6 +207,10 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
                 "shorter sequences" if tokens < request.seq_len else "longer sequences",
                 {"seq_len": tokens},
             )
+    for tokens in BATCHED_TOKENS:
+        if tokens < request.max_num_batched_tokens and "max_num_batched_tokens" in plan.rules.flags:
+            label = f"{tokens:,} batched tokens instead of {request.max_num_batched_tokens:,}"
+            yield "Batched tokens", label, "slower prefill", {"max_num_batched_tokens": tokens}
     memory = plan.per_gpu.total_bytes
     others = (load_gpu(gpu) for gpu in gpu_ids() if gpu != request.gpu)
     for other in sorted(

@@ -34,7 +34,7 @@ CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "la
 
 def answer(plan: calculator.Plan) -> None:
     """Show the verdict: the headline, one sequence, the numbers, and why not where it does not fit."""
-    title, actions = st.columns([5, 1.4], vertical_alignment="bottom")
+    title, actions = st.columns([4, 1.6], vertical_alignment="bottom")
     title.title(plain(words.headline(plan)), anchor=False)
     with actions:
         downloads.save_and_share(plan)
