@@ -34,7 +34,7 @@ ASKED = (
     "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "max_num_seqs",
     "max_num_batched_tokens", "block_size", "weight_dtype", "kv_cache_dtype", "gpu", "engine",
 )  # fmt: skip
-SWITCHES = ("enable_expert_parallel", "enforce_eager", "enable_prefix_caching", "swa_full")
+SWITCHES = ("enable_expert_parallel", "enforce_eager", "enable_prefix_caching", "swa_full", "language_model_only")
 
 
 @dataclass(frozen=True)

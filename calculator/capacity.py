@@ -8,6 +8,7 @@ Per GPU::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 from math import isqrt
@@ -20,7 +21,7 @@ from calculator.attention import Count, smaller
 from calculator.engines.rules import Engine
 from calculator.errors import friendly
 from calculator.kv_cache import Layout, kv_bytes_on_rank
-from calculator.model import LayerGroup, ModelArchitecture, merge
+from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture, merge
 from calculator.notes import notes_on
 from calculator.overheads import CAUSES, Overhead, own
 from calculator.pools import Geometry
@@ -53,6 +54,7 @@ def plan(
     enable_attention_dp: bool = False,
     decode_context_parallel_size: int = 1,
     enforce_eager: bool = False,
+    language_model_only: bool = False,
     block_size: int | None = None,
     max_num_seqs: int | None = None,
     max_num_batched_tokens: int | None = None,
@@ -108,6 +110,8 @@ def plan(
         GPUs of a replica that share a sequence's tokens where they would keep copies of its heads [-].
     enforce_eager : bool
         Whether no CUDA graphs are captured [-].
+    language_model_only : bool
+        Whether the encoders of images and audio are not loaded: vLLM's flag [-].
     block_size : int, optional
         Tokens of one block; by default the engine's [tokens].
     max_num_seqs : int, optional
@@ -162,7 +166,7 @@ def plan(
         max_batch_size_low=batches[1] * replicas,
         max_batch_size_high=batches[2] * replicas,
         range_cause=_range_cause(decides),
-        max_context_len=longest_context(stages, -(-request.batch_size // replicas)),
+        max_context_len=_longest(architecture, accelerator, rules, request, asked, stages),
         num_blocks=decides.num_blocks,
         kv_bytes_per_sequence=kv_bytes_on_rank(architecture.groups, request.seq_len, layout) * ranks,
         notes=(),
@@ -184,6 +188,34 @@ def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:
     return shortest
 
 
+def _longest(
+    model: ModelArchitecture,
+    accelerator: Accelerator,
+    rules: Engine,
+    request: Request,
+    asked: Mapping[str, Any],
+    stages: tuple[Stage, ...],
+) -> int:
+    """Return the longest sequence of which the replica holds the batch that was asked for [tokens]."""
+    batch = -(-request.batch_size // request.attention_replicas)
+    longest: int = longest_context(stages, batch)
+    if not rules.follows_length or "max_num_batched_tokens" in asked:
+        return longest
+
+    def fits(length: int) -> bool:
+        tokens = rules.batch_defaults(accelerator, length)[0]
+        varied = memory_of_stages(
+            model, accelerator, rules, replace(request, seq_len=length, max_num_batched_tokens=tokens)
+        )
+        return bool(largest_batch(varied, length) >= batch)
+
+    low, high = 0, MAX_TOKENS
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
 def memory_of_stages(
     model: ModelArchitecture, accelerator: Accelerator, rules: Engine, request: Request
 ) -> tuple[Stage, ...]:
@@ -197,6 +229,7 @@ def memory_of_stages(
         request.expert_parallel_size,
         request.attention_ranks_of_weights,
         rules.expert_multiples.get(request.weight_dtype, (1, 1)),
+        rules.loads_encoders and not request.language_model_only,
     )
     stages = []
     for index, (layers, geometry) in enumerate(_cut(model, rules, request)):

@@ -46,6 +46,7 @@ PLAN_HELP = {
     "enable_attention_dp": "every GPU of a replica serves sequences of its own (SGLang, TensorRT-LLM)",
     "decode_context_parallel_size": "GPUs that share a sequence's tokens (vLLM, SGLang)",
     "enforce_eager": "capture no CUDA graphs",
+    "language_model_only": "leave encoders of images and audio unloaded (vLLM)",
     "block_size": "tokens of one block",
     "max_num_seqs": "sequences of one forward pass",
     "max_num_batched_tokens": "tokens of one forward pass",
@@ -151,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--model", metavar="ID", help="where the log does not name a preset")
     compare.add_argument("--gpu", metavar="ID", help="where the log does not name the GPU")
     compare.add_argument("--gpu-memory-gib", type=_gib, metavar="X", help="what the GPU reports to a program, in GiB")
+    compare.add_argument("--engine-version", metavar="X.Y", help="in place of the version that the log names")
     _format(compare, "text", "json")
     compare.set_defaults(run=_reconcile)
 
@@ -355,7 +357,11 @@ def _reconcile(arguments: argparse.Namespace) -> int:
     from calculator.startup_log import read_file
 
     result = reconcile(
-        read_file(arguments.log), arguments.model, arguments.gpu, gpu_memory_bytes=arguments.gpu_memory_gib
+        read_file(arguments.log),
+        arguments.model,
+        arguments.gpu,
+        gpu_memory_bytes=arguments.gpu_memory_gib,
+        engine_version=arguments.engine_version,
     )
     if arguments.format == "json":
         _print_json(result.as_dict())

@@ -89,7 +89,7 @@ def engines_view(plan: Plan) -> View:
                 "kv_pool_bytes_per_gpu": memory.kv_pool_bytes,
                 "kept_free_bytes_per_gpu": memory.total_bytes - memory.before_kv_bytes - memory.kv_pool_bytes,
                 "allocated_bytes_per_sequence": other.allocated_bytes_per_sequence,
-                "budget": other.rules.budget_words(other.request),
+                "budget": other.rules.budget_words(other.model, other.request),
                 "range_cause": other.range_cause,
             }
         )

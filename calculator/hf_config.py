@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from calculator import blocks, strict_yaml
-from calculator.errors import FileFormatError, InvalidValueError, UnsupportedError, friendly, shown, unknown_name
+from calculator.errors import (
+    CalculatorError,
+    FileFormatError,
+    InvalidValueError,
+    UnsupportedError,
+    friendly,
+    shown,
+    unknown_name,
+)
 from calculator.hf.encoder_decoder import EncoderDecoder
 from calculator.hf.families import ALIASES, FAMILIES, Family
 from calculator.hf.keys import Keys
 from calculator.hf.layers import Assembler, block_configs, trait
 from calculator.hf.quantisation import formats_of
-from calculator.model import ModelArchitecture, Sharding
+from calculator.hf.towers import tower_of
+from calculator.model import ModelArchitecture, Sharding, WeightMatrix
 
 MAX_DEPTH = 12
 MAX_ENTRIES = 200_000
@@ -73,7 +82,8 @@ def model_from_hf_config(
     weight_dtype, kv_cache_dtype = formats_of(keys.value("quantization_config"))
     guess = f"model_type {shown(kind)} is not known: full attention, a gated MLP and two norms a layer are assumed"
     keys.assumed += [guess] if family is ASSUMED else []
-    keys.assumed += [f"{tower}: its weights and its cache are not counted" for tower in TOWERS if outer.get(tower)]
+    towers = {name: _tower(outer[name], outer, hidden) for name in TOWERS if outer.get(name)}
+    keys.assumed += [f"{name}: its weights are not counted" for name, matrices in towers.items() if not matrices]
     experts = family.experts
     experts_per_token = keys.optional_count("num_experts_per_tok", minimum=0) if experts else None
     return ModelArchitecture(
@@ -98,6 +108,8 @@ def model_from_hf_config(
         kv_cache_dtype=kv_cache_dtype,
         source=f"config.json of model_type {kind}",
         fields=dict(config),
+        model_type=ALIASES.get(kind, kind) if isinstance(kind, str) else "",
+        towers=towers,
         assumed=tuple(keys.assumed),
         unverified=guess if family is ASSUMED else "",
         ignored_keys=keys.ignored(),
@@ -154,6 +166,16 @@ def _end(keys: Keys, family: Family, assembler: Assembler | EncoderDecoder, voca
         yield from blocks.linear("head", vocab, hidden, Sharding.COLUMNS, quantised=False)
     if head_bias:
         yield from blocks.vector("head", vocab, sharding=Sharding.COLUMNS)
+
+
+def _tower(config: Any, outer: Mapping[str, Any], hidden: int) -> tuple[WeightMatrix, ...]:
+    """Return the matrices of an encoder, none for one that is not understood."""
+    if not isinstance(config, Mapping):
+        return ()
+    try:
+        return tower_of(config, outer, hidden) or ()
+    except CalculatorError:
+        return ()
 
 
 def _text_part(config: Mapping[str, Any]) -> dict[str, Any]:

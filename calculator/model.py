@@ -92,8 +92,11 @@ class ModelArchitecture:
     embedding, end : tuple of WeightMatrix
         What the first stage holds before its layers, and the last one after: norm and head. A tied
         head is not listed. An encoder's weights are with the embedding.
-    towers : dict of str to int
-        Parameters of vision and audio parts, which ``num_parameters`` does not count [-].
+    model_type : str
+        The type of its config, by the name used here; empty for an architecture typed by hand.
+    towers : dict of str to tuple of WeightMatrix
+        Encoders of images and audio, which ``num_parameters`` does not count: their matrices, none where they are
+        not understood.
     num_attention_heads : int
         Query heads, H [-].
     hidden_size, intermediate_size, vocab_size : int
@@ -148,7 +151,8 @@ class ModelArchitecture:
     needs_encoder: bool = False
     kv_cache_dtype: str | None = None
     weight_dtype: str | None = None
-    towers: dict[str, int] = field(default_factory=dict)
+    model_type: str = ""
+    towers: dict[str, tuple[WeightMatrix, ...]] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     ignored_keys: tuple[str, ...] = ()
     fields: dict[str, Any] | None = field(default=None, compare=False)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from calculator.answer import Plan
+from calculator.attention import NO_LIMIT
 from calculator.units import GIB, format_gib, plural
 
 CONTEXT_BYTES = GIB // 2
+ENCODER_BYTES = 2
 
 
 def notes_on(answer: Plan) -> list[str]:
@@ -17,7 +19,8 @@ def notes_on(answer: Plan) -> list[str]:
         notes.append(rules.note)
     if "gpu_memory_utilization" in answer.asked and "gpu_memory_utilization" not in rules.flags:
         notes.append(
-            f"{rules.title} has no memory fraction: the one given is not used, it takes {rules.budget_words(request)}"
+            f"{rules.title} has no memory fraction: the one given is not used, it takes "
+            f"{rules.budget_words(model, request)}"
         )
     if request.seq_len > model.max_position_embeddings:
         notes.append(
@@ -71,11 +74,29 @@ def notes_on(answer: Plan) -> list[str]:
             f"{format_gib(slack)} of activations or CUDA graphs are expected outside the budget, which leaves "
             f"{format_gib(kept_free)}: the engine may run out of memory after start-up"
         )
+    if not rules.keeps_windows(model) and any(group.spec.grows_until < NO_LIMIT for group in model.groups):
+        notes.append(f"{rules.title} keeps the windows of this model type at full length")
+    notes += _encoder_notes(answer)
     if not accelerator.memory_verified:
         notes.append(f"the memory of {accelerator.name} is not verified: {accelerator.memory_source}")
     if model.unverified:
         notes.append(f"{model.name}: not verified: {model.unverified}")
     return notes
+
+
+def _encoder_notes(answer: Plan) -> list[str]:
+    """Say what of an encoder of images or audio is in the answer."""
+    if not answer.rules.loads_encoders and answer.model.towers:
+        return [f"{answer.rules.title} loads encoders of images and audio apart; they are not in the answer"]
+    if answer.request.language_model_only:
+        return []
+    return [
+        f"{name}: the encoder's {format_gib(ENCODER_BYTES * sum(matrix.num_parameters for matrix in matrices))} are "
+        "among the weights"
+        if matrices
+        else f"{name}: the encoder is of a type that is not understood, its weights are not counted"
+        for name, matrices in answer.model.towers.items()
+    ]
 
 
 def _why_it_does_not_fit(answer: Plan) -> str:
@@ -89,7 +110,7 @@ def _why_it_does_not_fit(answer: Plan) -> str:
         )
     budget = (
         f"{format_gib(memory.requested_bytes)} of the {format_gib(memory.total_bytes)} of one GPU "
-        f"({answer.rules.title}: {answer.rules.budget_words(request)})"
+        f"({answer.rules.title}: {answer.rules.budget_words(answer.model, request)})"
     )
     if memory.before_kv_bytes >= memory.requested_bytes:
         return (

@@ -158,9 +158,10 @@ class Geometry:
             for claim in self.pools[0].claims
         )
 
-    def num_blocks(self, pool_bytes: int, seq_len: int) -> int:
+    def num_blocks(self, pool_bytes: int, seq_len: Count) -> Count:
         """Return the blocks as the engine counts them [-]."""
-        return int(self.counts(pool_bytes, seq_len)[0])
+        blocks: Count = self.counts(pool_bytes, seq_len)[0]
+        return blocks
 
     def bytes_of(self, seq_len: int) -> int:
         """Return what one sequence takes on one GPU, in whole blocks [bytes]."""

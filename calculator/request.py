@@ -39,6 +39,7 @@ PLAN_FIELDS = {
     "enable_attention_dp": flag(),
     "decode_context_parallel_size": count(65_536),
     "enforce_eager": flag(),
+    "language_model_only": flag(),
     "block_size": optional(count(1_048_576)),
     "max_num_seqs": optional(count(1_048_576)),
     "max_num_batched_tokens": optional(count(16_777_216)),
@@ -63,6 +64,7 @@ PLAN_DEFAULTS: dict[str, Any] = {
     "enable_attention_dp": False,
     "decode_context_parallel_size": 1,
     "enforce_eager": False,
+    "language_model_only": False,
 }
 FLAGS = tuple(name for name, field in PLAN_FIELDS.items() if field in (flag(), optional(flag())))
 _SCHEMA = Schema(PLAN_FIELDS)
@@ -98,6 +100,7 @@ class Request:
     enable_attention_dp: bool
     decode_context_parallel_size: int
     enforce_eager: bool
+    language_model_only: bool
     block_size: int
     max_num_seqs: int
     max_num_batched_tokens: int

@@ -99,6 +99,8 @@ def _measure(
     import numpy
 
     base = plan(model, **{**chosen, "seq_len": int(tokens[0])})
+    if base.rules.follows_length and "max_num_batched_tokens" not in chosen and int(tokens.min()) < int(tokens.max()):
+        return _measure_each(model, chosen, tokens, sequences)
     request, memory = base.request, base.per_gpu
     tp = request.attention_ranks
     layout = kv_cache.Layout(request.storage, tp, request.encoder_seq_len or 0)
@@ -117,12 +119,27 @@ def _measure(
         "weights_bytes_per_gpu": memory.weights_bytes,
         "overhead_bytes_per_gpu": memory.before_kv_bytes - memory.weights_bytes,
         "kv_pool_bytes_per_gpu": memory.kv_pool_bytes,
-        "num_blocks": base.num_blocks,
+        "num_blocks": base.stage.geometry.num_blocks(memory.kv_pool_bytes, tokens),
         "max_batch_size": batch,
         "max_context_len": longest_context(base.stages, -(-sequences // request.attention_replicas)),
         "num_gpus": base.num_gpus,
         "fits": numpy.greater_equal(batch, sequences),
     }
+
+
+def _measure_each(
+    model: ModelArchitecture, chosen: Mapping[str, Any], tokens: numpy.ndarray, sequences: numpy.ndarray
+) -> dict[str, Any]:
+    """Compute one combination length by length, where an engine's own defaults follow the length."""
+    import numpy
+
+    measured = {name: numpy.zeros(tokens.size, dtype=numpy.int64) for name in MEASURES}
+    measured["fits"] = numpy.zeros(tokens.size, dtype=bool)
+    for length in numpy.unique(tokens):
+        rows = tokens == length
+        for name, array in _measure(model, chosen, tokens[rows], sequences[rows]).items():
+            measured[name][rows] = array
+    return measured
 
 
 @friendly

@@ -174,6 +174,7 @@ def weight_bytes_per_rank(
     expert_parallel_size: int = 1,
     attention_ranks: int | None = None,
     expert_multiples: tuple[int, int] = (1, 1),
+    encoders: bool = True,
 ) -> tuple[int, ...]:
     """Return the bytes of weights on one rank of each pipeline stage.
 
@@ -193,6 +194,8 @@ def weight_bytes_per_rank(
         Ranks that share all but MLPs and experts; by default as many as share a layer [-].
     expert_multiples : tuple of int
         Multiples that a kernel pads the hidden size and the width of experts to [elements].
+    encoders : bool
+        Whether the encoders of images and audio are loaded, on the first stage [-].
 
     Returns
     -------
@@ -215,6 +218,7 @@ def weight_bytes_per_rank(
         expert_parallel_size,
         attention_ranks,
         expert_multiples,
+        encoders,
     )
     if asked not in model.memo:
         model.memo[asked] = _weight_bytes_per_rank(model, *asked)
@@ -230,6 +234,7 @@ def _weight_bytes_per_rank(
     expert_parallel_size: int,
     attention_ranks: int | None,
     expert_multiples: tuple[int, int],
+    encoders: bool,
 ) -> tuple[int, ...]:
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
     rest = tensor_parallel_size if attention_ranks is None else attention_ranks
@@ -249,6 +254,7 @@ def _weight_bytes_per_rank(
         for groups in model.stages(pipeline_parallel_size)
     ]
     totals[0] += held(model.embedding)
+    totals[0] += sum(held(tower) for tower in model.towers.values()) if encoders else 0
     totals[-1] += held(model.end)
     if model.tie_word_embeddings and pipeline_parallel_size > 1:
         totals[-1] += _rank_bytes(model.embedding[0], storage, 0, *ranks)

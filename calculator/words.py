@@ -161,7 +161,9 @@ def memory_lines(plan: Plan) -> list[tuple[str, int, str]]:
     if memory.unused_bytes < 0:
         lines.append(("Missing", memory.unused_bytes, "more than the GPU has"))
     elif request.kv_cache_memory_bytes is None:
-        lines.append(("Kept free", memory.unused_bytes, f"the budget is {plan.rules.budget_words(request)}"))
+        lines.append(
+            ("Kept free", memory.unused_bytes, f"the budget is {plan.rules.budget_words(plan.model, request)}")
+        )
     else:
         lines.append(("Kept free", memory.unused_bytes, "the KV pool is given outright"))
     return lines

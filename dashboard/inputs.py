@@ -27,6 +27,7 @@ SWITCHES = {
     "disable_hybrid_kv_cache_manager": "Windows at full length",
     "swa_full": "Windows at full length (swa-full)",
     "enforce_eager": "No CUDA graphs",
+    "language_model_only": "Text only, encoders of images not loaded",
 }
 
 ARCHITECTURE_LABELS = {

@@ -174,6 +174,7 @@ PARAMETERS = {
     "disable_hybrid_kv_cache_manager": Parameter(_flag, False),
     "swa_full": Parameter(_flag, False),
     "enforce_eager": Parameter(_flag, False),
+    "language_model_only": Parameter(_flag, False),
     "block_size": _count(None, 1_048_576),
     "max_num_seqs": _count(None, 1_048_576),
     "max_num_batched_tokens": _count(None, 16_777_216),

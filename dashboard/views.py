@@ -73,7 +73,7 @@ def _small_print(plan: calculator.Plan, smallest: calculator.Plan | None) -> str
         parts.append(f"fewest GPUs: {words.hardware(smallest)} with {shape}")
     parts += [
         f"rules of {plan.rules.title} {plan.rules.version}",
-        plan.rules.budget_words(request),
+        plan.rules.budget_words(plan.model, request),
         f"weights {request.weight_dtype}",
         f"KV {request.kv_cache_dtype}",
         f"TP {request.tensor_parallel_size}, PP {request.pipeline_parallel_size}, DP {request.data_parallel_size}",

@@ -37,6 +37,7 @@ PLAN_KEYWORDS = {
     "enable_attention_dp": False,
     "decode_context_parallel_size": 1,
     "enforce_eager": False,
+    "language_model_only": False,
     "block_size": None,
     "max_num_seqs": None,
     "max_num_batched_tokens": None,

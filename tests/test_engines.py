@@ -117,16 +117,21 @@ def test_state_pages_follow_the_version_and_prefix_caching():
     # 0.27.1 with prefix caching logged 12 blocks a request of 4,096 tokens for 48 state and 16 attention layers
     asked = {"seq_len": 8192, "kv_cache_dtype": "bf16"}
     pages = {
+        ("0.11", True): 1,
+        ("0.14", True): 1,
         ("0.27", None): 1,
         ("0.27", True): 2,
         ("0.28", None): 2,
-        ("0.29", None): 3,
+        ("0.32", None): 2,
+        ("0.33", None): 3,
         ("0.33", False): 1,
     }
     for (version, caching), held in pages.items():
         answer = given_pool("qwen3-next-80b-a3b", engine_version=version, enable_prefix_caching=caching, **asked)
         attention = math.ceil(8192 / answer.request.block_size)
         assert answer.stage.geometry.pools[0].blocks(8192) == attention + 3 * held
+    with pytest.raises(calculator.UnsupportedError, match="depends on the model"):
+        given_pool("nemotron-h-56b", engine_version="0.27", enable_prefix_caching=True, **asked)
 
 
 def test_unequal_pages_take_a_longer_block_for_the_smaller():
@@ -223,11 +228,83 @@ def test_sglang_derives_its_fraction():
 
 
 def test_sglang_keeps_two_pools_for_windows():
-    # full = M / (F + 0.8 x W), windows = 0.8 x full; gemma-3-27b: 10 full and 52 windowed layers of 8,192 bytes
-    answer = given_pool("gemma-3-27b", engine="sglang", seq_len=8192, kv_cache_dtype="bf16")
-    full = int(POOL // (10 * 8192 + 0.8 * 52 * 8192))
+    # full = M / (F + 0.8 x W), windows = 0.8 x full; gpt-oss-20b: 12 full and 12 windowed layers of 2,048 bytes
+    answer = given_pool("gpt-oss-20b", engine="sglang", seq_len=8192, kv_cache_dtype="bf16")
+    full = int(POOL // (12 * 2048 + 0.8 * 12 * 2048))
     assert answer.reported_kv_tokens == full
-    assert answer.max_batch_size == min(full // 8192, int(0.8 * full) // 1025)
+    assert answer.max_batch_size == min(full // 8192, int(0.8 * full) // 129)
+
+
+@pytest.mark.parametrize(
+    ("engine", "preset", "granted"),
+    # SGLang 0.5.23 is_hybrid_swa_model (gemma2_gemma3.py switches it off); llama.cpp 0c1e570: who sets swa_type
+    [
+        ("sglang", "gemma-3-27b", False), ("sglang", "mistral-7b-v0.1", False), ("sglang", "gpt-oss-20b", True),
+        ("llama.cpp", "gemma-3-27b", True), ("llama.cpp", "mistral-7b-v0.1", False),
+        ("llama.cpp", "phi-3-mini-4k", False), ("vllm", "mistral-7b-v0.1", True),
+    ],
+)  # fmt: skip
+def test_windows_are_allocated_as_such_where_the_engine_does(engine, preset, granted):
+    answer = given_pool(preset, engine=engine, seq_len=131_072, kv_cache_dtype="bf16")
+    full = 131_072 * answer.model.groups[0].spec.kv_bytes(1, answer.request.storage, 1, 0) * answer.model.num_layers
+    assert (answer.allocated_bytes_per_sequence < 0.99 * full) is granted
+    assert any("at full length" in note for note in answer.notes) is not granted
+
+
+@pytest.mark.parametrize(
+    ("preset", "version", "copies", "inside"),
+    # vLLM config/vllm.py use_v2_model_runner: from 0.25 dense models, from 0.29 all; graphs profiled there from 0.29
+    [
+        ("llama-3.1-8b", "0.24", 3.7, True), ("llama-3.1-8b", "0.27", 0.5, False), ("qwen3-30b-a3b", "0.27", 3.7, True),
+        ("qwen3-next-80b-a3b", "0.27", 3.7, True), ("qwen3-30b-a3b", "0.29", 0.5, True),
+        ("llama-3.1-8b", "0.33", 3.7, True),
+    ],
+)  # fmt: skip
+def test_the_model_runner_decides_what_the_sampler_holds(preset, version, copies, inside):
+    answer = plan(preset, gpu="h200", engine_version=version, max_num_batched_tokens=1024, max_num_seqs=1024)
+    activation, _, graphs = answer.stage.overheads
+    assert graphs.in_slack is not inside
+    logits = 4 * 1024 * answer.model.vocab_size
+    assert activation.bytes >= copies * logits
+    assert copies < 1 or activation.bytes < (copies + 0.6) * logits
+    assert copies > 1 or activation.bytes < 3 * logits
+
+
+def test_windows_stood_at_full_length_before_vllm_grouped_layers():
+    asked = {"seq_len": 131_072, "kv_cache_dtype": "bf16"}
+    assert given_pool("gemma-3-27b", engine_version="0.8.5", **asked).stage.geometry.is_plain
+    assert not given_pool("gemma-3-27b", engine_version="0.10", **asked).stage.geometry.is_plain
+    # chunked local attention: VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE is off before 0.14
+    assert given_pool("llama-4-scout", engine_version="0.13", **asked).stage.geometry.is_plain
+    assert not given_pool("llama-4-scout", engine_version="0.14", **asked).stage.geometry.is_plain
+
+
+def test_what_follows_the_length_is_exact_at_the_boundary_and_in_a_sweep():
+    # before 0.8 a prompt is not chunked, so the tokens of a forward pass follow the length
+    asked = {"gpu": "l4", "engine_version": "0.6"}
+    longest = plan("llama-3.1-8b", seq_len=1000, **asked).max_context_len
+    assert plan("llama-3.1-8b", seq_len=longest, **asked).fits
+    assert not plan("llama-3.1-8b", seq_len=longest + 1, **asked).fits
+    frame = calculator.sweep("llama-3.1-8b", seq_len=[1000, 8192], **asked)
+    for row in frame.itertuples():
+        answer = plan("llama-3.1-8b", seq_len=row.seq_len, **asked)
+        assert (row.max_batch_size, row.num_blocks) == (answer.max_batch_size, answer.num_blocks)
+
+
+@pytest.mark.parametrize(
+    ("preset", "asked"),
+    [
+        ("gemma-2-9b", {"gpu": "h100-sxm", "engine": "llama.cpp"}),
+        ("gpt-oss-120b", {"gpu": "h200", "engine": "tensorrt-llm"}),
+        ("llama-4-maverick", {"gpu": "rtx-pro-6000-blackwell", "engine": "tensorrt-llm", "tensor_parallel_size": 8,
+                              "pipeline_parallel_size": 4, "kv_cache_dtype": "nvfp4"}),
+    ],
+)  # fmt: skip
+def test_a_sweep_is_its_plans_on_every_engine(preset, asked):
+    for row in calculator.sweep(preset, seq_len=[300, 8192], **asked).itertuples():
+        answer = plan(preset, seq_len=row.seq_len, **asked)
+        figures = answer.num_blocks, answer.max_batch_size, answer.max_context_len
+        assert (row.num_blocks, row.max_batch_size, row.max_context_len) == figures
 
 
 def test_tensorrt_llm_takes_a_fraction_of_what_is_left():

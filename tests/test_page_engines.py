@@ -29,7 +29,7 @@ def test_another_engine_answers_by_its_own_rules(engine):
     assert headline(page).startswith(f"{answer.max_batch_size} sequences of 8,192 tokens fit")
     said = " ".join(unescaped(caption.value) for caption in page.caption)
     assert f"rules of {answer.rules.title}" in said
-    assert answer.rules.budget_words(answer.request) in said
+    assert answer.rules.budget_words(answer.model, answer.request) in said
 
 
 def test_llama_cpp_says_how_to_split_instead():

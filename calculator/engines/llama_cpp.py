@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator import overheads
-from calculator.attention import Cache, Keeps
+from calculator.attention import Cache, Count, Keeps
 from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
@@ -30,10 +30,11 @@ LOCAL = (Keeps.WINDOW, Keeps.CHUNK)
 class WholeSequences(Geometry):
     """Memory for whole sequences, each with its own cells."""
 
-    def num_blocks(self, pool_bytes: int, seq_len: int) -> int:
+    def num_blocks(self, pool_bytes: int, seq_len: Count) -> Count:
         """Return the cells of all sequences that fit, in steps of 256 [-]."""
-        fit = self.sequences(pool_bytes, seq_len)
-        return int(fit if fit < 2**60 else 0) * -(-seq_len // self.block_size)
+        fit: Any = self.sequences(pool_bytes, seq_len)
+        cells: Count = fit * (fit < 2**60) * -(-seq_len // self.block_size)
+        return cells
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class LlamaCpp(Engine):
     kv_cache_dtypes: ClassVar = ("fp32", "fp16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
     weight_dtypes: ClassVar = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
     only_here: ClassVar = ("swa_full",)
+    loads_encoders: ClassVar = False
+    # 0c1e570, src/models/*.cpp: those that set swa_type
+    window_types: ClassVar = frozenset({
+        "afmoe", "cohere2", "cohere2_moe", "exaone4", "exaone_moe", "gemma2", "gemma3_text", "gemma3n_text",
+        "gemma4_text", "gpt_oss", "lfm2_moe", "llama4_text", "mimo_v2_flash", "olmo3",
+    })  # fmt: skip
     flags: ClassVar = {
         "model": "llama-server --model",
         "seq_len": "--ctx-size",
@@ -148,20 +155,21 @@ class LlamaCpp(Engine):
         """
         caches = caches_of(layers, request.storage, 1)
         claims = []
+        full_length = request.swa_full or not self.keeps_windows(model)
         for cached in caches:
             cache = cached.cache
             if cache.keeps is Keeps.STATE:
                 claims.append(Claim(0, fixed=cached.layers * _state_bytes(cache)))
                 continue
             limit = cache.window
-            if cache.keeps in LOCAL and not request.swa_full:
+            if cache.keeps in LOCAL and not full_length:
                 limit = -(-(cache.window + request.max_num_batched_tokens) // CELLS) * CELLS
             elif cache.keeps in LOCAL:
                 limit = Cache(Keeps.ALL).window
             claims.append(Claim(CELLS, limit, weight=CELLS * cached.layers * cache.bytes_per_token))
         return WholeSequences((Pool(1, tuple(claims)),), CELLS)
 
-    def budget_words(self, request: Request) -> str:
+    def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the margin is."""
         layers = ", whole layers on each GPU" if request.pipeline_parallel_size > 1 else ""
         return f"all but a margin of {self.margin_bytes // MIB:,} MiB{layers}"

@@ -92,6 +92,10 @@ class Engine:
     """Keywords that this engine has of those that not every engine has."""
     expert_multiples: ClassVar[Mapping[str, tuple[int, int]]] = {}
     """Weight formats whose experts' hidden size and width are padded by the kernel, and to multiples of what."""
+    window_types: ClassVar[frozenset[str] | None] = None
+    """Model types whose windows the engine allocates as such, all others at full length; None for all."""
+    loads_encoders: ClassVar[bool] = True
+    """Whether encoders of images and audio are loaded with the model."""
     context_in_slack: ClassVar[bool] = False
     """Whether a device's own context is neither in the budget nor an overhead, but in what is left free."""
 
@@ -121,6 +125,15 @@ class Engine:
         known = {spec.name for spec in fields(cls)}
         assert set(values) <= known, set(values) - known
         return cls(asked_version=asked or "", version=_shown(used), note=note, source="; ".join(sources), **values)
+
+    @property
+    def follows_length(self) -> bool:
+        """Whether defaults depend on the length of a sequence."""
+        return False
+
+    def keeps_windows(self, model: ModelArchitecture) -> bool:
+        """Whether the windows of a model are allocated as such; those of one typed by hand are."""
+        return self.window_types is None or not model.model_type or model.model_type in self.window_types
 
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""
@@ -176,7 +189,7 @@ class Engine:
         """Return the tokens that the engine's log shows [tokens]."""
         return geometry.num_blocks(pool_bytes, request.seq_len) * geometry.block_size
 
-    def budget_words(self, request: Request) -> str:
+    def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
         raise NotImplementedError
 
@@ -188,6 +201,7 @@ OPTIONS = {
     "async_scheduling": "switch for scheduling ahead",
     "enable_prefix_caching": "page that depends on prefix caching",
     "disable_hybrid_kv_cache_manager": "switch for full-length windows by that name",
+    "language_model_only": "switch to leave encoders of images unloaded by that name",
     "swa_full": "switch for full-length windows by that name",
 }
 

@@ -95,6 +95,8 @@ class Sglang(Engine):
     kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "nvfp4", "fp8_ds_mla")
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
     only_here: ClassVar = ("enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager")
+    # 0.5.23, configs/model_config.py is_hybrid_swa_model
+    window_types: ClassVar = frozenset({"gemma4_text", "gpt_oss", "llama4_text", "mimo_v2_flash"})
     flags: ClassVar = {
         "model": "python -m sglang.launch_server --model-path",
         "seq_len": "--context-length",
@@ -103,6 +105,7 @@ class Sglang(Engine):
         "data_parallel_size": "--dp-size",
         "decode_context_parallel_size": "--dcp-size",
         "enable_attention_dp": "--enable-dp-attention",
+        "enable_expert_parallel": "--ep-size",
         "weight_dtype": "--quantization",
         "kv_cache_dtype": "--kv-cache-dtype",
         "gpu_memory_utilization": "--mem-fraction-static",
@@ -172,7 +175,8 @@ class Sglang(Engine):
         Notes
         -----
         ``reserved = 512 + 1.5 × chunk + 1024 × TP × PP / 8 + graphs`` MiB, at least 10,240 above 60 GiB;
-        ``fraction = round((memory − reserved) / memory, 3)``.
+        ``fraction = round((memory − reserved) / memory, 3)``; with an encoder of images × 0.95 × (1 − 0.1 × (its
+        layers × width² over those of ViT-L/14 − 1)), the last factor 0.8 to 1.05.
         """
         memory = accelerator.reported_mib or accelerator.memory_bytes // MIB
         tp, chunk = values["tensor_parallel_size"], values["max_num_batched_tokens"]
@@ -183,12 +187,14 @@ class Sglang(Engine):
         eager, latent = values["enforce_eager"], _is_latent(model)
         reserved = 512 + 1.5 * max(chunk, 2048) + 1024 * tp * values["pipeline_parallel_size"] / 8
         if not eager:
-            reserved += 2 * largest + (1536 if latent else 8 * prefill_graph_sizes(chunk))
+            reserved += 2 * largest
+            if values["pipeline_parallel_size"] == values["decode_context_parallel_size"] == 1 and not model.towers:
+                reserved += 1536 if latent else 8 * prefill_graph_sizes(chunk)
             if values["enable_attention_dp"]:
                 reserved += 3 * largest * tp + (1.5 * largest * tp if largest > 300 else 0)
         if memory > 60 * 1024:
             reserved = max(reserved, 10 * 1024)
-        return float(max(0.001, round((memory - reserved) / memory, 3)))
+        return max(0.001, float(round((memory - reserved) / memory, 3)) * _encoder_factor(model))
 
     def overheads(
         self,
@@ -217,7 +223,8 @@ class Sglang(Engine):
 
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
         """Return one pool of tokens, or two where windows or states stand beside full attention."""
-        size, full_length = request.block_size, request.disable_hybrid_kv_cache_manager
+        size = request.block_size
+        full_length = request.disable_hybrid_kv_cache_manager or not self.keeps_windows(model)
         caches = caches_of(layers, request.storage, request.attention_ranks)
         local = (Keeps.WINDOW, Keeps.CHUNK)
         state = [cached for cached in caches if cached.cache.keeps is Keeps.STATE]
@@ -254,9 +261,27 @@ class Sglang(Engine):
         tokens = geometry.num_blocks(pool_bytes, request.seq_len) * geometry.block_size
         return tokens * request.decode_context_parallel_size
 
-    def budget_words(self, request: Request) -> str:
+    def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
         return f"{request.gpu_memory_utilization:g} of what is free before loading; activations and graphs in the rest"
+
+
+def _encoder_factor(model: ModelArchitecture) -> float:
+    """Return what the engine takes off its fraction for an encoder of images [-].
+
+    References
+    ----------
+    SGLang 0.5.23, ``arg_groups/memory_hook.py`` ``adjust_mem_fraction_for_vlm``: it reads ``num_hidden_layers``
+    and ``hidden_size`` and takes 24 and 1,024 where a config has other names.
+    """
+    matrices = model.towers.get("vision_config")
+    if matrices is None:
+        return 1.0
+    config = (model.fields or {}).get("vision_config") or {}
+    layers, width = config.get("num_hidden_layers", 24), matrices[0].outputs if matrices else 1024
+    complexity = layers * width**2 / (24 * 1024**2)
+    factor: float = 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (complexity - 1.0)))
+    return factor
 
 
 def prefill_graph_sizes(largest: int) -> int:

@@ -38,7 +38,14 @@ class PoolPerWindow(Geometry):
         whole: Any = 0 * seq_len
         for span, pool in zip(spans, self.pools, strict=True):
             whole = whole + span * pool.block_bytes
-        return tuple(pool_bytes * span // (whole + (whole == 0)) for span in spans)
+        return tuple(_share(pool_bytes, span, whole + (whole == 0)) for span in spans)
+
+
+def _share(pool_bytes: int, part: Any, whole: Any) -> Any:
+    """Return ``pool × part // whole``; in arrays the product may need more than their 64 bits."""
+    if isinstance(part, int):
+        return pool_bytes * part // whole
+    return (pool_bytes * part.astype(object) // whole).astype(part.dtype)
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ class TensorRtLlm(Engine):
         "gpu_memory_utilization": "--kv_cache_free_gpu_memory_fraction",
         "max_num_seqs": "--max_batch_size",
         "max_num_batched_tokens": "--max_num_tokens",
+        "enable_expert_parallel": "--ep_size",
+        "kv_cache_dtype": "--kv_cache_dtype",
     }
     changes: ClassVar = (
         Change(
@@ -152,6 +161,6 @@ class TensorRtLlm(Engine):
             return Geometry(pools or (Pool(1, ()),), size)
         return PoolPerWindow(pools, size, windows)
 
-    def budget_words(self, request: Request) -> str:
+    def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
         return f"{request.gpu_memory_utilization:g} of what is free after loading and a forward pass"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 SPARSE_BLOCK_SIZE = 64
 SMALL_BLOCK_SIZES = (1, 8)
 LONGEST_UNCHUNKED = 32_768
-CHECKPOINT_ALIGNMENT = {"gated delta net": 64, "Mamba 2 state": 1}
-"""State kinds whose prefill exports a checkpoint, and the tokens that its place is aligned to."""
+ALL_TYPES = None
+MODE_FOLLOWS_MODEL = {"Mamba 1 state", "Mamba 2 state"}
+"""State kinds of which some models keep a page for every block with prefix caching before 0.28."""
+_EXPERTS_ON_SECOND_RUNNER = ("deepseek_v2", "qwen2_moe", "granitemoe")
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,14 @@ class Vllm(Engine):
     ----------
     gpu_memory_utilization : float
         Default fraction of a device's total memory [-].
-    sampler_copies_tenths : int
-        Copies of the fp32 logits that the sampler holds at its worst point, times ten [-].
+    sampler_copies_tenths, second_runner_copies_tenths : int
+        Copies of the fp32 logits that the sampler holds at its worst point, times ten, of either model runner [-].
+    second_runner_types : frozenset of str or None
+        Model types that the second model runner serves by default; None for all.
+    second_runner_serves_dense : bool
+        Whether it also serves every model with neither experts nor states.
+    second_runner_profiles_graphs : bool
+        Whether it, too, subtracts CUDA graphs before the KV cache is sized.
     activation_spread : tuple of float
         Range of the activation estimate, as factors of it [-].
     experts_stay : bool
@@ -54,8 +62,12 @@ class Vllm(Engine):
         Layers of one kind are padded to another's count below this ratio [-].
     state_pages : bool
         Whether prefix caching of states is on by default, which keeps a second page.
-    state_checkpoints : bool
-        Whether a third page is kept for a checkpoint of the prefill.
+    checkpoint_alignment : dict of str to int
+        State kinds whose prefill keeps a third page for a checkpoint, and the tokens that its place is aligned to.
+    pages_by_mode : bool
+        Whether prefix caching of states, where asked for, keeps pages in a mode that depends on the model.
+    chunks_as_such : bool
+        Whether chunked local attention is allocated as such.
     unchunked : bool
         Whether a forward pass takes a whole prompt by default.
     groups_layers : bool
@@ -77,6 +89,7 @@ class Vllm(Engine):
     expert_multiples: ClassVar = {"mxfp4": (256, 64)}
     only_here: ClassVar = (
         "async_scheduling", "enable_prefix_caching", "disable_hybrid_kv_cache_manager", "decode_context_parallel_size",
+        "language_model_only",
     )  # fmt: skip
     flags: ClassVar = {
         "model": "vllm serve",
@@ -97,6 +110,7 @@ class Vllm(Engine):
         "enable_prefix_caching": "--enable-prefix-caching",
         "disable_hybrid_kv_cache_manager": "--disable-hybrid-kv-cache-manager",
         "enforce_eager": "--enforce-eager",
+        "language_model_only": "--language-model-only",
     }
     changes: ClassVar = (
         Change(
@@ -118,15 +132,22 @@ class Vllm(Engine):
                 "unchunked": False,
                 "activation_spread": (0.88, 1.12),
                 "latent_row_multiple": 1,
-                "groups_layers": True,
                 "device_defaults": (
                     DeviceDefaults(70 * 1024, 8_192, 1024, not_named=("a100",)),
                     DeviceDefaults(0, 2_048, 256),
                 ),
             },
-            "vLLM 0.8 to 0.11: engine/arg_utils.py, v1/core/kv_cache_utils.py",
+            "vLLM 0.8 to 0.11: engine/arg_utils.py; 0.8.5 v1/core/kv_cache_utils.py makes every layer full-length",
         ),
-        Change((0, 12, 0), {"padding_factor": 1.25, "async_scheduling": True}, "vLLM 0.12.0 v1/core/kv_cache_utils.py"),
+        Change(
+            (0, 9, 1), {"groups_layers": True}, "vLLM 0.10.0 v1/core/kv_cache_utils.py; between 0.8.5 and it not read"
+        ),
+        Change(
+            (0, 12, 0),
+            {"padding_factor": 1.25, "async_scheduling": True, "pages_by_mode": True},
+            "vLLM 0.12.0 v1/core/kv_cache_utils.py, model_executor/models/config.py",
+        ),
+        Change((0, 14, 0), {"chunks_as_such": True}, "vLLM 0.14.0 VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE"),
         Change(
             (0, 17, 0),
             {"sampler_copies_tenths": 37, "experts_stay": True},
@@ -139,11 +160,30 @@ class Vllm(Engine):
             "vLLM 0.20.0 config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off)",
         ),
         Change((0, 21, 0), {"tokens_from_concurrency": True}, "vLLM 0.21.0 v1/core/kv_cache_utils.py"),
+        Change(
+            (0, 22, 0),
+            {"second_runner_types": frozenset({"qwen3"}), "second_runner_copies_tenths": 5},
+            "vLLM 0.22.0 config/vllm.py DEFAULT_V2_MODEL_RUNNER_ARCHITECTURES, v1/worker/gpu/model_runner.py",
+        ),
+        Change(
+            (0, 23, 0), {"second_runner_types": frozenset({"qwen3", "llama", "mistral"})}, "vLLM 0.23.0 config/vllm.py"
+        ),
+        Change(
+            (0, 24, 0),
+            {"second_runner_types": frozenset({"qwen3", "llama", "mistral", *_EXPERTS_ON_SECOND_RUNNER})},
+            "vLLM 0.24.0 config/vllm.py",
+        ),
+        Change(
+            (0, 25, 0),
+            {"second_runner_types": frozenset(_EXPERTS_ON_SECOND_RUNNER), "second_runner_serves_dense": True},
+            "vLLM 0.25.0 config/vllm.py _is_default_v2_model_runner_model",
+        ),
         Change((0, 26, 0), {"batches_in_flight": True}, "vLLM 0.26.0 config/vllm.py max_in_flight_tokens"),
         Change(
             (0, 28, 0),
             {
                 "state_pages": True,
+                "pages_by_mode": False,
                 "device_defaults": (
                     DeviceDefaults(160 * 1024, 16_384, 1024),
                     DeviceDefaults(70 * 1024, 8_192, 1024, not_named=("a100", "gb10")),
@@ -152,8 +192,22 @@ class Vllm(Engine):
             },
             "vLLM 0.28.0 engine/arg_utils.py get_batch_defaults, config/model.py is_prefix_caching_supported",
         ),
-        Change((0, 29, 0), {"state_checkpoints": True}, "vLLM 0.29.0 v1/kv_cache_interface.py MambaSpec"),
-        Change((0, 33, 0), {}, "vLLM 0.33.0 v1/worker/gpu_worker.py, v1/core/kv_cache_planning.py"),
+        Change(
+            (0, 29, 0),
+            {"second_runner_types": ALL_TYPES, "second_runner_profiles_graphs": True},
+            "vLLM 0.29.0 config/vllm.py use_v2_model_runner, v1/worker/gpu/model_runner.py profile_cudagraph_memory",
+        ),
+        Change(
+            (0, 32, 0),
+            {"checkpoint_alignment": {"Mamba 2 state": 1}},
+            "vLLM 0.32.0 model_executor/layers/mamba/mamba_mixer2.py num_prefill_checkpoint_blocks",
+        ),
+        Change(
+            (0, 33, 0),
+            {"checkpoint_alignment": {"gated delta net": 64, "Mamba 2 state": 1}, "second_runner_copies_tenths": 37},
+            "vLLM 0.33.0 v1/worker/gpu/model_runner.py _dummy_sampler_run (a second pass in fp32), "
+            "v1/core/kv_cache_planning.py, qwen_gdn_linear_attn.py",
+        ),
     )
 
     gpu_memory_utilization: float = 0.0
@@ -166,7 +220,13 @@ class Vllm(Engine):
     async_scheduling: bool = False
     padding_factor: float = 1.0
     state_pages: bool = False
-    state_checkpoints: bool = False
+    checkpoint_alignment: Mapping[str, int] = field(default_factory=dict)
+    pages_by_mode: bool = False
+    chunks_as_such: bool = False
+    second_runner_types: frozenset[str] | None = frozenset()
+    second_runner_copies_tenths: int = 0
+    second_runner_serves_dense: bool = False
+    second_runner_profiles_graphs: bool = False
     unchunked: bool = False
     groups_layers: bool = False
     latent_row_multiple: int = 1
@@ -233,14 +293,41 @@ class Vllm(Engine):
     ) -> tuple[Overhead, ...]:
         """Return activations, non-torch memory and CUDA graphs of one GPU of a stage."""
         tp, last = request.tensor_parallel_size, stage == request.pipeline_parallel_size - 1
-        return (
-            overheads.vllm_activation(
-                model, self.sampler_copies_tenths, self.experts_stay, tp,
-                request.max_num_seqs, request.max_num_batched_tokens, last, self.activation_spread,
-            ),
-            overheads.vllm_non_torch(accelerator, tp, self.version_key),
-            overheads.vllm_graphs(accelerator, request.max_num_seqs, request.enforce_eager, not self.graphs_in_budget),
-        )  # fmt: skip
+        second = self.on_second_runner(model)
+        copies = self.second_runner_copies_tenths if second else self.sampler_copies_tenths
+        outside = overheads.vllm_non_torch(accelerator, tp, self.version_key)
+        graphs = overheads.vllm_graphs(
+            accelerator, request.max_num_seqs, request.enforce_eager, in_slack=not self.graphs_inside(model)
+        )
+        activation = overheads.vllm_activation(
+            model,
+            copies,
+            self.experts_stay,
+            tp,
+            request.max_num_seqs,
+            request.max_num_batched_tokens,
+            last,
+            self.activation_spread,
+            encoder=bool(model.towers) and not request.language_model_only,
+        )
+        return activation, outside, graphs
+
+    @property
+    def follows_length(self) -> bool:
+        """Whether the tokens of a forward pass follow the length of a sequence by default."""
+        return self.unchunked
+
+    def on_second_runner(self, model: ModelArchitecture) -> bool:
+        """Whether the second model runner serves a model by default."""
+        if self.second_runner_types is ALL_TYPES or model.model_type in self.second_runner_types:
+            return True
+        return self.second_runner_serves_dense and not (
+            model.moe_intermediate_size or has(model_caches(model, 1), Keeps.STATE)
+        )
+
+    def graphs_inside(self, model: ModelArchitecture) -> bool:
+        """Whether CUDA graphs are taken from the budget."""
+        return self.graphs_in_budget and (self.second_runner_profiles_graphs or not self.on_second_runner(model))
 
     @property
     def version_key(self) -> tuple[int, ...]:
@@ -278,7 +365,9 @@ class Vllm(Engine):
             request,
             in_flight=batches * request.max_num_batched_tokens,
             padding_factor=self.padding_factor,
-            full_length=request.disable_hybrid_kv_cache_manager or not self.groups_layers,
+            full_length=request.disable_hybrid_kv_cache_manager
+            or not self.groups_layers
+            or (not self.chunks_as_such and has(caches, Keeps.CHUNK)),
             state_pages=self._state_pages(caches, request.enable_prefix_caching),
             row_multiple=self.latent_row_multiple,
         )
@@ -290,18 +379,23 @@ class Vllm(Engine):
             return dict.fromkeys(kinds, 1)
         if not (self.state_pages if prefix_caching is None else prefix_caching):
             return dict.fromkeys(kinds, 1)
-        return {kind: 2 + (self.state_checkpoints and kind in CHECKPOINT_ALIGNMENT) for kind in kinds}
+        if self.version_key < (0, 12):
+            return dict.fromkeys(kinds, 1)
+        if self.pages_by_mode and self.version_key < (0, 15) and not kinds & MODE_FOLLOWS_MODEL:
+            return dict.fromkeys(kinds, 1)
+        if self.pages_by_mode and kinds & MODE_FOLLOWS_MODEL:
+            raise UnsupportedError(
+                f"enable_prefix_caching: how many pages of states vLLM {self.version} keeps depends on the model and "
+                "is not known here; leave it, or take 0.28 or newer"
+            )
+        return {kind: 2 + (kind in self.checkpoint_alignment) for kind in kinds}
 
     def _checkpoint_alignment(self, caches: tuple[Cached, ...], values: Mapping[str, Any]) -> int:
         """Return the tokens that blocks are aligned to for checkpoints of states [tokens]."""
         pages = self._state_pages(caches, values["enable_prefix_caching"])
-        if (
-            not self.state_checkpoints
-            or min(pages.values()) < 2
-            or not all(kind in CHECKPOINT_ALIGNMENT for kind in pages)
-        ):
+        if min(pages.values()) < 2 or not all(kind in self.checkpoint_alignment for kind in pages):
             return 1
-        return lcm(*(CHECKPOINT_ALIGNMENT[kind] for kind in pages))
+        return lcm(*(self.checkpoint_alignment[kind] for kind in pages))
 
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return the token count of the log: concurrency × longest sequence; blocks a group × block size before 0.21.
@@ -317,9 +411,9 @@ class Vllm(Engine):
         groups = sum(claim.weight if claim.block_size else 1 for claim in geometry.pools[0].claims) or 1
         return blocks // groups * geometry.block_size * request.decode_context_parallel_size
 
-    def budget_words(self, request: Request) -> str:
+    def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
-        inside = "CUDA graphs inside" if self.graphs_in_budget else "CUDA graphs outside"
+        inside = "CUDA graphs inside" if self.graphs_inside(model) else "CUDA graphs outside"
         return f"{request.gpu_memory_utilization:g} of all memory, {inside}"
 
 

@@ -63,6 +63,11 @@ def _element_bytes(keys: Keys, key: str) -> int:
     return STATE_BYTES[value.removeprefix("torch.")]
 
 
+def _is_named(keys: Keys, state: State) -> bool:
+    """Whether the config itself names the format of the state."""
+    return bool(state.dtype) and keys.has(state.dtype)
+
+
 def _gated_delta_net(keys: Keys, state: State, hidden: int) -> StateLayer:
     heads = keys.optional_count("num_attention_heads") or 1
     k_heads = keys.optional_count("linear_num_key_heads") or heads
@@ -79,6 +84,7 @@ def _gated_delta_net(keys: Keys, state: State, hidden: int) -> StateLayer:
         state_elements=v_heads * k_dim * v_dim,
         state_element_bytes=_element_bytes(keys, state.dtype),
         divisible=k_heads,
+        state_named=_is_named(keys, state),
     )
     return spec, tuple(blocks.gated_delta_net(hidden, k_heads, v_heads, k_dim, v_dim, kernel))
 
@@ -89,7 +95,15 @@ def _mamba1(keys: Keys, state: State, hidden: int) -> StateLayer:
     inner = given or _count(keys, state.expand) * hidden
     rank = keys.value(state.rank)
     rank = -(-hidden // 16) if rank in (None, "auto") else _count(keys, state.rank)
-    spec = RecurrentState("Mamba 1 state", inner, kernel - 1, inner * size, _element_bytes(keys, state.dtype), inner)
+    spec = RecurrentState(
+        variant="Mamba 1 state",
+        conv_width=inner,
+        conv_columns=kernel - 1,
+        state_elements=inner * size,
+        state_element_bytes=_element_bytes(keys, state.dtype),
+        divisible=inner,
+        state_named=_is_named(keys, state),
+    )
     conv_bias, bias = trait(keys, state.conv_bias), trait(keys, state.bias)
     weights = [*blocks.mamba1(hidden, inner, size, rank, kernel, conv_bias, bias)]
     if state.inner_norms:
@@ -123,6 +137,7 @@ def _mamba2(keys: Keys, state: State, hidden: int) -> StateLayer:
         divisible=heads,
         groups=groups,
         group_width=2 * size,
+        state_named=_is_named(keys, state),
     )
     weights = blocks.mamba2(
         hidden,
