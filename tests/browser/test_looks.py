@@ -17,7 +17,10 @@ SCREENS = {
     "dark": {"color_scheme": "dark"},
     "phone": {**PHONE, "color_scheme": "light"},
 }
-TABS = ("Sequence length", "KV heads", "Tensor parallel", "Memory table")
+TABS = (
+    "Sequence length", "KV heads", "Tensor parallel", "Engines", "KV in use", "Ways to split", "Memory table",
+    "Reconcile", "About",
+)  # fmt: skip
 IN_VIEW = (
     "element => { const box = element.getBoundingClientRect(); return [box.left, box.top, box.right, box.bottom]; }"
 )
@@ -102,7 +105,8 @@ def each_tab(page):
     for tab in TABS:
         page.get_by_role("tab", name=tab).click()
         panel = page.get_by_role("tabpanel", name=tab)
-        expect(panel.get_by_role("figure").or_(panel.get_by_role("table")).first).to_be_visible()
+        shown = panel.get_by_role("figure").or_(panel.get_by_role("table")).or_(panel.get_by_label("Start-up log"))
+        expect(shown.first).to_be_visible()
         page.mouse.move(0, 0)  # off the levers: a hint that fades in or out is caught half way
         expect(page.get_by_role("tooltip")).to_have_count(0)
         settled(page)

@@ -7,6 +7,7 @@ import re
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+from logs import VLLM_V1
 from playwright.sync_api import expect
 
 import calculator
@@ -35,7 +36,7 @@ def fill(page, label, value):
     box.press("Enter")
 
 
-INPUTS = 17  # four lists, two numbers, and eleven numbers under "Engine and overheads"
+INPUTS = 19  # four lists, two numbers, and under "Engine and overheads" a list and twelve numbers and words
 
 
 def inputs(page):
@@ -344,10 +345,38 @@ def test_a_lever_is_reached_and_applied_by_keyboard_alone(open_page):
 def test_tabs_change_by_arrow_keys(open_page):
     page = open_page()
     page.get_by_role("tab", name="Sequence length").focus()
-    for name, view in (("KV heads", "kv-heads"), ("Tensor parallel", "tensor-parallel"), ("Memory table", "memory")):
+    tabs = (
+        ("KV heads", "kv-heads"), ("Tensor parallel", "tensor-parallel"), ("Engines", "engines"),
+        ("KV in use", "kv-in-use"), ("Ways to split", "parallelism"), ("Memory table", "memory"),
+    )  # fmt: skip
+    for name, view in tabs:
         page.keyboard.press("ArrowRight")
         if page.get_by_role("tab", name=name, selected=True).count() == 0:
             page.keyboard.press("Enter")
         expect(page.get_by_role("tab", name=name, selected=True)).to_be_visible()
         has_parameter(page, "view", view)
     expect(page.get_by_role("tabpanel", name="Memory table").get_by_role("table").first).to_be_visible()
+
+
+# Engines and logs
+
+
+def test_engines_stand_side_by_side_with_a_table(open_page):
+    page = open_page("?view=engines")
+    panel = page.get_by_role("tabpanel", name="Engines")
+    for engine in ("vllm", "sglang", "tensorrt-llm"):
+        expect(panel).to_contain_text(f"{expected(engine=engine).total_max_batch_size:,} sequences")
+    page.get_by_role("tab", name="Ways to split").click()
+    has_parameter(page, "view", "parallelism")
+    assert drawn(page.get_by_role("tabpanel", name="Ways to split").get_by_role("figure"))
+
+
+def test_a_pasted_log_is_reconciled_and_forgotten(open_page):
+    page = open_page("?view=reconcile", charts=1)
+    before = page.url
+    page.get_by_label("Start-up log").fill(VLLM_V1)
+    page.get_by_role("button", name="Reconcile it").click()
+    expect(page.get_by_text(calculator.reconcile(VLLM_V1).finding)).to_be_visible()
+    expect(page.get_by_label("Start-up log")).to_have_value("")
+    assert page.url == before
+    assert "sk-abcdef" not in page.content()
