@@ -159,6 +159,7 @@ def kv_in_use_view(plan: Plan) -> View:
                     "allocated_bytes_per_gpu": geometry.bytes_of(tokens),
                     "blocks": sum(pool.blocks(tokens) for pool in geometry.pools) if name != "llama.cpp" else None,
                     "block_size": request.block_size,
+                    "full_length": not other.rules.keeps_windows(other.model),
                     "refused": "",
                 }
             )
@@ -181,14 +182,15 @@ def _in_use_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
     if factor < 1.01:
         return f"{text}; every engine allocates that, but for the rest of its last block."
     said = f"{worst['engine']} allocates {format_size(worst['allocated_bytes_per_gpu'])}, {factor:.2g} times as much"
-    return f"{text}; {said}{_why_more(plan)}."
+    return f"{text}; {said}{_why_more(plan, worst['full_length'])}."
 
 
-def _why_more(plan: Plan) -> str:
+def _why_more(plan: Plan, full_length: bool) -> str:
     kinds = {group.spec.grows_until for group in plan.model.groups}
     reasons = []
     if any(0 < limit < NO_LIMIT for limit in kinds):
-        reasons.append("windows are charged for tokens in flight and whole blocks")
+        in_flight = "windows are charged for tokens in flight and whole blocks"
+        reasons.append("it keeps windows at full length" if full_length else in_flight)
     if plan.state_bytes_per_sequence:
         reasons.append("a state takes whole pages, some of them for prefix caching")
     return f", since {' and '.join(reasons)}" if reasons else ", since it takes whole blocks"

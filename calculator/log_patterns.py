@@ -25,8 +25,20 @@ def _number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
+_SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
+"""What vLLM's human-readable counts end in."""
+
+
 def _count(text: str) -> int:
-    return int(text.replace(",", "").split(".")[0])
+    plain = text.replace(",", "")
+    if plain[-1:] in _SUFFIXES:
+        return round(float(plain[:-1]) * _SUFFIXES[plain[-1]])
+    return int(plain.split(".")[0])
+
+
+def _seen(text: str) -> int:
+    """Return 0 for what is off, else 1: that a line was printed at all says something."""
+    return int(text.strip() not in ("0", "false", "disabled"))
 
 
 def _mib(text: str) -> float:
@@ -37,7 +49,8 @@ def _text(text: str) -> str:
     return text.strip().strip("'\"")
 
 
-def _flag(text: str) -> bool | None:
+def as_flag(text: str) -> bool | None:
+    """Return what a switch is set to, None where that is no switch's value."""
     return {"true": True, "false": False}.get(text.strip().lower())
 
 
@@ -58,6 +71,15 @@ PATTERNS = (
     # vLLM, both engines
     _pattern("vllm", r"(?:vLLM API server version |LLM engine \(v|vLLM version:? |vllm[=-]=?)<engine_version:\d+\.\d+[\w.+]*>",
              engine_version=_text),
+    _pattern("vllm", r"\bvllm[\w-]{0,20}:v<engine_version:\d+\.\d+[\w.+]*>", engine_version=_text),
+    _pattern("vllm", r"<v0_lines:the current vLLM instance can use|Memory profiling results: total_gpu|# \w+ blocks: >",
+             v0_lines=_seen),
+    _pattern("vllm", r"<v1_lines:gpu_worker\.py.{0,20}Available KV cache memory>", v1_lines=_seen),
+    _pattern("vllm", r"<since_0_28:GPU KV cache size: [\d,]+ tokens, Maximum>", since_0_28=_seen),
+    _pattern("vllm", r"EngineCore.{0,60}<second_runner:\[model_runner\.py:\d+\] Model loading took>", second_runner=_seen),
+    _pattern("vllm", r"<since_0_11:Desired GPU memory utilization is \(>", since_0_11=_seen),
+    _pattern("vllm", r"CUDA graph pool memory: <cuda_graph_gib> GiB \(actual\), <cuda_graph_estimate_gib> GiB",
+             cuda_graph_gib=_GIB, cuda_graph_estimate_gib=_GIB),
     _pattern("vllm", r"[Ll]oading (?:model )?(?:weights )?took <weights_gib> ?Gi?B", weights_gib=_GIB),
     _pattern("vllm", r"Available KV cache memory: <kv_pool_gib> GiB", kv_pool_gib=_GIB),
     _pattern("vllm", r"(?:GPU|XPU|HPU|ROCM) KV cache size: <kv_tokens> tokens", kv_tokens=_count),
@@ -105,21 +127,34 @@ PATTERNS = (
     # SGLang
     _pattern("sglang", r"<server_args:ServerArgs\(>", server_args=_text),
     _pattern("sglang", r"[Ss][Gg][Ll]ang(?: version:?| v|==) ?<engine_version:\d+\.\d+[\w.+]*>", engine_version=_text),
+    _pattern("sglang", r"\b(?:sglang|sgl-\w{1,20}):v<engine_version:\d+\.\d+[\w.+]*>", engine_version=_text),
     _pattern("sglang", r"Load weight begin\. avail mem=<free_at_start_gib> GB", free_at_start_gib=_GIB),
     _pattern("sglang", r"Load weight end\..{0,200}?avail mem=<free_after_weights_gib> GB", free_after_weights_gib=_GIB),
     _pattern("sglang", r"Load weight end\..{0,250}?mem usage=<weights_gib> GB", weights_gib=_GIB),
     _pattern("sglang", r"KV Cache is allocated\..{0,60}?#tokens: <kv_tokens>", kv_tokens=_count),
+    _pattern("sglang", r"(?:Using KV cache|KV Cache is allocated\.) dtype: torch\.<k_type:b?float16|float8_e4m3fn|float8_e5m2>\b",
+             k_type=_text),
     _pattern("sglang", r"\bK size: <k_gib> GB, V size: <v_gib> GB", k_gib=_GIB, v_gib=_GIB),
     _pattern("sglang", r"\bKV size: <kv_pool_gib> GB", kv_pool_gib=_GIB),
     _pattern("sglang", r"Memory pool end\. avail mem=<free_after_pool_gib> GB", free_after_pool_gib=_GIB),
     _pattern("sglang", r"Capture (?:cuda|CUDA) graph end\..{0,80}?mem usage=<cuda_graph_gib> GB", cuda_graph_gib=_GIB),
+    _pattern("sglang", r"Capture target decode CUDA graph end\..{0,80}?mem usage=<decode_graph_gib> GB", decode_graph_gib=_GIB),
+    _pattern("sglang", r"Capture target verify CUDA graph end\..{0,80}?mem usage=<verify_graph_gib> GB", verify_graph_gib=_GIB),
+    _pattern("sglang", r"Capture target prefill CUDA graph end\..{0,80}?mem usage=<prefill_graph_gib> GB",
+             prefill_graph_gib=_GIB),
+    _pattern("sglang", r"Capture draft .{0,30}graph end\..{0,80}?mem usage=<draft_graph_gib> GB", draft_graph_gib=_GIB),
     _pattern("sglang", r"max_total_num_tokens=<kv_tokens>, chunked_prefill_size=<max_num_batched_tokens>",
              kv_tokens=_count, max_num_batched_tokens=_count),
     _pattern("sglang", r"max_running_requests=<max_running_requests>, context_len=<seq_len>",
              max_running_requests=_count, seq_len=_count),
-    _pattern("sglang", r"full_layer_tokens=<kv_tokens>, swa_layer_tokens=<window_tokens>",
-             kv_tokens=_count, window_tokens=_count),
+    _pattern("sglang", r"full_layer_tokens=<full_tokens>, swa_layer_tokens=<window_tokens>",
+             full_tokens=_count, window_tokens=_count),
+    _pattern("sglang", r"SWAKVPool mem usage: <window_pools_gib> GB, swa size: <window_tokens>, full size: <full_tokens>",
+             window_pools_gib=_GIB, window_tokens=_count, full_tokens=_count),
     _pattern("sglang", r"[Mm]amba [Cc]ache is allocated\. max_mamba_cache_size: <state_slots>", state_slots=_count),
+    _pattern("sglang", r"\bconv_state size: <conv_gib> ?GB, ssm_state size: <ssm_gib> ?GB", conv_gib=_GIB, ssm_gib=_GIB),
+    _pattern("sglang", r"intermediate_ssm_state_cache size: <draft_ssm_gib> ?GB", draft_ssm_gib=_GIB),
+    _pattern("sglang", r"intermediate_conv_window_cache size: <draft_conv_gib> ?GB", draft_conv_gib=_GIB),
     # TensorRT-LLM
     _pattern("tensorrt-llm", r"TensorRT[- ]LLM version: ?<engine_version:\d+\.\d+[\w.+]*>", engine_version=_text),
     _pattern("tensorrt-llm", r"Peak memory during memory usage profiling \(torch \+ non-torch\): <peak_gib> GiB",
@@ -127,7 +162,7 @@ PATTERNS = (
     _pattern("tensorrt-llm", r"available KV cache memory when calculating max tokens: <kv_pool_gib> GiB",
              kv_pool_gib=_GIB),
     _pattern("tensorrt-llm", r"fraction is set <gpu_memory_utilization>", gpu_memory_utilization=_number),
-    _pattern("tensorrt-llm", r"kv size is <kv_bytes_per_token>", kv_bytes_per_token=_count),
+    _pattern("tensorrt-llm", r"kv size (?:is|per token is) <kv_bytes_per_token>", kv_bytes_per_token=_count),
     _pattern("tensorrt-llm", r"device total memory <memory_gib> GiB", memory_gib=_GIB),
     _pattern("tensorrt-llm", r"Allocated <kv_pool_gib> GiB for max tokens in paged KV cache \(<kv_tokens>\)",
              kv_pool_gib=_GIB, kv_tokens=_count),
@@ -140,6 +175,8 @@ PATTERNS = (
     _pattern("tensorrt-llm", r"after loading model weights \(inside torch\).{0,60}?: <weights_gib> GiB", weights_gib=_GIB),
     _pattern("tensorrt-llm", r"after loading model weights \(outside torch\).{0,60}?: <non_torch_gib> GiB",
              non_torch_gib=_GIB),
+    _pattern("tensorrt-llm", r"allocated during inference \(inside torch\).{0,60}?: <activation_gib> GiB", activation_gib=_GIB),
+    _pattern("tensorrt-llm", r"Memory used outside torch.{0,80}?: <outside_torch_gib> GiB", outside_torch_gib=_GIB),
     _pattern("tensorrt-llm", r"tokens per block=<block_size>, primary blocks=<num_blocks>",
              block_size=_count, num_blocks=_count),
     # llama.cpp
@@ -152,20 +189,36 @@ PATTERNS = (
     _pattern("llama.cpp", r"KV self size\s*=\s*<kv_pool_gib> MiB", kv_pool_gib=_mib),
     _pattern("llama.cpp", r"llama_kv_cache(?:_unified)?: size = +<cells_gib> MiB \( *<cells> cells, +<layers> layers",
              cells_gib=_mib, cells=_count, layers=_count),
-    _pattern("llama.cpp", r"MiB \( *[\d,]+ cells, +[\d,]+ layers, +<sequences:\d+>/ ?\d+ seqs\)", sequences=_count),
-    _pattern("llama.cpp", r"\bK \(<kv_cache_dtype:\w+>\): ", kv_cache_dtype=_text),
+    _pattern("llama.cpp", r"MiB \( *[\d,]+ cells, +[\d,]+ layers, +<sequences:\d+>/ ?<streams:\d+> seqs\)",
+             sequences=_count, streams=_count),
+    _pattern("llama.cpp", r"kv_unified\s*= *'?<unified:true|false>", unified=_seen),
+    _pattern("llama.cpp", r"\bK \(<k_type:\w+>\): ", k_type=_text),
+    _pattern("llama.cpp", r"\bV \(<v_type:\w+>\): ", v_type=_text),
+    _pattern("llama.cpp", r"\w+ +KV buffer size = +<kv_buffer_gib> MiB", kv_buffer_gib=_mib),
+    _pattern("llama.cpp", r"\w+ +RS buffer size = +<state_buffer_gib> MiB", state_buffer_gib=_mib),
+    _pattern("llama.cpp", r"file type\s+= +<file_type:\w[\w .-]{0,30}>", file_type=_text),
+    _pattern("llama.cpp", r"<file:[\w.-]{1,200}\.gguf\b>", file=_text),
     _pattern("llama.cpp", r"llama_memory_recurrent: size = +<state_gib> MiB", state_gib=_mib),
     _pattern("llama.cpp", r"creating non-SWA KV cache, size = <cells> cells", cells=_count),
     _pattern("llama.cpp", r"(?<!non-)SWA KV cache, size = <window_cells> cells", window_cells=_count),
-    _pattern("llama.cpp", r"(?:CUDA|ROCm|Vulkan|SYCL|CANN|Metal)\d* model buffer size = +<buffer_gib> MiB", buffer_gib=_mib),
-    _pattern("llama.cpp", r"(?:CUDA|ROCm|Vulkan|SYCL|CANN|Metal)\d* compute buffer size = +<activation_gib> MiB",
-             activation_gib=_mib),
+    _pattern("llama.cpp", r"load_tensors: +(?!CPU|\w+_Host)\w+ +(?:model )?buffer size = +<buffer_gib> MiB", buffer_gib=_mib),
+    _pattern("llama.cpp", r"(?<!\w)(?!CPU|\w+_Host)\w+ +compute buffer size = +<activation_gib> MiB", activation_gib=_mib),
     _pattern("llama.cpp", r"using device \w+ \(<device:[^)]{2,80}>\).{0,40}? - <free_at_start_gib> MiB free",
              device=_text, free_at_start_gib=_mib),
-    _pattern("llama.cpp", r"flash_attn\s*= <flash_attention>", flash_attention=_count),
+    _pattern("llama.cpp", r"flash_attn\s*= <flash_attention:\w+>", flash_attention=_seen),
 )  # fmt: skip
-SUMMED = ("cells_gib", "buffer_gib")
+SUMMED = ("cells_gib", "buffer_gib", "kv_buffer_gib", "state_buffer_gib")
 """Figures of parts: all of them together are the whole."""
+TOGETHER = {
+    "cuda_graph_gib": ("decode_graph_gib", "verify_graph_gib", "prefill_graph_gib"),
+    "state_gib": ("conv_gib", "ssm_gib"),
+    "draft_states_gib": ("draft_ssm_gib", "draft_conv_gib"),
+}
+"""Figures that are printed in parts of different names."""
+POOLS = ("k_gib", "v_gib", "kv_pool_gib", "window_pools_gib", *SUMMED)
+"""Figures that a draft model prints again for itself, after the model."""
+DRAFT = re.compile(r"creating (?:MTP )?draft context|loading draft model")
+"""From such a line on, llama.cpp prints what a draft takes."""
 SMALLEST = ("kv_pool_gib", "kv_tokens", "num_blocks", "max_concurrency", "kv_pool_bytes")
 """Figures that ranks print each for itself: the smallest holds for all."""
 
@@ -181,17 +234,23 @@ ARGUMENTS = {
     "mem_fraction_static": ("gpu_memory_utilization", _number),
     "free_gpu_memory_fraction": ("gpu_memory_utilization", _number),
     "kv_cache_free_gpu_memory_fraction": ("gpu_memory_utilization", _number),
+    "max_total_tokens": ("max_total_tokens", _count),
     "max_num_seqs": ("max_num_seqs", _count), "max_running_requests": ("max_num_seqs", _count),
     "max_batch_size": ("max_num_seqs", _count),
     "max_num_batched_tokens": ("max_num_batched_tokens", _count),
     "chunked_prefill_size": ("max_num_batched_tokens", _count), "max_num_tokens": ("max_num_batched_tokens", _count),
     "kv_cache_dtype": ("kv_cache_dtype", _text), "quantization": ("quantization", _text), "dtype": ("dtype", _text),
     "block_size": ("block_size", _count), "page_size": ("block_size", _count), "tokens_per_block": ("block_size", _count),
-    "enforce_eager": ("enforce_eager", _flag), "disable_cuda_graph": ("enforce_eager", _flag),
-    "enable_prefix_caching": ("enable_prefix_caching", _flag), "async_scheduling": ("async_scheduling", _flag),
-    "enable_expert_parallel": ("enable_expert_parallel", _flag), "enable_dp_attention": ("enable_attention_dp", _flag),
-    "enable_attention_dp": ("enable_attention_dp", _flag),
-    "disable_hybrid_kv_cache_manager": ("disable_hybrid_kv_cache_manager", _flag),
+    "language_model_only": ("language_model_only", as_flag),
+    "enforce_eager": ("enforce_eager", as_flag), "disable_cuda_graph": ("enforce_eager", as_flag),
+    "enable_prefix_caching": ("enable_prefix_caching", as_flag), "async_scheduling": ("async_scheduling", as_flag),
+    "enable_expert_parallel": ("enable_expert_parallel", as_flag), "enable_dp_attention": ("enable_attention_dp", as_flag),
+    "enable_attention_dp": ("enable_attention_dp", as_flag),
+    "disable_hybrid_kv_cache_manager": ("disable_hybrid_kv_cache_manager", as_flag),
     "kv_cache_memory_bytes": ("kv_cache_memory_bytes", _count), "speculative_config": ("speculative", _text),
-    "enable_lora": ("lora", _flag), "device_name": ("device", _text),
+    "enable_lora": ("lora", as_flag), "device_name": ("device", _text),
+}  # fmt: skip
+SHORT_ARGUMENTS = {
+    "tp": "tensor_parallel_size", "pp": "pipeline_parallel_size", "dp": "data_parallel_size",
+    "dcp": "decode_context_parallel_size",
 }  # fmt: skip

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from calculator.accelerator import Accelerator
 from calculator.answer import SCHEMA_VERSION, Plan
+from calculator.attention import NO_LIMIT
 from calculator.capacity import plan as make_plan
 from calculator.capacity import vary
 from calculator.errors import CalculatorError, friendly
-from calculator.log_setup import UNSTATED_MEMORY, keywords_of, with_logged_weights
+from calculator.log_setup import SAME_WEIGHTS, UNSTATED_MEMORY, keywords_of, weights_off, with_logged_weights
 from calculator.model import ModelArchitecture
 from calculator.startup_log import StartupLog, read_log
 from calculator.units import GIB, format_gib, gib_to_bytes
 
 CLOSE = 0.01
 """Predicted and reported capacity count as equal within this share."""
+ROUNDING_GIB = 0.01
+"""What is lost of a pool where keys and values are each printed to two places."""
+RANKS = (2, 4, 8, 16)
 OTHER_PROCESS_GIB = 3.0
 """More than this in use at start is more than a device's own context takes."""
 
@@ -130,14 +134,18 @@ def reconcile(
     """
     read = log if isinstance(log, StartupLog) else read_log(log)
     asked, assumed = keywords_of(read, model, gpu, given)
-    answer = make_plan(**asked)
+    planned = answer = make_plan(**asked)
     if "weight_dtype" not in asked and "weights_gib" in read.figures:
         answer, more = with_logged_weights(answer, read.figures["weights_gib"])
         assumed += more
     terms = tuple(_terms(answer, read))
     capacity = _capacity(answer, read)
     known_device = answer.per_gpu.total_bytes != UNSTATED_MEMORY
-    causes = list(_causes(answer, read, capacity)) if capacity and known_device else []
+    causes = list(_ranks_of_weights(planned, read, asked.get("tensor_parallel_size"), settled=answer is not planned))
+    if capacity and known_device:
+        causes += _causes(answer, read, capacity)
+    elif capacity:
+        causes += _wording(answer, read)
     off, agrees = _finding(answer, read, capacity, known_device)
     return Reconciliation(read, answer, terms, off, tuple(causes), tuple(assumed), agrees)
 
@@ -174,7 +182,9 @@ def _terms(answer: Plan, log: StartupLog) -> Iterator[Term]:
     yield Term("KV pool", "GiB", memory.kv_pool_bytes / GIB if known else None, pool, low, high)
     if pool:
         held = vary(answer, kv_cache_memory_bytes=gib_to_bytes(f"{pool:.6f}"))
-        yield Term("Tokens that the reported pool holds", "tokens", held.reported_kv_tokens, figures.get("kv_tokens"))
+        yield Term(
+            "Tokens that the reported pool holds", "tokens", _held_tokens(answer, log, pool), figures.get("kv_tokens")
+        )
         if "max_concurrency" in figures:
             yield Term(
                 f"Sequences of {answer.request.seq_len:,} tokens that the reported pool holds", "sequences",
@@ -191,8 +201,29 @@ def _terms(answer: Plan, log: StartupLog) -> Iterator[Term]:
 
 def _llama_cpp_cache(answer: Plan, log: StartupLog) -> float:
     """What the cache of the sequences asked takes, states apart where the log has them apart [GiB]."""
-    total = answer.request.batch_size * answer.allocated_bytes_per_sequence / GIB
-    return total - log.figures.get("state_gib", 0.0)
+    figures, size = log.figures, 0
+    shared = figures.get("sequences", 1) > answer.request.batch_size
+    for stage in answer.stages:
+        for pool in stage.geometry.pools:
+            for claim in pool.claims:
+                if not claim.block_size and "state_gib" in figures:
+                    continue
+                if shared and claim.limit < NO_LIMIT and "window_cells" in figures:
+                    # sequences that share cells have a window each in them: only the log says how many
+                    claim = replace(claim, limit=int(figures["window_cells"]))
+                size += pool.block_bytes * claim.blocks(answer.request.seq_len)
+    return answer.request.batch_size * size / GIB
+
+
+def _held_tokens(answer: Plan, log: StartupLog, pool_gib: float, **changes: Any) -> int:
+    """Return the tokens that a pool holds, beside the windows or states that the log has in it [tokens]."""
+    held = vary(answer, kv_cache_memory_bytes=max(1, gib_to_bytes(f"{pool_gib:.6f}")), **changes)
+    pools, figures = held.stage.geometry.pools, log.figures
+    if log.engine != "sglang" or len(pools) < 2 or not {"window_tokens", "state_gib"} & set(figures):
+        return held.reported_kv_tokens
+    beside = figures.get("window_tokens", 0) * pools[1].block_bytes / held.request.block_size
+    left = max(0.0, (pool_gib - figures.get("state_gib", 0.0)) * GIB - beside)
+    return int(left // pools[0].block_bytes) * held.request.block_size
 
 
 def _tokens(answer: Plan, log: StartupLog) -> float | None:
@@ -214,23 +245,40 @@ def _capacity(answer: Plan, log: StartupLog) -> float | None:
     return answer.kv_pool_bytes / GIB * tokens / answer.reported_kv_tokens
 
 
+def _tolerance(answer: Plan, pool_gib: float, tokens: float, share: float) -> float:
+    """Return the tokens by which a pool's may differ: a share of them, a block, or what rounding hides [tokens]."""
+    return max(share * tokens, answer.request.block_size, tokens * ROUNDING_GIB / pool_gib if pool_gib > 0 else 0.0)
+
+
 def _finding(answer: Plan, log: StartupLog, reported: float | None, known_device: bool) -> tuple[str, bool]:
     """Say in a sentence how the two compare, and whether they agree."""
     who = f"{answer.model.name} on {answer.rules.title}"
     if log.engine == "llama.cpp":
         return _llama_cpp_finding(answer, log, who)
-    if reported is None:
+    printed, tokens = log.figures.get("kv_pool_gib"), _tokens(answer, log)
+    if printed is None and tokens is None:
         return f"{who}: the log shows no KV capacity to compare with.", False
     if not known_device:
-        held = vary(answer, kv_cache_memory_bytes=max(1, gib_to_bytes(f"{reported:.6f}"))).reported_kv_tokens
-        tokens = log.figures.get("kv_tokens")
+        if printed is None:
+            taken = f"; by this model's layers they take {reported:.2f} GiB of each GPU" if reported else ""
+            return (
+                f"{who}: the device is not known, so the {tokens:,.0f} tokens reported cannot be predicted{taken}.",
+                False,
+            )
         if tokens is None:
-            return f"{who}: the device is not known, so the KV pool of {reported:.2f} GiB cannot be predicted.", False
-        same = abs(held - tokens) <= max(0.01 * tokens, answer.request.block_size)
-        text = f"{who}: the reported pool of {reported:.2f} GiB holds {held:,} tokens, {int(tokens):,} are reported."
-        return text, same
+            return f"{who}: the device is not known, so the KV pool of {printed:.2f} GiB cannot be predicted.", False
+        held = _held_tokens(answer, log, printed)
+        text = f"{who}: the reported pool of {printed:.2f} GiB holds {held:,} tokens, {int(tokens):,} are reported."
+        return text, abs(held - tokens) <= _tolerance(answer, printed, tokens, 0.01)
+    if reported is None:
+        return f"{who}: {answer.reported_kv_tokens:,} tokens are predicted, {tokens:,.0f} reported.", False
     predicted = answer.kv_pool_bytes / GIB
     low, high = answer.kv_pool_bytes_low / GIB - 0.005, answer.kv_pool_bytes_high / GIB + 0.005
+    if printed is None:
+        text = f"{who}: {answer.reported_kv_tokens:,} tokens are predicted, {tokens:,.0f} reported"
+        inside, each = low <= reported <= high, answer.reported_kv_tokens / predicted
+        within = "within" if inside else "outside"
+        return f"{text}, {within} the range of {max(0.0, low * each):,.0f} to {high * each:,.0f}.", inside
     share = f" ({predicted / reported - 1:+.1%})".replace("-", "−") if reported > 0 else ""
     text = f"{who}: a KV pool of {predicted:.2f} GiB is predicted, {reported:.2f} GiB reported{share}"
     if low <= reported <= high:
@@ -246,17 +294,44 @@ def _llama_cpp_finding(answer: Plan, log: StartupLog, who: str) -> tuple[str, bo
     return text, abs(predicted - reported) <= 0.02 / 1024
 
 
+def _ranks_of_weights(planned: Plan, log: StartupLog, stated: int | None, *, settled: bool) -> Iterator[str]:
+    """Yield another tensor parallelism, where only that makes the weights the logged ones."""
+    logged = log.figures.get("weights_gib")
+    if (
+        not logged
+        or log.engine == "llama.cpp"
+        or (settled and stated)
+        or abs(weights_off(planned, logged)) <= SAME_WEIGHTS
+    ):
+        return
+    for size in RANKS:
+        try:
+            other = vary(planned, tensor_parallel_size=size)
+        except CalculatorError:
+            continue
+        if size != stated and abs(weights_off(other, logged)) <= SAME_WEIGHTS:
+            instead = f", where {stated} is stated" if stated else ""
+            yield f"tensor_parallel_size {size} would explain the weights of {logged:.2f} GiB{instead}"
+            return
+
+
 def _causes(answer: Plan, log: StartupLog, reported: float | None) -> Iterator[str]:
     """Yield what explains a difference: a changed assumption that closes it, then the terms that differ."""
     if reported is None:
         return
     error = abs(answer.kv_pool_bytes / GIB - reported)
     close = max(CLOSE * reported, 0.02)
-    yield from _wording(answer, log)
+    mismatch = False
+    for text in _wording(answer, log):
+        mismatch |= text.endswith(OTHER_MODEL)
+        yield text
     in_use = log.figures.get("memory_gib", 0) - log.figures.get("free_at_start_gib", log.figures.get("memory_gib", 0))
     if in_use > OTHER_PROCESS_GIB:
         yield f"another process: {in_use:.2f} GiB of the GPU were in use before the engine started"
-    if error > close:
+    left_free = log.figures.get("free_after_pool_gib", 0.0)
+    if reported < answer.kv_pool_bytes / GIB / 2 < left_free and not log.flags.get("max_total_tokens"):
+        yield f"the pool is capped, as by max_total_tokens: {left_free:.2f} GiB were left free beside it"
+    if error > close and not mismatch:
         closing: dict[tuple[str, ...], tuple[float, str]] = {}
         for text, changes in _assumptions(answer, log):
             try:
@@ -288,9 +363,19 @@ def _lower(name: str) -> str:
     return name if name.startswith(("CUDA", "KV")) else name[:1].lower() + name[1:]
 
 
+OTHER_MODEL = "they may be of different ranks, or the model is another"
+
+
 def _wording(answer: Plan, log: StartupLog) -> Iterator[str]:
     """Yield what is odd about the log's own words."""
     pool, tokens = log.figures.get("kv_pool_gib"), log.figures.get("kv_tokens")
+    if answer.stage.geometry.is_plain:
+        tokens = _tokens(answer, log)
+    capped = log.flags.get("max_total_tokens")
+    if capped:
+        yield f"the pool is capped by max_total_tokens {capped:,}"
+    if "draft_states_gib" in log.figures:
+        yield f"states of drafts in flight, {log.figures['draft_states_gib']:.2f} GiB, are not modelled"
     if log.engine == "sglang" and pool:
         yield "the log's GB are GiB (2^30 bytes)"
     if log.engine == "vllm" and not answer.stage.geometry.is_plain and pool and tokens:
@@ -300,28 +385,36 @@ def _wording(answer: Plan, log: StartupLog) -> Iterator[str]:
         else:
             yield "the log's tokens are blocks ÷ groups × block size: more sequences fit than tokens ÷ length says"
     if pool and tokens:
-        yield from _pool_and_tokens(answer, pool, tokens)
+        yield from _pool_and_tokens(answer, log, pool, tokens)
 
 
-def _pool_and_tokens(answer: Plan, pool: float, tokens: float) -> Iterator[str]:
+def _pool_and_tokens(answer: Plan, log: StartupLog, pool: float, tokens: float) -> Iterator[str]:
     """Yield why a pool holds other tokens than are printed."""
 
     def held(**changes: Any) -> int:
         try:
-            return vary(answer, kv_cache_memory_bytes=gib_to_bytes(f"{pool:.6f}"), **changes).reported_kv_tokens
+            return _held_tokens(answer, log, pool, **changes)
         except CalculatorError:
             return 0
 
     def same(count: int) -> bool:
-        return abs(count - tokens) <= max(0.012 * tokens, answer.request.block_size)
+        return abs(count - tokens) <= _tolerance(answer, pool, tokens, 0.012)
 
     if same(held()):
         return
-    formats = [name for name in answer.rules.kv_cache_dtypes if name != answer.request.kv_cache_dtype]
-    for name in formats:
-        if same(held(kv_cache_dtype=name)):
+    found = False
+    if str(log.flags.get("kv_cache_dtype", "auto")) == "auto":
+        formats = [name for name in answer.rules.kv_cache_dtypes if name != answer.request.kv_cache_dtype]
+        for name in [name for name in formats if same(held(kv_cache_dtype=name))][:1]:
+            found = True
             yield f"the KV cache is stored in {name}: the log's bytes a token say so, as a checkpoint can ask for it"
-            return
+    logged = log.figures.get("weights_gib")
+    if answer.request.tensor_parallel_size == 1 and (not logged or abs(weights_off(answer, logged)) > SAME_WEIGHTS):
+        for ranks in [ranks for ranks in RANKS if same(held(tensor_parallel_size=ranks))][:1]:
+            found = True
+            yield f"tensor_parallel_size {ranks} would hold as many tokens as are reported"
+    if found:
+        return
     for changes, text in (
         ({"async_scheduling": False}, "windows are charged for one batch in flight, not two (no async scheduling)"),
         ({"async_scheduling": True}, "windows are charged for two batches in flight (async scheduling)"),
@@ -340,7 +433,7 @@ def _pool_and_tokens(answer: Plan, pool: float, tokens: float) -> Iterator[str]:
             return
     yield (
         f"the reported pool of {pool:.2f} GiB holds {held():,} tokens by this model's layers, {int(tokens):,} are "
-        "reported: they may be of different ranks, or the model is another"
+        f"reported: {OTHER_MODEL}"
     )
 
 
@@ -356,18 +449,18 @@ def _assumptions(answer: Plan, log: StartupLog) -> Iterator[tuple[str, dict[str,
                         f"a utilisation of {fraction:.2f} in place of {used:.2f}",
                         {"gpu_memory_utilization": fraction},
                     )
-        inside = not answer.stage.overheads[2].in_slack
-        other = {"engine_version": "0.19" if inside else "0.22", "gpu_memory_utilization": used}
-        where = "outside the budget, as up to 0.19" if inside else "inside the budget, as from 0.20 on"
-        yield f"CUDA graphs {where}", other
+        newer = "since_0_28" in log.figures
+        if not answer.stage.overheads[2].in_slack and not newer:
+            other = {"engine_version": "0.19", "gpu_memory_utilization": used}
+            yield "CUDA graphs outside the budget, as up to 0.19", other
         if "max_num_seqs" not in stated:
             for sequences in (64, 128, 256, 1024):
                 yield f"max_num_seqs {sequences:,}", {"max_num_seqs": sequences}
         if "max_num_batched_tokens" not in stated:
             for tokens in (2048, 8192, 16384):
                 yield f"max_num_batched_tokens {tokens:,}", {"max_num_batched_tokens": tokens}
-        for version in ("0.16", "0.17"):
-            if "engine_version" not in stated:
+        for version in ("0.32",) if newer else ("0.16", "0.17", "0.27", "0.32"):
+            if "engine_version" not in answer.asked:
                 yield f"vLLM {version}", {"engine_version": version}
     elif "gpu_memory_utilization" not in stated and "gpu_memory_utilization" in rules.flags:
         for fraction in (0.8, 0.82, 0.85, 0.88, 0.9):

@@ -4,7 +4,23 @@ import contextlib
 import random
 
 import pytest
-from logs import LLAMA_CPP, LOGS, SGLANG, TENSORRT_LLM, VLLM_V0, VLLM_V1
+from logs import (
+    LLAMA_CPP,
+    LLAMA_CPP_DRAFT,
+    LLAMA_CPP_TWO_TYPES,
+    LLAMA_CPP_VULKAN,
+    LOGS,
+    SGLANG,
+    SGLANG_ONE_OF_TWO_POOLS,
+    SGLANG_SMALL,
+    SGLANG_STATES,
+    SGLANG_WINDOWS,
+    TENSORRT_LLM,
+    VLLM_COMMAND,
+    VLLM_RANKS,
+    VLLM_V0,
+    VLLM_V1,
+)
 
 import calculator
 from calculator.startup_log import MAX_LOG_BYTES, clean, mask, read_log
@@ -98,6 +114,66 @@ def test_ranks_that_differ_give_the_smallest_and_say_so():
 )  # fmt: skip
 def test_lines_of_other_versions(line, figures):
     assert {name: read_log(line).figures[name] for name in figures} == figures
+
+
+@pytest.mark.parametrize(
+    ("content", "figures"),
+    [
+        (SGLANG_WINDOWS, {"kv_tokens": 1_496_958, "window_tokens": 1_496_958, "kv_pool_gib": 77.63, "ranks": 3}),
+        (SGLANG_WINDOWS.replace("SWAKVPool", "").replace("full size", "").replace("1496958, K", "1, K"),
+         {"kv_pool_gib": 69.6}),
+        (SGLANG_ONE_OF_TWO_POOLS, {"kv_tokens": 375_360, "window_tokens": 300_288, "kv_pool_gib": None}),
+        (SGLANG_STATES, {"state_gib": 3.12, "draft_states_gib": 49.18, "kv_pool_gib": 12.16, "cuda_graph_gib": 9.98}),
+        (LLAMA_CPP_DRAFT, {"kv_pool_gib": 4.25, "streams": 1, "sequences": 4, "weights_gib": 16386.94 / 1024}),
+        (LLAMA_CPP_VULKAN, {"kv_pool_gib": 0.5, "state_gib": 448.88 / 1024, "weights_gib": 18163.06 / 1024}),
+        (LLAMA_CPP_TWO_TYPES, {"kv_pool_gib": 82 / 1024, "weights_gib": 4941 / 1024}),
+        (VLLM_RANKS, {"ranks": 8, "expert_ranks": 8}),
+        ("[TensorRT-LLM][INFO] [MemUsageChange] Allocated 0.00 GiB for max tokens in paged KV cache (3958272).",
+         {"kv_pool_gib": None, "kv_tokens": 3_958_272}),
+        ("kv size per token is 35136.", {"kv_bytes_per_token": 35_136}),
+        ("CUDA graph pool memory: 0.71 GiB (actual), 1.55 GiB (estimated), difference: 0.84 GiB (119.3%).",
+         {"cuda_graph_gib": 0.71, "cuda_graph_estimate_gib": 1.55}),
+        ("[TRT-LLM] [I] Memory dynamically allocated during inference (inside torch) in memory usage profiling: 0.85 GiB",
+         {"activation_gib": 0.85}),
+        ("[TRT-LLM] [I] Memory used outside torch (e.g., NCCL and CUDA graphs) in memory usage profiling: 49.28 GiB",
+         {"non_torch_gib": 49.28}),
+    ],
+)  # fmt: skip
+def test_parts_and_ranks_are_added_up_as_printed(content, figures):
+    found = read_log(content).figures
+    assert {name: found.get(name) for name in figures} == pytest.approx(figures)
+
+
+@pytest.mark.parametrize(
+    ("content", "flags"),
+    [
+        (VLLM_COMMAND, {
+            "model": "Qwen/Qwen3-30B-A3B-Instruct-2507-FP8", "tensor_parallel_size": 2, "seq_len": 32_768,
+            "enable_expert_parallel": True, "enable_prefix_caching": False, "engine_version": "0.10.2"}),
+        ("vllm serve Qwen/Qwen3-8B -tp 8 -pp 2 -dp 4 --max-model-len 32k --enforce-eager\n# GPU blocks: 10\n", {
+            "model": "Qwen/Qwen3-8B", "tensor_parallel_size": 8, "pipeline_parallel_size": 2, "data_parallel_size": 4,
+            "seq_len": 32_000, "enforce_eager": True}),
+        ("##### Docker Image : rocm/sgl-dev:v0.5.8.post1-rocm720\nMemory pool end. avail mem=45.36 GB\n", {
+            "engine_version": "0.5.8.post1"}),
+        ("quay.io/ascend/vllm-ascend:v0.11.0rc0\n# GPU blocks: 10\n", {"engine_version": "0.11.0rc0"}),
+        (SGLANG_ONE_OF_TWO_POOLS, {"model": "XiaomiMiMo/MiMo-V2-Flash", "tensor_parallel_size": 4}),
+        (SGLANG_STATES, {"kv_cache_dtype": "bfloat16", "speculative": "draft"}),
+        (LLAMA_CPP_DRAFT, {"file_type": "Q4_K - Medium", "kv_cache_dtype": "q8_0", "speculative": "draft"}),
+        (LLAMA_CPP_VULKAN, {"file": "qwen3.8-27b-ud-q5km.gguf"}),
+        (LLAMA_CPP_TWO_TYPES, {"kv_cache_dtype": None}),
+        ("Replace gpu_memory_utilization config with `--kv-cache-memory-bytes=7564378828`. Current kv cache memory in "
+         "use is 11423138508 bytes.", {"kv_cache_memory_bytes": None}),
+    ],
+)  # fmt: skip
+def test_what_a_log_states_in_other_forms(content, flags):
+    found = read_log(content).flags
+    assert {name: found.get(name) for name in flags} == flags
+
+
+def test_a_path_is_no_secret():
+    ((_, text),) = read_log(SGLANG_SMALL).not_understood
+    assert "/hf_home/hub/models--qwen--qwen2.5" in text
+    assert mask("/data/task-something/hub memory") == "/data/task-something/hub memory"
 
 
 def test_escapes_and_markup_are_taken_out():
