@@ -43,6 +43,11 @@ def notes_on(answer: Plan) -> list[str]:
         notes.append(
             f"{rules.title} does not store its cache in {request.kv_cache_dtype}; the bytes are those of the format"
         )
+    if model.model_type in rules.ignores_kv_cache_dtype and request.storage.bits_per_value < 16:
+        notes.append(
+            f"the bytes are those of {request.kv_cache_dtype}, as asked; {rules.title} {rules.version}'s own class of "
+            "this model type ignores the format and keeps 16 bit"
+        )
     if (
         "auto" in (answer.asked.get("weight_dtype", "auto"), answer.asked.get("kv_cache_dtype", "auto"))
         and model.dtype_assumption

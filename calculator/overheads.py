@@ -85,7 +85,6 @@ def vllm_activation(
     max_num_batched_tokens: int,
     last_stage: bool,
     spread: tuple[float, float],
-    encoder: bool = False,
 ) -> Overhead:
     """Estimate the peak of activations of vLLM on one GPU [bytes].
 
@@ -101,38 +100,12 @@ def vllm_activation(
     I_e MLP and expert widths, p the MLP's matrices (3 with a gate), k the sampler's copies of
     the fp32 logits. The sampler runs on the last stage, on every rank; earlier stages hold
     ``mlp + 4 × T × h``. Before 0.17 the work buffers of experts are freed before the sampler runs.
-    With an encoder of images 0.2 GiB more, and up to 3.5 where images may be of any size.
 
     References
     ----------
     vLLM ``v1/worker/gpu_model_runner.py`` ``profile_run`` and ``_dummy_sampler_run``; k fitted to
-    public start-up logs: 9.6 up to 0.16, 3.7 for 0.17 to 0.19, not measured since. Nine starts with an
-    encoder took 0.05 to 0.29 GiB more, two of Qwen3-VL 2.9, and 0.35 for tables of rotary positions.
+    public start-up logs: 9.6 up to 0.16, 3.7 for 0.17 to 0.19, not measured since.
     """
-    plain = _vllm_activation(
-        model, sampler_copies_tenths, experts_stay, tensor_parallel_size, max_num_seqs, max_num_batched_tokens,
-        last_stage, spread,
-    )  # fmt: skip
-    if not encoder:
-        return plain
-    return replace(
-        plain,
-        bytes=plain.bytes + ENCODER,
-        high=plain.high + ENCODER_MOST,
-        source=f"{plain.source}, and the encoder of images: 0.2 GiB, up to 3.5",
-    )
-
-
-def _vllm_activation(
-    model: ModelArchitecture,
-    sampler_copies_tenths: int,
-    experts_stay: bool,
-    tensor_parallel_size: int,
-    max_num_seqs: int,
-    max_num_batched_tokens: int,
-    last_stage: bool,
-    spread: tuple[float, float],
-) -> Overhead:
     tokens, tp, hidden = max_num_batched_tokens, tensor_parallel_size, model.hidden_size
     width, expert_width = model.mlp_projections * model.intermediate_size, model.moe_intermediate_size
     experts = 0
@@ -150,6 +123,22 @@ def _vllm_activation(
         source = f"the sampler's copies of the logits of {max_num_seqs:,} sequences"
         return _line(ACTIVATIONS, sampler, source, spread)
     return _line(ACTIVATIONS, mlp + experts * (not experts_stay), f"one layer's MLP at {tokens:,} tokens", spread)
+
+
+def with_encoder(activation: Overhead) -> Overhead:
+    """Add what profiling an encoder of images takes: 0.2 GiB, and up to 3.5 where images may be of any size.
+
+    References
+    ----------
+    vLLM 0.11 to 0.19: nine starts with an encoder took 0.05 to 0.29 GiB more than the same decoder without, two
+    of Qwen3-VL 2.9 GiB, and 0.35 for tables of rotary positions.
+    """
+    return replace(
+        activation,
+        bytes=activation.bytes + ENCODER,
+        high=activation.high + ENCODER_MOST,
+        source=f"{activation.source}, and the encoder of images: 0.2 GiB, up to 3.5",
+    )
 
 
 NON_TORCH = {

@@ -34,7 +34,7 @@ _DESCRIPTION: dict[str, Field] = {
     "unverified": text(200, required=False),
     "checked": text(10),
 }
-MODEL_FIELDS = {**_DESCRIPTION, **ARCHITECTURE_FIELDS}
+MODEL_FIELDS = {**_DESCRIPTION, "model_type": text(40, required=False), **ARCHITECTURE_FIELDS}
 CONFIG_FIELDS = {**_DESCRIPTION, "config": mapping()}
 """A preset states the fields of a uniform decoder, or the keys of its config.json that decide."""
 
@@ -125,7 +125,7 @@ class PresetFile(Generic[Entry]):
 
 
 def _build_model(key: str, fields: dict[str, Any]) -> ModelArchitecture:
-    described = ("name", "huggingface_id", "family", "source", "checked", "unverified")
+    described = ("name", "huggingface_id", "family", "model_type", "source", "checked", "unverified")
     description = {name: fields[name] for name in described if name in fields}
     if "config" not in fields:
         return build_decoder(fields, id=key, **description)

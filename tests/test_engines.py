@@ -255,7 +255,8 @@ def test_windows_are_allocated_as_such_where_the_engine_does(engine, preset, gra
     ("preset", "version", "copies", "inside"),
     # vLLM config/vllm.py use_v2_model_runner: from 0.25 dense models, from 0.29 all; graphs profiled there from 0.29
     [
-        ("llama-3.1-8b", "0.24", 3.7, True), ("llama-3.1-8b", "0.27", 0.5, False), ("qwen3-30b-a3b", "0.27", 3.7, True),
+        ("llama-3.1-8b", "0.22", 3.7, True), ("llama-3.1-8b", "0.24", 0.5, False),
+        ("llama-3.1-8b", "0.27", 0.5, False), ("qwen3-30b-a3b", "0.27", 3.7, True),
         ("qwen3-next-80b-a3b", "0.27", 3.7, True), ("qwen3-30b-a3b", "0.29", 0.5, True),
         ("llama-3.1-8b", "0.33", 3.7, True),
     ],
@@ -268,6 +269,15 @@ def test_the_model_runner_decides_what_the_sampler_holds(preset, version, copies
     assert activation.bytes >= copies * logits
     assert copies < 1 or activation.bytes < (copies + 0.6) * logits
     assert copies > 1 or activation.bytes < 3 * logits
+
+
+def test_a_format_that_the_engine_ignores_is_computed_as_asked_and_noted():
+    # vLLM 0.33.0 models/falcon.py: attention without cache_config
+    asked = {"gpu": "h200", "tensor_parallel_size": 2}
+    eight, sixteen = (plan("falcon-40b", kv_cache_dtype=name, **asked) for name in ("fp8", "bf16"))
+    assert eight.kv_bytes_per_sequence * 2 == sixteen.kv_bytes_per_sequence
+    assert any("ignores the format and keeps 16 bit" in note for note in eight.notes)
+    assert not any("ignores" in note for note in sixteen.notes)
 
 
 def test_windows_stood_at_full_length_before_vllm_grouped_layers():

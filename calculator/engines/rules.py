@@ -94,6 +94,8 @@ class Engine:
     """Weight formats whose experts' hidden size and width are padded by the kernel, and to multiples of what."""
     window_types: ClassVar[frozenset[str] | None] = None
     """Model types whose windows the engine allocates as such, all others at full length; None for all."""
+    ignores_kv_cache_dtype: ClassVar[frozenset[str]] = frozenset()
+    """Model types whose own class in the engine keeps 16 bit, whatever format is asked for."""
     loads_encoders: ClassVar[bool] = True
     """Whether encoders of images and audio are loaded with the model."""
     context_in_slack: ClassVar[bool] = False

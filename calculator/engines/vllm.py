@@ -86,6 +86,8 @@ class Vllm(Engine):
         "fp8_per_token_head", "int8_per_token_head", "int4_per_token_head", "nvfp4", "fp8_ds_mla",
     )  # fmt: skip
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
+    # 0.33.0, model_executor/models: attention without cache_config
+    ignores_kv_cache_dtype: ClassVar = frozenset({"falcon"})
     expert_multiples: ClassVar = {"mxfp4": (256, 64)}
     only_here: ClassVar = (
         "async_scheduling", "enable_prefix_caching", "disable_hybrid_kv_cache_manager", "decode_context_parallel_size",
@@ -308,8 +310,9 @@ class Vllm(Engine):
             request.max_num_batched_tokens,
             last,
             self.activation_spread,
-            encoder=bool(model.towers) and not request.language_model_only,
         )
+        if model.towers and not request.language_model_only:
+            activation = overheads.with_encoder(activation)
         return activation, outside, graphs
 
     @property
