@@ -38,7 +38,17 @@ def choose(page, label, option):
 
 
 def unfold(page, name):
-    page.get_by_text(name).first.click()
+    """Open an expander; a page that is still being drawn may take the click and fold it again."""
+    fold = page.locator("details").filter(has=page.locator("summary").filter(has_text=name)).first
+    for _ in range(3):
+        settled(page)
+        fold.locator("summary").click()
+        try:
+            expect(fold).to_have_attribute("open", "", timeout=5_000)
+        except AssertionError:
+            continue
+        return
+    raise AssertionError(f"{name!r} does not stay open")
 
 
 def open_tab(page, name):

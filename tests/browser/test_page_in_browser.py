@@ -26,6 +26,7 @@ from .actions import (
     states,
     unfold,
 )
+from .conftest import settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-page")]
 
@@ -355,6 +356,8 @@ def test_tabs_change_by_arrow_keys(open_page):
             page.keyboard.press("Enter")
         expect(page.get_by_role("tab", name=name, selected=True)).to_be_visible()
         has_parameter(page, "view", view)
+        settled(page)
+        page.get_by_role("tab", name=name).focus()  # a page that is drawn anew may drop the focus
     expect(page.get_by_role("tabpanel", name="Memory table").get_by_role("table").first).to_be_visible()
 
 
