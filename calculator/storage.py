@@ -113,6 +113,15 @@ FORMATS = {
     )
 }  # fmt: skip
 
+_BOUNDARY = "leaves the first and last two layers in 16 bit, in pages of another size"
+_OTHER = "has a layout of its own"
+NOT_UNDERSTOOD = {
+    **dict.fromkeys(("turboquant_k8v4", "turboquant_4bit_nc", "turboquant_k3v4_nc", "turboquant_3bit_nc"), _BOUNDARY),
+    **dict.fromkeys(("octave_k3v4", "octave_k3v3", "octave_k3v3_compact", "ultraquant_4bit"), _OTHER),
+    **dict.fromkeys(("nvfp4_4over6", "nvfp4_ds_mla"), _OTHER),
+}
+"""Formats of vLLM 0.33.0, ``config/cache.py``, that are not computed here, and why."""
+
 ALIASES = {
     "fp8": "fp8_e4m3",
     "float32": "fp32",
@@ -148,6 +157,11 @@ def storage_format(name: str) -> StorageFormat:
     if isinstance(name, str) and " " in name:
         raise UnsupportedError(
             f"the checkpoint asks for a KV cache in {name[:80]}, which is not understood; name a kv_cache_dtype"
+        )
+    if isinstance(name, str) and name in NOT_UNDERSTOOD:
+        raise UnsupportedError(
+            f"{name} {NOT_UNDERSTOOD[name]}: what vLLM allocates for that is not known here; "
+            "int4_per_token_head and nvfp4 are other formats of about 4 bits"
         )
     if name == "auto":
         raise InvalidValueError("auto is resolved with a model; name a format here")

@@ -78,3 +78,9 @@ def test_auto_means_16_bit_where_the_checkpoint_names_none_and_says_so(fields, n
     plan = calculator.plan(model, gpu="l4")
     assert plan.request.kv_cache_dtype == "bf16"
     assert sum("auto means 16 bit (bf16) here" in note for note in plan.notes) == 1
+
+
+@pytest.mark.parametrize("name", ["turboquant_4bit_nc", "octave_k3v4", "nvfp4_4over6"])
+def test_formats_of_an_engine_that_are_not_computed_are_refused_with_the_reason(name):
+    with pytest.raises(calculator.UnsupportedError, match=f"{name} .* is not known here; int4_per_token_head"):
+        calculator.plan("llama-3-8b", gpu="h200", kv_cache_dtype=name)

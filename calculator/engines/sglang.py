@@ -277,8 +277,9 @@ def _encoder_factor(model: ModelArchitecture) -> float:
     matrices = model.towers.get("vision_config")
     if matrices is None:
         return 1.0
-    config = (model.fields or {}).get("vision_config") or {}
-    layers, width = config.get("num_hidden_layers", 24), matrices[0].outputs if matrices else 1024
+    config = (model.fields or {}).get("vision_config")
+    named = config.get("num_hidden_layers") if isinstance(config, Mapping) else None
+    layers, width = named if type(named) is int else 24, matrices[0].outputs if matrices else 1024
     complexity = layers * width**2 / (24 * 1024**2)
     factor: float = 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (complexity - 1.0)))
     return factor
