@@ -56,7 +56,8 @@ def _requests(seed: int) -> list[dict[str, Any]]:
     draw = Random(seed)
     models = [model for model in map(calculator.load_model, calculator.model_ids()) if model.is_uniform]
     gpus = calculator.gpu_ids()
-    kv_formats = ("auto", *engine_rules("vllm").kv_cache_dtypes)
+    stored = ("auto", *engine_rules("vllm").kv_cache_dtypes)
+    kv_formats = [name for name in stored if name != "fp8_ds_mla"]  # that one is for latent vectors alone
     requests = []
     for index in range(CALLS):
         model = draw.choice(models)
@@ -84,7 +85,7 @@ def _givens(plan: calculator.Plan) -> tuple[int, ...]:
     usable = stage.memory.requested_bytes if all(each.memory.unused_bytes >= 0 for each in plan.stages) else 0
     per_token = plan.kv_bytes_per_sequence // request.seq_len
     return (
-        usable, stage.memory.before_kv_bytes, stage.block_bytes, request.block_size, request.seq_len,
+        usable, stage.memory.before_kv_bytes, stage.geometry.pools[0].block_bytes, request.block_size, request.seq_len,
         request.batch_size, per_token,
     )  # fmt: skip
 

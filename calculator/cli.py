@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import calculator
 from calculator import words
 from calculator.answer import SCHEMA_VERSION, Plan
 from calculator.capacity import plan
@@ -21,7 +22,6 @@ from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
 from calculator.parallelism import kv_heads_per_rank, kv_replication
 from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
 from calculator.request import FLAGS, PLAN_FIELDS
-from calculator.serve import serve_command
 from calculator.units import format_bytes, format_gb, format_gib, format_size, gib_to_bytes, parse_bytes, plural
 
 OK, MISSED, BAD_INPUT = 0, 1, 2
@@ -297,7 +297,7 @@ def _print_plan(answer: Plan) -> None:
     for note in answer.notes:
         print(f"note: {note}")
     print(f"note: {words.NOT_MODELLED}")
-    print(f"start it with: {serve_command(answer)}")
+    print(f"start it with: {calculator.serve_command(answer)}")
     for lever in what_would_fit(answer):
         print(f"would fit: {lever.label} ({lever.cost}): {words.headline(lever.plan)}")
 

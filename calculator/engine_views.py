@@ -8,7 +8,7 @@ from calculator.answer import Plan
 from calculator.attention import NO_LIMIT
 from calculator.capacity import plan as make_plan
 from calculator.capacity import vary
-from calculator.engines import ENGINES
+from calculator.engines import ENGINES, engine_class
 from calculator.errors import CalculatorError
 from calculator.kv_cache import Layout, kv_bytes_on_rank
 from calculator.units import format_size, plural
@@ -68,7 +68,8 @@ def engines_view(plan: Plan) -> View:
         A row an engine: memory of one GPU line by line, sequences with their range, tokens, and the budget in words.
     """
     rows = []
-    for name, kind in ENGINES.items():
+    for name in ENGINES:
+        kind = engine_class(name)
         row: dict[str, Any] = {"engine": kind.title, "this_plan": name == plan.request.engine, "refused": ""}
         try:
             other = on_engine(plan, name)
@@ -139,7 +140,8 @@ def kv_in_use_view(plan: Plan) -> View:
     ratio = (longest / min(SHORTEST, longest)) ** (1 / (LENGTHS - 1))
     lengths = {min(longest, round(min(SHORTEST, longest) * ratio**step)) for step in range(LENGTHS)}
     rows = []
-    for name, kind in ENGINES.items():
+    for name in ENGINES:
+        kind = engine_class(name)
         try:
             other = on_engine(plan, name)
         except CalculatorError as error:

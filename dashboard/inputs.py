@@ -9,7 +9,7 @@ import streamlit as st
 
 import calculator
 from calculator import hub, storage, weights
-from calculator.engines import ENGINES
+from calculator.engines import ENGINES, engine_class
 from calculator.hf_config import model_from_hf_config, parse_config
 from calculator.presets import load_gpu, load_model, model_file
 from calculator.units import gib_to_bytes, plural
@@ -233,8 +233,8 @@ def _tensor_parallel(model: calculator.ModelArchitecture) -> None:
 
 def _engine(gpu: calculator.Accelerator | None) -> None:
     """Ask for what is rarely touched; an empty field means the engine's default or the estimate."""
-    st.selectbox("Engine", list(ENGINES), format_func=lambda name: ENGINES[name].title, key="engine")
-    rules = ENGINES[st.session_state["engine"]]
+    st.selectbox("Engine", list(ENGINES), format_func=lambda name: engine_class(name).title, key="engine")
+    rules = engine_class(st.session_state["engine"])
     st.text_input("Its version", key="engine_version", placeholder="the newest known", max_chars=40)
     known = calculator.engine_rules(rules.name, st.session_state["engine_version"] or None)
     st.caption(

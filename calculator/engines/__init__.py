@@ -1,20 +1,31 @@
 """The engines: one module each, all with the same answers; a version is data.
 
-Nothing outside asks which engine it holds.
+Nothing outside asks which engine it holds. A module is imported when its engine is first asked for.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 
-from calculator.engines.llama_cpp import LlamaCpp
 from calculator.engines.rules import Engine
-from calculator.engines.sglang import Sglang
-from calculator.engines.tensorrt_llm import TensorRtLlm
-from calculator.engines.vllm import Vllm
 from calculator.errors import InvalidValueError, shown, unknown_name
 
-ENGINES: dict[str, type[Engine]] = {kind.name: kind for kind in (Vllm, Sglang, TensorRtLlm, LlamaCpp)}
+ENGINES = {
+    "vllm": ("vllm", "Vllm"),
+    "sglang": ("sglang", "Sglang"),
+    "tensorrt-llm": ("tensorrt_llm", "TensorRtLlm"),
+    "llama.cpp": ("llama_cpp", "LlamaCpp"),
+}
+"""The names of the engines, and the module and class of each."""
+
+
+@lru_cache(maxsize=len(ENGINES))
+def engine_class(name: str) -> type[Engine]:
+    """Return the class of an engine, one of ``ENGINES``."""
+    module, kind = ENGINES[name]
+    found: type[Engine] = getattr(import_module(f"calculator.engines.{module}"), kind)
+    return found
 
 
 def engine_rules(name: str, version: str | None = None) -> Engine:
@@ -50,4 +61,4 @@ def engine_rules(name: str, version: str | None = None) -> Engine:
 
 @lru_cache(maxsize=256)
 def _rules(name: str, version: str | None) -> Engine:
-    return ENGINES[name].at(version)
+    return engine_class(name).at(version)
