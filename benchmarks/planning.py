@@ -11,6 +11,7 @@ from typing import Any
 import calculator
 from benchmarks.profiling import costly_functions
 from benchmarks.timing import Measurement, in_turns, stopwatch
+from calculator.attention import NO_LIMIT
 from calculator.engines import engine_rules
 from calculator.weights import FORMATS
 
@@ -54,7 +55,8 @@ def _plan_all(requests: list[dict[str, Any]]) -> None:
 def _requests(seed: int) -> list[dict[str, Any]]:
     """Draw keywords of ``plan``; each holds its own copy of a preset, so that no cache by model can answer."""
     draw = Random(seed)
-    models = [model for model in map(calculator.load_model, calculator.model_ids()) if model.is_uniform]
+    presets = map(calculator.load_model, calculator.model_ids())
+    models = [model for model in presets if model.is_uniform and model.layers[0].spec.grows_until >= NO_LIMIT]
     gpus = calculator.gpu_ids()
     stored = ("auto", *engine_rules("vllm").kv_cache_dtypes)
     kv_formats = [name for name in stored if name != "fp8_ds_mla"]  # that one is for latent vectors alone
@@ -93,5 +95,5 @@ def _givens(plan: calculator.Plan) -> tuple[int, ...]:
 def _bare(
     usable: int, taken: int, block_bytes: int, block_size: int, seq_len: int, batch_size: int, per_token: int
 ) -> tuple[int, int, int]:
-    blocks = max(0, usable - taken) // block_bytes
+    blocks = max(0, max(0, usable - taken) // block_bytes - 1)  # the engine holds one back
     return blocks // -(-seq_len // block_size), blocks // batch_size * block_size, per_token * seq_len

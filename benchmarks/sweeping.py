@@ -88,8 +88,9 @@ def _fill(
     numpy.multiply(tokens, per_gpu * degree, out=columns["kv_bytes_per_sequence"])
     numpy.multiply(tokens * per_gpu, sequences, out=columns["kv_bytes_per_gpu"])
     columns["num_blocks"][:] = blocks
-    numpy.floor_divide(blocks, -(-tokens // BLOCK_SIZE), out=columns["max_batch_size"])
-    numpy.multiply(blocks // sequences, BLOCK_SIZE, out=columns["max_context_len"])
+    free = blocks - 1  # the engine holds one back
+    numpy.floor_divide(free, -(-tokens // BLOCK_SIZE), out=columns["max_batch_size"])
+    numpy.multiply(free // sequences, BLOCK_SIZE, out=columns["max_context_len"])
     numpy.greater_equal(columns["max_batch_size"], sequences, out=columns["fits"])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator import overheads
 from calculator.attention import Keeps
-from calculator.engines.rules import Cached, Change, DeviceDefaults, Engine, caches_of_model, has
+from calculator.engines.rules import Cached, Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.engines.vllm_groups import BLOCK_SIZE, hybrid_block_size, vllm_geometry
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
@@ -363,8 +363,8 @@ class Vllm(Engine):
                 "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here"
             )
         return vllm_geometry(
-            model.groups,
-            layers,
+            caches,
+            caches if layers is model.groups else caches_of(layers, request.storage, request.attention_ranks),
             request,
             in_flight=batches * request.max_num_batched_tokens,
             padding_factor=self.padding_factor,

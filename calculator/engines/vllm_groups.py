@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calculator.attention import NO_LIMIT, Cache, Keeps
-from calculator.engines.rules import Cached, caches_of
+from calculator.engines.rules import Cached
 from calculator.errors import UnsupportedError
-from calculator.model import LayerGroup
 from calculator.pools import Claim, Geometry, Pool
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ def hybrid_block_size(caches: tuple[Cached, ...], size: int, alignment: int) -> 
 
 
 def vllm_geometry(
-    model_layers: tuple[LayerGroup, ...],
-    stage_layers: tuple[LayerGroup, ...],
+    caches: tuple[Cached, ...],
+    stage_caches: tuple[Cached, ...],
     request: Request,
     *,
     in_flight: int,
@@ -61,16 +60,19 @@ def vllm_geometry(
     state_pages: Mapping[str, int],
     row_multiple: int,
 ) -> Geometry:
-    """Return the pool of one GPU of a stage: bytes of a block, and what a request takes."""
-    kinds = {cached.cache.keeps for cached in _allocated(model_layers, request, full_length=False)}
+    """Return the pool of one GPU of a stage: bytes of a block, and what a request takes.
+
+    Layers are grouped over the whole model, so its caches count beside those of the stage.
+    """
+    kinds = {cached.cache.keeps for cached in caches}
     if full_length and Keeps.STATE in kinds and len(kinds) > 1:
         raise UnsupportedError("vLLM cannot serve states beside attention without its hybrid KV cache manager")
     full_length = full_length and bool(kinds & {*LOCAL}) and bool(kinds & {*FULL})
     size, encoder = request.block_size, request.encoder_seq_len or 0
-    paged = [_paged(cached, size, row_multiple) for cached in _allocated(model_layers, request, full_length)]
+    paged = [_paged(cached, size, row_multiple) for cached in _allocated(caches, full_length)]
     if not full_length and kinds == {Keeps.LATENT, Keeps.WINDOW} and not _can_be_equal(paged):
         full_length = True
-        paged = [_paged(cached, size, row_multiple) for cached in _allocated(model_layers, request, full_length)]
+        paged = [_paged(cached, size, row_multiple) for cached in _allocated(caches, full_length)]
     paged = _unified(paged)
 
     def claim(kind: Paged, groups: int) -> Claim:
@@ -87,7 +89,7 @@ def vllm_geometry(
 
     if not paged:
         return Geometry((Pool(1, ()),), size)
-    held = {cached.cache: cached.layers for cached in _allocated(stage_layers, request, full_length)}
+    held = {cached.cache: cached.layers for cached in _allocated(stage_caches, full_length)}
     if _is_one_type(paged):
         block = sum(held.get(kind.cache, 0) * kind.page_bytes for kind in paged)
         return Geometry((Pool(max(1, block), (claim(paged[0], 1),), held_back=1),), size)
@@ -101,9 +103,8 @@ def vllm_geometry(
     return Geometry((pool,), min(kind.block_size for kind in paged))
 
 
-def _allocated(layers: tuple[LayerGroup, ...], request: Request, full_length: bool) -> tuple[Cached, ...]:
-    """Return the caches of some layers as they are allocated: windows as such, or as every token."""
-    caches = caches_of(layers, request.storage, request.attention_ranks)
+def _allocated(caches: tuple[Cached, ...], full_length: bool) -> tuple[Cached, ...]:
+    """Return caches as they are allocated: windows as such, or as every token."""
     if not full_length:
         return caches
     counts: dict[Cache, int] = {}
