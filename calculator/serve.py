@@ -33,7 +33,7 @@ KV_FORMATS = {
     | {name: name for name in ("fp8_e5m2", "nvfp4", "fp8_ds_mla", *_PER_HEAD)},
     # SGLang 0.5.23 arg_groups/fields/model.py kv_cache_dtype
     "sglang": {"bf16": "bfloat16", "fp8_e4m3": "fp8_e4m3", "fp8_e5m2": "fp8_e5m2", "nvfp4": "nvfp4"},
-    # TensorRT-LLM pull request 11487
+    # TensorRT-LLM pull request 11487, not verified in a release
     "tensorrt-llm": {"fp8_e4m3": "fp8", "nvfp4": "nvfp4"},
     # llama.cpp 0c1e570 common/arg.cpp kv_cache_types
     "llama.cpp": {"fp32": "f32", "fp16": "f16", "bf16": "bf16"} | {name: name for name in _GGML},
@@ -57,7 +57,7 @@ QUANTISED_ON_LOAD: dict[str, dict[str, tuple[tuple[tuple[int, ...], tuple[str, .
 BATCH_OF_LLAMA_CPP = 2048
 """Default of ``--batch-size``, which bounds ``--ubatch-size``: llama.cpp 0c1e570 common/common.h [tokens]."""
 YAML_KEYS = {
-    # TensorRT-LLM llmapi/llm_args.py: what its YAML file takes and its command line does not
+    # what its YAML file takes and its command line does not; by its documented names, not verified in a release
     "tensorrt-llm": {
         "enable_attention_dp": "enable_attention_dp",
         "block_size": "kv_cache_config.tokens_per_block",

@@ -18,7 +18,7 @@ def show(plan: calculator.Plan) -> None:
     held = sum(bool(one.in_range) for one in judged)
     finding = (
         f"Half of {len(judged)} public start-up logs report a KV pool within {quantile(errors, 0.5):.1%} of the "
-        f"predicted one; {sum(one.is_close for one in judged)} lie within 5 % of the pool or 0.5 % of the device's "
+        f"predicted one; {sum(one.is_close for one in judged)} lie within 5% of the pool or 0.5% of the device's "
         f"memory, and {held} within the predicted range."
     )
     st.markdown(plain(finding))

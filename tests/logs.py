@@ -72,7 +72,7 @@ llama_kv_cache:      CUDA0 KV buffer size =  4352.00 MiB
 llama_kv_cache: size = 4352.00 MiB (131072 cells,  16 layers,  4/1 seqs), K (q8_0): 2176.00 MiB, V (q8_0): 2176.00 MiB
 llama_memory_recurrent: size =  598.50 MiB (     4 cells,  65 layers,  4 seqs), R (f32):   22.50 MiB, \
 S (f32):  576.00 MiB
-srv    load_model: creating MTP draft context against the target model '/root/.cache/Qwen3.6-27B-UD-Q4_K_XL.gguf'
+srv    load_model: creating MTP draft context against the target model 'models/Qwen3.6-27B-UD-Q4_K_XL.gguf'
 llama_context: n_seq_max     = 4
 llama_kv_cache:      CUDA0 KV buffer size =   272.00 MiB
 llama_kv_cache: size =  272.00 MiB (131072 cells,   1 layers,  4/1 seqs), K (q8_0):  136.00 MiB, V (q8_0):  136.00 MiB

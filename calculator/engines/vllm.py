@@ -25,6 +25,7 @@ SPARSE_BLOCK_SIZE = 64
 SMALL_BLOCK_SIZES = (1, 8)
 LONGEST_UNCHUNKED = 32_768
 ALL_TYPES = None
+"""Stands for every model type where a rule names some."""
 MODE_FOLLOWS_MODEL = {"Mamba 1 state", "Mamba 2 state"}
 """State kinds of which some models keep a page for every block with prefix caching before 0.28."""
 _EXPERTS_ON_SECOND_RUNNER = ("deepseek_v2", "qwen2_moe", "granitemoe")
