@@ -10,7 +10,7 @@ from typing import Any
 from calculator.accelerator import Accelerator
 from calculator.engines.rules import Engine
 from calculator.html import table
-from calculator.kv_cache import state_bytes_on_rank
+from calculator.kv_cache import Layout, kv_bytes_on_rank, state_bytes_on_rank
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.overheads import Overhead
 from calculator.parallelism import kv_heads_per_rank, kv_replication
@@ -208,20 +208,32 @@ class Plan:
 
     @property
     def state_bytes_per_sequence(self) -> int:
-        """Recurrent state of one sequence on one rank, over all stages [bytes]."""
-        return state_bytes_on_rank(self.model.groups, self.request.tensor_parallel_size)
+        """Recurrent state of one sequence on one rank that serves it, over all stages [bytes]."""
+        return state_bytes_on_rank(self.model.groups, self.request.split)
+
+    @property
+    def kv_bytes_per_gpu(self) -> int:
+        """KV cache of one sequence on one GPU of the stage that decides, before rounding to blocks [bytes]."""
+        request = self.request
+        layout = Layout(request.storage, request.split, request.encoder_seq_len or 0)
+        return kv_bytes_on_rank(self.stage.layers, request.seq_len, layout)
+
+    @property
+    def state_bytes_per_gpu(self) -> int:
+        """Recurrent state of one sequence on one GPU of the stage that decides [bytes]."""
+        return state_bytes_on_rank(self.stage.layers, self.request.split)
 
     @property
     def kv_heads_per_gpu(self) -> int:
         """KV heads of a layer that one GPU holds [-]."""
         heads = self.model.num_key_value_heads
-        return kv_heads_per_rank(heads, self.request.attention_ranks) if heads else 0
+        return kv_heads_per_rank(heads, self.request.split.kv_head_ranks) if heads else 0
 
     @property
     def kv_replication(self) -> int:
         """GPUs of a replica that hold a copy of the same KV head [-]."""
         heads = self.model.num_key_value_heads
-        return kv_replication(heads, self.request.attention_ranks) if heads else 1
+        return kv_replication(heads, self.request.split.kv_head_ranks) if heads else 1
 
     @property
     def gpus_per_replica(self) -> int:

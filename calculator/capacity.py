@@ -20,7 +20,7 @@ from calculator.answer import Memory, Plan, Stage
 from calculator.attention import Count, smaller
 from calculator.engines.rules import Engine
 from calculator.errors import friendly
-from calculator.kv_cache import Layout, kv_bytes_on_rank
+from calculator.kv_cache import Layout, kv_bytes_of_sequence
 from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture, merge
 from calculator.notes import notes_on
 from calculator.overheads import CAUSES, Overhead, own
@@ -149,8 +149,8 @@ def plan(
     architecture = load_model(model)
     accelerator, rules, request = resolve(architecture, asked)
     stages = memory_of_stages(architecture, accelerator, rules, request)
-    ranks, replicas = request.attention_ranks, request.attention_replicas
-    layout = Layout(request.storage, ranks, encoder_tokens=request.encoder_seq_len or 0)
+    replicas = request.attention_replicas
+    layout = Layout(request.storage, request.split, encoder_tokens=request.encoder_seq_len or 0)
     batches = [largest_batch(stages, request.seq_len, bound) for bound in ("usable_bytes", "low_bytes", "high_bytes")]
     decides = min(stages, key=lambda stage: (stage.num_blocks, -stage.memory.weights_bytes))
     answer = Plan(
@@ -168,7 +168,7 @@ def plan(
         range_cause=_range_cause(decides),
         max_context_len=_longest(architecture, accelerator, rules, request, asked, stages),
         num_blocks=decides.num_blocks,
-        kv_bytes_per_sequence=kv_bytes_on_rank(architecture.groups, request.seq_len, layout) * ranks,
+        kv_bytes_per_sequence=kv_bytes_of_sequence(architecture.groups, request.seq_len, layout),
         notes=(),
     )
     return replace(answer, notes=tuple(notes_on(answer)))
@@ -197,7 +197,7 @@ def _longest(
     stages: tuple[Stage, ...],
 ) -> int:
     """Return the longest sequence of which the replica holds the batch that was asked for [tokens]."""
-    batch = -(-request.batch_size // request.attention_replicas)
+    batch = request.split.sequences_on_rank(request.batch_size)
     longest: int = longest_context(stages, batch)
     if not rules.follows_length or "max_num_batched_tokens" in asked:
         return longest
@@ -227,7 +227,7 @@ def memory_of_stages(
         tp,
         pp,
         request.expert_parallel_size,
-        request.attention_ranks_of_weights,
+        request.split.state_ranks,
         rules.expert_multiples.get(request.weight_dtype, (1, 1)),
         rules.loads_encoders and not request.language_model_only,
     )

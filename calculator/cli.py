@@ -67,7 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is None:
             raise OSError(errno.EBADF, "standard output is closed")
         arguments = _parser().parse_args(argv)
-        code: int = arguments.run(arguments)
+        report = io.StringIO()
+        with contextlib.redirect_stdout(report):  # a report is written whole or not at all
+            code: int = arguments.run(arguments)
+        sys.stdout.write(report.getvalue())
         sys.stdout.flush()
         return code
     except CalculatorError as error:
@@ -273,7 +276,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _print_plan(answer: Plan) -> None:
-    from calculator.search import smallest_fit, what_would_fit
+    from calculator.search import shape, smallest_fit, what_would_fit
 
     print(words.headline(answer))
     print(words.detail(answer))
@@ -281,8 +284,7 @@ def _print_plan(answer: Plan) -> None:
         print(f"Price of {words.hardware(answer)}: {words.price(answer)}.")
     smallest = smallest_fit(answer)
     if smallest:
-        shape = f"TP {smallest.request.tensor_parallel_size}, PP {smallest.request.pipeline_parallel_size}"
-        print(f"The fewest that would do: {words.hardware(smallest)} ({shape}).")
+        print(f"The fewest that would do: {words.hardware(smallest)} ({shape(smallest)}).")
     print()
     total = answer.per_gpu.total_bytes
     _print_table(

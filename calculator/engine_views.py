@@ -11,6 +11,7 @@ from calculator.capacity import vary
 from calculator.engines import ENGINES, engine_class
 from calculator.errors import CalculatorError
 from calculator.kv_cache import Layout, kv_bytes_on_rank
+from calculator.search import inside_a_replica
 from calculator.units import format_size, plural
 from calculator.views import View
 
@@ -37,7 +38,7 @@ def on_engine(plan: Plan, name: str) -> Plan:
     Returns
     -------
     Plan
-        The same plan where it is of that engine already; llama.cpp puts whole layers on each GPU, so its
+        The same plan where it is of that engine already; where the engine puts whole layers on each GPU,
         tensor-parallel GPUs become pipeline stages.
 
     Raises
@@ -48,7 +49,7 @@ def on_engine(plan: Plan, name: str) -> Plan:
     if name == plan.request.engine:
         return plan
     asked = {key: value for key, value in plan.asked.items() if key in SAME_REQUEST}
-    if name == "llama.cpp":
+    if not engine_class(name).splits_layers:
         gpus = asked.pop("tensor_parallel_size", 1) * asked.get("pipeline_parallel_size", 1)
         asked["pipeline_parallel_size"] = gpus
     return make_plan(**asked, engine=name)
@@ -149,9 +150,9 @@ def kv_in_use_view(plan: Plan) -> View:
             rows.append(refused)
             continue
         geometry, request = other.stage.geometry, other.request
-        layout = Layout(request.storage, request.attention_ranks, request.encoder_seq_len or 0)
+        layout = Layout(request.storage, request.split, request.encoder_seq_len or 0)
         for tokens in sorted({*lengths, plan.request.seq_len}):
-            kept = kv_bytes_on_rank(other.stage.layers, tokens, layout) + _state(other)
+            kept = kv_bytes_on_rank(other.stage.layers, tokens, layout) + other.state_bytes_per_gpu
             rows.append(
                 {
                     "engine": kind.title,
@@ -166,11 +167,6 @@ def kv_in_use_view(plan: Plan) -> View:
                 }
             )
     return View("kv-in-use", "KV in use", _in_use_finding(plan, rows), plan, rows)
-
-
-def _state(plan: Plan) -> int:
-    ranks = plan.request.attention_ranks
-    return sum(group.count * group.spec.state_bytes(ranks) for group in plan.stage.layers)
 
 
 def _in_use_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
@@ -216,7 +212,7 @@ def parallelism_view(plan: Plan) -> View:
     for label, changes in _ways(plan, gpus):
         row: dict[str, Any] = {"way": label, "refused": ""}
         try:
-            other = vary(plan, pipeline_parallel_size=1, **changes)
+            other = vary(plan, **changes)
         except CalculatorError as error:
             rows.append(row | {"refused": str(error)})
             continue
@@ -237,14 +233,16 @@ def parallelism_view(plan: Plan) -> View:
 
 
 def _ways(plan: Plan, gpus: int) -> list[tuple[str, dict[str, Any]]]:
-    one = {"tensor_parallel_size": 1, "data_parallel_size": 1, "enable_attention_dp": False,
-           "decode_context_parallel_size": 1, "enable_expert_parallel": False}  # fmt: skip
+    one = {"tensor_parallel_size": 1, "pipeline_parallel_size": 1, "data_parallel_size": 1,
+           "enable_attention_dp": False, "decode_context_parallel_size": 1,
+           "enable_expert_parallel": False}  # fmt: skip
     ways = []
+    inside, short = inside_a_replica(plan)
     has_experts = plan.model.moe_intermediate_size > 0
     for degree in (degree for degree in range(gpus, 0, -1) if gpus % degree == 0):
-        split = {**one, "tensor_parallel_size": degree, "data_parallel_size": gpus // degree}
-        ways.append((f"TP {degree}, DP {gpus // degree}", split))
-        if has_experts and degree < gpus:
+        split = {**one, inside: degree, "data_parallel_size": gpus // degree}
+        ways.append((f"{short} {degree}, DP {gpus // degree}", split))
+        if has_experts and degree < gpus and plan.rules.splits_layers:
             ways.append((f"TP {degree}, DP {gpus // degree}, EP", {**split, "enable_expert_parallel": True}))
     options = plan.rules.only_here
     if "enable_attention_dp" in options and gpus > 1:

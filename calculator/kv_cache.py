@@ -9,6 +9,7 @@ from typing import Any
 from calculator.attention import Count
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture
+from calculator.parallelism import Split
 from calculator.presets import load_model
 from calculator.schema import Schema, count
 from calculator.storage import StorageFormat, storage_format
@@ -27,30 +28,38 @@ class Layout:
     ----------
     storage : StorageFormat
         Format of a row.
-    tensor_parallel_size : int
-        Ranks that share a layer [-].
+    split : Split
+        How ranks share heads, tokens and sequences.
     encoder_tokens : int
         Tokens of the encoder, 0 without one [tokens].
     """
 
     storage: StorageFormat
-    tensor_parallel_size: int
+    split: Split
     encoder_tokens: int = 0
 
 
 def kv_bytes_on_rank(layers: Sequence[LayerGroup], seq_len: Count, layout: Layout) -> Count:
-    """Return what grows, of one sequence on one rank of some layers: the sum over their groups [bytes]."""
-    total = 0 * seq_len
+    """Return what grows, of one sequence on one rank that serves it: the sum over the groups of some layers [bytes]."""
+    return _kept(layers, layout.split.tokens_on_rank(seq_len), layout)
+
+
+def kv_bytes_of_sequence(layers: Sequence[LayerGroup], seq_len: Count, layout: Layout) -> Count:
+    """Return what grows, of one sequence on all ranks that serve it, copies included [bytes]."""
+    return _kept(layers, seq_len, layout) * layout.split.kv_head_ranks
+
+
+def _kept(layers: Sequence[LayerGroup], tokens: Count, layout: Layout) -> Count:
+    """Return what some layers keep of so many tokens on one rank [bytes]."""
+    ranks, total = layout.split.kv_head_ranks, 0 * tokens
     for group in layers:
-        total = total + group.count * group.spec.kv_bytes(
-            seq_len, layout.storage, layout.tensor_parallel_size, layout.encoder_tokens
-        )
+        total = total + group.count * group.spec.kv_bytes(tokens, layout.storage, ranks, layout.encoder_tokens)
     return total
 
 
-def state_bytes_on_rank(layers: Sequence[LayerGroup], tensor_parallel_size: int) -> int:
-    """Return the recurrent state of one sequence on one rank of some layers [bytes]."""
-    return sum(group.count * group.spec.state_bytes(tensor_parallel_size) for group in layers)
+def state_bytes_on_rank(layers: Sequence[LayerGroup], split: Split) -> int:
+    """Return the recurrent state of one sequence on one rank that serves it [bytes]."""
+    return sum(group.count * group.spec.state_bytes(split.state_ranks) for group in layers)
 
 
 @friendly
@@ -97,7 +106,7 @@ def kv_cache_bytes_per_gpu(
     )["tensor_parallel_size"]
     architecture.check_tensor_parallel(ranks)
     storage = storage_format(architecture.resolve_kv_dtype(kv_cache_dtype))
-    layout = Layout(storage, ranks, encoder_tokens=encoder_tokens(architecture, encoder_seq_len))
+    layout = Layout(storage, Split(ranks), encoder_tokens=encoder_tokens(architecture, encoder_seq_len))
     if not (isinstance(tokens, int) and isinstance(sequences, int)):
         check_shapes(tokens, sequences)
         most = kv_bytes_on_rank(architecture.groups, _largest(tokens), layout) * _largest(sequences) * ranks

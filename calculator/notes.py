@@ -30,7 +30,7 @@ def notes_on(answer: Plan) -> list[str]:
     if answer.kv_replication > 1:
         kept, heads = answer.kv_replication, plural(model.num_key_value_heads, "KV head")
         notes.append(
-            f"{request.attention_ranks} GPUs share {heads}, so each head is kept {kept} times "
+            f"{request.split.kv_head_ranks} GPUs share {heads}, so each head is kept {kept} times "
             "(a latent vector counts as one head): KV memory per GPU stops falling at "
             f"{plural(model.num_key_value_heads, 'GPU')}"
         )
@@ -123,7 +123,7 @@ def _why_it_does_not_fit(answer: Plan) -> str:
             f"({format_gib(memory.before_kv_bytes - memory.weights_bytes)}) of one GPU need "
             f"{format_gib(memory.before_kv_bytes)}, available are {budget}"
         )
-    batch = -(-request.batch_size // request.attention_replicas)
+    batch = request.split.sequences_on_rank(request.batch_size)
     needed = batch * stage.geometry.bytes_of(request.seq_len)
     available = f"{format_gib(memory.kv_pool_bytes)} after weights and overheads, from {budget}"
     if request.kv_cache_memory_bytes is not None:

@@ -8,8 +8,61 @@ memory per GPU therefore stops falling at TP = G.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from calculator.errors import ParallelismError
+
+if TYPE_CHECKING:
+    from calculator.attention import Count
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How the GPUs of one pipeline stage of a replica, its ranks, share a layer: its heads, tokens and sequences.
+
+    Attributes
+    ----------
+    tensor_parallel_size : int
+        Ranks of the stage [-].
+    context_ranks : int
+        Ranks that share a sequence's tokens: decode context parallelism [-].
+    attention_dp : bool
+        Whether every rank serves sequences of its own, attention copied.
+
+    References
+    ----------
+    SGLang 0.5.23, ``runtime_context.py`` (attention's and linear attention's ranks), ``configs/model_config.py``
+    ``get_num_kv_heads`` (TP // DCP); vLLM 0.33.0, ``v1/kv_cache_interface.py`` ``dcp_sharded`` (attention's tokens
+    are shared, states are not).
+    """
+
+    tensor_parallel_size: int = 1
+    context_ranks: int = 1
+    attention_dp: bool = False
+
+    @property
+    def kv_head_ranks(self) -> int:
+        """Ranks that a layer's KV heads are split over [-]."""
+        return 1 if self.attention_dp else max(1, self.tensor_parallel_size // self.context_ranks)
+
+    @property
+    def state_ranks(self) -> int:
+        """Ranks that recurrent states, and the weights outside MLPs and experts, are split over [-]."""
+        return 1 if self.attention_dp else self.tensor_parallel_size
+
+    @property
+    def replicas(self) -> int:
+        """Ranks that each serve sequences of their own; 1 where all serve the same [-]."""
+        return self.tensor_parallel_size if self.attention_dp else 1
+
+    def sequences_on_rank(self, batch_size: Count) -> Count:
+        """Return the sequences of a replica's batch that the fullest rank serves [-]."""
+        return -(-batch_size // self.replicas)
+
+    def tokens_on_rank(self, seq_len: Count) -> Count:
+        """Return the tokens of a sequence that the fullest rank keeps [tokens]."""
+        return -(-seq_len // self.context_ranks)
 
 
 def kv_heads_per_rank(num_key_value_heads: int, tensor_parallel_size: int) -> int:

@@ -11,11 +11,12 @@ from calculator.engines import engine_rules
 from calculator.engines.rules import Engine
 from calculator.errors import InvalidValueError
 from calculator.kv_cache import encoder_tokens
-from calculator.model import MAX_TOKENS, ModelArchitecture
+from calculator.model import MAX_TOKENS, MOST_RANKS, ModelArchitecture
+from calculator.parallelism import Split, not_possible
 from calculator.presets import load_gpu
 from calculator.schema import Schema, count, flag, number, optional, text
 from calculator.storage import StorageFormat, storage_format
-from calculator.weights import weight_format
+from calculator.weights import weight_format, why_width_not
 
 MAX_BYTES = 2**53
 
@@ -115,21 +116,14 @@ class Request:
         return storage_format(self.kv_cache_dtype)
 
     @property
-    def attention_ranks(self) -> int:
-        """Ranks that a layer's KV heads are split over [-]."""
-        if self.enable_attention_dp:
-            return 1
-        return max(1, self.tensor_parallel_size // self.decode_context_parallel_size)
-
-    @property
-    def attention_ranks_of_weights(self) -> int:
-        """Ranks that the weights outside MLPs and experts are split over [-]."""
-        return 1 if self.enable_attention_dp else self.tensor_parallel_size
+    def split(self) -> Split:
+        """How the ranks of a replica share heads, tokens and sequences."""
+        return Split(self.tensor_parallel_size, self.decode_context_parallel_size, self.enable_attention_dp)
 
     @property
     def attention_replicas(self) -> int:
         """Ranks of a replica that each serve sequences of their own [-]."""
-        return self.tensor_parallel_size if self.enable_attention_dp else 1
+        return self.split.replicas
 
     @property
     def expert_parallel_size(self) -> int:
@@ -143,16 +137,14 @@ def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Acceler
     values = _SCHEMA.validate(values)
     accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
     rules = engine_rules(values["engine"], values["engine_version"])
-    if not values["enable_attention_dp"]:
-        model.check_tensor_parallel(values["tensor_parallel_size"])
+    check_degree(model, values)
     rules.check(model, values)
     seq_len = values["seq_len"] or model.max_position_embeddings
     tokens, sequences = rules.batch_defaults(accelerator, seq_len)
     kv_dtype = storage_format(model.resolve_kv_dtype(values["kv_cache_dtype"]))
     values["max_num_batched_tokens"] = values["max_num_batched_tokens"] or tokens
     fraction = values["gpu_memory_utilization"] or rules.default_fraction(model, accelerator, values)
-    ranks = 1 if values["enable_attention_dp"] else values["tensor_parallel_size"]
-    ranks = max(1, ranks // values["decode_context_parallel_size"])
+    split = Split(values["tensor_parallel_size"], values["decode_context_parallel_size"], values["enable_attention_dp"])
     filled = {
         **values,
         "model": model.id,
@@ -165,10 +157,40 @@ def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Acceler
         "encoder_seq_len": encoder_tokens(model, values["encoder_seq_len"]) or None,
         "engine": rules.name,
         "engine_version": rules.version,
-        "block_size": rules.default_block_size(model, kv_dtype, ranks, values["block_size"], values),
+        "block_size": rules.default_block_size(model, kv_dtype, split, values["block_size"], values),
         "max_num_seqs": values["max_num_seqs"] or sequences,
     }
     return accelerator, rules, Request(**filled)
+
+
+def why_degree_not(model: ModelArchitecture, values: Mapping[str, Any]) -> str | None:
+    """Say why layers cannot be split over the tensor-parallel ranks asked for, or None where they can.
+
+    Attention data parallelism leaves attention whole, expert parallelism experts; what is split must divide.
+    """
+    degree = values["tensor_parallel_size"]
+    reason = None if values["enable_attention_dp"] else model.why_not(degree)
+    return reason or why_width_not(model, degree, whole_experts=values["enable_expert_parallel"])
+
+
+def legal_degrees(model: ModelArchitecture, values: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return every tensor-parallel degree that layers can be split into under some options, ascending [-]."""
+    options = {name: values[name] for name in ("enable_attention_dp", "enable_expert_parallel")}
+    tried = range(1, MOST_RANKS + 1) if options["enable_attention_dp"] else model.tensor_parallel_degrees
+    key = ("degrees", *options.values())
+    if key not in model.memo:
+        model.memo[key] = tuple(
+            degree for degree in tried if why_degree_not(model, {**options, "tensor_parallel_size": degree}) is None
+        )
+    known: tuple[int, ...] = model.memo[key]
+    return known
+
+
+def check_degree(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
+    """Raise ``ParallelismError`` with the legal degrees where layers cannot be split so."""
+    reason = why_degree_not(model, values)
+    if reason:
+        raise not_possible(values["tensor_parallel_size"], reason, legal_degrees(model, values))
 
 
 def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> Accelerator:

@@ -6,7 +6,7 @@ Everything here asks ``plan()`` again with one input changed; nothing is extrapo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from calculator import storage, weights
@@ -14,6 +14,7 @@ from calculator.answer import Plan
 from calculator.capacity import vary
 from calculator.errors import CalculatorError
 from calculator.presets import gpu_ids, load_gpu
+from calculator.request import legal_degrees
 from calculator.units import format_gib
 
 MAX_REPLICA_GPUS = 64
@@ -108,27 +109,51 @@ def smallest_fit(plan: Plan) -> Plan | None:
     Parameters
     ----------
     plan : Plan
-        The answer whose model, GPU, length, batch and formats are kept [-].
+        The answer whose model, GPU, length, batch, formats and switches are kept [-].
 
     Returns
     -------
     Plan or None
         The plan with the fewest GPUs, tensor parallelism within a node before pipeline stages;
-        None where 64 GPUs of the kind do not suffice.
+        None where 64 GPUs a replica do not suffice.
+
+    Notes
+    -----
+    Replicas that share experts (``enable_expert_parallel``) do not stand alone: there it is the smallest replica
+    with as many of them as asked, and all are counted. Ways that ``plan()`` refuses under the switches kept, such
+    as a degree that ``decode_context_parallel_size`` does not divide, are passed over.
     """
-    node = plan.accelerator.gpus_per_node
-    degrees = [degree for degree in plan.model.tensor_parallel_degrees if degree <= node]
-    shapes = sorted(
-        (tp * pp, pp, tp)
-        for tp in degrees
-        for pp in range(1, MAX_REPLICA_GPUS // tp + 1)
-        if pp <= plan.model.num_layers
-    )
-    for _, pp, tp in shapes:
-        other = vary(plan, tensor_parallel_size=tp, pipeline_parallel_size=pp, data_parallel_size=1)
+    apart = {} if plan.request.enable_expert_parallel else {"data_parallel_size": 1}
+    for way in ways_to_split(plan):
+        try:
+            other = vary(plan, **way, **apart)
+        except CalculatorError:
+            continue
         if other.fits:
             return other
     return None
+
+
+def degrees_within_a_node(plan: Plan) -> list[int]:
+    """Return the degrees that GPUs of a node can share layers in, under a plan's engine and switches, ascending [-]."""
+    if not plan.rules.splits_layers:
+        return [1]
+    legal = legal_degrees(plan.model, asdict(plan.request))
+    return [degree for degree in legal if degree <= plan.accelerator.gpus_per_node]
+
+
+def inside_a_replica(plan: Plan) -> tuple[str, str]:
+    """Return the keyword that an engine shares a model by within a node, and its short name."""
+    return ("tensor_parallel_size", "TP") if plan.rules.splits_layers else ("pipeline_parallel_size", "PP")
+
+
+def ways_to_split(plan: Plan) -> Iterator[dict[str, int]]:
+    """Yield every way to split one replica over GPUs, the plan's own included: fewest GPUs first, then stages."""
+    own = plan.request.tensor_parallel_size, plan.request.pipeline_parallel_size
+    most = {degree: min(MAX_REPLICA_GPUS // degree, plan.model.num_layers) for degree in degrees_within_a_node(plan)}
+    shapes = {own, *((tp, pp) for tp, stages in most.items() for pp in range(1, stages + 1))}
+    for tp, pp in sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape[1])):
+        yield {"tensor_parallel_size": tp, "pipeline_parallel_size": pp}
 
 
 def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
@@ -153,10 +178,10 @@ def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
         changes.append(_lever(plan, "Length", label, "a shorter context", {"seq_len": plan.max_context_len}, shorter))
     smallest = smallest_fit(plan)
     if smallest:
-        shape = {name: getattr(smallest.request, name) for name in ("tensor_parallel_size", "pipeline_parallel_size")}
-        changes.append(
-            _lever(plan, "GPUs", _gpus(smallest), _more_gpus(smallest.num_gpus - plan.num_gpus), shape, smallest)
-        )
+        way = {name: getattr(smallest.request, name) for name in ("tensor_parallel_size", "pipeline_parallel_size")}
+        other = vary(plan, **way)
+        label = f"{other.num_gpus} × {other.accelerator.name} ({shape(other)})"
+        changes.append(_lever(plan, "GPUs", label, _more_gpus(other.num_gpus - plan.num_gpus), way, other))
     best: dict[str, Lever] = {}
     for lever in changes:
         if lever.plan.fits:
@@ -191,13 +216,14 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
         if weight.bits < bits_now:
             cost = f"{weight.bits} bits a weight instead of {bits_now}"
             yield "Weight format", f"Weights in {weight.name}", cost, {"weight_dtype": weight.name}
-    now_tp = request.tensor_parallel_size
-    within_node = (degree for degree in model.tensor_parallel_degrees if degree <= plan.accelerator.gpus_per_node)
-    for degree in sorted(within_node, key=lambda degree: (degree < now_tp, abs(degree - now_tp))):
-        if degree != now_tp:
-            count = plan.num_gpus // now_tp * degree
-            label = f"{count} GPUs (TP {degree}) instead of {plan.num_gpus}"
-            yield "GPUs", label, _more_gpus(count - plan.num_gpus), {"tensor_parallel_size": degree}
+    inside, short = inside_a_replica(plan)
+    now, node = getattr(request, inside), plan.accelerator.gpus_per_node
+    degrees = degrees_within_a_node(plan) if plan.rules.splits_layers else range(1, node + 1)
+    for degree in sorted(degrees, key=lambda degree: (degree < now, abs(degree - now))):
+        if degree != now:
+            count = plan.num_gpus // now * degree
+            label = f"{count} GPUs ({short} {degree}) instead of {plan.num_gpus}"
+            yield "GPUs", label, _more_gpus(count - plan.num_gpus), {inside: degree}
     for tokens in (request.seq_len // 2, request.seq_len * 2):
         if 0 < tokens <= max(model.max_position_embeddings, request.seq_len):
             label = f"{tokens:,} tokens instead of {request.seq_len:,}"
@@ -217,16 +243,17 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
         others,
         key=lambda other: (other.memory_bytes < NEXT_GPU * memory, other.memory_bytes, not other.memory_verified),
     ):
-        if other.gpus_per_node >= now_tp:
+        if other.gpus_per_node >= request.tensor_parallel_size:
             cost = f"{format_gib(other.memory_bytes, 1)} a GPU instead of {format_gib(memory, 1)}"
             label = f"{other.name} instead of {plan.accelerator.name}"
             yield "GPU", label, cost, {"gpu": other.id, "gpu_memory_bytes": None}
 
 
-def _gpus(plan: Plan) -> str:
+def shape(plan: Plan) -> str:
+    """Say how a plan's GPUs are used: TP and PP, and DP where there are several replicas."""
     request = plan.request
-    stages = f", PP {request.pipeline_parallel_size}" if request.pipeline_parallel_size > 1 else ""
-    return f"{plan.num_gpus} × {plan.accelerator.name} (TP {request.tensor_parallel_size}{stages})"
+    replicas = f", DP {request.data_parallel_size}" if request.data_parallel_size > 1 else ""
+    return f"TP {request.tensor_parallel_size}, PP {request.pipeline_parallel_size}{replicas}"
 
 
 def _more_gpus(more: int) -> str:

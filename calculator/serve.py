@@ -221,7 +221,7 @@ def _chooses_its_own_format(plan: Plan) -> bool:
 
 
 def _is_sparse(plan: Plan) -> bool:
-    caches = caches_of_model(plan.model, plan.request.storage, plan.request.attention_ranks)
+    caches = caches_of_model(plan.model, plan.request.storage, plan.request.split)
     return any(cached.cache.sparse for cached in caches)
 
 

@@ -102,26 +102,25 @@ def _measure(
     if base.rules.follows_length and "max_num_batched_tokens" not in chosen and int(tokens.min()) < int(tokens.max()):
         return _measure_each(model, chosen, tokens, sequences)
     request, memory = base.request, base.per_gpu
-    tp = request.attention_ranks
-    layout = kv_cache.Layout(request.storage, tp, request.encoder_seq_len or 0)
-    most = kv_cache.kv_bytes_on_rank(model.groups, int(tokens.max()), layout) * int(sequences.max()) * tp
+    layout = kv_cache.Layout(request.storage, request.split, request.encoder_seq_len or 0)
+    most = kv_cache.kv_bytes_of_sequence(model.groups, int(tokens.max()), layout) * int(sequences.max())
     most = max(most, memory.weights_bytes)
     if most > kv_cache.INT64_MAX:
         raise InvalidValueError(
             f"the largest point, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
             "sweep fewer tokens or sequences"
         )
-    per_rank = kv_cache.kv_bytes_on_rank(model.groups, tokens, layout)
+    on_rank = request.split.sequences_on_rank(sequences)
     batch = largest_batch(base.stages, tokens) * request.attention_replicas
     return {
-        "kv_bytes_per_sequence": per_rank * tp,
-        "kv_bytes_per_gpu": kv_cache.kv_bytes_on_rank(base.stage.layers, tokens, layout) * sequences,
+        "kv_bytes_per_sequence": kv_cache.kv_bytes_of_sequence(model.groups, tokens, layout),
+        "kv_bytes_per_gpu": kv_cache.kv_bytes_on_rank(base.stage.layers, tokens, layout) * on_rank,
         "weights_bytes_per_gpu": memory.weights_bytes,
         "overhead_bytes_per_gpu": memory.before_kv_bytes - memory.weights_bytes,
         "kv_pool_bytes_per_gpu": memory.kv_pool_bytes,
         "num_blocks": base.stage.geometry.num_blocks(memory.kv_pool_bytes, tokens),
         "max_batch_size": batch,
-        "max_context_len": longest_context(base.stages, -(-sequences // request.attention_replicas)),
+        "max_context_len": longest_context(base.stages, on_rank),
         "num_gpus": base.num_gpus,
         "fits": numpy.greater_equal(batch, sequences),
     }

@@ -6,17 +6,19 @@ them. Every row is a plan or an array sweep of the same request with one input c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from calculator.answer import Plan
 from calculator.attention import SlidingWindow
 from calculator.capacity import plan as make_plan
 from calculator.capacity import vary
-from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError
-from calculator.kv_cache import INT64_MAX, Layout, kv_bytes_on_rank
+from calculator.errors import CalculatorError, UnsupportedError
+from calculator.kv_cache import Layout, kv_bytes_of_sequence
 from calculator.latent import LatentAttention, as_latent
 from calculator.model import MAX_TOKENS, ModelArchitecture
+from calculator.parallelism import Split
+from calculator.request import legal_degrees, why_degree_not
 from calculator.sweep import sweep_arrays
 from calculator.units import format_gib, format_size, plural
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 LENGTH_POINTS = 96
 SMALLEST_LENGTH = 256
+MAX_DEGREE = 64
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class View:
     plan : Plan
         The answer that the view starts from.
     rows : list of dict
-        One entry a point; names carry the unit. ``refused`` says why a point is not possible.
+        One entry a point; names carry the unit. ``refused`` says why a point is not possible. None where
+        the question cannot be asked of the model; the finding then says why.
     """
 
     name: str
@@ -68,33 +72,21 @@ def kv_head_view(plan: Plan) -> View:
         A row for each divisor of the query heads, windows kept and key and value projections counted anew
         (those of latent attention are left as they are);
         a row for the model as it is where it is none of them; one with latent attention in its place;
-        and one without windows.
-
-    Raises
-    ------
-    UnsupportedError
-        If layers have KV heads of different number or size.
+        and one without windows. No rows where layers have KV heads of different number or size, or none.
     """
-    model, request = plan.model, plan.request
-    heads, tp = model.num_attention_heads, request.tensor_parallel_size
-    if not model.num_key_value_heads:
-        raise UnsupportedError(f"{model.name} has no attention heads to vary")
-    variants = [(_kind(groups, heads), groups, model.with_kv_heads(groups)) for groups in _divisors(heads)]
-    if not any(variant.groups == model.groups for _, _, variant in variants):
-        variants.append((_own_kind(model), model.num_key_value_heads, model))
-    if not any(isinstance(group.spec, LatentAttention) for group in model.groups):
-        variants.append(("MLA", 1, model.with_specs(as_latent)))
-    if any(isinstance(group.spec, SlidingWindow) for group in model.groups):
-        variants.append(("no window", model.num_key_value_heads, model.without_windows()))
-    as_mha = _sequence(plan, variants[_divisors(heads).index(heads)][2])
+    try:
+        variants = _variants(plan.model)
+        as_mha = _sequence(plan, next(variant for kind, _, variant in variants if kind == "MHA"))
+    except CalculatorError as error:
+        return View("kv-heads", "KV heads", f"{error}.", plan, [])
     rows = []
     for kind, groups, variant in variants:
         row: dict[str, Any] = {
             "num_key_value_heads": groups,
             "kind": kind,
-            "this_model": variant.groups == model.groups,
+            "this_model": variant.groups == plan.model.groups,
             "saving_percent": 0.0,
-            "refused": variant.why_not(tp) or "",
+            "refused": why_degree_not(variant, asdict(plan.request)) or "",
         }
         try:
             row["saving_percent"] = round(100 * (1 - _sequence(plan, variant) / as_mha), 2)
@@ -111,14 +103,29 @@ def kv_head_view(plan: Plan) -> View:
     return View("kv-heads", "KV heads", _kv_head_finding(plan, rows), plan, rows)
 
 
+def _variants(model: ModelArchitecture) -> list[tuple[str, int, ModelArchitecture]]:
+    """Return a model with every number of KV heads, as it is, with latent attention and without windows."""
+    heads = model.num_attention_heads
+    if not model.num_key_value_heads:
+        raise UnsupportedError(f"{model.name} has no attention heads to vary")
+    variants = [(_kind(groups, heads), groups, model.with_kv_heads(groups)) for groups in _divisors(heads)]
+    if not any(variant.groups == model.groups for _, _, variant in variants):
+        variants.append((_own_kind(model), model.num_key_value_heads, model))
+    if not any(isinstance(group.spec, LatentAttention) for group in model.groups):
+        variants.append(("MLA", 1, model.with_specs(as_latent)))
+    if any(isinstance(group.spec, SlidingWindow) for group in model.groups):
+        variants.append(("no window", model.num_key_value_heads, model.without_windows()))
+    return variants
+
+
 def _divisors(heads: int) -> list[int]:
     return [count for count in range(1, heads + 1) if heads % count == 0]
 
 
 def _sequence(plan: Plan, model: ModelArchitecture) -> int:
     """Bytes of one sequence over a whole model [bytes]."""
-    layout = Layout(plan.request.storage, 1, plan.request.encoder_seq_len or 0)
-    return kv_bytes_on_rank(model.groups, plan.request.seq_len, layout)
+    layout = Layout(plan.request.storage, Split(), plan.request.encoder_seq_len or 0)
+    return kv_bytes_of_sequence(model.groups, plan.request.seq_len, layout)
 
 
 def _own_kind(model: ModelArchitecture) -> str:
@@ -172,13 +179,16 @@ def sequence_length_view(plan: Plan) -> View:
     lengths = {min(longest, max(1, round(step))) for step in steps} | {request.seq_len, longest}
     if 0 < plan.max_context_len <= longest:
         lengths.add(plan.max_context_len)
-    asked = {name: value for name, value in plan.asked.items() if name not in ("model", "seq_len")}
+    asked = {name: value for name, value in plan.asked.items() if name not in ("model", "seq_len", "batch_size")}
     arrays = sweep_arrays(plan.model, {**asked, "seq_len": sorted(lengths)})
-    names = ("seq_len", "weights_bytes_per_gpu", "overhead_bytes_per_gpu", "kv_bytes_per_gpu", "max_batch_size", "fits")
+    names = ("seq_len", "weights_bytes_per_gpu", "overhead_bytes_per_gpu", "kv_bytes_per_gpu", "max_batch_size")
     rows = [
         dict(zip(names, (value.item() for value in values), strict=True))
         for values in zip(*(arrays[name] for name in names), strict=True)
     ]
+    for row in rows:  # the batch beside the arrays, whose 64 bits its bytes may exceed
+        row["kv_bytes_per_gpu"] *= request.split.sequences_on_rank(request.batch_size)
+        row["fits"] = row["max_batch_size"] >= request.batch_size
     return View("sequence-length", "Sequence length", _length_finding(plan, longest), plan, rows)
 
 
@@ -187,7 +197,7 @@ def _length_finding(plan: Plan, longest: int) -> str:
     who = "one sequence" if request.batch_size == 1 else f"{request.batch_size:,} sequences at once"
     per_gpu = format_gib(kv_bytes_per_gpu(plan))
     if not any(group.spec.grows_until for group in plan.model.groups):
-        state = format_size(plan.state_bytes_per_sequence)
+        state = format_size(plan.state_bytes_per_gpu)
         return f"Nothing grows with the length: a sequence keeps a state of {state} on one GPU, however long it is."
     takes = f"At {request.seq_len:,} tokens, {who} take{'s' if request.batch_size == 1 else ''} {per_gpu} of one GPU."
     if not limit:
@@ -210,18 +220,20 @@ def tensor_parallel_view(plan: Plan) -> View:
     Returns
     -------
     View
-        A row for each legal degree up to 64, and for each degree within a node that is not legal, with why.
+        A row for the plan's own degree, for each legal one up to 64, and for each within a node that is not legal,
+        with why.
     """
-    model, request = plan.model, plan.request
-    legal = [degree for degree in model.tensor_parallel_degrees if degree <= 64]
+    request, asked = plan.request, asdict(plan.request)
+    legal = [degree for degree in legal_degrees(plan.model, asked) if degree <= MAX_DEGREE]
     within_node = range(1, min(16, max(plan.accelerator.gpus_per_node, 8)) + 1)
     rows = []
-    for degree in sorted({*legal, *within_node}):
+    for degree in sorted({*legal, *within_node, request.tensor_parallel_size}):
         row: dict[str, Any] = {"tensor_parallel_size": degree, "this_plan": degree == request.tensor_parallel_size}
         try:
             other = vary(plan, tensor_parallel_size=degree)
         except CalculatorError as error:
-            rows.append(row | {"refused": model.why_not(degree) or str(error)})
+            reason = why_degree_not(plan.model, {**asked, "tensor_parallel_size": degree})
+            rows.append(row | {"refused": reason or str(error)})
             continue
         rows.append(
             row
@@ -241,10 +253,16 @@ def tensor_parallel_view(plan: Plan) -> View:
 def _tensor_parallel_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
     heads = plan.model.num_key_value_heads
     possible = [row for row in rows if not row["refused"]]
+    if not plan.rules.splits_layers:
+        return f"{plan.rules.title} has no tensor parallelism: each GPU holds whole layers, as a pipeline stage."
     text = f"KV memory per GPU falls until TP {heads}, the number of KV heads"
     copied = next((row for row in possible if row["kv_replication"] > 1), None)
-    if heads == 0:
+    if plan.request.enable_attention_dp:
+        text = "Every GPU keeps whole the KV cache of the sequences that it serves, one TP-th of the batch"
+    elif heads == 0:
         text = "The state of a sequence is split over the GPUs"
+    elif plan.request.decode_context_parallel_size > 1:
+        text = f"{plan.request.decode_context_parallel_size} GPUs share the tokens of a sequence"
     elif _own_kind(plan.model) == "MLA":
         text = "The latent vector is the same for all heads, so every GPU keeps a whole copy: it does not fall with TP"
     elif heads == 1:
@@ -261,16 +279,11 @@ def _tensor_parallel_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
 
 
 def kv_bytes_per_gpu(plan: Plan) -> int:
-    """Return the KV cache of the batch asked on the GPU that decides, before rounding to blocks [bytes]."""
-    request = plan.request
-    layout = Layout(request.storage, request.attention_ranks, request.encoder_seq_len or 0)
-    total = kv_bytes_on_rank(plan.stage.layers, request.seq_len, layout) * request.batch_size
-    if total > INT64_MAX:
-        raise InvalidValueError(
-            f"so many tokens and sequences, about 10^{len(str(total)) - 1} bytes, exceed the 64 bits of a table: "
-            "ask for fewer of them"
-        )
-    return total
+    """Return the KV cache of what one GPU serves of the batch asked, before rounding to blocks [bytes].
+
+    With pipeline stages, of the one that decides.
+    """
+    return plan.kv_bytes_per_gpu * plan.request.split.sequences_on_rank(plan.request.batch_size)
 
 
 VIEWS = {"sequence-length": sequence_length_view, "kv-heads": kv_head_view, "tensor-parallel": tensor_parallel_view}

@@ -166,6 +166,22 @@ SPLIT_APART = ("experts", "shared experts", "dense MLP")
 """Parts that stay split over all ranks where attention is data parallel."""
 
 
+def why_width_not(model: ModelArchitecture, tensor_parallel_size: int, *, whole_experts: bool = False) -> str | None:
+    """Say why MLPs and experts cannot be split over so many ranks, or None where they can.
+
+    References
+    ----------
+    vLLM 0.33.0, ``model_executor/layers/linear.py`` (``divide``), ``fused_moe/config.py``; SGLang 0.5.23,
+    ``layers/linear.py``, ``layers/moe/fused_moe_triton/layer.py``: each asserts that the width divides.
+    """
+    split = [part for part in SPLIT_APART if not (whole_experts and part == "experts")]
+    for matrix in (matrix for group in model.layers for matrix in group.weights):
+        width = {Sharding.COLUMNS: matrix.outputs, Sharding.ROWS: matrix.inputs}.get(matrix.sharding)
+        if matrix.part in split and width is not None and width % tensor_parallel_size:
+            return f"the width {width} of {matrix.part} does not divide by {tensor_parallel_size}"
+    return None
+
+
 def weight_bytes_per_rank(
     model: ModelArchitecture,
     weight_dtype: str = "auto",

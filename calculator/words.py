@@ -45,7 +45,7 @@ def detail(plan: Plan) -> str:
     request, model = plan.request, plan.model
     size = f"Each takes {format_size(plan.kv_bytes_per_sequence)} of KV cache"
     if plan.state_bytes_per_sequence:
-        state = plan.state_bytes_per_sequence * request.tensor_parallel_size
+        state = plan.state_bytes_per_sequence * request.split.state_ranks
         size += f" and {format_size(state)} of state that does not grow"
     if not plan.max_context_len:
         return f"{size}."
@@ -90,19 +90,34 @@ def _term(plan: Plan, group: LayerGroup) -> str:
 def formula_steps(plan: Plan) -> list[tuple[str, str, int]]:
     """Work the formula out step by step: what, how, and the exact bytes."""
     model, request = plan.model, plan.request
-    tp = request.tensor_parallel_size
     total = sum(_kept(plan, group) for group in model.groups)
     steps = _uniform_steps(plan) if model.is_uniform else [_group_step(plan, group) for group in model.groups]
     steps.append(("One sequence", _how_it_grows(plan), total))
-    copies = f", {plan.kv_replication} copies of each head" if plan.kv_replication > 1 else ""
-    heads = f"{plural(plan.kv_heads_per_gpu, 'KV head')} on each of {plural(tp, 'GPU')}{copies}"
-    steps.append(("One sequence, one GPU", heads, plan.kv_bytes_per_sequence // tp))
+    steps.append(("One sequence, one GPU", _how_it_is_shared(plan), plan.kv_bytes_per_gpu))
     if plan.state_bytes_per_sequence:
-        steps.append(("State of one sequence, one GPU", "does not grow", plan.state_bytes_per_sequence))
+        steps.append(("State of one sequence, one GPU", f"does not grow{_of_stage(plan)}", plan.state_bytes_per_gpu))
     if request.batch_size > 1:
         batch = plan.kv_bytes_per_sequence * request.batch_size
         steps.append((f"{request.batch_size:,} sequences, one replica", "copies included", batch))
     return steps
+
+
+def _how_it_is_shared(plan: Plan) -> str:
+    """Say what of a sequence one GPU keeps: heads, tokens and layers."""
+    request, heads = plan.request, plural(plan.kv_heads_per_gpu, "KV head")
+    if request.enable_attention_dp:
+        whole = f"{heads}, all of them, on one of {plural(request.tensor_parallel_size, 'GPU')}"
+        return f"{whole}, each with sequences of its own{_of_stage(plan)}"
+    copies = f", {plan.kv_replication} copies of each head" if plan.kv_replication > 1 else ""
+    shared = request.split.context_ranks
+    tokens = f", of the tokens that {shared} of them share" if shared > 1 else ""
+    return f"{heads} on each of {plural(request.tensor_parallel_size, 'GPU')}{copies}{tokens}{_of_stage(plan)}"
+
+
+def _of_stage(plan: Plan) -> str:
+    """Name the layers of the stage that decides, where there are several stages."""
+    layers = sum(group.count for group in plan.stage.layers)
+    return f", {layers} of {plan.model.num_layers} layers" if plan.request.pipeline_parallel_size > 1 else ""
 
 
 def _uniform_steps(plan: Plan) -> list[tuple[str, str, int]]:

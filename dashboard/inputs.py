@@ -12,6 +12,7 @@ from calculator import hub, storage, weights
 from calculator.engines import ENGINES, engine_class
 from calculator.hf_config import model_from_hf_config, parse_config
 from calculator.presets import load_gpu, load_model, model_file
+from calculator.request import check_degree, legal_degrees
 from calculator.units import gib_to_bytes, plural
 from dashboard import state
 from dashboard.text import plain, sentence
@@ -218,10 +219,16 @@ _MODELS = {state.CUSTOM: _own_model, state.CONFIG: _config_model}
 
 def _tensor_parallel(model: calculator.ModelArchitecture) -> None:
     """Offer the legal degrees; one that is not legal for this model is replaced by the nearest, and said."""
-    asked, legal = st.session_state["tensor_parallel_size"], model.tensor_parallel_degrees
+    asked, rules = st.session_state["tensor_parallel_size"], engine_class(st.session_state["engine"])
+    options = {
+        "tensor_parallel_size": asked,
+        "enable_attention_dp": bool(st.session_state["enable_attention_dp"]) and "enable_attention_dp" in rules.flags,
+        "enable_expert_parallel": bool(st.session_state["enable_expert_parallel"]),
+    }
+    legal = legal_degrees(model, options)
     if asked not in legal:
         try:
-            model.check_tensor_parallel(asked)
+            check_degree(model, options)
         except calculator.ParallelismError as error:
             state.say(f"{sentence(str(error))}; that is used.")
         asked = st.session_state["tensor_parallel_size"] = min(legal, key=lambda degree: (abs(degree - asked), degree))

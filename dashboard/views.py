@@ -11,6 +11,7 @@ import streamlit as st
 import calculator
 from calculator import charts, views, words
 from calculator.engine_views import ENGINE_VIEWS
+from calculator.search import shape
 from calculator.units import format_bytes, format_gib, format_size, plural
 from dashboard import about, downloads, reconciling, state
 from dashboard.text import plain, sentence
@@ -69,8 +70,7 @@ def _small_print(plan: calculator.Plan, smallest: calculator.Plan | None) -> str
     request = plan.request
     parts = [f"{plural(request.batch_size, 'sequence')} at once asked of one replica"]
     if smallest:
-        shape = f"TP {smallest.request.tensor_parallel_size}, PP {smallest.request.pipeline_parallel_size}"
-        parts.append(f"fewest GPUs: {words.hardware(smallest)} with {shape}")
+        parts.append(f"fewest GPUs: {words.hardware(smallest)} with {shape(smallest)}")
     parts += [
         f"rules of {plan.rules.title} {plan.rules.version}",
         plan.rules.budget_words(plan.model, request),
@@ -215,6 +215,9 @@ def _remember_log_x() -> None:
 def _view(plan: calculator.Plan, make: Callable[[calculator.Plan], views.View]) -> None:
     with st.spinner("Computing"):
         view = make(plan)
+    if not view.rows:
+        st.info(plain(view.finding))
+        return
     st.markdown(plain(view.finding))
     log_x = False
     if view.name == "sequence-length":

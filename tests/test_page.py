@@ -1140,7 +1140,7 @@ def test_a_view_that_cannot_be_computed_says_why_and_leaves_the_rest():
     agrees(page, plan)
     (tab,) = [tab for tab in page.tabs if list(tab.children)]
     (said,) = tab.info
-    assert unescaped(said.value) == "KV heads can be varied where all layers have the same number of them"
+    assert unescaped(said.value) == "KV heads can be varied where all layers have the same number of them."
     assert list(page.error) == []
     assert [heading.value for heading in page.header][1:] == ["What would change it", "The formula, with its numbers"]
     page.session_state["view"] = "tensor-parallel"

@@ -66,7 +66,8 @@ def test_legal_degrees(heads, groups, expected):
     ],
 )
 def test_a_refused_degree_says_why_and_what_is_legal(fields, heads, groups, tp, text):
-    model = calculator.custom_model(**{**fields, "num_attention_heads": heads, "num_key_value_heads": groups})
+    asked = {"num_attention_heads": heads, "num_key_value_heads": groups, "intermediate_size": 4480}
+    model = calculator.custom_model(**{**fields, **asked})  # 4,480 = 2^7 x 5 x 7, which 40, 28 and 64 divide
     with pytest.raises(calculator.ParallelismError, match=re.escape(text)):
         calculator.plan(model, gpu="l4", tensor_parallel_size=tp)
 

@@ -11,6 +11,7 @@ from calculator.attention import Cache, Count, Keeps
 from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
+from calculator.parallelism import Split
 from calculator.pools import Claim, Geometry, Pool
 from calculator.units import MIB
 
@@ -54,6 +55,7 @@ class LlamaCpp(Engine):
     kv_cache_dtypes: ClassVar = ("fp32", "fp16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
     weight_dtypes: ClassVar = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
     only_here: ClassVar = ("swa_full",)
+    splits_layers: ClassVar = False
     loads_encoders: ClassVar = False
     # 0c1e570, src/models/*.cpp: those that set swa_type
     window_types: ClassVar = frozenset({
@@ -104,14 +106,14 @@ class LlamaCpp(Engine):
         self,
         model: ModelArchitecture,
         storage: StorageFormat,
-        ranks: int,
+        split: Split,
         asked: int | None,
         values: Mapping[str, Any],
     ) -> int:
         """Return 256: the cells of a sequence are padded to a multiple of it [tokens]."""
         if asked and asked != CELLS:
             raise InvalidValueError(f"block_size {asked}: llama.cpp has no blocks, it pads cells to {CELLS}; leave it")
-        if any(cached.cache.sparse for cached in caches_of_model(model, storage, ranks)):
+        if any(cached.cache.sparse for cached in caches_of_model(model, storage, split)):
             raise UnsupportedError("how llama.cpp keeps the keys of a sparse-attention indexer is not known here")
         return CELLS
 
@@ -153,7 +155,7 @@ class LlamaCpp(Engine):
         ----------
         llama.cpp 0c1e570, ``src/llama-kv-cache-iswa.cpp``, ``src/llama-memory-recurrent.cpp``.
         """
-        caches = caches_of(layers, request.storage, 1)
+        caches = caches_of(layers, request.storage, Split())
         claims = []
         full_length = request.swa_full or not self.keeps_windows(model)
         for cached in caches:

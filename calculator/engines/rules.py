@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.attention import Cache, Keeps
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.model import LayerGroup, ModelArchitecture
+from calculator.parallelism import Split
 from calculator.pools import Geometry
 from calculator.units import MIB
 
@@ -96,6 +97,8 @@ class Engine:
     """Model types whose windows the engine allocates as such, all others at full length; None for all."""
     ignores_kv_cache_dtype: ClassVar[frozenset[str]] = frozenset()
     """Model types whose own class in the engine keeps 16 bit, whatever format is asked for."""
+    splits_layers: ClassVar[bool] = True
+    """Whether GPUs can share a layer (tensor parallelism); else each holds whole layers (pipeline stages)."""
     loads_encoders: ClassVar[bool] = True
     """Whether encoders of images and audio are loaded with the model."""
     context_in_slack: ClassVar[bool] = False
@@ -162,7 +165,7 @@ class Engine:
         self,
         model: ModelArchitecture,
         storage: StorageFormat,
-        ranks: int,
+        split: Split,
         asked: int | None,
         values: Mapping[str, Any],
     ) -> int:
@@ -208,20 +211,24 @@ OPTIONS = {
 }
 
 
-def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, ranks: int) -> tuple[Cached, ...]:
+def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
     """Return the caches of some layers on one rank, equal ones joined."""
     counts: dict[Cache, int] = {}
     for group in layers:
-        for cache in group.spec.caches(storage, ranks):
+        kept = zip(
+            group.spec.caches(storage, split.kv_head_ranks), group.spec.caches(storage, split.state_ranks), strict=True
+        )
+        for by_head, by_rank in kept:
+            cache = by_rank if by_rank.keeps is Keeps.STATE else by_head
             counts[cache] = counts.get(cache, 0) + group.count
     return tuple(Cached(cache, count) for cache, count in counts.items())
 
 
-def caches_of_model(model: ModelArchitecture, storage: StorageFormat, ranks: int) -> tuple[Cached, ...]:
+def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
     """Return the caches of a whole model on one rank, equal ones joined."""
-    asked = ("caches", storage.name, ranks)
+    asked = ("caches", storage.name, split)
     if asked not in model.memo:
-        model.memo[asked] = caches_of(model.groups, storage, ranks)
+        model.memo[asked] = caches_of(model.groups, storage, split)
     known: tuple[Cached, ...] = model.memo[asked]
     return known
 

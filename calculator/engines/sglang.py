@@ -11,8 +11,10 @@ from calculator.attention import Count, Keeps
 from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
+from calculator.parallelism import Split
 from calculator.pools import Claim, Geometry, Pool
-from calculator.units import MIB
+from calculator.storage import storage_format
+from calculator.units import MIB, plural
 
 if TYPE_CHECKING:
     from calculator.accelerator import Accelerator
@@ -149,20 +151,50 @@ class Sglang(Engine):
         super().check(model, values)
         if model.needs_encoder:
             raise UnsupportedError("how SGLang sizes the cache of an encoder-decoder is not known here")
+        self._check_context(model, values)
+
+    def _check_context(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
+        """Raise ``CalculatorError`` where ranks cannot share a sequence's tokens so.
+
+        References
+        ----------
+        SGLang 0.5.23, ``distributed/parallel_state.py`` (groups of neighbours within TP, whatever sequences attention
+        data parallelism gives them), ``configs/model_config.py`` ``get_num_kv_heads`` (KV heads over TP // DCP; with
+        one attention rank it divides by zero), ``model_executor/pool_configurator.py`` (windows: heads over TP).
+        """
         tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
-        if tp % dcp:
-            raise ParallelismError(f"decode_context_parallel_size {dcp} must divide tensor_parallel_size {tp}")
+        if dcp == 1:
+            return
+        asked = f"decode_context_parallel_size {dcp} is not possible"
+        if values["enable_attention_dp"]:
+            raise ParallelismError(
+                f"{asked} with enable_attention_dp: each GPU then serves sequences of its own, and none is left to "
+                "share their tokens with; use 1, or leave enable_attention_dp out"
+            )
+        if has(caches_of_model(model, storage_format("bf16"), Split()), Keeps.WINDOW, Keeps.CHUNK):
+            raise UnsupportedError(
+                f"decode_context_parallel_size {dcp}: how SGLang shares the context of sliding windows is not known "
+                "here; use 1"
+            )
+        legal = [size for size in range(1, tp + 1) if tp % size == 0 and model.why_not(tp // size) is None]
+        if dcp not in legal:
+            nearest = min(legal, key=lambda size: (abs(size - dcp), size))
+            heads = model.num_key_value_heads
+            raise ParallelismError(
+                f"{asked}: it must divide tensor_parallel_size {tp}, and {plural(heads, 'KV head')} must be split or "
+                f"copied evenly over TP / DCP; legal are {', '.join(map(str, legal))}, the nearest is {nearest}"
+            )
 
     def default_block_size(
         self,
         model: ModelArchitecture,
         storage: StorageFormat,
-        ranks: int,
+        split: Split,
         asked: int | None,
         values: Mapping[str, Any],
     ) -> int:
         """Return the tokens of a page: 1, or 64 for sparse attention [tokens]."""
-        sparse = any(cached.cache.sparse for cached in caches_of_model(model, storage, ranks))
+        sparse = any(cached.cache.sparse for cached in caches_of_model(model, storage, split))
         if sparse and asked and asked % SPARSE_PAGE:
             raise InvalidValueError(
                 f"block_size {asked} is not possible for {model.name}: SGLang's sparse attention has pages of 64"
@@ -225,7 +257,7 @@ class Sglang(Engine):
         """Return one pool of tokens, or two where windows or states stand beside full attention."""
         size = request.block_size
         full_length = request.disable_hybrid_kv_cache_manager or not self.keeps_windows(model)
-        caches = caches_of(layers, request.storage, request.attention_ranks)
+        caches = caches_of(layers, request.storage, request.split)
         local = (Keeps.WINDOW, Keeps.CHUNK)
         state = [cached for cached in caches if cached.cache.keeps is Keeps.STATE]
         windows = [cached for cached in caches if cached.cache.keeps in local and not full_length]
@@ -297,6 +329,4 @@ def prefill_graph_sizes(largest: int) -> int:
 
 
 def _is_latent(model: ModelArchitecture) -> bool:
-    from calculator.storage import storage_format
-
-    return has(caches_of_model(model, storage_format("bf16"), 1), Keeps.LATENT)
+    return has(caches_of_model(model, storage_format("bf16"), Split()), Keeps.LATENT)

@@ -11,6 +11,7 @@ from calculator.attention import Count, Keeps, smaller
 from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture
+from calculator.parallelism import Split
 from calculator.pools import Claim, Geometry, Pool
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class TensorRtLlm(Engine):
         self,
         model: ModelArchitecture,
         storage: StorageFormat,
-        ranks: int,
+        split: Split,
         asked: int | None,
         values: Mapping[str, Any],
     ) -> int:
@@ -113,7 +114,7 @@ class TensorRtLlm(Engine):
             raise InvalidValueError(
                 f"block_size {asked} is not one of TensorRT-LLM's: a power of two above 1; the nearest is {nearest}"
             )
-        if has(caches_of_model(model, storage, ranks), Keeps.STATE):
+        if has(caches_of_model(model, storage, split), Keeps.STATE):
             raise UnsupportedError("how TensorRT-LLM divides memory between states and KV cache is not known here")
         return asked or self.tokens_per_block
 
@@ -149,7 +150,7 @@ class TensorRtLlm(Engine):
         """Return a pool of blocks for each window."""
         size = request.block_size
         rows: dict[int, int] = {}
-        for cached in caches_of(layers, request.storage, request.attention_ranks):
+        for cached in caches_of(layers, request.storage, request.split):
             window = min(cached.cache.window, MAX_TOKENS)
             rows[window] = rows.get(window, 0) + cached.layers * cached.cache.bytes_per_token
         windows = tuple(sorted(rows, reverse=True))

@@ -13,6 +13,7 @@ from calculator.engines.rules import Cached, Change, DeviceDefaults, Engine, cac
 from calculator.engines.vllm_groups import BLOCK_SIZE, hybrid_block_size, vllm_geometry
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
+from calculator.parallelism import Split
 from calculator.pools import Geometry
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class Vllm(Engine):
         tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
         if dcp == 1:
             return
-        kinds = {cached.cache.keeps for cached in model_caches(model, tp)}
+        kinds = {cached.cache.keeps for cached in model_caches(model)}
         if kinds & {Keeps.WINDOW, Keeps.CHUNK}:
             raise UnsupportedError(
                 f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1"
@@ -265,7 +266,7 @@ class Vllm(Engine):
         self,
         model: ModelArchitecture,
         storage: StorageFormat,
-        ranks: int,
+        split: Split,
         asked: int | None,
         values: Mapping[str, Any],
     ) -> int:
@@ -275,7 +276,7 @@ class Vllm(Engine):
                 f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; "
                 f"the nearest is {max(16, round(asked / 16) * 16)}"
             )
-        caches = caches_of_model(model, storage, ranks)
+        caches = caches_of_model(model, storage, split)
         sparse = any(cached.cache.sparse for cached in caches)
         if sparse and asked and asked % SPARSE_BLOCK_SIZE:
             raise InvalidValueError(
@@ -326,7 +327,7 @@ class Vllm(Engine):
         if self.second_runner_types is ALL_TYPES or model.model_type in self.second_runner_types:
             return True
         return self.second_runner_serves_dense and not (
-            model.moe_intermediate_size or has(model_caches(model, 1), Keeps.STATE)
+            model.moe_intermediate_size or has(model_caches(model), Keeps.STATE)
         )
 
     def graphs_inside(self, model: ModelArchitecture) -> bool:
@@ -354,7 +355,7 @@ class Vllm(Engine):
 
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
         """Return the groups of layers that share one pool of equal blocks."""
-        caches = caches_of_model(model, request.storage, request.attention_ranks)
+        caches = caches_of_model(model, request.storage, request.split)
         batches = 1
         if self.batches_in_flight:
             ahead = self.async_scheduling if request.async_scheduling is None else request.async_scheduling
@@ -365,7 +366,7 @@ class Vllm(Engine):
             )
         return vllm_geometry(
             caches,
-            caches if layers is model.groups else caches_of(layers, request.storage, request.attention_ranks),
+            caches if layers is model.groups else caches_of(layers, request.storage, request.split),
             request,
             in_flight=batches * request.max_num_batched_tokens,
             padding_factor=self.padding_factor,
@@ -421,8 +422,8 @@ class Vllm(Engine):
         return f"{request.gpu_memory_utilization:g} of all memory, {inside}"
 
 
-def model_caches(model: ModelArchitecture, ranks: int) -> tuple[Cached, ...]:
+def model_caches(model: ModelArchitecture) -> tuple[Cached, ...]:
     """Return the caches of a model in 16 bit, to ask which kinds it has."""
     from calculator.storage import storage_format
 
-    return caches_of_model(model, storage_format("bf16"), ranks)
+    return caches_of_model(model, storage_format("bf16"), Split())
