@@ -108,7 +108,7 @@ class Plan:
     stages : tuple of Stage
         One GPU of each pipeline stage.
     stage : Stage
-        The stage that decides: one that exceeds its device, else the one whose pool holds the fewest blocks.
+        The stage that decides: the one that exceeds its device most, else the one whose pool holds the fewest blocks.
     fits : bool
         Whether ``batch_size`` sequences of ``seq_len`` tokens fit on one replica, and all else beside them.
     max_batch_size : int
@@ -146,7 +146,7 @@ class Plan:
 
     @property
     def fewest_blocks(self) -> Stage:
-        """The stage whose pool holds the fewest blocks: what an engine counts by, whether the device holds it or not."""
+        """The stage whose pool has the fewest blocks, which an engine counts by, whether the device holds it or not."""
         return min(self.stages, key=lambda stage: (stage.num_blocks, -stage.memory.weights_bytes))
 
     @property

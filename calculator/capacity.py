@@ -153,7 +153,9 @@ def plan(
     layout = Layout(request.storage, ranks, encoder_tokens=request.encoder_seq_len or 0)
     batch = largest_batch(stages, request.seq_len) * replicas
     low, high = (bound * replicas for bound in _batch_range(stages, request.seq_len))
-    decides = min(stages, key=lambda stage: (not stage.exceeds, stage.num_blocks, -stage.memory.weights_bytes))
+    decides = min(
+        stages, key=lambda stage: (min(0, stage.memory.unused_bytes), stage.num_blocks, -stage.memory.weights_bytes)
+    )
     answer = Plan(
         model=architecture,
         accelerator=accelerator,

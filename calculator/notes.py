@@ -140,26 +140,27 @@ def _why_it_does_not_fit(answer: Plan) -> str:
 def _what_exceeds(answer: Plan) -> str:
     """Say what of a plan exceeds its device, by how much, and what would not."""
     request, memory = answer.request, answer.per_gpu
+    verb = "is" if memory.unused_bytes == -1 else "are"
     missing, fixed = -memory.unused_bytes, memory.before_kv_bytes + memory.in_slack_bytes
     if request.kv_cache_memory_bytes is not None:
         largest = max(0, memory.total_bytes - fixed)
         exact = f" ({format_bytes(largest)})" if largest else ""
         return (
-            f"{_size(missing)} are missing: weights and overheads ({_size(fixed)}) and the KV pool given "
+            f"{_size(missing)} {verb} missing: weights and overheads ({_size(fixed)}) and the KV pool given "
             f"({_size(memory.kv_pool_bytes)}) exceed the {_size(memory.total_bytes)} of one GPU; the largest "
             f"pool would be {_size(largest)}{exact}"
         )
     fraction = _fraction_that_leaves_room(answer)
     return (
-        f"{_size(missing)} are missing: activations or CUDA graphs of one GPU take {_size(memory.in_slack_bytes)} "
-        f"outside the budget, {answer.rules.budget_words(answer.model, request)}, which leaves "
+        f"{_size(missing)} {verb} missing: activations or CUDA graphs of one GPU take {_size(memory.in_slack_bytes)} "
+        f"outside the budget ({answer.rules.title}: {answer.rules.budget_words(answer.model, request)}), which leaves "
         f"{_size(memory.total_bytes - memory.requested_bytes)}"
         + (f"; gpu_memory_utilization {fraction:g} would leave enough" if fraction else "")
     )
 
 
 def _fraction_that_leaves_room(answer: Plan) -> float:
-    """Return the largest fraction, in thousandths, whose budget leaves room for what runs outside it; 0 for none [-]."""
+    """Return the largest fraction, in thousandths, that leaves room for what runs outside it; 0 for none [-]."""
     memory = answer.per_gpu
     in_budget = memory.before_kv_bytes - memory.weights_bytes
     for thousandths in range(int(answer.request.gpu_memory_utilization * 1000), 0, -1):

@@ -85,9 +85,11 @@ class StatePools(Geometry):
 
         From one such size to the next slots grow by 1 and tokens by ``slot / ratio``, both before it and after it.
         """
-        first, last = self._slots(low_bytes) + 1, self._slots(high_bytes)
+        fewest, most = self._slots(low_bytes), self._slots(high_bytes)
+        if fewest == most:
+            return ()
         sizes = range(low_bytes, high_bytes + 1)
-        return tuple(sizes[bisect_left(sizes, slots, key=self._slots)] for slots in {first, last} if slots >= first)
+        return tuple(sizes[bisect_left(sizes, slots, key=self._slots)] for slots in (fewest + 1, most))
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ class Sglang(Engine):
         ``fraction = round((memory − reserved) / memory, 3)``; with an encoder of images × 0.95 × (1 − 0.1 × (its
         layers × width² over those of ViT-L/14 − 1)), the last factor 0.8 to 1.05.
         """
-        memory = accelerator.reported_mib or accelerator.memory_bytes // MIB
+        memory = max(1, accelerator.reported_mib or accelerator.memory_bytes // MIB)
         tp, chunk = values["tensor_parallel_size"], values["max_num_batched_tokens"]
         row = next(row for row in self.graphs if memory < row.below_mib)
         largest = row.few_ranks if tp < 4 else row.many_ranks
