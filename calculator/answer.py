@@ -34,7 +34,8 @@ class Memory:
     weights_bytes, activation_bytes, non_torch_bytes, cuda_graph_bytes : int
         What is taken besides the KV cache.
     kv_pool_bytes : int
-        What is left for the KV cache, before rounding to blocks; 0 where nothing is left.
+        What is left for the KV cache, before rounding to blocks; 0 where nothing is left; a pool given outright as it
+        was given, whether the device holds it or not.
     in_slack_bytes : int
         How much of the overheads the engine takes from what it leaves free, not from its budget.
     """
@@ -62,7 +63,7 @@ class Memory:
 
     @property
     def unused_bytes(self) -> int:
-        """What the lines leave: the share outside the budget; negative where they exceed the device [bytes]."""
+        """What all lines leave of the device; negative where they exceed it [bytes]."""
         return self.total_bytes - self.before_kv_bytes - self.kv_pool_bytes - self.in_slack_bytes
 
 
@@ -80,8 +81,8 @@ class Stage:
 
     @property
     def exceeds(self) -> bool:
-        """Whether a pool given outright does not fit beside the weights."""
-        return self.memory.before_kv_bytes + self.memory.kv_pool_bytes > self.memory.total_bytes
+        """Whether the device cannot hold all at once: weights, overheads in the budget and outside it, and the pool."""
+        return self.memory.unused_bytes < 0
 
     @property
     def usable_bytes(self) -> int:
@@ -89,14 +90,9 @@ class Stage:
         return 0 if self.exceeds else self.memory.kv_pool_bytes
 
     @property
-    def low_bytes(self) -> int:
-        """Bytes of the pool at the low end of its range [bytes]."""
-        return 0 if self.exceeds else self.kv_pool_bytes_low
-
-    @property
-    def high_bytes(self) -> int:
-        """Bytes of the pool at the high end of its range [bytes]."""
-        return 0 if self.exceeds else self.kv_pool_bytes_high
+    def usable_range(self) -> tuple[int, int]:
+        """The same at either end of the range [bytes]."""
+        return (0, 0) if self.exceeds else (self.kv_pool_bytes_low, self.kv_pool_bytes_high)
 
 
 @dataclass(frozen=True)
@@ -112,9 +108,9 @@ class Plan:
     stages : tuple of Stage
         One GPU of each pipeline stage.
     stage : Stage
-        The stage that decides: the one whose pool holds the fewest blocks.
+        The stage that decides: the one that exceeds its device most, else the one whose pool holds the fewest blocks.
     fits : bool
-        Whether ``batch_size`` sequences of ``seq_len`` tokens fit on one replica.
+        Whether ``batch_size`` sequences of ``seq_len`` tokens fit on one replica, and all else beside them.
     max_batch_size : int
         Sequences of ``seq_len`` tokens that one replica holds [-].
     max_batch_size_low, max_batch_size_high : int
@@ -147,6 +143,11 @@ class Plan:
     num_blocks: int
     kv_bytes_per_sequence: int
     notes: tuple[str, ...]
+
+    @property
+    def fewest_blocks(self) -> Stage:
+        """The stage whose pool has the fewest blocks, which an engine counts by, whether the device holds it or not."""
+        return min(self.stages, key=lambda stage: (stage.num_blocks, -stage.memory.weights_bytes))
 
     @property
     def per_gpu(self) -> Memory:
@@ -184,7 +185,7 @@ class Plan:
     @property
     def kv_pool_tokens(self) -> int:
         """Tokens that the pools of one replica hold, in sequences of ``seq_len`` where windows or states share them."""
-        if self.stage.geometry.is_plain:
+        if self.fewest_blocks.geometry.is_plain:
             request = self.request
             share = request.decode_context_parallel_size * request.attention_replicas
             return self.num_blocks * self.request.block_size * share
@@ -193,12 +194,14 @@ class Plan:
     @property
     def reported_kv_tokens(self) -> int:
         """The token count that the engine's log shows [tokens]."""
-        return self.rules.reported_tokens(self.stage.geometry, self.kv_pool_bytes, self.request)
+        counted = self.fewest_blocks
+        return self.rules.reported_tokens(counted.geometry, counted.memory.kv_pool_bytes, self.request)
 
     @property
     def max_concurrency(self) -> float:
         """Sequences of ``seq_len`` tokens on one replica, unrounded, as vLLM prints it [-]."""
-        concurrency = self.stage.geometry.concurrency(self.kv_pool_bytes, self.request.seq_len)
+        counted = self.fewest_blocks
+        concurrency = counted.geometry.concurrency(counted.memory.kv_pool_bytes, self.request.seq_len)
         return concurrency * self.request.attention_replicas
 
     @property

@@ -151,8 +151,11 @@ def plan(
     stages = memory_of_stages(architecture, accelerator, rules, request)
     replicas = request.attention_replicas
     layout = Layout(request.storage, request.split, encoder_tokens=request.encoder_seq_len or 0)
-    batches = [largest_batch(stages, request.seq_len, bound) for bound in ("usable_bytes", "low_bytes", "high_bytes")]
-    decides = min(stages, key=lambda stage: (stage.num_blocks, -stage.memory.weights_bytes))
+    batch = largest_batch(stages, request.seq_len) * replicas
+    low, high = (bound * replicas for bound in _batch_range(stages, request.seq_len))
+    decides = min(
+        stages, key=lambda stage: (min(0, stage.memory.unused_bytes), stage.num_blocks, -stage.memory.weights_bytes)
+    )
     answer = Plan(
         model=architecture,
         accelerator=accelerator,
@@ -161,24 +164,30 @@ def plan(
         asked=asked,
         stages=stages,
         stage=decides,
-        fits=batches[0] * replicas >= request.batch_size,
-        max_batch_size=batches[0] * replicas,
-        max_batch_size_low=batches[1] * replicas,
-        max_batch_size_high=batches[2] * replicas,
+        fits=batch >= request.batch_size,
+        max_batch_size=batch,
+        max_batch_size_low=low,
+        max_batch_size_high=high,
         range_cause=_range_cause(decides),
         max_context_len=_longest(architecture, accelerator, rules, request, asked, stages),
-        num_blocks=decides.num_blocks,
+        num_blocks=min(stage.num_blocks for stage in stages),
         kv_bytes_per_sequence=kv_bytes_of_sequence(architecture.groups, request.seq_len, layout),
         notes=(),
     )
     return replace(answer, notes=tuple(notes_on(answer)))
 
 
-def largest_batch(stages: tuple[Stage, ...], seq_len: Count, bound: str = "usable_bytes") -> Count:
+def largest_batch(stages: tuple[Stage, ...], seq_len: Count) -> Count:
     """Return the sequences of some length that one rank's pools hold; none where memory is exceeded [-]."""
-    batches = (stage.geometry.sequences(getattr(stage, bound), seq_len) for stage in stages)
+    batches = (stage.geometry.sequences(stage.usable_bytes, seq_len) for stage in stages)
     fewest: Count = reduce(smaller, batches)
     return fewest
+
+
+def _batch_range(stages: tuple[Stage, ...], seq_len: int) -> tuple[int, int]:
+    """Return the fewest and the most sequences that pools of any size within their ranges hold [-]."""
+    ranges = [stage.geometry.sequences_between(*stage.usable_range, seq_len) for stage in stages]
+    return min(fewest for fewest, _ in ranges), min(most for _, most in ranges)
 
 
 def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:
@@ -283,7 +292,8 @@ def _lines(lines: tuple[Overhead, ...], request: Request) -> tuple[Overhead, ...
 
 def _range_cause(stage: Stage) -> str:
     """Name the overhead whose range moves the pool most; empty where nothing does."""
-    if stage.low_bytes == stage.high_bytes:
+    low, high = stage.usable_range
+    if low == high:
         return ""
     return CAUSES[max(stage.overheads, key=lambda line: line.spread).name]
 

@@ -102,7 +102,9 @@ def _engines_finding(plan: Plan, rows: list[dict[str, Any]]) -> str:
     possible = [row for row in rows if not row["refused"]]
     what = f"sequences of {plan.request.seq_len:,} tokens"
     if not any(row["max_batch_size"] for row in possible):
-        return f"No engine holds even one of the {what}: weights and overheads leave too little."
+        if plan.request.kv_cache_memory_bytes is None:
+            return f"No engine holds even one of the {what}: weights and overheads leave too little."
+        return f"No engine holds even one of the {what} in the KV pool given, beside weights and overheads."
     most = max(possible, key=lambda row: row["max_batch_size"])
     fewest = min(possible, key=lambda row: row["max_batch_size"])
     if most["max_batch_size"] == fewest["max_batch_size"]:

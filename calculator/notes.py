@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calculator.answer import Plan
 from calculator.attention import NO_LIMIT
-from calculator.units import GIB, format_gib, plural
+from calculator.units import GIB, format_bytes, format_gib, format_size, plural
 
 CONTEXT_BYTES = GIB // 2
 ENCODER_BYTES = 2
@@ -73,12 +73,6 @@ def notes_on(answer: Plan) -> list[str]:
             f"a utilisation of {request.gpu_memory_utilization:g} keeps {format_gib(kept_free)} free; a GPU's own "
             "context takes 0.2 to 2.6 GiB outside the budget, so the engine may refuse to start"
         )
-    slack = answer.per_gpu.in_slack_bytes
-    if 0 < kept_free < slack and request.kv_cache_memory_bytes is None:
-        notes.append(
-            f"{format_gib(slack)} of activations or CUDA graphs are expected outside the budget, which leaves "
-            f"{format_gib(kept_free)}: the engine may run out of memory after start-up"
-        )
     if not rules.keeps_windows(model) and any(group.spec.grows_until < NO_LIMIT for group in model.groups):
         notes.append(f"{rules.title} keeps the windows of this model type at full length")
     notes += _encoder_notes(answer)
@@ -106,28 +100,31 @@ def _encoder_notes(answer: Plan) -> list[str]:
 
 def _why_it_does_not_fit(answer: Plan) -> str:
     """Say what is needed, what is available, and the largest value that would fit."""
-    request, memory, stage = answer.request, answer.per_gpu, answer.stage
-    if memory.unused_bytes < 0 and request.kv_cache_memory_bytes is not None:
-        return (
-            f"does not fit: weights and overheads ({format_gib(memory.before_kv_bytes)}) and the KV pool given "
-            f"({format_gib(memory.kv_pool_bytes)}) exceed the {format_gib(memory.total_bytes)} of one GPU; the largest "
-            f"pool would be {format_gib(max(0, memory.total_bytes - memory.before_kv_bytes))}"
-        )
+    request, stage = answer.request, answer.stage
+    if stage.exceeds and stage.memory.kv_pool_bytes:
+        return f"does not fit: {_what_exceeds(answer)}"
+    if stage.memory.kv_pool_bytes:
+        stage = min(answer.stages, key=lambda one: one.geometry.sequences(one.usable_bytes, request.seq_len))
+    memory = stage.memory
     budget = (
-        f"{format_gib(memory.requested_bytes)} of the {format_gib(memory.total_bytes)} of one GPU "
+        f"{_size(memory.requested_bytes)} of the {_size(memory.total_bytes)} of one GPU "
         f"({answer.rules.title}: {answer.rules.budget_words(answer.model, request)})"
     )
-    if memory.before_kv_bytes >= memory.requested_bytes:
+    lacking = memory.before_kv_bytes - memory.requested_bytes
+    if lacking > 0 and request.kv_cache_memory_bytes is None:
         return (
-            f"does not fit: weights ({format_gib(memory.weights_bytes)}) and overheads "
-            f"({format_gib(memory.before_kv_bytes - memory.weights_bytes)}) of one GPU need "
-            f"{format_gib(memory.before_kv_bytes)}, available are {budget}"
+            f"does not fit: weights ({_size(memory.weights_bytes)}) and overheads "
+            f"({_size(memory.before_kv_bytes - memory.weights_bytes)}) of one GPU need "
+            f"{_size(memory.before_kv_bytes)}, {_size(lacking)} more than there is: available are {budget}"
         )
     batch = request.split.sequences_on_rank(request.batch_size)
     needed = batch * stage.geometry.bytes_of(request.seq_len)
-    available = f"{format_gib(memory.kv_pool_bytes)} after weights and overheads, from {budget}"
+    available = f"{_size(memory.kv_pool_bytes)} after weights and overheads, from {budget}"
     if request.kv_cache_memory_bytes is not None:
-        available = f"{format_gib(memory.kv_pool_bytes)}, the KV pool given"
+        available = f"{_size(memory.kv_pool_bytes)}, the KV pool given"
+    if needed <= memory.kv_pool_bytes:
+        held = stage.geometry.sequences(memory.kv_pool_bytes, request.seq_len)
+        available += f", whose whole blocks hold {plural(held, 'such sequence')}"
     largest = []
     if answer.max_batch_size:
         largest.append(f"{plural(answer.max_batch_size, 'sequence')} of {request.seq_len:,} tokens would fit")
@@ -135,6 +132,45 @@ def _why_it_does_not_fit(answer: Plan) -> str:
         sequences = "one sequence" if request.batch_size == 1 else f"{request.batch_size:,} sequences"
         largest.append(f"{sequences} of {answer.max_context_len:,} tokens would fit")
     return (
-        f"does not fit: the KV cache of {request.batch_size:,} × {request.seq_len:,} tokens needs {format_gib(needed)} "
+        f"does not fit: the KV cache of {request.batch_size:,} × {request.seq_len:,} tokens needs {_size(needed)} "
         f"on one GPU, available are {available}; " + (" or ".join(largest) or "not even one block would fit")
     )
+
+
+def _what_exceeds(answer: Plan) -> str:
+    """Say what of a plan exceeds its device, by how much, and what would not."""
+    request, memory = answer.request, answer.per_gpu
+    verb = "is" if memory.unused_bytes == -1 else "are"
+    missing, fixed = -memory.unused_bytes, memory.before_kv_bytes + memory.in_slack_bytes
+    if request.kv_cache_memory_bytes is not None:
+        largest = max(0, memory.total_bytes - fixed)
+        exact = f" ({format_bytes(largest)})" if largest else ""
+        return (
+            f"{_size(missing)} {verb} missing: weights and overheads ({_size(fixed)}) and the KV pool given "
+            f"({_size(memory.kv_pool_bytes)}) exceed the {_size(memory.total_bytes)} of one GPU; the largest "
+            f"pool would be {_size(largest)}{exact}"
+        )
+    fraction = _fraction_that_leaves_room(answer)
+    return (
+        f"{_size(missing)} {verb} missing: activations or CUDA graphs of one GPU take {_size(memory.in_slack_bytes)} "
+        f"outside the budget ({answer.rules.title}: {answer.rules.budget_words(answer.model, request)}), which leaves "
+        f"{_size(memory.total_bytes - memory.requested_bytes)}"
+        + (f"; gpu_memory_utilization {fraction:g} would leave enough" if fraction else "")
+    )
+
+
+def _fraction_that_leaves_room(answer: Plan) -> float:
+    """Return the largest fraction, in thousandths, that leaves room for what runs outside it; 0 for none [-]."""
+    memory = answer.per_gpu
+    in_budget = memory.before_kv_bytes - memory.weights_bytes
+    for thousandths in range(int(answer.request.gpu_memory_utilization * 1000), 0, -1):
+        fraction = thousandths / 1000
+        budget = answer.rules.requested_bytes(memory.total_bytes, fraction, memory.weights_bytes, in_budget)
+        if budget + memory.in_slack_bytes <= memory.total_bytes:
+            return fraction
+    return 0.0
+
+
+def _size(num_bytes: int) -> str:
+    """Show a size as GiB, a small one in the unit that does not make it 0."""
+    return format_size(num_bytes) if 0 < num_bytes < GIB // 100 else format_gib(num_bytes)

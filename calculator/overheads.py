@@ -56,13 +56,13 @@ class Overhead:
         return 0 if self.in_slack else max(self.high - self.bytes, self.bytes - self.low)
 
 
-def none(name: str, source: str) -> Overhead:
-    """Return a line that takes nothing."""
-    return Overhead(name, 0, source, 0, 0)
+def none(name: str, source: str, in_slack: bool = False) -> Overhead:
+    """Return a line that takes nothing; a value given in its place is taken from where the engine takes the line."""
+    return Overhead(name, 0, source, 0, 0, in_slack)
 
 
 def own(line: Overhead, value: int | None) -> Overhead:
-    """Return a line with the user's value in place of the estimate, where there is one."""
+    """Return a line with the user's value in place of the estimate, where there is one; it is taken from the same."""
     return line if value is None else replace(line, bytes=value, source=OWN_VALUE, low=value, high=value)
 
 
@@ -206,7 +206,7 @@ def vllm_graphs(
     scaled with the number of captured sizes (logged 0.14 GiB at 64 sequences).
     """
     if enforce_eager:
-        return none(GRAPHS, "enforce_eager: none are captured")
+        return none(GRAPHS, "enforce_eager: none are captured", in_slack)
     full = GIB if accelerator.memory_bytes >= LARGE_GPU_BYTES else GIB // 2
     captured = graph_sizes(max_num_seqs)
     where = "; taken from what is kept free" if in_slack else ""

@@ -137,6 +137,25 @@ class Geometry:
         result: Count = fewest
         return result
 
+    def drops(self, low_bytes: int, high_bytes: int) -> tuple[int, ...]:  # noqa: ARG002
+        """Return the sizes above ``low_bytes``, up to ``high_bytes``, that may hold less than one byte less does.
+
+        There are none where every pool grows with the bytes. An engine that has many answers the first and the last
+        of them, if what is held just before and just after a drop grows from one to the next.
+        """
+        return ()
+
+    def sequences_between(self, low_bytes: int, high_bytes: int, seq_len: int) -> tuple[int, int]:
+        """Return the fewest and the most sequences that fit over all sizes between two [-].
+
+        The ends alone do not bound them: a drop right after one end holds less than that end, and the bytes right
+        before a drop hold more than those after it.
+        """
+        drops = self.drops(low_bytes, high_bytes)
+        sizes = (low_bytes, high_bytes, *drops, *(size - 1 for size in drops))
+        held = [int(self.sequences(size, seq_len)) for size in sizes]
+        return min(held), max(held)
+
     def longest(self, pool_bytes: int, batch_size: Count) -> Count:
         """Return the longest sequence of which so many fit [tokens]."""
         if len(self.pools) == 1:

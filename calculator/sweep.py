@@ -118,7 +118,7 @@ def _measure(
         "weights_bytes_per_gpu": memory.weights_bytes,
         "overhead_bytes_per_gpu": memory.before_kv_bytes - memory.weights_bytes,
         "kv_pool_bytes_per_gpu": memory.kv_pool_bytes,
-        "num_blocks": base.stage.geometry.num_blocks(memory.kv_pool_bytes, tokens),
+        "num_blocks": base.fewest_blocks.geometry.num_blocks(base.fewest_blocks.memory.kv_pool_bytes, tokens),
         "max_batch_size": batch,
         "max_context_len": longest_context(base.stages, on_rank),
         "num_gpus": base.num_gpus,

@@ -50,7 +50,7 @@ def format_gb(num_bytes: int | float, digits: int = 2) -> str:
 
 def format_bytes(num_bytes: int) -> str:
     """Show exact bytes with thousands separators."""
-    return f"{num_bytes:,} bytes"
+    return plural(num_bytes, "byte")
 
 
 def format_size(num_bytes: int) -> str:

@@ -200,6 +200,9 @@ def _length_finding(plan: Plan, longest: int) -> str:
         state = format_size(plan.state_bytes_per_gpu)
         return f"Nothing grows with the length: a sequence keeps a state of {state} on one GPU, however long it is."
     takes = f"At {request.seq_len:,} tokens, {who} take{'s' if request.batch_size == 1 else ''} {per_gpu} of one GPU."
+    if plan.stage.exceeds and plan.kv_pool_bytes:
+        missing = format_size(-plan.per_gpu.unused_bytes)
+        return f"{takes} All that one GPU must hold at once exceeds it by {missing}, at any length."
     if not limit:
         return f"{takes} Nothing is left for a KV cache on one GPU, at any length."
     if limit >= MAX_TOKENS // 2:

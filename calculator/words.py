@@ -35,6 +35,8 @@ def headline(plan: Plan) -> str:
         return f"{many} of {plural(request.seq_len, 'token')} {verb} on {hardware(plan)}"
     if plan.per_gpu.kv_pool_bytes == 0:
         return f"{plan.model.name} does not fit on {hardware(plan)}"
+    if plan.stage.exceeds and request.kv_cache_memory_bytes is not None:
+        return f"{plan.model.name} with a KV pool of {format_size(plan.kv_pool_bytes)} does not fit on {hardware(plan)}"
     asked = request.batch_size * request.data_parallel_size
     verb = "does" if asked == 1 else "do"
     return f"{plural(asked, 'sequence')} of {plural(request.seq_len, 'token')} {verb} not fit on {hardware(plan)}"

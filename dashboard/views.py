@@ -106,7 +106,8 @@ def notes(plan: calculator.Plan) -> None:
 def memory_of_one_gpu(plan: calculator.Plan) -> None:
     """Show where the memory of one GPU goes, as one bar."""
     st.header("Memory of one GPU", anchor=False)
-    total, needed = plan.per_gpu.total_bytes, plan.per_gpu.before_kv_bytes + plan.per_gpu.kv_pool_bytes
+    total = plan.per_gpu.total_bytes
+    needed = total - plan.per_gpu.unused_bytes
     parts = [(name, size) for name, size, _ in words.memory_lines(plan) if size > 0]
     lines = " · ".join(f"{name} {format_size(size)}" for name, size in parts)
     if plan.per_gpu.unused_bytes >= 0:

@@ -594,6 +594,20 @@ def test_a_model_that_does_not_fit_says_needed_and_available():
     assert metric(page, "Sequences that fit") == "0"
 
 
+def test_a_pool_that_exceeds_the_device_is_said_with_what_runs_outside_the_budget():
+    # SGLang's activations and graphs are in no budget, but on the device all the same
+    asked = {"model": "llama-3.1-8b", "gpu": "h100-sxm", "engine": "sglang", "tensor_parallel_size": 1}
+    page = open_page(**asked, kv_cache_memory_gib=64)
+    plan = expected(**asked, kv_cache_memory_bytes=64 * GIB)
+    memory = plan.per_gpu
+    lines = memory.weights_bytes + memory.activation_bytes + memory.non_torch_bytes + memory.cuda_graph_bytes + 64 * GIB
+    together, missing = lines / GIB, (lines - memory.total_bytes) / GIB
+    assert memory.before_kv_bytes + 64 * GIB < lines
+    assert f"together {together:.2f} GiB" in everything_said(page)
+    assert f"{missing:.2f} GiB are missing" in everything_said(page)
+    assert headline(page) == "LLaMA 3.1 8B with a KV pool of 64.00 GiB does not fit on 1 × H100 SXM"
+
+
 def test_a_batch_that_does_not_fit_says_what_would():
     page = open_page(batch_size=70)
     plan = expected(batch_size=70)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -73,9 +74,24 @@ class StatePools(Geometry):
     def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
         """Return the pages of tokens and the slots of states; one slot more is kept as padding [-]."""
         tokens, states = self.pools
-        slots = int((pool_bytes * self.ratio / (1 + self.ratio) - states.block_bytes) // states.block_bytes)
-        rest = pool_bytes - (max(0, slots) + 1) * states.block_bytes
-        return max(0, rest) // tokens.block_bytes, max(0, slots)
+        slots = self._slots(pool_bytes)
+        rest = pool_bytes - (slots + 1) * states.block_bytes
+        return max(0, rest) // tokens.block_bytes, slots
+
+    def _slots(self, pool_bytes: int) -> int:
+        slot = self.pools[1].block_bytes
+        return max(0, int((pool_bytes * self.ratio / (1 + self.ratio) - slot) // slot))
+
+    def drops(self, low_bytes: int, high_bytes: int) -> tuple[int, ...]:
+        """Return the first and the last size at which the bytes suffice for a slot more, which is taken from tokens.
+
+        From one such size to the next slots grow by 1 and tokens by ``slot / ratio``, both before it and after it.
+        """
+        fewest, most = self._slots(low_bytes), self._slots(high_bytes)
+        if fewest == most:
+            return ()
+        sizes = range(low_bytes, high_bytes + 1)
+        return tuple(sizes[bisect_left(sizes, slots, key=self._slots)] for slots in (fewest + 1, most))
 
 
 @dataclass(frozen=True)
@@ -210,7 +226,7 @@ class Sglang(Engine):
         ``fraction = round((memory − reserved) / memory, 3)``; with an encoder of images × 0.95 × (1 − 0.1 × (its
         layers × width² over those of ViT-L/14 − 1)), the last factor 0.8 to 1.05.
         """
-        memory = accelerator.reported_mib or accelerator.memory_bytes // MIB
+        memory = max(1, accelerator.reported_mib or accelerator.memory_bytes // MIB)
         tp, chunk = values["tensor_parallel_size"], values["max_num_batched_tokens"]
         row = next(row for row in self.graphs if memory < row.below_mib)
         largest = row.few_ranks if tp < 4 else row.many_ranks
@@ -250,7 +266,7 @@ class Sglang(Engine):
         ----------
         SGLang 0.5.23, ``mem_cache/kv_cache_configurator.py`` ``_profile_available_bytes``.
         """
-        free = total_bytes - overhead_bytes
+        free = max(0, total_bytes - overhead_bytes)
         return total_bytes - int(free * (1 - fraction))
 
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:

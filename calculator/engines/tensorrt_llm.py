@@ -137,14 +137,14 @@ class TensorRtLlm(Engine):
         )
 
     def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
-        """Return what is taken before and the fraction of what is then free [bytes].
+        """Return what is taken before and the fraction of what is then free, never more than there is [bytes].
 
         References
         ----------
         TensorRT-LLM, ``_torch/pyexecutor/_util.py`` ``_cal_max_memory``.
         """
-        taken = weights_bytes + overhead_bytes
-        return taken + int(max(0, total_bytes - taken) * fraction)
+        taken = min(total_bytes, weights_bytes + overhead_bytes)
+        return taken + int((total_bytes - taken) * fraction)
 
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
         """Return a pool of blocks for each window."""
