@@ -15,6 +15,7 @@ from calculator.units import MIB
 
 if TYPE_CHECKING:
     from calculator.accelerator import Accelerator
+    from calculator.answer import Stage
     from calculator.overheads import Overhead
     from calculator.request import Request
     from calculator.storage import StorageFormat
@@ -184,6 +185,10 @@ class Engine:
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return the tokens that the engine's log shows [tokens]."""
         return geometry.num_blocks(pool_bytes, request.seq_len) * geometry.block_size
+
+    def reported_longest(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
+        """Return the longest sequence that the engine itself names at start-up, None where it names none [tokens]."""
+        return None
 
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
