@@ -66,7 +66,9 @@ def test_a_build_that_names_no_release_takes_the_newest_rules_and_says_so(engine
     )
 
 
-@pytest.mark.parametrize("asked", ["b1234", "4321", "4321 (abcdef0)", "b4321-abcdef0", "ABCDEF012", "0 (unknown)"])
+@pytest.mark.parametrize(
+    "asked", ["b1234", "4321", "4321 (abcdef0)", "b4321-abcdef0", "4321 (abcd)", "ABCDEF012", "0 (unknown)"]
+)
 def test_a_build_of_llama_cpp_that_was_not_read_says_so(asked):
     rules = engine_rules("llama.cpp", asked)
     assert rules.version == "0c1e570"

@@ -25,7 +25,7 @@ _NAME = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _BUILD = re.compile(
-    r"b?\d{1,6}(?:[ -]\(?(?P<commit>[0-9a-f]{7,40}|unknown)\)?)?|(?P<alone>[0-9a-f]{7,40})", re.IGNORECASE | re.ASCII
+    r"b?\d{1,6}(?:[ -]\(?(?P<commit>[0-9a-f]{4,40}|unknown)\)?)?|(?P<alone>[0-9a-f]{7,40})", re.IGNORECASE | re.ASCII
 )
 
 
