@@ -197,6 +197,15 @@ class Plan:
         counted = self.fewest_blocks
         return self.rules.reported_tokens(counted.geometry, counted.memory.kv_pool_bytes, self.request)
 
+    @cached_property
+    def reported_max_context_len(self) -> int | None:
+        """The longest sequence by the engine's own start-up check, None where it names none [tokens].
+
+        It is of one sequence, whatever ``batch_size``; vLLM prints it as "the estimated maximum model length" where
+        ``seq_len`` is longer.
+        """
+        return self.rules.reported_longest(self.model, self.request, self.stages)
+
     @property
     def max_concurrency(self) -> float:
         """Sequences of ``seq_len`` tokens on one replica, unrounded, as vLLM prints it [-]."""
@@ -277,6 +286,7 @@ class Plan:
             "max_batch_size_high": self.max_batch_size_high,
             "range_cause": self.range_cause,
             "max_context_len": self.max_context_len,
+            "reported_max_context_len": self.reported_max_context_len,
             "num_blocks": self.num_blocks,
             "block_size": self.request.block_size,
             "kv_pool_tokens": self.kv_pool_tokens,

@@ -75,12 +75,36 @@ def notes_on(answer: Plan) -> list[str]:
         )
     if not rules.keeps_windows(model) and any(group.spec.grows_until < NO_LIMIT for group in model.groups):
         notes.append(f"{rules.title} keeps the windows of this model type at full length")
+    notes += _start_up_notes(answer)
     notes += _encoder_notes(answer)
     if not accelerator.memory_verified:
         notes.append(f"the memory of {accelerator.name} is not verified: {accelerator.memory_source}")
     if model.unverified:
         notes.append(f"{model.name}: not verified: {model.unverified}")
     return notes
+
+
+def _start_up_notes(answer: Plan) -> list[str]:
+    """Say where the engine's own start-up check judges a length otherwise than its memory does."""
+    printed, seq_len = answer.reported_max_context_len, answer.request.seq_len
+    if printed is None:
+        return []
+    held = min(int(stage.geometry.longest(stage.usable_bytes, 1)) for stage in answer.stages)
+    engine = f"{answer.rules.title} {answer.rules.version}"
+    if held < printed and held < seq_len:
+        starts = "so that it starts, but" if seq_len <= printed else "but"
+        return [
+            f"the engine itself prints {printed:,} as the longest sequence, {starts} one of more than {held:,} tokens "
+            f"never finishes: the start-up check of {engine} counts what its scheduler does not hand out, among it "
+            "the block that its pool keeps"
+        ]
+    if printed < held and printed < seq_len:
+        return [
+            f"the engine itself prints {printed:,} as the longest sequence and does not start with {seq_len:,}, though "
+            f"memory holds {held:,} tokens: the start-up check of {engine} sets the layers of all pipeline stages "
+            "against the pool of one"
+        ]
+    return []
 
 
 def _encoder_notes(answer: Plan) -> list[str]:

@@ -148,6 +148,11 @@ def _whole_number(value: Any, _: dict[str, Any]) -> str:
     return f"must be a whole number{how}, not {shown(value)}{near}"
 
 
+def _text(value: Any, _: dict[str, Any]) -> str:
+    how = "; write it in quotes" if type(value) in (int, float) else ""
+    return f"must be text, not {shown(value)}{how}"
+
+
 _SENTENCES: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "int_type": _whole_number,
     "int_from_float": _whole_number,
@@ -158,7 +163,7 @@ _SENTENCES: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "finite_number": lambda value, _: f"must be a finite number, not {shown(value)}",
     "float_type": lambda value, _: f"must be a number, not {shown(value)}",
     "bool_type": lambda value, _: f"must be true or false, not {shown(value)}",
-    "string_type": lambda value, _: f"must be text, not {shown(value)}",
+    "string_type": _text,
     "string_too_short": lambda _, __: "must not be empty",
     "string_too_long": lambda _, context: f"must be at most {context['max_length']} characters long",
     "literal_error": lambda value, context: f"must be one of {context['expected']}, not {shown(value)}",

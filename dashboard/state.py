@@ -121,7 +121,7 @@ def _view(text: str) -> str:
 
 
 def _version(text: str) -> str:
-    engine_rules("vllm", text)
+    engine_rules(st.session_state["engine"], text)
     return text
 
 

@@ -64,6 +64,24 @@ def test_a_version_that_is_none_is_refused_and_nothing_is_lost():
     assert headline(page).startswith(f"{expected(engine_version='0.19').max_batch_size} sequences")
 
 
+@pytest.mark.parametrize(
+    ("engine", "asked", "said"),
+    [
+        ("vllm", "b4321", "engine_version must look like 0.33 or 0.33.0, not 'b4321' (of vLLM)"),
+        ("sglang", "soon", "engine_version must look like 0.5 or 0.5.23, not 'soon' (of SGLang)"),
+        ("llama.cpp", "0.19", "engine_version of llama.cpp is a build such as b4321"),
+    ],
+)
+def test_a_version_in_a_link_is_read_as_its_engine_reads_it(engine, asked, said):
+    page = open_page(engine=engine, engine_version=asked)
+    (problem,) = (text for text in (unescaped(element.value) for element in page.warning) if "The link asked" in text)
+    assert said in problem
+    assert "Used in its place: the newest known" in problem
+    known = open_page(engine="llama.cpp", engine_version="b4321")
+    assert known.query_params["engine_version"] == "b4321"
+    assert not [element for element in known.warning if "The link asked" in unescaped(element.value)]
+
+
 @pytest.mark.parametrize("name", LOGS)
 def test_a_pasted_log_is_set_beside_the_plan(name):
     tab = paste(open_page(view="reconcile", gpu="h200"), LOGS[name])

@@ -36,7 +36,7 @@ def engine_rules(name: str, version: str | None = None) -> Engine:
     name : str
         One of ``ENGINES`` [-].
     version : str, optional
-        A version such as ``0.19`` or ``0.19.1`` [-].
+        A version such as ``0.19`` or ``0.19.1``, a build such as ``b4321`` for llama.cpp [-].
 
     Returns
     -------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator import overheads
 from calculator.attention import Cache, Count, Keeps
 from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model
+from calculator.engines.versions import build_note
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.parallelism import Split
@@ -84,9 +85,7 @@ class LlamaCpp(Engine):
     @classmethod
     def at(cls, asked: str | None) -> Engine:
         """Return the rules of the one build that is known; another is said to be taken as it."""
-        note = ""
-        if asked is not None and asked != BUILD:
-            note = f"the rules of {cls.title} {asked[:20]} are not known: those of build {BUILD} are used"
+        note = "" if asked is None else build_note(cls.title, asked, BUILD)
         change = cls.changes[0]
         return cls(asked_version=asked or "", version=BUILD, note=note, source=change.source, **change.values)
 

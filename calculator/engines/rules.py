@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.attention import Cache, Keeps
-from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.engines.versions import Version, in_words, nearest
+from calculator.errors import UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.parallelism import Split
 from calculator.pools import Geometry
@@ -16,12 +16,10 @@ from calculator.units import MIB
 
 if TYPE_CHECKING:
     from calculator.accelerator import Accelerator
+    from calculator.answer import Stage
     from calculator.overheads import Overhead
     from calculator.request import Request
     from calculator.storage import StorageFormat
-
-Version = tuple[int, int, int]
-_VERSION = re.compile(r"v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?![0-9]).*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,8 @@ class Engine:
     title: ClassVar[str]
     oldest: ClassVar[Version]
     newest: ClassVar[Version]
+    told_apart: ClassVar[int] = 2
+    """How many numbers of a version tell rules apart; from ``oldest`` to ``newest`` all are known."""
     changes: ClassVar[tuple[Change, ...]]
     kv_cache_dtypes: ClassVar[tuple[str, ...]]
     weight_dtypes: ClassVar[tuple[str, ...]]
@@ -113,14 +113,9 @@ class Engine:
     @classmethod
     def at(cls, asked: str | None) -> Engine:
         """Return the rules that hold at a version; at the nearest known one where it is not known."""
-        wanted = cls.newest if asked is None else _parsed(cls.title, asked)
-        used = max(cls.oldest, min(cls.newest, wanted))
-        note = ""
-        if used[:2] != wanted[:2]:
-            note = (
-                f"the rules of {cls.title} {asked} are not known: those of {_shown(used)}, the nearest known version, "
-                "are used"
-            )
+        used, note = cls.newest, ""
+        if asked is not None:
+            used, note = nearest(cls.title, asked, cls.oldest, cls.newest, cls.told_apart)
         values: dict[str, Any] = {}
         sources = []
         for change in cls.changes:
@@ -129,7 +124,7 @@ class Engine:
                 sources.append(change.source)
         known = {spec.name for spec in fields(cls)}
         assert set(values) <= known, set(values) - known
-        return cls(asked_version=asked or "", version=_shown(used), note=note, source="; ".join(sources), **values)
+        return cls(asked_version=asked or "", version=in_words(used), note=note, source="; ".join(sources), **values)
 
     @property
     def follows_length(self) -> bool:
@@ -194,6 +189,10 @@ class Engine:
         """Return the tokens that the engine's log shows [tokens]."""
         return geometry.num_blocks(pool_bytes, request.seq_len) * geometry.block_size
 
+    def reported_longest(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
+        """Return the longest sequence that the engine itself names at start-up, None where it names none [tokens]."""
+        return None
+
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
         raise NotImplementedError
@@ -236,14 +235,3 @@ def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Spl
 def has(caches: tuple[Cached, ...], *kinds: Keeps) -> bool:
     """Whether any cache keeps one of some kinds."""
     return any(cached.cache.keeps in kinds for cached in caches)
-
-
-def _parsed(title: str, asked: str) -> Version:
-    found = _VERSION.fullmatch(asked.strip()) if isinstance(asked, str) else None
-    if not found:
-        raise InvalidValueError(f"engine_version must look like 0.33 or 0.33.0, not {shown(asked)} (of {title})")
-    return int(found[1]), int(found[2]), int(found[3] or 0)
-
-
-def _shown(version: Version) -> str:
-    return ".".join(map(str, version[:2])) + (f".{version[2]}" if version[2] else "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator import overheads
 from calculator.attention import Keeps
 from calculator.engines.rules import Cached, Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
-from calculator.engines.vllm_groups import BLOCK_SIZE, hybrid_block_size, vllm_geometry
+from calculator.engines.vllm_groups import BLOCK_SIZE, hybrid_block_size, pool_of_layers, vllm_geometry
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.parallelism import Split
@@ -18,6 +18,7 @@ from calculator.pools import Geometry
 
 if TYPE_CHECKING:
     from calculator.accelerator import Accelerator
+    from calculator.answer import Stage
     from calculator.overheads import Overhead
     from calculator.request import Request
     from calculator.storage import StorageFormat
@@ -76,6 +77,13 @@ class Vllm(Engine):
         Whether windows are allocated as such.
     latent_row_multiple : int
         Elements that a latent row is padded to a multiple of [elements].
+    held_back : int
+        Blocks that the pool keeps for itself [-].
+    start_check : str or None
+        What the start-up check, which names the longest sequence, sums up: each of a stage's ``layers`` by itself,
+        the groups of the whole ``model`` against the smallest pool, the groups of each ``stage``; None for no name.
+    start_check_holds_back : bool
+        Whether it takes the block off that the pool keeps for itself.
     """
 
     context_in_slack: ClassVar = True
@@ -126,9 +134,11 @@ class Vllm(Engine):
                 "device_defaults": (DeviceDefaults(0, 2_048, 256),),
                 "unchunked": True,
                 "latent_row_multiple": 128,
+                "start_check": "stage",
             },
-            "vLLM 0.6 to 0.7: a prompt of 32,768 tokens is not chunked; latent rows of 576 are kept as 640 "
-            "(294,688 tokens in 21.43 GiB logged for DeepSeek-R1)",
+            "vLLM 0.7.3 core/block_manager.py (no block is kept), worker/worker.py; 0.6 to 0.7: a prompt of 32,768 "
+            "tokens is not chunked; latent rows of 576 are kept as 640 (294,688 tokens in 21.43 GiB logged for "
+            "DeepSeek-R1)",
         ),
         Change(
             (0, 8, 0),
@@ -136,26 +146,36 @@ class Vllm(Engine):
                 "unchunked": False,
                 "activation_spread": (0.88, 1.12),
                 "latent_row_multiple": 1,
+                "held_back": 1,
+                "start_check": None,
                 "device_defaults": (
                     DeviceDefaults(70 * 1024, 8_192, 1024, not_named=("a100",)),
                     DeviceDefaults(0, 2_048, 256),
                 ),
             },
-            "vLLM 0.8 to 0.11: engine/arg_utils.py; 0.8.5 v1/core/kv_cache_utils.py makes every layer full-length",
+            "vLLM 0.8 to 0.11: engine/arg_utils.py; 0.8.5 v1/core/kv_cache_utils.py makes every layer full-length, "
+            "its start-up check names no length; v1/core/block_pool.py null_block",
         ),
         Change(
-            (0, 9, 1), {"groups_layers": True}, "vLLM 0.10.0 v1/core/kv_cache_utils.py; between 0.8.5 and it not read"
+            (0, 9, 1),
+            {"groups_layers": True, "start_check": "layers"},
+            "vLLM 0.9.1 and 0.10.0 v1/core/kv_cache_utils.py; between 0.8.5 and them not read",
         ),
         Change(
             (0, 12, 0),
             {"padding_factor": 1.25, "async_scheduling": True, "pages_by_mode": True},
             "vLLM 0.12.0 v1/core/kv_cache_utils.py, model_executor/models/config.py",
         ),
-        Change((0, 14, 0), {"chunks_as_such": True}, "vLLM 0.14.0 VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE"),
+        Change(
+            (0, 14, 0),
+            {"chunks_as_such": True, "start_check": "model"},
+            "vLLM 0.14.0 VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE, v1/core/kv_cache_utils.py",
+        ),
         Change(
             (0, 17, 0),
-            {"sampler_copies_tenths": 37, "experts_stay": True},
-            "vLLM 0.16 and 0.17: logged activation peaks, 5.64 and 2.23 GiB for the same model",
+            {"sampler_copies_tenths": 37, "experts_stay": True, "start_check": "stage"},
+            "vLLM 0.16 and 0.17: logged activation peaks, 5.64 and 2.23 GiB for the same model; "
+            "0.17.0 v1/core/kv_cache_utils.py _project_kv_cache_groups_to_worker",
         ),
         Change((0, 18, 0), {"padding_factor": 1.5}, "vLLM 0.18.0 v1/core/kv_cache_utils.py"),
         Change(
@@ -198,8 +218,9 @@ class Vllm(Engine):
         ),
         Change(
             (0, 29, 0),
-            {"second_runner_types": ALL_TYPES, "second_runner_profiles_graphs": True},
-            "vLLM 0.29.0 config/vllm.py use_v2_model_runner, v1/worker/gpu/model_runner.py profile_cudagraph_memory",
+            {"second_runner_types": ALL_TYPES, "second_runner_profiles_graphs": True, "start_check_holds_back": True},
+            "vLLM 0.29.0 v1/core/kv_cache_utils.py get_kv_cache_configs, config/vllm.py use_v2_model_runner, "
+            "v1/worker/gpu/model_runner.py profile_cudagraph_memory",
         ),
         Change(
             (0, 32, 0),
@@ -234,6 +255,9 @@ class Vllm(Engine):
     unchunked: bool = False
     groups_layers: bool = False
     latent_row_multiple: int = 1
+    held_back: int = 0
+    start_check: str | None = None
+    start_check_holds_back: bool = False
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
@@ -356,10 +380,6 @@ class Vllm(Engine):
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
         """Return the groups of layers that share one pool of equal blocks."""
         caches = caches_of_model(model, request.storage, request.split)
-        batches = 1
-        if self.batches_in_flight:
-            ahead = self.async_scheduling if request.async_scheduling is None else request.async_scheduling
-            batches = request.pipeline_parallel_size + ahead
         if self.latent_row_multiple > 1 and has(caches, Keeps.LATENT) and self.version_key < (0, 7):
             raise UnsupportedError(
                 "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here"
@@ -368,14 +388,53 @@ class Vllm(Engine):
             caches,
             caches if layers is model.groups else caches_of(layers, request.storage, request.split),
             request,
-            in_flight=batches * request.max_num_batched_tokens,
+            in_flight=self._in_flight(request),
             padding_factor=self.padding_factor,
             full_length=request.disable_hybrid_kv_cache_manager
             or not self.groups_layers
             or (not self.chunks_as_such and has(caches, Keeps.CHUNK)),
             state_pages=self._state_pages(caches, request.enable_prefix_caching),
             row_multiple=self.latent_row_multiple,
+            held_back=self.held_back,
         )
+
+    def reported_longest(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
+        """Return what the start-up check prints as "the estimated maximum model length", None where it prints none.
+
+        Notes
+        -----
+        The check compares bytes and does not always count as the scheduler does: before 0.29 it does not take the
+        block off that the pool keeps, so that a request of the printed length is admitted and never finishes.
+
+        References
+        ----------
+        vLLM 0.8.5 to 0.33.0, ``v1/core/kv_cache_utils.py`` and ``kv_cache_planning.py``
+        ``_check_enough_kv_cache_memory``; ``v1/core/block_pool.py`` ``null_block``.
+        """
+        if self.start_check is None:
+            return None
+        if self.start_check == "layers":
+            pools = []
+            for stage in stages:
+                caches = caches_of(stage.layers, request.storage, request.attention_ranks)
+                pages = self._state_pages(caches, request.enable_prefix_caching)
+                pool = pool_of_layers(caches, request, in_flight=self._in_flight(request), state_pages=pages)
+                pools.append((pool, stage.usable_bytes))
+        elif self.start_check == "model":
+            (pool,) = self.geometry(model, model.groups, request).pools
+            pools = [(pool, min(stage.usable_bytes for stage in stages))]
+        else:
+            pools = [(stage.geometry.pools[0], stage.usable_bytes) for stage in stages]
+        kept = 1 if self.start_check_holds_back else 0
+        return min(int(pool.longest(max(0, size // pool.block_bytes - kept))) for pool, size in pools)
+
+    def _in_flight(self, request: Request) -> int:
+        """Return the tokens of all batches that are in flight at once [tokens]."""
+        batches = 1
+        if self.batches_in_flight:
+            ahead = self.async_scheduling if request.async_scheduling is None else request.async_scheduling
+            batches = request.pipeline_parallel_size + ahead
+        return batches * request.max_num_batched_tokens
 
     def _state_pages(self, caches: tuple[Cached, ...], prefix_caching: bool | None) -> dict[str, int]:
         """Return the pages that a request holds of each kind of state."""

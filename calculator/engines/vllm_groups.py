@@ -59,6 +59,7 @@ def vllm_geometry(
     full_length: bool,
     state_pages: Mapping[str, int],
     row_multiple: int,
+    held_back: int,
 ) -> Geometry:
     """Return the pool of one GPU of a stage: bytes of a block, and what a request takes.
 
@@ -68,7 +69,7 @@ def vllm_geometry(
     if full_length and Keeps.STATE in kinds and len(kinds) > 1:
         raise UnsupportedError("vLLM cannot serve states beside attention without its hybrid KV cache manager")
     full_length = full_length and bool(kinds & {*LOCAL}) and bool(kinds & {*FULL})
-    size, encoder = request.block_size, request.encoder_seq_len or 0
+    size = request.block_size
     paged = [_paged(cached, size, row_multiple) for cached in _allocated(caches, full_length)]
     if not full_length and kinds == {Keeps.LATENT, Keeps.WINDOW} and not _can_be_equal(paged):
         full_length = True
@@ -76,31 +77,52 @@ def vllm_geometry(
     paged = _unified(paged)
 
     def claim(kind: Paged, groups: int) -> Claim:
-        cache = kind.cache
-        if cache.keeps is Keeps.STATE:
-            return Claim(0, fixed=groups * state_pages[cache.variant])
-        if cache.keeps is Keeps.ENCODER:
-            return Claim(0, fixed=groups * -(-encoder // kind.block_size))
-        if cache.keeps is Keeps.WINDOW:
-            return Claim(kind.block_size, cache.window - 1 + in_flight, groups, groups)
-        if cache.keeps is Keeps.CHUNK:
-            return Claim(kind.block_size, cache.window + in_flight, groups)
-        return Claim(kind.block_size * request.decode_context_parallel_size, NO_LIMIT, groups)
+        return _claim(kind, groups, request, in_flight, state_pages)
 
     if not paged:
         return Geometry((Pool(1, ()),), size)
     held = {cached.cache: cached.layers for cached in _allocated(stage_caches, full_length)}
     if _is_one_type(paged):
         block = sum(held.get(kind.cache, 0) * kind.page_bytes for kind in paged)
-        return Geometry((Pool(max(1, block), (claim(paged[0], 1),), held_back=1),), size)
+        return Geometry((Pool(max(1, block), (claim(paged[0], 1),), held_back),), size)
     most, fewest = max(kind.layers for kind in paged), min(kind.layers for kind in paged)
     group_size = most if most < fewest * padding_factor else fewest
     groups = {kind.cache: -(-kind.layers // group_size) for kind in paged}
     widest = max((-(-layers // groups[cache]) for cache, layers in held.items()), default=0)
     pool = Pool(
-        max(1, widest * paged[0].page_bytes), tuple(claim(kind, groups[kind.cache]) for kind in paged), held_back=1
+        max(1, widest * paged[0].page_bytes), tuple(claim(kind, groups[kind.cache]) for kind in paged), held_back
     )
     return Geometry((pool,), min(kind.block_size for kind in paged))
+
+
+def pool_of_layers(
+    stage_caches: tuple[Cached, ...],
+    request: Request,
+    *,
+    in_flight: int,
+    state_pages: Mapping[str, int],
+) -> Pool:
+    """Return what a request takes of each layer by itself, before layers are grouped, in bytes."""
+    paged = [_paged(cached, request.block_size, 1) for cached in stage_caches]
+    widest = max((kind.page_bytes for kind in paged), default=0)
+    paged = [replace(kind, page_bytes=widest) if kind.cache.keeps is Keeps.STATE else kind for kind in paged]
+    return Pool(
+        1, tuple(_claim(kind, kind.layers * kind.page_bytes, request, in_flight, state_pages) for kind in paged)
+    )
+
+
+def _claim(kind: Paged, weight: int, request: Request, in_flight: int, state_pages: Mapping[str, int]) -> Claim:
+    """Return what a request takes of a kind of cache, so many units for each of its blocks."""
+    cache = kind.cache
+    if cache.keeps is Keeps.STATE:
+        return Claim(0, fixed=weight * state_pages[cache.variant])
+    if cache.keeps is Keeps.ENCODER:
+        return Claim(0, fixed=weight * -(-(request.encoder_seq_len or 0) // kind.block_size))
+    if cache.keeps is Keeps.WINDOW:
+        return Claim(kind.block_size, cache.window - 1 + in_flight, weight, weight)
+    if cache.keeps is Keeps.CHUNK:
+        return Claim(kind.block_size, cache.window + in_flight, weight)
+    return Claim(kind.block_size * request.decode_context_parallel_size, NO_LIMIT, weight)
 
 
 def _allocated(caches: tuple[Cached, ...], full_length: bool) -> tuple[Cached, ...]:

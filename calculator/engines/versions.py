@@ -1,0 +1,148 @@
+"""What the name of an engine's version says, and the known version whose rules hold for it.
+
+References
+----------
+Names of releases, of builds before one and of builds after one: https://peps.python.org/pep-0440/
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from calculator.errors import InvalidValueError, shown
+
+Version = tuple[int, int, int]
+
+NO_RELEASE = ((0, 0), (0, 1))
+"""What build tools call a development build of sources that no release is known of."""
+_NAME = re.compile(
+    r"v?(?P<release>\d{1,4}\.\d{1,4}(?:\.\d{1,4}){0,3})"
+    r"(?P<before>[-_.]?(?:alpha|a|beta|b|preview|pre|rc|c)[-_.]?\d{0,6})?"
+    r"(?:[-_.]?post[-_.]?\d{0,6})?"
+    r"(?P<development>[-_.]?(?:dev|nightly)[-_.]?\d{0,14})?"
+    r"(?P<local>[-_+][0-9a-z][0-9a-z._+-]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+_BUILD = re.compile(
+    r"b?\d{1,6}(?:[ -]\(?(?P<commit>[0-9a-f]{4,40}|unknown)\)?)?|(?P<alone>[0-9a-f]{7,40})", re.IGNORECASE | re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the name of a version says.
+
+    Attributes
+    ----------
+    release : tuple of int or None
+        The release that it is, or that it comes before; None where it names none [-].
+    is_before : bool
+        Whether it is a build before that release, not the release.
+    """
+
+    release: Version | None
+    is_before: bool
+
+
+def named(title: str, asked: str, newest: Version) -> Named:
+    """Return what the name of a version says; raise ``InvalidValueError`` for one that is none."""
+    found = _NAME.fullmatch(asked.strip().rstrip(".")) if isinstance(asked, str) else None
+    if not found:
+        raise InvalidValueError(
+            f"engine_version must look like {newest[0]}.{newest[1]} or {'.'.join(map(str, newest))}, "
+            f"not {shown(asked)} (of {title}); the newest known is {in_words(newest)}"
+        )
+    first, second, *rest = map(int, found["release"].split("."))
+    release = first, second, rest[0] if rest else 0
+    is_before = bool(found["before"] or found["development"])
+    if release[:2] in NO_RELEASE and (is_before or (not any(release) and found["local"])):
+        return Named(None, is_before=True)
+    return Named(release, is_before)
+
+
+def nearest(title: str, asked: str, oldest: Version, newest: Version, told_apart: int) -> tuple[Version, str]:
+    """Return the version whose rules hold for an asked one, and a note where it is not known by them.
+
+    Parameters
+    ----------
+    title : str
+        The engine [-].
+    asked : str
+        The version asked for [-].
+    oldest, newest : tuple of int
+        The versions that rules were read from, and all between them [-].
+    told_apart : int
+        How many numbers of a version tell rules apart [-].
+
+    Returns
+    -------
+    tuple
+        The version, and the note; empty where none is needed.
+
+    Raises
+    ------
+    InvalidValueError
+        If the version is none.
+    """
+    name = named(title, asked, newest)
+    shown_as = asked.strip()
+    if name.release is None:
+        return newest, (
+            f"{title} {shown_as} is a development build whose version names no release: the newest rules that are "
+            f"known, those of {in_words(newest)}, are used"
+        )
+    used = max(oldest, min(newest, name.release))
+    if name.is_before:
+        release = ".".join(map(str, name.release))
+        return used, (
+            f"{title} {shown_as} is a build before {release}: the rules of {in_words(used)}, the nearest known "
+            "version, are used"
+        )
+    if used[:told_apart] == name.release[:told_apart]:
+        return used, ""
+    return used, (
+        f"the rules of {title} {shown_as} are not known: those of {in_words(used)}, the nearest known version, are used"
+    )
+
+
+def build_note(title: str, asked: str, known: str) -> str:
+    """Return a note where a build is not the known one, empty where it is; raise ``InvalidValueError`` for none.
+
+    Parameters
+    ----------
+    title : str
+        The engine [-].
+    asked : str
+        The build asked for: its number, its commit, or both [-].
+    known : str
+        The commit that rules were read from [-].
+
+    Returns
+    -------
+    str
+        The note.
+
+    Raises
+    ------
+    InvalidValueError
+        If what is asked for is no build.
+    """
+    name = _BUILD.fullmatch(asked.strip()) if isinstance(asked, str) else None
+    if not name:
+        raise InvalidValueError(
+            f"engine_version of {title} is a build such as b4321, 4321 (abcdef0) or {known}, not {shown(asked)}; "
+            f"the one known is {known}"
+        )
+    commit = (name["commit"] or name["alone"] or "").lower()
+    if commit.startswith(known):
+        return ""
+    return (
+        f"the rules of {title} {asked.strip()[:50]} are not known: {title} is told apart by its builds, and those of "
+        f"build {known}, the only one that is known, are used"
+    )
+
+
+def in_words(version: Version) -> str:
+    """Return a version as it is written: without a last number of 0."""
+    return ".".join(map(str, version[:2])) + (f".{version[2]}" if version[2] else "")
