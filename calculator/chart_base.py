@@ -5,10 +5,13 @@ The same thing has the same colour in every chart: KV cache, weights, and greys 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+# Plotly takes numpy and pandas out of sys.modules as they stand there: half imported, while another thread is at it. An
+# import waits for that thread; so none gets past this module, and draws, before both are whole.
+import numpy  # noqa: F401
+import pandas  # noqa: F401
+import plotly.graph_objects as go
 
 KV = "#2f7de1"
 KV_FAINT = "rgba(47,125,225,0.38)"
@@ -30,8 +33,6 @@ LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor":
 
 
 def base_figure(traces: list[Any], **layout: Any) -> go.Figure:
-    import plotly.graph_objects as go
-
     template = go.layout.Template(
         layout={
             "font": {"family": FONT, "size": 14},

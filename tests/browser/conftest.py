@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,18 +38,17 @@ def _free_port():
         return listener.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """Serve the dashboard on a free port; a traceback in its log fails the run."""
+@contextmanager
+def serving(log):
+    """Serve the dashboard on a free port, from nothing; a traceback in its log fails the test."""
     port = _free_port()
-    log = tmp_path_factory.mktemp("server") / "server.log"
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.fileWatcherType", "none"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
     try:
         _wait_until_healthy(process, port, log)
-        yield f"http://localhost:{port}/"
+        yield port
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -57,6 +57,13 @@ def server(tmp_path_factory):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     assert "Traceback" not in log.read_text(errors="replace"), log.read_text(errors="replace")[-4000:]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One server for all tests of the page."""
+    with serving(tmp_path_factory.mktemp("server") / "server.log") as port:
+        yield f"http://localhost:{port}/"
 
 
 def _wait_until_healthy(process, port, log):

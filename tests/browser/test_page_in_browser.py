@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import socket
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -35,6 +36,14 @@ def fill(page, label, value):
     box = page.get_by_role("spinbutton", name=label)
     box.fill(str(value))
     box.press("Enter")
+
+
+def test_the_server_is_reached_from_this_machine_alone(server):
+    """Every Linux machine has the address 127.0.0.2; who listens on all addresses answers there too."""
+    port = urlsplit(server).port
+    socket.create_connection(("127.0.0.1", port), timeout=30).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), timeout=30).close()
 
 
 INPUTS = 19  # four lists, two numbers, and under "Engine and overheads" a list and twelve numbers and words
