@@ -12,7 +12,7 @@ from calculator import plan_file, presets, strict_yaml
 from calculator.errors import FileFormatError
 from calculator.model import ModelArchitecture
 
-_ID = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
+_ID = re.compile(r"[a-z0-9]{1,80}+(?:[.-][a-z0-9]{1,80}+){0,20}+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import calculator
 from calculator import words
@@ -74,12 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except CalculatorError as error:
-        print(f"error: {_one_line(str(error))}", file=sys.stderr)
+        _say(f"error: {error}", to=sys.stderr)
         return BAD_INPUT
     except OSError as error:
         _silence_stdout()
         if not isinstance(error, BrokenPipeError):
-            print(f"error: the report cannot be written: {error.strerror}", file=sys.stderr)
+            _say(f"error: the report cannot be written: {error.strerror}", to=sys.stderr)
         return BAD_INPUT
 
 
@@ -89,20 +89,23 @@ def _silence_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _WholeNames(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
     """Flags by their whole names only: an abbreviation would break when a flag is added."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, allow_abbrev=False)
 
+    def error(self, message: str) -> NoReturn:
+        super().error(_one_line(message))
+
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m calculator",
         description="KV-cache capacity planning: how much memory, how many sequences, what to change.",
         epilog="Exit codes: 0 fine; 1 an expectation is missed or the plan does not fit; 2 bad usage or bad input.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_WholeNames)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     kv = commands.add_parser("kv", help="bytes of the KV cache", description="Bytes of the KV cache of a model.")
     kv.add_argument("--model", required=True, metavar="ID", help="preset id, Hugging Face id or config.json")
@@ -218,20 +221,26 @@ def _type_of(name: str) -> Any:
     return _number if name == "gpu_memory_utilization" else _count
 
 
+def _say(text: str = "", to: TextIO | None = None) -> None:
+    """Print one line: all text of a report goes through here, so that none of it can act on a terminal or a CI log."""
+    print(_one_line(text), file=to)
+
+
 def _print_json(content: Any) -> None:
-    print(json.dumps(content, indent=2, ensure_ascii=False))
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    print("".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text))
 
 
 def _print_table(rows: Iterable[Sequence[str]], align: str) -> None:
     """Print rows in columns; ``align`` holds ``l`` or ``r`` for each."""
-    lines = list(rows)
+    lines = [[_one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (
             cell.rjust(width) if side == "r" else cell.ljust(width)
             for cell, width, side in zip(line, widths, align, strict=True)
         )
-        print("  ".join(cells).rstrip())
+        _say("  ".join(cells).rstrip())
 
 
 def _kv(arguments: argparse.Namespace) -> int:
@@ -251,13 +260,13 @@ def _kv(arguments: argparse.Namespace) -> int:
         _print_json(report)
         return OK
     total, share = report["kv_cache_bytes"], report["kv_cache_bytes_per_gpu"]
-    print(f"{model.name}, {arguments.seq_len:,} tokens × {plural(arguments.batch_size, 'sequence')}")
-    print(f"KV cache, all GPUs: {format_bytes(total)} ({format_gib(total)}, {format_gb(total)})")
+    _say(f"{model.name}, {arguments.seq_len:,} tokens × {plural(arguments.batch_size, 'sequence')}")
+    _say(f"KV cache, all GPUs: {format_bytes(total)} ({format_gib(total)}, {format_gb(total)})")
     heads = plural(report["kv_heads_per_gpu"], "KV head")
-    print(f"KV cache, one GPU:  {format_bytes(share)} ({format_gib(share)}), {heads} on each of {plural(tp, 'GPU')}")
-    print(f"One more token:     {format_bytes(report['kv_bytes_per_token'])} over the whole model")
+    _say(f"KV cache, one GPU:  {format_bytes(share)} ({format_gib(share)}), {heads} on each of {plural(tp, 'GPU')}")
+    _say(f"One more token:     {format_bytes(report['kv_bytes_per_token'])} over the whole model")
     if model.dtype_assumption and arguments.kv_cache_dtype == "auto":
-        print(f"note: {model.dtype_assumption}")
+        _say(f"note: {model.dtype_assumption}")
     return OK
 
 
@@ -278,14 +287,14 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _print_plan(answer: Plan) -> None:
     from calculator.search import shape, smallest_fit, what_would_fit
 
-    print(words.headline(answer))
-    print(words.detail(answer))
+    _say(words.headline(answer))
+    _say(words.detail(answer))
     if words.price(answer):
-        print(f"Price of {words.hardware(answer)}: {words.price(answer)}.")
+        _say(f"Price of {words.hardware(answer)}: {words.price(answer)}.")
     smallest = smallest_fit(answer)
     if smallest:
-        print(f"The fewest that would do: {words.hardware(smallest)} ({shape(smallest)}).")
-    print()
+        _say(f"The fewest that would do: {words.hardware(smallest)} ({shape(smallest)}).")
+    _say()
     total = answer.per_gpu.total_bytes
     _print_table(
         [
@@ -295,13 +304,14 @@ def _print_plan(answer: Plan) -> None:
         ],
         "lrrl",
     )
-    print()
+    _say()
     for note in answer.notes:
-        print(f"note: {note}")
-    print(f"note: {words.NOT_MODELLED}")
-    print(f"start it with: {calculator.serve_command(answer)}")
+        _say(f"note: {note}")
+    _say(f"note: {words.NOT_MODELLED}")
+    for line in f"start it with: {calculator.serve_command(answer)}".split("\n"):
+        _say(line)
     for lever in what_would_fit(answer):
-        print(f"would fit: {lever.label} ({lever.cost}): {words.headline(lever.plan)}")
+        _say(f"would fit: {lever.label} ({lever.cost}): {words.headline(lever.plan)}")
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
@@ -332,21 +342,21 @@ def _inspect(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         _print_json(report)
         return OK
-    print(f"{model.name}: {model.num_parameters:,} parameters, {model.num_active_parameters:,} active")
-    print(f"KV cache: {format_bytes(model.kv_bytes_per_token())} per token in {report['kv_cache_dtype']}")
-    print(f"One sequence of {seq_len:,} tokens: {format_bytes(per_sequence)} ({format_size(per_sequence)})")
+    _say(f"{model.name}: {model.num_parameters:,} parameters, {model.num_active_parameters:,} active")
+    _say(f"KV cache: {format_bytes(model.kv_bytes_per_token())} per token in {report['kv_cache_dtype']}")
+    _say(f"One sequence of {seq_len:,} tokens: {format_bytes(per_sequence)} ({format_size(per_sequence)})")
     state = model.state_bytes_per_sequence()
     if state:
-        print(f"State of one sequence, which does not grow: {format_bytes(state)} ({format_size(state)})")
-    print()
+        _say(f"State of one sequence, which does not grow: {format_bytes(state)} ({format_size(state)})")
+    _say()
     rows = [(f"{row['count']}", row["kind"], _sizes(row)) for row in model.layer_rows()]
     _print_table([("layers", "kind", "sizes"), *rows], "rll")
-    print()
+    _say()
     _print_table([("part", "parameters"), *((part, f"{count:,}") for part, count in model.parts.items())], "lr")
     for warning in warnings:
-        print(f"assumed: {warning}")
+        _say(f"assumed: {warning}")
     if model.ignored_keys:
-        print(f"ignored: {', '.join(model.ignored_keys)}")
+        _say(f"ignored: {', '.join(model.ignored_keys)}")
     return OK
 
 
@@ -368,22 +378,22 @@ def _reconcile(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         _print_json(result.as_dict())
         return OK if result.agrees else MISSED
-    print(result.finding)
-    print()
+    _say(result.finding)
+    _say()
     header = ("", "unit", "predicted", "range", "reported", "difference")
     _print_table([header, *(words.term_cells(term) for term in result.terms)], "llrrrr")
-    print()
+    _say()
     for cause in result.causes:
-        print(f"cause: {cause}")
+        _say(f"cause: {cause}")
     for assumption in result.assumed:
-        print(f"assumed: {assumption}")
+        _say(f"assumed: {assumption}")
     for problem in result.log.problems:
-        print(f"note: {problem}")
-    print(f"note: {words.NOT_MODELLED}")
+        _say(f"note: {problem}")
+    _say(f"note: {words.NOT_MODELLED}")
     for number, text in result.log.not_understood:
-        print(_one_line(f"not understood, line {number:,}: {text}"))
+        _say(f"not understood, line {number:,}: {text}")
     if result.log.unlisted:
-        print(f"not understood: {result.log.unlisted:,} lines more")
+        _say(f"not understood: {result.log.unlisted:,} lines more")
     return OK if result.agrees else MISSED
 
 
@@ -475,12 +485,12 @@ def _check(arguments: argparse.Namespace) -> int:
         text = f"{finding.subject}: {finding.field}: {values}; source: {finding.source}"
         if arguments.format == "github":
             place = f"file={_escape(finding.file, ':,')},line={finding.line}"
-            print(f"::error {place}::{_escape(text)}")
+            _say(f"::error {place}::{_escape(text)}")
         else:
-            print(_one_line(f"{finding.file}:{finding.line}: {text}"))
+            _say(f"{finding.file}:{finding.line}: {text}")
     subjects = len({finding.subject for finding in findings})
     met, entries = len(findings) - len(missed), plural(subjects, "entry", "entries")
-    print(f"{met:,} of {len(findings):,} expectations of {entries} are met")
+    _say(f"{met:,} of {len(findings):,} expectations of {entries} are met")
     return MISSED if missed else OK
 
 

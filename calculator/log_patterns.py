@@ -19,10 +19,29 @@ class Pattern:
     engine: str
     expression: re.Pattern[str]
     means: Mapping[str, Callable[[str], Any]]
+    literal: str
+    """What any line that matches holds: most lines are told apart by it alone."""
+
+
+LARGEST = 10**15
+"""No size, count or share that an engine prints is beyond this: a petabyte, or as many tokens."""
+_DIGITS = r"-?+[0-9]{1,25}+(?:,[0-9]{1,25}+){0,8}+(?:\.[0-9]{1,20}+)?+"
+_NUMBER = re.compile(rf"({_DIGITS})\.?([kmgKMG]?)")
 
 
 def _number(text: str) -> float:
-    return float(text.replace(",", ""))
+    """Read a number; one without bounds is none.
+
+    Raises
+    ------
+    ValueError
+        If it is no plain decimal number, or larger than anything that an engine prints.
+    """
+    found = _NUMBER.fullmatch(text)
+    value = float(found[1].replace(",", "")) if found and not found[2] else LARGEST
+    if abs(value) >= LARGEST:
+        raise ValueError(text[:80])
+    return value
 
 
 _SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -30,10 +49,16 @@ _SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2*
 
 
 def _count(text: str) -> int:
-    plain = text.replace(",", "")
-    if plain[-1:] in _SUFFIXES:
-        return round(float(plain[:-1]) * _SUFFIXES[plain[-1]])
-    return int(plain.split(".")[0])
+    """Read a count, with a suffix as vLLM takes it; raises as ``_number``."""
+    if text[-1:] in _SUFFIXES:
+        return _bounded(round(_number(text[:-1]) * _SUFFIXES[text[-1]]))
+    return int(_number(text))
+
+
+def _bounded(count: int) -> int:
+    if abs(count) >= LARGEST:
+        raise ValueError(f"{count}")
+    return count
 
 
 def _seen(text: str) -> int:
@@ -54,29 +79,40 @@ def as_flag(text: str) -> bool | None:
     return {"true": True, "false": False}.get(text.strip().lower())
 
 
-_N = r"(-?[\d,]+(?:\.\d+)?)"
+_N = rf"((?<![0-9.,]){_DIGITS})"
+
+
+def _literal(expression: str) -> str:
+    """Return the longest text that stands in an expression outside of groups, classes, escapes and repeats."""
+    rest = re.sub(r"<\w+>|\\.|\[[^\]]*\]", "\0", expression)
+    while "(" in rest or "<" in rest:
+        rest = re.sub(r"\([^()]*\)|<\w+:[^<>()|]*\|[^<>()]*>", "\0", rest)
+        rest = re.sub(r"<\w+:([^<>()|]*)>", r"\1", rest)
+    rest = re.sub(r".(?:[?*+]|\{[^}]*\})[?+]?", "\0", rest, flags=re.DOTALL)
+    return max(re.split(r"[\0.^$]", rest), key=len) if "|" not in rest else ""
 
 
 def _pattern(engine: str, expression: str, **means: Callable[[str], Any]) -> Pattern:
     """Return a pattern; ``<name>`` stands for a number of that name, ``<name:...>`` for another group."""
+    literal = _literal(expression)
     expression = re.sub(r"<(\w+)>", lambda found: f"(?P<{found[1]}>{_N[1:]}", expression)
     expression = re.sub(r"<(\w+):((?:[^<>]|<[^>]*>)+)>", lambda found: f"(?P<{found[1]}>{found[2]})", expression)
     compiled = re.compile(expression)
     assert set(compiled.groupindex) == set(means), expression
-    return Pattern(engine, compiled, means)
+    return Pattern(engine, compiled, means, literal)
 
 
 _GIB = _number
 PATTERNS = (
     # vLLM, both engines
-    _pattern("vllm", r"(?:vLLM API server version |LLM engine \(v|vLLM version:? |vllm[=-]=?)<engine_version:\d+\.\d+[\w.+]*>",
+    _pattern("vllm", r"(?:vLLM API server version |LLM engine \(v|vLLM version:? |vllm[=-]=?)<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>",
              engine_version=_text),
-    _pattern("vllm", r"\bvllm[\w-]{0,20}:v<engine_version:\d+\.\d+[\w.+]*>", engine_version=_text),
-    _pattern("vllm", r"<v0_lines:the current vLLM instance can use|Memory profiling results: total_gpu|# \w+ blocks: >",
+    _pattern("vllm", r"\bvllm[\w-]{0,20}:v<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=_text),
+    _pattern("vllm", r"<v0_lines:the current vLLM instance can use|Memory profiling results: total_gpu|# \w{1,40}+ blocks: >",
              v0_lines=_seen),
     _pattern("vllm", r"<v1_lines:gpu_worker\.py.{0,20}Available KV cache memory>", v1_lines=_seen),
-    _pattern("vllm", r"<since_0_28:GPU KV cache size: [\d,]+ tokens, Maximum>", since_0_28=_seen),
-    _pattern("vllm", r"EngineCore.{0,60}<second_runner:\[model_runner\.py:\d+\] Model loading took>", second_runner=_seen),
+    _pattern("vllm", r"<since_0_28:GPU KV cache size: [0-9,]{1,40} tokens, Maximum>", since_0_28=_seen),
+    _pattern("vllm", r"EngineCore.{0,60}<second_runner:\[model_runner\.py:[0-9]{1,9}+\] Model loading took>", second_runner=_seen),
     _pattern("vllm", r"<since_0_11:Desired GPU memory utilization is \(>", since_0_11=_seen),
     _pattern("vllm", r"CUDA graph pool memory: <cuda_graph_gib> GiB \(actual\), <cuda_graph_estimate_gib> GiB",
              cuda_graph_gib=_GIB, cuda_graph_estimate_gib=_GIB),
@@ -110,7 +146,7 @@ PATTERNS = (
     _pattern("vllm", r"GiB for weights?, <activation_gib> GiB for peak activation", activation_gib=_GIB),
     _pattern("vllm", r"<cuda_graph_gib> GiB for CUDAGraph memory", cuda_graph_gib=_GIB),
     _pattern("vllm", r"[Cc]urrent kv cache memory in use is <kv_pool_gib> GiB", kv_pool_gib=_GIB),
-    _pattern("vllm", r"[Cc]urrent kv cache memory in use is <kv_pool_bytes:\d{6,20}> bytes", kv_pool_bytes=_count),
+    _pattern("vllm", r"[Cc]urrent kv cache memory in use is <kv_pool_bytes:[0-9]{6,20}> bytes", kv_pool_bytes=_count),
     _pattern("vllm", r"max seq len \(<concurrency_at>\), \(<needed_gib> GiB KV cache is needed",
              concurrency_at=_count, needed_gib=_GIB),
     _pattern("vllm", r"available KV cache memory \(<kv_pool_gib> GiB\)", kv_pool_gib=_GIB),
@@ -123,11 +159,11 @@ PATTERNS = (
     _pattern("vllm", r"<nothing_left:No available memory for the cache blocks>", nothing_left=_text),
     _pattern("vllm", r"max seq len \(<concurrency_at>\) is larger than .{0,80}stored in KV cache \(<kv_tokens>\)",
              concurrency_at=_count, kv_tokens=_count),
-    _pattern("vllm", r"Multiplying the GPU KV cache size by the \w+ <context_ranks>", context_ranks=_count),
+    _pattern("vllm", r"Multiplying the GPU KV cache size by the \w{1,40}+ <context_ranks>", context_ranks=_count),
     # SGLang
     _pattern("sglang", r"<server_args:ServerArgs\(>", server_args=_text),
-    _pattern("sglang", r"[Ss][Gg][Ll]ang(?: version:?| v|==) ?<engine_version:\d+\.\d+[\w.+]*>", engine_version=_text),
-    _pattern("sglang", r"\b(?:sglang|sgl-\w{1,20}):v<engine_version:\d+\.\d+[\w.+]*>", engine_version=_text),
+    _pattern("sglang", r"[Ss][Gg][Ll]ang(?: version:?| v|==) ?<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=_text),
+    _pattern("sglang", r"\b(?:sglang|sgl-\w{1,20}):v<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=_text),
     _pattern("sglang", r"Load weight begin\. avail mem=<free_at_start_gib> GB", free_at_start_gib=_GIB),
     _pattern("sglang", r"Load weight end\..{0,200}?avail mem=<free_after_weights_gib> GB", free_after_weights_gib=_GIB),
     _pattern("sglang", r"Load weight end\..{0,250}?mem usage=<weights_gib> GB", weights_gib=_GIB),
@@ -156,7 +192,7 @@ PATTERNS = (
     _pattern("sglang", r"intermediate_ssm_state_cache size: <draft_ssm_gib> ?GB", draft_ssm_gib=_GIB),
     _pattern("sglang", r"intermediate_conv_window_cache size: <draft_conv_gib> ?GB", draft_conv_gib=_GIB),
     # TensorRT-LLM
-    _pattern("tensorrt-llm", r"TensorRT[- ]LLM version: ?<engine_version:\d+\.\d+[\w.+]*>", engine_version=_text),
+    _pattern("tensorrt-llm", r"TensorRT[- ]LLM version: ?<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=_text),
     _pattern("tensorrt-llm", r"Peak memory during memory usage profiling \(torch \+ non-torch\): <peak_gib> GiB",
              peak_gib=_GIB),
     _pattern("tensorrt-llm", r"available KV cache memory when calculating max tokens: <kv_pool_gib> GiB",
@@ -180,32 +216,32 @@ PATTERNS = (
     _pattern("tensorrt-llm", r"tokens per block=<block_size>, primary blocks=<num_blocks>",
              block_size=_count, num_blocks=_count),
     # llama.cpp
-    _pattern("llama.cpp", r"\bbuild: <engine_version:\d+ \([0-9a-f]+\)>", engine_version=_text),
-    _pattern("llama.cpp", r"general\.name\s*(?:str)?\s*=\s*<model:\S.{0,80}>", model=_text),
-    _pattern("llama.cpp", r"\bn_ctx\s*= <n_ctx>", n_ctx=_count),
-    _pattern("llama.cpp", r"\bn_ctx_(?:seq|per_seq)\s*= <seq_len>", seq_len=_count),
-    _pattern("llama.cpp", r"\bn_seq_max\s*= <sequences>", sequences=_count),
-    _pattern("llama.cpp", r"\bn_ubatch\s*= <max_num_batched_tokens>", max_num_batched_tokens=_count),
-    _pattern("llama.cpp", r"KV self size\s*=\s*<kv_pool_gib> MiB", kv_pool_gib=_mib),
-    _pattern("llama.cpp", r"llama_kv_cache(?:_unified)?: size = +<cells_gib> MiB \( *<cells> cells, +<layers> layers",
+    _pattern("llama.cpp", r"\bbuild: <engine_version:[0-9]{1,9}+ \([0-9a-f]{1,40}+\)>", engine_version=_text),
+    _pattern("llama.cpp", r"general\.name\s{0,40}+(?:str)?\s{0,40}+=\s{0,40}+<model:\S.{0,80}>", model=_text),
+    _pattern("llama.cpp", r"\bn_ctx\s{0,40}+= <n_ctx>", n_ctx=_count),
+    _pattern("llama.cpp", r"\bn_ctx_(?:seq|per_seq)\s{0,40}+= <seq_len>", seq_len=_count),
+    _pattern("llama.cpp", r"\bn_seq_max\s{0,40}+= <sequences>", sequences=_count),
+    _pattern("llama.cpp", r"\bn_ubatch\s{0,40}+= <max_num_batched_tokens>", max_num_batched_tokens=_count),
+    _pattern("llama.cpp", r"KV self size\s{0,40}+=\s{0,40}+<kv_pool_gib> MiB", kv_pool_gib=_mib),
+    _pattern("llama.cpp", r"llama_kv_cache(?:_unified)?: size = {1,40}+<cells_gib> MiB \( {0,40}+<cells> cells, {1,40}+<layers> layers",
              cells_gib=_mib, cells=_count, layers=_count),
-    _pattern("llama.cpp", r"MiB \( *[\d,]+ cells, +[\d,]+ layers, +<sequences:\d+>/ ?<streams:\d+> seqs\)",
+    _pattern("llama.cpp", r"MiB \( {0,40}+[0-9,]{1,40} cells, {1,40}+[0-9,]{1,40} layers, {1,40}+<sequences:[0-9]{1,9}+>/ ?<streams:[0-9]{1,9}+> seqs\)",
              sequences=_count, streams=_count),
-    _pattern("llama.cpp", r"kv_unified\s*= *'?<unified:true|false>", unified=_seen),
-    _pattern("llama.cpp", r"\bK \(<k_type:\w+>\): ", k_type=_text),
-    _pattern("llama.cpp", r"\bV \(<v_type:\w+>\): ", v_type=_text),
-    _pattern("llama.cpp", r"\w+ +KV buffer size = +<kv_buffer_gib> MiB", kv_buffer_gib=_mib),
-    _pattern("llama.cpp", r"\w+ +RS buffer size = +<state_buffer_gib> MiB", state_buffer_gib=_mib),
-    _pattern("llama.cpp", r"file type\s+= +<file_type:\w[\w .-]{0,30}>", file_type=_text),
-    _pattern("llama.cpp", r"<file:[\w.-]{1,200}\.gguf\b>", file=_text),
-    _pattern("llama.cpp", r"llama_memory_recurrent: size = +<state_gib> MiB", state_gib=_mib),
+    _pattern("llama.cpp", r"kv_unified\s{0,40}+= {0,40}+'?<unified:true|false>", unified=_seen),
+    _pattern("llama.cpp", r"\bK \(<k_type:\w{1,40}+>\): ", k_type=_text),
+    _pattern("llama.cpp", r"\bV \(<v_type:\w{1,40}+>\): ", v_type=_text),
+    _pattern("llama.cpp", r"\w {1,40}+KV buffer size = {1,40}+<kv_buffer_gib> MiB", kv_buffer_gib=_mib),
+    _pattern("llama.cpp", r"\w {1,40}+RS buffer size = {1,40}+<state_buffer_gib> MiB", state_buffer_gib=_mib),
+    _pattern("llama.cpp", r"file type\s{1,40}+= {1,40}+<file_type:\w[\w .-]{0,30}>", file_type=_text),
+    _pattern("llama.cpp", r"(?<![\w.-])<file:[\w.-]{1,200}\.gguf\b>", file=_text),
+    _pattern("llama.cpp", r"llama_memory_recurrent: size = {1,40}+<state_gib> MiB", state_gib=_mib),
     _pattern("llama.cpp", r"creating non-SWA KV cache, size = <cells> cells", cells=_count),
     _pattern("llama.cpp", r"(?<!non-)SWA KV cache, size = <window_cells> cells", window_cells=_count),
-    _pattern("llama.cpp", r"load_tensors: +(?!CPU|\w+_Host)\w+ +(?:model )?buffer size = +<buffer_gib> MiB", buffer_gib=_mib),
-    _pattern("llama.cpp", r"(?<!\w)(?!CPU|\w+_Host)\w+ +compute buffer size = +<activation_gib> MiB", activation_gib=_mib),
-    _pattern("llama.cpp", r"using device \w+ \(<device:[^)]{2,80}>\).{0,40}? - <free_at_start_gib> MiB free",
+    _pattern("llama.cpp", r"load_tensors: {1,40}+(?!CPU|\w{1,40}_Host)\w{1,40}+ {1,40}+(?:model )?buffer size = {1,40}+<buffer_gib> MiB", buffer_gib=_mib),
+    _pattern("llama.cpp", r"(?<!\w)(?!CPU|\w{1,40}_Host)\w{1,40}+ {1,40}+compute buffer size = {1,40}+<activation_gib> MiB", activation_gib=_mib),
+    _pattern("llama.cpp", r"using device \w{1,40}+ \(<device:[^)]{2,80}+>\).{0,40}? - <free_at_start_gib> MiB free",
              device=_text, free_at_start_gib=_mib),
-    _pattern("llama.cpp", r"flash_attn\s*= <flash_attention:\w+>", flash_attention=_seen),
+    _pattern("llama.cpp", r"flash_attn\s{0,40}+= <flash_attention:\w{1,40}+>", flash_attention=_seen),
 )  # fmt: skip
 SUMMED = ("cells_gib", "buffer_gib", "kv_buffer_gib", "state_buffer_gib")
 """Figures of parts: all of them together are the whole."""

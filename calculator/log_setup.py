@@ -237,18 +237,18 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9.]", "", plain).replace("llama3.1", "llama31").replace("llama31", "llama3.1")
 
 
+_DEVICE_WORDS = re.compile(r"[a-z]{0,20}+[0-9]{1,20}+[a-z]{0,20}+|pcie|nvl|sxm|ada|blackwell|pro")
+_CHIP = re.compile(r"[a-z]{1,20}+[0-9]{1,20}+[a-z]{0,20}+|[0-9]{4}")
+
+
 def _gpu_of(device: str, memory_gib: float | None) -> str | None:
     """Return the GPU preset that a device's name means: most words in common, nearest memory; None for none."""
-    words = set(re.findall(r"[a-z]*\d+[a-z]*|pcie|nvl|sxm|ada|blackwell|pro", device.lower().replace("-", " ")))
+    words = set(_DEVICE_WORDS.findall(device.lower().replace("-", " ")))
     best: tuple[float, str] | None = None
     for key in gpu_ids():
         preset = load_gpu(key)
-        own = set(
-            re.findall(
-                r"[a-z]*\d+[a-z]*|pcie|nvl|sxm|ada|blackwell|pro", f"{key} {preset.name}".lower().replace("-", " ")
-            )
-        )
-        chips = {word for word in own if re.fullmatch(r"[a-z]+\d+[a-z]*|\d{4}", word)}
+        own = set(_DEVICE_WORDS.findall(f"{key} {preset.name}".lower().replace("-", " ")))
+        chips = {word for word in own if _CHIP.fullmatch(word)}
         if not chips & words:
             continue
         score = 2.0 * len(own & words) - len((own - words) & {"pcie", "nvl", "ada", "pro", "blackwell"})

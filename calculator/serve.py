@@ -93,7 +93,15 @@ def serve_command(plan: Plan) -> str:
         if (parts is None and _is_asked(plan, name)) or (name == "enable_expert_parallel" and _shares_too_much(plan)):
             left.append(name)
         words += parts or []
-    return shlex.join(words) + _comment(plan, left)
+    return " ".join(map(_quoted, words)) + _comment(plan, left)
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell; what does not print is written out, so that a command stays one line."""
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = word.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in plain) + "'"
 
 
 def _is_asked(plan: Plan, name: str) -> bool:
@@ -254,7 +262,8 @@ def _comment(plan: Plan, left: list[str]) -> str:
     takes = [name for name in left if name != "kv_cache_dtype" or kv_format in KV_FORMATS[engine]]
     keys = [key for name, key in YAML_KEYS.get(engine, {}).items() if name in takes]
     elsewhere = f"; in the YAML file of {YAML_FLAG}: {', '.join(keys)}" if keys else ""
-    return f"\n# not on the command line: {', '.join(_named(plan, name) for name in left)}{elsewhere}"
+    comment = f"# not on the command line: {', '.join(_named(plan, name) for name in left)}{elsewhere}"
+    return "\n" + " ".join(comment.split())
 
 
 def _named(plan: Plan, name: str) -> str:

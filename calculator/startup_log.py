@@ -24,12 +24,15 @@ from calculator.log_patterns import (
     SMALLEST,
     SUMMED,
     TOGETHER,
+    Pattern,
     as_flag,
 )
+from calculator.masking import mask
 
 MAX_LOG_BYTES = 64 * 2**20
 MAX_LINE = 16_384
 MAX_LISTED = 400
+MAX_SHOWN = 2_000
 UNQUANTISED = "none"
 """The quantisation of a log that says there is none; a later line may name one."""
 
@@ -67,45 +70,44 @@ class StartupLog:
 
 _NAMES = "|".join(sorted(ARGUMENTS, key=len, reverse=True))
 _ASSIGNED = re.compile(
-    rf"(?<![\w.])['\"]?({_NAMES})['\"]?\s*[=:]\s*('[^']{{0,200}}'|\"[^\"]{{0,200}}\"|[^\s,;)}}\]]{{1,200}})"
+    rf"(?<![\w.])['\"]?+({_NAMES})['\"]?+\s{{0,40}}+[=:]\s{{0,40}}+('[^']{{0,200}}+'|\"[^\"]{{0,200}}+\"|[^\s,;)}}\]]{{1,200}})"
 )
 _COMMAND = re.compile(
     rf"(?<![\w-])(?:--(no-)?({_NAMES.replace('_', '[-_]')}|tp|pp)|-({'|'.join(SHORT_ARGUMENTS)}))"
-    r"(?![\w-])(?:[= ]+((?!-)[^\s\\]\S{0,200}))?"
+    r"(?![\w-])(?:[= ]{1,40}+((?!-)[^\s\\]\S{0,200}))?"
 )
-_SERVED = re.compile(r"(?:(?:^|[\s$#])vllm serve|vllm-openai:[\w.-]{1,80}(?= +[\w.-]+/)) +((?!-)[\w./:@-]{2,200})")
+_SERVED = re.compile(
+    r"(?:(?:^|[\s$#])vllm serve|vllm-openai:[\w.-]{1,80}(?= {1,40}+[\w.-]{1,96}+/)) {1,40}+((?!-)[\w./:@-]{2,200})"
+)
 _NO_ARGUMENTS = "Replace gpu_memory_utilization config with"
 """What vLLM prints after these words is what could be given, not what is."""
-_RANK = re.compile(r"\(Worker_((?:[A-Z]{2,3}\d{1,3}_?)+)[ )]|\[\d{4}-[^\]]{0,40}?((?: [A-Z]{2,3}\d{1,3})+)\]")
-_RANKS = re.compile(r"([A-Z]{2,3})(\d{1,3})")
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[@-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-_SECRET = re.compile(
-    r"(?<![A-Za-z0-9])(hf_(?=[A-Za-z0-9]{6})|sk-|gh[opsu]_|AKIA|eyJ)[\w.~+/=-]{6,}"
-    r"|(?i:((?:api[_-]?key|token|secret|password|passwd|authorization)['\"]?\s*[=:]\s*(?:bearer )?)"
-    r"['\"]?[^\s'\",;)]{4,})"
-    r"|(://)[^/\s:@]{1,200}:[^/\s@]{1,200}@"
+_RANK = re.compile(
+    r"\(Worker_((?:[A-Z]{2,3}[0-9]{1,3}_?){1,8}+)[ )]|\[[0-9]{4}-[^\]]{0,40}?((?: [A-Z]{2,3}[0-9]{1,3}){1,8}+)\]"
 )
+_RANKS = re.compile(r"([A-Z]{2,3})([0-9]{1,3})")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,64}+[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[@-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _DEVICE = re.compile(
     r"(?:NVIDIA|AMD|Tesla|GeForce|Instinct|Quadro)[ _][\w][\w /_-]{1,60}?(?=[,.;:()\]'\"]|\.json|$| - |  )"
 )
-_QUICK = re.compile(
-    r"GiB|MiB|GB\b|KV|kv size|kv_|blocks|memory|padding layers|max model len|version|build:|ServerArgs|engine \(v|"
-    r"concurrency|model|max_seq|tensor_parallel|cells|n_ctx|n_seq|n_ubatch|general\.name|args|--|[Cc]hunked|"
-    r"mem_fraction|config|vllm serve|vllm-|vllm:|sgl-|sglang:|file type|\.gguf|-(?:tp|pp|dp|dcp)\b|swa|draft|"
-    r"NVIDIA|maximum|max seq|tokens|GeForce|Instinct|Tesla|Quadro|flash_attn|fraction|full_layer|block size"
-)
-_SERVING = re.compile(r"throughput|HTTP/1|\breqs?\b|#running")
+_TELLING = (
+    "GiB", "MiB", "GB", "KV", "kv size", "kv_", "blocks", "memory", "padding layers", "max model len", "version",
+    "build:", "ServerArgs", "engine (v", "concurrency", "model", "max_seq", "tensor_parallel", "cells", "n_ctx",
+    "n_seq", "n_ubatch", "general.name", "args", "--", "hunked", "mem_fraction", "config", "vllm-", "vllm:", "sgl-",
+    "sglang:", "file type", ".gguf", "-tp", "-pp", "-dp", "-dcp", "swa", "draft", "NVIDIA", "maximum", "max seq",
+    "tokens", "GeForce", "Instinct", "Tesla", "Quadro", "vllm serve", "flash_attn", "fraction", "full_layer",
+    "block size",
+)  # fmt: skip
+"""A line without any of these is of nothing that is read here."""
+_SERVING = ("throughput", "HTTP/1", "#running")
+_REQUESTS = re.compile(r"\breqs?\b")
 """Lines of a running server: none of them is of the start, however many there are."""
-
-
-def mask(text: str) -> str:
-    """Return a line with what looks like a secret masked."""
-    return _SECRET.sub(lambda found: (found[2] or found[3] or found[1] or "") + "•••" + ("@" if found[3] else ""), text)
 
 
 def clean(line: str) -> str:
     """Return a line without terminal escapes and control characters."""
+    if line.isprintable():
+        return line
     return _CONTROL.sub("", _ESCAPES.sub("", line.replace("\t", " ")))
 
 
@@ -136,21 +138,17 @@ def read_log(content: str | bytes) -> StartupLog:
     lines = _lines(content)
     last = ""
     for number, line in lines:
-        quick = bool(_QUICK.search(line)) and not _SERVING.search(line)
-        hits = (
-            [(pattern, match) for pattern in PATTERNS for match in [pattern.expression.search(line)] if match]
-            if quick
-            else []
-        )
+        quick = _may_be_of_the_start(line)
+        hits = list(_hits(line)) if quick else []
         rank = _rank(line, ranks) if hits else ""
         if quick and DRAFT.search(line):
             drafting.add(("llama.cpp", rank))
-        for pattern, match in hits:
-            for name, read in pattern.means.items():
+        for pattern, values in hits:
+            for name, value in values.items():
                 if name in POOLS and (pattern.engine, rank) in drafting:
                     flags.setdefault("speculative", "draft")
                 else:
-                    found.setdefault(pattern.engine, []).append((name, read(match[name]), rank))
+                    found.setdefault(pattern.engine, []).append((name, value, rank))
         if any("free_after_pool_gib" in pattern.means for pattern, _ in hits):
             drafting.add(("sglang", rank))
         stated = _stated(line, last) if quick or last.endswith("\\") else {}
@@ -162,7 +160,7 @@ def read_log(content: str | bytes) -> StartupLog:
             understood += 1
         elif line.strip():
             if len(unread) < MAX_LISTED:
-                unread.append((number, mask(line.strip())[:400]))
+                unread.append((number, mask(line.strip()[:MAX_SHOWN])[:400]))
             else:
                 unlisted += 1
     engines = [
@@ -243,6 +241,26 @@ def _lines(content: str | bytes) -> Iterable[tuple[int, str]]:
     return ((number, clean(line[:MAX_LINE])) for number, line in enumerate(content.splitlines(), 1))
 
 
+def _may_be_of_the_start(line: str) -> bool:
+    """Tell the few lines that are worth a closer look from the many that are not."""
+    if any(word in line for word in _SERVING) or ("req" in line and _REQUESTS.search(line)):
+        return False
+    return any(word in line for word in _TELLING)
+
+
+def _hits(line: str) -> Iterable[tuple[Pattern, dict[str, Any]]]:
+    """Yield each pattern that a line matches and what its groups say; a value that cannot be is not understood."""
+    for pattern in PATTERNS:
+        match = pattern.expression.search(line) if pattern.literal in line else None
+        if not match:
+            continue
+        try:
+            values = {name: read(match[name]) for name, read in pattern.means.items()}
+        except ValueError:
+            continue
+        yield pattern, values
+
+
 def _rank(line: str, ranks: dict[str, int]) -> str:
     """Return the rank that prints a line, empty for none, and keep how many there are of each kind at least."""
     found = _RANK.search(line[:200])
@@ -258,8 +276,10 @@ def _figures(values: list[tuple[str, Any, str]]) -> tuple[dict[str, Any], list[s
     """Return one value of each figure: the sum of parts, the smallest of ranks, else the first."""
     figures: dict[str, Any] = {}
     problems = []
-    for name in dict.fromkeys(name for name, *_ in values):
-        given = [value for key, value, _ in values if key == name]
+    printed: dict[str, list[Any]] = {}
+    for name, value, _ in values:
+        printed.setdefault(name, []).append(value)
+    for name, given in printed.items():
         if name in SUMMED:
             figures[name] = sum(given)
         elif name in SMALLEST:
@@ -304,9 +324,11 @@ def _token_pools(figures: dict[str, Any], values: list[tuple[str, Any, str]]) ->
     """Add the pool of keys and values, of the rank that has least; with windows a rank prints two, states are apart."""
     windows = "window_tokens" in figures
     sizes: dict[str, list[float]] = {}
+    seen: set[tuple[str, float]] = set()
     for (name, k, rank), (_, v, _) in pairwise(values):
-        if name == "k_gib" and (windows or k + v not in sizes.get(rank, ())):
+        if name == "k_gib" and (windows or (rank, k + v) not in seen):
             sizes.setdefault(rank, []).append(k + v)
+            seen.add((rank, k + v))
     whole = [sum(parts) for parts in sizes.values() if len(parts) > 1 or not windows]
     if whole:
         figures["kv_pool_gib"] = round(min(whole) + figures.get("state_gib", 0.0), 6)

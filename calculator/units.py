@@ -16,7 +16,7 @@ GIB = 2**30
 GB = 10**9
 
 _UNITS = {"b": 1, "bytes": 1, "mb": 10**6, "mib": MIB, "gb": GB, "gib": GIB, "tb": 10**12, "tib": 2**40}
-_SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)\s*([A-Za-z]{0,5})", re.ASCII)
+_SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)\s{0,20}+([A-Za-z]{0,5})", re.ASCII)
 
 
 def gib_to_bytes(gib: Decimal | int | float | str) -> int:

@@ -10,6 +10,7 @@ import streamlit as st
 import calculator
 from calculator.plan_file import write_plan_file
 from calculator.serve import serve_command
+from dashboard.text import cell, file_name
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -37,12 +38,14 @@ def save_and_share(plan: calculator.Plan) -> None:
             st.download_button(
                 "Plan file for CI (YAML)",
                 write_plan_file(plan, name),
-                f"{name}.yaml",
+                f"{file_name(name)}.yaml",
                 "application/yaml",
                 on_click="ignore",
             )
             content = json.dumps(plan.as_dict(), indent=2)
-            st.download_button("Answer (JSON)", content, f"{name}.json", "application/json", on_click="ignore")
+            st.download_button(
+                "Answer (JSON)", content, f"{file_name(name)}.json", "application/json", on_click="ignore"
+            )
 
 
 def show_link() -> None:
@@ -60,7 +63,7 @@ def of_view(view: View, figure: go.Figure) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "CSV",
-            lambda: view.frame().to_csv(index=False),
+            lambda: csv_of(view),
             f"{view.name}.csv",
             "text/csv",
             on_click="ignore",
@@ -74,6 +77,11 @@ def of_view(view: View, figure: go.Figure) -> None:
             on_click="ignore",
             key="html",
         )
+
+
+def csv_of(view: View) -> str:
+    """Return a view's rows as CSV that is safe to open in a spreadsheet."""
+    return str(view.frame().map(cell).to_csv(index=False))
 
 
 def _page(view: View, figure: go.Figure) -> str:

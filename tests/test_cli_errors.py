@@ -1,11 +1,15 @@
 """The command line on bad input: exit code 2, one line on stderr, and never a traceback."""
 
+import ast
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 from golden import ROOT
+from logs import LOGS
+from small_config import CONFIG
 
 REFERENCE = ["plan", "--model=llama-3-70b", "--gpu=a100-80gb-sxm", "--tensor-parallel-size=4", "--seq-len=8192"]
 FAILING = """\
@@ -125,3 +129,75 @@ def test_a_reader_that_goes_away_is_no_traceback():
         done = subprocess.run(command, cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, timeout=60, check=False)
     assert done.stderr == b""
     assert done.returncode == 2
+
+
+HOSTILE = "a\x1b[31m\u202e\x9b2J\nb"
+ESCAPED = r"a\x1b[31m\u202e\x9b2J\nb"
+
+
+def acts_on_a_terminal(text):
+    """Return the characters of a report that are neither printable nor the end of a line."""
+    return {char for char in text if not char.isprintable() and char != "\n"}
+
+
+def config_of(name):
+    return json.dumps({**CONFIG, "_name_or_path": name, f"x{name}": 1, "name": name})
+
+
+def test_the_names_of_a_config_are_escaped_as_text_and_as_json(run, tmp_path):
+    folder = tmp_path / HOSTILE
+    folder.mkdir()
+    path = folder / "config.json"
+    path.write_text(config_of(HOSTILE))
+    code, out, err = run("inspect", path)
+    assert (code, err, acts_on_a_terminal(out)) == (0, "", set())
+    assert out.startswith(f"{ESCAPED}: ")
+    assert f"x{ESCAPED}" in out.splitlines()[-1]
+    for command in (("kv", "--model", path, "--seq-len", 8), ("plan", "--model", path, "--gpu", "l4", "--seq-len", 8)):
+        code, out, err = run(*command)
+        assert (err, acts_on_a_terminal(out)) == ("", set())
+    code, out, err = run("inspect", path, "--format", "json")
+    assert acts_on_a_terminal(out) == set()
+    assert json.loads(out)["model"] == HOSTILE
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "--model", "llama-3-8b", "--gpu", "l4", "--engine-version", HOSTILE],
+        ["plan", "--model", HOSTILE, "--gpu", "l4"],
+        ["plan", "--model", "llama-3-8b", "--gpu", HOSTILE],
+        ["plan", "--model", "llama-3-8b", "--gpu", "l4", "--gpu-memory-bytes", HOSTILE],
+        ["models", HOSTILE],
+        ["models", f"--{HOSTILE}"],
+        [HOSTILE],
+        ["check", HOSTILE],
+        ["inspect", HOSTILE],
+        ["reconcile", HOSTILE],
+    ],
+    ids=lambda value: value[0][:9],
+)
+def test_what_is_asked_is_echoed_escaped(run, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out, acts_on_a_terminal(err)) == (2, "", set())
+    assert "31m" in err
+
+
+def test_a_log_is_shown_escaped(run, tmp_path):
+    path = tmp_path / "start.log"
+    path.write_text(LOGS["vllm"] + "\u2028a memory line \u061c\u00ad\n")
+    _, out, _ = run("reconcile", path, "--gpu", "h100-sxm")
+    assert acts_on_a_terminal(out) == set()
+    assert "not understood" in out
+
+
+def test_everything_is_printed_by_what_escapes_it():
+    tree = ast.parse((ROOT / "calculator" / "cli.py").read_text(encoding="utf-8"))
+    printing = {
+        function.name
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write", "sys.stderr.write")
+    }
+    assert printing == {"_say", "_print_json"}

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,3 +58,88 @@ def test_what_names_no_repository_is_refused(name: object) -> None:
 def test_a_revision_that_is_none_is_refused() -> None:
     with pytest.raises(calculator.InvalidValueError, match="a revision is a branch, tag or commit, not"):
         model_from_hub("someone/small", "--upload-pack=x")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a/..b",
+        "a/b..c",
+        "a../b",
+        "a/.b",
+        "a/b.",
+        "a/b.git",
+        "a/b--c",
+        "-a/b",
+        "a/b-",
+        "a//b",
+        "a/../b",
+        "a/" + "b" * 97,
+    ],
+)
+def test_a_repository_that_plays_tricks_with_paths_is_refused(name: str) -> None:
+    with pytest.raises(calculator.InvalidValueError, match=r"named owner/name, not .*; either is of letters, digits, "):
+        model_from_hub(name)
+
+
+@pytest.mark.parametrize(
+    "revision", ["a/../../b", "a..b", "a//b", "a/.b", "a./b", "a.", "a/", "a.lock", "a b", "main\n", ""]
+)
+def test_a_revision_that_plays_tricks_with_paths_is_refused(revision: str) -> None:
+    with pytest.raises(
+        calculator.InvalidValueError, match=r"branch, tag or commit, not .*; it is of letters, digits, "
+    ):
+        model_from_hub("someone/small", revision)
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("revision", ["refs/pr/1", "v1.0", "feature/x_y-z", "a", COMMIT])
+def test_a_revision_of_every_honest_form_is_asked_for(asked: dict[str, Any], revision: str) -> None:
+    model_from_hub("some-one.x/Small_1.0-it", revision)
+    assert asked["revision"] == revision
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Stand in for the client; return what it is asked for."""
+    seen: dict[str, Any] = {}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(CONFIG), encoding="utf-8")
+
+    def download(*_: str, **options: Any) -> str:
+        seen.update(options)
+        return str(path)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    return seen
+
+
+def test_the_token_of_the_machine_is_used_only_where_it_is_asked_for(asked: dict[str, Any]) -> None:
+    model_from_hub("someone/small")
+    assert asked["token"] is False
+    model_from_hub("someone/small", token=True)
+    assert asked["token"] is True
+    with pytest.raises(calculator.InvalidValueError, match="a token is text, True for the one saved on this machine"):
+        model_from_hub("someone/small", token=None)  # type: ignore[arg-type]
+
+
+def test_an_error_of_the_client_is_shown_without_secrets_and_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(*_: str, **__: Any) -> str:
+        raise OSError(
+            "401 for https://me:pass@host/x with hf_abcdefghijkl: '/home/me/.cache/hub/models--a' is locked\nx"
+        )
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    with pytest.raises(calculator.InvalidValueError) as caught:
+        model_from_hub("someone/small")
+    assert str(caught.value) == (
+        "the Hub did not give the config.json of someone/small: 401 for https://•••@host/x with hf_•••: '•••' is locked"
+    )
+
+
+def test_a_file_of_the_cache_is_named_by_its_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(b"\xff")
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: str(path))
+    with pytest.raises(calculator.FileFormatError, match=r"^someone/small/config\.json: not UTF-8 text$"):
+        model_from_hub("someone/small")

@@ -2,6 +2,7 @@
 
 import shlex
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from small_config import CONFIG
@@ -287,4 +288,24 @@ def test_no_flag_is_written_twice(engine, model):
         max_num_seqs=4, max_num_batched_tokens=4096, gpu_memory_utilization=0.8, enforce_eager=True, batch_size=2,
     )  # fmt: skip
     assert max(Counter(word for word in words if word.startswith("--")).values()) == 1
+    assert "\n" not in comment
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("me/x; rm -rf ~", "'me/x; rm -rf ~'"),
+        ("me/$(id)`id`", "'me/$(id)`id`'"),
+        ("me/it's", "'me/it'\"'\"'s'"),
+        ("me/a\nreboot #", r"$'me/a\U0000000areboot #'"),
+        ("me/\x1b[2J\\'\u202e", r"$'me/\U0000001b[2J\\\'\U0000202e'"),
+    ],
+)
+def test_a_foreign_name_is_one_word_on_one_line(name, word):
+    model = replace(calculator.load_model(DENSE), huggingface_id=name)
+    command, _, comment = serve_command(
+        calculator.plan(model, gpu="b200", seq_len=8192, engine="tensorrt-llm", enable_attention_dp=True)
+    ).partition("\n")
+    assert word in command
+    assert comment.startswith("# not on the command line: ")
     assert "\n" not in comment
