@@ -149,6 +149,8 @@ def _why_it_does_not_fit(answer: Plan) -> str:
     if needed <= memory.kv_pool_bytes:
         held = stage.geometry.sequences(memory.kv_pool_bytes, request.seq_len)
         available += f", whose whole blocks hold {plural(held, 'such sequence')}"
+    elif _size(needed) == _size(memory.kv_pool_bytes):
+        available += f", {format_size(needed - memory.kv_pool_bytes)} less"
     largest = []
     if answer.max_batch_size:
         largest.append(f"{plural(answer.max_batch_size, 'sequence')} of {request.seq_len:,} tokens would fit")

@@ -149,6 +149,12 @@ def test_a_pool_whose_last_block_is_held_back_says_what_its_blocks_hold():
     assert "available are 2.00 GiB, the KV pool given, whose whole blocks hold 1 such sequence; " in answer.notes[0]
 
 
+def test_a_lack_that_rounding_would_hide_is_said():
+    asked = {"gpu": "h100-sxm", "engine": "sglang", "seq_len": 8192}
+    answer = plan("llama-3.1-8b", kv_cache_memory_bytes=8192 * TOKEN - 4096, **asked)
+    assert "needs 1.00 GiB on one GPU, available are 1.00 GiB, the KV pool given, 4.00 KiB less; " in answer.notes[0]
+
+
 @pytest.mark.parametrize("eager", [False, True], ids=["graphs", "eager"])
 @pytest.mark.parametrize(
     ("engine", "version"),
