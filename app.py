@@ -35,11 +35,11 @@ views.notes(plan)
 if plan.model.ignored_keys or plan.model.assumed:
     views.understood(plan.model)
 
-left, right = st.columns(2, gap="large")
-with left:
-    views.levers(plan)
-with right:
-    views.formula(plan)
+with st.grid(2, min_column_width=420, gap="large"):  # side by side only where neither is cut
+    with st.container():
+        views.levers(plan)
+    with st.container():
+        views.formula(plan)
 
 views.growth(plan)
 

@@ -97,6 +97,14 @@ def test_why_it_does_not_fit_needs_no_scrolling_either(open_page):
     assert within(box_of(page.get_by_role("figure", name="Memory of one GPU")), 1440, 900)
 
 
+def test_nothing_of_the_levers_and_the_formula_is_cut_on_a_tablet(open_page):
+    page = open_page(viewport={"width": 1024, "height": 768})
+    expect(page.get_by_role("button", name="8 GPUs (TP 8) instead of 4")).to_be_visible()
+    inner = page.locator("main button *, main pre, main [data-testid=stMarkdown]:has(table)")
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+    assert inner.evaluate_all(cut) == []
+
+
 # Phone
 
 
