@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from calculator.accelerator import Accelerator, custom_accelerator
+from calculator.accelerator import CUSTOM, MAX_BYTES, Accelerator, custom_accelerator
 from calculator.engines import engine_rules
 from calculator.engines.rules import Engine
 from calculator.errors import InvalidValueError
 from calculator.kv_cache import encoder_tokens
 from calculator.model import MAX_TOKENS, ModelArchitecture
-from calculator.presets import load_gpu
+from calculator.presets import load_gpu, named
 from calculator.schema import Schema, count, flag, number, optional, text
 from calculator.storage import StorageFormat, storage_format
 from calculator.weights import weight_format
-
-MAX_BYTES = 2**53
 
 PLAN_FIELDS = {
     "batch_size": count(MAX_TOKENS),
@@ -141,7 +139,7 @@ def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Acceler
     """Check every input and fill in the defaults, those of the engine at its version."""
     values = {**PLAN_DEFAULTS, **{name: value for name, value in asked.items() if name not in ("model", "gpu")}}
     values = _SCHEMA.validate(values)
-    accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
+    gpu, accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
     rules = engine_rules(values["engine"], values["engine_version"])
     if not values["enable_attention_dp"]:
         model.check_tensor_parallel(values["tensor_parallel_size"])
@@ -155,8 +153,8 @@ def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Acceler
     ranks = max(1, ranks // values["decode_context_parallel_size"])
     filled = {
         **values,
-        "model": model.id,
-        "gpu": accelerator.id,
+        "model": named(model),
+        "gpu": gpu,
         "gpu_memory_bytes": accelerator.memory_bytes,
         "seq_len": seq_len,
         "weight_dtype": weight_format(model.resolve_weight_dtype(values["weight_dtype"])).name,
@@ -171,12 +169,14 @@ def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Acceler
     return accelerator, rules, Request(**filled)
 
 
-def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> Accelerator:
-    if gpu is None or gpu == "custom":
+def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> tuple[str, Accelerator]:
+    """Return what a GPU is called, and the GPU with the memory that is given by hand."""
+    if gpu is None or gpu == CUSTOM:
         if memory_bytes is None:
             raise InvalidValueError("gpu is missing: name a GPU preset such as a100-80gb-sxm, or give gpu_memory_bytes")
-        return custom_accelerator(memory_bytes)
+        return CUSTOM, custom_accelerator(memory_bytes)
     accelerator = load_gpu(gpu)
     if memory_bytes is None:
-        return accelerator
-    return replace(accelerator, memory_bytes=memory_bytes, memory_source="given by hand", memory_verified=True)
+        return named(accelerator), accelerator
+    given = replace(accelerator, memory_bytes=memory_bytes, memory_source="given by hand", memory_verified=True)
+    return named(accelerator), given

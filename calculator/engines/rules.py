@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.attention import Cache, Keeps
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.model import LayerGroup, ModelArchitecture
-from calculator.pools import Geometry
+from calculator.pools import Cutting, Geometry
+from calculator.storage import StorageFormat, storage_format
 from calculator.units import MIB
 
 if TYPE_CHECKING:
     from calculator.accelerator import Accelerator
     from calculator.overheads import Overhead
     from calculator.request import Request
-    from calculator.storage import StorageFormat
 
 Version = tuple[int, int, int]
 _VERSION = re.compile(r"v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?![0-9]).*", re.DOTALL)
@@ -183,7 +183,7 @@ class Engine:
         """Return what the engine may use of a device; the KV pool is the rest after weights and overheads [bytes]."""
         raise NotImplementedError
 
-    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return how the KV memory of one GPU of a stage is cut."""
         raise NotImplementedError
 
@@ -219,11 +219,11 @@ def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, ranks: int
 
 def caches_of_model(model: ModelArchitecture, storage: StorageFormat, ranks: int) -> tuple[Cached, ...]:
     """Return the caches of a whole model on one rank, equal ones joined."""
-    asked = ("caches", storage.name, ranks)
-    if asked not in model.memo:
-        model.memo[asked] = caches_of(model.groups, storage, ranks)
-    known: tuple[Cached, ...] = model.memo[asked]
-    return known
+    return model.remember(_caches_of_model, storage.name, ranks)
+
+
+def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, ranks: int) -> tuple[Cached, ...]:
+    return caches_of(model.groups, storage_format(kv_cache_dtype), ranks)
 
 
 def has(caches: tuple[Cached, ...], *kinds: Keeps) -> bool:

@@ -11,7 +11,7 @@ from calculator.attention import Count, Keeps
 from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
-from calculator.pools import Claim, Geometry, Pool
+from calculator.pools import Claim, Cutting, Geometry, Pool
 from calculator.units import MIB
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class Sglang(Engine):
         free = total_bytes - overhead_bytes
         return total_bytes - int(free * (1 - fraction))
 
-    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return one pool of tokens, or two where windows or states stand beside full attention."""
         size = request.block_size
         full_length = request.disable_hybrid_kv_cache_manager or not self.keeps_windows(model)

@@ -11,7 +11,7 @@ from calculator.attention import Count, Keeps, smaller
 from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture
-from calculator.pools import Claim, Geometry, Pool
+from calculator.pools import Claim, Cutting, Geometry, Pool
 
 if TYPE_CHECKING:
     from calculator.accelerator import Accelerator
@@ -145,7 +145,7 @@ class TensorRtLlm(Engine):
         taken = weights_bytes + overhead_bytes
         return taken + int(max(0, total_bytes - taken) * fraction)
 
-    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return a pool of blocks for each window."""
         size = request.block_size
         rows: dict[int, int] = {}

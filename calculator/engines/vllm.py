@@ -13,7 +13,7 @@ from calculator.engines.rules import Cached, Change, DeviceDefaults, Engine, cac
 from calculator.engines.vllm_groups import BLOCK_SIZE, hybrid_block_size, vllm_geometry
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
-from calculator.pools import Geometry
+from calculator.pools import Cutting, Geometry
 
 if TYPE_CHECKING:
     from calculator.accelerator import Accelerator
@@ -352,7 +352,7 @@ class Vllm(Engine):
         product = total_bytes * fraction
         return int(product) + (product > int(product))
 
-    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return the groups of layers that share one pool of equal blocks."""
         caches = caches_of_model(model, request.storage, request.attention_ranks)
         batches = 1
