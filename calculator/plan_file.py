@@ -155,7 +155,7 @@ def _stated_model(stated: Any) -> ModelArchitecture:
     if known and (rest or len(known) > 1):
         raise InvalidValueError(f"model states {' beside '.join([*known, *rest][:2])}: a model is one of them")
     if guessed and "config" not in known:
-        raise InvalidValueError("assume_full_attention is said of a config alone")
+        raise InvalidValueError("model: assume_full_attention is said of a config alone")
     if "preset" in known:
         if known["preset"] not in model_ids():
             raise unknown_name("model", known["preset"], model_ids())
@@ -240,9 +240,8 @@ def write_plan_file(answer: Plan, name: str) -> str:
     if answer.fits:
         expect["min_batch_size"] = answer.max_batch_size
     try:
-        content = yaml.dump(
+        content = yaml.safe_dump(
             {"deployments": [_plain({"name": name, **asked, "expect": expect})]},
-            Dumper=_Dumper,
             sort_keys=False,
             allow_unicode=True,
         )
@@ -263,15 +262,8 @@ def write_plan_file(answer: Plan, name: str) -> str:
     return content
 
 
-class _Dumper(yaml.SafeDumper):
-    """A dumper that writes out what occurs twice: the strict reader takes no aliases."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        return True
-
-
 def _plain(value: Any) -> Any:
-    """Return a value in YAML's own kinds: numpy's numbers, read-only mappings and the like as plain ones."""
+    """Return a value in YAML's own kinds, each written out where it stands: the strict reader takes no aliases."""
     if isinstance(value, Mapping):
         return {_plain(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
