@@ -31,6 +31,7 @@ from calculator.request import Request
 from calculator.sweep import sweep, sweep_arrays
 
 if TYPE_CHECKING:
+    from calculator import charts, engine_charts, engine_views, views  # noqa: F401
     from calculator.hf_config import model_from_hf_config
     from calculator.hub import model_from_hub
     from calculator.plan_file import read_plan_file, write_plan_file
@@ -88,6 +89,8 @@ _IMPORTED_LATER = {
     "calculator.plan_file": ("read_plan_file", "write_plan_file"),
     "calculator.search": ("Lever", "levers", "next_steps", "smallest_fit", "what_would_fit"),
 }
+_ROOMS = ("charts", "engine_charts", "engine_views", "views")
+"""Modules that are used by name; what they need is no part of the package's own requirements."""
 
 
 def __getattr__(name: str) -> Any:
@@ -95,4 +98,11 @@ def __getattr__(name: str) -> Any:
     for module, names in _IMPORTED_LATER.items():
         if name in names:
             return getattr(import_module(module), name)
+    if name in _ROOMS:
+        return import_module(f"calculator.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List what is imported later beside what is there."""
+    return sorted({*globals(), *__all__, *_ROOMS})

@@ -4,9 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from calculator.schema import Field, count, flag, listed, number, optional, text
 from calculator.units import MIB, format_gib, gib_to_bytes
 
 PCIE_5_X16_GB_PER_S = 128
+CUSTOM = "custom"
+"""The id of what is no preset."""
+MAX_BYTES = 2**53
+
+ACCELERATOR_FIELDS: dict[str, Field] = {
+    "id": text(80, required=False),
+    "name": text(80, required=False),
+    "vendor": text(40, required=False, minimum=0),
+    "memory_bytes": count(MAX_BYTES, required=False),
+    "memory_source": text(200, required=False, minimum=0),
+    "memory_verified": flag(required=False),
+    "label_gb": optional(count(100_000)),
+    "reported_mib": optional(count(100_000_000)),
+    "program_gib": optional(listed(text(20), 2)),
+    **{
+        name: optional(number(10**6))
+        for name in ("bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops", "fp4_tflops", "link_gb_per_s")
+    },
+    "gpus_per_node": count(1024, required=False),
+    "price_usd_per_hour": optional(listed(number(10**5), 2)),
+    "price_date": text(80, required=False, minimum=0),
+    "sources": text(2_000, required=False, minimum=0),
+    "unverified": listed(text(80), required=False),
+}
+"""What a plan file may say of a GPU of one's own, or of one that differs from a preset."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +107,7 @@ class Accelerator:
 
 def custom_accelerator(memory_bytes: int, name: str = "Own GPU") -> Accelerator:
     """Describe a device by its memory alone, as ``torch.cuda.mem_get_info`` reports it [bytes]."""
-    return Accelerator("custom", name, "", memory_bytes, "given by hand", memory_verified=True)
+    return Accelerator(CUSTOM, name, "", memory_bytes, "given by hand", memory_verified=True)
 
 
 def program_memory(

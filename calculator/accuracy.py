@@ -17,7 +17,7 @@ from typing import Any
 from calculator.answer import Plan
 from calculator.capacity import plan, vary
 from calculator.errors import CalculatorError
-from calculator.presets import STARTUP_FIGURES, load_model
+from calculator.presets import data_file, load_model
 from calculator.units import GIB, gib_to_bytes
 
 HALF_OF_THE_LAST_DIGIT = 0.005
@@ -92,7 +92,7 @@ def comparisons() -> tuple[Comparison, ...]:
     tuple of Comparison
         In the order of the table.
     """
-    text = STARTUP_FIGURES.read_text(encoding="utf-8")
+    text = data_file("startup_figures.csv").read_text(encoding="utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     return tuple(_compare(_typed(row)) for row in csv.DictReader(lines))
 

@@ -12,19 +12,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 from math import isqrt
-from operator import attrgetter
 from typing import Any
 
 from calculator.accelerator import Accelerator
 from calculator.answer import Memory, Plan, Stage
 from calculator.attention import Count, smaller
+from calculator.engines import engine_rules
 from calculator.engines.rules import Engine
 from calculator.errors import friendly
+from calculator.frozen import FrozenDict
 from calculator.kv_cache import Layout, kv_bytes_of_sequence
 from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture, merge
 from calculator.notes import notes_on
 from calculator.overheads import CAUSES, Overhead, own
-from calculator.pools import Geometry
+from calculator.pools import Cutting, Geometry
 from calculator.presets import load_model
 from calculator.request import Request, resolve
 from calculator.weights import weight_bytes_per_rank
@@ -145,7 +146,7 @@ def plan(
     ----------
     ``calculator.engines``, a module each, with the sources of its rules.
     """
-    asked = {name: value for name, value in locals().items() if value is not None}
+    asked = FrozenDict({name: value for name, value in locals().items() if value is not None})
     architecture = load_model(model)
     accelerator, rules, request = resolve(architecture, asked)
     stages = memory_of_stages(architecture, accelerator, rules, request)
@@ -241,7 +242,8 @@ def memory_of_stages(
         rules.loads_encoders and not request.language_model_only,
     )
     stages = []
-    for index, (layers, geometry) in enumerate(_cut(model, rules, request)):
+    cut = model.remember(_cut, rules.name, rules.version, request.cutting)
+    for index, (layers, geometry) in enumerate(cut):
         lines = _lines(rules.overheads(model, accelerator, request, index), request)
         taken = sum(line.bytes for line in lines if not line.in_slack)
 
@@ -262,26 +264,13 @@ def memory_of_stages(
     return tuple(stages)
 
 
-_BEARS_ON_GEOMETRY = attrgetter(
-    "engine", "engine_version", "kv_cache_dtype", "tensor_parallel_size", "pipeline_parallel_size",
-    "decode_context_parallel_size", "enable_attention_dp", "async_scheduling", "enable_prefix_caching",
-    "disable_hybrid_kv_cache_manager", "swa_full", "block_size", "max_num_batched_tokens", "encoder_seq_len",
-)  # fmt: skip
-
-
 def _cut(
-    model: ModelArchitecture, rules: Engine, request: Request
+    model: ModelArchitecture, engine: str, engine_version: str, cutting: Cutting
 ) -> tuple[tuple[tuple[LayerGroup, ...], Geometry], ...]:
     """Return the layers of each stage and how its KV memory is cut; it depends on neither length nor batch."""
-    asked = _BEARS_ON_GEOMETRY(request)
-    if asked not in model.memo:
-        stages = (
-            model.groups if request.pipeline_parallel_size == 1 else merge(groups)
-            for groups in model.stages(request.pipeline_parallel_size)
-        )
-        model.memo[asked] = tuple((layers, rules.geometry(model, layers, request)) for layers in stages)
-    known: tuple[tuple[tuple[LayerGroup, ...], Geometry], ...] = model.memo[asked]
-    return known
+    rules, stages = engine_rules(engine, engine_version), model.stages(cutting.pipeline_parallel_size)
+    kept = (model.groups,) if len(stages) == 1 else tuple(merge(groups) for groups in stages)
+    return tuple((layers, rules.geometry(model, layers, cutting)) for layers in kept)
 
 
 def _lines(lines: tuple[Overhead, ...], request: Request) -> tuple[Overhead, ...]:

@@ -46,7 +46,7 @@ class Finding:
     ok: bool
 
 
-def check_presets(model_path: Path = presets.MODEL_FILE, gpu_path: Path = presets.GPU_FILE) -> list[Finding]:
+def check_presets(model_path: Path | None = None, gpu_path: Path | None = None) -> list[Finding]:
     """Recompute every number that the preset files expect, and what must hold for each preset.
 
     Raises
@@ -76,7 +76,7 @@ def check_file(path: Path) -> list[Finding]:
     raise FileFormatError(f"{path}:1: must hold one of deployments, models or gpus at its top level")
 
 
-def _check_models(path: Path) -> Iterator[Finding]:
+def _check_models(path: Path | None) -> Iterator[Finding]:
     file = presets.model_file.__wrapped__(path)
     for key, raw in file.entries.items():
         model = file.get(key)
@@ -107,7 +107,7 @@ def _invariants(model: ModelArchitecture) -> Iterator[tuple[str, Any, Any]]:
     yield "tensor_parallel_size 1 is legal", True, 1 in model.tensor_parallel_degrees
 
 
-def _check_gpus(path: Path) -> Iterator[Finding]:
+def _check_gpus(path: Path | None) -> Iterator[Finding]:
     file = presets.gpu_file.__wrapped__(path)
     for key in file.entries:
         gpu = file.get(key)

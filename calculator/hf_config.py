@@ -107,7 +107,7 @@ def model_from_hf_config(
         weight_dtype=weight_dtype,
         kv_cache_dtype=kv_cache_dtype,
         source=f"config.json of model_type {kind}",
-        fields=dict(config),
+        fields=config,
         model_type=ALIASES.get(kind, kind) if isinstance(kind, str) else "",
         towers=towers,
         assumed=tuple(keys.assumed),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from calculator import parallelism
 from calculator.attention import NO_LIMIT, FullAttention, LayerSpec
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, shown
+from calculator.frozen import FrozenDict, frozen
 from calculator.html import table
 from calculator.storage import storage_format
 
@@ -20,6 +21,11 @@ MAX_WIDTH = 16_777_216
 MAX_TOKENS = 1_000_000_000
 MOST_RANKS = 128
 """Ranks up to which degrees are tried for a model without query heads."""
+MOST_REMEMBERED = 256
+"""Answers that a model remembers before it starts anew."""
+
+Asked = TypeVarTuple("Asked")
+Answer = TypeVar("Answer")
 
 
 class Sharding(Enum):
@@ -124,7 +130,9 @@ class ModelArchitecture:
     assumed, ignored_keys : tuple of str
         What a config left out and the reference's default is taken for; keys without effect.
     fields : dict or None
-        What an architecture typed by hand or a config was built from.
+        What an architecture typed by hand or a config was built from; read-only.
+    variations : dict
+        What was changed of the model that ``id`` and ``fields`` give, by the names of ``varied``; read-only.
     """
 
     id: str
@@ -152,10 +160,22 @@ class ModelArchitecture:
     kv_cache_dtype: str | None = None
     weight_dtype: str | None = None
     model_type: str = ""
-    towers: dict[str, tuple[WeightMatrix, ...]] = field(default_factory=dict)
+    towers: Mapping[str, tuple[WeightMatrix, ...]] = field(default_factory=FrozenDict)
     assumed: tuple[str, ...] = ()
     ignored_keys: tuple[str, ...] = ()
-    fields: dict[str, Any] | None = field(default=None, compare=False)
+    fields: Mapping[str, Any] | None = field(default=None, compare=False)
+    variations: Mapping[str, Any] = field(default_factory=FrozenDict, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("towers", "fields", "variations"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def is_the_same(self, other: ModelArchitecture) -> bool:
+        """Whether every answer about another model is one about this: equal, and built from the same."""
+        return self is other or (self == other and self.fields == other.fields)
 
     @cached_property
     def num_layers(self) -> int:
@@ -163,9 +183,9 @@ class ModelArchitecture:
         return sum(group.count for group in self.layers)
 
     @cached_property
-    def parts(self) -> dict[str, int]:
+    def parts(self) -> Mapping[str, int]:
         """Parameters of the text decoder by part, tied tensors once [-]."""
-        return self._sum_by_part("num_parameters")
+        return FrozenDict(self._sum_by_part("num_parameters"))
 
     def _sum_by_part(self, measure: str) -> dict[str, int]:
         parts: dict[str, int] = {}
@@ -195,9 +215,19 @@ class ModelArchitecture:
         """The layers by kind, whatever their order: what each keeps, and how many there are."""
         return merge(self.layers)
 
+    def remember(self, derive: Callable[[ModelArchitecture, *Asked], Answer], *asked: *Asked) -> Answer:
+        """Return ``derive(self, *asked)``, derived once: what is not among ``asked`` cannot bear on it."""
+        key, known = (derive, asked), self._remembered
+        found: Answer | None = known.get(key)
+        if found is None:
+            found = derive(self, *asked)
+            if len(known) >= MOST_REMEMBERED:
+                known.clear()
+            known[key] = found
+        return found
+
     @cached_property
-    def memo(self) -> dict[Any, Any]:
-        """What was derived from this model before, by what it was asked with; it depends on nothing else."""
+    def _remembered(self) -> dict[Any, Any]:
         return {}
 
     @property
@@ -331,14 +361,27 @@ class ModelArchitecture:
             raise indivisible(heads, num_key_value_heads)
         if len({group.spec.kv_heads for group in self.groups if group.spec.kv_heads}) > 1:
             raise UnsupportedError("KV heads can be varied where all layers have the same number of them")
-        return self.with_specs(lambda spec: spec.with_kv_heads(num_key_value_heads))
+        varied = self.with_specs(lambda spec: spec.with_kv_heads(num_key_value_heads))
+        return self._as_varied(varied, num_key_value_heads=num_key_value_heads)
 
     def without_windows(self) -> ModelArchitecture:
         """Return the same model with full attention in place of windows and chunks."""
-        return self.with_specs(lambda spec: spec.without_window())
+        return self._as_varied(self.with_specs(lambda spec: spec.without_window()), windows=False)
+
+    def varied(self, num_key_value_heads: int | None = None, windows: bool = True) -> ModelArchitecture:
+        """Return the same model with what a plan file may vary; raises as ``with_kv_heads``."""
+        model = self if num_key_value_heads is None else self.with_kv_heads(num_key_value_heads)
+        return model if windows else model.without_windows()
+
+    def _as_varied(self, varied: ModelArchitecture, **variations: Any) -> ModelArchitecture:
+        """Return a model with what was varied of this one; this one where that is nothing."""
+        return self if varied is self else replace(varied, variations={**self.variations, **variations})
 
     def with_specs(self, change: Callable[[LayerSpec], LayerSpec]) -> ModelArchitecture:
-        """Return the same model with other specs; matrices that follow the KV heads are counted anew."""
+        """Return the same model with other specs; matrices that follow the KV heads are counted anew.
+
+        What changed is known as ``layers`` alone: no plan file can say it.
+        """
         layers = []
         for group in self.layers:
             spec = change(group.spec)
@@ -358,7 +401,9 @@ class ModelArchitecture:
                     for matrix in weights
                 )
             layers.append(LayerGroup(spec, group.count, weights))
-        return replace(self, layers=tuple(layers))
+        if tuple(layers) == self.layers:
+            return self
+        return replace(self, layers=tuple(layers), variations={**self.variations, "layers": "changed"})
 
     def layer_rows(self) -> list[dict[str, Any]]:
         """Return a row for each kind of layer: how it grows, how many there are, and its sizes."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from calculator import strict_yaml
+from calculator.accelerator import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.answer import Plan
 from calculator.capacity import plan
 from calculator.decoder import custom_model
-from calculator.errors import CalculatorError, UnknownNameError
-from calculator.model import ModelArchitecture
+from calculator.errors import CalculatorError, InvalidValueError, UnknownNameError, UnsupportedError, unknown_name
+from calculator.model import MAX_HEADS, ModelArchitecture
+from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
 from calculator.request import PLAN_FIELDS
-from calculator.schema import Schema, count, flag, nested, number, text
+from calculator.schema import Schema, count, flag, mapping, nested, number, text
 
 MAX_DEPLOYMENTS = 1_000
 
@@ -69,12 +71,24 @@ _EXPECT_FIELDS = {name: count(2**62, minimum=0, required=False) for name in EXPE
 _FIELDS = {
     "name": text(120),
     "model": {"type": "typed-dict-field", "schema": {"type": "any"}, "required": True},
-    "gpu": text(80, required=False),
+    "gpu": {"type": "typed-dict-field", "schema": {"type": "any"}, "required": False},
     **{name: {**field, "required": False} for name, field in PLAN_FIELDS.items()},
     "expect": nested(_EXPECT_FIELDS),
 }
 _SCHEMA = Schema(_FIELDS)
-_MODEL_NAME = Schema({"model": text(200)})
+_MODEL_NAME, _GPU_NAME = Schema({"model": text(200)}), Schema({"gpu": text(80)})
+_DESCRIPTION = ("id", "name", "huggingface_id", "family", "source", "checked", "unverified")
+_MODEL_FIELDS = {
+    **{name: text(400, required=False) for name in _DESCRIPTION},
+    "preset": text(200, required=False),
+    "config": mapping(required=False),
+    "assume_full_attention": flag(required=False),
+    "variations": nested(
+        {"num_key_value_heads": count(MAX_HEADS, required=False), "windows": flag(required=False)}, required=False
+    ),
+}
+_MODEL = Schema(_MODEL_FIELDS)
+_GPU = Schema({"preset": text(80, required=False), **ACCELERATOR_FIELDS})
 
 
 @dataclass(frozen=True)
@@ -114,9 +128,13 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
     asked = {name: value for name, value in entry.items() if name not in ("name", "expect")}
     try:
         if isinstance(asked["model"], dict):
-            asked["model"] = _model(asked["model"])
+            asked["model"] = _stated_model(asked["model"])
         else:
             _MODEL_NAME.validate({"model": asked["model"]})
+        if isinstance(asked.get("gpu"), dict):
+            asked["gpu"] = _stated_gpu(asked["gpu"])
+        elif "gpu" in asked:
+            _GPU_NAME.validate({"gpu": asked["gpu"]})
         answer = plan(**asked)
     except CalculatorError as error:
         text = str(error).lower()
@@ -125,13 +143,56 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
     return Deployment(entry["name"], answer, entry["expect"], place)
 
 
-def _model(fields: dict[str, Any]) -> ModelArchitecture:
-    """Build a model from what a plan file states of it: the keys of a config.json, or an architecture typed by hand."""
-    if "model_type" in fields or any(isinstance(value, dict) for value in fields.values()):
-        from calculator.hf_config import model_from_hf_config
+def _stated_model(stated: Any) -> ModelArchitecture:
+    """Build a model from what a plan file states of it.
 
-        return model_from_hf_config(fields)
-    return custom_model(**fields)
+    The id of a preset, or a mapping: the keys of a config.json; or an architecture typed by hand, a ``preset`` or a
+    ``config``, with what is said of it beside and ``variations`` of it.
+    """
+    if not isinstance(stated, Mapping):
+        return load_model(stated)
+    if _is_config(stated):
+        return _from_config(stated)
+    known = _MODEL.validate({name: value for name, value in stated.items() if name in _MODEL_FIELDS})
+    rest = {name: value for name, value in stated.items() if name not in _MODEL_FIELDS}
+    said = {name: known.pop(name) for name in _DESCRIPTION if name in known}
+    variations, guessed = known.pop("variations", {}), known.pop("assume_full_attention", False)
+    if known and (rest or len(known) > 1):
+        raise InvalidValueError(f"model states {' beside '.join([*known, *rest][:2])}: a model is one of them")
+    if guessed and "config" not in known:
+        raise InvalidValueError("model: assume_full_attention is said of a config alone")
+    if "preset" in known:
+        if known["preset"] not in model_ids():
+            raise unknown_name("model", known["preset"], model_ids())
+        model = load_model(known["preset"])
+    else:
+        model = _from_config(known["config"], guessed) if known else custom_model(**rest)
+    return replace(model, **said).varied(**variations) if said else model.varied(**variations)
+
+
+def _is_config(stated: Mapping[str, Any]) -> bool:
+    """Whether a mapping is the content of a config.json itself."""
+    nested = any(isinstance(value, Mapping) for value in stated.values())
+    return "model_type" in stated or (nested and "config" not in stated and "variations" not in stated)
+
+
+def _from_config(config: Mapping[str, Any], assume_full_attention: bool = False) -> ModelArchitecture:
+    from calculator.hf_config import model_from_hf_config
+
+    return model_from_hf_config(config, assume_full_attention=assume_full_attention)
+
+
+def _stated_gpu(stated: Mapping[str, Any]) -> Accelerator:
+    """Build a GPU from the fields that a plan file states of it, and the preset that it has the others of."""
+    checked = _GPU.validate(stated)
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in checked.items()
+    }
+    preset = fields.pop("preset", None)
+    if preset is None and "memory_bytes" not in fields:
+        raise InvalidValueError("gpu states neither preset nor memory_bytes")
+    base = load_gpu(preset) if preset else custom_accelerator(fields["memory_bytes"])
+    return replace(base, **fields)
 
 
 def read_plan_file(path: Path | str) -> list[Deployment]:
@@ -168,23 +229,97 @@ def write_plan_file(answer: Plan, name: str) -> str:
     Returns
     -------
     str
-        The file's content; ``python -m calculator check`` reads it.
+        The file's content; ``python -m calculator check`` reads it, and gets the same plan.
+
+    Raises
+    ------
+    UnsupportedError
+        If no file gives the same plan: what of it cannot be written, and what to do instead.
     """
-    asked = {
-        key: value.item() if hasattr(value, "item") else value  # numpy's numbers as plain ones
-        for key, value in answer.asked.items()
-        if key != "gpu" or value != "custom"
-    }
-    asked |= {"model": _model_entry(answer), "seq_len": answer.request.seq_len}
-    if "gpu" in asked:
-        asked["gpu"] = answer.accelerator.id
+    asked = {**answer.asked, "model": _model_entry(answer.model), "seq_len": answer.request.seq_len}
+    if answer.asked.get("gpu", CUSTOM) == CUSTOM:
+        asked.pop("gpu", None)
+    else:
+        asked["gpu"] = _gpu_entry(load_gpu(answer.asked["gpu"]))
     expect: dict[str, Any] = {"fits": answer.fits, "max_kv_bytes_per_sequence": answer.kv_bytes_per_sequence}
     if answer.fits:
         expect["min_batch_size"] = answer.max_batch_size
-    return yaml.safe_dump(
-        {"deployments": [{"name": name, **asked, "expect": expect}]}, sort_keys=False, allow_unicode=True
+    try:
+        content = yaml.safe_dump(
+            {"deployments": [_plain({"name": name, **asked, "expect": expect})]},
+            sort_keys=False,
+            allow_unicode=True,
+        )
+        if len(content.encode("utf-8", "surrogatepass")) > strict_yaml.MAX_FILE_BYTES:
+            raise UnsupportedError(
+                f"it takes more than the {strict_yaml.MAX_FILE_BYTES:,} bytes of a file that is read"
+            )
+        (written,) = read_deployments(strict_yaml.parse(content, "as written"))
+    except (yaml.YAMLError, CalculatorError) as error:
+        raise UnsupportedError(f"the plan cannot be written as a file: {error}") from None
+    before, after = answer.as_dict(), written.plan.as_dict()
+    differs = [key for key in before if before[key] != after[key]] + ["name"] * (written.name != name)
+    if differs:
+        raise UnsupportedError(
+            f"the plan cannot be written as a file: what is read back differs in {', '.join(differs)}; "
+            "plan anew from what calculator.plan was given"
+        )
+    return content
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in YAML's own kinds, each written out where it stands: the strict reader takes no aliases."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    value = value.item() if hasattr(value, "item") else value
+    return next((kind(value) for kind in (bool, int, float) if isinstance(value, kind)), _text(value))
+
+
+def _text(value: Any) -> Any:
+    return str.__str__(value) if isinstance(value, str) else value
+
+
+def _model_entry(model: ModelArchitecture) -> Any:
+    """Return what a plan file says of a model: the shortest of what gives the same model again."""
+    for entry in _ways_to_say(model):
+        try:
+            if _stated_model(entry).is_the_same(model):
+                return entry
+        except CalculatorError:
+            continue
+    raise UnsupportedError(
+        f"{model.name} cannot be written in a plan file: it is not what its preset, its config or its fields give, "
+        "even with num_key_value_heads or windows varied; build it with custom_model or model_from_hf_config, or vary "
+        "it with with_kv_heads or without_windows alone"
     )
 
 
-def _model_entry(answer: Plan) -> Any:
-    return answer.model.fields or answer.model.id
+def _ways_to_say(model: ModelArchitecture) -> Iterator[Any]:
+    varied = {"variations": dict(model.variations)} if model.variations else {}
+    if model.id in model_ids():
+        yield model.id
+        yield {"preset": model.id, **varied}
+    if model.fields is None:
+        return
+    described = {name: value for name in _DESCRIPTION if (value := getattr(model, name))}
+    if not _is_config(model.fields):
+        for said in ({}, {"name": model.name}, described):
+            yield {**said, **model.fields, **varied}
+        return
+    yield dict(model.fields)
+    for guessed in ({}, {"assume_full_attention": True}):
+        for said in ({"name": model.name}, described):
+            yield {**said, "config": model.fields, **guessed, **varied}
+
+
+def _gpu_entry(gpu: Accelerator) -> str | dict[str, Any]:
+    """Return what a plan file says of a GPU: its preset, the fields that differ from it, or its own."""
+    preset = {"preset": gpu.id} if gpu.id in gpu_ids() else {}
+    base = load_gpu(gpu.id) if preset else custom_accelerator(gpu.memory_bytes)
+    memory = {} if preset else {"memory_bytes": gpu.memory_bytes}
+    changed = {
+        name: getattr(gpu, name) for name in ACCELERATOR_FIELDS if getattr(gpu, name) != getattr(base, name)
+    } | memory
+    return {**preset, **changed} if changed else gpu.id

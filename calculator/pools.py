@@ -7,10 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from calculator.attention import NO_LIMIT, Count, at_most
 from calculator.model import MAX_TOKENS
+from calculator.parallelism import Split
+from calculator.storage import StorageFormat, storage_format
+
+
+class Cutting(NamedTuple):
+    """All of a request that bears on how an engine cuts its KV memory, under the names of ``Request``.
+
+    An engine is shown nothing else, and what is remembered of a model is found by all of it.
+    """
+
+    kv_cache_dtype: str
+    split: Split
+    pipeline_parallel_size: int
+    decode_context_parallel_size: int
+    async_scheduling: bool | None
+    enable_prefix_caching: bool | None
+    disable_hybrid_kv_cache_manager: bool
+    swa_full: bool
+    block_size: int
+    max_num_batched_tokens: int
+    encoder_seq_len: int | None
+
+    @property
+    def storage(self) -> StorageFormat:
+        """The storage format of the cache."""
+        return storage_format(self.kv_cache_dtype)
 
 
 @dataclass(frozen=True, slots=True)

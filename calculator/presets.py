@@ -5,21 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from operator import eq
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from calculator import strict_yaml
-from calculator.accelerator import Accelerator, program_memory
+from calculator.accelerator import CUSTOM, Accelerator, program_memory
 from calculator.decoder import ARCHITECTURE_FIELDS, build_decoder
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown, unknown_name
+from calculator.frozen import frozen
 from calculator.model import ModelArchitecture
 from calculator.schema import Field, Schema, count, flag, mapping, names, number, text
 
 _PACKAGE = Path(__file__).parent
-_DATA = next(folder for folder in (_PACKAGE / "data", _PACKAGE.parent) if (folder / "model_presets.yaml").exists())
-MODEL_FILE = _DATA / "model_presets.yaml"
-GPU_FILE = _DATA / "gpu_presets.yaml"
-STARTUP_FIGURES = _DATA / "startup_figures.csv"
+_PLACES = (_PACKAGE / "data", _PACKAGE.parent)
+_FILES = {
+    "MODEL_FILE": "model_presets.yaml",
+    "GPU_FILE": "gpu_presets.yaml",
+    "STARTUP_FIGURES": "startup_figures.csv",
+}
+
+
+def data_file(name: str) -> Path:
+    """Return the path of one of the project's own tables, in the package or beside it.
+
+    Raises
+    ------
+    FileFormatError
+        If it is in neither; both places are named.
+    """
+    for place in _PLACES:
+        if (place / name).is_file():
+            return place / name
+    looked = " nor ".join(str(place) for place in _PLACES)
+    raise FileFormatError(f"{name} is missing: it is in neither {looked}; install the package whole")
+
+
+def __getattr__(name: str) -> Path:
+    """Find a table when it is first asked for."""
+    if name in _FILES:
+        return data_file(_FILES[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 EXPECTATION_FIELDS = ("num_parameters", "num_active_parameters", "kv_bytes_per_token_fp16")
 
@@ -82,11 +109,14 @@ class PresetFile(Generic[Entry]):
         section: str,
         schema_of: Callable[[dict[str, Any]], Schema],
         build: Callable[[str, dict[str, Any]], Entry],
+        same: Callable[[Entry, Entry], bool],
     ) -> None:
-        self.document = strict_yaml.read(path)
+        document = strict_yaml.read(path)
+        self.document = replace(document, data=frozen(document.data))
         self.section = section
         self._schema_of = schema_of
         self._build = build
+        self._same = same
         self._built: dict[str, Entry] = {}
         data = self.document.data
         if not isinstance(data, dict) or list(data) != [section] or not isinstance(data[section], dict):
@@ -116,6 +146,10 @@ class PresetFile(Generic[Entry]):
                 field = next((name for name in raw if str(error).startswith(name)), None)
                 raise self.error(key, (field,) if field else (), str(error)) from None
         return self._built[key]
+
+    def is_not_another(self, key: str, thing: Entry) -> bool:
+        """Whether an id can stand for a thing: it is that preset, or no preset has the id."""
+        return self._built.get(key) is thing or key not in self.entries or self._same(self.get(key), thing)
 
     def error(self, key: str, location: strict_yaml.Location, message: str) -> FileFormatError:
         """Build ``file:line: preset: field: what is wrong``."""
@@ -176,15 +210,17 @@ def _gpu_schema(_: dict[str, Any]) -> Schema:
 
 
 @lru_cache(maxsize=8)
-def model_file(path: Path = MODEL_FILE) -> PresetFile[ModelArchitecture]:
+def model_file(path: Path | None = None) -> PresetFile[ModelArchitecture]:
     """Read a file of models, by default the project's own."""
-    return PresetFile(path, "models", _model_schema, _build_model)
+    return PresetFile(
+        path or data_file(_FILES["MODEL_FILE"]), "models", _model_schema, _build_model, ModelArchitecture.is_the_same
+    )
 
 
 @lru_cache(maxsize=8)
-def gpu_file(path: Path = GPU_FILE) -> PresetFile[Accelerator]:
+def gpu_file(path: Path | None = None) -> PresetFile[Accelerator]:
     """Read a file of GPUs, by default the project's own."""
-    return PresetFile(path, "gpus", _gpu_schema, _build_gpu)
+    return PresetFile(path or data_file(_FILES["GPU_FILE"]), "gpus", _gpu_schema, _build_gpu, eq)
 
 
 def model_ids() -> tuple[str, ...]:
@@ -260,3 +296,11 @@ def load_gpu(name: str | Accelerator) -> Accelerator:
     if name not in file.entries:
         raise unknown_name("GPU", name, file.entries)
     return file.get(name)
+
+
+def named(thing: ModelArchitecture | Accelerator) -> str:
+    """Return the id of a model or GPU; ``custom`` where that is the id of a preset and it is another."""
+    if thing.id == CUSTOM:
+        return CUSTOM
+    file: PresetFile[Any] = model_file() if isinstance(thing, ModelArchitecture) else gpu_file()
+    return thing.id if file.is_not_another(thing.id, thing) else CUSTOM

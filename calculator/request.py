@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
-from calculator.accelerator import Accelerator, custom_accelerator
+from calculator.accelerator import CUSTOM, MAX_BYTES, Accelerator, custom_accelerator
 from calculator.engines import engine_rules
 from calculator.engines.rules import Engine
 from calculator.errors import InvalidValueError
 from calculator.kv_cache import encoder_tokens
 from calculator.model import MAX_TOKENS, MOST_RANKS, ModelArchitecture
 from calculator.parallelism import Split, not_possible
-from calculator.presets import load_gpu
+from calculator.pools import Cutting
+from calculator.presets import load_gpu, named
 from calculator.schema import Schema, count, flag, number, optional, text
 from calculator.storage import StorageFormat, storage_format
 from calculator.weights import weight_format, why_width_not
-
-MAX_BYTES = 2**53
 
 PLAN_FIELDS = {
     "batch_size": count(MAX_TOKENS),
@@ -121,6 +121,11 @@ class Request:
         return Split(self.tensor_parallel_size, self.decode_context_parallel_size, self.enable_attention_dp)
 
     @property
+    def cutting(self) -> Cutting:
+        """All of it that bears on how the engine cuts its KV memory."""
+        return Cutting._make(_CUTTING(self))
+
+    @property
     def attention_replicas(self) -> int:
         """Ranks of a replica that each serve sequences of their own [-]."""
         return self.split.replicas
@@ -131,11 +136,14 @@ class Request:
         return self.tensor_parallel_size * self.data_parallel_size if self.enable_expert_parallel else 1
 
 
+_CUTTING = attrgetter(*Cutting._fields)
+
+
 def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Accelerator, Engine, Request]:
     """Check every input and fill in the defaults, those of the engine at its version."""
     values = {**PLAN_DEFAULTS, **{name: value for name, value in asked.items() if name not in ("model", "gpu")}}
     values = _SCHEMA.validate(values)
-    accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
+    gpu, accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
     rules = engine_rules(values["engine"], values["engine_version"])
     check_degree(model, values)
     rules.check(model, values)
@@ -147,8 +155,8 @@ def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Acceler
     split = Split(values["tensor_parallel_size"], values["decode_context_parallel_size"], values["enable_attention_dp"])
     filled = {
         **values,
-        "model": model.id,
-        "gpu": accelerator.id,
+        "model": named(model),
+        "gpu": gpu,
         "gpu_memory_bytes": accelerator.memory_bytes,
         "seq_len": seq_len,
         "weight_dtype": weight_format(model.resolve_weight_dtype(values["weight_dtype"])).name,
@@ -163,6 +171,9 @@ def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Acceler
     return accelerator, rules, Request(**filled)
 
 
+_BEARS_ON_DEGREES = ("enable_attention_dp", "enable_expert_parallel")
+
+
 def why_degree_not(model: ModelArchitecture, values: Mapping[str, Any]) -> str | None:
     """Say why layers cannot be split over the tensor-parallel ranks asked for, or None where they can.
 
@@ -175,15 +186,13 @@ def why_degree_not(model: ModelArchitecture, values: Mapping[str, Any]) -> str |
 
 def legal_degrees(model: ModelArchitecture, values: Mapping[str, Any]) -> tuple[int, ...]:
     """Return every tensor-parallel degree that layers can be split into under some options, ascending [-]."""
-    options = {name: values[name] for name in ("enable_attention_dp", "enable_expert_parallel")}
-    tried = range(1, MOST_RANKS + 1) if options["enable_attention_dp"] else model.tensor_parallel_degrees
-    key = ("degrees", *options.values())
-    if key not in model.memo:
-        model.memo[key] = tuple(
-            degree for degree in tried if why_degree_not(model, {**options, "tensor_parallel_size": degree}) is None
-        )
-    known: tuple[int, ...] = model.memo[key]
-    return known
+    return model.remember(_legal_degrees, *(bool(values[name]) for name in _BEARS_ON_DEGREES))
+
+
+def _legal_degrees(model: ModelArchitecture, *options: bool) -> tuple[int, ...]:
+    asked = dict(zip(_BEARS_ON_DEGREES, options, strict=True))
+    tried = range(1, MOST_RANKS + 1) if asked["enable_attention_dp"] else model.tensor_parallel_degrees
+    return tuple(degree for degree in tried if not why_degree_not(model, {**asked, "tensor_parallel_size": degree}))
 
 
 def check_degree(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
@@ -193,12 +202,14 @@ def check_degree(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         raise not_possible(values["tensor_parallel_size"], reason, legal_degrees(model, values))
 
 
-def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> Accelerator:
-    if gpu is None or gpu == "custom":
+def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> tuple[str, Accelerator]:
+    """Return what a GPU is called, and the GPU with the memory that is given by hand."""
+    if gpu is None or gpu == CUSTOM:
         if memory_bytes is None:
             raise InvalidValueError("gpu is missing: name a GPU preset such as a100-80gb-sxm, or give gpu_memory_bytes")
-        return custom_accelerator(memory_bytes)
+        return CUSTOM, custom_accelerator(memory_bytes)
     accelerator = load_gpu(gpu)
     if memory_bytes is None:
-        return accelerator
-    return replace(accelerator, memory_bytes=memory_bytes, memory_source="given by hand", memory_verified=True)
+        return named(accelerator), accelerator
+    given = replace(accelerator, memory_bytes=memory_bytes, memory_source="given by hand", memory_verified=True)
+    return named(accelerator), given

@@ -27,9 +27,9 @@ def number(maximum: float, above: float = 0, required: bool = True) -> Field:
     return _field({"type": "float", "gt": above, "le": maximum, "allow_inf_nan": False, "strict": True}, required)
 
 
-def text(maximum: int = 400, required: bool = True) -> Field:
+def text(maximum: int = 400, required: bool = True, minimum: int = 1) -> Field:
     """A piece of text."""
-    return _field({"type": "str", "strict": True, "min_length": 1, "max_length": maximum}, required)
+    return _field({"type": "str", "strict": True, "min_length": minimum, "max_length": maximum}, required)
 
 
 def flag(required: bool = True) -> Field:
@@ -45,6 +45,12 @@ def choice(options: Iterable[str], required: bool = True) -> Field:
 def names(options: Iterable[str], required: bool = True) -> Field:
     """A list of some of the names."""
     return _field({"type": "list", "items_schema": {"type": "literal", "expected": list(options)}}, required)
+
+
+def listed(item: Field, length: int | None = None, required: bool = True) -> Field:
+    """A list of things of one kind, of so many where that is said."""
+    bounds = {} if length is None else {"min_length": length, "max_length": length}
+    return _field({"type": "list", "items_schema": item["schema"], **bounds}, required)
 
 
 def nested(fields: Mapping[str, Field], required: bool = True) -> Field:
@@ -167,6 +173,8 @@ _SENTENCES: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "string_too_short": lambda _, __: "must not be empty",
     "string_too_long": lambda _, context: f"must be at most {context['max_length']} characters long",
     "literal_error": lambda value, context: f"must be one of {context['expected']}, not {shown(value)}",
+    "too_short": lambda value, context: f"must list {context['min_length']} values, not {shown(value)}",
+    "too_long": lambda value, context: f"must list {context['max_length']} values, not {shown(value)}",
     "list_type": lambda value, _: f"must be a list, not {shown(value)}",
     "dict_type": lambda value, _: f"must be a mapping of names to values, not {shown(value)}",
 }

@@ -83,7 +83,9 @@ def serve_command(plan: Plan) -> str:
         command has no flag for, a line of comment after it that names it.
     """
     flags, engine = plan.rules.flags, plan.request.engine
-    model = f"{plan.model.id}.gguf" if engine == "llama.cpp" else plan.model.huggingface_id or plan.model.id
+    known = plan.request.model == plan.model.id and not plan.model.variations
+    repository = plan.model.huggingface_id if known else ""
+    model = f"{plan.request.model}.gguf" if engine == "llama.cpp" else repository or plan.request.model
     words, left = [*flags["model"].split(), model], []
     unspoken = ("model", *NOT_THE_ENGINES, *SAID_BY_ITSELF.get(engine, ()))
     for name in dict.fromkeys((*flags, *PLAN_FIELDS)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ MAX_DEPTH = 20
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,40})")
-_FLOAT = re.compile(r"-?[0-9]{1,20}\.[0-9]{1,20}")
+_FLOAT = re.compile(r"-?[0-9]{1,20}\.[0-9]{1,20}(e[-+][0-9]{1,3})?")
 _TAG = "tag:yaml.org,2002:"
 
 Location = tuple[int | str, ...]
@@ -141,7 +142,7 @@ def _scalar(node: yaml.Node, location: Location, document: Document) -> Any:
         return text == "true"
     if tag == "int" and _INTEGER.fullmatch(text):
         return int(text)
-    if tag == "float" and _FLOAT.fullmatch(text):
+    if tag == "float" and _FLOAT.fullmatch(text) and isfinite(float(text)):
         return float(text)
     allowed = {"bool": "true or false", "int": "decimal digits", "float": "a decimal number such as 0.9"}.get(
         tag, "text, a number, true or false"

@@ -227,7 +227,8 @@ def weight_bytes_per_rank(
     -----
     A tied head is the embedding again; with more than one stage the last one holds its own copy.
     """
-    asked = (
+    return model.remember(
+        _weight_bytes_per_rank,
         weight_dtype,
         tensor_parallel_size,
         pipeline_parallel_size,
@@ -236,10 +237,6 @@ def weight_bytes_per_rank(
         expert_multiples,
         encoders,
     )
-    if asked not in model.memo:
-        model.memo[asked] = _weight_bytes_per_rank(model, *asked)
-    known: tuple[int, ...] = model.memo[asked]
-    return known
 
 
 def _weight_bytes_per_rank(

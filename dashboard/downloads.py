@@ -10,7 +10,7 @@ import streamlit as st
 import calculator
 from calculator.plan_file import write_plan_file
 from calculator.serve import serve_command
-from dashboard.text import cell, file_name
+from dashboard.text import cell, file_name, plain, sentence
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -35,13 +35,13 @@ def save_and_share(plan: calculator.Plan) -> None:
                 )
         with st.popover("Save"):
             name = f"{plan.model.id}-{plan.accelerator.id}"
-            st.download_button(
-                "Plan file for CI (YAML)",
-                write_plan_file(plan, name),
-                f"{file_name(name)}.yaml",
-                "application/yaml",
-                on_click="ignore",
-            )
+            try:
+                written = write_plan_file(plan, name)
+                st.download_button(
+                    "Plan file for CI (YAML)", written, f"{file_name(name)}.yaml", "application/yaml", on_click="ignore"
+                )
+            except calculator.CalculatorError as error:
+                st.caption(plain(sentence(str(error))))
             content = json.dumps(plan.as_dict(), indent=2)
             st.download_button(
                 "Answer (JSON)", content, f"{file_name(name)}.json", "application/json", on_click="ignore"

@@ -27,6 +27,8 @@ from calculator.views import VIEWS
 from calculator.weights import weight_format
 
 CUSTOM, CONFIG = "custom", "config"
+CLEARED = "default"
+"""What a link says of a field that was cleared: nothing is asked, so the planner's own default holds."""
 MAX_LINK_VALUE = 100
 MAX_LINK_CONFIG = 16_384
 MAX_CONFIG_BYTES = 262_144
@@ -52,13 +54,18 @@ OPENING_VIEW = "sequence-length"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a link and of its widget: how it is read, its default, and its bounds."""
+    """One parameter of a link and of its widget: how it is read, its default, its bounds, whether it can be cleared.
+
+    What a link leaves out is ``default``; a field that the reader cleared is written as ``CLEARED`` where that is
+    something else.
+    """
 
     read: Callable[[str], Any]
     default: Any
     least: Any = None
     most: Any = None
     absent: str = "nothing"
+    clears: bool = False
 
 
 def _choice(check: Callable[[str], Any], default: str, *also: str) -> Parameter:
@@ -80,12 +87,12 @@ def _preset(known: Callable[[], tuple[str, ...]], what: str) -> Callable[[str], 
     return check
 
 
-def _count(default: int | None, most: int, absent: str = ENGINES_DEFAULT) -> Parameter:
-    return Parameter(lambda text: _bounded(_whole(text), 1, most), default, 1, most, absent)
+def _count(default: int | None, most: int, absent: str = ENGINES_DEFAULT, clears: bool = True) -> Parameter:
+    return Parameter(lambda text: _bounded(_whole(text), 1, most), default, 1, most, absent, clears)
 
 
 def _decimal(default: float | None, least: float, most: float, absent: str = ESTIMATE) -> Parameter:
-    return Parameter(lambda text: _bounded(_float(text), least, most), default, least, most, absent)
+    return Parameter(lambda text: _bounded(_float(text), least, most), default, least, most, absent, clears=True)
 
 
 def _whole(text: str) -> int:
@@ -157,7 +164,7 @@ _MILLION, _BILLION = 1_000_000, 1_000_000_000
 PARAMETERS = {
     "model": _choice(_preset(calculator.model_ids, "model"), "llama-3-70b", CUSTOM, CONFIG),
     "gpu": _choice(_preset(calculator.gpu_ids, "GPU"), "a100-80gb-sxm", CUSTOM),
-    "tensor_parallel_size": _count(4, 65_536),
+    "tensor_parallel_size": _count(4, 65_536, clears=False),
     "seq_len": _count(8192, _BILLION),
     "batch_size": _count(16, _BILLION),
     "weight_dtype": _choice(weight_format, "auto", "auto"),
@@ -244,7 +251,7 @@ def _read(name: str, parameter: Parameter, text: str, model: str | None) -> Any:
     most = MAX_LINK_CONFIG if name == "config_json" else MAX_LINK_VALUE
     if len(text) > most:
         raise calculator.InvalidValueError(f"longer than {most:,} characters")
-    return parameter.read(text)
+    return None if parameter.clears and text == CLEARED else parameter.read(text)
 
 
 def save() -> None:
@@ -261,18 +268,25 @@ def _current() -> dict[str, str]:
     state = {
         name: _written(name, st.session_state[name])
         for name in PARAMETERS
-        if st.session_state.get(name) not in (None, "") and _BELONGS_TO.get(name, model) == model
+        if _is_said(name, st.session_state.get(name)) and _BELONGS_TO.get(name, model) == model
     }
     kept = {name: value for name, value in st.query_params.to_dict().items() if name in _STREAMLITS_OWN}
     return kept | state
 
 
+def _is_said(name: str, value: Any) -> bool:
+    """Whether a link must say a value: all but what a link means that leaves it out and the field is empty."""
+    return value not in (None, "") or (PARAMETERS[name].clears and PARAMETERS[name].default is not None)
+
+
 def _written(name: str, value: Any) -> str:
+    if value in (None, ""):
+        return CLEARED
     if name == "config_json":
         return pack_config(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) and value == float(f"{value:g}") else str(value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def change(**values: Any) -> None:

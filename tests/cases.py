@@ -19,8 +19,9 @@ CONFIGS = {
         "mamba_d_state": 128, "mamba_n_groups": 1, "max_position_embeddings": 131_072, "torch_dtype": "bfloat16",
     },
     "latent and state": {
-        "model_type": "kimi_linear", **_SMALL, "num_attention_heads": 16, "num_key_value_heads": 16, "q_lora_rank": None,
-        "num_hidden_layers": 8, "num_experts": 16, "num_experts_per_token": 4, "moe_intermediate_size": 512,
+        "model_type": "kimi_linear", **_SMALL, "num_attention_heads": 16, "num_key_value_heads": 16,
+        "q_lora_rank": None, "num_hidden_layers": 8, "num_experts": 16, "num_experts_per_token": 4,
+        "moe_intermediate_size": 512,
         "max_position_embeddings": 131_072, "torch_dtype": "bfloat16",
         "linear_attn_config": {
             "full_attn_layers": [4, 8], "kda_layers": [1, 2, 3, 5, 6, 7], "num_heads": 16, "head_dim": 128,

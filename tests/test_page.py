@@ -216,6 +216,21 @@ def test_an_emptied_overhead_returns_to_the_estimate():
     assert "activation_gib" not in page.query_params
 
 
+# What nothing is asked of is the API's own: the model's longest context, and one sequence.
+@pytest.mark.parametrize(
+    ("key", "own"), [("seq_len", {"seq_len": None}), ("batch_size", {"batch_size": 1})], ids=["seq_len", "batch_size"]
+)
+def test_a_cleared_field_means_the_same_on_the_page_and_by_its_link(key, own):
+    page = open_page(model="llama-3.1-8b")
+    change(page, key, None)
+    agrees(page, expected(model="llama-3.1-8b", **own))
+    assert page.query_params[key] == "default"
+    again = open_page(**page.query_params)
+    agrees(again, expected(model="llama-3.1-8b", **own))
+    assert warnings(again) == []
+    assert again.query_params == page.query_params
+
+
 def test_an_overhead_of_ones_own_is_named_as_such():
     page = open_page(activation_gib=6.5, view="memory")
     assert "Activations: your own value" in everything_said(page)

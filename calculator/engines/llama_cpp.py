@@ -13,7 +13,7 @@ from calculator.engines.versions import build_note
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.parallelism import Split
-from calculator.pools import Claim, Geometry, Pool
+from calculator.pools import Claim, Cutting, Geometry, Pool
 from calculator.units import MIB
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class LlamaCpp(Engine):
         """
         return max(0, total_bytes - self.margin_bytes)
 
-    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return bytes as the pool, and the cells of one sequence as what it takes.
 
         Notes

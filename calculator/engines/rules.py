@@ -11,7 +11,8 @@ from calculator.engines.versions import Version, in_words, nearest
 from calculator.errors import UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.parallelism import Split
-from calculator.pools import Geometry
+from calculator.pools import Cutting, Geometry
+from calculator.storage import StorageFormat, storage_format
 from calculator.units import MIB
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from calculator.answer import Stage
     from calculator.overheads import Overhead
     from calculator.request import Request
-    from calculator.storage import StorageFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Engine:
         """Return what the engine may use of a device; the KV pool is the rest after weights and overheads [bytes]."""
         raise NotImplementedError
 
-    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return how the KV memory of one GPU of a stage is cut."""
         raise NotImplementedError
 
@@ -225,11 +225,11 @@ def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Spl
 
 def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
     """Return the caches of a whole model on one rank, equal ones joined."""
-    asked = ("caches", storage.name, split)
-    if asked not in model.memo:
-        model.memo[asked] = caches_of(model.groups, storage, split)
-    known: tuple[Cached, ...] = model.memo[asked]
-    return known
+    return model.remember(_caches_of_model, storage.name, split)
+
+
+def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split) -> tuple[Cached, ...]:
+    return caches_of(model.groups, storage_format(kv_cache_dtype), split)
 
 
 def has(caches: tuple[Cached, ...], *kinds: Keeps) -> bool:

@@ -13,7 +13,7 @@ from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, 
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.parallelism import Split
-from calculator.pools import Claim, Geometry, Pool
+from calculator.pools import Claim, Cutting, Geometry, Pool
 from calculator.storage import storage_format
 from calculator.units import MIB, plural
 
@@ -270,7 +270,7 @@ class Sglang(Engine):
         free = max(0, total_bytes - overhead_bytes)
         return total_bytes - int(free * (1 - fraction))
 
-    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return one pool of tokens, or two where windows or states stand beside full attention."""
         size = request.block_size
         full_length = request.disable_hybrid_kv_cache_manager or not self.keeps_windows(model)

@@ -12,7 +12,7 @@ from calculator.engines.rules import Change, DeviceDefaults, Engine, caches_of, 
 from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.model import MAX_TOKENS, LayerGroup, ModelArchitecture
 from calculator.parallelism import Split
-from calculator.pools import Claim, Geometry, Pool
+from calculator.pools import Claim, Cutting, Geometry, Pool
 
 if TYPE_CHECKING:
     from calculator.accelerator import Accelerator
@@ -146,7 +146,7 @@ class TensorRtLlm(Engine):
         taken = min(total_bytes, weights_bytes + overhead_bytes)
         return taken + int((total_bytes - taken) * fraction)
 
-    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return a pool of blocks for each window."""
         size = request.block_size
         rows: dict[int, int] = {}

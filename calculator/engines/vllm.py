@@ -14,7 +14,7 @@ from calculator.engines.vllm_groups import BLOCK_SIZE, hybrid_block_size, pool_o
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.model import LayerGroup, ModelArchitecture
 from calculator.parallelism import Split
-from calculator.pools import Geometry
+from calculator.pools import Cutting, Geometry
 
 if TYPE_CHECKING:
     from calculator.accelerator import Accelerator
@@ -377,7 +377,7 @@ class Vllm(Engine):
         product = total_bytes * fraction
         return int(product) + (product > int(product))
 
-    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Request) -> Geometry:
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return the groups of layers that share one pool of equal blocks."""
         caches = caches_of_model(model, request.storage, request.split)
         if self.latent_row_multiple > 1 and has(caches, Keeps.LATENT) and self.version_key < (0, 7):
@@ -413,22 +413,23 @@ class Vllm(Engine):
         """
         if self.start_check is None:
             return None
+        cutting = request.cutting
         if self.start_check == "layers":
             pools = []
             for stage in stages:
-                caches = caches_of(stage.layers, request.storage, request.attention_ranks)
+                caches = caches_of(stage.layers, request.storage, request.split)
                 pages = self._state_pages(caches, request.enable_prefix_caching)
-                pool = pool_of_layers(caches, request, in_flight=self._in_flight(request), state_pages=pages)
+                pool = pool_of_layers(caches, cutting, in_flight=self._in_flight(cutting), state_pages=pages)
                 pools.append((pool, stage.usable_bytes))
         elif self.start_check == "model":
-            (pool,) = self.geometry(model, model.groups, request).pools
+            (pool,) = self.geometry(model, model.groups, cutting).pools
             pools = [(pool, min(stage.usable_bytes for stage in stages))]
         else:
             pools = [(stage.geometry.pools[0], stage.usable_bytes) for stage in stages]
         kept = 1 if self.start_check_holds_back else 0
         return min(int(pool.longest(max(0, size // pool.block_bytes - kept))) for pool, size in pools)
 
-    def _in_flight(self, request: Request) -> int:
+    def _in_flight(self, request: Cutting) -> int:
         """Return the tokens of all batches that are in flight at once [tokens]."""
         batches = 1
         if self.batches_in_flight:

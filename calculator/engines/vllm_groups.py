@@ -10,15 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from calculator.attention import NO_LIMIT, Cache, Keeps
 from calculator.engines.rules import Cached
 from calculator.errors import UnsupportedError
-from calculator.pools import Claim, Geometry, Pool
-
-if TYPE_CHECKING:
-    from calculator.request import Request
+from calculator.pools import Claim, Cutting, Geometry, Pool
 
 BLOCK_SIZE = 16
 LATENT_HYBRID_MULTIPLE = 128
@@ -52,7 +48,7 @@ def hybrid_block_size(caches: tuple[Cached, ...], size: int, alignment: int) -> 
 def vllm_geometry(
     caches: tuple[Cached, ...],
     stage_caches: tuple[Cached, ...],
-    request: Request,
+    request: Cutting,
     *,
     in_flight: int,
     padding_factor: float,
@@ -97,7 +93,7 @@ def vllm_geometry(
 
 def pool_of_layers(
     stage_caches: tuple[Cached, ...],
-    request: Request,
+    request: Cutting,
     *,
     in_flight: int,
     state_pages: Mapping[str, int],
@@ -111,7 +107,7 @@ def pool_of_layers(
     )
 
 
-def _claim(kind: Paged, weight: int, request: Request, in_flight: int, state_pages: Mapping[str, int]) -> Claim:
+def _claim(kind: Paged, weight: int, request: Cutting, in_flight: int, state_pages: Mapping[str, int]) -> Claim:
     """Return what a request takes of a kind of cache, so many units for each of its blocks."""
     cache = kind.cache
     if cache.keeps is Keeps.STATE:
