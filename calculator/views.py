@@ -14,7 +14,7 @@ from calculator.attention import SlidingWindow
 from calculator.capacity import plan as make_plan
 from calculator.capacity import vary
 from calculator.errors import CalculatorError, UnsupportedError
-from calculator.kv_cache import Layout, kv_bytes_of_sequence
+from calculator.kv_cache import INT64_MAX, Layout, kv_bytes_of_sequence
 from calculator.latent import LatentAttention, as_latent
 from calculator.model import MAX_TOKENS, ModelArchitecture
 from calculator.parallelism import Split
@@ -52,10 +52,14 @@ class View:
     rows: list[dict[str, Any]]
 
     def frame(self) -> pandas.DataFrame:
-        """Return the rows as a DataFrame."""
+        """Return the rows as a DataFrame; what exceeds the 64 bits of its integers becomes a float there."""
         import pandas
 
-        return pandas.DataFrame(self.rows).convert_dtypes()
+        rows = [
+            {name: float(value) if type(value) is int and value > INT64_MAX else value for name, value in row.items()}
+            for row in self.rows
+        ]
+        return pandas.DataFrame(rows).convert_dtypes()
 
 
 def kv_head_view(plan: Plan) -> View:

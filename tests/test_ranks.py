@@ -120,6 +120,14 @@ def test_the_length_view_says_the_gpus_own_share():
     assert "64 sequences at once take 4.29 GiB of one GPU" in finding
 
 
+def test_a_batch_beyond_64_bits_is_a_float_in_a_table():
+    # 10^9 sequences of 10^9 tokens, 327,680 bytes a token on one GPU
+    plan = calculator.plan("llama-3-70b", gpu="a100-80gb-sxm", seq_len=10**9, batch_size=10**9)
+    view = views.sequence_length_view(plan)
+    assert row_of(plan)["kv_bytes_per_gpu"] == 327_680 * 10**18
+    assert view.frame()["kv_bytes_per_gpu"].max() == 327_680e18
+
+
 STATE = 36 * ((8192 * 3) * 2 + 32 * 128 * 128 * 4)
 """Qwen3-Next: 36 layers, 8,192 channels of a convolution of 4, 32 heads of 128 x 128 in fp32 (SGLang's default)."""
 
