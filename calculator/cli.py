@@ -233,7 +233,7 @@ def _print_json(content: Any) -> None:
 
 def _print_table(rows: Iterable[Sequence[str]], align: str) -> None:
     """Print rows in columns; ``align`` holds ``l`` or ``r`` for each."""
-    lines = [[_one_line(cell) for cell in row] for row in rows]
+    lines = list(rows)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (

@@ -17,11 +17,12 @@ def sentence(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape text so that Markdown, HTML, icons, formulas and addresses in it stay text.
+    """Escape text so that Markdown, HTML, icons, formulas and addresses in it stay text, and none turns its direction.
 
     Addresses and icons are recognised after backslashes are taken away, so an invisible joiner breaks them up.
     """
-    joined = _AUTOLINK.sub(lambda found: found[0][0] + _WORD_JOINER + found[0][1:], " ".join(text.split()))
+    seen = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
+    joined = _AUTOLINK.sub(lambda found: found[0][0] + _WORD_JOINER + found[0][1:], seen)
     return _MARKUP.sub(r"\\\1", joined)
 
 

@@ -1,9 +1,13 @@
 """Logs read: every figure found, every line accounted for, and nothing hostile let through."""
 
 import contextlib
+import json
 import random
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from logs import (
     LLAMA_CPP,
     LLAMA_CPP_DRAFT,
@@ -222,3 +226,58 @@ def test_a_log_that_is_cut_off_or_spoilt_anywhere_is_read_or_refused(name):
                 )
         with contextlib.suppress(calculator.FileFormatError):
             read_log("".join(spoilt))
+
+
+NO_NUMBERS = (
+    "1e400K",
+    "1e400",
+    "9" * 20,
+    "9" * 400,
+    "9" * 400 + "K",
+    "nan",
+    "inf",
+    "٣٤",
+    ",",
+    "-",
+    "999999999999999G",
+    "1.2.3",
+)
+UNREADABLE = (
+    *NO_NUMBERS,
+    "-1",
+    "0",
+    "1e-9",
+    "\x00",
+    "\x1b[",
+    "\x1b]0;",
+    "\ud800",
+    "'",
+    '"',
+    "\n",
+    "\\\n",
+    "None",
+    "\u2028",
+    "",
+)
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS, ids=lambda number: number[:12])
+def test_what_is_no_number_of_an_engine_is_not_read(number):
+    log = read_log(VLLM_V1.replace("420,864", number).replace("'max_model_len': 16000", f"'max_model_len': {number}"))
+    assert "kv_tokens" not in log.figures
+    # the second line that states the length is read, whatever the first one held
+    assert log.flags["seq_len"] == 16_000
+    assert any("GPU KV cache size" in text for _, text in log.not_understood)
+
+
+@given(st.sampled_from(sorted(LOGS)), st.randoms(use_true_random=False))
+def test_a_log_with_spoilt_numbers_is_compared_or_refused(name, rng):
+    content = LOGS[name]
+    for _ in range(rng.randint(1, 5)):
+        numbers = list(re.finditer(r"\d[\d,.]*", content))
+        place = rng.choice(numbers).span() if numbers and rng.random() < 0.7 else (rng.randrange(len(content) + 1),) * 2
+        content = content[: place[0]] + rng.choice(UNREADABLE) + content[place[1] :]
+    with contextlib.suppress(calculator.CalculatorError):
+        log = read_log(content)
+        assert all(abs(value) < 1e18 for value in log.figures.values() if isinstance(value, int | float))
+        json.dumps(calculator.reconcile(log).as_dict(), allow_nan=False)

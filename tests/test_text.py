@@ -5,7 +5,7 @@ import pytest
 import calculator
 from calculator.views import kv_head_view
 from dashboard.downloads import csv_of
-from dashboard.text import cell, file_name
+from dashboard.text import cell, file_name, plain
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,8 @@ def test_a_models_name_starts_no_formula_in_a_csv(fields):
     assert "'=HYPERLINK(1) has no such heads" in csv_of(
         calculator.views.View(view.name, view.title, "", view.plan, [row])
     )
+
+
+def test_text_on_the_page_cannot_turn_its_direction_or_hide():
+    assert plain("a\u202eb\x1b\u200bc\nd") == "a\ufffdb\ufffd\ufffdc d"
+    assert plain("4 × A100 · 9 %") == "4 × A100 · 9 %"
