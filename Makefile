@@ -18,7 +18,7 @@ check: $(RUN_STAMP)  ## verify every preset against its own expectation
 	$(BIN)/python -m calculator check
 
 accuracy: $(RUN_STAMP)  ## compare with public start-up figures; print the table and write docs/accuracy.md
-	$(BIN)/python -m calculator.accuracy --write docs/accuracy.md
+	$(BIN)/python -m calculator.logs.accuracy --write docs/accuracy.md
 
 bench: $(DEV_STAMP) browser  ## measure against the floor and print ratios
 	$(BIN)/python -m benchmarks

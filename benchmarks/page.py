@@ -13,8 +13,8 @@ import calculator
 from benchmarks.browser import ROOT, Awaited, change, chromium, fresh_page, open_page, server
 from benchmarks.timing import Measurement, duration, in_turns, stopwatch
 from calculator.units import GIB
-from calculator.views import kv_bytes_per_gpu
-from calculator.words import headline
+from calculator.views.growth import kv_bytes_per_gpu
+from calculator.views.words import headline
 
 APP, BARE = "app.py", "benchmarks/bare_page.py"
 INPUT = "Sequences at once"

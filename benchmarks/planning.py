@@ -11,9 +11,9 @@ from typing import Any
 import calculator
 from benchmarks.profiling import costly_functions
 from benchmarks.timing import Measurement, in_turns, stopwatch
-from calculator.attention import NO_LIMIT
+from calculator.architecture.counts import NO_LIMIT
 from calculator.engines import engine_rules
-from calculator.weights import FORMATS
+from calculator.formats.weights import FORMATS
 
 CALLS = 10_000
 ROUNDS = 7

@@ -11,34 +11,32 @@ True
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from calculator.accelerator import Accelerator
-from calculator.answer import Memory, Plan
-from calculator.capacity import plan, vary
-from calculator.decoder import custom_model
-from calculator.engines import engine_rules
-from calculator.errors import (
-    CalculatorError,
-    FileFormatError,
-    InvalidValueError,
-    ParallelismError,
-    UnknownNameError,
-    UnsupportedError,
-)
-from calculator.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
-from calculator.model import ModelArchitecture
-from calculator.presets import gpu_ids, load_gpu, load_model, model_ids
-from calculator.request import Request
-from calculator.sweep import sweep, sweep_arrays
-
 if TYPE_CHECKING:
-    from calculator import charts, engine_charts, engine_views, views  # noqa: F401
-    from calculator.hf_config import model_from_hf_config
-    from calculator.hub import model_from_hub
-    from calculator.plan_file import read_plan_file, write_plan_file
-    from calculator.reconciliation import Reconciliation, reconcile
-    from calculator.search import Lever, levers, next_steps, smallest_fit, what_would_fit
-    from calculator.serve import serve_command
-    from calculator.startup_log import StartupLog, read_log
+    from calculator.architecture.decoder import custom_model
+    from calculator.architecture.model import ModelArchitecture
+    from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
+    from calculator.configs.hub import model_from_hub
+    from calculator.configs.reader import model_from_hf_config
+    from calculator.engines import engine_rules
+    from calculator.errors import (
+        CalculatorError,
+        FileFormatError,
+        InvalidValueError,
+        ParallelismError,
+        UnknownNameError,
+        UnsupportedError,
+    )
+    from calculator.hardware import Accelerator
+    from calculator.logs.reading import StartupLog, read_log
+    from calculator.logs.reconciliation import Reconciliation, reconcile
+    from calculator.planning.answer import Memory, Plan
+    from calculator.planning.command import serve_command
+    from calculator.planning.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
+    from calculator.planning.plan import plan, vary
+    from calculator.planning.plan_file import read_plan_file, write_plan_file
+    from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
+    from calculator.planning.sweep import sweep, sweep_arrays
+    from calculator.request import Request
 
 __all__ = [
     "Accelerator",
@@ -80,27 +78,47 @@ __all__ = [
     "write_plan_file",
 ]
 
-_IMPORTED_LATER = {
-    "calculator.hf_config": ("model_from_hf_config",),
-    "calculator.hub": ("model_from_hub",),
-    "calculator.reconciliation": ("Reconciliation", "reconcile"),
-    "calculator.serve": ("serve_command",),
-    "calculator.startup_log": ("StartupLog", "read_log"),
-    "calculator.plan_file": ("read_plan_file", "write_plan_file"),
-    "calculator.search": ("Lever", "levers", "next_steps", "smallest_fit", "what_would_fit"),
-}
-_ROOMS = ("charts", "engine_charts", "engine_views", "views")
-"""Modules that are used by name; what they need is no part of the package's own requirements."""
+_AT_HOME = {
+    "architecture.decoder": ("custom_model",),
+    "architecture.model": ("ModelArchitecture",),
+    "catalogue.presets": ("gpu_ids", "load_gpu", "load_model", "model_ids"),
+    "configs.hub": ("model_from_hub",),
+    "configs.reader": ("model_from_hf_config",),
+    "engines": ("engine_rules",),
+    "errors": (
+        "CalculatorError", "FileFormatError", "InvalidValueError", "ParallelismError", "UnknownNameError",
+        "UnsupportedError",
+    ),
+    "hardware": ("Accelerator",),
+    "logs.reading": ("StartupLog", "read_log"),
+    "logs.reconciliation": ("Reconciliation", "reconcile"),
+    "planning.answer": ("Memory", "Plan"),
+    "planning.command": ("serve_command",),
+    "planning.kv_cache": ("kv_cache_bytes", "kv_cache_bytes_per_gpu"),
+    "planning.plan": ("plan", "vary"),
+    "planning.plan_file": ("read_plan_file", "write_plan_file"),
+    "planning.search": ("Lever", "levers", "next_steps", "smallest_fit", "what_would_fit"),
+    "planning.sweep": ("sweep", "sweep_arrays"),
+    "request": ("Request",),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _AT_HOME.items() for name in names}
+_ROOMS = (
+    "architecture", "catalogue", "charts", "cli", "configs", "engines", "errors", "formats", "hardware", "logs",
+    "planning", "reading", "request", "units", "views",
+)  # fmt: skip
+"""Rooms are used by name; what charts and views need is no part of the package's own requirements."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import what many sessions never use when it is first asked for, so that the package starts fast."""
-    for module, names in _IMPORTED_LATER.items():
-        if name in names:
-            return getattr(import_module(module), name)
-    if name in _ROOMS:
-        return import_module(f"calculator.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a name when it is first asked for, so that the package starts fast."""
+    if name in _MODULE_OF:
+        found = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    elif name in _ROOMS:
+        found = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

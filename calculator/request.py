@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from calculator.accelerator import CUSTOM, MAX_BYTES, Accelerator, custom_accelerator
-from calculator.engines import engine_rules
-from calculator.engines.rules import Engine
-from calculator.errors import InvalidValueError
-from calculator.kv_cache import encoder_tokens
-from calculator.model import MAX_TOKENS, MOST_RANKS, ModelArchitecture
-from calculator.parallelism import Split, not_possible
-from calculator.pools import Cutting
-from calculator.presets import load_gpu, named
-from calculator.schema import Schema, count, flag, number, optional, text
-from calculator.storage import StorageFormat, storage_format
-from calculator.weights import weight_format, why_width_not
+from calculator.architecture.limits import MAX_TOKENS
+from calculator.architecture.split import Split
+from calculator.formats.kv import StorageFormat, storage_format
+from calculator.hardware import MAX_BYTES
+from calculator.reading.schema import Schema, count, flag, number, optional, text
 
 PLAN_FIELDS = {
     "batch_size": count(MAX_TOKENS),
@@ -69,6 +61,30 @@ PLAN_DEFAULTS: dict[str, Any] = {
 }
 FLAGS = tuple(name for name, field in PLAN_FIELDS.items() if field in (flag(), optional(flag())))
 _SCHEMA = Schema(PLAN_FIELDS)
+
+
+class Cutting(NamedTuple):
+    """All of a request that bears on how an engine cuts its KV memory, under the names of ``Request``.
+
+    An engine is shown nothing else, and what is remembered of a model is found by all of it.
+    """
+
+    kv_cache_dtype: str
+    split: Split
+    pipeline_parallel_size: int
+    decode_context_parallel_size: int
+    async_scheduling: bool | None
+    enable_prefix_caching: bool | None
+    disable_hybrid_kv_cache_manager: bool
+    swa_full: bool
+    block_size: int
+    max_num_batched_tokens: int
+    encoder_seq_len: int | None
+
+    @property
+    def storage(self) -> StorageFormat:
+        """The storage format of the cache."""
+        return storage_format(self.kv_cache_dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,79 +153,3 @@ class Request:
 
 
 _CUTTING = attrgetter(*Cutting._fields)
-
-
-def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Accelerator, Engine, Request]:
-    """Check every input and fill in the defaults, those of the engine at its version."""
-    values = {**PLAN_DEFAULTS, **{name: value for name, value in asked.items() if name not in ("model", "gpu")}}
-    values = _SCHEMA.validate(values)
-    gpu, accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
-    rules = engine_rules(values["engine"], values["engine_version"])
-    check_degree(model, values)
-    rules.check(model, values)
-    seq_len = values["seq_len"] or model.max_position_embeddings
-    tokens, sequences = rules.batch_defaults(accelerator, seq_len)
-    kv_dtype = storage_format(model.resolve_kv_dtype(values["kv_cache_dtype"]))
-    values["max_num_batched_tokens"] = values["max_num_batched_tokens"] or tokens
-    fraction = values["gpu_memory_utilization"] or rules.default_fraction(model, accelerator, values)
-    split = Split(values["tensor_parallel_size"], values["decode_context_parallel_size"], values["enable_attention_dp"])
-    filled = {
-        **values,
-        "model": named(model),
-        "gpu": gpu,
-        "gpu_memory_bytes": accelerator.memory_bytes,
-        "seq_len": seq_len,
-        "weight_dtype": weight_format(model.resolve_weight_dtype(values["weight_dtype"])).name,
-        "kv_cache_dtype": kv_dtype.name,
-        "gpu_memory_utilization": fraction,
-        "encoder_seq_len": encoder_tokens(model, values["encoder_seq_len"]) or None,
-        "engine": rules.name,
-        "engine_version": rules.version,
-        "block_size": rules.default_block_size(model, kv_dtype, split, values["block_size"], values),
-        "max_num_seqs": values["max_num_seqs"] or sequences,
-    }
-    return accelerator, rules, Request(**filled)
-
-
-_BEARS_ON_DEGREES = ("enable_attention_dp", "enable_expert_parallel")
-
-
-def why_degree_not(model: ModelArchitecture, values: Mapping[str, Any]) -> str | None:
-    """Say why layers cannot be split over the tensor-parallel ranks asked for, or None where they can.
-
-    Attention data parallelism leaves attention whole, expert parallelism experts; what is split must divide.
-    """
-    degree = values["tensor_parallel_size"]
-    reason = None if values["enable_attention_dp"] else model.why_not(degree)
-    return reason or why_width_not(model, degree, whole_experts=values["enable_expert_parallel"])
-
-
-def legal_degrees(model: ModelArchitecture, values: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return every tensor-parallel degree that layers can be split into under some options, ascending [-]."""
-    return model.remember(_legal_degrees, *(bool(values[name]) for name in _BEARS_ON_DEGREES))
-
-
-def _legal_degrees(model: ModelArchitecture, *options: bool) -> tuple[int, ...]:
-    asked = dict(zip(_BEARS_ON_DEGREES, options, strict=True))
-    tried = range(1, MOST_RANKS + 1) if asked["enable_attention_dp"] else model.tensor_parallel_degrees
-    return tuple(degree for degree in tried if not why_degree_not(model, {**asked, "tensor_parallel_size": degree}))
-
-
-def check_degree(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
-    """Raise ``ParallelismError`` with the legal degrees where layers cannot be split so."""
-    reason = why_degree_not(model, values)
-    if reason:
-        raise not_possible(values["tensor_parallel_size"], reason, legal_degrees(model, values))
-
-
-def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> tuple[str, Accelerator]:
-    """Return what a GPU is called, and the GPU with the memory that is given by hand."""
-    if gpu is None or gpu == CUSTOM:
-        if memory_bytes is None:
-            raise InvalidValueError("gpu is missing: name a GPU preset such as a100-80gb-sxm, or give gpu_memory_bytes")
-        return CUSTOM, custom_accelerator(memory_bytes)
-    accelerator = load_gpu(gpu)
-    if memory_bytes is None:
-        return named(accelerator), accelerator
-    given = replace(accelerator, memory_bytes=memory_bytes, memory_source="given by hand", memory_verified=True)
-    return named(accelerator), given

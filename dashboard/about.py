@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 import calculator
-from calculator import charts, words
-from calculator.accuracy import COMPARED, comparisons, quantile
-from calculator.engine_charts import accuracy_chart
+from calculator import charts
+from calculator.charts.engines import accuracy_chart
+from calculator.logs.accuracy import COMPARED, comparisons, quantile
+from calculator.views import words
 from dashboard.text import plain, sentence
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import calculator
-from calculator.plan_file import write_plan_file
-from calculator.serve import serve_command
+from calculator.planning.command import serve_command
+from calculator.planning.plan_file import write_plan_file
 from dashboard.text import cell, file_name, plain, sentence
 
 if TYPE_CHECKING:

@@ -8,11 +8,13 @@ from typing import Any
 import streamlit as st
 
 import calculator
-from calculator import hub, storage, weights
+from calculator.catalogue.presets import load_gpu, load_model, model_file
+from calculator.configs import hub
+from calculator.configs.reader import model_from_hf_config, parse_config
 from calculator.engines import ENGINES, engine_class
-from calculator.hf_config import model_from_hf_config, parse_config
-from calculator.presets import load_gpu, load_model, model_file
-from calculator.request import check_degree, legal_degrees
+from calculator.formats import kv as storage
+from calculator.formats import weights
+from calculator.planning.resolve import check_degree, legal_degrees
 from calculator.units import gib_to_bytes, plural
 from dashboard import state
 from dashboard.text import plain, sentence

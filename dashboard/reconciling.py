@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 import calculator
-from calculator import words
-from calculator.reconciliation import Reconciliation, reconcile
-from calculator.startup_log import MAX_LOG_BYTES, read_log
+from calculator.logs.reading import MAX_LOG_BYTES, read_log
+from calculator.logs.reconciliation import Reconciliation, reconcile
+from calculator.views import words
 from dashboard.text import plain, sentence
 
 LONGEST_PASTE = 2_000_000

@@ -17,14 +17,13 @@ from typing import Any
 import streamlit as st
 
 import calculator
-from calculator.decoder import ARCHITECTURE_FIELDS
-from calculator.engine_views import ENGINE_VIEWS
+from calculator.architecture.decoder import ARCHITECTURE_FIELDS
+from calculator.configs.reader import parse_config
 from calculator.engines import ENGINES, engine_rules
 from calculator.errors import shown, unknown_name
-from calculator.hf_config import parse_config
-from calculator.storage import storage_format
+from calculator.formats.kv import storage_format
+from calculator.formats.weights import weight_format
 from calculator.views import VIEWS
-from calculator.weights import weight_format
 
 CUSTOM, CONFIG = "custom", "config"
 CLEARED = "default"
@@ -118,7 +117,7 @@ def _bounded(value: Any, least: Any, most: Any) -> Any:
     return value
 
 
-VIEW_IDS = (*VIEWS, *ENGINE_VIEWS, "memory", "reconcile", "about")
+VIEW_IDS = (*VIEWS, "memory", "reconcile", "about")
 
 
 def _view(text: str) -> str:

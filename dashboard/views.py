@@ -9,10 +9,10 @@ from typing import Any
 import streamlit as st
 
 import calculator
-from calculator import charts, views, words
-from calculator.engine_views import ENGINE_VIEWS
-from calculator.search import shape
+from calculator import charts, views
+from calculator.planning.search import shape
 from calculator.units import format_bytes, format_gib, format_size, plural
+from calculator.views import words
 from dashboard import about, downloads, reconciling, state
 from dashboard.text import plain, sentence
 
@@ -27,7 +27,7 @@ VIEW_NAMES = {
     "reconcile": "Reconcile",
     "about": "About",
 }
-MADE = {**views.VIEWS, **ENGINE_VIEWS}
+MADE = views.VIEWS
 UNLIMITED = 999_000_000
 MAX_NAMES, MAX_NAME = 40, 120
 CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}

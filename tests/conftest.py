@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 import calculator
-from calculator.cli import main
+from calculator.cli.main import main
 
 settings.register_profile("stable", deadline=None, derandomize=True, max_examples=60)
 settings.register_profile("fuzz", deadline=None, max_examples=20_000, derandomize=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calculator.accuracy import Comparison, comparisons, markdown, quantile, summarise
+from calculator.logs.accuracy import Comparison, comparisons, markdown, quantile, summarise
 
 ROOT = Path(__file__).parents[1]
 JUDGED = [one for one in comparisons() if one.capacity_error is not None]

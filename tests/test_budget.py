@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import calculator
-from calculator import checks, engine_views, plan, vary, views, words
+from calculator import plan, vary, views
 from calculator.engines import ENGINES
-from calculator.engines.sglang import StatePools
-from calculator.overheads import OWN_VALUE
-from calculator.pools import Claim, Pool
+from calculator.engines.overheads import OWN_VALUE
+from calculator.engines.pools import Claim, Pool
+from calculator.engines.sglang.rules import StatePools
+from calculator.planning import checks
+from calculator.views import engines as engine_views
+from calculator.views import words
 
 ON_SGLANG = {"model": "llama-3.1-8b", "gpu": "h100-sxm", "engine": "sglang", "seq_len": 8192}
 TOKEN = 131_072  # Llama 3.1 8B: 32 layers x 8 KV heads x 2 x 128 x 2 bytes

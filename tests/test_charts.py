@@ -8,9 +8,10 @@ import pytest
 
 import calculator
 from calculator import charts, views
-from calculator.hf_config import model_from_hf_config
-from calculator.parallelism import why_not
-from calculator.words import memory_lines
+from calculator.architecture.split import why_not
+from calculator.charts import base
+from calculator.configs.reader import model_from_hf_config
+from calculator.views.words import memory_lines
 
 GIB = 2**30
 
@@ -209,7 +210,7 @@ def test_what_stands_beside_the_counts_is_drawn_and_named_by_its_kind(plan, own)
     assert len(set(labels)) == len(labels) == len(view.rows)
     assert labels[-len(beside(plan())) :] == [f"<br>{kind}" for kind in beside(plan())]
     for bars in figure.data:
-        drawn = [label for label, colour in zip(bars.x, bars.marker.color, strict=True) if colour == charts.KV]
+        drawn = [label for label, colour in zip(bars.x, bars.marker.color, strict=True) if colour == base.KV]
         assert drawn == [own]
 
 
@@ -255,7 +256,7 @@ def test_kv_head_chart_draws_the_rows_and_only_the_own_count_in_full_colour(name
     assert list(batch.y) == [row["max_batch_size"] for row in possible]
     assert list(batch.text) == [f"{row['max_batch_size']:,}" for row in possible]
     for bars in (memory, batch):
-        own = [label for label, colour in zip(bars.x, bars.marker.color, strict=True) if colour == charts.KV]
+        own = [label for label, colour in zip(bars.x, bars.marker.color, strict=True) if colour == base.KV]
         assert [int(label.split("<br>")[0]) for label in own] == [MODELS[name][1]]
 
 
@@ -608,9 +609,9 @@ def test_the_same_thing_has_the_same_colour_in_every_chart():
                 weights.add(colour)
             elif name.startswith(("Activations", "Outside", "CUDA", "Overheads")):
                 overheads.add(colour)
-    assert kv == {charts.KV}
-    assert weights == {charts.WEIGHTS}
-    assert overheads & {charts.KV, charts.WEIGHTS} == set()
+    assert kv == {base.KV}
+    assert weights == {base.WEIGHTS}
+    assert overheads & {base.KV, base.WEIGHTS} == set()
     assert len(overheads) == 3  # one grey for each; the chart that adds them up takes one of the three
 
 
@@ -620,7 +621,7 @@ def saturation(colour):
 
 
 def test_only_kv_and_weights_have_a_colour_and_the_rest_is_grey():
-    for name, colour in charts.LINE_COLOURS.items():
+    for name, colour in base.LINE_COLOURS.items():
         if colour.startswith("#"):
             assert (saturation(colour) > 0.5) == (name in ("KV cache", "Weights")), name
 
@@ -634,7 +635,7 @@ def test_no_placeholder_colour_is_left_after_streamlit_is_imported(name):
     for figure in all_figures(plan_of(name)).values():
         written = json.loads(figure.to_json())
         assert [colour for colour in colours_of(written) if re.match(r"#00000\d", colour)] == []
-        assert written["layout"]["template"]["layout"]["colorway"] == [charts.KV, charts.WEIGHTS, charts.GREY]
+        assert written["layout"]["template"]["layout"]["colorway"] == [base.KV, base.WEIGHTS, base.GREY]
 
 
 @each_model

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from calculator import FileFormatError, checks
-from calculator.cli import main
-from calculator.presets import GPU_FILE, MODEL_FILE
+from calculator import FileFormatError
+from calculator.catalogue.presets import GPU_FILE, MODEL_FILE
+from calculator.cli.main import main
+from calculator.planning import checks
 
 
 @pytest.fixture

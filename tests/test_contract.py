@@ -10,10 +10,10 @@ import pytest
 from golden import PRESETS
 
 import calculator
-from calculator.answer import Memory, Plan
-from calculator.storage import FORMATS as KV_FORMATS
-from calculator.storage import storage_format
-from calculator.weights import FORMATS as WEIGHT_FORMATS
+from calculator.formats.kv import FORMATS as KV_FORMATS
+from calculator.formats.kv import storage_format
+from calculator.formats.weights import FORMATS as WEIGHT_FORMATS
+from calculator.planning.answer import Memory, Plan
 
 PLAN_KEYWORDS = {
     "model": inspect.Parameter.empty,

@@ -8,7 +8,8 @@ import typing
 import pytest
 
 import calculator
-from calculator import cli, request
+from calculator import request
+from calculator.cli import main as cli
 
 FUNCTIONS = {name: value for name in calculator.__all__ if inspect.isfunction(value := getattr(calculator, name))}
 FUNCTIONS |= {

@@ -14,10 +14,10 @@ import yaml
 from cases import ENGINES, KINDS, PRESETS, SWITCHES, planned
 
 import calculator
-from calculator import charts, views, words
-from calculator.engine_views import ENGINE_VIEWS
+from calculator import charts, views
+from calculator.views import words
 
-VIEWS = {**views.VIEWS, **ENGINE_VIEWS}
+VIEWS = views.VIEWS
 PAIRS = [(kind, engine) for kind in KINDS for engine in ENGINES]
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from calculator import ParallelismError, model_from_hf_config
-from calculator.attention import NO_LIMIT
-from calculator.storage import storage_format
+from calculator.architecture.counts import NO_LIMIT
+from calculator.formats.kv import storage_format
 
 LINES = (Path(__file__).parent / "data" / "reference_parameters.jsonl").read_text().splitlines()
 CASES = [json.loads(line) for line in LINES]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import calculator
-from calculator.hub import model_from_hub
+from calculator.configs.hub import model_from_hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = {

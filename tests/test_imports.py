@@ -32,7 +32,7 @@ def python(code):
     [
         "import calculator",
         "import calculator; calculator.plan('llama-3-70b', gpu='l4'); calculator.kv_cache_bytes('llama-3-70b', 5)",
-        "import calculator.cli; calculator.cli.main(['gpus', '--format', 'json'])",
+        "from calculator.cli.main import main; main(['gpus', '--format', 'json'])",
     ],
     ids=["import", "plan", "command line"],
 )

@@ -5,16 +5,10 @@ import itertools
 import pytest
 
 import calculator
-from calculator.attention import (
-    CrossAttention,
-    FullAttention,
-    NoCache,
-    SharedCache,
-    SlidingWindow,
-)
-from calculator.latent import LatentAttention
-from calculator.state import RecurrentState
-from calculator.storage import storage_format
+from calculator.architecture.latent import LatentAttention
+from calculator.architecture.layers import CrossAttention, FullAttention, NoCache, SharedCache, SlidingWindow
+from calculator.architecture.recurrent import RecurrentState
+from calculator.formats.kv import storage_format
 
 FP16 = storage_format("fp16")
 

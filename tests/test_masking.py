@@ -2,7 +2,7 @@
 
 import pytest
 
-from calculator.masking import mask, mask_paths
+from calculator.reading.masking import mask, mask_paths
 
 SHOWN = {
     # what a line holds: what may be left of it

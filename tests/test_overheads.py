@@ -4,7 +4,7 @@ import pytest
 from golden import GIB, rows
 
 import calculator
-from calculator.overheads import graph_sizes
+from calculator.engines.overheads import graph_sizes
 
 POINTS = rows("overhead_points.csv")
 

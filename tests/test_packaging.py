@@ -72,7 +72,7 @@ def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["kv_bytes_per_token"] == 327_680
-    code = "import calculator, calculator.presets as p; print(p.MODEL_FILE.parent.name, len(calculator.gpu_ids()))"
+    code = "from calculator.catalogue import presets as p; print(p.MODEL_FILE.parent.name, len(p.gpu_ids()))"
     assert run(python, tmp_path, "-c", code).stdout == "data 41\n"
     assert run(python, tmp_path, "-m", "calculator", "check").returncode == 0
 

@@ -11,9 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import calculator
-from calculator import views, words
-from calculator.hf_config import model_from_hf_config
+from calculator import views
+from calculator.configs.reader import model_from_hf_config
 from calculator.units import format_size
+from calculator.views import words
 from dashboard.text import plain
 from dashboard.views import MADE
 from tests.small_config import CONFIG

@@ -5,7 +5,7 @@ from logs import LOGS, VLLM_V1
 from test_page import change, checked, expected, headline, open_page, unescaped, widget
 
 import calculator
-from calculator.serve import serve_command
+from calculator.planning.command import serve_command
 
 
 def reconciled(page):

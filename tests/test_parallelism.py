@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import calculator
-from calculator.parallelism import kv_heads_per_rank, kv_replication, layers_per_stage, why_not
+from calculator.architecture.split import kv_heads_per_rank, kv_replication, layers_per_stage, why_not
 
 ENGINE = list({(row["preset"], row["tp"], row["dtype"]): row for row in rows("engine_plans.csv")}.values())
 REFUSED = {(row["preset"], int(row["tp"])) for row in rows("engine_refusals.csv")}

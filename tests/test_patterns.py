@@ -14,7 +14,7 @@ from logs import LOGS
 
 import calculator
 import dashboard
-from calculator.log_patterns import PATTERNS
+from calculator.logs.patterns import PATTERNS
 
 ROOT = Path(__file__).parent.parent
 MOST_WAYS = 5_000

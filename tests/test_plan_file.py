@@ -6,7 +6,8 @@ import pytest
 from golden import GIB
 
 import calculator
-from calculator import FileFormatError, checks, read_plan_file, vary, write_plan_file
+from calculator import FileFormatError, read_plan_file, vary, write_plan_file
+from calculator.planning import checks
 
 DEPLOYMENT = """\
 deployments:

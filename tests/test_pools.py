@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calculator.attention import NO_LIMIT
-from calculator.model import MAX_TOKENS
-from calculator.pools import Claim, Geometry, Pool
+from calculator.architecture.counts import NO_LIMIT
+from calculator.architecture.limits import MAX_TOKENS
+from calculator.engines.pools import Claim, Geometry, Pool
 
 claims = st.one_of(
     st.builds(Claim, st.sampled_from([16, 32, 48]), st.just(NO_LIMIT), st.integers(1, 5)),

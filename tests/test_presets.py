@@ -6,8 +6,8 @@ import pytest
 from golden import GIB, PRESETS, rows
 
 import calculator
-from calculator import checks
-from calculator.presets import model_file
+from calculator.catalogue.presets import model_file
+from calculator.planning import checks
 
 PARAMETERS = {row["preset"]: int(row["num_parameters"]) for row in rows("engine_parameters.csv")}
 GPUS = {row["gpu"]: row for row in rows("gpus.csv")}

@@ -6,8 +6,10 @@ import re
 import pytest
 
 import calculator
-from calculator import charts, engine_views, search, vary, views, words
+from calculator import charts, vary, views
+from calculator.planning import search
 from calculator.units import GIB
+from calculator.views import words
 
 TOKENS, LATENT_ROW = 8192, 576 * 2  # DeepSeek-V3: 512 + 64 elements of 16 bit, 61 layers
 SEQUENCE = 61 * LATENT_ROW * TOKENS  # 575,668,224 bytes
@@ -46,10 +48,7 @@ FACES = {
         make(plan) for make in (words.headline, words.detail, words.formula, words.formula_steps, words.spread)
     ],
     "memory": charts.memory_bar,
-    **{
-        name: lambda plan, make=make: drawn(make(plan))
-        for name, make in {**views.VIEWS, **engine_views.ENGINE_VIEWS}.items()
-    },
+    **{name: lambda plan, make=make: drawn(make(plan)) for name, make in views.VIEWS.items()},
 }
 
 

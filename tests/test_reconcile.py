@@ -24,9 +24,9 @@ from logs import (
 )
 
 import calculator
-from calculator.log_setup import _gpu_of, _plain, with_logged_weights
-from calculator.reconciliation import reconcile
-from calculator.serve import serve_command
+from calculator.logs.reconciliation import reconcile
+from calculator.logs.setup import _gpu_of, _plain, with_logged_weights
+from calculator.planning.command import serve_command
 
 
 def terms(result):

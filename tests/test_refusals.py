@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import calculator
-from calculator import checks
+from calculator.planning import checks
 
 DEPLOYMENT = """\
 deployments:

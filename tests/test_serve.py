@@ -9,7 +9,7 @@ from small_config import CONFIG
 
 import calculator
 from calculator.engines import ENGINES
-from calculator.serve import KV_FORMATS, serve_command
+from calculator.planning.command import KV_FORMATS, serve_command
 
 DENSE, SPARSE, LATENT = "llama-3.1-8b", "deepseek-v3.2", "deepseek-v3"
 ACCEPTED = {

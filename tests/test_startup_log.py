@@ -27,8 +27,8 @@ from logs import (
 )
 
 import calculator
-from calculator.masking import mask
-from calculator.startup_log import MAX_LOG_BYTES, clean, read_log
+from calculator.logs.reading import MAX_LOG_BYTES, clean, read_log
+from calculator.reading.masking import mask
 
 
 def test_vllm_v1_is_read():

@@ -6,7 +6,7 @@ import pytest
 from golden import ROWS
 
 import calculator
-from calculator.storage import FORMATS, storage_format
+from calculator.formats.kv import FORMATS, storage_format
 
 
 @pytest.mark.parametrize("name", ROWS)

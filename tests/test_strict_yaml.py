@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calculator import FileFormatError, strict_yaml
+from calculator import FileFormatError
+from calculator.reading import strict_yaml
 
 
 def refused(text, message):

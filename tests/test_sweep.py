@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import calculator
-from calculator import plan, sweep, sweep_arrays
-from calculator.sweep import MEASURES
+from calculator import plan, sweep_arrays
+from calculator.planning import sweep
+from calculator.planning.sweep import MEASURES
 
 GRID = {
     "gpu": ["a100-80gb-sxm", "h100-sxm"],

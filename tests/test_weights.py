@@ -6,7 +6,8 @@ import pytest
 from golden import GIB, PRESETS
 
 import calculator
-from calculator.weights import FORMATS, weight_bytes_per_rank, weight_format
+from calculator.architecture.weights import weight_bytes_per_rank
+from calculator.formats.weights import FORMATS, weight_format
 
 
 def gib(preset, weight_dtype="auto", tp=1):

@@ -4,7 +4,8 @@ import pytest
 from golden import PRESETS
 
 import calculator
-from calculator import vary, words
+from calculator import vary
+from calculator.views import words
 
 
 @pytest.mark.parametrize("preset", PRESETS)

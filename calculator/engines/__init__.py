@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import import_module
 
-from calculator.engines.rules import Engine
+from calculator.engines.base import Engine
 from calculator.errors import InvalidValueError, shown, unknown_name
 
 ENGINES = {
@@ -24,7 +24,7 @@ ENGINES = {
 def engine_class(name: str) -> type[Engine]:
     """Return the class of an engine, one of ``ENGINES``."""
     module, kind = ENGINES[name]
-    found: type[Engine] = getattr(import_module(f"calculator.engines.{module}"), kind)
+    found: type[Engine] = getattr(import_module(f"calculator.engines.{module}.rules"), kind)
     return found
 
 

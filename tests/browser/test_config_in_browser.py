@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from calculator import views
-from calculator.hf_config import model_from_hf_config
+from calculator.configs.reader import model_from_hf_config
 from tests.small_config import CONFIG
 
 from .actions import (

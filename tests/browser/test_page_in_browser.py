@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 import calculator
 from calculator import views
-from calculator.cli import main
+from calculator.cli.main import main
 
 from .actions import (
     WORD_JOINER,

@@ -1,0 +1,172 @@
+"""The weight matrices of one layer, block by block: attention, MLP, experts, state layers, norms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from calculator.architecture.matrices import Sharding, WeightMatrix
+
+Weights = Iterator[WeightMatrix]
+
+
+def linear(
+    part: str,
+    outputs: int,
+    inputs: int,
+    sharding: Sharding,
+    bias: bool = False,
+    copies: int = 1,
+    active: int = 1,
+    quantised: bool = True,
+) -> Weights:
+    """Yield a matrix and its bias; a bias behind split inputs is whole on every rank."""
+    yield WeightMatrix(part, outputs, inputs, copies, active, sharding, quantised)
+    if bias:
+        kept = Sharding.COPIED if sharding is Sharding.ROWS else sharding
+        yield WeightMatrix(part, outputs, 1, copies, active, kept, quantised=False)
+
+
+def vector(part: str, length: int, copies: int = 1, sharding: Sharding = Sharding.COPIED) -> Weights:
+    """Yield a vector that no weight format quantises."""
+    if length and copies:
+        yield WeightMatrix(part, length, 1, copies, copies, sharding, quantised=False)
+
+
+def norms(length: int, copies: int, bias: bool = False) -> Weights:
+    """Yield the gains of some norms, and their biases."""
+    yield from vector("norms", length, copies * (2 if bias else 1))
+
+
+def attention(
+    hidden: int,
+    heads: int,
+    groups: int,
+    head_dim: int,
+    v_head_dim: int,
+    qkv_bias: bool = False,
+    output_bias: bool = False,
+    gate: bool = False,
+    keys_are_values: bool = False,
+    queries_only: bool = False,
+    gate_bias: bool = True,
+) -> Weights:
+    """Yield the projections of multi-head, grouped-query or multi-query attention; ``gate`` doubles the queries."""
+    yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, qkv_bias)
+    if gate:
+        yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, qkv_bias and gate_bias)
+    if not queries_only:
+        yield from linear("attention", groups * head_dim, hidden, Sharding.KV_HEADS, qkv_bias)
+    if not queries_only and not keys_are_values:
+        yield from linear("attention", groups * v_head_dim, hidden, Sharding.KV_HEADS, qkv_bias)
+    yield from linear("attention", hidden, heads * v_head_dim, Sharding.ROWS, output_bias)
+
+
+def latent_attention(
+    hidden: int,
+    heads: int,
+    q_lora_rank: int,
+    kv_lora_rank: int,
+    nope: int,
+    rope: int,
+    v_head_dim: int,
+    bias: bool = False,
+) -> Weights:
+    """Yield the projections of latent attention, its two inner norms included."""
+    if q_lora_rank:
+        yield from linear("attention", q_lora_rank, hidden, Sharding.COPIED, bias)
+        yield from norms(q_lora_rank, 1)
+        yield from linear("attention", heads * (nope + rope), q_lora_rank, Sharding.COLUMNS)
+    else:
+        yield from linear("attention", heads * (nope + rope), hidden, Sharding.COLUMNS)
+    yield from linear("attention", kv_lora_rank + rope, hidden, Sharding.COPIED, bias)
+    yield from norms(kv_lora_rank, 1)
+    yield from linear("attention", heads * (nope + v_head_dim), kv_lora_rank, Sharding.COLUMNS)
+    yield from linear("attention", hidden, heads * v_head_dim, Sharding.ROWS, bias)
+
+
+def indexer(hidden: int, q_lora_rank: int, heads: int, head_dim: int) -> Weights:
+    """Yield the sparse-attention indexer, whole on every rank."""
+    yield from linear("indexer", heads * head_dim, q_lora_rank, Sharding.COPIED)
+    yield from linear("indexer", head_dim, hidden, Sharding.COPIED)
+    yield from norms(head_dim, 1, bias=True)
+    yield from linear("indexer", heads, hidden, Sharding.COPIED)
+
+
+def mlp(
+    hidden: int, width: int, gated: bool, bias: bool = False, part: str = "dense MLP", copies: int = 1, active: int = 1
+) -> Weights:
+    """Yield an MLP, or so many experts of which a token passes through ``active``."""
+    for _ in range(2 if gated else 1):
+        yield from linear(part, width, hidden, Sharding.COLUMNS, bias, copies, active)
+    yield from linear(part, hidden, width, Sharding.ROWS, bias, copies, active)
+
+
+def router(hidden: int, experts: int, bias: bool = False) -> Weights:
+    """Yield the router of a mixture of experts, whole on every rank and never quantised."""
+    yield from linear("router", experts, hidden, Sharding.COPIED, bias, quantised=False)
+
+
+def mamba1(hidden: int, inner: int, state: int, rank: int, kernel: int, conv_bias: bool, bias: bool) -> Weights:
+    """Yield a Mamba 1 mixer."""
+    yield from linear("state layers", 2 * inner, hidden, Sharding.COLUMNS, bias)
+    yield from linear("state layers", inner, kernel, Sharding.COLUMNS, conv_bias, quantised=False)
+    yield from linear("state layers", rank + 2 * state, inner, Sharding.ROWS)
+    yield from linear("state layers", inner, rank, Sharding.COLUMNS, bias=True)
+    yield from vector("state layers", inner * state, sharding=Sharding.COLUMNS)
+    yield from vector("state layers", inner, sharding=Sharding.COLUMNS)
+    yield from linear("state layers", hidden, inner, Sharding.ROWS, bias)
+
+
+def mamba2(
+    hidden: int,
+    inner: int,
+    heads: int,
+    groups: int,
+    state: int,
+    kernel: int,
+    conv_bias: bool,
+    bias: bool,
+    output_bias: bool,
+    norm: bool,
+) -> Weights:
+    """Yield a Mamba 2 mixer."""
+    conv = inner + 2 * groups * state
+    yield from linear("state layers", inner + conv + heads, hidden, Sharding.COLUMNS, bias)
+    yield from linear("state layers", conv, kernel, Sharding.COLUMNS, conv_bias, quantised=False)
+    yield from vector("state layers", heads, 3, Sharding.COLUMNS)
+    if norm:
+        yield from vector("norms", inner, sharding=Sharding.COLUMNS)
+    yield from linear("state layers", hidden, inner, Sharding.ROWS, output_bias)
+
+
+def gated_delta_net(hidden: int, k_heads: int, v_heads: int, k_dim: int, v_dim: int, kernel: int) -> Weights:
+    """Yield a gated delta net mixer."""
+    keys, values = k_heads * k_dim, v_heads * v_dim
+    yield from linear("state layers", 2 * keys + 2 * values, hidden, Sharding.COLUMNS)
+    yield from linear("state layers", 2 * v_heads, hidden, Sharding.COLUMNS)
+    yield from linear("state layers", 2 * keys + values, kernel, Sharding.COLUMNS, quantised=False)
+    yield from vector("state layers", v_heads, 2, Sharding.COLUMNS)
+    yield from norms(v_dim, 1)
+    yield from linear("state layers", hidden, values, Sharding.ROWS)
+
+
+def kimi_delta_attention(hidden: int, heads: int, head_dim: int, kernel: int) -> Weights:
+    """Yield a Kimi delta attention mixer: a delta net whose gates go through a narrow waist."""
+    width = heads * head_dim
+    yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS)
+    yield from linear("state layers", 3 * width, kernel, Sharding.COLUMNS, quantised=False)
+    for _ in range(2):
+        yield from linear("state layers", head_dim, hidden, Sharding.COPIED)
+        yield from linear("state layers", width, head_dim, Sharding.COLUMNS)
+    yield from linear("state layers", heads, hidden, Sharding.COLUMNS)
+    yield from vector("state layers", width + heads, sharding=Sharding.COLUMNS)
+    yield from norms(head_dim, 1)
+    yield from linear("state layers", hidden, width, Sharding.ROWS)
+
+
+def lightning_attention(hidden: int, width: int) -> Weights:
+    """Yield a lightning attention mixer: queries, keys, values, an output gate and a norm over all heads."""
+    yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS)
+    yield from linear("state layers", width, hidden, Sharding.COLUMNS)
+    yield from vector("norms", width, sharding=Sharding.COLUMNS)
+    yield from linear("state layers", hidden, width, Sharding.ROWS)

@@ -1,0 +1,54 @@
+"""The matrices of a model's weights: their shape, how often they occur, and what tensor parallelism does with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Sharding(Enum):
+    """What tensor parallelism does with a matrix."""
+
+    COLUMNS = "its outputs are split"
+    ROWS = "its inputs are split"
+    KV_HEADS = "its outputs follow the KV heads, copies included"
+    COPIED = "every rank holds it whole"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightMatrix:
+    """A kind of matrix (or vector, ``inputs`` = 1) and how often the model holds it.
+
+    Attributes
+    ----------
+    part : str
+        The part of the model that it belongs to, in words.
+    outputs, inputs : int
+        Its shape [elements].
+    copies : int
+        How many the layer (or the embedding, or the end of the model) holds [-].
+    active_copies : int
+        How many a single token passes through [-]; fewer than ``copies`` for experts.
+    sharding : Sharding
+        What tensor parallelism does with it.
+    quantised : bool
+        Whether a weight format applies to it; embeddings, head, router, norms and biases stay 16 bit.
+    """
+
+    part: str
+    outputs: int
+    inputs: int
+    copies: int
+    active_copies: int
+    sharding: Sharding
+    quantised: bool = True
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters of all copies [-]."""
+        return self.outputs * self.inputs * self.copies
+
+    @property
+    def num_active_parameters(self) -> int:
+        """Parameters that one token passes through [-]."""
+        return self.outputs * self.inputs * self.active_copies

@@ -1,0 +1,396 @@
+"""A model as the calculator sees it: groups of layers, and the matrices of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, TypeVar, TypeVarTuple
+
+from calculator.architecture import split as parallelism
+from calculator.architecture.counts import NO_LIMIT
+from calculator.architecture.layers import FullAttention, LayerSpec
+from calculator.architecture.limits import MAX_HEADS, MOST_RANKS
+from calculator.architecture.matrices import Sharding, WeightMatrix
+from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, shown
+from calculator.formats.kv import storage_format
+from calculator.reading.frozen import FrozenDict, frozen
+from calculator.reading.html import table
+
+MOST_REMEMBERED = 256
+"""Answers that a model remembers before it starts anew."""
+
+Asked = TypeVarTuple("Asked")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerGroup:
+    """Consecutive layers of one kind: what each keeps, and its weights."""
+
+    spec: LayerSpec
+    count: int
+    weights: tuple[WeightMatrix, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelArchitecture:
+    """What of a model decides its memory.
+
+    Attributes
+    ----------
+    id, name : str
+        The preset id, and the name as its makers write it.
+    layers : tuple of LayerGroup
+        The layers, first to last, in runs of one kind.
+    embedding, end : tuple of WeightMatrix
+        What the first stage holds before its layers, and the last one after: norm and head. A tied
+        head is not listed. An encoder's weights are with the embedding.
+    model_type : str
+        The type of its config, by the name used here; empty for an architecture typed by hand.
+    towers : dict of str to tuple of WeightMatrix
+        Encoders of images and audio, which ``num_parameters`` does not count: their matrices, none where they are
+        not understood.
+    num_attention_heads : int
+        Query heads, H [-].
+    hidden_size, intermediate_size, vocab_size : int
+        Widths [elements]; ``intermediate_size`` is of the dense MLP, 0 without one.
+    mlp_projections : int
+        Matrices of an MLP that its inputs or products fill: 3 with a gate, 2 without [-].
+    num_experts_per_tok, moe_intermediate_size : int
+        Experts that a token passes through [-] and their width [elements]; 0 without experts.
+    max_position_embeddings : int
+        The longest context that the model is made for [tokens].
+    torch_dtype : str or None
+        The checkpoint's own 16 or 32 bit format, None where it names none.
+    tie_word_embeddings : bool
+        Whether the head is the embedding.
+    huggingface_id, family, source, checked : str
+        Provenance; empty for an architecture typed by hand.
+    unverified : str
+        What of it could not be confirmed; empty where all is.
+    copies_kv_heads : bool
+        Whether the engine's own class of this type allows more ranks than KV heads.
+    needs_encoder : bool
+        Whether it keeps a cache of an encoder's tokens.
+    kv_cache_dtype, weight_dtype : str or None
+        The formats that the checkpoint asks for, None where it says nothing.
+    assumed, ignored_keys : tuple of str
+        What a config left out and the reference's default is taken for; keys without effect.
+    fields : dict or None
+        What an architecture typed by hand or a config was built from; read-only.
+    variations : dict
+        What was changed of the model that ``id`` and ``fields`` give, by the names of ``varied``; read-only.
+    """
+
+    id: str
+    name: str
+    layers: tuple[LayerGroup, ...]
+    embedding: tuple[WeightMatrix, ...]
+    end: tuple[WeightMatrix, ...]
+    num_attention_heads: int
+    hidden_size: int
+    intermediate_size: int
+    vocab_size: int
+    mlp_projections: int
+    num_experts_per_tok: int
+    moe_intermediate_size: int
+    max_position_embeddings: int
+    torch_dtype: str | None
+    tie_word_embeddings: bool
+    huggingface_id: str = ""
+    family: str = ""
+    source: str = ""
+    checked: str = ""
+    unverified: str = ""
+    copies_kv_heads: bool = True
+    needs_encoder: bool = False
+    kv_cache_dtype: str | None = None
+    weight_dtype: str | None = None
+    model_type: str = ""
+    towers: Mapping[str, tuple[WeightMatrix, ...]] = field(default_factory=FrozenDict)
+    assumed: tuple[str, ...] = ()
+    ignored_keys: tuple[str, ...] = ()
+    fields: Mapping[str, Any] | None = field(default=None, compare=False)
+    variations: Mapping[str, Any] = field(default_factory=FrozenDict, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("towers", "fields", "variations"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def is_the_same(self, other: ModelArchitecture) -> bool:
+        """Whether every answer about another model is one about this: equal, and built from the same."""
+        return self is other or (self == other and self.fields == other.fields)
+
+    @cached_property
+    def num_layers(self) -> int:
+        """Layers, L [-]."""
+        return sum(group.count for group in self.layers)
+
+    @cached_property
+    def parts(self) -> Mapping[str, int]:
+        """Parameters of the text decoder by part, tied tensors once [-]."""
+        return FrozenDict(self._sum_by_part("num_parameters"))
+
+    def _sum_by_part(self, measure: str) -> dict[str, int]:
+        parts: dict[str, int] = {}
+        blocks = [(1, self.embedding), *((group.count, group.weights) for group in self.layers), (1, self.end)]
+        for count, weights in blocks:
+            for matrix in weights:
+                parts[matrix.part] = parts.get(matrix.part, 0) + count * getattr(matrix, measure)
+        return parts
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """Parameters of the text decoder, tied tensors once [-]."""
+        return sum(self.parts.values())
+
+    @cached_property
+    def num_active_parameters(self) -> int:
+        """Parameters that one token passes through: all but the experts it is not routed to [-]."""
+        return sum(self._sum_by_part("num_active_parameters").values())
+
+    @cached_property
+    def num_key_value_heads(self) -> int:
+        """KV heads of a layer, G [-]; the largest where layers differ, 0 where none keeps any."""
+        return max(group.spec.kv_heads for group in self.layers)
+
+    @cached_property
+    def groups(self) -> tuple[LayerGroup, ...]:
+        """The layers by kind, whatever their order: what each keeps, and how many there are."""
+        return merge(self.layers)
+
+    def remember(self, derive: Callable[[ModelArchitecture, *Asked], Answer], *asked: *Asked) -> Answer:
+        """Return ``derive(self, *asked)``, derived once: what is not among ``asked`` cannot bear on it."""
+        key, known = (derive, asked), self._remembered
+        found: Answer | None = known.get(key)
+        if found is None:
+            found = derive(self, *asked)
+            if len(known) >= MOST_REMEMBERED:
+                known.clear()
+            known[key] = found
+        return found
+
+    @cached_property
+    def _remembered(self) -> dict[Any, Any]:
+        return {}
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether every layer is the same plain full attention, so that the textbook formula is the sum."""
+        return len(self.groups) == 1 and type(self.groups[0].spec) is FullAttention
+
+    def kv_bytes_per_token(self, kv_cache_dtype: str = "auto") -> int:
+        """Return what one more token adds over the whole model while every layer still grows.
+
+        Parameters
+        ----------
+        kv_cache_dtype : str
+            Storage format of the cache, or ``auto`` for the checkpoint's own [-].
+
+        Returns
+        -------
+        int
+            ``2 × G × d_k × L × bytes`` for uniform full attention [bytes].
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such format.
+        InvalidValueError
+            If the format's blocks do not divide the head size.
+        """
+        storage = storage_format(self.resolve_kv_dtype(kv_cache_dtype))
+        return sum(group.count * group.spec.bytes_per_token(storage, 1) for group in self.groups)
+
+    def state_bytes_per_sequence(self, tensor_parallel_size: int = 1) -> int:
+        """Return the recurrent state of one sequence on one rank, one page a state layer; 0 without.
+
+        Parameters
+        ----------
+        tensor_parallel_size : int
+            Ranks that share a layer [-].
+
+        Returns
+        -------
+        int
+            Bytes that do not grow with the sequence [bytes].
+
+        Raises
+        ------
+        ParallelismError
+            If the layers cannot be split so.
+        """
+        self.check_tensor_parallel(tensor_parallel_size)
+        return sum(group.count * group.spec.state_bytes(tensor_parallel_size) for group in self.groups)
+
+    def resolve_kv_dtype(self, dtype: str) -> str:
+        """Return the KV format that ``auto`` stands for: the one that the checkpoint asks for, else its own."""
+        return self.kv_cache_dtype if dtype == "auto" and self.kv_cache_dtype else self.resolve_dtype(dtype)
+
+    def resolve_weight_dtype(self, dtype: str) -> str:
+        """Return the weight format that ``auto`` stands for: the checkpoint's quantisation, else its own."""
+        return self.weight_dtype if dtype == "auto" and self.weight_dtype else self.resolve_dtype(dtype)
+
+    def resolve_dtype(self, dtype: str) -> str:
+        """Return the format that ``auto`` stands for: the checkpoint's own, 16 bit where it names none or 32 bit."""
+        if dtype != "auto":
+            return dtype
+        return {"float16": "fp16", "bfloat16": "bf16"}.get(self.torch_dtype or "", "bf16")
+
+    @property
+    def dtype_assumption(self) -> str | None:
+        """What ``auto`` assumed, where the checkpoint does not state a 16 bit format."""
+        if self.torch_dtype in ("float16", "bfloat16"):
+            return None
+        named = f"names {self.torch_dtype}" if self.torch_dtype else "names no format"
+        return f"auto means 16 bit (bf16) here: the checkpoint {named}, and engines then load 16 bit"
+
+    def why_not(self, tensor_parallel_size: int) -> str | None:
+        """Say why the layers cannot be split over so many ranks, or None where they can."""
+        reasons = (group.spec.why_not(self.num_attention_heads, tensor_parallel_size) for group in self.groups)
+        return next((reason for reason in reasons if reason), None)
+
+    def check_tensor_parallel(self, tensor_parallel_size: int) -> None:
+        """Raise ``ParallelismError`` with the legal degrees if any layer cannot be split so."""
+        if type(tensor_parallel_size) is not int or tensor_parallel_size < 1:
+            raise ParallelismError(
+                f"tensor_parallel_size must be a whole number of at least 1, not {shown(tensor_parallel_size)}"
+            )
+        reason = self.why_not(tensor_parallel_size)
+        if reason:
+            raise parallelism.not_possible(tensor_parallel_size, reason, self.tensor_parallel_degrees)
+
+    @cached_property
+    def tensor_parallel_degrees(self) -> tuple[int, ...]:
+        """Every tensor-parallel degree that all layers can be split into, ascending [-]."""
+        most = self.num_attention_heads or MOST_RANKS
+        return tuple(degree for degree in range(1, most + 1) if self.why_not(degree) is None)
+
+    def stages(self, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
+        """Return the layer groups of each pipeline stage, first to last."""
+        if pipeline_parallel_size == 1:
+            return (self.layers,)
+        remaining = list(reversed(self.layers))
+        stages = []
+        for wanted in parallelism.layers_per_stage(self.num_layers, pipeline_parallel_size):
+            stage = []
+            while wanted:
+                group = remaining.pop()
+                taken = min(wanted, group.count)
+                stage.append(LayerGroup(group.spec, taken, group.weights))
+                wanted -= taken
+                if group.count > taken:
+                    remaining.append(LayerGroup(group.spec, group.count - taken, group.weights))
+            stages.append(tuple(stage))
+        return tuple(stages)
+
+    def with_kv_heads(self, num_key_value_heads: int) -> ModelArchitecture:
+        """Return the same model with another number of KV heads in every layer, windows kept, weights counted anew.
+
+        Latent attention becomes heads of its own query and value size.
+
+        Raises
+        ------
+        InvalidValueError
+            If query heads do not divide into so many groups.
+        UnsupportedError
+            If layers have KV heads of different number or size.
+        """
+        heads = self.num_attention_heads
+        if not isinstance(num_key_value_heads, int) or num_key_value_heads < 1:
+            raise InvalidValueError(
+                f"num_key_value_heads must be a whole number of at least 1, not {shown(num_key_value_heads)}"
+            )
+        if heads % num_key_value_heads:
+            raise indivisible(heads, num_key_value_heads)
+        if len({group.spec.kv_heads for group in self.groups if group.spec.kv_heads}) > 1:
+            raise UnsupportedError("KV heads can be varied where all layers have the same number of them")
+        varied = self.with_specs(lambda spec: spec.with_kv_heads(num_key_value_heads))
+        return self._as_varied(varied, num_key_value_heads=num_key_value_heads)
+
+    def without_windows(self) -> ModelArchitecture:
+        """Return the same model with full attention in place of windows and chunks."""
+        return self._as_varied(self.with_specs(lambda spec: spec.without_window()), windows=False)
+
+    def varied(self, num_key_value_heads: int | None = None, windows: bool = True) -> ModelArchitecture:
+        """Return the same model with what a plan file may vary; raises as ``with_kv_heads``."""
+        model = self if num_key_value_heads is None else self.with_kv_heads(num_key_value_heads)
+        return model if windows else model.without_windows()
+
+    def _as_varied(self, varied: ModelArchitecture, **variations: Any) -> ModelArchitecture:
+        """Return a model with what was varied of this one; this one where that is nothing."""
+        return self if varied is self else replace(varied, variations={**self.variations, **variations})
+
+    def with_specs(self, change: Callable[[LayerSpec], LayerSpec]) -> ModelArchitecture:
+        """Return the same model with other specs; matrices that follow the KV heads are counted anew.
+
+        What changed is known as ``layers`` alone: no plan file can say it.
+        """
+        layers = []
+        for group in self.layers:
+            spec = change(group.spec)
+            before, now = group.spec.kv_heads, spec.kv_heads
+            weights = group.weights
+            heads_stay = isinstance(spec, FullAttention) and isinstance(group.spec, FullAttention)
+            if before and now and heads_stay:
+                weights = tuple(
+                    replace(matrix, outputs=matrix.outputs // before * now)
+                    if matrix.sharding is Sharding.KV_HEADS
+                    else matrix
+                    for matrix in weights
+                )
+            elif type(spec) is not type(group.spec):
+                weights = tuple(
+                    replace(matrix, sharding=Sharding.COPIED) if matrix.sharding is Sharding.KV_HEADS else matrix
+                    for matrix in weights
+                )
+            layers.append(LayerGroup(spec, group.count, weights))
+        if tuple(layers) == self.layers:
+            return self
+        return replace(self, layers=tuple(layers), variations={**self.variations, "layers": "changed"})
+
+    def layer_rows(self) -> list[dict[str, Any]]:
+        """Return a row for each kind of layer: how it grows, how many there are, and its sizes."""
+        return [
+            {
+                "kind": group.spec.kind,
+                "count": group.count,
+                "grows_until": group.spec.grows_until if group.spec.grows_until < NO_LIMIT else None,
+                **asdict(group.spec),
+            }
+            for group in self.groups
+        ]
+
+    def _repr_html_(self) -> str:
+        kinds = ", ".join(f"{group.count:,} × {group.spec.kind}" for group in self.groups)
+        return table(
+            self.name,
+            [
+                ("Layers", kinds),
+                ("Query heads, KV heads", f"{self.num_attention_heads:,}, {self.num_key_value_heads:,}"),
+                ("Parameters", f"{self.num_parameters:,}"),
+                ("KV cache, auto format", f"{self.kv_bytes_per_token():,} bytes per token"),
+                ("Longest context", f"{self.max_position_embeddings:,} tokens"),
+            ],
+        )
+
+
+def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:
+    """Join layers that keep the same, whatever their order and weights."""
+    counts: dict[LayerSpec, int] = {}
+    for group in layers:
+        counts[group.spec] = counts.get(group.spec, 0) + group.count
+    return tuple(LayerGroup(spec, count) for spec, count in counts.items())
+
+
+def indivisible(heads: int, kv_heads: int) -> InvalidValueError:
+    """Build the error for KV heads that query heads do not divide into, with the nearest that they do."""
+    near = min((g for g in range(1, min(heads, MAX_HEADS) + 1) if heads % g == 0), key=lambda g: (abs(g - kv_heads), g))
+    return InvalidValueError(
+        f"num_key_value_heads {kv_heads} is not possible: {heads} query heads do not divide by it; "
+        f"allowed are the divisors of {heads}, the nearest is {near}"
+    )

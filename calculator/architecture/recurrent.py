@@ -1,0 +1,119 @@
+"""Recurrent state: a fixed number of bytes a sequence, whatever its length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from calculator.architecture.caches import Cache, Keeps
+from calculator.architecture.layers import FullAttention, LayerSpec
+from calculator.formats.kv import StorageFormat
+
+
+@dataclass(frozen=True, slots=True)
+class RecurrentState(LayerSpec):
+    """A state of fixed size a sequence: Mamba 1 and 2, gated delta net, linear attention.
+
+    Attributes
+    ----------
+    variant : str
+        Which kind of state, in words.
+    conv_width : int
+        Channels of the convolution, split over ranks [-].
+    conv_columns : int
+        Columns of it that are kept: its kernel less one [-].
+    state_elements : int
+        Elements of the recurrent state, split over ranks [elements].
+    state_element_bytes : int
+        Bytes of an element of the recurrent state [bytes].
+    divisible : int
+        Heads or channels that ranks must divide into [-].
+    conv_element_bytes : int
+        Bytes of an element of the convolution's columns [bytes].
+    groups, group_width : int
+        Groups of channels of the convolution beside ``conv_width`` and the width of one; a single group
+        is copied to every rank, more are split [-].
+    state_named : bool
+        Whether the model names the format of its state; engines differ where it does not.
+    """
+
+    variant: str
+    conv_width: int
+    conv_columns: int
+    state_elements: int
+    state_element_bytes: int
+    divisible: int
+    conv_element_bytes: int = 2
+    groups: int = 0
+    group_width: int = 0
+    state_named: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return self.variant
+
+    def state_bytes(self, tensor_parallel_size: int) -> int:
+        """Return the convolution's columns and the recurrent state on one rank [bytes].
+
+        References
+        ----------
+        vLLM 0.33.0, ``model_executor/layers/mamba/mamba_utils.py``.
+        """
+        return self.cache(tensor_parallel_size).state_bytes
+
+    def cache(self, tensor_parallel_size: int) -> Cache:
+        """Return the state as a cache of its own on one rank."""
+        groups = max(1, self.groups // tensor_parallel_size) if self.groups else 0
+        width = self.conv_width // tensor_parallel_size + groups * self.group_width
+        return Cache(
+            Keeps.STATE,
+            variant=self.variant,
+            conv_elements=width * self.conv_columns,
+            conv_element_bytes=self.conv_element_bytes,
+            state_elements=self.state_elements // tensor_parallel_size,
+            state_element_bytes=self.state_element_bytes,
+            state_named=self.state_named,
+        )
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:  # noqa: ARG002
+        """Return the state."""
+        return (self.cache(tensor_parallel_size),)
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
+        """Say why the heads of the state cannot be split over so many ranks, or None where they can."""
+        if self.divisible % tensor_parallel_size:
+            return f"{self.divisible} heads of the {self.variant} do not divide by {tensor_parallel_size}"
+        if self.groups > 1 and self.groups % tensor_parallel_size:
+            return f"{self.groups} groups of the {self.variant} do not divide by {tensor_parallel_size}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionAndState(FullAttention):
+    """A layer that has attention and a recurrent block side by side: a cache and a state.
+
+    Attributes
+    ----------
+    state : RecurrentState
+        What the recurrent block keeps.
+    """
+
+    state: RecurrentState = field(kw_only=True)
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return f"full attention and {self.state.variant}"
+
+    def state_bytes(self, tensor_parallel_size: int) -> int:
+        """Return the recurrent state on one rank [bytes]."""
+        return self.state.state_bytes(tensor_parallel_size)
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return the cache and the state."""
+        return *FullAttention.caches(self, storage, tensor_parallel_size), self.state.cache(tensor_parallel_size)
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
+        """Say why the heads of either cannot be split over so many ranks, or None where they can."""
+        reason = FullAttention.why_not(self, num_attention_heads, tensor_parallel_size)
+        return reason or self.state.why_not(num_attention_heads, tensor_parallel_size)

@@ -1,0 +1,153 @@
+"""Weights: matrices × format × sharding = bytes on each rank.
+
+A weight format is a function from a matrix to bytes, as a KV format is one from a row.
+Embeddings, head, router, norms and biases stay 16 bit in the formats of servers, as vLLM, AWQ
+and GPTQ checkpoints keep them; GGUF quantises every matrix and is given by its mean bits.
+"""
+
+from __future__ import annotations
+
+from calculator.architecture.matrices import Sharding, WeightMatrix
+from calculator.architecture.model import ModelArchitecture
+from calculator.architecture.split import kv_heads_per_rank
+from calculator.formats.weights import WeightFormat, weight_format
+
+SPLIT_APART = ("experts", "shared experts", "dense MLP")
+"""Parts that stay split over all ranks where attention is data parallel."""
+
+
+def why_width_not(model: ModelArchitecture, tensor_parallel_size: int, *, whole_experts: bool = False) -> str | None:
+    """Say why MLPs and experts cannot be split over so many ranks, or None where they can.
+
+    References
+    ----------
+    vLLM 0.33.0, ``model_executor/layers/linear.py`` (``divide``), ``fused_moe/config.py``; SGLang 0.5.23,
+    ``layers/linear.py``, ``layers/moe/fused_moe_triton/layer.py``: each asserts that the width divides.
+    """
+    split = [part for part in SPLIT_APART if not (whole_experts and part == "experts")]
+    for matrix in (matrix for group in model.layers for matrix in group.weights):
+        width = {Sharding.COLUMNS: matrix.outputs, Sharding.ROWS: matrix.inputs}.get(matrix.sharding)
+        if matrix.part in split and width is not None and width % tensor_parallel_size:
+            return f"the width {width} of {matrix.part} does not divide by {tensor_parallel_size}"
+    return None
+
+
+def weight_bytes_per_rank(
+    model: ModelArchitecture,
+    weight_dtype: str = "auto",
+    tensor_parallel_size: int = 1,
+    pipeline_parallel_size: int = 1,
+    expert_parallel_size: int = 1,
+    attention_ranks: int | None = None,
+    expert_multiples: tuple[int, int] = (1, 1),
+    encoders: bool = True,
+) -> tuple[int, ...]:
+    """Return the bytes of weights on one rank of each pipeline stage.
+
+    Parameters
+    ----------
+    model : ModelArchitecture
+        The model [-].
+    weight_dtype : str
+        Weight format, or ``auto`` for the checkpoint's own [-].
+    tensor_parallel_size : int
+        Ranks that share a layer [-].
+    pipeline_parallel_size : int
+        Stages that share the layers [-].
+    expert_parallel_size : int
+        Ranks that share the experts as wholes; 1 for slices of every expert on each rank [-].
+    attention_ranks : int, optional
+        Ranks that share all but MLPs and experts; by default as many as share a layer [-].
+    expert_multiples : tuple of int
+        Multiples that a kernel pads the hidden size and the width of experts to [elements].
+    encoders : bool
+        Whether the encoders of images and audio are loaded, on the first stage [-].
+
+    Returns
+    -------
+    tuple of int
+        One entry a stage, first to last [bytes].
+
+    Raises
+    ------
+    CalculatorError
+        If the format is unknown or the model cannot be split so.
+
+    Notes
+    -----
+    A tied head is the embedding again; with more than one stage the last one holds its own copy.
+    """
+    return model.remember(
+        _weight_bytes_per_rank,
+        weight_dtype,
+        tensor_parallel_size,
+        pipeline_parallel_size,
+        expert_parallel_size,
+        attention_ranks,
+        expert_multiples,
+        encoders,
+    )
+
+
+def _weight_bytes_per_rank(
+    model: ModelArchitecture,
+    weight_dtype: str,
+    tensor_parallel_size: int,
+    pipeline_parallel_size: int,
+    expert_parallel_size: int,
+    attention_ranks: int | None,
+    expert_multiples: tuple[int, int],
+    encoders: bool,
+) -> tuple[int, ...]:
+    storage = weight_format(model.resolve_weight_dtype(weight_dtype))
+    rest = tensor_parallel_size if attention_ranks is None else attention_ranks
+    model.check_tensor_parallel(rest)
+    ranks = (tensor_parallel_size, expert_parallel_size, rest, expert_multiples)
+    known: dict[tuple[int, int], int] = {}
+
+    def held(weights: tuple[WeightMatrix, ...], heads: int = 0) -> int:
+        """Bytes of one layer on one rank; runs of equal layers share their matrices, and the model keeps them alive."""
+        key = id(weights), heads
+        if key not in known:
+            known[key] = sum(_rank_bytes(matrix, storage, heads, *ranks) for matrix in weights)
+        return known[key]
+
+    totals = [
+        sum(group.count * held(group.weights, group.spec.kv_heads) for group in groups)
+        for groups in model.stages(pipeline_parallel_size)
+    ]
+    totals[0] += held(model.embedding)
+    totals[0] += sum(held(tower) for tower in model.towers.values()) if encoders else 0
+    totals[-1] += held(model.end)
+    if model.tie_word_embeddings and pipeline_parallel_size > 1:
+        totals[-1] += _rank_bytes(model.embedding[0], storage, 0, *ranks)
+    return tuple(totals)
+
+
+def _rank_bytes(
+    matrix: WeightMatrix,
+    storage: WeightFormat,
+    kv_heads: int,
+    tp: int,
+    ep: int,
+    rest: int,
+    expert_multiples: tuple[int, int],
+) -> int:
+    """Bytes of a kind of matrix on one rank; what does not divide is rounded up."""
+    tp = tp if matrix.part in SPLIT_APART else rest
+    outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
+    if ep > 1 and matrix.part == "experts":
+        copies = -(-copies // ep)
+    elif matrix.sharding is Sharding.COLUMNS:
+        outputs = -(-outputs // tp)
+    elif matrix.sharding is Sharding.ROWS:
+        inputs = -(-inputs // tp)
+    elif matrix.sharding is Sharding.KV_HEADS:
+        outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, tp)
+    if expert_multiples != (1, 1) and matrix.part == "experts" and inputs > 1:
+        # what tensor parallelism splits is the width, the other side the hidden size
+        hidden, width = expert_multiples if matrix.sharding is Sharding.ROWS else reversed(expert_multiples)
+        outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
+    if storage.applies_to(matrix):
+        return storage.bytes_of(outputs, inputs) * copies
+    return outputs * inputs * storage.unquantised_bytes * copies

@@ -1,0 +1,306 @@
+"""Models and GPUs from the project's own strict YAML files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from operator import eq
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from calculator.architecture.decoder import ARCHITECTURE_FIELDS, build_decoder
+from calculator.architecture.model import ModelArchitecture
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown, unknown_name
+from calculator.hardware import CUSTOM, Accelerator, program_memory
+from calculator.reading import strict_yaml
+from calculator.reading.frozen import frozen
+from calculator.reading.schema import Field, Schema, count, flag, mapping, names, number, text
+
+_PACKAGE = Path(__file__).parent
+_PLACES = (_PACKAGE / "data", _PACKAGE.parents[1])
+_FILES = {
+    "MODEL_FILE": "model_presets.yaml",
+    "GPU_FILE": "gpu_presets.yaml",
+    "STARTUP_FIGURES": "startup_figures.csv",
+}
+
+
+def data_file(name: str) -> Path:
+    """Return the path of one of the project's own tables, in the package or beside it.
+
+    Raises
+    ------
+    FileFormatError
+        If it is in neither; both places are named.
+    """
+    for place in _PLACES:
+        if (place / name).is_file():
+            return place / name
+    looked = " nor ".join(str(place) for place in _PLACES)
+    raise FileFormatError(f"{name} is missing: it is in neither {looked}; install the package whole")
+
+
+def __getattr__(name: str) -> Path:
+    """Find a table when it is first asked for."""
+    if name in _FILES:
+        return data_file(_FILES[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+EXPECTATION_FIELDS = ("num_parameters", "num_active_parameters", "kv_bytes_per_token_fp16")
+
+_DESCRIPTION: dict[str, Field] = {
+    "name": text(80),
+    "huggingface_id": text(120, required=False),
+    "family": text(40),
+    "num_parameters": count(10**15),
+    "num_active_parameters": count(10**15),
+    "kv_bytes_per_token_fp16": count(10**12),
+    "source": text(400),
+    "unverified": text(200, required=False),
+    "checked": text(10),
+}
+MODEL_FIELDS = {**_DESCRIPTION, "model_type": text(40, required=False), **ARCHITECTURE_FIELDS}
+CONFIG_FIELDS = {**_DESCRIPTION, "config": mapping()}
+"""A preset states the fields of a uniform decoder, or the keys of its config.json that decide."""
+
+GPU_FIELDS: dict[str, Field] = {
+    "name": text(80),
+    "vendor": text(40),
+    "label_gb": count(100_000, required=False),
+    "reported_mib": count(100_000_000, required=False),
+    "program_gib_low": number(100_000, required=False),
+    "program_gib_high": number(100_000, required=False),
+    "program_gib_estimated": flag(required=False),
+    "bandwidth_gb_per_s": number(10**6, required=False),
+    "bf16_tflops": number(10**6, required=False),
+    "fp8_tflops": number(10**6, required=False),
+    "fp4_tflops": number(10**6, required=False),
+    "link_gb_per_s": number(10**6, required=False),
+    "gpus_per_node": count(1024),
+    "price_usd_per_hour_low": number(10**5, required=False),
+    "price_usd_per_hour_high": number(10**5, required=False),
+    "price_date": text(80, required=False),
+    "unverified": names(
+        ["memory", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops", "fp4_tflops", "link_gb_per_s"],
+        required=False,
+    ),
+    "sources": text(2_000),
+}
+
+Entry = TypeVar("Entry")
+
+
+class PresetFile(Generic[Entry]):
+    """A YAML file of presets: read once, each entry validated when it is asked for.
+
+    Parameters
+    ----------
+    path : Path
+        The file [-].
+    section : str
+        Its one top-level key [-].
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        section: str,
+        schema_of: Callable[[dict[str, Any]], Schema],
+        build: Callable[[str, dict[str, Any]], Entry],
+        same: Callable[[Entry, Entry], bool],
+    ) -> None:
+        document = strict_yaml.read(path)
+        self.document = replace(document, data=frozen(document.data))
+        self.section = section
+        self._schema_of = schema_of
+        self._build = build
+        self._same = same
+        self._built: dict[str, Entry] = {}
+        data = self.document.data
+        if not isinstance(data, dict) or list(data) != [section] or not isinstance(data[section], dict):
+            raise self.document.error((), f"must hold one mapping named {section}, of ids to presets")
+        if not data[section]:
+            raise self.document.error((section,), "holds no presets")
+
+    @property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The raw entries by id, in the order of the file."""
+        entries: dict[str, dict[str, Any]] = self.document.data[self.section]
+        return entries
+
+    def get(self, key: str) -> Entry:
+        """Return one entry, validated and built; raise ``FileFormatError`` with file, line and field."""
+        if key not in self._built:
+            raw = self.entries[key]
+            if not isinstance(raw, dict):
+                raise self.error(key, (), "must be a mapping of fields to values")
+            for location, problem in self._schema_of(raw).all_problems(raw):
+                raise self.error(key, location, str(problem))
+            try:
+                self._built[key] = self._build(key, raw)
+            except FileFormatError:
+                raise
+            except CalculatorError as error:
+                field = next((name for name in raw if str(error).startswith(name)), None)
+                raise self.error(key, (field,) if field else (), str(error)) from None
+        return self._built[key]
+
+    def is_not_another(self, key: str, thing: Entry) -> bool:
+        """Whether an id can stand for a thing: it is that preset, or no preset has the id."""
+        return self._built.get(key) is thing or key not in self.entries or self._same(self.get(key), thing)
+
+    def error(self, key: str, location: strict_yaml.Location, message: str) -> FileFormatError:
+        """Build ``file:line: preset: field: what is wrong``."""
+        document, place = self.document, (self.section, key, *location)
+        where = ": ".join(str(part) for part in (key, *location))
+        return FileFormatError(f"{document.name}:{document.line(place)}: {where[:120]}: {message}")
+
+
+def _build_model(key: str, fields: dict[str, Any]) -> ModelArchitecture:
+    described = ("name", "huggingface_id", "family", "model_type", "source", "checked", "unverified")
+    description = {name: fields[name] for name in described if name in fields}
+    if "config" not in fields:
+        return build_decoder(fields, id=key, **description)
+    from calculator.configs.reader import model_from_hf_config
+
+    return replace(model_from_hf_config(fields["config"]), id=key, **description)
+
+
+def _build_gpu(key: str, fields: dict[str, Any]) -> Accelerator:
+    low, high = fields.get("program_gib_low"), fields.get("program_gib_high")
+    if (low is None) != (high is None):
+        raise InvalidValueError("program_gib_low and program_gib_high are given together or not at all")
+    if low is None and "reported_mib" not in fields:
+        raise InvalidValueError(
+            "program_gib_low or reported_mib is needed: a plan uses what a program sees, never the label"
+        )
+    program_gib = (str(low), str(high)) if low is not None else None
+    estimated = fields.get("program_gib_estimated", False)
+    memory_bytes, memory_source, verified = program_memory(program_gib, fields.get("reported_mib"), estimated)
+    prices = [fields[name] for name in ("price_usd_per_hour_low", "price_usd_per_hour_high") if name in fields]
+    if prices and prices[0] > prices[-1]:
+        raise InvalidValueError(f"price_usd_per_hour_low {prices[0]:g} is more than the high {prices[-1]:g}")
+    plain = (
+        "name", "vendor", "label_gb", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops", "fp4_tflops",
+        "link_gb_per_s", "gpus_per_node", "price_date", "sources",
+    )  # fmt: skip
+    return Accelerator(
+        id=key,
+        memory_bytes=memory_bytes,
+        memory_source=memory_source,
+        memory_verified=verified,
+        program_gib=program_gib,
+        price_usd_per_hour=(prices[0], prices[-1]) if prices else None,
+        unverified=tuple(fields.get("unverified", ())),
+        **{name: fields[name] for name in plain if name in fields},
+    )
+
+
+_PLAIN_SCHEMA, _CONFIG_SCHEMA, _GPU_SCHEMA = Schema(MODEL_FIELDS), Schema(CONFIG_FIELDS), Schema(GPU_FIELDS)
+
+
+def _model_schema(raw: dict[str, Any]) -> Schema:
+    return _CONFIG_SCHEMA if "config" in raw else _PLAIN_SCHEMA
+
+
+def _gpu_schema(_: dict[str, Any]) -> Schema:
+    return _GPU_SCHEMA
+
+
+@lru_cache(maxsize=8)
+def model_file(path: Path | None = None) -> PresetFile[ModelArchitecture]:
+    """Read a file of models, by default the project's own."""
+    return PresetFile(
+        path or data_file(_FILES["MODEL_FILE"]), "models", _model_schema, _build_model, ModelArchitecture.is_the_same
+    )
+
+
+@lru_cache(maxsize=8)
+def gpu_file(path: Path | None = None) -> PresetFile[Accelerator]:
+    """Read a file of GPUs, by default the project's own."""
+    return PresetFile(path or data_file(_FILES["GPU_FILE"]), "gpus", _gpu_schema, _build_gpu, eq)
+
+
+def model_ids() -> tuple[str, ...]:
+    """Return the ids of all model presets, in the order of the file."""
+    return tuple(model_file().entries)
+
+
+def gpu_ids() -> tuple[str, ...]:
+    """Return the ids of all GPU presets, in the order of the file."""
+    return tuple(gpu_file().entries)
+
+
+def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
+    """Load a model by its preset id, by the Hugging Face id of a preset, or from a ``config.json``.
+
+    Parameters
+    ----------
+    name : str or ModelArchitecture
+        Such as ``llama-3-70b``, ``meta-llama/Meta-Llama-3-70B`` or ``models/own/config.json`` [-].
+
+    Returns
+    -------
+    ModelArchitecture
+        The model.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset; the near matches are named.
+    CalculatorError
+        If a ``config.json`` cannot be read or is refused, with the reason.
+    """
+    if isinstance(name, ModelArchitecture):
+        return name
+    if not isinstance(name, str):
+        raise InvalidValueError(f"a model is a preset id such as llama-3-70b, not {shown(name)}")
+    file = model_file()
+    if name in file.entries:
+        return file.get(name)
+    for key, entry in file.entries.items():
+        if name and isinstance(entry, dict) and str(entry.get("huggingface_id", "")).lower() == name.lower():
+            return file.get(key)
+    if name.endswith(".json"):
+        from calculator.configs.reader import read_config
+
+        return read_config(Path(name))
+    raise unknown_name("model", name, file.entries)
+
+
+def load_gpu(name: str | Accelerator) -> Accelerator:
+    """Load a GPU by its preset id.
+
+    Parameters
+    ----------
+    name : str or Accelerator
+        Such as ``a100-80gb-sxm`` [-].
+
+    Returns
+    -------
+    Accelerator
+        The device.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset; the near matches are named.
+    """
+    if isinstance(name, Accelerator):
+        return name
+    if not isinstance(name, str):
+        raise InvalidValueError(f"a GPU is a preset id such as a100-80gb-sxm, not {shown(name)}")
+    file = gpu_file()
+    if name not in file.entries:
+        raise unknown_name("GPU", name, file.entries)
+    return file.get(name)
+
+
+def named(thing: ModelArchitecture | Accelerator) -> str:
+    """Return the id of a model or GPU; ``custom`` where that is the id of a preset and it is another."""
+    if thing.id == CUSTOM:
+        return CUSTOM
+    file: PresetFile[Any] = model_file() if isinstance(thing, ModelArchitecture) else gpu_file()
+    return thing.id if file.is_not_another(thing.id, thing) else CUSTOM

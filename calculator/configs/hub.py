@@ -1,0 +1,100 @@
+"""A ``config.json`` from the Hugging Face Hub: its text alone, at a revision that is recorded, and never any code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from calculator.architecture.model import ModelArchitecture
+from calculator.configs.reader import model_from_hf_config, parse_config
+from calculator.errors import FileFormatError, InvalidValueError, UnsupportedError, friendly, shown
+from calculator.reading import strict_yaml
+from calculator.reading.masking import mask, mask_paths
+
+# The Hub's own rules for names (huggingface_hub.utils.validate_repo_id): no "--" and no "..", no dot or dash at the
+# ends, none that ends in ".git"; git's for references: no "..", no "//", no part that begins with a dot.
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+_REPOSITORY = re.compile(rf"{_PART}/{_PART}")
+_REVISION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,98}[A-Za-z0-9_-])?")
+_TRICKS = re.compile(r"\.\.|--|\.git(?:/|\Z)")
+_TRICKS_OF_REVISIONS = re.compile(r"\.\.|//|/\.|\./|\.lock(?:/|\Z)")
+
+
+def is_available() -> bool:
+    """Say whether the optional package that talks to the Hub is installed."""
+    return find_spec("huggingface_hub") is not None
+
+
+@friendly
+def model_from_hub(repository: str, revision: str | None = None, token: str | bool = False) -> ModelArchitecture:
+    """Build a model from the ``config.json`` of a repository on the Hub.
+
+    Parameters
+    ----------
+    repository : str
+        Such as ``meta-llama/Meta-Llama-3-70B`` [-].
+    revision : str, optional
+        A branch, tag or commit; by default the newest [-].
+    token : str or bool
+        What proves who asks: by default nobody, so that a shared page never reads with its owner's rights; True takes
+        the token that is saved on this machine, for private and gated repositories in a notebook [-].
+
+    Returns
+    -------
+    ModelArchitecture
+        The model; its ``source`` names the repository and the revision that was read.
+
+    Raises
+    ------
+    UnsupportedError
+        If the optional package huggingface_hub is not installed, or the config is refused.
+    InvalidValueError
+        If the name is no repository's, or the Hub does not answer.
+    """
+    content, read = download_config(repository, revision, token)
+    model = model_from_hf_config(parse_config(content, f"{repository}/config.json"), repository.split("/")[1])
+    return replace(model, huggingface_id=repository, source=f"Hub: {repository} at revision {read}")
+
+
+def download_config(repository: str, revision: str | None = None, token: str | bool = False) -> tuple[str, str]:
+    """Return the text of a repository's config.json and the revision that it is of; raises as ``model_from_hub``."""
+    if not _is_named(repository, _REPOSITORY, _TRICKS):
+        raise InvalidValueError(
+            f"a repository on the Hub is named owner/name, not {shown(repository)}; either is of letters, digits, "
+            "single - and ., and _, begins with a letter or digit, and ends with neither - nor ., nor .git"
+        )
+    if revision is not None and not _is_named(revision, _REVISION, _TRICKS_OF_REVISIONS):
+        raise InvalidValueError(
+            f"a revision is a branch, tag or commit, not {shown(revision)}; it is of letters, digits, -, _, . and /, "
+            "with no .. or // in it, and no part of it begins or ends with a ."
+        )
+    if not isinstance(token, bool | str) or token == "":
+        raise InvalidValueError("a token is text, True for the one saved on this machine, or False for none")
+    if not is_available():
+        raise UnsupportedError(
+            "reading from the Hub needs the optional package huggingface_hub, which is not installed"
+        )
+    from huggingface_hub import hf_hub_download
+
+    try:
+        path = Path(hf_hub_download(repository, "config.json", revision=revision, token=token))
+    except Exception as error:
+        # The client raises errors of many libraries: network, disk, HTTP, its own.
+        reason = _reason(error)
+        raise InvalidValueError(f"the Hub did not give the config.json of {repository}: {reason}") from None
+    try:
+        return strict_yaml.read_text(path), path.parent.name
+    except FileFormatError as error:
+        raise FileFormatError(str(error).replace(str(path), f"{repository}/config.json")) from None
+
+
+def _is_named(name: object, form: re.Pattern[str], tricks: re.Pattern[str]) -> bool:
+    return isinstance(name, str) and bool(form.fullmatch(name)) and not tricks.search(name)
+
+
+def _reason(error: Exception) -> str:
+    """Return an error's first line, without secrets and without where this machine keeps its files."""
+    said = mask_paths(mask(str(error))).strip().splitlines()
+    return said[0][:200] if said else type(error).__name__

@@ -1,0 +1,238 @@
+"""What every engine answers, and how its rules follow its version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calculator.architecture.caches import Cache, Keeps
+from calculator.architecture.model import LayerGroup, ModelArchitecture
+from calculator.architecture.split import Split
+from calculator.engines.pools import Geometry
+from calculator.engines.versions import Version, in_words, nearest
+from calculator.errors import UnsupportedError
+from calculator.formats.kv import StorageFormat, storage_format
+from calculator.request import Cutting
+from calculator.units import MIB
+
+if TYPE_CHECKING:
+    from calculator.engines.overheads import Overhead
+    from calculator.hardware import Accelerator
+    from calculator.planning.answer import Stage
+    from calculator.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rule values from a version on, and where they are read from."""
+
+    since: Version
+    values: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDefaults:
+    """What an engine assumes on devices of a size when the user does not say.
+
+    Attributes
+    ----------
+    at_least_mib : int
+        Smallest memory of such a device [MiB].
+    max_num_batched_tokens, max_num_seqs : int
+        Tokens and sequences of one forward pass [tokens, -].
+    not_named : tuple of str
+        A device with one of these in its name is passed over, as the engine does.
+    """
+
+    at_least_mib: int
+    max_num_batched_tokens: int
+    max_num_seqs: int
+    not_named: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """Equal caches of a stage: one of them, and how many layers keep it."""
+
+    cache: Cache
+    layers: int
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine's rules at one version; a subclass an engine.
+
+    Attributes
+    ----------
+    asked_version : str
+        The version that was asked for, empty for the newest known.
+    version : str
+        The version whose rules these are.
+    note : str
+        Says so where the two are not the same.
+    source : str
+        Where the rules are read from.
+    device_defaults : tuple of DeviceDefaults
+        First match wins.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    oldest: ClassVar[Version]
+    newest: ClassVar[Version]
+    told_apart: ClassVar[int] = 2
+    """How many numbers of a version tell rules apart; from ``oldest`` to ``newest`` all are known."""
+    changes: ClassVar[tuple[Change, ...]]
+    kv_cache_dtypes: ClassVar[tuple[str, ...]]
+    weight_dtypes: ClassVar[tuple[str, ...]]
+    """Quantised weight formats that any model can be served in, the mildest first."""
+    flags: ClassVar[Mapping[str, str]]
+    """Keywords of ``plan`` and the engine's own name of each; what is missing it does not have."""
+    only_here: ClassVar[tuple[str, ...]] = ()
+    """Keywords that this engine has of those that not every engine has."""
+    expert_multiples: ClassVar[Mapping[str, tuple[int, int]]] = {}
+    """Weight formats whose experts' hidden size and width are padded by the kernel, and to multiples of what."""
+    window_types: ClassVar[frozenset[str] | None] = None
+    """Model types whose windows the engine allocates as such, all others at full length; None for all."""
+    ignores_kv_cache_dtype: ClassVar[frozenset[str]] = frozenset()
+    """Model types whose own class in the engine keeps 16 bit, whatever format is asked for."""
+    splits_layers: ClassVar[bool] = True
+    """Whether GPUs can share a layer (tensor parallelism); else each holds whole layers (pipeline stages)."""
+    loads_encoders: ClassVar[bool] = True
+    """Whether encoders of images and audio are loaded with the model."""
+    context_in_slack: ClassVar[bool] = False
+    """Whether a device's own context is neither in the budget nor an overhead, but in what is left free."""
+
+    asked_version: str = ""
+    version: str = ""
+    note: str = ""
+    source: str = ""
+    device_defaults: tuple[DeviceDefaults, ...] = field(default=())
+
+    @classmethod
+    def at(cls, asked: str | None) -> Engine:
+        """Return the rules that hold at a version; at the nearest known one where it is not known."""
+        used, note = cls.newest, ""
+        if asked is not None:
+            used, note = nearest(cls.title, asked, cls.oldest, cls.newest, cls.told_apart)
+        values: dict[str, Any] = {}
+        sources = []
+        for change in cls.changes:
+            if change.since <= used:
+                values |= change.values
+                sources.append(change.source)
+        known = {spec.name for spec in fields(cls)}
+        assert set(values) <= known, set(values) - known
+        return cls(asked_version=asked or "", version=in_words(used), note=note, source="; ".join(sources), **values)
+
+    @property
+    def follows_length(self) -> bool:
+        """Whether defaults depend on the length of a sequence."""
+        return False
+
+    def keeps_windows(self, model: ModelArchitecture) -> bool:
+        """Whether the windows of a model are allocated as such; those of one typed by hand are."""
+        return self.window_types is None or not model.model_type or model.model_type in self.window_types
+
+    def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
+        """Return what the engine assumes on a device when the user does not say."""
+        name, memory = accelerator.name.lower(), accelerator.memory_bytes
+        return next(
+            row
+            for row in self.device_defaults
+            if memory >= row.at_least_mib * MIB and not any(part in name for part in row.not_named)
+        )
+
+    def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
+        """Raise ``CalculatorError`` where the engine does not have what is asked."""
+        for name, what in OPTIONS.items():
+            value = values[name]
+            if name not in self.only_here and (value is True or value not in (None, False, 1)):
+                raise UnsupportedError(f"{name}: {self.title} has no {what}")
+
+    def batch_defaults(self, accelerator: Accelerator, seq_len: int) -> tuple[int, int]:
+        """Return the default of ``max_num_batched_tokens`` and ``max_num_seqs``."""
+        row = self.defaults_for(accelerator)
+        return row.max_num_batched_tokens, row.max_num_seqs
+
+    def default_block_size(
+        self,
+        model: ModelArchitecture,
+        storage: StorageFormat,
+        split: Split,
+        asked: int | None,
+        values: Mapping[str, Any],
+    ) -> int:
+        """Return the tokens of a block; raise ``CalculatorError`` for one that the engine does not have [tokens]."""
+        return asked or 1
+
+    def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
+        """Return the fraction of memory that the engine takes when the user does not say [-]."""
+        raise NotImplementedError
+
+    def overheads(
+        self, model: ModelArchitecture, accelerator: Accelerator, request: Request, stage: int
+    ) -> tuple[Overhead, ...]:
+        """Return what is taken besides weights and KV cache on one GPU of a stage."""
+        raise NotImplementedError
+
+    def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
+        """Return what the engine may use of a device; the KV pool is the rest after weights and overheads [bytes]."""
+        raise NotImplementedError
+
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
+        """Return how the KV memory of one GPU of a stage is cut."""
+        raise NotImplementedError
+
+    def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
+        """Return the tokens that the engine's log shows [tokens]."""
+        return geometry.num_blocks(pool_bytes, request.seq_len) * geometry.block_size
+
+    def reported_longest(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
+        """Return the longest sequence that the engine itself names at start-up, None where it names none [tokens]."""
+        return None
+
+    def budget_words(self, model: ModelArchitecture, request: Request) -> str:
+        """Say what the fraction is of."""
+        raise NotImplementedError
+
+
+OPTIONS = {
+    "enable_attention_dp": "attention data parallelism within a replica; data_parallel_size with "
+    "enable_expert_parallel does the same there",
+    "decode_context_parallel_size": "decode context parallelism",
+    "async_scheduling": "switch for scheduling ahead",
+    "enable_prefix_caching": "page that depends on prefix caching",
+    "disable_hybrid_kv_cache_manager": "switch for full-length windows by that name",
+    "language_model_only": "switch to leave encoders of images unloaded by that name",
+    "swa_full": "switch for full-length windows by that name",
+}
+
+
+def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
+    """Return the caches of some layers on one rank, equal ones joined."""
+    counts: dict[Cache, int] = {}
+    for group in layers:
+        kept = zip(
+            group.spec.caches(storage, split.kv_head_ranks), group.spec.caches(storage, split.state_ranks), strict=True
+        )
+        for by_head, by_rank in kept:
+            cache = by_rank if by_rank.keeps is Keeps.STATE else by_head
+            counts[cache] = counts.get(cache, 0) + group.count
+    return tuple(Cached(cache, count) for cache, count in counts.items())
+
+
+def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
+    """Return the caches of a whole model on one rank, equal ones joined."""
+    return model.remember(_caches_of_model, storage.name, split)
+
+
+def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split) -> tuple[Cached, ...]:
+    return caches_of(model.groups, storage_format(kv_cache_dtype), split)
+
+
+def has(caches: tuple[Cached, ...], *kinds: Keeps) -> bool:
+    """Whether any cache keeps one of some kinds."""
+    return any(cached.cache.keeps in kinds for cached in caches)

@@ -1,0 +1,1 @@
+"""engines/llama_cpp."""

@@ -1,0 +1,182 @@
+"""llama.cpp: everything but a margin; the cache of every sequence is allocated whole, in cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calculator.architecture.caches import Cache, Keeps
+from calculator.architecture.counts import Count
+from calculator.architecture.model import LayerGroup, ModelArchitecture
+from calculator.architecture.split import Split
+from calculator.engines import overheads
+from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, caches_of_model
+from calculator.engines.pools import Claim, Geometry, Pool
+from calculator.engines.versions import build_note
+from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.request import Cutting
+from calculator.units import MIB
+
+if TYPE_CHECKING:
+    from calculator.engines.overheads import Overhead
+    from calculator.formats.kv import StorageFormat
+    from calculator.hardware import Accelerator
+    from calculator.request import Request
+
+BUILD = "0c1e570"
+CELLS = 256
+STATE_ELEMENT_BYTES = 4
+LOCAL = (Keeps.WINDOW, Keeps.CHUNK)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeSequences(Geometry):
+    """Memory for whole sequences, each with its own cells."""
+
+    def num_blocks(self, pool_bytes: int, seq_len: Count) -> Count:
+        """Return the cells of all sequences that fit, in steps of 256 [-]."""
+        fit: Any = self.sequences(pool_bytes, seq_len)
+        cells: Count = fit * (fit < 2**60) * -(-seq_len // self.block_size)
+        return cells
+
+
+@dataclass(frozen=True)
+class LlamaCpp(Engine):
+    """The rules of llama.cpp.
+
+    Attributes
+    ----------
+    margin_bytes : int
+        What ``--fit-target`` leaves free on each device [bytes].
+    """
+
+    name: ClassVar[str] = "llama.cpp"
+    title: ClassVar[str] = "llama.cpp"
+    oldest: ClassVar = (0, 0, 0)
+    newest: ClassVar = (0, 0, 0)
+    kv_cache_dtypes: ClassVar = ("fp32", "fp16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+    weight_dtypes: ClassVar = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
+    only_here: ClassVar = ("swa_full",)
+    splits_layers: ClassVar = False
+    loads_encoders: ClassVar = False
+    # 0c1e570, src/models/*.cpp: those that set swa_type
+    window_types: ClassVar = frozenset({
+        "afmoe", "cohere2", "cohere2_moe", "exaone4", "exaone_moe", "gemma2", "gemma3_text", "gemma3n_text",
+        "gemma4_text", "gpt_oss", "lfm2_moe", "llama4_text", "mimo_v2_flash", "olmo3",
+    })  # fmt: skip
+    flags: ClassVar = {
+        "model": "llama-server --model",
+        "seq_len": "--ctx-size",
+        "kv_cache_dtype": "--cache-type-k",
+        "max_num_seqs": "--parallel",
+        "max_num_batched_tokens": "--ubatch-size",
+        "swa_full": "--swa-full",
+    }
+    changes: ClassVar = (
+        Change(
+            (0, 0, 0),
+            {"margin_bytes": 1024 * MIB, "device_defaults": (DeviceDefaults(0, 512, 4),)},
+            "llama.cpp 0c1e570: common/fit.cpp, common/common.h, src/llama-kv-cache.cpp, src/llama-kv-cache-iswa.cpp, "
+            "src/llama-context.cpp",
+        ),
+    )
+
+    margin_bytes: int = 0
+
+    @classmethod
+    def at(cls, asked: str | None) -> Engine:
+        """Return the rules of the one build that is known; another is said to be taken as it."""
+        note = "" if asked is None else build_note(cls.title, asked, BUILD)
+        change = cls.changes[0]
+        return cls(asked_version=asked or "", version=BUILD, note=note, source=change.source, **change.values)
+
+    def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
+        """Raise ``CalculatorError`` where the engine does not have what is asked."""
+        super().check(model, values)
+        tp = values["tensor_parallel_size"]
+        if tp > 1:
+            raise ParallelismError(
+                f"tensor_parallel_size {tp}: llama.cpp puts whole layers on each GPU; give "
+                f"pipeline_parallel_size {tp * values['pipeline_parallel_size']} and tensor_parallel_size 1"
+            )
+        if model.needs_encoder:
+            raise UnsupportedError("how llama.cpp sizes the cache of an encoder-decoder is not known here")
+
+    def default_block_size(
+        self,
+        model: ModelArchitecture,
+        storage: StorageFormat,
+        split: Split,
+        asked: int | None,
+        values: Mapping[str, Any],
+    ) -> int:
+        """Return 256: the cells of a sequence are padded to a multiple of it [tokens]."""
+        if asked and asked != CELLS:
+            raise InvalidValueError(f"block_size {asked}: llama.cpp has no blocks, it pads cells to {CELLS}; leave it")
+        if any(cached.cache.sparse for cached in caches_of_model(model, storage, split)):
+            raise UnsupportedError("how llama.cpp keeps the keys of a sparse-attention indexer is not known here")
+        return CELLS
+
+    def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
+        """Return what the margin leaves of the device, as a fraction [-]."""
+        return max(1, accelerator.memory_bytes - self.margin_bytes) / accelerator.memory_bytes
+
+    def overheads(
+        self,
+        model: ModelArchitecture,
+        accelerator: Accelerator,
+        request: Request,
+        stage: int,
+    ) -> tuple[Overhead, ...]:
+        """Return the compute buffer and the device's context."""
+        return (
+            overheads.compute_buffer(model, request.max_num_batched_tokens),
+            overheads.context(1),
+            overheads.none("CUDA graphs", "part of the context"),
+        )
+
+    def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
+        """Return all but the margin [bytes].
+
+        References
+        ----------
+        llama.cpp 0c1e570, ``common/common.h`` ``fit_params_target``: 1,024 MiB on each device.
+        """
+        return max(0, total_bytes - self.margin_bytes)
+
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
+        """Return bytes as the pool, and the cells of one sequence as what it takes.
+
+        Notes
+        -----
+        ``pad256(length)`` cells; with a window ``pad256(min(length, window + n_ubatch))``; states in 32 bit.
+
+        References
+        ----------
+        llama.cpp 0c1e570, ``src/llama-kv-cache-iswa.cpp``, ``src/llama-memory-recurrent.cpp``.
+        """
+        caches = caches_of(layers, request.storage, Split())
+        claims = []
+        full_length = request.swa_full or not self.keeps_windows(model)
+        for cached in caches:
+            cache = cached.cache
+            if cache.keeps is Keeps.STATE:
+                claims.append(Claim(0, fixed=cached.layers * _state_bytes(cache)))
+                continue
+            limit = cache.window
+            if cache.keeps in LOCAL and not full_length:
+                limit = -(-(cache.window + request.max_num_batched_tokens) // CELLS) * CELLS
+            elif cache.keeps in LOCAL:
+                limit = Cache(Keeps.ALL).window
+            claims.append(Claim(CELLS, limit, weight=CELLS * cached.layers * cache.bytes_per_token))
+        return WholeSequences((Pool(1, tuple(claims)),), CELLS)
+
+    def budget_words(self, model: ModelArchitecture, request: Request) -> str:
+        """Say what the margin is."""
+        layers = ", whole layers on each GPU" if request.pipeline_parallel_size > 1 else ""
+        return f"all but a margin of {self.margin_bytes // MIB:,} MiB{layers}"
+
+
+def _state_bytes(cache: Cache) -> int:
+    return STATE_ELEMENT_BYTES * (cache.conv_elements + cache.state_elements)

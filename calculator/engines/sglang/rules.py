@@ -1,0 +1,351 @@
+"""SGLang: what is free before loading, less a slack for activations and graphs; pools of tokens."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calculator.architecture.caches import Keeps
+from calculator.architecture.counts import Count
+from calculator.architecture.model import LayerGroup, ModelArchitecture
+from calculator.architecture.split import Split
+from calculator.engines import overheads
+from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
+from calculator.engines.pools import Claim, Geometry, Pool
+from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.formats.kv import storage_format
+from calculator.request import Cutting
+from calculator.units import MIB, plural
+
+if TYPE_CHECKING:
+    from calculator.engines.overheads import Overhead
+    from calculator.formats.kv import StorageFormat
+    from calculator.hardware import Accelerator
+    from calculator.request import Request
+
+SPARSE_PAGE = 64
+STATE_SLOTS_PER_REQUEST = 3
+CONV_BYTES, STATE_BYTES = 2, 4
+"""Bytes of an element of a state's convolution, and of the state where the model names no format."""
+_FRACTION_SOURCE = "SGLang 0.5.23 arg_groups/memory_hook.py"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphDefaults:
+    """Largest batch captured as a CUDA graph, on devices up to a size, below and from TP 4 on."""
+
+    below_mib: int
+    few_ranks: int
+    many_ranks: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPools(Geometry):
+    """A pool of tokens for full attention and one for windows, in a fixed ratio of tokens.
+
+    Attributes
+    ----------
+    ratio : float
+        Tokens of the window pool for each of the full pool [-].
+    """
+
+    ratio: float = 1.0
+
+    def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
+        """Return the pages of both pools: ``full = bytes / (F + ratio × W)`` [-]."""
+        full, window = self.pools
+        cell = (full.block_bytes + self.ratio * window.block_bytes) / self.block_size
+        tokens = int(pool_bytes // cell) // self.block_size * self.block_size
+        return tokens // self.block_size, int(tokens * self.ratio) // self.block_size
+
+
+@dataclass(frozen=True, slots=True)
+class StatePools(Geometry):
+    """A pool of tokens and one of states, in a fixed ratio of memory.
+
+    Attributes
+    ----------
+    ratio : float
+        Memory of states for each byte of the token pool [-].
+    """
+
+    ratio: float = 1.0
+
+    def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
+        """Return the pages of tokens and the slots of states; one slot more is kept as padding [-]."""
+        tokens, states = self.pools
+        slots = self._slots(pool_bytes)
+        rest = pool_bytes - (slots + 1) * states.block_bytes
+        return max(0, rest) // tokens.block_bytes, slots
+
+    def _slots(self, pool_bytes: int) -> int:
+        slot = self.pools[1].block_bytes
+        return max(0, int((pool_bytes * self.ratio / (1 + self.ratio) - slot) // slot))
+
+    def drops(self, low_bytes: int, high_bytes: int) -> tuple[int, ...]:
+        """Return the first and the last size at which the bytes suffice for a slot more, which is taken from tokens.
+
+        From one such size to the next slots grow by 1 and tokens by ``slot / ratio``, both before it and after it.
+        """
+        fewest, most = self._slots(low_bytes), self._slots(high_bytes)
+        if fewest == most:
+            return ()
+        sizes = range(low_bytes, high_bytes + 1)
+        return tuple(sizes[bisect_left(sizes, slots, key=self._slots)] for slots in (fewest + 1, most))
+
+
+@dataclass(frozen=True)
+class Sglang(Engine):
+    """The rules of SGLang.
+
+    Attributes
+    ----------
+    graphs : tuple of GraphDefaults
+        Largest captured batch by device; first match wins.
+    window_ratio, state_ratio : float
+        ``--swa-full-tokens-ratio`` and ``--mamba-full-memory-ratio`` [-].
+    """
+
+    name: ClassVar[str] = "sglang"
+    title: ClassVar[str] = "SGLang"
+    oldest: ClassVar = (0, 5, 23)
+    newest: ClassVar = (0, 5, 23)
+    told_apart: ClassVar = 3
+    kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "nvfp4", "fp8_ds_mla")
+    weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
+    only_here: ClassVar = ("enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager")
+    # 0.5.23, configs/model_config.py is_hybrid_swa_model
+    window_types: ClassVar = frozenset({"gemma4_text", "gpt_oss", "llama4_text", "mimo_v2_flash"})
+    flags: ClassVar = {
+        "model": "python -m sglang.launch_server --model-path",
+        "seq_len": "--context-length",
+        "tensor_parallel_size": "--tp-size",
+        "pipeline_parallel_size": "--pp-size",
+        "data_parallel_size": "--dp-size",
+        "decode_context_parallel_size": "--dcp-size",
+        "enable_attention_dp": "--enable-dp-attention",
+        "enable_expert_parallel": "--ep-size",
+        "weight_dtype": "--quantization",
+        "kv_cache_dtype": "--kv-cache-dtype",
+        "gpu_memory_utilization": "--mem-fraction-static",
+        "block_size": "--page-size",
+        "max_num_seqs": "--max-running-requests",
+        "max_num_batched_tokens": "--chunked-prefill-size",
+        "disable_hybrid_kv_cache_manager": "--disable-hybrid-swa-memory",
+        "enforce_eager": "--disable-cuda-graph",
+    }
+    changes: ClassVar = (
+        Change(
+            (0, 5, 0),
+            {
+                "device_defaults": (
+                    DeviceDefaults(160 * 1024, 16_384, 2_048),
+                    DeviceDefaults(60 * 1024, 8_192, 2_048),
+                    DeviceDefaults(20 * 1024, 4_096, 2_048),
+                    DeviceDefaults(0, 2_048, 2_048),
+                ),
+                "graphs": (
+                    GraphDefaults(20 * 1024, 8, 8),
+                    GraphDefaults(35 * 1024, 48, 160),
+                    GraphDefaults(60 * 1024, 32, 160),
+                    GraphDefaults(160 * 1024, 256, 512),
+                    GraphDefaults(2**40, 512, 512),
+                ),
+                "window_ratio": 0.8,
+                "state_ratio": 0.9,
+            },
+            "SGLang 0.5.23 arg_groups/memory_hook.py, model_executor/pool_configurator.py, "
+            "mem_cache/kv_cache_configurator.py",
+        ),
+    )
+
+    graphs: tuple[GraphDefaults, ...] = ()
+    window_ratio: float = 1.0
+    state_ratio: float = 1.0
+
+    def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
+        """Raise ``CalculatorError`` where the engine does not have what is asked."""
+        super().check(model, values)
+        if model.needs_encoder:
+            raise UnsupportedError("how SGLang sizes the cache of an encoder-decoder is not known here")
+        self._check_context(model, values)
+
+    def _check_context(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
+        """Raise ``CalculatorError`` where ranks cannot share a sequence's tokens so.
+
+        References
+        ----------
+        SGLang 0.5.23, ``distributed/parallel_state.py`` (groups of neighbours within TP, whatever sequences attention
+        data parallelism gives them), ``configs/model_config.py`` ``get_num_kv_heads`` (KV heads over TP // DCP; with
+        one attention rank it divides by zero), ``model_executor/pool_configurator.py`` (windows: heads over TP).
+        """
+        tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
+        if dcp == 1:
+            return
+        asked = f"decode_context_parallel_size {dcp} is not possible"
+        if values["enable_attention_dp"]:
+            raise ParallelismError(
+                f"{asked} with enable_attention_dp: each GPU then serves sequences of its own, and none is left to "
+                "share their tokens with; use 1, or leave enable_attention_dp out"
+            )
+        if has(caches_of_model(model, storage_format("bf16"), Split()), Keeps.WINDOW, Keeps.CHUNK):
+            raise UnsupportedError(
+                f"decode_context_parallel_size {dcp}: how SGLang shares the context of sliding windows is not known "
+                "here; use 1"
+            )
+        legal = [size for size in range(1, tp + 1) if tp % size == 0 and model.why_not(tp // size) is None]
+        if dcp not in legal:
+            nearest = min(legal, key=lambda size: (abs(size - dcp), size))
+            heads = model.num_key_value_heads
+            raise ParallelismError(
+                f"{asked}: it must divide tensor_parallel_size {tp}, and {plural(heads, 'KV head')} must be split or "
+                f"copied evenly over TP / DCP; legal are {', '.join(map(str, legal))}, the nearest is {nearest}"
+            )
+
+    def default_block_size(
+        self,
+        model: ModelArchitecture,
+        storage: StorageFormat,
+        split: Split,
+        asked: int | None,
+        values: Mapping[str, Any],
+    ) -> int:
+        """Return the tokens of a page: 1, or 64 for sparse attention [tokens]."""
+        sparse = any(cached.cache.sparse for cached in caches_of_model(model, storage, split))
+        if sparse and asked and asked % SPARSE_PAGE:
+            raise InvalidValueError(
+                f"block_size {asked} is not possible for {model.name}: SGLang's sparse attention has pages of 64"
+            )
+        return asked or (SPARSE_PAGE if sparse else 1)
+
+    def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
+        """Return ``mem_fraction_static`` as the engine derives it: memory less what it reserves [-].
+
+        Notes
+        -----
+        ``reserved = 512 + 1.5 × chunk + 1024 × TP × PP / 8 + graphs`` MiB, at least 10,240 above 60 GiB;
+        ``fraction = round((memory − reserved) / memory, 3)``; with an encoder of images × 0.95 × (1 − 0.1 × (its
+        layers × width² over those of ViT-L/14 − 1)), the last factor 0.8 to 1.05.
+        """
+        memory = max(1, accelerator.reported_mib or accelerator.memory_bytes // MIB)
+        tp, chunk = values["tensor_parallel_size"], values["max_num_batched_tokens"]
+        row = next(row for row in self.graphs if memory < row.below_mib)
+        largest = row.few_ranks if tp < 4 else row.many_ranks
+        if values["max_num_seqs"]:
+            largest = min(largest, values["max_num_seqs"])
+        eager, latent = values["enforce_eager"], _is_latent(model)
+        reserved = 512 + 1.5 * max(chunk, 2048) + 1024 * tp * values["pipeline_parallel_size"] / 8
+        if not eager:
+            reserved += 2 * largest
+            if values["pipeline_parallel_size"] == values["decode_context_parallel_size"] == 1 and not model.towers:
+                reserved += 1536 if latent else 8 * prefill_graph_sizes(chunk)
+            if values["enable_attention_dp"]:
+                reserved += 3 * largest * tp + (1.5 * largest * tp if largest > 300 else 0)
+        if memory > 60 * 1024:
+            reserved = max(reserved, 10 * 1024)
+        return max(0.001, float(round((memory - reserved) / memory, 3)) * _encoder_factor(model))
+
+    def overheads(
+        self,
+        model: ModelArchitecture,
+        accelerator: Accelerator,
+        request: Request,
+        stage: int,
+    ) -> tuple[Overhead, ...]:
+        """Return what is in use before loading; activations and graphs run in the slack."""
+        tp = request.tensor_parallel_size
+        return (
+            overheads.forward_activation(model, tp, request.max_num_batched_tokens, in_slack=True),
+            overheads.context(tp * request.pipeline_parallel_size),
+            overheads.vllm_graphs(accelerator, request.max_num_seqs, request.enforce_eager, in_slack=True),
+        )
+
+    def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
+        """Return total memory less the slack: ``(1 − fraction)`` of what was free before loading [bytes].
+
+        References
+        ----------
+        SGLang 0.5.23, ``mem_cache/kv_cache_configurator.py`` ``_profile_available_bytes``.
+        """
+        free = max(0, total_bytes - overhead_bytes)
+        return total_bytes - int(free * (1 - fraction))
+
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
+        """Return one pool of tokens, or two where windows or states stand beside full attention."""
+        size = request.block_size
+        full_length = request.disable_hybrid_kv_cache_manager or not self.keeps_windows(model)
+        caches = caches_of(layers, request.storage, request.split)
+        local = (Keeps.WINDOW, Keeps.CHUNK)
+        state = [cached for cached in caches if cached.cache.keeps is Keeps.STATE]
+        windows = [cached for cached in caches if cached.cache.keeps in local and not full_length]
+        full = [cached for cached in caches if cached not in state and cached not in windows]
+
+        def row(some: list[Any]) -> int:
+            return sum(cached.layers * cached.cache.bytes_per_token for cached in some)
+
+        if state and windows:
+            raise UnsupportedError("how SGLang divides memory between states and sliding windows is not known here")
+        whole = Pool(max(1, size * row(full)), (Claim(size * request.decode_context_parallel_size),))
+        if state:
+            slot = sum(cached.layers * self._state_bytes(cached.cache) for cached in state)
+            claims = Pool(slot, (Claim(0, fixed=STATE_SLOTS_PER_REQUEST),))
+            if not row(full):
+                return Geometry((claims,), size)
+            return StatePools((whole, claims), size, self.state_ratio)
+        if windows:
+            longest = max(cached.cache.window for cached in windows)
+            window = Pool(size * row(windows), (Claim(size, longest + size),))
+            if not row(full):
+                return Geometry((window,), size)
+            return WindowPools((whole, window), size, self.window_ratio)
+        return Geometry((whole,), size)
+
+    @staticmethod
+    def _state_bytes(cache: Any) -> int:
+        element = cache.state_element_bytes if cache.state_named else STATE_BYTES
+        return int(cache.conv_elements * CONV_BYTES + cache.state_elements * element)
+
+    def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
+        """Return ``max_total_num_tokens``: the tokens of the full pool [tokens]."""
+        tokens = geometry.num_blocks(pool_bytes, request.seq_len) * geometry.block_size
+        return tokens * request.decode_context_parallel_size
+
+    def budget_words(self, model: ModelArchitecture, request: Request) -> str:
+        """Say what the fraction is of."""
+        return f"{request.gpu_memory_utilization:g} of what is free before loading; activations and graphs in the rest"
+
+
+def _encoder_factor(model: ModelArchitecture) -> float:
+    """Return what the engine takes off its fraction for an encoder of images [-].
+
+    References
+    ----------
+    SGLang 0.5.23, ``arg_groups/memory_hook.py`` ``adjust_mem_fraction_for_vlm``: it reads ``num_hidden_layers``
+    and ``hidden_size`` and takes 24 and 1,024 where a config has other names.
+    """
+    matrices = model.towers.get("vision_config")
+    if matrices is None:
+        return 1.0
+    config = (model.fields or {}).get("vision_config")
+    named = config.get("num_hidden_layers") if isinstance(config, Mapping) else None
+    layers, width = named if type(named) is int else 24, matrices[0].outputs if matrices else 1024
+    complexity = layers * width**2 / (24 * 1024**2)
+    factor: float = 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (complexity - 1.0)))
+    return factor
+
+
+def prefill_graph_sizes(largest: int) -> int:
+    """Return how many prompt sizes are captured as graphs: steps of 4, 16, 32, 64, 256 and 512 tokens [-].
+
+    References
+    ----------
+    SGLang 0.5.23, ``arg_groups/cuda_graph_hook.py``; 58 sizes up to 8,192 tokens.
+    """
+    steps = ((4, 33, 4), (48, 257, 16), (288, 513, 32), (576, 1025, 64), (1280, 4097, 256), (4608, largest + 1, 512))
+    return sum(1 for step in steps for size in range(*step) if size <= largest)
+
+
+def _is_latent(model: ModelArchitecture) -> bool:
+    return has(caches_of_model(model, storage_format("bf16"), Split()), Keeps.LATENT)

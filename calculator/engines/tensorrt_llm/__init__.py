@@ -1,0 +1,1 @@
+"""engines/tensorrt_llm."""

@@ -1,0 +1,170 @@
+"""TensorRT-LLM: a fraction of what is free after loading and a real forward pass; one pool a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calculator.architecture.caches import Keeps
+from calculator.architecture.counts import Count, smaller
+from calculator.architecture.limits import MAX_TOKENS
+from calculator.architecture.model import LayerGroup, ModelArchitecture
+from calculator.architecture.split import Split
+from calculator.engines import overheads
+from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
+from calculator.engines.pools import Claim, Geometry, Pool
+from calculator.errors import InvalidValueError, UnsupportedError
+from calculator.request import Cutting
+
+if TYPE_CHECKING:
+    from calculator.engines.overheads import Overhead
+    from calculator.formats.kv import StorageFormat
+    from calculator.hardware import Accelerator
+    from calculator.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPerWindow(Geometry):
+    """A pool for each window, sharing memory in the ratio of ``window × bytes a token``.
+
+    Attributes
+    ----------
+    windows : tuple of int
+        The window of each pool [tokens].
+    """
+
+    windows: tuple[int, ...] = ()
+
+    def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
+        """Return the blocks of each pool; no window is longer than the longest sequence [-]."""
+        spans = [smaller(seq_len, window) for window in self.windows]
+        whole: Any = 0 * seq_len
+        for span, pool in zip(spans, self.pools, strict=True):
+            whole = whole + span * pool.block_bytes
+        return tuple(_share(pool_bytes, span, whole + (whole == 0)) for span in spans)
+
+
+def _share(pool_bytes: int, part: Any, whole: Any) -> Any:
+    """Return ``pool × part // whole``; in arrays the product may need more than their 64 bits."""
+    if isinstance(part, int):
+        return pool_bytes * part // whole
+    return (pool_bytes * part.astype(object) // whole).astype(part.dtype)
+
+
+@dataclass(frozen=True)
+class TensorRtLlm(Engine):
+    """The rules of TensorRT-LLM.
+
+    Attributes
+    ----------
+    fraction : float
+        Default of ``free_gpu_memory_fraction`` [-].
+    tokens_per_block : int
+        Default tokens of a block [tokens].
+    """
+
+    name: ClassVar[str] = "tensorrt-llm"
+    title: ClassVar[str] = "TensorRT-LLM"
+    oldest: ClassVar = (1, 0, 0)
+    newest: ClassVar = (1, 3, 0)
+    kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "nvfp4")
+    weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
+    only_here: ClassVar = ("enable_attention_dp",)
+    flags: ClassVar = {
+        "model": "trtllm-serve",
+        "seq_len": "--max_seq_len",
+        "tensor_parallel_size": "--tp_size",
+        "pipeline_parallel_size": "--pp_size",
+        "gpu_memory_utilization": "--kv_cache_free_gpu_memory_fraction",
+        "max_num_seqs": "--max_batch_size",
+        "max_num_batched_tokens": "--max_num_tokens",
+        "enable_expert_parallel": "--ep_size",
+        "kv_cache_dtype": "--kv_cache_dtype",
+    }
+    changes: ClassVar = (
+        Change(
+            (1, 0, 0),
+            {"fraction": 0.9, "tokens_per_block": 32, "device_defaults": (DeviceDefaults(0, 8_192, 2_048),)},
+            "TensorRT-LLM, PyTorch backend: _torch/pyexecutor/_util.py, resource_manager.py; "
+            "kvCacheManager.cpp calculateWindowSizeToShare",
+        ),
+    )
+
+    fraction: float = 0.0
+    tokens_per_block: int = 0
+
+    def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
+        """Raise ``CalculatorError`` where the engine does not have what is asked."""
+        super().check(model, values)
+        fraction = values["gpu_memory_utilization"]
+        if fraction is not None and fraction >= 1:
+            raise InvalidValueError(f"gpu_memory_utilization must be less than 1 for TensorRT-LLM, not {fraction:g}")
+        if model.needs_encoder:
+            raise UnsupportedError("how TensorRT-LLM divides memory with an encoder's cache is not known here")
+
+    def default_block_size(
+        self,
+        model: ModelArchitecture,
+        storage: StorageFormat,
+        split: Split,
+        asked: int | None,
+        values: Mapping[str, Any],
+    ) -> int:
+        """Return the tokens of a block: a power of two above 1 [tokens]."""
+        if asked and (asked < 2 or asked & (asked - 1)):
+            nearest = min((2**power for power in range(1, 21)), key=lambda size: (abs(size - asked), size))
+            raise InvalidValueError(
+                f"block_size {asked} is not one of TensorRT-LLM's: a power of two above 1; the nearest is {nearest}"
+            )
+        if has(caches_of_model(model, storage, split), Keeps.STATE):
+            raise UnsupportedError("how TensorRT-LLM divides memory between states and KV cache is not known here")
+        return asked or self.tokens_per_block
+
+    def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
+        """Return the default fraction of free memory [-]."""
+        return self.fraction
+
+    def overheads(
+        self,
+        model: ModelArchitecture,
+        accelerator: Accelerator,
+        request: Request,
+        stage: int,
+    ) -> tuple[Overhead, ...]:
+        """Return activations, memory outside torch and graphs: all are in use when free memory is taken."""
+        return (
+            overheads.forward_activation(model, request.tensor_parallel_size, request.max_num_batched_tokens),
+            overheads.tensorrt_outside(request.tensor_parallel_size),
+            overheads.none("CUDA graphs", "captured within what was free during the forward pass"),
+        )
+
+    def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
+        """Return what is taken before and the fraction of what is then free, never more than there is [bytes].
+
+        References
+        ----------
+        TensorRT-LLM, ``_torch/pyexecutor/_util.py`` ``_cal_max_memory``.
+        """
+        taken = min(total_bytes, weights_bytes + overhead_bytes)
+        return taken + int((total_bytes - taken) * fraction)
+
+    def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
+        """Return a pool of blocks for each window."""
+        size = request.block_size
+        rows: dict[int, int] = {}
+        for cached in caches_of(layers, request.storage, request.split):
+            window = min(cached.cache.window, MAX_TOKENS)
+            rows[window] = rows.get(window, 0) + cached.layers * cached.cache.bytes_per_token
+        windows = tuple(sorted(rows, reverse=True))
+        pools = tuple(
+            Pool(size * rows[window], (Claim(size, window, fixed=1 if window < MAX_TOKENS else 0),))
+            for window in windows
+        )
+        if len(pools) < 2:
+            return Geometry(pools or (Pool(1, ()),), size)
+        return PoolPerWindow(pools, size, windows)
+
+    def budget_words(self, model: ModelArchitecture, request: Request) -> str:
+        """Say what the fraction is of."""
+        return f"{request.gpu_memory_utilization:g} of what is free after loading and a forward pass"

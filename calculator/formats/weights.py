@@ -1,0 +1,179 @@
+"""Weight formats: a matrix → bytes, scales included.
+
+Embeddings, head, router, norms and biases stay 16 bit in the formats of servers, as vLLM, AWQ and GPTQ
+checkpoints keep them; GGUF quantises every matrix and is given by its mean bits.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
+
+if TYPE_CHECKING:
+    from calculator.architecture.matrices import WeightMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFormat:
+    """How a matrix is stored.
+
+    Attributes
+    ----------
+    name : str
+        The name used everywhere.
+    bits : int
+        Bits of one weight [bits].
+    group_size : int
+        Inputs that share one scale, 0 where no scale is kept per group [elements].
+    group_bits : int
+        Bits of scale and zero point of one group [bits].
+    row_bytes : int
+        Scales of one output [bytes].
+    matrix_bytes : int
+        Scales of one matrix [bytes].
+    description, source : str
+        What is stored, and where that is read from.
+    block_bytes : int
+        Scales of each block of 128 × 128 weights [bytes].
+    parts : tuple of str
+        The parts of a model that it applies to; empty for every linear layer.
+    unquantised_bytes : int
+        Bytes of a value that it does not apply to [bytes].
+    mean_bits : int
+        Mean bits of a weight times 10,000 where groups cross rows or types are mixed, 0 otherwise.
+    everything : bool
+        Whether embeddings, head and router are stored in it too.
+    """
+
+    name: str
+    bits: int
+    group_size: int
+    group_bits: int
+    row_bytes: int
+    matrix_bytes: int
+    description: str
+    source: str
+    block_bytes: int = 0
+    parts: tuple[str, ...] = ()
+    unquantised_bytes: int = 2
+    mean_bits: int = 0
+    everything: bool = False
+
+    def applies_to(self, matrix: WeightMatrix) -> bool:
+        """Say whether a matrix is stored in this format; vectors never are."""
+        if self.everything:
+            return matrix.inputs > 1
+        return matrix.quantised and (not self.parts or matrix.part in self.parts)
+
+    def bytes_of(self, outputs: int, inputs: int) -> int:
+        """Return the bytes of one matrix, scales included, rounded up to whole bytes [bytes].
+
+        Notes
+        -----
+        ``ceil((outputs × inputs × bits + outputs × ceil(inputs / group) × group_bits) / 8)
+        + outputs × row_bytes + matrix_bytes + blocks × block_bytes``.
+        """
+        if self.mean_bits:
+            return -(-outputs * inputs * self.mean_bits // 80_000)
+        groups = outputs * -(-inputs // self.group_size) if self.group_size else 0
+        bits = outputs * inputs * self.bits + groups * self.group_bits
+        blocks = -(-outputs // 128) * -(-inputs // 128)
+        return -(-bits // 8) + outputs * self.row_bytes + self.matrix_bytes + blocks * self.block_bytes
+
+
+_GROUPED = "4 bit integers in groups of 128, a 16 bit scale and a 4 bit zero point each"
+
+
+_CHECKED = "checked on Qwen2.5-7B-AWQ, 5.2032 GiB in vLLM issue 13882"
+
+
+_FP8 = "8 bit floating point, one scale a matrix"
+
+
+_MX = "4 bit floating point with a 1 byte scale per 32, experts only; the rest 16 bit"
+
+
+_GGUF = "GGUF block type"
+
+
+_MIXED = "GGUF, types mixed; mean bits of Llama-3.1-8B"
+
+
+_GGML = "llama.cpp tools/quantize/README.md and ggml/src/ggml-common.h"
+
+
+FORMATS = {
+    row.name: row
+    for row in (
+        # name, bits, group, bits a group, bytes an output, bytes a matrix
+        WeightFormat("fp32", 32, 0, 0, 0, 0, "32 bit floating point", "IEEE 754", unquantised_bytes=4),
+        WeightFormat("fp16", 16, 0, 0, 0, 0, "16 bit floating point", "IEEE 754"),
+        WeightFormat("bf16", 16, 0, 0, 0, 0, "16 bit brain floating point", "IEEE 754 shortened"),
+        WeightFormat("fp8", 8, 0, 0, 0, 4, _FP8, "vLLM fp8; Llama-3.1-8B 8.49 GiB logged"),
+        WeightFormat("fp8-block", 8, 0, 0, 0, 0, "8 bit, a 4 byte scale per 128 × 128", "DeepSeek-V3", block_bytes=4),
+        WeightFormat("int8", 8, 0, 0, 2, 0, "8 bit integers, a 16 bit scale an output", "W8A8: 8 + 16/K bits"),
+        WeightFormat("awq-int4", 4, 128, 20, 0, 0, _GROUPED, _CHECKED),
+        WeightFormat("gptq-int4", 4, 128, 20, 0, 0, _GROUPED, "checkpoints keep the zero points, as AWQ's do"),
+        WeightFormat("nf4", 4, 0, 0, 0, 0, "4 bit normal float, double quantised", "bitsandbytes", mean_bits=41_270),
+        WeightFormat("mxfp4", 4, 32, 8, 0, 0, _MX, "gpt-oss: 17 bytes per 32 weights", parts=("experts",)),
+        WeightFormat(
+            "nvfp4",
+            4,
+            16,
+            8,
+            0,
+            4,
+            "4 bit floating point, a 1 byte scale per 16",
+            "e4m3 per 16, float32 a tensor",
+        ),
+        WeightFormat("q8_0", 8, 32, 16, 0, 0, _GGUF, _GGML, mean_bits=85_000, everything=True),
+        WeightFormat("q6_k", 6, 256, 144, 0, 0, _GGUF, _GGML, mean_bits=65_625, everything=True),
+        WeightFormat("q5_k_m", 5, 256, 128, 0, 0, _MIXED, _GGML, mean_bits=57_036, everything=True),
+        WeightFormat("q4_k_m", 4, 256, 128, 0, 0, _MIXED, _GGML, mean_bits=48_944, everything=True),
+        WeightFormat("q3_k_m", 3, 256, 112, 0, 0, _MIXED, _GGML, mean_bits=39_960, everything=True),
+        WeightFormat("q2_k", 2, 256, 160, 0, 0, _MIXED, _GGML, mean_bits=31_593, everything=True),
+    )
+}
+
+
+ALIASES = {"float32": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16"}
+
+
+_OWN_GROUP = re.compile(r"(awq-int4|gptq-int4)-g([1-9][0-9]{0,4})")
+
+
+def weight_format(name: str) -> WeightFormat:
+    """Look up a weight format by its name or alias.
+
+    Parameters
+    ----------
+    name : str
+        A weight format such as ``bf16`` or ``awq-int4`` [-].
+
+    Returns
+    -------
+    WeightFormat
+        The layout of a matrix.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such format; the near matches are named.
+    """
+    found = FORMATS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
+    if found:
+        return found
+    grouped = _OWN_GROUP.fullmatch(name) if isinstance(name, str) else None
+    if grouped:
+        return replace(FORMATS[grouped[1]], name=name, group_size=int(grouped[2]))
+    if not isinstance(name, str):
+        raise InvalidValueError(f"a weight format is a name such as bf16, not {shown(name)}")
+    if " " in name:
+        raise UnsupportedError(
+            f"the checkpoint's weights are stored as {name[:80]}, which is not understood; name a "
+            f"weight_dtype instead of auto, such as {', '.join(list(FORMATS)[:4])}"
+        )
+    raise unknown_name("weight format", name, [*FORMATS, *ALIASES, "auto"])

@@ -1,0 +1,299 @@
+"""The proof: public start-up figures of the engines beside what ``plan()`` answers for the same set-up.
+
+``python -m calculator.accuracy`` prints the table, ``--write FILE`` writes it as Markdown. Rows are told
+apart by a rule fixed beforehand, the hash of their id: those that ranges may be calibrated on, and those held out.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from calculator.catalogue.presets import data_file, load_model
+from calculator.errors import CalculatorError
+from calculator.planning.answer import Plan
+from calculator.planning.plan import plan, vary
+from calculator.units import GIB, gib_to_bytes
+
+HALF_OF_THE_LAST_DIGIT = 0.005
+CLOSE, CLOSE_OF_DEVICE = 0.05, 0.005
+COUNTS = (
+    "tensor_parallel_size", "pipeline_parallel_size", "max_model_len", "max_num_seqs", "max_num_batched_tokens",
+    "block_size", "kv_tokens", "num_blocks", "concurrency_at", "sequences",
+)  # fmt: skip
+DECIMALS = (
+    "memory_gib", "gpu_memory_utilization", "weights_gib", "activation_gib", "non_torch_gib", "cuda_graph_gib",
+    "kv_pool_gib", "max_concurrency", "needed_gib",
+)  # fmt: skip
+ASKED = (
+    "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "max_num_seqs",
+    "max_num_batched_tokens", "block_size", "weight_dtype", "kv_cache_dtype", "gpu", "engine",
+)  # fmt: skip
+SWITCHES = ("enable_expert_parallel", "enforce_eager", "enable_prefix_caching", "swa_full", "language_model_only")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One start-up log's figures and the plan of the same set-up.
+
+    Attributes
+    ----------
+    id, engine, family : str
+        The row, the engine, and the family of the model.
+    row : dict
+        The figures as the table has them; what is empty is left out.
+    plan : Plan or None
+        The plan, None where the model or the device is not known.
+    refused : str
+        Why there is none.
+    tokens_exact : bool or None
+        Whether the printed pool holds the printed tokens, within the log's rounding; None where one is missing.
+    capacity_error : float or None
+        Predicted over reported KV pool less 1 [-]; of tokens where no pool is printed.
+    device_error : float or None
+        The same difference as a fraction of the device's memory [-].
+    in_range : bool or None
+        Whether the reported value lies within the predicted range.
+    """
+
+    id: str
+    engine: str
+    family: str
+    row: dict[str, Any]
+    plan: Plan | None
+    refused: str
+    tokens_exact: bool | None
+    capacity_error: float | None
+    device_error: float | None
+    in_range: bool | None
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether ranges may be calibrated on the row: the first byte of the hash of its id is even."""
+        return hashlib.sha256(self.id.encode()).digest()[0] % 2 == 0
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the pool is within 5 % of itself or 0.5 % of the device's memory."""
+        return abs(self.capacity_error or 0) <= CLOSE or abs(self.device_error or 0) <= CLOSE_OF_DEVICE
+
+
+@cache
+def comparisons() -> tuple[Comparison, ...]:
+    """Return every row of the table of start-up figures beside its plan.
+
+    Returns
+    -------
+    tuple of Comparison
+        In the order of the table.
+    """
+    text = data_file("startup_figures.csv").read_text(encoding="utf-8")
+    lines = (line for line in text.splitlines() if not line.startswith("#"))
+    return tuple(_compare(_typed(row)) for row in csv.DictReader(lines))
+
+
+def _typed(row: dict[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {name: value for name, value in row.items() if value}
+    values |= {name: int(values[name]) for name in COUNTS if name in values}
+    return values | {name: float(values[name]) for name in DECIMALS if name in values}
+
+
+def _compare(row: dict[str, Any]) -> Comparison:
+    head = row["id"], row["engine"]
+    if "model" not in row:
+        return Comparison(*head, "", row, None, "the model is not among the presets", None, None, None, None)
+    family = load_model(row["model"]).family
+    try:
+        answer = plan(row["model"], **_asked(row))
+    except CalculatorError as error:
+        return Comparison(*head, family, row, None, str(error), None, None, None, None)
+    exact = _tokens_exact(answer, row)
+    off, off_device, held = _capacity(answer, row) if "stated" in row else (None, None, None)
+    return Comparison(*head, family, row, answer, "", exact, off, off_device, held)
+
+
+def _asked(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the keywords of ``plan`` that a row states."""
+    asked = {name: row[name] for name in ASKED if name in row}
+    asked |= {name: True for name in SWITCHES if name in row}
+    length = row.get("max_model_len") or row.get("concurrency_at")
+    if length:
+        asked["seq_len"] = length
+    if "version" in row:
+        asked["engine_version"] = row["version"]
+    if "memory_gib" in row:
+        asked["gpu_memory_bytes"] = gib_to_bytes(str(row["memory_gib"]))
+    if "gpu" not in row and "memory_gib" not in row:
+        asked["gpu_memory_bytes"] = 2**44  # only what the printed pool holds can be asked
+    return asked
+
+
+def _tokens_exact(answer: Plan, row: dict[str, Any]) -> bool | None:
+    """Whether the printed pool holds what is printed of it: tokens, or bytes of a request, within the rounding."""
+    length = row.get("concurrency_at") or answer.request.seq_len
+    if "needed_gib" in row:
+        needed = answer.allocated_bytes_per_sequence / GIB
+        return bool(abs(needed - row["needed_gib"]) <= HALF_OF_THE_LAST_DIGIT + 1e-9)
+    if "kv_pool_gib" not in row:
+        return None
+    if answer.request.engine == "llama.cpp":
+        allocated = row.get("sequences", 1) * answer.allocated_bytes_per_sequence / 2**20
+        return bool(abs(allocated - 1024 * row["kv_pool_gib"]) <= 2 * HALF_OF_THE_LAST_DIGIT)
+    if "kv_tokens" not in row:
+        return None
+    if answer.request.engine == "sglang":  # what it prints is the pool of tokens, states and windows apart
+        tokens = answer.stage.geometry.pools[0].block_bytes * row["kv_tokens"] / answer.request.block_size / GIB
+        return bool(abs(tokens - row["kv_pool_gib"]) <= 2 * HALF_OF_THE_LAST_DIGIT)
+    pools = [row["kv_pool_gib"] + sign * HALF_OF_THE_LAST_DIGIT for sign in (-2, 2)]
+    few, many = (
+        vary(answer, seq_len=length, kv_cache_memory_bytes=gib_to_bytes(f"{pool:.6f}")).reported_kv_tokens
+        for pool in pools
+    )
+    return bool(few <= row["kv_tokens"] <= many)
+
+
+def _capacity(answer: Plan, row: dict[str, Any]) -> tuple[float | None, float | None, bool | None]:
+    """Return the error of the KV pool, also as a fraction of the device, and whether the range held."""
+    low, central, high = (
+        size / GIB for size in (answer.kv_pool_bytes_low, answer.kv_pool_bytes, answer.kv_pool_bytes_high)
+    )
+    if "kv_pool_gib" in row:
+        reported: float = row["kv_pool_gib"]
+    elif "kv_tokens" in row and answer.reported_kv_tokens:
+        reported = central * row["kv_tokens"] / answer.reported_kv_tokens
+    else:
+        return None, None, None
+    device = answer.per_gpu.total_bytes / GIB
+    rounding = HALF_OF_THE_LAST_DIGIT
+    return central / reported - 1, (central - reported) / device, low - rounding <= reported <= high + rounding
+
+
+def quantile(values: Iterable[float], share: float) -> float:
+    """Return the value that a share of the values does not exceed, the nearest rank [-]."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is said of a set of comparisons: how many, how far off, how often the range held."""
+
+    name: str
+    rows: int
+    exact: tuple[int, int]
+    errors: tuple[float, ...]
+    close: int
+    in_range: int
+
+
+def summarise(name: str, some: Sequence[Comparison]) -> Summary:
+    """Summarise some comparisons."""
+    judged = [one for one in some if one.capacity_error is not None]
+    checked = [one for one in some if one.tokens_exact is not None]
+    return Summary(
+        name,
+        len(some),
+        (sum(bool(one.tokens_exact) for one in checked), len(checked)),
+        tuple(one.capacity_error or 0.0 for one in judged),
+        sum(one.is_close for one in judged),
+        sum(bool(one.in_range) for one in judged),
+    )
+
+
+def summaries(some: Sequence[Comparison]) -> list[Summary]:
+    """Summarise by engine, by family within it, and calibrated apart from held out."""
+    found = []
+    for engine in dict.fromkeys(one.engine for one in some):
+        rows = [one for one in some if one.engine == engine]
+        found.append(summarise(engine, rows))
+        for family in sorted({one.family for one in rows if one.family}):
+            found.append(summarise(f"{engine}, {family}", [one for one in rows if one.family == family]))
+    found.append(summarise("all, used for calibration", [one for one in some if one.calibrates]))
+    found.append(summarise("all, held out", [one for one in some if not one.calibrates]))
+    return found
+
+
+def markdown(some: Sequence[Comparison] | None = None) -> str:
+    """Return the report: what was compared, how far off, and every row that is not close, explained or left open."""
+    every = comparisons() if some is None else some
+    parts = [_HEAD, _table(_SUMMARY_COLUMNS, summaries(every)), _ROWS]
+    parts.append(_table(COMPARED, [one for one in every if one.capacity_error is not None]))
+    off = [one for one in every if one.capacity_error is not None and abs(one.capacity_error) > CLOSE]
+    parts += [_OFF, *(f"- `{one.id}`: {one.capacity_error:+.1%}. {_explained(one)}" for one in off)]
+    inexact = [one for one in every if one.tokens_exact is False]
+    parts += [_INEXACT, *(f"- `{one.id}`: {_explained(one)}" for one in inexact)]
+    parts += [
+        _UNPLANNED,
+        *(f"- `{one.id}` ({one.row.get('logged_model', '')}): {one.refused}" for one in every if not one.plan),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _explained(one: Comparison) -> str:
+    return str(one.row.get("explanation") or "Open question.")
+
+
+_SUMMARY_COLUMNS: Mapping[str, Callable[[Any], str]] = {
+    "rows": lambda summary: summary.name,
+    "logs": lambda summary: f"{summary.rows}",
+    "tokens of the pool exact": lambda summary: "{} of {}".format(*summary.exact) if summary.exact[1] else "",
+    "capacity compared": lambda summary: f"{len(summary.errors)}" if summary.errors else "",
+    "median": lambda summary: f"{quantile(map(abs, summary.errors), 0.5):.1%}" if summary.errors else "",
+    "nine of ten within": lambda summary: f"{quantile(map(abs, summary.errors), 0.9):.1%}" if summary.errors else "",
+    "worst": lambda summary: f"{max(summary.errors, key=abs):+.1%}" if summary.errors else "",
+    "within 5 % or 0.5 % of the device": lambda summary: f"{summary.close}" if summary.errors else "",
+    "range held": lambda summary: f"{summary.in_range}" if summary.errors else "",
+}
+COMPARED: Mapping[str, Callable[[Any], str]] = {
+    "row": lambda one: one.id,
+    "version": lambda one: str(one.row.get("version", "")),
+    "model": lambda one: one.row["model"],
+    "device": lambda one: str(one.row.get("gpu") or f"{one.row['memory_gib']} GiB"),
+    "TP": lambda one: f"{one.row['tensor_parallel_size']}",
+    "KV pool reported, GiB": lambda one: f"{one.row.get('kv_pool_gib', '')}",
+    "predicted, GiB": lambda one: f"{one.plan.kv_pool_bytes / GIB:.2f}",
+    "range, GiB": lambda one: f"{one.plan.kv_pool_bytes_low / GIB:.2f} to {one.plan.kv_pool_bytes_high / GIB:.2f}",
+    "error": lambda one: f"{one.capacity_error:+.1%}",
+    "range held": lambda one: "yes" if one.in_range else "no",
+    "used for": lambda one: "calibration" if one.calibrates else "held out",
+}
+
+
+def _table(columns: Mapping[str, Callable[[Any], str]], rows: Iterable[Any]) -> str:
+    lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
+    lines += [" | ".join(value(row) for value in columns.values()) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+_HEAD = """# Accuracy
+
+Public start-up figures of the engines (`startup_figures.csv`, numbers and where they were printed) beside what
+`plan()` answers for the same set-up. Made by `make accuracy`; `make test` fails when it is out of date.
+
+What a log does not state is taken as the engine's default of its version. Capacity is compared on rows whose device,
+parallelism, fraction and formats are stated; the error is predicted over reported KV pool, less 1. Rows are told
+apart by the hash of their id: ranges were calibrated on one half, the other was held out.
+"""
+_ROWS = "\n## Capacity, row by row\n"
+_OFF = "\n## Rows further off than 5 %\n"
+_INEXACT = "\n## Rows whose pool does not hold the tokens printed\n"
+_UNPLANNED = "\n## Rows that cannot be planned\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the report, or write it to a file."""
+    if len(arguments) == 2 and arguments[0] == "--write":
+        Path(arguments[1]).write_text(markdown(), encoding="utf-8")
+    print(_HEAD, _table(_SUMMARY_COLUMNS, summaries(comparisons())), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    import sys
+
+    raise SystemExit(main(sys.argv[1:]))

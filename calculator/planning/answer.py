@@ -1,0 +1,330 @@
+"""The answer to a request: what fits, and memory line by line, of one GPU, a replica and all GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from calculator.architecture.model import LayerGroup, ModelArchitecture
+from calculator.architecture.split import kv_heads_per_rank, kv_replication
+from calculator.architecture.sums import Layout, kv_bytes_on_rank, state_bytes_on_rank
+from calculator.engines.base import Engine
+from calculator.engines.overheads import Overhead
+from calculator.engines.pools import Geometry
+from calculator.hardware import Accelerator
+from calculator.reading.html import table
+from calculator.request import Request
+from calculator.units import format_gib
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory line by line, of the scope that its owner names: one GPU, a replica or all GPUs [bytes].
+
+    Attributes
+    ----------
+    total_bytes : int
+        What programs see of the devices.
+    requested_bytes : int
+        What the engine may use of that.
+    weights_bytes, activation_bytes, non_torch_bytes, cuda_graph_bytes : int
+        What is taken besides the KV cache.
+    kv_pool_bytes : int
+        What is left for the KV cache, before rounding to blocks; 0 where nothing is left; a pool given outright as it
+        was given, whether the device holds it or not.
+    in_slack_bytes : int
+        How much of the overheads the engine takes from what it leaves free, not from its budget.
+    """
+
+    total_bytes: int
+    requested_bytes: int
+    weights_bytes: int
+    activation_bytes: int
+    non_torch_bytes: int
+    cuda_graph_bytes: int
+    kv_pool_bytes: int
+    in_slack_bytes: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the lines under the documented JSON keys."""
+        lines = asdict(self)
+        del lines["in_slack_bytes"]
+        return lines
+
+    @property
+    def before_kv_bytes(self) -> int:
+        """What is taken from the budget before the KV cache [bytes]."""
+        overheads = self.activation_bytes + self.non_torch_bytes + self.cuda_graph_bytes
+        return self.weights_bytes + overheads - self.in_slack_bytes
+
+    @property
+    def unused_bytes(self) -> int:
+        """What all lines leave of the device; negative where they exceed it [bytes]."""
+        return self.total_bytes - self.before_kv_bytes - self.kv_pool_bytes - self.in_slack_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One GPU of one pipeline stage: its memory, and how the engine cuts its KV pool."""
+
+    layers: tuple[LayerGroup, ...]
+    memory: Memory
+    overheads: tuple[Overhead, ...]
+    geometry: Geometry
+    kv_pool_bytes_low: int
+    kv_pool_bytes_high: int
+    num_blocks: int
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether the device cannot hold all at once: weights, overheads in the budget and outside it, and the pool."""
+        return self.memory.unused_bytes < 0
+
+    @property
+    def usable_bytes(self) -> int:
+        """Bytes of the pool, 0 where memory is exceeded [bytes]."""
+        return 0 if self.exceeds else self.memory.kv_pool_bytes
+
+    @property
+    def usable_range(self) -> tuple[int, int]:
+        """The same at either end of the range [bytes]."""
+        return (0, 0) if self.exceeds else (self.kv_pool_bytes_low, self.kv_pool_bytes_high)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answer: what fits, where the memory goes, and why.
+
+    Attributes
+    ----------
+    model, accelerator, rules, request : ModelArchitecture, Accelerator, Engine, Request
+        What was asked, defaults filled in, and the engine's rules.
+    asked : dict
+        The inputs as given, without defaults; ``capacity.vary`` starts from them.
+    stages : tuple of Stage
+        One GPU of each pipeline stage.
+    stage : Stage
+        The stage that decides: the one that exceeds its device most, else the one whose pool holds the fewest blocks.
+    fits : bool
+        Whether ``batch_size`` sequences of ``seq_len`` tokens fit on one replica, and all else beside them.
+    max_batch_size : int
+        Sequences of ``seq_len`` tokens that one replica holds [-].
+    max_batch_size_low, max_batch_size_high : int
+        The same at either end of the range [-].
+    range_cause : str
+        The overhead that makes most of the range, in words; empty where there is none.
+    max_context_len : int
+        Tokens of the longest sequence, ``batch_size`` of them on one replica, by memory alone [tokens].
+    num_blocks : int
+        Blocks of the cache of one replica, of one GPU with attention data parallelism [-].
+    kv_bytes_per_sequence : int
+        KV cache of one sequence, summed over the GPUs of a replica, copies included [bytes].
+    notes : tuple of str
+        What the reader should know: assumptions, warnings, and why it does not fit.
+    """
+
+    model: ModelArchitecture
+    accelerator: Accelerator
+    rules: Engine
+    request: Request
+    asked: Mapping[str, Any]
+    stages: tuple[Stage, ...]
+    stage: Stage
+    fits: bool
+    max_batch_size: int
+    max_batch_size_low: int
+    max_batch_size_high: int
+    range_cause: str
+    max_context_len: int
+    num_blocks: int
+    kv_bytes_per_sequence: int
+    notes: tuple[str, ...]
+
+    @property
+    def fewest_blocks(self) -> Stage:
+        """The stage whose pool has the fewest blocks, which an engine counts by, whether the device holds it or not."""
+        return min(self.stages, key=lambda stage: (stage.num_blocks, -stage.memory.weights_bytes))
+
+    @property
+    def per_gpu(self) -> Memory:
+        """Memory of one GPU; with pipeline stages, of the one that decides."""
+        return self.stage.memory
+
+    @cached_property
+    def per_replica(self) -> Memory:
+        """Memory of one replica: all GPUs of all its stages."""
+        parts = [asdict(stage.memory) for stage in self.stages]
+        ranks = self.request.tensor_parallel_size
+        return Memory(**{name: ranks * sum(part[name] for part in parts) for name in parts[0]})
+
+    @cached_property
+    def all_gpus(self) -> Memory:
+        """Memory of all replicas."""
+        replicas = self.request.data_parallel_size
+        return Memory(**{name: replicas * value for name, value in asdict(self.per_replica).items()})
+
+    @property
+    def kv_pool_bytes(self) -> int:
+        """KV pool of one GPU, before rounding to blocks [bytes]."""
+        return self.per_gpu.kv_pool_bytes
+
+    @property
+    def kv_pool_bytes_low(self) -> int:
+        """The same at the low end of its range [bytes]."""
+        return self.stage.kv_pool_bytes_low
+
+    @property
+    def kv_pool_bytes_high(self) -> int:
+        """The same at the high end of its range [bytes]."""
+        return self.stage.kv_pool_bytes_high
+
+    @property
+    def kv_pool_tokens(self) -> int:
+        """Tokens that the pools of one replica hold, in sequences of ``seq_len`` where windows or states share them."""
+        if self.fewest_blocks.geometry.is_plain:
+            request = self.request
+            share = request.decode_context_parallel_size * request.attention_replicas
+            return self.num_blocks * self.request.block_size * share
+        return int(self.max_concurrency * self.request.seq_len)
+
+    @property
+    def reported_kv_tokens(self) -> int:
+        """The token count that the engine's log shows [tokens]."""
+        counted = self.fewest_blocks
+        return self.rules.reported_tokens(counted.geometry, counted.memory.kv_pool_bytes, self.request)
+
+    @cached_property
+    def reported_max_context_len(self) -> int | None:
+        """The longest sequence by the engine's own start-up check, None where it names none [tokens].
+
+        It is of one sequence, whatever ``batch_size``; vLLM prints it as "the estimated maximum model length" where
+        ``seq_len`` is longer.
+        """
+        return self.rules.reported_longest(self.model, self.request, self.stages)
+
+    @property
+    def max_concurrency(self) -> float:
+        """Sequences of ``seq_len`` tokens on one replica, unrounded, as vLLM prints it [-]."""
+        counted = self.fewest_blocks
+        concurrency = counted.geometry.concurrency(counted.memory.kv_pool_bytes, self.request.seq_len)
+        return concurrency * self.request.attention_replicas
+
+    @property
+    def allocated_bytes_per_sequence(self) -> int:
+        """What one sequence takes on one GPU of the stage that decides, as the engine allocates it [bytes]."""
+        return self.stage.geometry.bytes_of(self.request.seq_len)
+
+    @property
+    def state_bytes_per_sequence(self) -> int:
+        """Recurrent state of one sequence on one rank that serves it, over all stages [bytes]."""
+        return state_bytes_on_rank(self.model.groups, self.request.split)
+
+    @property
+    def kv_bytes_per_gpu(self) -> int:
+        """KV cache of one sequence on one GPU of the stage that decides, before rounding to blocks [bytes]."""
+        request = self.request
+        layout = Layout(request.storage, request.split, request.encoder_seq_len or 0)
+        return kv_bytes_on_rank(self.stage.layers, request.seq_len, layout)
+
+    @property
+    def state_bytes_per_gpu(self) -> int:
+        """Recurrent state of one sequence on one GPU of the stage that decides [bytes]."""
+        return state_bytes_on_rank(self.stage.layers, self.request.split)
+
+    @property
+    def kv_heads_per_gpu(self) -> int:
+        """KV heads of a layer that one GPU holds [-]."""
+        heads = self.model.num_key_value_heads
+        return kv_heads_per_rank(heads, self.request.split.kv_head_ranks) if heads else 0
+
+    @property
+    def kv_replication(self) -> int:
+        """GPUs of a replica that hold a copy of the same KV head [-]."""
+        heads = self.model.num_key_value_heads
+        return kv_replication(heads, self.request.split.kv_head_ranks) if heads else 1
+
+    @property
+    def gpus_per_replica(self) -> int:
+        """GPUs of one replica: TP × PP [-]."""
+        return self.request.tensor_parallel_size * self.request.pipeline_parallel_size
+
+    @property
+    def num_gpus(self) -> int:
+        """All GPUs: TP × PP × DP [-]."""
+        return self.gpus_per_replica * self.request.data_parallel_size
+
+    @property
+    def total_max_batch_size(self) -> int:
+        """Sequences of ``seq_len`` tokens that all replicas hold [-]."""
+        return self.max_batch_size * self.request.data_parallel_size
+
+    @property
+    def price_usd_per_hour(self) -> tuple[float, float] | None:
+        """Lowest and highest price seen for all GPUs [USD per hour], None where none is known."""
+        price = self.accelerator.price_usd_per_hour
+        return (price[0] * self.num_gpus, price[1] * self.num_gpus) if price else None
+
+    @property
+    def price_usd_per_sequence_hour(self) -> tuple[float, float] | None:
+        """The same for each sequence that fits [USD per sequence and hour]."""
+        price = self.price_usd_per_hour
+        if not price or not self.total_max_batch_size:
+            return None
+        return price[0] / self.total_max_batch_size, price[1] / self.total_max_batch_size
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer as plain values under the documented JSON keys."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "fits": self.fits,
+            "max_batch_size": self.max_batch_size,
+            "max_batch_size_low": self.max_batch_size_low,
+            "max_batch_size_high": self.max_batch_size_high,
+            "range_cause": self.range_cause,
+            "max_context_len": self.max_context_len,
+            "reported_max_context_len": self.reported_max_context_len,
+            "num_blocks": self.num_blocks,
+            "block_size": self.request.block_size,
+            "kv_pool_tokens": self.kv_pool_tokens,
+            "kv_pool_bytes": self.kv_pool_bytes,
+            "kv_pool_bytes_low": self.kv_pool_bytes_low,
+            "kv_pool_bytes_high": self.kv_pool_bytes_high,
+            "reported_kv_tokens": self.reported_kv_tokens,
+            "max_concurrency": self.max_concurrency,
+            "kv_heads_per_gpu": self.kv_heads_per_gpu,
+            "kv_replication": self.kv_replication,
+            "kv_bytes_per_sequence": self.kv_bytes_per_sequence,
+            "allocated_bytes_per_sequence": self.allocated_bytes_per_sequence,
+            "state_bytes_per_sequence": self.state_bytes_per_sequence,
+            "num_gpus": self.num_gpus,
+            "gpus_per_replica": self.gpus_per_replica,
+            "total_max_batch_size": self.total_max_batch_size,
+            "price_usd_per_hour": self.price_usd_per_hour,
+            "price_usd_per_sequence_hour": self.price_usd_per_sequence_hour,
+            "price_date": self.accelerator.price_date or None,
+            "per_gpu": self.per_gpu.as_dict(),
+            "per_replica": self.per_replica.as_dict(),
+            "all_gpus": self.all_gpus.as_dict(),
+            "overheads": [asdict(line) for line in self.stage.overheads],
+            "request": asdict(self.request),
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        request, memory = self.request, self.per_gpu
+        rows = [
+            ("Verdict", "fits" if self.fits else "does not fit"),
+            (f"Sequences of {request.seq_len:,} tokens, one replica", f"{self.max_batch_size:,}"),
+            ("Range", f"{self.max_batch_size_low:,} to {self.max_batch_size_high:,}"),
+            ("KV cache of one sequence, one replica", format_gib(self.kv_bytes_per_sequence)),
+            ("Weights, one GPU", format_gib(memory.weights_bytes)),
+            *((f"{line.name}, one GPU", format_gib(line.bytes)) for line in self.stage.overheads),
+            ("KV pool, one GPU", format_gib(memory.kv_pool_bytes)),
+            ("Budget, one GPU", f"{format_gib(memory.requested_bytes)} of {format_gib(memory.total_bytes)}"),
+            *(("Note", note) for note in self.notes),
+        ]
+        return table(f"{self.model.name} on {self.num_gpus} × {self.accelerator.name}", rows)

@@ -1,0 +1,150 @@
+"""Presets and plans against what is expected of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calculator.architecture.model import ModelArchitecture
+from calculator.catalogue import presets
+from calculator.errors import FileFormatError
+from calculator.planning import plan_file
+from calculator.reading import strict_yaml
+
+_ID = re.compile(r"[a-z0-9]{1,80}+(?:[.-][a-z0-9]{1,80}+){0,20}+")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One expectation that was computed.
+
+    Attributes
+    ----------
+    subject, field : str
+        The preset or deployment, and what of it.
+    expected, actual : object
+        What is stated and what is computed.
+    tolerance : str
+        How the two must relate: ``exact``, ``at least`` or ``at most``.
+    source : str
+        Where the expectation comes from.
+    file, line : str, int
+        Where it is written.
+    ok : bool
+        Whether it is met.
+    """
+
+    subject: str
+    field: str
+    expected: Any
+    actual: Any
+    tolerance: str
+    source: str
+    file: str
+    line: int
+    ok: bool
+
+
+def check_presets(model_path: Path | None = None, gpu_path: Path | None = None) -> list[Finding]:
+    """Recompute every number that the preset files expect, and what must hold for each preset.
+
+    Raises
+    ------
+    FileFormatError
+        If a file is not what it claims to be, with file, line, preset and field.
+    """
+    return [*_check_models(model_path), *_check_gpus(gpu_path)]
+
+
+def check_file(path: Path) -> list[Finding]:
+    """Check one file of models, of GPUs or of deployments, whichever it is.
+
+    Raises
+    ------
+    FileFormatError
+        If it is none of them.
+    """
+    document = strict_yaml.read(path)
+    keys = list(document.data) if isinstance(document.data, dict) else []
+    if keys == ["models"]:
+        return list(_check_models(path))
+    if keys == ["gpus"]:
+        return list(_check_gpus(path))
+    if keys == ["deployments"]:
+        return list(_check_deployments(document))
+    raise FileFormatError(f"{path}:1: must hold one of deployments, models or gpus at its top level")
+
+
+def _check_models(path: Path | None) -> Iterator[Finding]:
+    file = presets.model_file.__wrapped__(path)
+    for key, raw in file.entries.items():
+        model = file.get(key)
+        computed = {
+            "num_parameters": model.num_parameters,
+            "num_active_parameters": model.num_active_parameters,
+            "kv_bytes_per_token_fp16": model.kv_bytes_per_token("fp16"),
+        }
+
+        def finding(field: str, expected: Any, actual: Any, key: str = key, source: str = raw["source"]) -> Finding:
+            line = file.document.line(("models", key, field))
+            return Finding(key, field, expected, actual, "exact", source, file.document.name, line, expected == actual)
+
+        for field in presets.EXPECTATION_FIELDS:
+            yield finding(field, raw[field], computed[field])
+        for field, expected, actual in _invariants(model):
+            yield finding(field, expected, actual)
+
+
+def _invariants(model: ModelArchitecture) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what must hold for every model: field, expected, actual."""
+    yield "id", True, bool(_ID.fullmatch(model.id))
+    yield "num_active_parameters <= num_parameters", True, model.num_active_parameters <= model.num_parameters
+    if model.is_uniform:
+        heads, groups = model.num_attention_heads, model.num_key_value_heads
+        as_mha = model.with_kv_heads(heads).kv_bytes_per_token("fp16")
+        yield "KV bytes as MHA × KV heads / query heads", as_mha * groups // heads, model.kv_bytes_per_token("fp16")
+    yield "tensor_parallel_size 1 is legal", True, 1 in model.tensor_parallel_degrees
+
+
+def _check_gpus(path: Path | None) -> Iterator[Finding]:
+    file = presets.gpu_file.__wrapped__(path)
+    for key in file.entries:
+        gpu = file.get(key)
+        line, name = file.document.line(("gpus", key)), file.document.name
+        low, high = gpu.program_gib or ("0", "0")
+        checks = [
+            ("id", True, bool(_ID.fullmatch(key))),
+            ("program_gib_low <= program_gib_high", True, float(low) <= float(high)),
+            (
+                "a program sees no more than the driver",
+                True,
+                not gpu.reported_mib or gpu.memory_bytes <= gpu.reported_mib * 2**20,
+            ),
+        ]
+        for field, expected, actual in checks:
+            yield Finding(key, field, expected, actual, "exact", gpu.sources[:80], name, line, expected == actual)
+
+
+def _check_deployments(document: strict_yaml.Document) -> Iterator[Finding]:
+    for deployment in plan_file.read_deployments(document):
+        for field, expected in deployment.expect.items():
+            rule = plan_file.EXPECTATIONS[field]
+            place = (*deployment.location, "expect", field)
+            try:
+                actual = rule.actual(deployment.plan)
+            except ValueError as error:
+                raise document.error(place, str(error)) from None
+            yield Finding(
+                deployment.name,
+                field,
+                expected,
+                actual,
+                "exact" if rule.relation == "is" else rule.relation,
+                "the plan file",
+                document.name,
+                document.line(place),
+                rule.met(actual, expected),
+            )

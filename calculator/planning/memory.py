@@ -1,0 +1,90 @@
+"""Memory of one GPU of each pipeline stage, and what its KV pool holds."""
+
+from __future__ import annotations
+
+from functools import reduce
+from math import isqrt
+
+from calculator.architecture.counts import Count, smaller
+from calculator.architecture.model import LayerGroup, ModelArchitecture, merge
+from calculator.architecture.weights import weight_bytes_per_rank
+from calculator.engines import engine_rules
+from calculator.engines.base import Engine
+from calculator.engines.overheads import Overhead, own
+from calculator.engines.pools import Geometry
+from calculator.hardware import Accelerator
+from calculator.planning.answer import Memory, Stage
+from calculator.request import Cutting, Request
+
+
+def largest_batch(stages: tuple[Stage, ...], seq_len: Count) -> Count:
+    """Return the sequences of some length that one rank's pools hold; none where memory is exceeded [-]."""
+    batches = (stage.geometry.sequences(stage.usable_bytes, seq_len) for stage in stages)
+    fewest: Count = reduce(smaller, batches)
+    return fewest
+
+
+def _batch_range(stages: tuple[Stage, ...], seq_len: int) -> tuple[int, int]:
+    """Return the fewest and the most sequences that pools of any size within their ranges hold [-]."""
+    ranges = [stage.geometry.sequences_between(*stage.usable_range, seq_len) for stage in stages]
+    return min(fewest for fewest, _ in ranges), min(most for _, most in ranges)
+
+
+def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:
+    """Return the longest sequence of which one rank's pools hold so many [tokens]."""
+    lengths = (stage.geometry.longest(stage.usable_bytes, batch_size) for stage in stages)
+    shortest: Count = reduce(smaller, lengths)
+    return shortest
+
+
+def memory_of_stages(
+    model: ModelArchitecture, accelerator: Accelerator, rules: Engine, request: Request
+) -> tuple[Stage, ...]:
+    """Return the memory of one GPU of each pipeline stage, and how its KV pool is cut."""
+    tp, pp, total = request.tensor_parallel_size, request.pipeline_parallel_size, accelerator.memory_bytes
+    weights = weight_bytes_per_rank(
+        model,
+        request.weight_dtype,
+        tp,
+        pp,
+        request.expert_parallel_size,
+        request.split.state_ranks,
+        rules.expert_multiples.get(request.weight_dtype, (1, 1)),
+        rules.loads_encoders and not request.language_model_only,
+    )
+    stages = []
+    cut = model.remember(_cut, rules.name, rules.version, request.cutting)
+    for index, (layers, geometry) in enumerate(cut):
+        lines = _lines(rules.overheads(model, accelerator, request, index), request)
+        taken = sum(line.bytes for line in lines if not line.in_slack)
+
+        def pool(overhead: int, weight: int = weights[index]) -> tuple[int, int]:
+            requested = rules.requested_bytes(total, request.gpu_memory_utilization, weight, overhead)
+            return requested, max(0, requested - weight - overhead)
+
+        requested, central = pool(taken)
+        low = pool(taken + isqrt(sum((line.high - line.bytes) ** 2 for line in lines if not line.in_slack)))[1]
+        high = pool(taken - isqrt(sum((line.bytes - line.low) ** 2 for line in lines if not line.in_slack)))[1]
+        if request.kv_cache_memory_bytes is not None:
+            central = low = high = request.kv_cache_memory_bytes
+        activation, outside, graphs = (line.bytes for line in lines)
+        slack = sum(line.bytes for line in lines if line.in_slack)
+        memory = Memory(total, requested, weights[index], activation, outside, graphs, central, slack)
+        blocks = geometry.num_blocks(central, request.seq_len)
+        stages.append(Stage(layers, memory, lines, geometry, low, high, blocks))
+    return tuple(stages)
+
+
+def _cut(
+    model: ModelArchitecture, engine: str, engine_version: str, cutting: Cutting
+) -> tuple[tuple[tuple[LayerGroup, ...], Geometry], ...]:
+    """Return the layers of each stage and how its KV memory is cut; it depends on neither length nor batch."""
+    rules, stages = engine_rules(engine, engine_version), model.stages(cutting.pipeline_parallel_size)
+    kept = (model.groups,) if len(stages) == 1 else tuple(merge(groups) for groups in stages)
+    return tuple((layers, rules.geometry(model, layers, cutting)) for layers in kept)
+
+
+def _lines(lines: tuple[Overhead, ...], request: Request) -> tuple[Overhead, ...]:
+    """Put the user's own values in place of estimates."""
+    given = (request.activation_bytes, request.non_torch_bytes, request.cuda_graph_bytes)
+    return tuple(own(line, value) for line, value in zip(lines, given, strict=True))

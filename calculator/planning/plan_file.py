@@ -1,0 +1,326 @@
+"""Plan files: deployments that people keep in their repository, with what they expect of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from calculator.architecture.decoder import custom_model
+from calculator.architecture.limits import MAX_HEADS
+from calculator.architecture.model import ModelArchitecture
+from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.errors import CalculatorError, InvalidValueError, UnknownNameError, UnsupportedError, unknown_name
+from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
+from calculator.planning.answer import Plan
+from calculator.planning.plan import plan
+from calculator.reading import strict_yaml
+from calculator.reading.schema import Schema, count, flag, mapping, nested, number, text
+from calculator.request import PLAN_FIELDS
+
+MAX_DEPLOYMENTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a plan file may expect: a value of the plan and how it compares."""
+
+    actual: Callable[[Plan], Any]
+    relation: str
+    met: Callable[[Any, Any], bool]
+
+
+def _at_least(actual: Any, expected: Any) -> bool:
+    return bool(actual >= expected)
+
+
+def _at_most(actual: Any, expected: Any) -> bool:
+    return bool(actual <= expected)
+
+
+def _held(measure: Callable[[Plan], int]) -> Callable[[Plan], int]:
+    """Return a measure of the KV pool, 0 where the device cannot hold that pool beside all else."""
+    return lambda plan: 0 if plan.stage.exceeds else measure(plan)
+
+
+def _highest_price(plan: Plan) -> float:
+    if plan.price_usd_per_hour is None:
+        raise UnknownNameError(f"no price is known for {plan.accelerator.name}")
+    return plan.price_usd_per_hour[1]
+
+
+EXPECTATIONS = {
+    "fits": Expectation(lambda plan: plan.fits, "is", lambda actual, expected: bool(actual is expected)),
+    "min_batch_size": Expectation(lambda plan: plan.max_batch_size, "at least", _at_least),
+    "min_total_batch_size": Expectation(lambda plan: plan.total_max_batch_size, "at least", _at_least),
+    "min_context_len": Expectation(lambda plan: plan.max_context_len, "at least", _at_least),
+    "min_kv_pool_tokens": Expectation(_held(lambda plan: plan.kv_pool_tokens), "at least", _at_least),
+    "min_kv_pool_bytes": Expectation(_held(lambda plan: plan.kv_pool_bytes), "at least", _at_least),
+    "max_kv_bytes_per_sequence": Expectation(lambda plan: plan.kv_bytes_per_sequence, "at most", _at_most),
+    "max_weights_bytes": Expectation(lambda plan: plan.per_gpu.weights_bytes, "at most", _at_most),
+    "max_num_gpus": Expectation(lambda plan: plan.num_gpus, "at most", _at_most),
+    "max_price_usd_per_hour": Expectation(_highest_price, "at most", _at_most),
+}
+
+_EXPECT_FIELDS = {name: count(2**62, minimum=0, required=False) for name in EXPECTATIONS} | {
+    "fits": flag(required=False),
+    "max_price_usd_per_hour": number(10**9, required=False),
+}
+_FIELDS = {
+    "name": text(120),
+    "model": {"type": "typed-dict-field", "schema": {"type": "any"}, "required": True},
+    "gpu": {"type": "typed-dict-field", "schema": {"type": "any"}, "required": False},
+    **{name: {**field, "required": False} for name, field in PLAN_FIELDS.items()},
+    "expect": nested(_EXPECT_FIELDS),
+}
+_SCHEMA = Schema(_FIELDS)
+_MODEL_NAME, _GPU_NAME = Schema({"model": text(200)}), Schema({"gpu": text(80)})
+_DESCRIPTION = ("id", "name", "huggingface_id", "family", "source", "checked", "unverified")
+_MODEL_FIELDS = {
+    **{name: text(400, required=False) for name in _DESCRIPTION},
+    "preset": text(200, required=False),
+    "config": mapping(required=False),
+    "assume_full_attention": flag(required=False),
+    "variations": nested(
+        {"num_key_value_heads": count(MAX_HEADS, required=False), "windows": flag(required=False)}, required=False
+    ),
+}
+_MODEL = Schema(_MODEL_FIELDS)
+_GPU = Schema({"preset": text(80, required=False), **ACCELERATOR_FIELDS})
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment of a plan file: its plan and what is expected of it."""
+
+    name: str
+    plan: Plan
+    expect: dict[str, Any]
+    location: strict_yaml.Location
+
+
+def read_deployments(document: strict_yaml.Document) -> list[Deployment]:
+    """Plan every deployment of a plan file.
+
+    Raises
+    ------
+    FileFormatError
+        With file, line and field, if the file is not a plan file or a request cannot be answered.
+    """
+    entries = document.data.get("deployments") if isinstance(document.data, dict) else None
+    if not isinstance(entries, list) or len(document.data) != 1:
+        raise document.error((), "must hold one list named deployments")
+    if not 1 <= len(entries) <= MAX_DEPLOYMENTS:
+        raise document.error(("deployments",), f"must list 1 to {MAX_DEPLOYMENTS:,} deployments, not {len(entries):,}")
+    return [_deployment(document, index, entry) for index, entry in enumerate(entries)]
+
+
+def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deployment:
+    place: strict_yaml.Location = ("deployments", index)
+    if not isinstance(entry, dict):
+        raise document.error(place, "must be a mapping of names to values")
+    for location, problem in _SCHEMA.all_problems(entry):
+        raise document.error((*place, *location), str(problem))
+    if not entry["expect"]:
+        raise document.error((*place, "expect"), f"expects nothing: name at least one of {', '.join(EXPECTATIONS)}")
+    asked = {name: value for name, value in entry.items() if name not in ("name", "expect")}
+    try:
+        if isinstance(asked["model"], dict):
+            asked["model"] = _stated_model(asked["model"])
+        else:
+            _MODEL_NAME.validate({"model": asked["model"]})
+        if isinstance(asked.get("gpu"), dict):
+            asked["gpu"] = _stated_gpu(asked["gpu"])
+        elif "gpu" in asked:
+            _GPU_NAME.validate({"gpu": asked["gpu"]})
+        answer = plan(**asked)
+    except CalculatorError as error:
+        text = str(error).lower()
+        field = next((name for name in entry if text.startswith((name, f"unknown {name} "))), None)
+        raise document.error((*place, field) if field else place, str(error)) from None
+    return Deployment(entry["name"], answer, entry["expect"], place)
+
+
+def _stated_model(stated: Any) -> ModelArchitecture:
+    """Build a model from what a plan file states of it.
+
+    The id of a preset, or a mapping: the keys of a config.json; or an architecture typed by hand, a ``preset`` or a
+    ``config``, with what is said of it beside and ``variations`` of it.
+    """
+    if not isinstance(stated, Mapping):
+        return load_model(stated)
+    if _is_config(stated):
+        return _from_config(stated)
+    known = _MODEL.validate({name: value for name, value in stated.items() if name in _MODEL_FIELDS})
+    rest = {name: value for name, value in stated.items() if name not in _MODEL_FIELDS}
+    said = {name: known.pop(name) for name in _DESCRIPTION if name in known}
+    variations, guessed = known.pop("variations", {}), known.pop("assume_full_attention", False)
+    if known and (rest or len(known) > 1):
+        raise InvalidValueError(f"model states {' beside '.join([*known, *rest][:2])}: a model is one of them")
+    if guessed and "config" not in known:
+        raise InvalidValueError("model: assume_full_attention is said of a config alone")
+    if "preset" in known:
+        if known["preset"] not in model_ids():
+            raise unknown_name("model", known["preset"], model_ids())
+        model = load_model(known["preset"])
+    else:
+        model = _from_config(known["config"], guessed) if known else custom_model(**rest)
+    return replace(model, **said).varied(**variations) if said else model.varied(**variations)
+
+
+def _is_config(stated: Mapping[str, Any]) -> bool:
+    """Whether a mapping is the content of a config.json itself."""
+    nested = any(isinstance(value, Mapping) for value in stated.values())
+    return "model_type" in stated or (nested and "config" not in stated and "variations" not in stated)
+
+
+def _from_config(config: Mapping[str, Any], assume_full_attention: bool = False) -> ModelArchitecture:
+    from calculator.configs.reader import model_from_hf_config
+
+    return model_from_hf_config(config, assume_full_attention=assume_full_attention)
+
+
+def _stated_gpu(stated: Mapping[str, Any]) -> Accelerator:
+    """Build a GPU from the fields that a plan file states of it, and the preset that it has the others of."""
+    checked = _GPU.validate(stated)
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in checked.items()
+    }
+    preset = fields.pop("preset", None)
+    if preset is None and "memory_bytes" not in fields:
+        raise InvalidValueError("gpu states neither preset nor memory_bytes")
+    base = load_gpu(preset) if preset else custom_accelerator(fields["memory_bytes"])
+    return replace(base, **fields)
+
+
+def read_plan_file(path: Path | str) -> list[Deployment]:
+    """Read a plan file and plan every deployment in it.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file [-].
+
+    Returns
+    -------
+    list of Deployment
+        Each with its name, its plan and what is expected of it.
+
+    Raises
+    ------
+    FileFormatError
+        With file, line and field, if it is not a plan file or a request cannot be answered.
+    """
+    return read_deployments(strict_yaml.read(Path(path)))
+
+
+def write_plan_file(answer: Plan, name: str) -> str:
+    """Return the YAML of a plan file with one deployment, which expects what the plan answers now.
+
+    Parameters
+    ----------
+    answer : Plan
+        The plan [-].
+    name : str
+        What to call the deployment [-].
+
+    Returns
+    -------
+    str
+        The file's content; ``python -m calculator check`` reads it, and gets the same plan.
+
+    Raises
+    ------
+    UnsupportedError
+        If no file gives the same plan: what of it cannot be written, and what to do instead.
+    """
+    asked = {**answer.asked, "model": _model_entry(answer.model), "seq_len": answer.request.seq_len}
+    if answer.asked.get("gpu", CUSTOM) == CUSTOM:
+        asked.pop("gpu", None)
+    else:
+        asked["gpu"] = _gpu_entry(load_gpu(answer.asked["gpu"]))
+    expect: dict[str, Any] = {"fits": answer.fits, "max_kv_bytes_per_sequence": answer.kv_bytes_per_sequence}
+    if answer.fits:
+        expect["min_batch_size"] = answer.max_batch_size
+    try:
+        content = yaml.safe_dump(
+            {"deployments": [_plain({"name": name, **asked, "expect": expect})]},
+            sort_keys=False,
+            allow_unicode=True,
+        )
+        if len(content.encode("utf-8", "surrogatepass")) > strict_yaml.MAX_FILE_BYTES:
+            raise UnsupportedError(
+                f"it takes more than the {strict_yaml.MAX_FILE_BYTES:,} bytes of a file that is read"
+            )
+        (written,) = read_deployments(strict_yaml.parse(content, "as written"))
+    except (yaml.YAMLError, CalculatorError) as error:
+        raise UnsupportedError(f"the plan cannot be written as a file: {error}") from None
+    before, after = answer.as_dict(), written.plan.as_dict()
+    differs = [key for key in before if before[key] != after[key]] + ["name"] * (written.name != name)
+    if differs:
+        raise UnsupportedError(
+            f"the plan cannot be written as a file: what is read back differs in {', '.join(differs)}; "
+            "plan anew from what calculator.plan was given"
+        )
+    return content
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in YAML's own kinds, each written out where it stands: the strict reader takes no aliases."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    value = value.item() if hasattr(value, "item") else value
+    return next((kind(value) for kind in (bool, int, float) if isinstance(value, kind)), _text(value))
+
+
+def _text(value: Any) -> Any:
+    return str.__str__(value) if isinstance(value, str) else value
+
+
+def _model_entry(model: ModelArchitecture) -> Any:
+    """Return what a plan file says of a model: the shortest of what gives the same model again."""
+    for entry in _ways_to_say(model):
+        try:
+            if _stated_model(entry).is_the_same(model):
+                return entry
+        except CalculatorError:
+            continue
+    raise UnsupportedError(
+        f"{model.name} cannot be written in a plan file: it is not what its preset, its config or its fields give, "
+        "even with num_key_value_heads or windows varied; build it with custom_model or model_from_hf_config, or vary "
+        "it with with_kv_heads or without_windows alone"
+    )
+
+
+def _ways_to_say(model: ModelArchitecture) -> Iterator[Any]:
+    varied = {"variations": dict(model.variations)} if model.variations else {}
+    if model.id in model_ids():
+        yield model.id
+        yield {"preset": model.id, **varied}
+    if model.fields is None:
+        return
+    described = {name: value for name in _DESCRIPTION if (value := getattr(model, name))}
+    if not _is_config(model.fields):
+        for said in ({}, {"name": model.name}, described):
+            yield {**said, **model.fields, **varied}
+        return
+    yield dict(model.fields)
+    for guessed in ({}, {"assume_full_attention": True}):
+        for said in ({"name": model.name}, described):
+            yield {**said, "config": model.fields, **guessed, **varied}
+
+
+def _gpu_entry(gpu: Accelerator) -> str | dict[str, Any]:
+    """Return what a plan file says of a GPU: its preset, the fields that differ from it, or its own."""
+    preset = {"preset": gpu.id} if gpu.id in gpu_ids() else {}
+    base = load_gpu(gpu.id) if preset else custom_accelerator(gpu.memory_bytes)
+    memory = {} if preset else {"memory_bytes": gpu.memory_bytes}
+    changed = {
+        name: getattr(gpu, name) for name in ACCELERATOR_FIELDS if getattr(gpu, name) != getattr(base, name)
+    } | memory
+    return {**preset, **changed} if changed else gpu.id
