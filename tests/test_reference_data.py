@@ -24,6 +24,28 @@ def script(name):
     return module
 
 
+# where the calculator does not answer as the engine does, and why
+DIFFERENT = {
+    "minicpm3-4b": "vLLM has no latent cache for MiniCPM3: it keeps 40 heads of 96 for K and for V",
+    "olmo-hybrid-7b": "vLLM's own layer of OLMo hybrid keeps no checkpoint: two pages of state, blocks in steps of 16",
+}
+
+
+def marked(wanted):
+    """Return the rows of which something is wanted, those that are known to differ marked."""
+    return [
+        pytest.param(
+            row,
+            id=named(row),
+            marks=[pytest.mark.xfail(strict=True, raises=AssertionError, reason=DIFFERENT[row["case"]])]
+            if row["case"] in DIFFERENT
+            else [],
+        )
+        for row in POOLS
+        if row[wanted]
+    ]
+
+
 def named(row):
     asked = ("case", "tp", "pp", "dtype", "max_model_len", "max_num_batched_tokens", "async_scheduling")
     return "-".join(row[name] for name in (*asked, "asked_block_size", "available_gib"))
@@ -51,7 +73,7 @@ def plan_of(row):
     )
 
 
-@pytest.mark.parametrize("row", [row for row in POOLS if row["block_size"]], ids=named)
+@pytest.mark.parametrize("row", marked("block_size"))
 def test_pools_are_the_engines(row):
     answer = plan_of(row)
     pool = answer.stage.geometry.pools[0]
@@ -74,7 +96,7 @@ def test_what_the_engine_cannot_build_is_refused(row):
         plan_of(row)
 
 
-@pytest.mark.parametrize("row", [row for row in POOLS if row["longest"]], ids=named)
+@pytest.mark.parametrize("row", marked("longest"))
 def test_the_longest_request_is_the_engines_estimate(row):
     answer = plan_of(row)
     longest = int(row["longest"])
