@@ -21,7 +21,7 @@ _NAME = re.compile(
     r"(?P<before>[-_.]?(?:alpha|a|beta|b|preview|pre|rc|c)[-_.]?\d{0,6})?"
     r"(?:[-_.]?post[-_.]?\d{0,6})?"
     r"(?P<development>[-_.]?(?:dev|nightly)[-_.]?\d{0,14})?"
-    r"(?P<local>[-_+][0-9a-z][0-9a-z._+-]*)?",
+    r"(?P<local>[-_+][0-9a-z][0-9a-z._+-]{0,80})?",
     re.IGNORECASE | re.ASCII,
 )
 _BUILD = re.compile(
