@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: app test check accuracy bench fuzz lint clean browser
+.PHONY: app test check accuracy bench fuzz mutate lint clean browser
 
 app: $(RUN_STAMP)  ## set up and open the dashboard
 	$(BIN)/streamlit run app.py
@@ -25,6 +25,9 @@ bench: $(DEV_STAMP) browser  ## measure against the floor and print ratios
 
 fuzz: $(DEV_STAMP)  ## spoil real configs for minutes; every one must be answered or refused
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -q tests/test_fuzz.py
+
+mutate: $(DEV_STAMP)  ## spoil the calculator itself; which small faults do the tests let pass? (ARGS="--sample 300 --seed 1")
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 lint: $(DEV_STAMP)  ## formatting, rules, types and the direction of imports
 	$(BIN)/ruff format --check .

@@ -1,9 +1,9 @@
 """Configs of many families against the reference implementation: parameters, bytes a token, recurrent state.
 
-The parameters in ``data/reference_parameters.jsonl`` were counted in transformers 5.23.0 on the meta device (or
-are those of the published checkpoint, where the line says so). Bytes a token follow from the layer types, heads
-and sizes that its config classes give; state bytes from the shapes and formats of vLLM 0.33.0's
-``mamba_utils.py``. No line was made by this program.
+The parameters in ``data/reference_parameters.jsonl`` were counted in transformers 5.23.0 on the meta device by
+``data/make_parameters.py`` (or are those of the published checkpoint, where the line says so). Bytes a token follow
+from the layer types, heads and sizes that its config classes give; state bytes from the shapes and formats of vLLM
+0.33.0's ``mamba_utils.py``. No line was made by this program.
 """
 
 import json

@@ -41,7 +41,11 @@ _QWEN_EXPERTS = Experts(dense="step")
 _SHARED_QWEN_EXPERTS = Experts(
     dense="step", shared="width", shared_width="shared_expert_intermediate_size", shared_gate=True
 )
-_GEMMA = Family({"tie_word_embeddings": True, "head_dim": 256}, qkv_bias="attention_bias", output_bias="attention_bias")
+_GEMMA = Family(
+    {"tie_word_embeddings": True, "num_key_value_heads": 16, "head_dim": 256},
+    qkv_bias="attention_bias",
+    output_bias="attention_bias",
+)
 _DEEPSEEK = Family(
     {**_MHA, "first_k_dense_replace": 0},
     qkv_bias="attention_bias",
@@ -326,8 +330,8 @@ _ROWS: dict[str, Family] = {
     "glm4v_moe_text": replace(_GLM4_MOE, defaults={**_GLM4_MOE.defaults, "attention_bias": True}),
     "dots1": Family(
         {
-            **_MHA, "first_k_dense_replace": 0, "max_window_layers": 62, "sliding_window": 4096,
-            "use_sliding_window": True,
+            **_MHA, "num_key_value_heads": 32, "first_k_dense_replace": 0, "max_window_layers": 62,
+            "sliding_window": 4096, "use_sliding_window": True,
         },
         qkv_bias="attention_bias",
         output_bias="attention_bias",

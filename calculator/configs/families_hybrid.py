@@ -57,7 +57,7 @@ _T5 = Family(
     encoder=_T5_ENCODER,
 )  # fmt: skip
 _BART = Family(
-    _TIED,
+    {**_TIED, "decoder_layers": 12},
     encoder=Encoder(position_offset=2, embedding_norm=True, end_norm=False),
 )
 
@@ -341,12 +341,12 @@ HYBRIDS: dict[str, Family] = {
     "bart": _BART,
     "mbart": replace(_BART, encoder=Encoder(position_offset=2, embedding_norm=True)),
     "pegasus": replace(_BART, encoder=Encoder()),
-    "blenderbot": replace(_BART, encoder=Encoder()),
+    "blenderbot": replace(_BART, defaults={**_TIED, "decoder_layers": 24}, encoder=Encoder()),
     "m2m_100": replace(_BART, encoder=Encoder(positions="")),
     "marian": replace(_BART, encoder=Encoder(end_norm=False)),
     "whisper": Family(
         {
-            **_TIED, "num_mel_bins": 80, "max_source_positions": 1500, "max_target_positions": 448,
+            **_TIED, "decoder_layers": 4, "num_mel_bins": 80, "max_source_positions": 1500, "max_target_positions": 448,
             "max_position_embeddings": 448,
         },
         encoder=Encoder(

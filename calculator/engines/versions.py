@@ -17,11 +17,11 @@ Version = tuple[int, int, int]
 NO_RELEASE = ((0, 0), (0, 1))
 """What build tools call a development build of sources that no release is known of."""
 _NAME = re.compile(
-    r"v?(?P<release>\d{1,4}\.\d{1,4}(?:\.\d{1,4}){0,3})"
-    r"(?P<before>[-_.]?(?:alpha|a|beta|b|preview|pre|rc|c)[-_.]?\d{0,6})?"
-    r"(?:[-_.]?post[-_.]?\d{0,6})?"
-    r"(?P<development>[-_.]?(?:dev|nightly)[-_.]?\d{0,14})?"
-    r"(?P<local>[-_+][0-9a-z][0-9a-z._+-]*)?",
+    r"v?(?P<release>\d{1,4}+\.\d{1,4}+(?:\.\d{1,4}+){0,3}+)"
+    r"(?P<before>[-_.]?(?:alpha|a|beta|b|preview|pre|rc|c)(?![a-z])[-_.]?\d{0,6}+)?+"
+    r"(?:[-_.]?post[-_.]?\d{0,6}+)?+"
+    r"(?P<development>[-_.]?(?:dev|nightly)[-_.]?\d{0,14}+)?+"
+    r"(?P<local>[-_+][0-9a-z][0-9a-z._+-]{0,80}+)?+",
     re.IGNORECASE | re.ASCII,
 )
 _BUILD = re.compile(

@@ -7,7 +7,7 @@ import re
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9])(hf_(?=[A-Za-z0-9]{6})|sk-|gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-|nvapi-|A[KS]IA|AIza|eyJ)"
     r"[\w.~+/=-]{6,}"
-    r"|(?i:((?:(?:api|access|private)[_-]?key|token|secret|password|passwd|pwd|credential|signature|authorization)"
+    r"|(?i:((?:(?:api|access|secret|private)[_-]?key(?:[_-]?id)?|token|secret|password|passwd|pwd|credential|signature|authorization)"
     r"['\"]?+\s{0,40}+[=:]\s{0,40}+\[?+(?:(?:bearer|basic|token) )?+|\b(?:bearer|basic) (?=\S{8}))"
     r"(?:\"[^\"]{4,400}+\"|'[^']{4,400}+'|['\"]?+[^\s'\",;)\]}&]{4,}))"
     r"|(://)[^/\s@]{1,400}+@"

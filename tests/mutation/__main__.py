@@ -1,0 +1,211 @@
+"""Spoil the calculator one small thing at a time and see which spoilt versions the tests let pass.
+
+``make mutate``, or ``python -m tests.mutation --sample 300 --seed 1 --only 'calculator/engines/*'``.
+
+How it works. Every Python file below ``calculator`` is parsed, less those of ``OUT_OF_SCOPE``; ``changes`` lists its
+mutants and ``trace`` the tests that run each line. All tests are collected once, and each mutant is tried in a fork of
+that process. Where it lies within a function, the function gets its changed code in place and the tests that run its
+line follow one another, the fastest first, until one fails. A row of data is read when its module is imported: the
+project's modules are forgotten, the module is compiled from the changed tree, and the files with tests that run any
+line of it (or, where nothing of it runs later, of the modules that import it) are collected and run anew.
+
+A test that takes ``HANGS_S`` of processor time kills; a mutant that lives through ``BUDGET_S`` of tests is alive. The
+exit code is 0 whatever is found: survivors are read by people, and some are equivalent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import gc
+import importlib.machinery
+import importlib.util
+import os
+import random
+import re
+import signal
+import sys
+import time
+from collections import defaultdict
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+
+from tests.mutation.changes import Mutant, mutants
+from tests.mutation.trace import KEPT, ROOT, arguments, forget, matches, tests_of, traced
+
+OUT_OF_SCOPE = (
+    "*/__init__.py", "*/__main__.py", "*cli*", "*chart*", "*views*", "*html*", "*words*", "*checks*", "*accuracy*",
+    "*hub*", "*strict_yaml*", "*schema*", "*presets*", "*errors*", "*messages*", "*plan_file*", "*units*",
+)  # fmt: skip
+HEAVY = ("hypothesis", "numpy", "pandas", "yaml", "pydantic_core", "plotly.graph_objects", "nbformat")
+HANGS_S, BUDGET_S = 20.0, 20.0
+SURVIVED, NOT_RUN = "survives", "is run by no test"
+
+
+def parsed(file: str) -> ast.Module:
+    """Parse a file of the project."""
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"), file)
+
+
+def sources() -> list[str]:
+    """Return every module that is in scope, wherever it lies."""
+    files = (path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "calculator").rglob("*.py")))
+    return [file for file in files if not matches(file.removeprefix("calculator"), OUT_OF_SCOPE)]
+
+
+class Swapped(importlib.machinery.SourceFileLoader):
+    """Loads one module of the project from a changed tree."""
+
+    def __init__(self, file: str, code: CodeType) -> None:
+        """Keep the code that stands in for a file's."""
+        super().__init__(file.removesuffix(".py").replace("/", "."), str(ROOT / file))
+        self.code = code
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002
+        """Return the code of the changed tree."""
+        return self.code
+
+    def find_spec(self, name: str, *_: Any) -> Any:
+        """Answer for this module only."""
+        return importlib.util.spec_from_file_location(name, self.path, loader=self) if name == self.name else None
+
+
+class Watch:
+    """A plugin of pytest that notes the first failure and bounds every test."""
+
+    failed = ""
+
+    def pytest_runtest_logstart(self) -> None:
+        """Set the clock by processor time, which does not depend on what else the machine does."""
+        signal.setitimer(signal.ITIMER_PROF, HANGS_S)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note which test kills."""
+        self.failed = self.failed or (report.nodeid if report.failed else "")
+
+
+class Runner:
+    """A plugin of pytest whose run of the tests is a run for each mutant, in a fork."""
+
+    def __init__(self, tried: list[tuple[str, int, Mutant]], trace: dict[str, Any], asked: argparse.Namespace) -> None:
+        """Take the mutants, which tests run which lines, and what the command line asks for."""
+        self.tried, self.trace, self.asked = tried, trace, asked
+        self.results = [NOT_RUN] * len(tried)
+        self.running: dict[int, int] = {}
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try every mutant, some at a time."""
+        for place, (file, _, mutant) in enumerate(self.tried):
+            tests = tests_of(file, mutant, self.trace)
+            if not tests and not self.asked.also:
+                continue
+            while len(self.running) >= self.asked.jobs:
+                self.finish()
+            if not (pid := os.fork()):
+                for stream in (1, 2):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+                try:
+                    KEPT.with_suffix(f".{place}").write_text(self.child(session, place, tests))
+                finally:
+                    os._exit(0)
+            self.running[pid] = place
+        while self.running:
+            self.finish()
+        return True
+
+    def finish(self) -> None:
+        """Wait for one child, and show what became of its mutant."""
+        place = self.running.pop(os.wait()[0])
+        told = KEPT.with_suffix(f".{place}")
+        self.results[place] = told.read_text() if told.exists() else "killed by a test that hangs"
+        told.unlink(missing_ok=True)
+        print(f"{place:4} {shown(self.tried[place])}  {self.results[place][:120]}", flush=True)
+
+    def child(self, session: pytest.Session, place: int, tests: set[str]) -> str:
+        """Run the tests against one mutant, one after another where its function can be changed in place."""
+        (file, number, mutant), seconds = self.tried[place], self.trace["seconds"]
+        tree = parsed(file)
+        list(mutants(tree))[number].apply()
+        code = compile(ast.fix_missing_locations(tree), ROOT / file, "exec")
+        chosen = {item.nodeid: item for item in session.items if item.nodeid in tests and item.nodeid in seconds}
+        files = {test for test in tests if "::" not in test}
+        watch = Watch()
+        if mutant.function:
+            change(code)
+            forget()
+            session.config.pluginmanager.register(watch)
+            items = sorted(chosen.values(), key=lambda item: seconds[item.nodeid])
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if watch.failed or time.process_time() > BUDGET_S:
+                    return f"killed by {watch.failed}" if watch.failed else SURVIVED
+        else:
+            files |= {test.split("::")[0] for test in tests}
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", "")).startswith((f"{ROOT}/calculator", f"{ROOT}/tests")):
+                del sys.modules[name]
+        sys.meta_path.insert(0, Swapped(file, code))
+        cost = {name: sum(seconds[test] for test in chosen if test.startswith(name)) for name in files}
+        words = [word.rstrip("s") for word in re.split(r"[/_.]", file)[1:-1]]
+        near = {name: any(word in name for word in words) for name in files}
+        for name in [*sorted(files, key=lambda name: (not near[name], cost[name])), *self.asked.also]:
+            if time.process_time() > BUDGET_S and name not in self.asked.also:
+                continue
+            signal.setitimer(signal.ITIMER_PROF, 2 * HANGS_S)
+            code_ = pytest.main([*arguments([str(ROOT / name)]), "-x"], plugins=[watch])
+            if code_ not in (0, 5):
+                return f"killed by {watch.failed or name}"
+        return SURVIVED
+
+
+def change(code: CodeType) -> None:
+    """Give every living function of a file its code in the changed tree."""
+    found, inside = {}, [code]
+    while inside:
+        inside += (nested := [part for part in inside.pop().co_consts if isinstance(part, CodeType)])
+        found |= {(part.co_qualname, part.co_firstlineno): part for part in nested if part.co_name != "<lambda>"}
+    for thing in gc.get_objects():
+        if isinstance(thing, FunctionType) and thing.__code__.co_filename == code.co_filename:
+            thing.__code__ = found.get((thing.__code__.co_qualname, thing.__code__.co_firstlineno), thing.__code__)
+
+
+def shown(one: tuple[str, int, Mutant]) -> str:
+    """Return place, before and after of a mutant."""
+    return f"{one[0]}:{one[2].line}  {one[2].before}  →  {one[2].after}"
+
+
+def main() -> None:
+    """Draw a sample, try it, print the table."""
+    ask = argparse.ArgumentParser(description="Which small faults do the tests let pass?")
+    ask.add_argument("--sample", type=int, default=100, help="how many mutants; 0 for all")
+    ask.add_argument("--seed", type=int, default=0)
+    ask.add_argument("--only", nargs="*", default=["*"], help="patterns of FILE:LINE, such as 'calculator/engines/*'")
+    ask.add_argument("--jobs", type=int, default=2)
+    ask.add_argument("--also", nargs="*", default=[], help="files of tests to run last, whether traced or not")
+    ask.add_argument("--reuse", action="store_true", help="keep the last trace though sources have changed")
+    asked = ask.parse_args()
+    for name in HEAVY:
+        importlib.import_module(name)
+    every = [(file, number, mutant) for file in sources() for number, mutant in enumerate(mutants(parsed(file)))]
+    every = [one for one in every if matches(f"{one[0]}:{one[2].line}", tuple(f"{only}*" for only in asked.only))]
+    if 0 < asked.sample < len(every):
+        every = random.Random(asked.seed).sample(every, asked.sample)
+    runner = Runner(every, traced(asked.reuse), asked)
+    pytest.main(arguments([str(ROOT / "tests")]), plugins=[runner])
+    table: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for (file, _, _), result in zip(every, runner.results, strict=True):
+        for name in (file, "all"):
+            table[name][not result.startswith("killed")] += 1
+    print(f"\n{'':48}{'killed':>8}{'alive':>8}")
+    for name, (killed, alive) in sorted(table.items(), key=lambda row: (row[0] == "all", row[0])):
+        print(f"{name:48}{killed:8}{alive:8}{killed / (killed + alive):8.1%}")
+    alive_ones = [(one, result) for one, result in zip(every, runner.results, strict=True) if "killed" not in result]
+    print(
+        "", *(f"{shown(one)}  ({result})" for one, result in sorted(alive_ones, key=lambda pair: pair[0][:2])), sep="\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

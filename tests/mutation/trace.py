@@ -1,0 +1,126 @@
+"""Which tests run which line, by one run of the fast tests under coverage, kept until a source changes."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mutation.changes import Mutant
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / ".pytest_cache" / "mutation.json"
+NOT_COUNTED = (
+    "tests/browser/*", "tests/test_page*", "tests/test_fuzz.py", "tests/test_charts.py", "tests/test_packaging.py",
+    "tests/test_readme.py", "tests/test_imports.py", "tests/test_docstrings.py",
+    "tests/test_accuracy.py::test_the_report_is_up_to_date",
+)  # fmt: skip
+"""Tests that hold the program to its own earlier output or to its texts, or that no mutant reaches in time."""
+
+
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a name is like one of the patterns."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+class Tracer:
+    """A plugin of pytest that notes, by coverage's contexts, which tests run which lines, and how long each takes."""
+
+    def __init__(self) -> None:
+        """Start to measure, before the project is imported."""
+        import coverage
+
+        self.coverage = coverage.Coverage(data_file=None, source=[str(ROOT / "calculator")], config_file=False)
+        self.coverage.start()
+        self.seconds: dict[str, float] = {}
+        self.function = ""
+
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        """What a file does while it is collected counts for all its tests."""
+        if isinstance(collector, pytest.Module):
+            self.coverage.switch_context(collector.nodeid)
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Forget what an earlier test function has cached, so that each runs the lines that it rests on."""
+        if self.function != (function := item.nodeid.split("[")[0]):
+            self.function = function
+            forget()
+        self.coverage.switch_context(item.nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep how long a test that passes takes."""
+        if report.when == "call" and report.passed:
+            self.seconds[report.nodeid] = report.duration
+
+
+def forget() -> None:
+    """Empty the caches of the project's functions."""
+    for name in [name for name in sys.modules if name.startswith("calculator")]:
+        for value in list(vars(sys.modules[name]).values()):
+            getattr(value, "cache_clear", int)()
+
+
+def traced(reuse: bool) -> dict[str, Any]:
+    """Return the seconds of each test and, for each line of each file, the tests, or files of tests, that run it."""
+    texts = [path.read_bytes() for top in ("calculator", "tests") for path in sorted((ROOT / top).rglob("*.py"))]
+    digest = hashlib.sha256(b"".join(texts)).hexdigest()
+    if KEPT.exists() and (reuse or json.loads(KEPT.read_text())["digest"] == digest):
+        return _kept()
+    if not os.fork():
+        tracer = Tracer()
+        pytest.main(arguments([str(ROOT / "tests")]), plugins=[tracer])
+        tracer.coverage.stop()
+        data, lines = tracer.coverage.get_data(), {}
+        number = {name: index for index, name in enumerate(sorted(data.measured_contexts()))}
+        for file in data.measured_files():
+            by_line = data.contexts_by_lineno(file).items()
+            lines[Path(file).relative_to(ROOT).as_posix()] = {
+                line: [number[n] for n in names] for line, names in by_line
+            }
+        KEPT.parent.mkdir(exist_ok=True)
+        kept = {"digest": digest, "seconds": tracer.seconds, "names": [*number], "lines": lines}
+        KEPT.write_text(json.dumps(kept))
+        os._exit(0)
+    os.wait()
+    return _kept()
+
+
+def _kept() -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(KEPT.read_text())
+    for by_line in kept["lines"].values():
+        for line, numbers in by_line.items():
+            by_line[line] = [kept["names"][number] for number in numbers]
+    return kept
+
+
+def arguments(what: list[str]) -> list[str]:
+    left_out = [f"--ignore-glob={ROOT / pattern}" for pattern in NOT_COUNTED if "::" not in pattern]
+    left_out += [f"--deselect={pattern}" for pattern in NOT_COUNTED if "::" in pattern]
+    already_imported = "-Wignore::pytest.PytestAssertRewriteWarning"
+    return [*what, already_imported, "-qs", "-n0", "--tb=no", "-pno:cacheprovider", f"--rootdir={ROOT}", *left_out]
+
+
+def tests_of(file: str, mutant: Mutant, trace: dict[str, Any]) -> set[str]:
+    """Return the tests, and files of tests, that a mutant can bear on."""
+    lines = trace["lines"].get(file, {})
+    if mutant.function:
+        return {test for line in mutant.lines for test in lines.get(str(line), ()) if test}
+    users, found = {file}, {test for tests in lines.values() for test in tests if test}
+    while not found and users:
+        users = {name for name in trace["lines"] if any(_imports(name, user) for user in users)}
+        found = {test for name in users for tests in trace["lines"][name].values() for test in tests if test}
+    return found
+
+
+@functools.cache
+def _imports(file: str, other: str) -> bool:
+    module = re.escape(other.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    return file != other and bool(re.search(rf"^\s*(from|import) {module}\b", (ROOT / file).read_text(), re.M))
