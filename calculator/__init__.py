@@ -104,7 +104,7 @@ _AT_HOME = {
 _MODULE_OF = {name: module for module, names in _AT_HOME.items() for name in names}
 _ROOMS = (
     "architecture", "catalogue", "charts", "cli", "configs", "engines", "errors", "formats", "hardware", "logs",
-    "planning", "reading", "request", "units", "views",
+    "messages", "planning", "reading", "request", "units", "views",
 )  # fmt: skip
 """Rooms are used by name; what charts and views need is no part of the package's own requirements."""
 

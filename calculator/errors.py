@@ -28,7 +28,21 @@ R = TypeVar("R")
 
 
 class CalculatorError(ValueError):
-    """Any request that cannot be answered, with the reason."""
+    """Any request that cannot be answered, with the reason.
+
+    Attributes
+    ----------
+    what : str
+        The input that is at fault, such as the keyword; empty where it is none alone.
+    asked, allowed, nearest : object
+        What was asked, what would be allowed, and the nearest value that works; None where there is none.
+    """
+
+    def __init__(
+        self, message: str, *, what: str = "", asked: object = None, allowed: object = None, nearest: object = None
+    ) -> None:
+        super().__init__(message)
+        self.what, self.asked, self.allowed, self.nearest = what, asked, allowed, nearest
 
     def _render_traceback_(self) -> list[str]:
         """Let notebooks show the sentence alone: the reader's own cell is at fault, not this code."""
