@@ -5,19 +5,23 @@ stand only: a platform that says it is an H100 of 80 GB, groups of ranks that kn
 nothing, and the ``meta`` device, on which the model has shapes and no memory. No kernel runs, and the memory that is
 left for the KV cache is given instead of profiled.
 
-Set up (about 9 GB; Python 3.11, no GPU, no driver), in a folder outside the repository::
+Two things can differ from a real device: kernels that are written in ``cutlass`` count as there, and those of
+``flashinfer`` as absent, so a block size that is left to a kernel of theirs is not to be trusted (Gemma 4 with fp8).
+
+Set up (about 9 GB; Python 3.11 and gcc, no GPU, no driver), in a folder outside the repository::
 
     python3.11 -m venv engine && engine/bin/pip install vllm==0.33.0
 
-Run; a config is the path of a ``config.json``, or the name of a case in ``reference_parameters.jsonl``::
+Run; a config is the path of a ``config.json``, or the name of a case in ``reference_parameters.jsonl`` or of a preset
+that has one. Some of those leave out keys that the engine wants (DeepSeek, Kimi K2): take the published file::
 
-    engine/bin/python make_engine.py make engine_hybrids.csv gpt-oss-20b=config.json -o tensor_parallel_size=1,2,8
+    engine/bin/python make_engine.py make engine_hybrids.csv gpt-oss-20b=config.json -o tp=1,2,8
     engine/bin/python make_engine.py make engine_pools.csv whisper-large-v3 -o max_model_len=448
     engine/bin/python make_engine.py check engine_hybrids.csv --configs FOLDER
     engine/bin/python make_engine.py check engine_pools.csv --configs FOLDER
 
-``make`` prints a line for every combination of the options; ``check`` makes every line of a file anew, of which
-FOLDER holds ``<name>.json`` (or whose name is a case), and prints those that differ.
+``make`` prints a line for every combination of the options; ``remake`` prints every line of a file anew; ``check``
+does the same and prints those that differ. FOLDER holds ``<name>.json`` for names that are not known otherwise.
 
 Columns
 -------
