@@ -17,7 +17,6 @@ from calculator.architecture.model import MOST_REMEMBERED
 from calculator.catalogue import presets
 from calculator.hardware import custom_accelerator
 from calculator.planning import plan_file
-from calculator.planning.plan import _CUTTING
 from calculator.reading import strict_yaml
 from calculator.request import Cutting
 from tests.small_config import CONFIG
@@ -232,7 +231,7 @@ def test_a_model_forgets():
 
 
 def test_an_engine_is_shown_what_is_remembered_by_and_nothing_else(reference):
-    cutting = Cutting._make(_CUTTING(reference.request))
+    cutting = reference.request.cutting
     for name in ("seq_len", "batch_size", "max_num_seqs", "gpu_memory_utilization", "tensor_parallel_size"):
         assert not hasattr(cutting, name)
     assert {name: getattr(reference.request, name) for name in Cutting._fields} == cutting._asdict()

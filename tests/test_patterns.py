@@ -45,7 +45,7 @@ def in_calls() -> dict[str, re.Pattern[str]]:
     return found
 
 
-OUR_OWN_TEXT = {"log_patterns.py"}
+OUR_OWN_TEXT = {"patterns.py"}
 """Here the calls of ``re`` read the table of patterns itself, not a log."""
 ALL = of_modules() | {place: found for place, found in in_calls().items() if place.split(":")[0] not in OUR_OWN_TEXT}
 

@@ -302,7 +302,7 @@ def test_no_flag_is_written_twice(engine, model):
     ],
 )
 def test_a_foreign_name_is_one_word_on_one_line(name, word):
-    model = replace(calculator.load_model(DENSE), huggingface_id=name)
+    model = replace(calculator.model_from_hf_config(CONFIG), huggingface_id=name)
     command, _, comment = serve_command(
         calculator.plan(model, gpu="b200", seq_len=8192, engine="tensorrt-llm", enable_attention_dp=True)
     ).partition("\n")

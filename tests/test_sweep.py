@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import calculator
-from calculator import plan, sweep_arrays
-from calculator.planning import sweep
+from calculator import plan, sweep, sweep_arrays
 from calculator.planning.sweep import MEASURES
 
 GRID = {

@@ -26,7 +26,7 @@ class Pattern:
 LARGEST = 10**15
 """No size, count or share that an engine prints is beyond this: a petabyte, or as many tokens."""
 _DIGITS = r"-?+[0-9]{1,25}+(?:,[0-9]{1,25}+){0,8}+(?:\.[0-9]{1,20}+)?+"
-_NUMBER = re.compile(rf"({_DIGITS})\.?([kmgKMG]?)")
+_NUMBER = re.compile(rf"({_DIGITS}(?:e[-+]?[0-9]{{1,3}}+)?+)\.?([kmgKMG]?)")
 
 
 def _number(text: str) -> float:
