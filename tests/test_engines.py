@@ -263,7 +263,7 @@ def test_windows_are_allocated_as_such_where_the_engine_does(engine, preset, gra
 )  # fmt: skip
 def test_the_model_runner_decides_what_the_sampler_holds(preset, version, copies, inside):
     answer = plan(preset, gpu="h200", engine_version=version, max_num_batched_tokens=1024, max_num_seqs=1024)
-    activation, _, graphs = answer.stage.overheads
+    activation, graphs = answer.per_gpu.lines["activation"], answer.per_gpu.lines["cuda_graph"]
     assert graphs.in_slack is not inside
     logits = 4 * 1024 * answer.model.vocab_size
     assert activation.bytes >= copies * logits
@@ -364,7 +364,7 @@ def test_what_an_engine_does_not_have_is_refused(asked, match):
     [
         ("gemma-3-27b", {"tensor_parallel_size": 8, "decode_context_parallel_size": 2}, "context of sliding windows"),
         ("deepseek-v3.2", {"block_size": 16}, "blocks of a multiple of 64"),
-        ("qwen3-next-80b-a3b", {"engine": "tensorrt-llm"}, "between states and KV cache"),
+        ("qwen3-next-80b-a3b", {"engine": "tensorrt-llm"}, "keeps a state that does not grow, which the rules of TensorRT-LLM"),
         ("deepseek-v3", {"engine_version": "0.6.3"}, "expanded heads"),
     ],
 )

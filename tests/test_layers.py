@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 import calculator
+from calculator.architecture.caches import Recurrence
 from calculator.architecture.latent import LatentAttention
 from calculator.architecture.layers import CrossAttention, FullAttention, NoCache, SharedCache, SlidingWindow
 from calculator.architecture.recurrent import RecurrentState
@@ -81,11 +82,11 @@ def test_latent_attention_is_whole_on_every_rank() -> None:
 
 def test_state_is_split_over_ranks() -> None:
     layer = RecurrentState(
-        "state", conv_width=64, conv_columns=3, state_elements=1_024, state_element_bytes=4, divisible=8
+        Recurrence.MAMBA2, conv_width=64, conv_columns=3, state_elements=1_024, state_element_bytes=4, divisible=8
     )
     assert (layer.state_bytes(1), layer.state_bytes(4)) == (64 * 3 * 2 + 4_096, (64 * 3 * 2 + 4_096) // 4)
     assert layer.kv_bytes(10**6, FP16, 1) == 0
-    assert layer.why_not(64, 3) == "8 heads of the state do not divide by 3"
+    assert layer.why_not(64, 3) == "8 heads of the Mamba 2 state do not divide by 3"
 
 
 @pytest.mark.parametrize(

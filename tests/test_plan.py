@@ -1,7 +1,6 @@
 """``plan()``: the reference deployment, the engine's own answers, and boundaries that are exact."""
 
 import math
-from dataclasses import asdict
 
 import pytest
 from golden import GIB, PRESETS, rows
@@ -62,10 +61,12 @@ def test_the_pool_is_the_budget_less_the_lines(reference):
 
 def test_scopes_are_one_gpu_a_replica_and_all(reference):
     two = vary(reference, data_parallel_size=2)
-    one = asdict(two.per_gpu)
-    assert one == asdict(reference.per_gpu)
-    assert asdict(two.per_replica) == {name: 4 * value for name, value in one.items()}
-    assert asdict(two.all_gpus) == {name: 8 * value for name, value in one.items()}
+    one = two.per_gpu.as_dict()
+    assert two.per_gpu == reference.per_gpu
+    assert two.per_replica.as_dict() == {name: 4 * value for name, value in one.items()}
+    assert two.all_gpus.as_dict() == {name: 8 * value for name, value in one.items()}
+    assert two.all_gpus.lines["activation"].high == 8 * two.per_gpu.lines["activation"].high
+    assert two.all_gpus.unused_bytes == 8 * two.per_gpu.unused_bytes
     assert (two.gpus_per_replica, two.num_gpus) == (4, 8)
     assert two.max_batch_size == reference.max_batch_size
     assert two.total_max_batch_size == 2 * reference.max_batch_size

@@ -28,7 +28,7 @@ ANSWERED = [
     ("llama-3-70b", "vllm", {"tensor_parallel_size": 16, "decode_context_parallel_size": 2}),
     ("qwen3-next-80b-a3b", "vllm", {"tensor_parallel_size": 8, "decode_context_parallel_size": 4}),
     ("nemotron-h-56b", "vllm", {"tensor_parallel_size": 2, "pipeline_parallel_size": 2, "batch_size": 3}),
-    (STATES_ALONE, "vllm", {"tensor_parallel_size": 2, "pipeline_parallel_size": 2, "batch_size": 3}),
+    (STATES_ALONE, "vllm", {"tensor_parallel_size": 2, "batch_size": 3}),
     ("falcon-7b", "vllm", {"seq_len": 10**9, "batch_size": 10**9}),
     ("llama-3-70b", "sglang", {"tensor_parallel_size": 7, "enable_attention_dp": True}),
     ("qwen3-next-80b-a3b", "sglang", {"tensor_parallel_size": 8, "enable_attention_dp": True, "batch_size": 60}),

@@ -25,10 +25,7 @@ def script(name):
 
 
 # where the calculator does not answer as the engine does, and why
-DIFFERENT = {
-    "minicpm3-4b": "vLLM has no latent cache for MiniCPM3: it keeps 40 heads of 96 for K and for V",
-    "olmo-hybrid-7b": "vLLM's own layer of OLMo hybrid keeps no checkpoint: two pages of state, blocks in steps of 16",
-}
+DIFFERENT = {}
 
 
 def marked(wanted):

@@ -1,57 +1,141 @@
-"""What of a sequence a layer keeps on one rank, as an engine's allocator sees it."""
+"""What of a sequence a layer keeps on one rank, as an engine's allocator sees it: a class for each kind.
+
+Engines tell kinds apart by class, and refuse one that they do not know.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
+from typing import ClassVar
 
-from calculator.architecture.counts import NO_LIMIT
+from calculator.messages import say
 
 
-class Keeps(Enum):
-    """What of a sequence a cache keeps, which decides how an engine allocates it."""
+class Recurrence(StrEnum):
+    """What makes a state of fixed size; an engine has a layer of its own for each."""
 
-    ALL = "every token"
-    LATENT = "every token, as one vector that cannot be padded"
-    WINDOW = "the last tokens"
-    CHUNK = "the tokens of the current chunk"
-    STATE = "a state that does not grow"
-    ENCODER = "the encoder's tokens"
+    MAMBA1 = "Mamba 1 state"
+    MAMBA2 = "Mamba 2 state"
+    GATED_DELTA_NET = "gated delta net"
+    KIMI_DELTA = "Kimi delta attention"
+    LIGHTNING = "lightning attention"
+    SHORT_CONV = "short convolution"
+
+    @property
+    def words(self) -> str:
+        """The same as a text."""
+        return say(f"recurrence.{self.name.lower()}", self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """One cache of a layer on one rank, as an engine's allocator sees it.
+    """One cache of a layer on one rank; what every kind answers."""
+
+    words: ClassVar[str]
+    """What of a sequence it keeps."""
+
+    @property
+    def sparse(self) -> bool:
+        """Whether a sparse-attention kernel reads it."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRows(Cache):
+    """A cache with a row for each token that it keeps.
 
     Attributes
     ----------
-    keeps : Keeps
-        What of a sequence it keeps.
     bytes_per_token : int
-        What one more token adds while it grows, 0 for a state [bytes].
-    window : int
-        Tokens after which older ones can be dropped [tokens].
+        What one more token adds while it grows [bytes].
+    """
+
+    bytes_per_token: int
+
+
+@dataclass(frozen=True, slots=True)
+class EveryToken(TokenRows):
+    """The keys and values of every token."""
+
+    words: ClassVar[str] = say("caches.every_token", "keys and values of every token")
+
+
+@dataclass(frozen=True, slots=True)
+class LatentVectors(TokenRows):
+    """One vector of every token, the same on every rank; it cannot be padded.
+
+    Attributes
+    ----------
     sparse : bool
         Whether a sparse-attention kernel reads it.
-    variant : str
-        Which kind of state, in words; empty for attention.
+    """
+
+    words: ClassVar[str] = say("caches.latent", "a latent vector of every token")
+
+    sparse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Window(TokenRows):
+    """The keys and values of the last tokens.
+
+    Attributes
+    ----------
+    window : int
+        Tokens after which older ones can be dropped [tokens].
+    """
+
+    words: ClassVar[str] = say("caches.window", "the tokens of a sliding window")
+
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk(TokenRows):
+    """The keys and values of the current chunk.
+
+    Attributes
+    ----------
+    window : int
+        Tokens of a chunk [tokens].
+    """
+
+    words: ClassVar[str] = say("caches.chunk", "the tokens of the current chunk")
+
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderTokens(TokenRows):
+    """The keys and values of the encoder's tokens, whatever the length of the sequence."""
+
+    words: ClassVar[str] = say("caches.encoder", "the encoder's tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class State(Cache):
+    """A recurrent state, which does not grow.
+
+    Attributes
+    ----------
+    recurrence : Recurrence
+        What makes it.
     conv_elements, state_elements : int
-        Elements of a state's convolution and of the state itself [elements].
+        Elements of its convolution and of the state itself [elements].
     conv_element_bytes, state_element_bytes : int
         Bytes of an element of either, as the model asks for [bytes].
     state_named : bool
         Whether the model names the format of its state.
     """
 
-    keeps: Keeps
-    bytes_per_token: int = 0
-    window: int = NO_LIMIT
-    sparse: bool = False
-    variant: str = ""
-    conv_elements: int = 0
-    conv_element_bytes: int = 0
-    state_elements: int = 0
-    state_element_bytes: int = 0
+    words: ClassVar[str] = say("caches.state", "a state that does not grow")
+
+    recurrence: Recurrence
+    conv_elements: int
+    conv_element_bytes: int
+    state_elements: int
+    state_element_bytes: int
     state_named: bool = False
 
     @property

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calculator.architecture.caches import Cache, Keeps
+from calculator.architecture.caches import Cache, LatentVectors
 from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.architecture.split import why_not
 from calculator.formats.kv import StorageFormat
+from calculator.messages import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,10 @@ class LatentAttention(LayerSpec):
     def kind(self) -> str:
         """The kind in words."""
         if self.shares_index:
-            return "sparse latent attention, shared indexer"
-        return "sparse latent attention" if self.index_head_dim else "latent attention"
+            return say("layers.sparse_shared", "sparse latent attention, shared indexer")
+        if self.index_head_dim:
+            return say("layers.sparse", "sparse latent attention")
+        return say("layers.latent", "latent attention")
 
     @property
     def kv_heads(self) -> int:
@@ -74,7 +77,7 @@ class LatentAttention(LayerSpec):
     def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
         """Return one cache of every token's vector, an indexer's key beside it."""
         row = self.bytes_per_token(storage, tensor_parallel_size)
-        return (Cache(Keeps.LATENT, row, sparse=self.index_head_dim > 0),)
+        return (LatentVectors(row, sparse=self.index_head_dim > 0),)
 
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
         """Query heads are split; the latent vector is copied to every rank."""
@@ -83,6 +86,10 @@ class LatentAttention(LayerSpec):
     def with_kv_heads(self, num_key_value_heads: int) -> LayerSpec:
         """Return heads of their own query and value size in place of the latent vector."""
         return FullAttention(num_key_value_heads, self.qk_head_dim, self.v_head_dim)
+
+    def as_heads(self, num_attention_heads: int) -> LayerSpec:
+        """Return a key and a value of every query head, the value padded to the size of the key."""
+        return FullAttention(num_attention_heads, self.qk_head_dim, self.qk_head_dim)
 
 
 def _scaled_bytes(elements: int) -> int:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from calculator.architecture.caches import Cache, Keeps
+from calculator.architecture.caches import Cache, Chunk, EncoderTokens, EveryToken, Window
 from calculator.architecture.counts import NO_LIMIT, Count, at_most
 from calculator.architecture.split import kv_heads_per_rank, why_not
 from calculator.formats.kv import StorageFormat
+from calculator.messages import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class LayerSpec:
     @property
     def kind(self) -> str:
         """The kind in words."""
-        return "no cache"
+        return say("layers.no_cache", "no cache")
 
     @property
     def kv_heads(self) -> int:
@@ -74,6 +75,10 @@ class LayerSpec:
         """Return the same layer without a window; itself where it has none."""
         return self
 
+    def as_heads(self, num_attention_heads: int) -> LayerSpec:  # noqa: ARG002
+        """Return the layer as it keeps a latent vector expanded to heads; itself where it has none."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class NoCache(LayerSpec):
@@ -87,7 +92,7 @@ class SharedCache(LayerSpec):
     @property
     def kind(self) -> str:
         """The kind in words."""
-        return "shares an earlier layer's cache"
+        return say("layers.shared", "shares an earlier layer's cache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class FullAttention(LayerSpec):
     @property
     def kind(self) -> str:
         """The kind in words."""
-        return "full attention"
+        return say("layers.full", "full attention")
 
     @property
     def kv_heads(self) -> int:
@@ -138,7 +143,7 @@ class FullAttention(LayerSpec):
 
     def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
         """Return one cache of every token."""
-        return (Cache(Keeps.ALL, self.bytes_per_token(storage, tensor_parallel_size)),)
+        return (EveryToken(self.bytes_per_token(storage, tensor_parallel_size)),)
 
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
         """Say why the heads cannot be split over so many ranks, or None where they can."""
@@ -164,7 +169,7 @@ class SlidingWindow(FullAttention):
     @property
     def kind(self) -> str:
         """The kind in words."""
-        return "sliding window"
+        return say("layers.window", "sliding window")
 
     @property
     def grows_until(self) -> int:
@@ -173,7 +178,7 @@ class SlidingWindow(FullAttention):
 
     def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
         """Return one cache of the last tokens."""
-        return (Cache(Keeps.WINDOW, self.bytes_per_token(storage, tensor_parallel_size), self.window),)
+        return (Window(self.bytes_per_token(storage, tensor_parallel_size), self.window),)
 
     def without_window(self) -> LayerSpec:
         """Return full attention of the same heads."""
@@ -187,11 +192,11 @@ class ChunkedAttention(SlidingWindow):
     @property
     def kind(self) -> str:
         """The kind in words."""
-        return "chunked attention"
+        return say("layers.chunk", "chunked attention")
 
     def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
         """Return one cache of the current chunk."""
-        return (Cache(Keeps.CHUNK, self.bytes_per_token(storage, tensor_parallel_size), self.window),)
+        return (Chunk(self.bytes_per_token(storage, tensor_parallel_size), self.window),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +206,7 @@ class CrossAttention(FullAttention):
     @property
     def kind(self) -> str:
         """The kind in words."""
-        return "full and cross attention"
+        return say("layers.cross", "full and cross attention")
 
     def encoder_bytes(self, encoder_tokens: int, storage: StorageFormat, tensor_parallel_size: int) -> int:
         """Return the cross-attention cache: a key and a value a head for each encoder token [bytes]."""
@@ -210,4 +215,4 @@ class CrossAttention(FullAttention):
     def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
         """Return the cache of every token and that of the encoder's tokens."""
         row = self.bytes_per_token(storage, tensor_parallel_size)
-        return Cache(Keeps.ALL, row), Cache(Keeps.ENCODER, row)
+        return EveryToken(row), EncoderTokens(row)

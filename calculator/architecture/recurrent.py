@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from calculator.architecture.caches import Cache, Keeps
+from calculator.architecture.caches import Cache, Recurrence, State
 from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.formats.kv import StorageFormat
+from calculator.messages import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,8 @@ class RecurrentState(LayerSpec):
 
     Attributes
     ----------
-    variant : str
-        Which kind of state, in words.
+    variant : Recurrence
+        What makes the state.
     conv_width : int
         Channels of the convolution, split over ranks [-].
     conv_columns : int
@@ -36,7 +37,7 @@ class RecurrentState(LayerSpec):
         Whether the model names the format of its state; engines differ where it does not.
     """
 
-    variant: str
+    variant: Recurrence
     conv_width: int
     conv_columns: int
     state_elements: int
@@ -50,7 +51,7 @@ class RecurrentState(LayerSpec):
     @property
     def kind(self) -> str:
         """The kind in words."""
-        return self.variant
+        return self.variant.words
 
     def state_bytes(self, tensor_parallel_size: int) -> int:
         """Return the convolution's columns and the recurrent state on one rank [bytes].
@@ -61,13 +62,12 @@ class RecurrentState(LayerSpec):
         """
         return self.cache(tensor_parallel_size).state_bytes
 
-    def cache(self, tensor_parallel_size: int) -> Cache:
+    def cache(self, tensor_parallel_size: int) -> State:
         """Return the state as a cache of its own on one rank."""
         groups = max(1, self.groups // tensor_parallel_size) if self.groups else 0
         width = self.conv_width // tensor_parallel_size + groups * self.group_width
-        return Cache(
-            Keeps.STATE,
-            variant=self.variant,
+        return State(
+            recurrence=self.variant,
             conv_elements=width * self.conv_columns,
             conv_element_bytes=self.conv_element_bytes,
             state_elements=self.state_elements // tensor_parallel_size,
@@ -82,9 +82,21 @@ class RecurrentState(LayerSpec):
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
         """Say why the heads of the state cannot be split over so many ranks, or None where they can."""
         if self.divisible % tensor_parallel_size:
-            return f"{self.divisible} heads of the {self.variant} do not divide by {tensor_parallel_size}"
+            return say(
+                "split.state_heads",
+                "{heads} heads of the {state} do not divide by {ranks}",
+                heads=self.divisible,
+                state=self.kind,
+                ranks=tensor_parallel_size,
+            )
         if self.groups > 1 and self.groups % tensor_parallel_size:
-            return f"{self.groups} groups of the {self.variant} do not divide by {tensor_parallel_size}"
+            return say(
+                "split.state_groups",
+                "{groups} groups of the {state} do not divide by {ranks}",
+                groups=self.groups,
+                state=self.kind,
+                ranks=tensor_parallel_size,
+            )
         return None
 
 
@@ -103,7 +115,7 @@ class AttentionAndState(FullAttention):
     @property
     def kind(self) -> str:
         """The kind in words."""
-        return f"full attention and {self.state.variant}"
+        return say("layers.full_and_state", "full attention and {state}", state=self.state.kind)
 
     def state_bytes(self, tensor_parallel_size: int) -> int:
         """Return the recurrent state on one rank [bytes]."""

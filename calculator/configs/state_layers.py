@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calculator.architecture import blocks
+from calculator.architecture.caches import Recurrence
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.recurrent import RecurrentState
 from calculator.configs.family import Family, State, Trait
@@ -78,7 +79,7 @@ def _gated_delta_net(keys: Keys, state: State, hidden: int) -> StateLayer:
         raise InvalidValueError(f"linear_num_value_heads {v_heads} does not divide by linear_num_key_heads {k_heads}")
     kernel = keys.count("linear_conv_kernel_dim")
     spec = RecurrentState(
-        variant="gated delta net",
+        variant=Recurrence.GATED_DELTA_NET,
         conv_width=2 * k_heads * k_dim + v_heads * v_dim,
         conv_columns=kernel - 1,
         state_elements=v_heads * k_dim * v_dim,
@@ -96,7 +97,7 @@ def _mamba1(keys: Keys, state: State, hidden: int) -> StateLayer:
     rank = keys.value(state.rank)
     rank = -(-hidden // 16) if rank in (None, "auto") else _count(keys, state.rank)
     spec = RecurrentState(
-        variant="Mamba 1 state",
+        variant=Recurrence.MAMBA1,
         conv_width=inner,
         conv_columns=kernel - 1,
         state_elements=inner * size,
@@ -129,7 +130,7 @@ def _mamba2(keys: Keys, state: State, hidden: int) -> StateLayer:
     if heads % groups:
         raise InvalidValueError(f"{state.heads} {heads} does not divide by {state.groups} {groups}")
     spec = RecurrentState(
-        variant="Mamba 2 state",
+        variant=Recurrence.MAMBA2,
         conv_width=inner,
         conv_columns=kernel - 1,
         state_elements=heads * head_dim * size,
@@ -162,7 +163,7 @@ def _kimi_delta(keys: Keys, state: State, hidden: int) -> StateLayer:
     kernel = kernel or keys.count("linear_conv_kernel_dim")
     keys.ignore("linear_num_heads", "linear_head_dim", "linear_conv_kernel_dim")
     spec = RecurrentState(
-        variant="Kimi delta attention",
+        variant=Recurrence.KIMI_DELTA,
         conv_width=3 * heads * size,
         conv_columns=kernel - 1,
         state_elements=heads * size * size,
@@ -175,7 +176,7 @@ def _kimi_delta(keys: Keys, state: State, hidden: int) -> StateLayer:
 def _lightning(keys: Keys, state: State, hidden: int) -> StateLayer:
     heads = keys.count("num_attention_heads")
     size = keys.optional_count("head_dim") or hidden // heads
-    spec = RecurrentState("lightning attention", 0, 0, heads * size * size, _element_bytes(keys, state.dtype), heads)
+    spec = RecurrentState(Recurrence.LIGHTNING, 0, 0, heads * size * size, _element_bytes(keys, state.dtype), heads)
     return spec, tuple(blocks.lightning_attention(hidden, heads * size))
 
 
@@ -190,7 +191,7 @@ def _short_conv(keys: Keys, state: State, hidden: int) -> StateLayer:
         *blocks.linear("state layers", hidden, kernel, Sharding.COLUMNS, bias, quantised=False),
         *blocks.linear("state layers", hidden, hidden, Sharding.ROWS, bias),
     ]
-    return RecurrentState("short convolution", hidden, kernel - 1, 0, 2, hidden), tuple(weights)
+    return RecurrentState(Recurrence.SHORT_CONV, hidden, kernel - 1, 0, 2, hidden), tuple(weights)
 
 
 _BLOCKS: dict[str, Callable[[Keys, State, int], StateLayer]] = {

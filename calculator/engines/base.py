@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Cache, Keeps
+from calculator.architecture.caches import Cache, State
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.engines.pools import Geometry
 from calculator.engines.versions import Version, in_words, nearest
-from calculator.errors import UnsupportedError
+from calculator.errors import ParallelismError, UnsupportedError
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.request import Cutting
 from calculator.units import MIB
@@ -94,6 +94,12 @@ class Engine:
     """Keywords that this engine has of those that not every engine has."""
     expert_multiples: ClassVar[Mapping[str, tuple[int, int]]] = {}
     """Weight formats whose experts' hidden size and width are padded by the kernel, and to multiples of what."""
+    claims: ClassVar[Mapping[type[Cache], Any]]
+    """What a request claims of each kind of cache; a kind that is not among them is refused."""
+    expands_latents: ClassVar[frozenset[str]] = frozenset()
+    """Model types whose own class in the engine keeps latent attention as heads, keys and values of one size."""
+    no_pipeline: ClassVar[frozenset[str]] = frozenset()
+    """Model types whose own class in the engine cannot be cut into pipeline stages."""
     window_types: ClassVar[frozenset[str] | None] = None
     """Model types whose windows the engine allocates as such, all others at full length; None for all."""
     ignores_kv_cache_dtype: ClassVar[frozenset[str]] = frozenset()
@@ -136,6 +142,17 @@ class Engine:
         """Whether the windows of a model are allocated as such; those of one typed by hand are."""
         return self.window_types is None or not model.model_type or model.model_type in self.window_types
 
+    def as_kept(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple[LayerGroup, ...]:
+        """Return some layers of a model as the engine's class of its type keeps them."""
+        return _expanded(model, layers) if model.model_type in self.expands_latents else layers
+
+    def caches(
+        self, model: ModelArchitecture, storage: StorageFormat | None = None, split: Split | None = None
+    ) -> tuple[Cached, ...]:
+        """Return the caches of a whole model on one rank as the engine keeps them, by default in 16 bit on one GPU."""
+        expands = model.model_type in self.expands_latents
+        return model.remember(_caches_of_model, storage.name if storage else "bf16", split or Split(), expands)
+
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""
         name, memory = accelerator.name.lower(), accelerator.memory_bytes
@@ -150,7 +167,25 @@ class Engine:
         for name, what in OPTIONS.items():
             value = values[name]
             if name not in self.only_here and (value is True or value not in (None, False, 1)):
-                raise UnsupportedError(f"{name}: {self.title} has no {what}")
+                raise UnsupportedError(f"{name}: {self.title} has no {what}", what=name, asked=value)
+        for cached in self.caches(model):
+            if type(cached.cache) not in self.claims:
+                raise UnsupportedError(
+                    f"{model.name} keeps {cached.cache.words}, which the rules of {self.title} that are known here do "
+                    "not cover",
+                    what="model",
+                    asked=model.name,
+                )
+        stages = values["pipeline_parallel_size"]
+        if stages > 1 and model.model_type in self.no_pipeline:
+            raise ParallelismError(
+                f"pipeline_parallel_size {stages} is not possible: {self.title}'s own class of {model.model_type} has "
+                "no pipeline stages; use 1, and tensor_parallel_size for more GPUs",
+                what="pipeline_parallel_size",
+                asked=stages,
+                allowed=(1,),
+                nearest=1,
+            )
 
     def batch_defaults(self, accelerator: Accelerator, seq_len: int) -> tuple[int, int]:
         """Return the default of ``max_num_batched_tokens`` and ``max_num_seqs``."""
@@ -219,20 +254,26 @@ def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Spl
             group.spec.caches(storage, split.kv_head_ranks), group.spec.caches(storage, split.state_ranks), strict=True
         )
         for by_head, by_rank in kept:
-            cache = by_rank if by_rank.keeps is Keeps.STATE else by_head
+            cache = by_rank if isinstance(by_rank, State) else by_head
             counts[cache] = counts.get(cache, 0) + group.count
     return tuple(Cached(cache, count) for cache, count in counts.items())
 
 
 def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
     """Return the caches of a whole model on one rank, equal ones joined."""
-    return model.remember(_caches_of_model, storage.name, split)
+    return model.remember(_caches_of_model, storage.name, split, False)
 
 
-def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split) -> tuple[Cached, ...]:
-    return caches_of(model.groups, storage_format(kv_cache_dtype), split)
+def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split, expands: bool) -> tuple[Cached, ...]:
+    layers = _expanded(model, model.groups) if expands else model.groups
+    return caches_of(layers, storage_format(kv_cache_dtype), split)
 
 
-def has(caches: tuple[Cached, ...], *kinds: Keeps) -> bool:
-    """Whether any cache keeps one of some kinds."""
-    return any(cached.cache.keeps in kinds for cached in caches)
+def _expanded(model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple[LayerGroup, ...]:
+    """Return some layers of a model with heads in place of latent vectors."""
+    return tuple(replace(group, spec=group.spec.as_heads(model.num_attention_heads)) for group in layers)
+
+
+def has(caches: tuple[Cached, ...], *kinds: type[Cache]) -> bool:
+    """Whether any cache is of one of some kinds."""
+    return any(isinstance(cached.cache, kinds) for cached in caches)

@@ -1,4 +1,4 @@
-"""What is taken besides weights and KV cache: activations, memory outside the allocator, CUDA graphs.
+"""What is taken besides weights and KV cache, as named lines: what engines share of them.
 
 Weights and KV are exact; these lines are estimates, each with a central value and a range. Where
 the figures come from, and how often the range held on public start-up logs, is in ``docs/accuracy.md``.
@@ -6,9 +6,11 @@ the figures come from, and how often the range held on public start-up logs, is 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from calculator.messages import Message, say
 from calculator.units import GIB, gib_to_bytes
 
 if TYPE_CHECKING:
@@ -16,171 +18,135 @@ if TYPE_CHECKING:
     from calculator.hardware import Accelerator
 
 ACTIVATION_BYTES = 2
-LOGIT_BYTES = 4
-RESIDUAL_COPIES_TENTHS = 43
 LARGE_GPU_BYTES = 70 * GIB
 FULL_GRAPH_SIZES = 51
-OWN_VALUE = "your own value"
-ENCODER, ENCODER_MOST = gib_to_bytes("0.2"), gib_to_bytes("3.5")
+OWN_VALUE = say("overheads.own", "your own value")
 LEAST_SPREAD = gib_to_bytes("0.1")
 """No estimate is said to be better than this."""
 
-ACTIVATIONS, OUTSIDE, GRAPHS = "Activations", "Outside the allocator", "CUDA graphs"
-CAUSES = {ACTIVATIONS: "activation memory", OUTSIDE: "memory outside the allocator", GRAPHS: "CUDA graphs"}
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line of memory is of, the same in every engine that has it.
+
+    Attributes
+    ----------
+    key : str
+        Its key in ``plan.per_gpu.lines``.
+    name, cause : str
+        The line, and what makes a range where its own is the widest.
+    keyword : str or None
+        The keyword of ``plan`` that gives it, None where none does.
+    """
+
+    key: str
+    name: str
+    cause: str
+    keyword: str | None = None
+
+
+ACTIVATION = Line(
+    "activation",
+    say("overheads.activation", "Activations"),
+    say("overheads.activation_cause", "activation memory"),
+    "activation_bytes",
+)
+NON_TORCH = Line(
+    "non_torch",
+    say("overheads.non_torch", "Outside the allocator"),
+    say("overheads.non_torch_cause", "memory outside the allocator"),
+    "non_torch_bytes",
+)
+CUDA_GRAPH = Line(
+    "cuda_graph",
+    say("overheads.cuda_graph", "CUDA graphs"),
+    say("overheads.cuda_graph_cause", "CUDA graphs"),
+    "cuda_graph_bytes",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """One line of memory that is neither weights nor KV cache, on one GPU.
+    """One line of memory that is neither weights nor KV cache.
 
     Attributes
     ----------
-    name, source : str
-        The line, and where its figure comes from.
+    line : Line
+        What it is of.
     bytes, low, high : int
         The central estimate and the range that it is expected in [bytes].
+    source : str
+        Where its figure comes from.
     in_slack : bool
         Whether it is taken from what the engine leaves free, and so takes nothing from the KV pool.
+    given : bool
+        Whether the user gave it.
     """
 
-    name: str
+    line: Line
     bytes: int
     source: str
     low: int
     high: int
     in_slack: bool = False
+    given: bool = False
+
+    @property
+    def name(self) -> str:
+        """The line in words."""
+        return self.line.name
 
     @property
     def spread(self) -> int:
         """How far the KV pool can move with it [bytes]."""
         return 0 if self.in_slack else max(self.high - self.bytes, self.bytes - self.low)
 
+    def times(self, ranks: int) -> Overhead:
+        """Return the line over so many GPUs."""
+        return replace(self, bytes=ranks * self.bytes, low=ranks * self.low, high=ranks * self.high)
 
-def none(name: str, source: str, in_slack: bool = False) -> Overhead:
+    def plus(self, other: Overhead) -> Overhead:
+        """Return the same line of two GPUs."""
+        return replace(self, bytes=self.bytes + other.bytes, low=self.low + other.low, high=self.high + other.high)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the line under the documented JSON keys."""
+        names = ("name", "bytes", "source", "low", "high", "in_slack")
+        return {name: getattr(self, name) for name in names}
+
+
+def none(line: Line, source: str, in_slack: bool = False) -> Overhead:
     """Return a line that takes nothing; a value given in its place is taken from where the engine takes the line."""
-    return Overhead(name, 0, source, 0, 0, in_slack)
+    return Overhead(line, 0, source, 0, 0, in_slack)
 
 
-def own(line: Overhead, value: int | None) -> Overhead:
-    """Return a line with the user's value in place of the estimate, where there is one; it is taken from the same."""
-    return line if value is None else replace(line, bytes=value, source=OWN_VALUE, low=value, high=value)
+def with_given(lines: Iterable[Overhead], given: Callable[[str], int | None]) -> tuple[Overhead, ...]:
+    """Return lines with the user's values in place of estimates, each taken from where the engine takes the line.
+
+    The value of a keyword is that of the first of its lines and holds what its other lines would take.
+    """
+    kept: list[Overhead] = []
+    done: set[str] = set()
+    for line in lines:
+        keyword = line.line.keyword
+        value = given(keyword) if keyword else None
+        if keyword is None or value is None:
+            kept.append(line)
+        elif keyword not in done:
+            kept.append(replace(line, bytes=value, source=OWN_VALUE, low=value, high=value, given=True))
+            done.add(keyword)
+    return tuple(kept)
 
 
-def _line(name: str, central: int, source: str, spread: tuple[float, float], in_slack: bool = False) -> Overhead:
+def estimate(line: Line, central: int, source: str, spread: tuple[float, float], in_slack: bool = False) -> Overhead:
     """Return a line with its range as factors of the central value, at least ``LEAST_SPREAD`` to either side."""
     low = min(int(central * spread[0]), max(0, central - LEAST_SPREAD))
-    return Overhead(name, central, source, low, max(int(central * spread[1]), central + LEAST_SPREAD), in_slack)
+    return Overhead(line, central, source, low, max(int(central * spread[1]), central + LEAST_SPREAD), in_slack)
 
 
-def _gib(source: str, central: str, low: str, high: str) -> Overhead:
-    return Overhead(OUTSIDE, gib_to_bytes(central), source, gib_to_bytes(low), gib_to_bytes(high))
-
-
-def vllm_activation(
-    model: ModelArchitecture,
-    sampler_copies_tenths: int,
-    experts_stay: bool,
-    tensor_parallel_size: int,
-    max_num_seqs: int,
-    max_num_batched_tokens: int,
-    last_stage: bool,
-    spread: tuple[float, float],
-) -> Overhead:
-    """Estimate the peak of activations of vLLM on one GPU [bytes].
-
-    Notes
-    -----
-    The larger of the sampler's peak and one MLP's::
-
-        sampler = k × 4 × S × V + 2 × T × h + experts
-        mlp     = 2 × T × (p × I / TP + 4.3 × h)
-        experts = 2 × T × topk × (max(2 × I_e / TP, h) + I_e / TP)
-
-    with S ``max_num_seqs``, T ``max_num_batched_tokens``, V vocabulary, h hidden size, I and
-    I_e MLP and expert widths, p the MLP's matrices (3 with a gate), k the sampler's copies of
-    the fp32 logits. The sampler runs on the last stage, on every rank; earlier stages hold
-    ``mlp + 4 × T × h``. Before 0.17 the work buffers of experts are freed before the sampler runs.
-
-    References
-    ----------
-    vLLM ``v1/worker/gpu_model_runner.py`` ``profile_run`` and ``_dummy_sampler_run``; k fitted to
-    public start-up logs: 9.6 up to 0.16, 3.7 for 0.17 to 0.19, not measured since.
-    """
-    tokens, tp, hidden = max_num_batched_tokens, tensor_parallel_size, model.hidden_size
-    width, expert_width = model.mlp_projections * model.intermediate_size, model.moe_intermediate_size
-    experts = 0
-    if expert_width:
-        width = 0
-        per_token = max(2 * expert_width, hidden * tp) + expert_width
-        experts = -(-ACTIVATION_BYTES * tokens * model.num_experts_per_tok * per_token // tp)
-    mlp = -(-ACTIVATION_BYTES * tokens * (10 * width + RESIDUAL_COPIES_TENTHS * hidden * tp) // (10 * tp))
-    if not last_stage:
-        peak = mlp + experts + 2 * ACTIVATION_BYTES * tokens * hidden
-        return _line(ACTIVATIONS, peak, "one layer's MLP at max_num_batched_tokens", spread)
-    logits = -(-sampler_copies_tenths * LOGIT_BYTES * max_num_seqs * model.vocab_size // 10)
-    sampler = logits + ACTIVATION_BYTES * tokens * hidden + (experts if experts_stay else 0)
-    if sampler >= mlp + experts * (not experts_stay):
-        source = f"the sampler's copies of the logits of {max_num_seqs:,} sequences"
-        return _line(ACTIVATIONS, sampler, source, spread)
-    return _line(ACTIVATIONS, mlp + experts * (not experts_stay), f"one layer's MLP at {tokens:,} tokens", spread)
-
-
-def with_encoder(activation: Overhead) -> Overhead:
-    """Add what profiling an encoder of images takes: 0.2 GiB, and up to 3.5 where images may be of any size.
-
-    References
-    ----------
-    vLLM 0.11 to 0.19: nine starts with an encoder took 0.05 to 0.29 GiB more than the same decoder without, two
-    of Qwen3-VL 2.9 GiB, and 0.35 for tables of rotary positions.
-    """
-    return replace(
-        activation,
-        bytes=activation.bytes + ENCODER,
-        high=activation.high + ENCODER_MOST,
-        source=f"{activation.source}, and the encoder of images: 0.2 GiB, up to 3.5",
-    )
-
-
-NON_TORCH = {
-    # (allocator's release, linked): one GPU, several
-    "before 0.8": (
-        _gib("0.01-1.79 GiB logged on one GPU before 0.8", "0.1", "0", "1.8"),
-        _gib("0.20-3.58 GiB logged with tensor parallelism before 0.8", "0.5", "0.1", "3.6"),
-    ),
-    "before 0.18": (
-        _gib("0.13-0.14 GiB logged on one H100 in 0.11", "0.13", "0.02", "0.25"),
-        _gib("0.21-0.55 GiB logged with tensor parallelism before 0.18", "0.5", "0.2", "1"),
-    ),
-    "linked": (
-        _gib("0.24-0.27 GiB logged on one H100", "0.25", "0.1", "0.5"),
-        _gib("2.06-2.21 GiB logged on linked H100s", "2.1", "1.2", "2.6"),
-    ),
-    "over PCIe": (
-        _gib("0.24-0.27 GiB logged on one H100", "0.25", "0.1", "0.5"),
-        _gib("a judgement for tensor parallelism over PCIe", "0.6", "0.2", "2.1"),
-    ),
-}
-ROCM_ONE_GPU, ROCM_EACH_MORE = gib_to_bytes("2.8"), gib_to_bytes("0.75")
-
-
-def vllm_non_torch(accelerator: Accelerator, tensor_parallel_size: int, version: tuple[int, ...]) -> Overhead:
-    """Estimate what grows outside torch's allocator during vLLM's profiling, mostly for communication [bytes].
-
-    References
-    ----------
-    vLLM on H100: 0.13 GiB up to 0.17 and 0.24-0.27 from 0.18 on one GPU; with tensor parallelism
-    0.54 up to 0.17, 2.06-2.21 from 0.18. 0.6 GiB over PCIe is a judgement. On MI300X 2.4-3.3 GiB on
-    one GPU and 7-9 GiB on eight.
-    """
-    if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
-        central = ROCM_ONE_GPU + ROCM_EACH_MORE * (tensor_parallel_size - 1)
-        source = "2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight"
-        return Overhead(OUTSIDE, central, source, central - gib_to_bytes("1"), central + gib_to_bytes("1.5"))
-    if version < (0, 18):
-        kind = "before 0.8" if version < (0, 8) else "before 0.18"
-    else:
-        kind = "linked" if accelerator.has_fast_link else "over PCIe"
-    return NON_TORCH[kind][tensor_parallel_size > 1]
+def logged(source: str, central: str, low: str, high: str) -> Overhead:
+    """Return what is held outside the allocator as read off logs, in GiB as text."""
+    return Overhead(NON_TORCH, gib_to_bytes(central), source, gib_to_bytes(low), gib_to_bytes(high))
 
 
 def graph_sizes(max_num_seqs: int) -> int:
@@ -195,7 +161,7 @@ def graph_sizes(max_num_seqs: int) -> int:
     return small + min(largest, 248) // 8 + (largest - 240) // 16 * (largest >= 256)
 
 
-def vllm_graphs(
+def captured_graphs(
     accelerator: Accelerator, max_num_seqs: int, enforce_eager: bool = False, in_slack: bool = False
 ) -> Overhead:
     """Estimate the pool of CUDA graphs on one GPU [bytes].
@@ -206,12 +172,17 @@ def vllm_graphs(
     scaled with the number of captured sizes (logged 0.14 GiB at 64 sequences).
     """
     if enforce_eager:
-        return none(GRAPHS, "enforce_eager: none are captured", in_slack)
+        return none(CUDA_GRAPH, say("overheads.eager", "enforce_eager: none are captured"), in_slack)
     full = GIB if accelerator.memory_bytes >= LARGE_GPU_BYTES else GIB // 2
     captured = graph_sizes(max_num_seqs)
-    where = "; taken from what is kept free" if in_slack else ""
-    source = f"{captured} captured sizes; 1.0 GiB for {FULL_GRAPH_SIZES} on large GPUs{where}"
-    return _line(GRAPHS, -(-full * captured // FULL_GRAPH_SIZES), source, (0.1, 1.9), in_slack)
+    source = say(
+        "overheads.captured",
+        "{captured} captured sizes; 1.0 GiB for {full} on large GPUs",
+        captured=captured,
+        full=FULL_GRAPH_SIZES,
+    )
+    source = _from_slack(source) if in_slack else source
+    return estimate(CUDA_GRAPH, -(-full * captured // FULL_GRAPH_SIZES), source, (0.1, 1.9), in_slack)
 
 
 def forward_activation(
@@ -229,19 +200,20 @@ def forward_activation(
     """
     tenths = {1: 110, 2: 65}.get(tensor_parallel_size, 50) * (2 if model.moe_intermediate_size else 1)
     peak = ACTIVATION_BYTES * max_num_batched_tokens * model.hidden_size * tenths // 10
-    source = f"one forward pass of {max_num_batched_tokens:,} tokens"
-    if in_slack:
-        source += "; taken from what is kept free"
-    return _line(ACTIVATIONS, max(peak, 70 * 2**20), source, (0.5, 2.0), in_slack)
+    source = say("overheads.forward", "one forward pass of {tokens:,} tokens", tokens=max_num_batched_tokens)
+    source = _from_slack(source) if in_slack else source
+    return estimate(ACTIVATION, max(peak, 70 * 2**20), source, (0.5, 2.0), in_slack)
+
+
+def _from_slack(source: Message) -> Message:
+    return say("overheads.from_slack", "{source}; taken from what is kept free", source=source)
 
 
 CONTEXT = (
-    _gib("0.23-0.56 GiB in use at start, logged on single GPUs", "0.5", "0.2", "0.8"),
-    _gib("1.18-2.61 GiB in use at start, logged in groups of GPUs", "1.5", "0.8", "2.6"),
-)
-TENSORRT = (
-    _gib("2.55 GiB logged on one H200", "2.5", "1.0", "3.5"),
-    _gib("2.55 GiB logged on one H200, NCCL 0.4 GiB", "2.9", "1.4", "3.9"),
+    logged(say("overheads.context_alone", "0.23-0.56 GiB in use at start, logged on single GPUs"), "0.5", "0.2", "0.8"),
+    logged(
+        say("overheads.context_group", "1.18-2.61 GiB in use at start, logged in groups of GPUs"), "1.5", "0.8", "2.6"
+    ),
 )
 
 
@@ -253,28 +225,3 @@ def context(num_gpus: int) -> Overhead:
     Total less free memory at start: 0.23-0.56 GiB on one GPU, 1.18-2.61 GiB in groups of GPUs.
     """
     return CONTEXT[num_gpus > 1]
-
-
-def tensorrt_outside(tensor_parallel_size: int) -> Overhead:
-    """Estimate what TensorRT-LLM holds outside torch: context, libraries, communication [bytes].
-
-    References
-    ----------
-    2.55 GiB logged on one H200; NVIDIA's aiconfigurator books 3.5 GiB and 0.3-0.4 GiB for NCCL.
-    """
-    return TENSORRT[tensor_parallel_size > 1]
-
-
-def compute_buffer(model: ModelArchitecture, ubatch: int) -> Overhead:
-    """Estimate llama.cpp's compute buffer: logits and hidden states of one micro-batch [bytes].
-
-    Notes
-    -----
-    ``4 × n_ubatch × (V + h)``; newer builds reserve fewer outputs, long contexts without flash attention more.
-
-    References
-    ----------
-    258.50 MiB printed for Llama 3 8B on CUDA, Metal and CPU; that is the formula exactly.
-    """
-    size = LOGIT_BYTES * ubatch * (model.vocab_size + model.hidden_size)
-    return _line(ACTIVATIONS, size, f"the compute buffer of {ubatch:,} tokens", (0.3, 2.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 from calculator.architecture.model import LayerGroup, ModelArchitecture
@@ -31,40 +31,93 @@ class Memory:
         What programs see of the devices.
     requested_bytes : int
         What the engine may use of that.
-    weights_bytes, activation_bytes, non_torch_bytes, cuda_graph_bytes : int
-        What is taken besides the KV cache.
+    weights_bytes : int
+        What the weights take.
     kv_pool_bytes : int
         What is left for the KV cache, before rounding to blocks; 0 where nothing is left; a pool given outright as it
         was given, whether the device holds it or not.
-    in_slack_bytes : int
-        How much of the overheads the engine takes from what it leaves free, not from its budget.
+    overheads : tuple of Overhead
+        What is taken besides, each line with its range.
     """
 
     total_bytes: int
     requested_bytes: int
     weights_bytes: int
-    activation_bytes: int
-    non_torch_bytes: int
-    cuda_graph_bytes: int
     kv_pool_bytes: int
-    in_slack_bytes: int = 0
+    overheads: tuple[Overhead, ...]
 
-    def as_dict(self) -> dict[str, int]:
-        """Return the lines under the documented JSON keys."""
-        lines = asdict(self)
-        del lines["in_slack_bytes"]
-        return lines
+    @property
+    def lines(self) -> dict[str, Overhead]:
+        """What is taken besides weights and KV cache, by the key of its line."""
+        return {line.line.key: line for line in self.overheads}
+
+    @property
+    def activation_bytes(self) -> int:
+        """The peak of activations [bytes]."""
+        return self._given_by("activation_bytes")
+
+    @property
+    def non_torch_bytes(self) -> int:
+        """What is held outside the engine's allocator [bytes]."""
+        return self._given_by("non_torch_bytes")
+
+    @property
+    def cuda_graph_bytes(self) -> int:
+        """The pool of CUDA graphs [bytes]."""
+        return self._given_by("cuda_graph_bytes")
+
+    def _given_by(self, keyword: str) -> int:
+        """The lines in whose place a keyword of ``plan`` stands [bytes]."""
+        return sum(line.bytes for line in self.overheads if line.line.keyword == keyword)
+
+    @property
+    def in_slack_bytes(self) -> int:
+        """How much of the overheads the engine takes from what it leaves free, not from its budget [bytes]."""
+        return sum(line.bytes for line in self.overheads if line.in_slack)
 
     @property
     def before_kv_bytes(self) -> int:
         """What is taken from the budget before the KV cache [bytes]."""
-        overheads = self.activation_bytes + self.non_torch_bytes + self.cuda_graph_bytes
-        return self.weights_bytes + overheads - self.in_slack_bytes
+        return self.weights_bytes + sum(line.bytes for line in self.overheads if not line.in_slack)
 
     @property
     def unused_bytes(self) -> int:
         """What all lines leave of the device; negative where they exceed it [bytes]."""
         return self.total_bytes - self.before_kv_bytes - self.kv_pool_bytes - self.in_slack_bytes
+
+    def times(self, ranks: int) -> Memory:
+        """Return the memory of so many times as many GPUs."""
+        lines = tuple(line.times(ranks) for line in self.overheads)
+        return Memory(
+            ranks * self.total_bytes,
+            ranks * self.requested_bytes,
+            ranks * self.weights_bytes,
+            ranks * self.kv_pool_bytes,
+            lines,
+        )
+
+    def plus(self, other: Memory) -> Memory:
+        """Return the memory of both; a line that both have is one."""
+        lines = self.lines
+        for key, line in other.lines.items():
+            lines[key] = lines[key].plus(line) if key in lines else line
+        return Memory(
+            self.total_bytes + other.total_bytes,
+            self.requested_bytes + other.requested_bytes,
+            self.weights_bytes + other.weights_bytes,
+            self.kv_pool_bytes + other.kv_pool_bytes,
+            tuple(lines.values()),
+        )
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the lines under the documented JSON keys."""
+        return {name: getattr(self, name) for name in _MEMORY_KEYS}
+
+
+_MEMORY_KEYS = (
+    "total_bytes", "requested_bytes", "weights_bytes", "activation_bytes", "non_torch_bytes", "cuda_graph_bytes",
+    "kv_pool_bytes",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +126,15 @@ class Stage:
 
     layers: tuple[LayerGroup, ...]
     memory: Memory
-    overheads: tuple[Overhead, ...]
     geometry: Geometry
     kv_pool_bytes_low: int
     kv_pool_bytes_high: int
     num_blocks: int
+
+    @property
+    def overheads(self) -> tuple[Overhead, ...]:
+        """What is taken besides weights and KV cache."""
+        return self.memory.overheads
 
     @property
     def exceeds(self) -> bool:
@@ -157,15 +214,13 @@ class Plan:
     @cached_property
     def per_replica(self) -> Memory:
         """Memory of one replica: all GPUs of all its stages."""
-        parts = [asdict(stage.memory) for stage in self.stages]
-        ranks = self.request.tensor_parallel_size
-        return Memory(**{name: ranks * sum(part[name] for part in parts) for name in parts[0]})
+        one = reduce(Memory.plus, (stage.memory for stage in self.stages))
+        return one.times(self.request.tensor_parallel_size)
 
     @cached_property
     def all_gpus(self) -> Memory:
         """Memory of all replicas."""
-        replicas = self.request.data_parallel_size
-        return Memory(**{name: replicas * value for name, value in asdict(self.per_replica).items()})
+        return self.per_replica.times(self.request.data_parallel_size)
 
     @property
     def kv_pool_bytes(self) -> int:
@@ -309,7 +364,7 @@ class Plan:
             "per_gpu": self.per_gpu.as_dict(),
             "per_replica": self.per_replica.as_dict(),
             "all_gpus": self.all_gpus.as_dict(),
-            "overheads": [asdict(line) for line in self.stage.overheads],
+            "overheads": [line.as_dict() for line in self.stage.overheads],
             "request": asdict(self.request),
             "notes": list(self.notes),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from math import isqrt
 
 from calculator.architecture.counts import Count, smaller
@@ -10,7 +10,7 @@ from calculator.architecture.model import LayerGroup, ModelArchitecture, merge
 from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine
-from calculator.engines.overheads import Overhead, own
+from calculator.engines.overheads import with_given
 from calculator.engines.pools import Geometry
 from calculator.hardware import Accelerator
 from calculator.planning.answer import Memory, Stage
@@ -55,7 +55,7 @@ def memory_of_stages(
     stages = []
     cut = model.remember(_cut, rules.name, rules.version, request.cutting)
     for index, (layers, geometry) in enumerate(cut):
-        lines = _lines(rules.overheads(model, accelerator, request, index), request)
+        lines = with_given(rules.overheads(model, accelerator, request, index), partial(getattr, request))
         taken = sum(line.bytes for line in lines if not line.in_slack)
 
         def pool(overhead: int, weight: int = weights[index]) -> tuple[int, int]:
@@ -67,11 +67,9 @@ def memory_of_stages(
         high = pool(taken - isqrt(sum((line.bytes - line.low) ** 2 for line in lines if not line.in_slack)))[1]
         if request.kv_cache_memory_bytes is not None:
             central = low = high = request.kv_cache_memory_bytes
-        activation, outside, graphs = (line.bytes for line in lines)
-        slack = sum(line.bytes for line in lines if line.in_slack)
-        memory = Memory(total, requested, weights[index], activation, outside, graphs, central, slack)
+        memory = Memory(total, requested, weights[index], central, lines)
         blocks = geometry.num_blocks(central, request.seq_len)
-        stages.append(Stage(layers, memory, lines, geometry, low, high, blocks))
+        stages.append(Stage(layers, memory, geometry, low, high, blocks))
     return tuple(stages)
 
 
@@ -82,9 +80,3 @@ def _cut(
     rules, stages = engine_rules(engine, engine_version), model.stages(cutting.pipeline_parallel_size)
     kept = (model.groups,) if len(stages) == 1 else tuple(merge(groups) for groups in stages)
     return tuple((layers, rules.geometry(model, layers, cutting)) for layers in kept)
-
-
-def _lines(lines: tuple[Overhead, ...], request: Request) -> tuple[Overhead, ...]:
-    """Put the user's own values in place of estimates."""
-    given = (request.activation_bytes, request.non_torch_bytes, request.cuda_graph_bytes)
-    return tuple(own(line, value) for line, value in zip(lines, given, strict=True))

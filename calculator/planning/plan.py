@@ -17,7 +17,6 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.sums import Layout, kv_bytes_of_sequence
 from calculator.catalogue.presets import load_model
 from calculator.engines.base import Engine
-from calculator.engines.overheads import CAUSES
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.planning.answer import Plan, Stage
@@ -208,7 +207,7 @@ def _range_cause(stage: Stage) -> str:
     low, high = stage.usable_range
     if low == high:
         return ""
-    return CAUSES[max(stage.overheads, key=lambda line: line.spread).name]
+    return max(stage.overheads, key=lambda line: line.spread).line.cause
 
 
 def vary(answer: Plan, **changes: Any) -> Plan:

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Cache, Keeps
-from calculator.architecture.counts import Count
+from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, State, TokenRows, Window
+from calculator.architecture.counts import NO_LIMIT, Count
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines import overheads
-from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, caches_of_model
+from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of
+from calculator.engines.llama_cpp.overheads import compute_buffer
+from calculator.engines.overheads import CUDA_GRAPH, context, none
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.versions import build_note
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.messages import say
 from calculator.request import Cutting
 from calculator.units import MIB
 
@@ -27,7 +29,20 @@ if TYPE_CHECKING:
 BUILD = "0c1e570"
 CELLS = 256
 STATE_ELEMENT_BYTES = 4
-LOCAL = (Keeps.WINDOW, Keeps.CHUNK)
+
+
+def _claim_every_token(cache: TokenRows, layers: int, at_once: int | None) -> Claim:  # noqa: ARG001
+    return Claim(CELLS, NO_LIMIT, weight=CELLS * layers * cache.bytes_per_token)
+
+
+def _claim_window(cache: Window | Chunk, layers: int, at_once: int | None) -> Claim:
+    """Return cells for the window and the tokens at once; for every token where no window is kept as such."""
+    limit = NO_LIMIT if at_once is None else -(-(cache.window + at_once) // CELLS) * CELLS
+    return Claim(CELLS, limit, weight=CELLS * layers * cache.bytes_per_token)
+
+
+def _claim_state(cache: State, layers: int, at_once: int | None) -> Claim:  # noqa: ARG001
+    return Claim(0, fixed=layers * STATE_ELEMENT_BYTES * (cache.conv_elements + cache.state_elements))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,13 @@ class LlamaCpp(Engine):
     kv_cache_dtypes: ClassVar = ("fp32", "fp16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
     weight_dtypes: ClassVar = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
     only_here: ClassVar = ("swa_full",)
+    claims: ClassVar = {
+        EveryToken: _claim_every_token,
+        LatentVectors: _claim_every_token,
+        Window: _claim_window,
+        Chunk: _claim_window,
+        State: _claim_state,
+    }
     splits_layers: ClassVar = False
     loads_encoders: ClassVar = False
     # 0c1e570, src/models/*.cpp: those that set swa_type
@@ -100,8 +122,6 @@ class LlamaCpp(Engine):
                 f"tensor_parallel_size {tp}: llama.cpp puts whole layers on each GPU; give "
                 f"pipeline_parallel_size {tp * values['pipeline_parallel_size']} and tensor_parallel_size 1"
             )
-        if model.needs_encoder:
-            raise UnsupportedError("how llama.cpp sizes the cache of an encoder-decoder is not known here")
 
     def default_block_size(
         self,
@@ -114,7 +134,7 @@ class LlamaCpp(Engine):
         """Return 256: the cells of a sequence are padded to a multiple of it [tokens]."""
         if asked and asked != CELLS:
             raise InvalidValueError(f"block_size {asked}: llama.cpp has no blocks, it pads cells to {CELLS}; leave it")
-        if any(cached.cache.sparse for cached in caches_of_model(model, storage, split)):
+        if any(cached.cache.sparse for cached in self.caches(model)):
             raise UnsupportedError("how llama.cpp keeps the keys of a sparse-attention indexer is not known here")
         return CELLS
 
@@ -131,9 +151,9 @@ class LlamaCpp(Engine):
     ) -> tuple[Overhead, ...]:
         """Return the compute buffer and the device's context."""
         return (
-            overheads.compute_buffer(model, request.max_num_batched_tokens),
-            overheads.context(1),
-            overheads.none("CUDA graphs", "part of the context"),
+            compute_buffer(model, request.max_num_batched_tokens),
+            context(1),
+            none(CUDA_GRAPH, say("llama_cpp.graphs", "part of the context")),
         )
 
     def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
@@ -156,27 +176,13 @@ class LlamaCpp(Engine):
         ----------
         llama.cpp 0c1e570, ``src/llama-kv-cache-iswa.cpp``, ``src/llama-memory-recurrent.cpp``.
         """
-        caches = caches_of(layers, request.storage, Split())
-        claims = []
         full_length = request.swa_full or not self.keeps_windows(model)
-        for cached in caches:
-            cache = cached.cache
-            if cache.keeps is Keeps.STATE:
-                claims.append(Claim(0, fixed=cached.layers * _state_bytes(cache)))
-                continue
-            limit = cache.window
-            if cache.keeps in LOCAL and not full_length:
-                limit = -(-(cache.window + request.max_num_batched_tokens) // CELLS) * CELLS
-            elif cache.keeps in LOCAL:
-                limit = Cache(Keeps.ALL).window
-            claims.append(Claim(CELLS, limit, weight=CELLS * cached.layers * cache.bytes_per_token))
-        return WholeSequences((Pool(1, tuple(claims)),), CELLS)
+        at_once = None if full_length else request.max_num_batched_tokens
+        caches = caches_of(self.as_kept(model, layers), request.storage, Split())
+        claims = tuple(self.claims[type(cached.cache)](cached.cache, cached.layers, at_once) for cached in caches)
+        return WholeSequences((Pool(1, claims),), CELLS)
 
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the margin is."""
         layers = ", whole layers on each GPU" if request.pipeline_parallel_size > 1 else ""
         return f"all but a margin of {self.margin_bytes // MIB:,} MiB{layers}"
-
-
-def _state_bytes(cache: Cache) -> int:
-    return STATE_ELEMENT_BYTES * (cache.conv_elements + cache.state_elements)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Keeps
+from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, State, Window
 from calculator.architecture.counts import Count
 from calculator.architecture.model import LayerGroup, ModelArchitecture
-from calculator.architecture.split import Split
-from calculator.engines import overheads
-from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
+from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, has
+from calculator.engines.overheads import captured_graphs, context, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
-from calculator.formats.kv import storage_format
 from calculator.request import Cutting
 from calculator.units import MIB, plural
 
 if TYPE_CHECKING:
+    from calculator.architecture.split import Split
     from calculator.engines.overheads import Overhead
     from calculator.formats.kv import StorageFormat
     from calculator.hardware import Accelerator
@@ -30,6 +30,14 @@ STATE_SLOTS_PER_REQUEST = 3
 CONV_BYTES, STATE_BYTES = 2, 4
 """Bytes of an element of a state's convolution, and of the state where the model names no format."""
 _FRACTION_SOURCE = "SGLang 0.5.23 arg_groups/memory_hook.py"
+
+
+class Part(Enum):
+    """The pool that a cache takes its part of."""
+
+    TOKENS = "tokens"
+    WINDOWS = "tokens of windows"
+    STATES = "states"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,13 @@ class Sglang(Engine):
     kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "nvfp4", "fp8_ds_mla")
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
     only_here: ClassVar = ("enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager")
+    claims: ClassVar = {
+        EveryToken: Part.TOKENS,
+        LatentVectors: Part.TOKENS,
+        Window: Part.WINDOWS,
+        Chunk: Part.WINDOWS,
+        State: Part.STATES,
+    }
     # 0.5.23, configs/model_config.py is_hybrid_swa_model
     window_types: ClassVar = frozenset({"gemma4_text", "gpt_oss", "llama4_text", "mimo_v2_flash"})
     flags: ClassVar = {
@@ -168,8 +183,6 @@ class Sglang(Engine):
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
         super().check(model, values)
-        if model.needs_encoder:
-            raise UnsupportedError("how SGLang sizes the cache of an encoder-decoder is not known here")
         self._check_context(model, values)
 
     def _check_context(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
@@ -190,7 +203,7 @@ class Sglang(Engine):
                 f"{asked} with enable_attention_dp: each GPU then serves sequences of its own, and none is left to "
                 "share their tokens with; use 1, or leave enable_attention_dp out"
             )
-        if has(caches_of_model(model, storage_format("bf16"), Split()), Keeps.WINDOW, Keeps.CHUNK):
+        if has(self.caches(model), Window, Chunk):
             raise UnsupportedError(
                 f"decode_context_parallel_size {dcp}: how SGLang shares the context of sliding windows is not known "
                 "here; use 1"
@@ -213,7 +226,7 @@ class Sglang(Engine):
         values: Mapping[str, Any],
     ) -> int:
         """Return the tokens of a page: 1, or 64 for sparse attention [tokens]."""
-        sparse = any(cached.cache.sparse for cached in caches_of_model(model, storage, split))
+        sparse = any(cached.cache.sparse for cached in self.caches(model))
         if sparse and asked and asked % SPARSE_PAGE:
             raise InvalidValueError(
                 f"block_size {asked} is not possible for {model.name}: SGLang's sparse attention has pages of 64"
@@ -235,7 +248,7 @@ class Sglang(Engine):
         largest = row.few_ranks if tp < 4 else row.many_ranks
         if values["max_num_seqs"]:
             largest = min(largest, values["max_num_seqs"])
-        eager, latent = values["enforce_eager"], _is_latent(model)
+        eager, latent = values["enforce_eager"], has(self.caches(model), LatentVectors)
         reserved = 512 + 1.5 * max(chunk, 2048) + 1024 * tp * values["pipeline_parallel_size"] / 8
         if not eager:
             reserved += 2 * largest
@@ -257,9 +270,9 @@ class Sglang(Engine):
         """Return what is in use before loading; activations and graphs run in the slack."""
         tp = request.tensor_parallel_size
         return (
-            overheads.forward_activation(model, tp, request.max_num_batched_tokens, in_slack=True),
-            overheads.context(tp * request.pipeline_parallel_size),
-            overheads.vllm_graphs(accelerator, request.max_num_seqs, request.enforce_eager, in_slack=True),
+            forward_activation(model, tp, request.max_num_batched_tokens, in_slack=True),
+            context(tp * request.pipeline_parallel_size),
+            captured_graphs(accelerator, request.max_num_seqs, request.enforce_eager, in_slack=True),
         )
 
     def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
@@ -276,11 +289,11 @@ class Sglang(Engine):
         """Return one pool of tokens, or two where windows or states stand beside full attention."""
         size = request.block_size
         full_length = request.disable_hybrid_kv_cache_manager or not self.keeps_windows(model)
-        caches = caches_of(layers, request.storage, request.split)
-        local = (Keeps.WINDOW, Keeps.CHUNK)
-        state = [cached for cached in caches if cached.cache.keeps is Keeps.STATE]
-        windows = [cached for cached in caches if cached.cache.keeps in local and not full_length]
-        full = [cached for cached in caches if cached not in state and cached not in windows]
+        parts: dict[Part, list[Any]] = {part: [] for part in Part}
+        for cached in caches_of(self.as_kept(model, layers), request.storage, request.split):
+            part = self.claims[type(cached.cache)]
+            parts[Part.TOKENS if part is Part.WINDOWS and full_length else part].append(cached)
+        full, windows, state = parts.values()
 
         def row(some: list[Any]) -> int:
             return sum(cached.layers * cached.cache.bytes_per_token for cached in some)
@@ -303,9 +316,9 @@ class Sglang(Engine):
         return Geometry((whole,), size)
 
     @staticmethod
-    def _state_bytes(cache: Any) -> int:
+    def _state_bytes(cache: State) -> int:
         element = cache.state_element_bytes if cache.state_named else STATE_BYTES
-        return int(cache.conv_elements * CONV_BYTES + cache.state_elements * element)
+        return cache.conv_elements * CONV_BYTES + cache.state_elements * element
 
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return ``max_total_num_tokens``: the tokens of the full pool [tokens]."""
@@ -345,7 +358,3 @@ def prefill_graph_sizes(largest: int) -> int:
     """
     steps = ((4, 33, 4), (48, 257, 16), (288, 513, 32), (576, 1025, 64), (1280, 4097, 256), (4608, largest + 1, 512))
     return sum(1 for step in steps for size in range(*step) if size <= largest)
-
-
-def _is_latent(model: ModelArchitecture) -> bool:
-    return has(caches_of_model(model, storage_format("bf16"), Split()), Keeps.LATENT)

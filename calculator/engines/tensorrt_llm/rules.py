@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Keeps
+from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, TokenRows, Window
 from calculator.architecture.counts import Count, smaller
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines import overheads
-from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
+from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of
+from calculator.engines.overheads import CUDA_GRAPH, forward_activation, none
 from calculator.engines.pools import Claim, Geometry, Pool
-from calculator.errors import InvalidValueError, UnsupportedError
+from calculator.engines.tensorrt_llm.overheads import non_torch
+from calculator.errors import InvalidValueError
+from calculator.messages import say
 from calculator.request import Cutting
 
 if TYPE_CHECKING:
@@ -52,6 +54,14 @@ def _share(pool_bytes: int, part: Any, whole: Any) -> Any:
     return (pool_bytes * part.astype(object) // whole).astype(part.dtype)
 
 
+def _all_tokens(cache: TokenRows) -> tuple[int, int]:
+    return MAX_TOKENS, cache.bytes_per_token
+
+
+def _window(cache: Window | Chunk) -> tuple[int, int]:
+    return min(cache.window, MAX_TOKENS), cache.bytes_per_token
+
+
 @dataclass(frozen=True)
 class TensorRtLlm(Engine):
     """The rules of TensorRT-LLM.
@@ -71,6 +81,7 @@ class TensorRtLlm(Engine):
     kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "nvfp4")
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
     only_here: ClassVar = ("enable_attention_dp",)
+    claims: ClassVar = {EveryToken: _all_tokens, LatentVectors: _all_tokens, Window: _window, Chunk: _window}
     flags: ClassVar = {
         "model": "trtllm-serve",
         "seq_len": "--max_seq_len",
@@ -100,8 +111,6 @@ class TensorRtLlm(Engine):
         fraction = values["gpu_memory_utilization"]
         if fraction is not None and fraction >= 1:
             raise InvalidValueError(f"gpu_memory_utilization must be less than 1 for TensorRT-LLM, not {fraction:g}")
-        if model.needs_encoder:
-            raise UnsupportedError("how TensorRT-LLM divides memory with an encoder's cache is not known here")
 
     def default_block_size(
         self,
@@ -117,8 +126,6 @@ class TensorRtLlm(Engine):
             raise InvalidValueError(
                 f"block_size {asked} is not one of TensorRT-LLM's: a power of two above 1; the nearest is {nearest}"
             )
-        if has(caches_of_model(model, storage, split), Keeps.STATE):
-            raise UnsupportedError("how TensorRT-LLM divides memory between states and KV cache is not known here")
         return asked or self.tokens_per_block
 
     def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
@@ -134,9 +141,9 @@ class TensorRtLlm(Engine):
     ) -> tuple[Overhead, ...]:
         """Return activations, memory outside torch and graphs: all are in use when free memory is taken."""
         return (
-            overheads.forward_activation(model, request.tensor_parallel_size, request.max_num_batched_tokens),
-            overheads.tensorrt_outside(request.tensor_parallel_size),
-            overheads.none("CUDA graphs", "captured within what was free during the forward pass"),
+            forward_activation(model, request.tensor_parallel_size, request.max_num_batched_tokens),
+            non_torch(request.tensor_parallel_size),
+            none(CUDA_GRAPH, say("tensorrt.graphs", "captured within what was free during the forward pass")),
         )
 
     def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
@@ -153,9 +160,9 @@ class TensorRtLlm(Engine):
         """Return a pool of blocks for each window."""
         size = request.block_size
         rows: dict[int, int] = {}
-        for cached in caches_of(layers, request.storage, request.split):
-            window = min(cached.cache.window, MAX_TOKENS)
-            rows[window] = rows.get(window, 0) + cached.layers * cached.cache.bytes_per_token
+        for cached in caches_of(self.as_kept(model, layers), request.storage, request.split):
+            window, row = self.claims[type(cached.cache)](cached.cache)
+            rows[window] = rows.get(window, 0) + cached.layers * row
         windows = tuple(sorted(rows, reverse=True))
         pools = tuple(
             Pool(size * rows[window], (Claim(size, window, fixed=1 if window < MAX_TOKENS else 0),))

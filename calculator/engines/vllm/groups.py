@@ -8,10 +8,20 @@ vLLM 0.33.0, ``v1/core/kv_cache_planning.py`` (grouping, page unification) and `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from calculator.architecture.caches import Cache, Keeps
+from calculator.architecture.caches import (
+    Cache,
+    Chunk,
+    EncoderTokens,
+    EveryToken,
+    LatentVectors,
+    Recurrence,
+    State,
+    Window,
+)
 from calculator.architecture.counts import NO_LIMIT
 from calculator.engines.base import Cached
 from calculator.engines.pools import Claim, Geometry, Pool
@@ -20,28 +30,68 @@ from calculator.request import Cutting
 
 BLOCK_SIZE = 16
 LATENT_HYBRID_MULTIPLE = 128
-FULL = (Keeps.ALL, Keeps.LATENT)
-LOCAL = (Keeps.WINDOW, Keeps.CHUNK)
+FULL, LOCAL = (EveryToken, LatentVectors), (Window, Chunk)
 
 
 @dataclass(frozen=True, slots=True)
 class Paged:
     """A kind of cache as blocks: its page, the tokens of one, and the layers of the model that keep it."""
 
-    cache: Cache
+    cache: Any
     layers: int
     block_size: int
     page_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """What decides what a request takes: the request, tokens of all batches in flight, pages of each state."""
+
+    request: Cutting
+    in_flight: int
+    state_pages: Mapping[Recurrence, int]
+
+
+def _every_token(kind: Paged, weight: int, taking: Taking) -> Claim:
+    return Claim(kind.block_size * taking.request.decode_context_parallel_size, NO_LIMIT, weight)
+
+
+def _window(kind: Paged, weight: int, taking: Taking) -> Claim:
+    return Claim(kind.block_size, kind.cache.window - 1 + taking.in_flight, weight, weight)
+
+
+def _chunk(kind: Paged, weight: int, taking: Taking) -> Claim:
+    return Claim(kind.block_size, kind.cache.window + taking.in_flight, weight)
+
+
+def _encoder_tokens(kind: Paged, weight: int, taking: Taking) -> Claim:
+    return Claim(0, fixed=weight * -(-(taking.request.encoder_seq_len or 0) // kind.block_size))
+
+
+def _state(kind: Paged, weight: int, taking: Taking) -> Claim:
+    return Claim(0, fixed=weight * taking.state_pages[kind.cache.recurrence])
+
+
+CLAIMS: Mapping[type[Cache], Callable[[Paged, int, Taking], Claim]] = {
+    EveryToken: _every_token,
+    LatentVectors: _every_token,
+    Window: _window,
+    Chunk: _chunk,
+    EncoderTokens: _encoder_tokens,
+    State: _state,
+}
+"""What a request takes of a kind of cache, so many units for each of its blocks."""
+
+
 def hybrid_block_size(caches: tuple[Cached, ...], size: int, alignment: int) -> int:
     """Return the block whose page of one attention layer covers the page of one state [tokens]."""
-    rows = [cached.cache.bytes_per_token for cached in caches if cached.cache.keeps in (*FULL, *LOCAL)]
-    page = max(cached.cache.state_bytes for cached in caches if cached.cache.keeps is Keeps.STATE)
+    kept = [cached.cache for cached in caches]
+    rows = [cache.bytes_per_token for cache in kept if isinstance(cache, (*FULL, *LOCAL))]
+    page = max(cache.state_bytes for cache in kept if isinstance(cache, State))
     if not rows:
         return size
     multiple = max(BLOCK_SIZE, size)
-    if any(cached.cache.keeps is Keeps.LATENT for cached in caches):
+    if any(isinstance(cache, LatentVectors) for cache in kept):
         multiple = max(multiple, LATENT_HYBRID_MULTIPLE)
     multiple = -(-multiple // alignment) * alignment if alignment > 1 else multiple
     return max(size, -(-page // (multiple * max(rows))) * multiple)
@@ -55,7 +105,7 @@ def vllm_geometry(
     in_flight: int,
     padding_factor: float,
     full_length: bool,
-    state_pages: Mapping[str, int],
+    state_pages: Mapping[Recurrence, int],
     row_multiple: int,
     held_back: int,
 ) -> Geometry:
@@ -63,19 +113,21 @@ def vllm_geometry(
 
     Layers are grouped over the whole model, so its caches count beside those of the stage.
     """
-    kinds = {cached.cache.keeps for cached in caches}
-    if full_length and Keeps.STATE in kinds and len(kinds) > 1:
+    kinds = {type(cached.cache) for cached in caches}
+    if full_length and State in kinds and len(kinds) > 1:
         raise UnsupportedError("vLLM cannot serve states beside attention without its hybrid KV cache manager")
     full_length = full_length and bool(kinds & {*LOCAL}) and bool(kinds & {*FULL})
     size = request.block_size
     paged = [_paged(cached, size, row_multiple) for cached in _allocated(caches, full_length)]
-    if not full_length and kinds == {Keeps.LATENT, Keeps.WINDOW} and not _can_be_equal(paged):
+    if not full_length and kinds == {LatentVectors, Window} and not _can_be_equal(paged):
         full_length = True
         paged = [_paged(cached, size, row_multiple) for cached in _allocated(caches, full_length)]
     paged = _unified(paged)
 
+    taking = Taking(request, in_flight, state_pages)
+
     def claim(kind: Paged, groups: int) -> Claim:
-        return _claim(kind, groups, request, in_flight, state_pages)
+        return CLAIMS[type(kind.cache)](kind, groups, taking)
 
     if not paged:
         return Geometry((Pool(1, ()),), size)
@@ -98,29 +150,14 @@ def pool_of_layers(
     request: Cutting,
     *,
     in_flight: int,
-    state_pages: Mapping[str, int],
+    state_pages: Mapping[Recurrence, int],
 ) -> Pool:
     """Return what a request takes of each layer by itself, before layers are grouped, in bytes."""
     paged = [_paged(cached, request.block_size, 1) for cached in stage_caches]
     widest = max((kind.page_bytes for kind in paged), default=0)
-    paged = [replace(kind, page_bytes=widest) if kind.cache.keeps is Keeps.STATE else kind for kind in paged]
-    return Pool(
-        1, tuple(_claim(kind, kind.layers * kind.page_bytes, request, in_flight, state_pages) for kind in paged)
-    )
-
-
-def _claim(kind: Paged, weight: int, request: Cutting, in_flight: int, state_pages: Mapping[str, int]) -> Claim:
-    """Return what a request takes of a kind of cache, so many units for each of its blocks."""
-    cache = kind.cache
-    if cache.keeps is Keeps.STATE:
-        return Claim(0, fixed=weight * state_pages[cache.variant])
-    if cache.keeps is Keeps.ENCODER:
-        return Claim(0, fixed=weight * -(-(request.encoder_seq_len or 0) // kind.block_size))
-    if cache.keeps is Keeps.WINDOW:
-        return Claim(kind.block_size, cache.window - 1 + in_flight, weight, weight)
-    if cache.keeps is Keeps.CHUNK:
-        return Claim(kind.block_size, cache.window + in_flight, weight)
-    return Claim(kind.block_size * request.decode_context_parallel_size, NO_LIMIT, weight)
+    paged = [replace(kind, page_bytes=widest) if isinstance(kind.cache, State) else kind for kind in paged]
+    taking = Taking(request, in_flight, state_pages)
+    return Pool(1, tuple(CLAIMS[type(kind.cache)](kind, kind.layers * kind.page_bytes, taking) for kind in paged))
 
 
 def _allocated(caches: tuple[Cached, ...], full_length: bool) -> tuple[Cached, ...]:
@@ -130,18 +167,18 @@ def _allocated(caches: tuple[Cached, ...], full_length: bool) -> tuple[Cached, .
     counts: dict[Cache, int] = {}
     for cached in caches:
         cache = cached.cache
-        if cache.keeps in LOCAL:
-            cache = replace(cache, keeps=Keeps.ALL, window=NO_LIMIT)
+        if isinstance(cache, LOCAL):
+            cache = EveryToken(cache.bytes_per_token)
         counts[cache] = counts.get(cache, 0) + cached.layers
     return tuple(Cached(cache, layers) for cache, layers in counts.items())
 
 
 def _paged(cached: Cached, block_size: int, row_multiple: int) -> Paged:
-    cache = cached.cache
-    if cache.keeps is Keeps.STATE:
+    cache: Any = cached.cache
+    if isinstance(cache, State):
         return Paged(cache, cached.layers, block_size, cache.state_bytes)
     row = cache.bytes_per_token
-    if cache.keeps is Keeps.LATENT:
+    if isinstance(cache, LatentVectors):
         row = -(-row // (2 * row_multiple)) * 2 * row_multiple if row_multiple > 1 else row
     return Paged(cache, cached.layers, block_size, block_size * row)
 
@@ -151,19 +188,19 @@ def _is_one_type(paged: list[Paged]) -> bool:
     first = paged[0].cache
     if len({kind.block_size for kind in paged}) > 1:
         return False
-    if all(kind.cache.keeps in FULL for kind in paged):
+    if all(isinstance(kind.cache, FULL) for kind in paged):
         return True
-    if first.keeps in LOCAL:
-        return all((kind.cache.keeps, kind.cache.window) == (first.keeps, first.window) for kind in paged)
-    if first.keeps is Keeps.STATE:
-        return all(kind.cache.keeps is Keeps.STATE and kind.page_bytes == paged[0].page_bytes for kind in paged)
+    if isinstance(first, LOCAL):
+        return all(type(kind.cache) is type(first) and kind.cache.window == first.window for kind in paged)
+    if isinstance(first, State):
+        return all(isinstance(kind.cache, State) and kind.page_bytes == paged[0].page_bytes for kind in paged)
     return len(paged) == 1
 
 
 def _can_be_equal(paged: list[Paged]) -> bool:
     """Whether pages can be made equal: latent vectors cannot be padded."""
     page = max(kind.page_bytes for kind in paged)
-    return all(page % kind.page_bytes == 0 for kind in paged if kind.cache.keeps is Keeps.LATENT)
+    return all(page % kind.page_bytes == 0 for kind in paged if isinstance(kind.cache, LatentVectors))
 
 
 def _unified(paged: list[Paged]) -> list[Paged]:
@@ -175,7 +212,7 @@ def _unified(paged: list[Paged]) -> list[Paged]:
     page = max(kind.page_bytes for kind in paged)
     return [
         replace(kind, block_size=kind.block_size * (page // kind.page_bytes), page_bytes=page)
-        if kind.cache.keeps is not Keeps.STATE and page % kind.page_bytes == 0
+        if not isinstance(kind.cache, State) and page % kind.page_bytes == 0
         else replace(kind, page_bytes=page)
         for kind in paged
     ]

@@ -7,13 +7,22 @@ from dataclasses import dataclass, field
 from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Keeps
+from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Recurrence, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines import overheads
-from calculator.engines.base import Cached, Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
+from calculator.engines.base import Cached, Change, DeviceDefaults, Engine, caches_of, has
+from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
-from calculator.engines.vllm.groups import BLOCK_SIZE, hybrid_block_size, pool_of_layers, vllm_geometry
+from calculator.engines.vllm.groups import BLOCK_SIZE, CLAIMS, hybrid_block_size, pool_of_layers, vllm_geometry
+from calculator.engines.vllm.overheads import (
+    NON_TORCH_0_6,
+    NON_TORCH_0_8,
+    NON_TORCH_0_18,
+    NonTorch,
+    activation,
+    non_torch,
+    with_encoder,
+)
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.request import Cutting
 
@@ -29,8 +38,8 @@ SMALL_BLOCK_SIZES = (1, 8)
 LONGEST_UNCHUNKED = 32_768
 ALL_TYPES = None
 """Stands for every model type where a rule names some."""
-MODE_FOLLOWS_MODEL = {"Mamba 1 state", "Mamba 2 state"}
-"""State kinds of which some models keep a page for every block with prefix caching before 0.28."""
+TOKENS = (EveryToken, LatentVectors, Window, Chunk)
+_MAMBA = frozenset({Recurrence.MAMBA1, Recurrence.MAMBA2})
 _EXPERTS_ON_SECOND_RUNNER = ("deepseek_v2", "qwen2_moe", "granitemoe")
 
 
@@ -52,6 +61,8 @@ class Vllm(Engine):
         Whether it, too, subtracts CUDA graphs before the KV cache is sized.
     activation_spread : tuple of float
         Range of the activation estimate, as factors of it [-].
+    non_torch : NonTorch
+        What grows outside torch's allocator while it profiles.
     experts_stay : bool
         Whether work buffers of experts stay allocated while the sampler runs.
     graphs_in_budget : bool
@@ -64,12 +75,14 @@ class Vllm(Engine):
         Whether batches are scheduled ahead by default.
     padding_factor : float
         Layers of one kind are padded to another's count below this ratio [-].
-    state_pages : bool
-        Whether prefix caching of states is on by default, which keeps a second page.
-    checkpoint_alignment : dict of str to int
-        State kinds whose prefill keeps a third page for a checkpoint, and the tokens that its place is aligned to.
-    pages_by_mode : bool
-        Whether prefix caching of states, where asked for, keeps pages in a mode that depends on the model.
+    caches_states : bool
+        Whether prefix caching of states is on by default.
+    pages_of_cached_state : int
+        Pages that a request holds of a state under prefix caching [-].
+    mode_follows_model : frozenset of Recurrence
+        States of which prefix caching, where asked for, keeps pages in a mode that depends on the model.
+    checkpoint_alignment : dict of Recurrence to int
+        States whose prefill keeps a page more for a checkpoint, and the tokens that its place is aligned to.
     chunks_as_such : bool
         Whether chunked local attention is allocated as such.
     unchunked : bool
@@ -78,6 +91,8 @@ class Vllm(Engine):
         Whether windows are allocated as such.
     latent_row_multiple : int
         Elements that a latent row is padded to a multiple of [elements].
+    keeps_latents : bool
+        Whether latent attention is kept as its latent rows.
     held_back : int
         Blocks that the pool keeps for itself [-].
     start_check : str or None
@@ -99,6 +114,15 @@ class Vllm(Engine):
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
     # 0.33.0, model_executor/models: attention without cache_config
     ignores_kv_cache_dtype: ClassVar = frozenset({"falcon"})
+    # 0.33.0, model_executor/models/minicpm3.py: num_kv_heads is that of query heads, v padded to qk_head_dim
+    expands_latents: ClassVar = frozenset({"minicpm3"})
+    # 0.33.0, model_executor/models/whisper.py, zamba2.py, mamba2.py, gemma3n.py: classes without SupportsPP, which
+    # config/model.py verify_with_parallel_config refuses
+    no_pipeline: ClassVar = frozenset({"whisper", "zamba2", "mamba2", "gemma3n_text"})
+    # 0.33.0, layers/mamba/gdn/olmo_gdn_linear_attn.py: no get_prefill_checkpoint_alignment, as qwen_gdn_linear_attn.py
+    no_checkpoints: ClassVar = frozenset({"olmo_hybrid"})
+    """Model types whose own layer of states exports no checkpoint of a prefill."""
+    claims: ClassVar = CLAIMS
     expert_multiples: ClassVar = {"mxfp4": (256, 64)}
     only_here: ClassVar = (
         "async_scheduling", "enable_prefix_caching", "disable_hybrid_kv_cache_manager", "decode_context_parallel_size",
@@ -135,12 +159,15 @@ class Vllm(Engine):
                 "device_defaults": (DeviceDefaults(0, 2_048, 256),),
                 "unchunked": True,
                 "latent_row_multiple": 128,
+                "keeps_latents": False,
+                "non_torch": NON_TORCH_0_6,
                 "start_check": "stage",
             },
             "vLLM 0.7.3 core/block_manager.py (no block is kept), worker/worker.py; 0.6 to 0.7: a prompt of 32,768 "
             "tokens is not chunked; latent rows of 576 are kept as 640 (294,688 tokens in 21.43 GiB logged for "
             "DeepSeek-R1)",
         ),
+        Change((0, 7, 0), {"keeps_latents": True}, "vLLM 0.7.0 attention/backends/mla/utils.py"),
         Change(
             (0, 8, 0),
             {
@@ -148,6 +175,7 @@ class Vllm(Engine):
                 "activation_spread": (0.88, 1.12),
                 "latent_row_multiple": 1,
                 "held_back": 1,
+                "non_torch": NON_TORCH_0_8,
                 "start_check": None,
                 "device_defaults": (
                     DeviceDefaults(70 * 1024, 8_192, 1024, not_named=("a100",)),
@@ -164,7 +192,7 @@ class Vllm(Engine):
         ),
         Change(
             (0, 12, 0),
-            {"padding_factor": 1.25, "async_scheduling": True, "pages_by_mode": True},
+            {"padding_factor": 1.25, "async_scheduling": True, "mode_follows_model": _MAMBA},
             "vLLM 0.12.0 v1/core/kv_cache_utils.py, model_executor/models/config.py",
         ),
         Change(
@@ -172,13 +200,18 @@ class Vllm(Engine):
             {"chunks_as_such": True, "start_check": "model"},
             "vLLM 0.14.0 VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE, v1/core/kv_cache_utils.py",
         ),
+        Change((0, 15, 0), {"pages_of_cached_state": 2}, "vLLM 0.15.0 v1/kv_cache_interface.py MambaSpec"),
         Change(
             (0, 17, 0),
             {"sampler_copies_tenths": 37, "experts_stay": True, "start_check": "stage"},
             "vLLM 0.16 and 0.17: logged activation peaks, 5.64 and 2.23 GiB for the same model; "
             "0.17.0 v1/core/kv_cache_utils.py _project_kv_cache_groups_to_worker",
         ),
-        Change((0, 18, 0), {"padding_factor": 1.5}, "vLLM 0.18.0 v1/core/kv_cache_utils.py"),
+        Change(
+            (0, 18, 0),
+            {"padding_factor": 1.5, "non_torch": NON_TORCH_0_18},
+            "vLLM 0.18.0 v1/core/kv_cache_utils.py; logged memory outside the allocator",
+        ),
         Change(
             (0, 20, 0),
             {"gpu_memory_utilization": 0.92, "graphs_in_budget": True, "activation_spread": (0.5, 1.8)},
@@ -207,8 +240,8 @@ class Vllm(Engine):
         Change(
             (0, 28, 0),
             {
-                "state_pages": True,
-                "pages_by_mode": False,
+                "caches_states": True,
+                "mode_follows_model": frozenset(),
                 "device_defaults": (
                     DeviceDefaults(160 * 1024, 16_384, 1024),
                     DeviceDefaults(70 * 1024, 8_192, 1024, not_named=("a100", "gb10")),
@@ -225,12 +258,15 @@ class Vllm(Engine):
         ),
         Change(
             (0, 32, 0),
-            {"checkpoint_alignment": {"Mamba 2 state": 1}},
+            {"checkpoint_alignment": {Recurrence.MAMBA2: 1}},
             "vLLM 0.32.0 model_executor/layers/mamba/mamba_mixer2.py num_prefill_checkpoint_blocks",
         ),
         Change(
             (0, 33, 0),
-            {"checkpoint_alignment": {"gated delta net": 64, "Mamba 2 state": 1}, "second_runner_copies_tenths": 37},
+            {
+                "checkpoint_alignment": {Recurrence.GATED_DELTA_NET: 64, Recurrence.MAMBA2: 1},
+                "second_runner_copies_tenths": 37,
+            },
             "vLLM 0.33.0 v1/worker/gpu/model_runner.py _dummy_sampler_run (a second pass in fp32), "
             "v1/core/kv_cache_planning.py, qwen_gdn_linear_attn.py",
         ),
@@ -239,15 +275,17 @@ class Vllm(Engine):
     gpu_memory_utilization: float = 0.0
     sampler_copies_tenths: int = 0
     activation_spread: tuple[float, float] = (1.0, 1.0)
+    non_torch: NonTorch = NON_TORCH_0_6
     experts_stay: bool = False
     graphs_in_budget: bool = False
     tokens_from_concurrency: bool = False
     batches_in_flight: bool = False
     async_scheduling: bool = False
     padding_factor: float = 1.0
-    state_pages: bool = False
-    checkpoint_alignment: Mapping[str, int] = field(default_factory=dict)
-    pages_by_mode: bool = False
+    caches_states: bool = False
+    pages_of_cached_state: int = 1
+    mode_follows_model: frozenset[Recurrence] = frozenset()
+    checkpoint_alignment: Mapping[Recurrence, int] = field(default_factory=dict)
     chunks_as_such: bool = False
     second_runner_types: frozenset[str] | None = frozenset()
     second_runner_copies_tenths: int = 0
@@ -256,6 +294,7 @@ class Vllm(Engine):
     unchunked: bool = False
     groups_layers: bool = False
     latent_row_multiple: int = 1
+    keeps_latents: bool = True
     held_back: int = 0
     start_check: str | None = None
     start_check_holds_back: bool = False
@@ -266,12 +305,12 @@ class Vllm(Engine):
         tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
         if dcp == 1:
             return
-        kinds = {cached.cache.keeps for cached in model_caches(model)}
-        if kinds & {Keeps.WINDOW, Keeps.CHUNK}:
+        if has(self.caches(model), Window, Chunk):
             raise UnsupportedError(
                 f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1"
             )
-        most = tp if Keeps.LATENT in kinds else max(1, tp // max(1, model.num_key_value_heads))
+        heads = max(group.spec.kv_heads for group in self.as_kept(model, model.groups))
+        most = max(1, tp // max(1, heads))
         legal = [size for size in range(1, most + 1) if most % size == 0]
         if dcp not in legal:
             nearest = min(legal, key=lambda size: abs(size - dcp))
@@ -301,7 +340,7 @@ class Vllm(Engine):
                 f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; "
                 f"the nearest is {max(16, round(asked / 16) * 16)}"
             )
-        caches = caches_of_model(model, storage, split)
+        caches = self.caches(model, storage, split)
         sparse = any(cached.cache.sparse for cached in caches)
         if sparse and asked and asked % SPARSE_BLOCK_SIZE:
             raise InvalidValueError(
@@ -309,8 +348,9 @@ class Vllm(Engine):
                 f"multiple of {SPARSE_BLOCK_SIZE}"
             )
         size = asked or (SPARSE_BLOCK_SIZE if sparse else BLOCK_SIZE)
-        if has(caches, Keeps.STATE):
-            return hybrid_block_size(caches, size, self._checkpoint_alignment(caches, values))
+        if has(caches, State):
+            pages = self._state_pages(model, caches, values["enable_prefix_caching"])
+            return hybrid_block_size(caches, size, self._checkpoint_alignment(model, pages))
         return size
 
     def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
@@ -324,11 +364,10 @@ class Vllm(Engine):
         tp, last = request.tensor_parallel_size, stage == request.pipeline_parallel_size - 1
         second = self.on_second_runner(model)
         copies = self.second_runner_copies_tenths if second else self.sampler_copies_tenths
-        outside = overheads.vllm_non_torch(accelerator, tp, self.version_key)
-        graphs = overheads.vllm_graphs(
+        graphs = captured_graphs(
             accelerator, request.max_num_seqs, request.enforce_eager, in_slack=not self.graphs_inside(model)
         )
-        activation = overheads.vllm_activation(
+        peak = activation(
             model,
             copies,
             self.experts_stay,
@@ -339,8 +378,8 @@ class Vllm(Engine):
             self.activation_spread,
         )
         if model.towers and not request.language_model_only:
-            activation = overheads.with_encoder(activation)
-        return activation, outside, graphs
+            peak = with_encoder(peak)
+        return peak, non_torch(accelerator, tp, self.non_torch), graphs
 
     @property
     def follows_length(self) -> bool:
@@ -351,18 +390,11 @@ class Vllm(Engine):
         """Whether the second model runner serves a model by default."""
         if self.second_runner_types is ALL_TYPES or model.model_type in self.second_runner_types:
             return True
-        return self.second_runner_serves_dense and not (
-            model.moe_intermediate_size or has(model_caches(model), Keeps.STATE)
-        )
+        return self.second_runner_serves_dense and not (model.moe_intermediate_size or has(self.caches(model), State))
 
     def graphs_inside(self, model: ModelArchitecture) -> bool:
         """Whether CUDA graphs are taken from the budget."""
         return self.graphs_in_budget and (self.second_runner_profiles_graphs or not self.on_second_runner(model))
-
-    @property
-    def version_key(self) -> tuple[int, ...]:
-        """The version as numbers, to compare."""
-        return tuple(int(part) for part in self.version.split("."))
 
     def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
         """Return ``ceil(total × utilisation)`` [bytes].
@@ -380,21 +412,23 @@ class Vllm(Engine):
 
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return the groups of layers that share one pool of equal blocks."""
-        caches = caches_of_model(model, request.storage, request.split)
-        if self.latent_row_multiple > 1 and has(caches, Keeps.LATENT) and self.version_key < (0, 7):
+        caches = self.caches(model, request.storage, request.split)
+        if not self.keeps_latents and has(caches, LatentVectors):
             raise UnsupportedError(
                 "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here"
             )
         return vllm_geometry(
             caches,
-            caches if layers is model.groups else caches_of(layers, request.storage, request.split),
+            caches
+            if layers is model.groups
+            else caches_of(self.as_kept(model, layers), request.storage, request.split),
             request,
             in_flight=self._in_flight(request),
             padding_factor=self.padding_factor,
             full_length=request.disable_hybrid_kv_cache_manager
             or not self.groups_layers
-            or (not self.chunks_as_such and has(caches, Keeps.CHUNK)),
-            state_pages=self._state_pages(caches, request.enable_prefix_caching),
+            or (not self.chunks_as_such and has(caches, Chunk)),
+            state_pages=self._state_pages(model, caches, request.enable_prefix_caching),
             row_multiple=self.latent_row_multiple,
             held_back=self.held_back,
         )
@@ -418,8 +452,8 @@ class Vllm(Engine):
         if self.start_check == "layers":
             pools = []
             for stage in stages:
-                caches = caches_of(stage.layers, request.storage, request.split)
-                pages = self._state_pages(caches, request.enable_prefix_caching)
+                caches = caches_of(self.as_kept(model, stage.layers), request.storage, request.split)
+                pages = self._state_pages(model, caches, request.enable_prefix_caching)
                 pool = pool_of_layers(caches, cutting, in_flight=self._in_flight(cutting), state_pages=pages)
                 pools.append((pool, stage.usable_bytes))
         elif self.start_check == "model":
@@ -438,30 +472,33 @@ class Vllm(Engine):
             batches = request.pipeline_parallel_size + ahead
         return batches * request.max_num_batched_tokens
 
-    def _state_pages(self, caches: tuple[Cached, ...], prefix_caching: bool | None) -> dict[str, int]:
-        """Return the pages that a request holds of each kind of state."""
-        kinds = {cached.cache.variant for cached in caches if cached.cache.keeps is Keeps.STATE}
-        if not kinds or not has(caches, Keeps.ALL, Keeps.LATENT, Keeps.WINDOW, Keeps.CHUNK):
+    def _state_pages(
+        self, model: ModelArchitecture, caches: tuple[Cached, ...], prefix_caching: bool | None
+    ) -> dict[Recurrence, int]:
+        """Return the pages that a request holds of each state, among the caches of a model or of its stage."""
+        kinds = {cached.cache.recurrence for cached in caches if isinstance(cached.cache, State)}
+        asked = self.caches_states if prefix_caching is None else prefix_caching
+        if not asked or not has(caches, *TOKENS):
             return dict.fromkeys(kinds, 1)
-        if not (self.state_pages if prefix_caching is None else prefix_caching):
-            return dict.fromkeys(kinds, 1)
-        if self.version_key < (0, 12):
-            return dict.fromkeys(kinds, 1)
-        if self.pages_by_mode and self.version_key < (0, 15) and not kinds & MODE_FOLLOWS_MODEL:
-            return dict.fromkeys(kinds, 1)
-        if self.pages_by_mode and kinds & MODE_FOLLOWS_MODEL:
+        if kinds & self.mode_follows_model:
             raise UnsupportedError(
                 f"enable_prefix_caching: how many pages of states vLLM {self.version} keeps depends on the model and "
-                "is not known here; leave it, or take 0.28 or newer"
+                "is not known here; leave it, or take 0.28 or newer",
+                what="enable_prefix_caching",
+                asked=prefix_caching,
             )
-        return {kind: 2 + (kind in self.checkpoint_alignment) for kind in kinds}
+        return {kind: self.pages_of_cached_state + (kind in self._checkpoints(model)) for kind in kinds}
 
-    def _checkpoint_alignment(self, caches: tuple[Cached, ...], values: Mapping[str, Any]) -> int:
+    def _checkpoints(self, model: ModelArchitecture) -> Mapping[Recurrence, int]:
+        """Return the states whose prefill keeps a checkpoint, and what its place is aligned to [tokens]."""
+        return {} if model.model_type in self.no_checkpoints else self.checkpoint_alignment
+
+    def _checkpoint_alignment(self, model: ModelArchitecture, pages: Mapping[Recurrence, int]) -> int:
         """Return the tokens that blocks are aligned to for checkpoints of states [tokens]."""
-        pages = self._state_pages(caches, values["enable_prefix_caching"])
-        if min(pages.values()) < 2 or not all(kind in self.checkpoint_alignment for kind in pages):
+        aligned = self._checkpoints(model)
+        if min(pages.values()) < 2 or not all(kind in aligned for kind in pages):
             return 1
-        return lcm(*(self.checkpoint_alignment[kind] for kind in pages))
+        return lcm(*(aligned[kind] for kind in pages))
 
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return the token count of the log: concurrency × longest sequence; blocks a group × block size before 0.21.
@@ -481,10 +518,3 @@ class Vllm(Engine):
         """Say what the fraction is of."""
         inside = "CUDA graphs inside" if self.graphs_inside(model) else "CUDA graphs outside"
         return f"{request.gpu_memory_utilization:g} of all memory, {inside}"
-
-
-def model_caches(model: ModelArchitecture) -> tuple[Cached, ...]:
-    """Return the caches of a model in 16 bit, to ask which kinds it has."""
-    from calculator.formats.kv import storage_format
-
-    return caches_of_model(model, storage_format("bf16"), Split())

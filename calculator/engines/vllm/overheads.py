@@ -1,0 +1,153 @@
+"""vLLM: activations of a profiling run, and what grows outside torch's allocator meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from calculator.engines.overheads import (
+    ACTIVATION,
+    ACTIVATION_BYTES,
+    LARGE_GPU_BYTES,
+    NON_TORCH,
+    Overhead,
+    estimate,
+    logged,
+)
+from calculator.messages import say
+from calculator.units import gib_to_bytes
+
+if TYPE_CHECKING:
+    from calculator.architecture.model import ModelArchitecture
+    from calculator.hardware import Accelerator
+
+LOGIT_BYTES = 4
+RESIDUAL_COPIES_TENTHS = 43
+ENCODER, ENCODER_MOST = gib_to_bytes("0.2"), gib_to_bytes("3.5")
+
+
+def activation(
+    model: ModelArchitecture,
+    sampler_copies_tenths: int,
+    experts_stay: bool,
+    tensor_parallel_size: int,
+    max_num_seqs: int,
+    max_num_batched_tokens: int,
+    last_stage: bool,
+    spread: tuple[float, float],
+) -> Overhead:
+    """Estimate the peak of activations of vLLM on one GPU [bytes].
+
+    Notes
+    -----
+    The larger of the sampler's peak and one MLP's::
+
+        sampler = k × 4 × S × V + 2 × T × h + experts
+        mlp     = 2 × T × (p × I / TP + 4.3 × h)
+        experts = 2 × T × topk × (max(2 × I_e / TP, h) + I_e / TP)
+
+    with S ``max_num_seqs``, T ``max_num_batched_tokens``, V vocabulary, h hidden size, I and
+    I_e MLP and expert widths, p the MLP's matrices (3 with a gate), k the sampler's copies of
+    the fp32 logits. The sampler runs on the last stage, on every rank; earlier stages hold
+    ``mlp + 4 × T × h``. Before 0.17 the work buffers of experts are freed before the sampler runs.
+
+    References
+    ----------
+    vLLM ``v1/worker/gpu_model_runner.py`` ``profile_run`` and ``_dummy_sampler_run``; k fitted to
+    public start-up logs: 9.6 up to 0.16, 3.7 for 0.17 to 0.19, not measured since.
+    """
+    tokens, tp, hidden = max_num_batched_tokens, tensor_parallel_size, model.hidden_size
+    width, expert_width = model.mlp_projections * model.intermediate_size, model.moe_intermediate_size
+    experts = 0
+    if expert_width:
+        width = 0
+        per_token = max(2 * expert_width, hidden * tp) + expert_width
+        experts = -(-ACTIVATION_BYTES * tokens * model.num_experts_per_tok * per_token // tp)
+    mlp = -(-ACTIVATION_BYTES * tokens * (10 * width + RESIDUAL_COPIES_TENTHS * hidden * tp) // (10 * tp))
+    if not last_stage:
+        peak = mlp + experts + 2 * ACTIVATION_BYTES * tokens * hidden
+        return estimate(
+            ACTIVATION, peak, say("overheads.mlp_stage", "one layer's MLP at max_num_batched_tokens"), spread
+        )
+    logits = -(-sampler_copies_tenths * LOGIT_BYTES * max_num_seqs * model.vocab_size // 10)
+    sampler = logits + ACTIVATION_BYTES * tokens * hidden + (experts if experts_stay else 0)
+    if sampler >= mlp + experts * (not experts_stay):
+        source = say(
+            "overheads.sampler",
+            "the sampler's copies of the logits of {sequences:,} sequences",
+            sequences=max_num_seqs,
+        )
+        return estimate(ACTIVATION, sampler, source, spread)
+    source = say("overheads.mlp", "one layer's MLP at {tokens:,} tokens", tokens=tokens)
+    return estimate(ACTIVATION, mlp + experts * (not experts_stay), source, spread)
+
+
+def with_encoder(line: Overhead) -> Overhead:
+    """Add what profiling an encoder of images takes: 0.2 GiB, and up to 3.5 where images may be of any size.
+
+    References
+    ----------
+    vLLM 0.11 to 0.19: nine starts with an encoder took 0.05 to 0.29 GiB more than the same decoder without, two
+    of Qwen3-VL 2.9 GiB, and 0.35 for tables of rotary positions.
+    """
+    return replace(
+        line,
+        bytes=line.bytes + ENCODER,
+        high=line.high + ENCODER_MOST,
+        source=say(
+            "overheads.with_encoder",
+            "{source}, and the encoder of images: 0.2 GiB, up to 3.5",
+            source=line.source,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NonTorch:
+    """What grows outside torch's allocator: on one GPU, with links between GPUs, and over PCIe."""
+
+    one_gpu: Overhead
+    linked: Overhead
+    over_pcie: Overhead
+
+
+_BEFORE_0_8 = logged(
+    say("vllm.non_torch_0_6", "0.20-3.58 GiB logged with tensor parallelism before 0.8"), "0.5", "0.1", "3.6"
+)
+_BEFORE_0_18 = logged(
+    say("vllm.non_torch_0_8", "0.21-0.55 GiB logged with tensor parallelism before 0.18"), "0.5", "0.2", "1"
+)
+NON_TORCH_0_6 = NonTorch(
+    logged(say("vllm.non_torch_0_6_alone", "0.01-1.79 GiB logged on one GPU before 0.8"), "0.1", "0", "1.8"),
+    _BEFORE_0_8,
+    _BEFORE_0_8,
+)
+NON_TORCH_0_8 = NonTorch(
+    logged(say("vllm.non_torch_0_8_alone", "0.13-0.14 GiB logged on one H100 in 0.11"), "0.13", "0.02", "0.25"),
+    _BEFORE_0_18,
+    _BEFORE_0_18,
+)
+NON_TORCH_0_18 = NonTorch(
+    logged(say("vllm.non_torch_alone", "0.24-0.27 GiB logged on one H100"), "0.25", "0.1", "0.5"),
+    logged(say("vllm.non_torch_linked", "2.06-2.21 GiB logged on linked H100s"), "2.1", "1.2", "2.6"),
+    logged(say("vllm.non_torch_pcie", "a judgement for tensor parallelism over PCIe"), "0.6", "0.2", "2.1"),
+)
+ROCM_ONE_GPU, ROCM_EACH_MORE = gib_to_bytes("2.8"), gib_to_bytes("0.75")
+
+
+def non_torch(accelerator: Accelerator, tensor_parallel_size: int, known: NonTorch) -> Overhead:
+    """Estimate what grows outside torch's allocator during vLLM's profiling, mostly for communication [bytes].
+
+    References
+    ----------
+    vLLM on H100: 0.13 GiB up to 0.17 and 0.24-0.27 from 0.18 on one GPU; with tensor parallelism
+    0.54 up to 0.17, 2.06-2.21 from 0.18. 0.6 GiB over PCIe is a judgement. On MI300X 2.4-3.3 GiB on
+    one GPU and 7-9 GiB on eight.
+    """
+    if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
+        central = ROCM_ONE_GPU + ROCM_EACH_MORE * (tensor_parallel_size - 1)
+        source = say("vllm.non_torch_rocm", "2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight")
+        return Overhead(NON_TORCH, central, source, central - gib_to_bytes("1"), central + gib_to_bytes("1.5"))
+    if tensor_parallel_size == 1:
+        return known.one_gpu
+    return known.linked if accelerator.has_fast_link else known.over_pcie
