@@ -364,7 +364,11 @@ def test_what_an_engine_does_not_have_is_refused(asked, match):
     [
         ("gemma-3-27b", {"tensor_parallel_size": 8, "decode_context_parallel_size": 2}, "context of sliding windows"),
         ("deepseek-v3.2", {"block_size": 16}, "blocks of a multiple of 64"),
-        ("qwen3-next-80b-a3b", {"engine": "tensorrt-llm"}, "keeps a state that does not grow, which the rules of TensorRT-LLM"),
+        (
+            "qwen3-next-80b-a3b",
+            {"engine": "tensorrt-llm"},
+            "keeps a state that does not grow, which the rules of TensorRT-LLM",
+        ),
         ("deepseek-v3", {"engine_version": "0.6.3"}, "expanded heads"),
     ],
 )

@@ -56,7 +56,7 @@ def test_encoders_are_among_the_weights_where_the_engine_loads_them():
     assert whole.per_gpu.weights_bytes == 2 * 27_432_406_640
     assert any("0.79 GiB are among the weights" in note for note in whole.notes)
     # 0.05 to 0.29 GiB logged beside the rest for nine models, 2.9 for two whose images may be of any size
-    activation, plainer = whole.stage.overheads[0], plain.stage.overheads[0]
+    activation, plainer = whole.per_gpu.lines["activation"], plain.per_gpu.lines["activation"]
     assert activation.bytes - plainer.bytes == round(0.2 * GIB)
     assert activation.high - plainer.high == 3.5 * GIB
     apart = calculator.plan("gemma-3-27b", engine="llama.cpp", **asked)

@@ -144,14 +144,18 @@ class Engine:
 
     def as_kept(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple[LayerGroup, ...]:
         """Return some layers of a model as the engine's class of its type keeps them."""
-        return _expanded(model, layers) if model.model_type in self.expands_latents else layers
+        return _expanded(model, layers) if self.expands(model) else layers
+
+    def expands(self, model: ModelArchitecture) -> bool:
+        """Whether the engine's class of a model's type keeps heads in place of its latent vectors."""
+        return model.model_type in self.expands_latents
 
     def caches(
         self, model: ModelArchitecture, storage: StorageFormat | None = None, split: Split | None = None
     ) -> tuple[Cached, ...]:
         """Return the caches of a whole model on one rank as the engine keeps them, by default in 16 bit on one GPU."""
-        expands = model.model_type in self.expands_latents
-        return model.remember(_caches_of_model, storage.name if storage else "bf16", split or Split(), expands)
+        kept_in = storage.name if storage else "bf16"
+        return model.remember(_caches_of_model, kept_in, split or Split(), self.expands(model))
 
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calculator.architecture.counts import NO_LIMIT
+from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.units import GIB, format_bytes, format_gib, format_size, plural
 
@@ -27,7 +28,17 @@ def notes_on(answer: Plan) -> list[str]:
             f"{request.seq_len:,} tokens are more than the {model.max_position_embeddings:,} that {model.name} is made "
             "for: the memory is computed all the same, the answers of the model may be poor"
         )
-    if answer.kv_replication > 1:
+    if rules.expands(model):
+        notes.append(
+            say(
+                "notes.expanded_latents",
+                "{engine}'s own class of this model type keeps keys and values of {heads} heads in place of a latent "
+                "vector: blocks and what fits are counted so, the bytes of a sequence are those of the vector",
+                engine=rules.title,
+                heads=model.num_attention_heads,
+            )
+        )
+    elif answer.kv_replication > 1:
         kept, heads = answer.kv_replication, plural(model.num_key_value_heads, "KV head")
         notes.append(
             f"{request.split.kv_head_ranks} GPUs share {heads}, so each head is kept {kept} times "

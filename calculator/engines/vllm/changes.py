@@ -1,0 +1,141 @@
+"""vLLM version by version: rule values, since when, and where they are read from."""
+
+from __future__ import annotations
+
+from calculator.architecture.caches import Recurrence
+from calculator.engines.base import Change, DeviceDefaults
+from calculator.engines.vllm.overheads import NON_TORCH_0_6, NON_TORCH_0_8, NON_TORCH_0_18
+
+ALL_TYPES = None
+"""Stands for every model type where a rule names some."""
+_MAMBA = frozenset({Recurrence.MAMBA1, Recurrence.MAMBA2})
+_EXPERTS_ON_SECOND_RUNNER = ("deepseek_v2", "qwen2_moe", "granitemoe")
+
+CHANGES = (
+    Change(
+        (0, 6, 0),
+        {
+            "gpu_memory_utilization": 0.9,
+            "sampler_copies_tenths": 96,
+            "activation_spread": (0.75, 1.25),
+            "device_defaults": (DeviceDefaults(0, 2_048, 256),),
+            "unchunked": True,
+            "latent_row_multiple": 128,
+            "keeps_latents": False,
+            "non_torch": NON_TORCH_0_6,
+            "start_check": "stage",
+        },
+        "vLLM 0.7.3 core/block_manager.py (no block is kept), worker/worker.py; 0.6 to 0.7: a prompt of 32,768 "
+        "tokens is not chunked; latent rows of 576 are kept as 640 (294,688 tokens in 21.43 GiB logged for "
+        "DeepSeek-R1)",
+    ),
+    Change(
+        (0, 7, 0),
+        {"keeps_latents": True},
+        "vLLM 0.7.1 and newer attention/backends/mla; 0.7.0, which has none, is not told apart from them",
+    ),
+    Change(
+        (0, 8, 0),
+        {
+            "unchunked": False,
+            "activation_spread": (0.88, 1.12),
+            "latent_row_multiple": 1,
+            "held_back": 1,
+            "non_torch": NON_TORCH_0_8,
+            "start_check": None,
+            "device_defaults": (
+                DeviceDefaults(70 * 1024, 8_192, 1024, not_named=("a100",)),
+                DeviceDefaults(0, 2_048, 256),
+            ),
+        },
+        "vLLM 0.8 to 0.11: engine/arg_utils.py; 0.8.5 v1/core/kv_cache_utils.py makes every layer full-length, "
+        "its start-up check names no length; v1/core/block_pool.py null_block",
+    ),
+    Change(
+        (0, 9, 1),
+        {"groups_layers": True, "start_check": "layers"},
+        "vLLM 0.9.1 and 0.10.0 v1/core/kv_cache_utils.py; between 0.8.5 and them not read",
+    ),
+    Change(
+        (0, 12, 0),
+        {"padding_factor": 1.25, "async_scheduling": True, "mode_follows_model": _MAMBA},
+        "vLLM 0.12.0 v1/core/kv_cache_utils.py, model_executor/models/config.py",
+    ),
+    Change(
+        (0, 14, 0),
+        {"chunks_as_such": True, "start_check": "model"},
+        "vLLM 0.14.0 VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE, v1/core/kv_cache_utils.py",
+    ),
+    Change(
+        (0, 15, 0),
+        {"pages_of_cached_state": 2},
+        "vLLM 0.15.0 v1/kv_cache_interface.py MambaSpec.max_memory_usage_bytes (2 pages in align mode)",
+    ),
+    Change(
+        (0, 17, 0),
+        {"sampler_copies_tenths": 37, "experts_stay": True, "start_check": "stage"},
+        "vLLM 0.16 and 0.17: logged activation peaks, 5.64 and 2.23 GiB for the same model; "
+        "0.17.0 v1/core/kv_cache_utils.py _project_kv_cache_groups_to_worker",
+    ),
+    Change(
+        (0, 18, 0),
+        {"padding_factor": 1.5, "non_torch": NON_TORCH_0_18},
+        "vLLM 0.18.0 v1/core/kv_cache_utils.py; logged memory outside the allocator",
+    ),
+    Change(
+        (0, 20, 0),
+        {"gpu_memory_utilization": 0.92, "graphs_in_budget": True, "activation_spread": (0.5, 1.8)},
+        "vLLM 0.20.0 config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off)",
+    ),
+    Change((0, 21, 0), {"tokens_from_concurrency": True}, "vLLM 0.21.0 v1/core/kv_cache_utils.py"),
+    Change(
+        (0, 22, 0),
+        {"second_runner_types": frozenset({"qwen3"}), "second_runner_copies_tenths": 5},
+        "vLLM 0.22.0 config/vllm.py DEFAULT_V2_MODEL_RUNNER_ARCHITECTURES, v1/worker/gpu/model_runner.py",
+    ),
+    Change((0, 23, 0), {"second_runner_types": frozenset({"qwen3", "llama", "mistral"})}, "vLLM 0.23.0 config/vllm.py"),
+    Change(
+        (0, 24, 0),
+        {"second_runner_types": frozenset({"qwen3", "llama", "mistral", *_EXPERTS_ON_SECOND_RUNNER})},
+        "vLLM 0.24.0 config/vllm.py",
+    ),
+    Change(
+        (0, 25, 0),
+        {"second_runner_types": frozenset(_EXPERTS_ON_SECOND_RUNNER), "second_runner_serves_dense": True},
+        "vLLM 0.25.0 config/vllm.py _is_default_v2_model_runner_model",
+    ),
+    Change((0, 26, 0), {"batches_in_flight": True}, "vLLM 0.26.0 config/vllm.py max_in_flight_tokens"),
+    Change(
+        (0, 28, 0),
+        {
+            "caches_states": True,
+            "mode_follows_model": frozenset(),
+            "device_defaults": (
+                DeviceDefaults(160 * 1024, 16_384, 1024),
+                DeviceDefaults(70 * 1024, 8_192, 1024, not_named=("a100", "gb10")),
+                DeviceDefaults(0, 2_048, 256),
+            ),
+        },
+        "vLLM 0.28.0 engine/arg_utils.py get_batch_defaults, config/model.py is_prefix_caching_supported",
+    ),
+    Change(
+        (0, 29, 0),
+        {"second_runner_types": ALL_TYPES, "second_runner_profiles_graphs": True, "start_check_holds_back": True},
+        "vLLM 0.29.0 v1/core/kv_cache_utils.py get_kv_cache_configs, config/vllm.py use_v2_model_runner, "
+        "v1/worker/gpu/model_runner.py profile_cudagraph_memory",
+    ),
+    Change(
+        (0, 32, 0),
+        {"checkpoint_alignment": {Recurrence.MAMBA2: 1}},
+        "vLLM 0.32.0 model_executor/layers/mamba/mamba_mixer2.py num_prefill_checkpoint_blocks",
+    ),
+    Change(
+        (0, 33, 0),
+        {
+            "checkpoint_alignment": {Recurrence.GATED_DELTA_NET: 64, Recurrence.MAMBA2: 1},
+            "second_runner_copies_tenths": 37,
+        },
+        "vLLM 0.33.0 v1/worker/gpu/model_runner.py _dummy_sampler_run (a second pass in fp32), "
+        "v1/core/kv_cache_planning.py, qwen_gdn_linear_attn.py",
+    ),
+)
