@@ -149,7 +149,8 @@ class Request:
         ),
     ]
     weight_dtype: Annotated[
-        str, Option(field=text(40), help="weight format; auto for the checkpoint's own", default="auto", everywhere=True)
+        str,
+        Option(field=text(40), help="weight format; auto for the checkpoint's own", default="auto", everywhere=True),
     ]
     kv_cache_dtype: Annotated[
         str,
@@ -256,15 +257,11 @@ class Request:
     ]
     swa_full: Annotated[
         bool,
-        Option(
-            field=flag(), help="whether windows are allocated at full length (llama.cpp)", default=False, cuts=True
-        ),
+        Option(field=flag(), help="whether windows are allocated at full length (llama.cpp)", default=False, cuts=True),
     ]
     enforce_eager: Annotated[
         bool,
-        Option(
-            field=flag(), help="whether no CUDA graphs are captured", default=False, everywhere=True, logged=True
-        ),
+        Option(field=flag(), help="whether no CUDA graphs are captured", default=False, everywhere=True, logged=True),
     ]
     language_model_only: Annotated[
         bool,
@@ -431,5 +428,7 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
-    asked = {name: default if (value := options.get(name)) is None else value for name, default in PLAN_DEFAULTS.items()}
+    asked = {
+        name: default if (value := options.get(name)) is None else value for name, default in PLAN_DEFAULTS.items()
+    }
     return {name: value for name, value in asked.items() if value is not None}

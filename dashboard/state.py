@@ -19,7 +19,7 @@ import streamlit as st
 import calculator
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS
 from calculator.configs.reader import parse_config
-from calculator.engines import ENGINES, engine_rules
+from calculator.engines import engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
@@ -35,6 +35,7 @@ MAX_LINK_CONFIG = 16_384
 MAX_CONFIG_BYTES = 262_144
 MAX_NAMED = 5
 _SEEN, _PROBLEMS = "_link", "_link_problems"
+
 
 def _on_page(name: str) -> str:
     """Return what the page calls an option: a size is in GiB there."""

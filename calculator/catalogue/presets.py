@@ -167,17 +167,15 @@ def _parts(content: str, section: str) -> dict[str, tuple[int, str]]:
     """Return the line and the text of each entry by its id; none where the layout is not the usual one."""
     parts: dict[str, tuple[int, str]] = {}
     key, first, begun, kept = "", 0, False, list[str]()
-    for number, line in enumerate(content.split("\n"), 1):
+    for at, line in enumerate(content.split("\n"), 1):
         found = _ENTRY.match(line)
         if found:
             if not begun or found[1] in parts or found[1] == key:
                 return {}
             if key:
                 parts[key] = first, "\n".join(kept)
-            key, first, kept = found[1], number, [line]
-        elif not line.strip() or line.lstrip().startswith("#"):
-            kept.append(line)
-        elif line.startswith("   ") and key:
+            key, first, kept = found[1], at, [line]
+        elif not line.strip() or line.lstrip().startswith("#") or (line.startswith("   ") and key):
             kept.append(line)
         elif line == f"{section}:" and not begun:
             begun = True

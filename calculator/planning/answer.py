@@ -14,11 +14,10 @@ from calculator.engines.base import Engine
 from calculator.engines.overheads import Overhead
 from calculator.engines.pools import Geometry
 from calculator.hardware import Accelerator
+from calculator.planning import SCHEMA_VERSION as SCHEMA_VERSION
 from calculator.reading.html import table
 from calculator.request import Request
 from calculator.units import format_gib
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)

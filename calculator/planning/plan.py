@@ -30,9 +30,7 @@ from calculator.request import OPTIONS, Option, Request, asked_of
 
 
 @friendly
-def plan(
-    model: ModelArchitecture | str, gpu: Accelerator | str | None = None, **options: Any
-) -> Plan:
+def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, **options: Any) -> Plan:
     """Answer how many sequences fit, how long they can be, and where the memory goes.
 
     Parameters
@@ -41,7 +39,8 @@ def plan(
         A model, its preset id or its Hugging Face id [-].
     gpu : Accelerator or str, optional
         A GPU or its preset id; may be left out where ``gpu_memory_bytes`` is given [-].
-{options}
+    **options : object
+        As the table of options has them [-].
 
     Returns
     -------
@@ -103,6 +102,9 @@ def _documented(name: str, option: Option) -> str:
     return f"{name} : {option.type_name}\n" + textwrap.fill(words, 110, initial_indent="    ", subsequent_indent="    ")
 
 
+_OPTIONS = "**options : object\n    As the table of options has them [-]."
+
+
 def _show_options(function: Callable[..., Plan]) -> None:
     """Give ``plan`` the signature and the documentation of the table of options."""
     signature = inspect.signature(function)
@@ -110,7 +112,7 @@ def _show_options(function: Callable[..., Plan]) -> None:
     keywords = [_keyword(name, option) for name, option in OPTIONS.items()]
     shown = "\n".join(_documented(name, option) for name, option in OPTIONS.items())
     function.__signature__ = signature.replace(parameters=[*first, *keywords])  # type: ignore[attr-defined]
-    function.__doc__ = (inspect.getdoc(function) or "").replace("{options}", shown)
+    function.__doc__ = (inspect.getdoc(function) or "").replace(_OPTIONS, shown)
 
 
 _show_options(plan)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from calculator.errors import CalculatorError, InvalidValueError, shown, unknown_name
@@ -47,15 +48,19 @@ class Field:
 
     def take(self, value: Any) -> Any:
         """Return a value that is plainly valid, as it is kept; raise ``NotPlain`` for any other."""
-        raise NotPlain
-
-    def kind(self, documented: bool) -> Any:
-        """Return its type for pydantic, without None; ``documented`` as an editor is shown it."""
         raise NotImplementedError
 
-    def annotation(self, documented: bool = False) -> Any:
-        """Return its type for pydantic."""
-        kind = self.kind(documented)
+    def kind(self) -> Any:
+        """Return its type for pydantic, without None."""
+        raise NotImplementedError
+
+    def shown_kind(self) -> Any:
+        """Return the type that an editor is shown."""
+        return self.kind()
+
+    def annotation(self, shown: bool = False) -> Any:
+        """Return its type for pydantic, or the one that an editor is shown."""
+        kind = self.shown_kind() if shown else self.kind()
         return kind | None if self.nullable else kind
 
 
@@ -72,11 +77,9 @@ class Count(Field):
             return value
         raise NotPlain
 
-    def kind(self, documented: bool) -> Any:
+    def kind(self) -> Any:
         """As ``Field``."""
-        from pydantic import Field as Bounds
-
-        return Annotated[int, Bounds(ge=self.least, le=self.most)]
+        return _bounded(int, ge=self.least, le=self.most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +95,9 @@ class Number(Field):
             return float(value)
         raise NotPlain
 
-    def kind(self, documented: bool) -> Any:
+    def kind(self) -> Any:
         """As ``Field``."""
-        from pydantic import Field as Bounds
-
-        return Annotated[float, Bounds(gt=self.above, le=float(self.most), allow_inf_nan=False)]
+        return _bounded(float, gt=self.above, le=float(self.most), allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +113,9 @@ class Text(Field):
             return value
         raise NotPlain
 
-    def kind(self, documented: bool) -> Any:
+    def kind(self) -> Any:
         """As ``Field``."""
-        from pydantic import Field as Bounds
-
-        return Annotated[str, Bounds(min_length=self.least, max_length=self.most)]
+        return _bounded(str, min_length=self.least, max_length=self.most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +128,7 @@ class Flag(Field):
             return value
         raise NotPlain
 
-    def kind(self, documented: bool) -> Any:
+    def kind(self) -> Any:
         """As ``Field``."""
         return bool
 
@@ -146,7 +145,7 @@ class Choice(Field):
             return value
         raise NotPlain
 
-    def kind(self, documented: bool) -> Any:
+    def kind(self) -> Any:
         """As ``Field``."""
         return Literal[self.names]
 
@@ -165,14 +164,13 @@ class Listed(Field):
             return [self.item.take(one) for one in value]
         raise NotPlain
 
-    def kind(self, documented: bool) -> Any:
+    def kind(self) -> Any:
         """As ``Field``."""
-        from pydantic import Field as Bounds
+        return _bounded(list[self.item.annotation()], min_length=self.least, max_length=self.most)  # type: ignore[misc]
 
-        return Annotated[
-            list[self.item.annotation(documented)],  # type: ignore[misc]
-            Bounds(min_length=self.least, max_length=self.most),
-        ]
+    def shown_kind(self) -> Any:
+        """As ``Field``."""
+        return _bounded(list[self.item.annotation(shown=True)], min_length=self.least, max_length=self.most)  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +187,13 @@ class Nested(Field):
             return _taken(self.fields, value)
         raise NotPlain
 
-    def kind(self, documented: bool) -> Any:
+    def kind(self) -> Any:
         """As ``Field``."""
-        return _model(self.name, self.fields, documented, "allow" if self.open else "forbid", self.help)
+        return _model(self.name, self.fields, self.open)
+
+    def shown_kind(self) -> Any:
+        """As ``Field``."""
+        return _model(self.name, self.fields, self.open, shown=True, help=self.help)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +206,7 @@ class Names(Field):
             return dict(value)
         raise NotPlain
 
-    def kind(self, documented: bool) -> Any:
+    def kind(self) -> Any:
         """As ``Field``."""
         return dict[str, Any]
 
@@ -219,14 +221,19 @@ class Either(Field):
         """As ``Field``."""
         return value
 
-    def kind(self, documented: bool) -> Any:
+    def kind(self) -> Any:
         """As ``Field``."""
-        if not documented:
-            return Any
-        first, *others = (kind.annotation(documented) for kind in self.kinds)
-        for other in others:
-            first = first | other
-        return first
+        return Any
+
+    def shown_kind(self) -> Any:
+        """As ``Field``."""
+        return reduce(or_, (kind.annotation(shown=True) for kind in self.kinds))
+
+
+def _bounded(kind: Any, **bounds: Any) -> Any:
+    from pydantic import Field as Bounds
+
+    return Annotated[kind, Bounds(**bounds)]
 
 
 def _is_unicode(value: str) -> bool:
@@ -288,19 +295,19 @@ def left_out(fields: Mapping[str, Field]) -> dict[str, Field]:
 
 
 def _model(
-    name: str, fields: Mapping[str, Field], documented: bool, extra: Literal["allow", "forbid"], help: str = ""
+    name: str, fields: Mapping[str, Field], is_open: bool = False, shown: bool = False, help: str = ""
 ) -> type[BaseModel]:
-    """Return the pydantic model of a set of fields: strict, frozen."""
+    """Return the pydantic model of a set of fields, strict and frozen; ``shown`` is the one that an editor is shown."""
     from pydantic import ConfigDict, create_model
     from pydantic import Field as Described
 
     def described(field: Field) -> Any:
-        unit = {"unit": field.unit} if field.unit else None
+        unit: dict[str, Any] | None = {"unit": field.unit} if field.unit else None
         missing = {} if field.required else {"default": field.default}
         return Described(**missing, description=field.help or None, json_schema_extra=unit)
 
-    config = ConfigDict(strict=True, frozen=True, extra=extra, protected_namespaces=())
-    made: dict[str, Any] = {key: (field.annotation(documented), described(field)) for key, field in fields.items()}
+    config = ConfigDict(strict=True, frozen=True, extra="allow" if is_open else "forbid", protected_namespaces=())
+    made: dict[str, Any] = {key: (field.annotation(shown), described(field)) for key, field in fields.items()}
     return create_model(name, __config__=config, __doc__=help or None, **made)
 
 
@@ -335,15 +342,12 @@ class Schema:
     @cached_property
     def model(self) -> type[BaseModel]:
         """The pydantic model, which decides and explains."""
-        return _model(self.name, self.fields, False, "forbid")
+        return _model(self.name, self.fields)
 
     def json_schema(self, title: str, help: str) -> dict[str, Any]:
         """Return the JSON Schema of the fields, for editors."""
-        return {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            **_model(self.name, self.fields, True, "forbid", help).model_json_schema(),
-            "title": title,
-        }
+        made = _model(self.name, self.fields, shown=True, help=help).model_json_schema()
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": title}
 
     def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the checked values; raise the first problem as a ``CalculatorError``."""
