@@ -1,93 +1,114 @@
-"""What is asked of a plan: every input, checked, defaults filled in."""
+"""What is asked of a plan: ONE table of options, from which every face has its keywords.
 
-from __future__ import annotations
+The fields of ``Request`` are the table. Each says its type, and in an ``Option`` its bounds, unit, default and help,
+and which faces show it. Keywords and docstring of ``plan``, flags of the command line, parameters of links, keys of
+plan files, keywords of a log and what an engine is shown are derived from it: a new keyword is a field here, and the
+place that uses it.
+"""
 
-from dataclasses import dataclass
+from collections import namedtuple
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.split import Split
+from calculator.errors import unknown_name
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.hardware import MAX_BYTES
-from calculator.reading.schema import Schema, count, flag, number, optional, text
+from calculator.reading.schema import Count, Field, Flag, Number, Schema, Text, count, flag, number, optional, text
 
-PLAN_FIELDS = {
-    "batch_size": count(MAX_TOKENS),
-    "seq_len": optional(count(MAX_TOKENS)),
-    "tensor_parallel_size": count(65_536),
-    "pipeline_parallel_size": count(65_536),
-    "data_parallel_size": count(65_536),
-    "weight_dtype": text(40),
-    "kv_cache_dtype": text(40),
-    "gpu_memory_utilization": optional(number(1)),
-    "encoder_seq_len": optional(count(MAX_TOKENS)),
-    "enable_expert_parallel": flag(),
-    "engine": text(40),
-    "engine_version": optional(text(60)),
-    "async_scheduling": optional(flag()),
-    "enable_prefix_caching": optional(flag()),
-    "disable_hybrid_kv_cache_manager": flag(),
-    "swa_full": flag(),
-    "enable_attention_dp": flag(),
-    "decode_context_parallel_size": count(65_536),
-    "enforce_eager": flag(),
-    "language_model_only": flag(),
-    "block_size": optional(count(1_048_576)),
-    "max_num_seqs": optional(count(1_048_576)),
-    "max_num_batched_tokens": optional(count(16_777_216)),
-    "gpu_memory_bytes": optional(count(MAX_BYTES)),
-    "kv_cache_memory_bytes": optional(count(MAX_BYTES)),
-    "activation_bytes": optional(count(MAX_BYTES, minimum=0)),
-    "non_torch_bytes": optional(count(MAX_BYTES, minimum=0)),
-    "cuda_graph_bytes": optional(count(MAX_BYTES, minimum=0)),
-}
-PLAN_DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(PLAN_FIELDS),
-    "batch_size": 1,
-    "tensor_parallel_size": 1,
-    "pipeline_parallel_size": 1,
-    "data_parallel_size": 1,
-    "weight_dtype": "auto",
-    "kv_cache_dtype": "auto",
-    "enable_expert_parallel": False,
-    "engine": "vllm",
-    "disable_hybrid_kv_cache_manager": False,
-    "swa_full": False,
-    "enable_attention_dp": False,
-    "decode_context_parallel_size": 1,
-    "enforce_eager": False,
-    "language_model_only": False,
-}
-FLAGS = tuple(name for name, field in PLAN_FIELDS.items() if field in (flag(), optional(flag())))
-_SCHEMA = Schema(PLAN_FIELDS)
+MAX_RANKS = 65_536
+ENGINES_DEFAULT, ESTIMATE = "the engine's default", "the estimate"
 
 
-class Cutting(NamedTuple):
-    """All of a request that bears on how an engine cuts its KV memory, under the names of ``Request``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """How the page and its links show an option.
 
-    An engine is shown nothing else, and what is remembered of a model is found by all of it.
+    Attributes
+    ----------
+    least, most : int, float or None
+        Bounds of its widget, where they are narrower than those of ``plan``; GiB for bytes.
+    clears : bool
+        Whether a number can be left empty.
     """
 
-    kv_cache_dtype: str
-    split: Split
-    pipeline_parallel_size: int
-    decode_context_parallel_size: int
-    async_scheduling: bool | None
-    enable_prefix_caching: bool | None
-    disable_hybrid_kv_cache_manager: bool
-    swa_full: bool
-    block_size: int
-    max_num_batched_tokens: int
-    encoder_seq_len: int | None
+    least: float | None = None
+    most: float | None = None
+    clears: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One keyword of ``plan``.
+
+    Attributes
+    ----------
+    field : Field
+        What it may be.
+    help : str
+        What it is, in a phrase.
+    unit : str
+        Its unit.
+    default : object
+        What holds where it is left out; None where the engine, the model or the estimate says.
+    absent : str
+        Who says so then.
+    is_engines : bool
+        Whether it sets up the engine; else it describes the load, the device or the estimate.
+    everywhere : bool
+        Whether it means the same to every engine.
+    cuts : bool
+        Whether an engine's cutting of KV memory depends on it.
+    logged : bool
+        Whether a start-up log states it under this name.
+    page : Page or None
+        How the page shows it; None where it does not.
+    """
+
+    field: Field
+    help: str
+    unit: str = "-"
+    default: Any = None
+    absent: str = ENGINES_DEFAULT
+    is_engines: bool = True
+    everywhere: bool = False
+    cuts: bool = False
+    logged: bool = False
+    page: Page | None = Page()
 
     @property
-    def storage(self) -> StorageFormat:
-        """The storage format of the cache."""
-        return storage_format(self.kv_cache_dtype)
+    def of_plan(self) -> Field:
+        """What the keyword of ``plan`` may be: a default may be left out, and what has none may be None."""
+        left_out = optional(self.field) if self.default is None else replace(self.field, required=False)
+        return replace(left_out, default=self.default, help=self.help, unit=self.unit)
+
+    @property
+    def is_bytes(self) -> bool:
+        """Whether it is a size: text with a unit on the command line, GiB on the page."""
+        return self.unit == "bytes"
+
+    @property
+    def type_name(self) -> str:
+        """The name of its type, as a docstring has it."""
+        names = {Count: "int", Number: "float", Text: "str", Flag: "bool"}
+        return names[type(self.field)] + (", optional" if self.default is None else "")
 
 
-@dataclass(frozen=True, slots=True)
+def _overhead(what: str) -> Option:
+    return Option(
+        field=count(MAX_BYTES, minimum=0),
+        help=f"your own {what} of one GPU, in place of the estimate",
+        unit="bytes",
+        absent=ESTIMATE,
+        is_engines=False,
+        page=Page(least=0.0, most=1_000_000.0),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Every input of a plan, defaults filled in, under the names of ``plan``.
 
@@ -97,34 +118,235 @@ class Request:
 
     model: str
     gpu: str
-    gpu_memory_bytes: int
-    seq_len: int
-    batch_size: int
-    tensor_parallel_size: int
-    pipeline_parallel_size: int
-    data_parallel_size: int
-    weight_dtype: str
-    kv_cache_dtype: str
-    gpu_memory_utilization: float
-    encoder_seq_len: int | None
-    enable_expert_parallel: bool
-    engine: str
-    engine_version: str
-    async_scheduling: bool | None
-    enable_prefix_caching: bool | None
-    disable_hybrid_kv_cache_manager: bool
-    swa_full: bool
-    enable_attention_dp: bool
-    decode_context_parallel_size: int
-    enforce_eager: bool
-    language_model_only: bool
-    block_size: int
-    max_num_seqs: int
-    max_num_batched_tokens: int
-    kv_cache_memory_bytes: int | None
-    activation_bytes: int | None
-    non_torch_bytes: int | None
-    cuda_graph_bytes: int | None
+    tensor_parallel_size: Annotated[
+        int,
+        Option(
+            field=count(MAX_RANKS),
+            help="GPUs that share every layer",
+            default=1,
+            everywhere=True,
+            logged=True,
+            page=Page(clears=False),
+        ),
+    ]
+    seq_len: Annotated[
+        int,
+        Option(
+            field=count(MAX_TOKENS),
+            help="prompt and generated tokens of one sequence; by default the model's longest context",
+            unit="tokens",
+            everywhere=True,
+        ),
+    ]
+    batch_size: Annotated[
+        int,
+        Option(
+            field=count(MAX_TOKENS),
+            help="concurrent sequences of one replica that must fit",
+            default=1,
+            is_engines=False,
+            everywhere=True,
+        ),
+    ]
+    weight_dtype: Annotated[
+        str,
+        Option(field=text(40), help="weight format; auto for the checkpoint's own", default="auto", everywhere=True),
+    ]
+    kv_cache_dtype: Annotated[
+        str,
+        Option(
+            field=text(40),
+            help="storage format of the cache; auto for the checkpoint's own",
+            default="auto",
+            everywhere=True,
+            cuts=True,
+        ),
+    ]
+    pipeline_parallel_size: Annotated[
+        int,
+        Option(
+            field=count(MAX_RANKS),
+            help="stages that share the layers",
+            default=1,
+            everywhere=True,
+            cuts=True,
+            logged=True,
+            page=Page(most=1024),
+        ),
+    ]
+    data_parallel_size: Annotated[
+        int, Option(field=count(MAX_RANKS), help="replicas", default=1, everywhere=True, logged=True)
+    ]
+    encoder_seq_len: Annotated[
+        int | None,
+        Option(
+            field=count(MAX_TOKENS),
+            help="tokens of the encoder; required for an encoder-decoder, refused otherwise",
+            unit="tokens",
+            absent="512",
+            is_engines=False,
+            everywhere=True,
+            cuts=True,
+        ),
+    ]
+    engine: Annotated[
+        str,
+        Option(
+            field=text(40),
+            help="whose rules apply: vllm, sglang, tensorrt-llm or llama.cpp",
+            default="vllm",
+            is_engines=False,
+        ),
+    ]
+    engine_version: Annotated[
+        str,
+        Option(
+            field=text(60),
+            help="of which version, such as 0.19; by default the newest known, and the nearest for one that is not",
+            absent="the newest known",
+            is_engines=False,
+        ),
+    ]
+    gpu_memory_utilization: Annotated[
+        float,
+        Option(
+            field=number(1),
+            help="the engine's fraction, in (0, 1], of what that engine means by it; by default the engine's own",
+            logged=True,
+            page=Page(least=0.01, most=1.0),
+        ),
+    ]
+    decode_context_parallel_size: Annotated[
+        int,
+        Option(
+            field=count(MAX_RANKS),
+            help="GPUs of a replica that share a sequence's tokens where they would keep copies of its heads",
+            default=1,
+            cuts=True,
+            logged=True,
+        ),
+    ]
+    enable_expert_parallel: Annotated[
+        bool,
+        Option(
+            field=flag(),
+            help="whether ranks hold whole experts in place of slices of all; replicas then share them too",
+            default=False,
+            everywhere=True,
+            logged=True,
+        ),
+    ]
+    enable_attention_dp: Annotated[
+        bool,
+        Option(
+            field=flag(),
+            help="whether every GPU of a replica serves sequences of its own, attention weights copied",
+            default=False,
+            logged=True,
+        ),
+    ]
+    disable_hybrid_kv_cache_manager: Annotated[
+        bool,
+        Option(
+            field=flag(),
+            help="whether windows are allocated at full length (vLLM, and SGLang under a flag of its own)",
+            default=False,
+            cuts=True,
+            logged=True,
+        ),
+    ]
+    swa_full: Annotated[
+        bool,
+        Option(field=flag(), help="whether windows are allocated at full length (llama.cpp)", default=False, cuts=True),
+    ]
+    enforce_eager: Annotated[
+        bool,
+        Option(field=flag(), help="whether no CUDA graphs are captured", default=False, everywhere=True, logged=True),
+    ]
+    language_model_only: Annotated[
+        bool,
+        Option(
+            field=flag(),
+            help="whether the encoders of images and audio are not loaded (vLLM)",
+            default=False,
+            logged=True,
+        ),
+    ]
+    async_scheduling: Annotated[
+        bool | None,
+        Option(
+            field=flag(),
+            help="whether vLLM schedules a batch ahead, which windows are charged for; by default as the version does",
+            cuts=True,
+            logged=True,
+            page=None,
+        ),
+    ]
+    enable_prefix_caching: Annotated[
+        bool | None,
+        Option(
+            field=flag(),
+            help="whether vLLM keeps pages of states for it; by default as the version does",
+            cuts=True,
+            logged=True,
+            page=None,
+        ),
+    ]
+    block_size: Annotated[
+        int,
+        Option(
+            field=count(1_048_576),
+            help="tokens of one block; by default the engine's",
+            unit="tokens",
+            cuts=True,
+            logged=True,
+        ),
+    ]
+    max_num_seqs: Annotated[
+        int,
+        Option(
+            field=count(1_048_576),
+            help="sequences of one forward pass, by default the engine's for the device; bounds activations",
+            logged=True,
+        ),
+    ]
+    max_num_batched_tokens: Annotated[
+        int,
+        Option(
+            field=count(16_777_216),
+            help="tokens of one forward pass, by default the engine's for the device; bounds activations",
+            unit="tokens",
+            cuts=True,
+            logged=True,
+        ),
+    ]
+    gpu_memory_bytes: Annotated[
+        int,
+        Option(
+            field=count(MAX_BYTES),
+            help="what the device reports to a program, in place of the catalogue's",
+            unit="bytes",
+            absent="what the catalogue says",
+            is_engines=False,
+            everywhere=True,
+            page=Page(least=0.1, most=1_000_000.0),
+        ),
+    ]
+    kv_cache_memory_bytes: Annotated[
+        int | None,
+        Option(
+            field=count(MAX_BYTES),
+            help="the KV pool of one GPU given outright, whatever the weights take",
+            unit="bytes",
+            absent="what is left",
+            everywhere=True,
+            logged=True,
+            page=Page(least=0.001, most=1_000_000.0),
+        ),
+    ]
+    activation_bytes: Annotated[int | None, _overhead("activation peak")]
+    non_torch_bytes: Annotated[int | None, _overhead("memory outside the allocator")]
+    cuda_graph_bytes: Annotated[int | None, _overhead("pool of CUDA graphs")]
 
     @property
     def storage(self) -> StorageFormat:
@@ -137,9 +359,10 @@ class Request:
         return Split(self.tensor_parallel_size, self.decode_context_parallel_size, self.enable_attention_dp)
 
     @property
-    def cutting(self) -> Cutting:
+    def cutting(self) -> "Cutting":
         """All of it that bears on how the engine cuts its KV memory."""
-        return Cutting._make(_CUTTING(self))
+        made: Cutting = Cutting._make(_CUTTING(self))
+        return made
 
     @property
     def attention_replicas(self) -> int:
@@ -152,4 +375,60 @@ class Request:
         return self.tensor_parallel_size * self.data_parallel_size if self.enable_expert_parallel else 1
 
 
-_CUTTING = attrgetter(*Cutting._fields)
+def options_of(table: type) -> dict[str, Option]:
+    """Return the options that the fields of a table state, in their order."""
+    stated = {field.name: get_args(field.type)[1:] for field in fields(table)}
+    return {name: found[0] for name, found in stated.items() if found}
+
+
+OPTIONS = options_of(Request)
+"""The table: every keyword of ``plan`` beside ``model`` and ``gpu``."""
+PLAN_FIELDS: dict[str, Field] = {name: option.of_plan for name, option in OPTIONS.items()}
+PLAN_DEFAULTS: dict[str, Any] = {name: option.default for name, option in OPTIONS.items()}
+FLAGS = tuple(name for name, option in OPTIONS.items() if isinstance(option.field, Flag))
+PLAN_SCHEMA = Schema("Options", PLAN_FIELDS)
+
+_CUTS = (*(name for name, option in OPTIONS.items() if option.cuts), "split")
+_CUTTING = attrgetter(*_CUTS)
+
+if TYPE_CHECKING:
+
+    class Cutting(Request):
+        """As below; the checker is shown the types of ``Request``, the engine less than its fields."""
+
+        _fields: tuple[str, ...]
+
+        @classmethod
+        def _make(cls, values: Any) -> "Cutting": ...
+
+else:
+
+    class Cutting(namedtuple("Cutting", _CUTS)):
+        """All of a request that bears on how an engine cuts its KV memory, under the names of ``Request``.
+
+        An engine is shown nothing else, and what is remembered of a model is found by all of it.
+        """
+
+        __slots__ = ()
+
+        @property
+        def storage(self) -> StorageFormat:
+            """The storage format of the cache."""
+            return storage_format(self.kv_cache_dtype)
+
+
+def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords as given, with the defaults that are values, in the order of the table.
+
+    Raises
+    ------
+    UnknownNameError
+        If a keyword does not exist; the near matches are named.
+    """
+    for name in options:
+        if name not in OPTIONS:
+            raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
+    asked = {
+        name: default if (value := options.get(name)) is None else value for name, default in PLAN_DEFAULTS.items()
+    }
+    return {name: value for name, value in asked.items() if value is not None}

@@ -15,6 +15,7 @@ from calculator.engines import ENGINES, engine_class
 from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.planning.resolve import check_degree, legal_degrees
+from calculator.request import OPTIONS
 from calculator.units import gib_to_bytes, plural
 from dashboard import state
 from dashboard.text import plain, sentence
@@ -90,15 +91,7 @@ def ask() -> dict[str, Any]:
 
 def _asked() -> dict[str, Any]:
     """Turn the state into keywords; GiB become bytes."""
-    plain_names = (
-        "seq_len", "batch_size", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size",
-        "weight_dtype", "kv_cache_dtype", "encoder_seq_len", "gpu_memory_utilization", "block_size", "max_num_seqs",
-        "max_num_batched_tokens", "engine", "engine_version",
-    )  # fmt: skip
-    asked = {name: st.session_state[name] for name in plain_names}
-    asked |= {name: True for name in SWITCHES if st.session_state[name]}
-    if st.session_state["decode_context_parallel_size"] != 1:
-        asked["decode_context_parallel_size"] = st.session_state["decode_context_parallel_size"]
+    asked = {name: st.session_state[name] for name in state.PARAMETERS if name in OPTIONS}
     for name, keyword in state.GIB_FIELDS.items():
         if st.session_state[name] is not None:
             asked[keyword] = gib_to_bytes(st.session_state[name])

@@ -19,10 +19,12 @@ import streamlit as st
 import calculator
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS
 from calculator.configs.reader import parse_config
-from calculator.engines import ENGINES, engine_rules
+from calculator.engines import engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
+from calculator.reading.schema import Count, Flag, Number
+from calculator.request import OPTIONS, Option, Page
 from calculator.views import VIEWS
 
 CUSTOM, CONFIG = "custom", "config"
@@ -32,16 +34,15 @@ MAX_LINK_VALUE = 100
 MAX_LINK_CONFIG = 16_384
 MAX_CONFIG_BYTES = 262_144
 MAX_NAMED = 5
-ENGINES_DEFAULT, ESTIMATE = "the engine's default", "the estimate"
 _SEEN, _PROBLEMS = "_link", "_link_problems"
 
-GIB_FIELDS = {
-    "gpu_memory_gib": "gpu_memory_bytes",
-    "kv_cache_memory_gib": "kv_cache_memory_bytes",
-    "activation_gib": "activation_bytes",
-    "non_torch_gib": "non_torch_bytes",
-    "cuda_graph_gib": "cuda_graph_bytes",
-}
+
+def _on_page(name: str) -> str:
+    """Return what the page calls an option: a size is in GiB there."""
+    return name.removesuffix("_bytes") + "_gib" if OPTIONS[name].is_bytes else name
+
+
+GIB_FIELDS = {_on_page(name): name for name, option in OPTIONS.items() if option.page and option.is_bytes}
 ARCHITECTURE_COUNTS = (
     "num_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size", "intermediate_size",
     "vocab_size", "max_position_embeddings",
@@ -86,12 +87,23 @@ def _preset(known: Callable[[], tuple[str, ...]], what: str) -> Callable[[str], 
     return check
 
 
-def _count(default: int | None, most: int, absent: str = ENGINES_DEFAULT, clears: bool = True) -> Parameter:
-    return Parameter(lambda text: _bounded(_whole(text), 1, most), default, 1, most, absent, clears)
+def _number(field: Count | Number, default: Any, absent: str, page: Page) -> Parameter:
+    """Return the parameter of a number, within the bounds that the page has or the field."""
+    least = page.least if page.least is not None else getattr(field, "least", 0.0)
+    most = page.most if page.most is not None else field.most
+    kind = _float if isinstance(least, float) else _whole
+    return Parameter(lambda text: _bounded(kind(text), least, most), default, least, most, absent, page.clears)
 
 
-def _decimal(default: float | None, least: float, most: float, absent: str = ESTIMATE) -> Parameter:
-    return Parameter(lambda text: _bounded(_float(text), least, most), default, least, most, absent, clears=True)
+def _parameter(name: str, option: Option) -> Parameter:
+    """Return the parameter of an option, by what the table says of it."""
+    default = OPENING.get(name, option.default)
+    if isinstance(option.field, Flag):
+        return Parameter(_flag, default)
+    if isinstance(option.field, Count | Number) and option.page:
+        return _number(option.field, default, option.absent, option.page)
+    read = _READERS[name]
+    return Parameter(read, default, absent=option.absent) if default is None else _choice(read, default, default)
 
 
 def _whole(text: str) -> int:
@@ -158,39 +170,28 @@ def pack_config(content: str) -> str:
     return base64.urlsafe_b64encode(zlib.compress(dense.encode("utf-8"), 9)).decode("ascii")
 
 
-_MILLION, _BILLION = 1_000_000, 1_000_000_000
+OPENING = {
+    "model": "llama-3-70b",
+    "gpu": "a100-80gb-sxm",
+    "tensor_parallel_size": 4,
+    "seq_len": 8192,
+    "batch_size": 16,
+}
+"""What a page opens with that a link says nothing to."""
+_READERS: dict[str, Callable[[str], Any]] = {
+    "weight_dtype": weight_format,
+    "kv_cache_dtype": storage_format,
+    "engine": engine_rules,
+    "engine_version": _version,
+}
+"""How text is checked that not every text may be."""
 
 PARAMETERS = {
-    "model": _choice(_preset(calculator.model_ids, "model"), "llama-3-70b", CUSTOM, CONFIG),
-    "gpu": _choice(_preset(calculator.gpu_ids, "GPU"), "a100-80gb-sxm", CUSTOM),
-    "tensor_parallel_size": _count(4, 65_536, clears=False),
-    "seq_len": _count(8192, _BILLION),
-    "batch_size": _count(16, _BILLION),
-    "weight_dtype": _choice(weight_format, "auto", "auto"),
-    "kv_cache_dtype": _choice(storage_format, "auto", "auto"),
-    "pipeline_parallel_size": _count(1, 1024),
-    "data_parallel_size": _count(1, 65_536),
-    "encoder_seq_len": _count(None, _BILLION, "512"),
-    "engine": _choice(engine_rules, next(iter(ENGINES))),
-    "engine_version": Parameter(_version, None, absent="the newest known"),
-    "gpu_memory_utilization": _decimal(None, 0.01, 1.0, ENGINES_DEFAULT),
-    "decode_context_parallel_size": _count(1, 65_536),
-    "enable_expert_parallel": Parameter(_flag, False),
-    "enable_attention_dp": Parameter(_flag, False),
-    "disable_hybrid_kv_cache_manager": Parameter(_flag, False),
-    "swa_full": Parameter(_flag, False),
-    "enforce_eager": Parameter(_flag, False),
-    "language_model_only": Parameter(_flag, False),
-    "block_size": _count(None, 1_048_576),
-    "max_num_seqs": _count(None, 1_048_576),
-    "max_num_batched_tokens": _count(None, 16_777_216),
-    "gpu_memory_gib": _decimal(None, 0.1, float(_MILLION), "what the catalogue says"),
-    "kv_cache_memory_gib": _decimal(None, 0.001, float(_MILLION), "what is left"),
-    "activation_gib": _decimal(None, 0.0, float(_MILLION)),
-    "non_torch_gib": _decimal(None, 0.0, float(_MILLION)),
-    "cuda_graph_gib": _decimal(None, 0.0, float(_MILLION)),
+    "model": _choice(_preset(calculator.model_ids, "model"), OPENING["model"], CUSTOM, CONFIG),
+    "gpu": _choice(_preset(calculator.gpu_ids, "GPU"), OPENING["gpu"], CUSTOM),
+    **{_on_page(name): _parameter(name, option) for name, option in OPTIONS.items() if option.page},
     **{
-        name: _count(None, ARCHITECTURE_FIELDS[name]["schema"]["le"], "nothing")
+        name: _number(ARCHITECTURE_FIELDS[name], None, "nothing", Page(least=1))
         for name in (*ARCHITECTURE_COUNTS, *OPTIONAL_COUNTS)
     },
     "tie_word_embeddings": Parameter(_flag, None),

@@ -41,7 +41,7 @@ ARCHITECTURE_FIELDS = {
 """The fields of a uniform decoder. What is optional defaults to the most common block:
 a gated MLP, two norm gains a layer, no biases, no learned positions, no experts."""
 
-_SCHEMA = Schema(ARCHITECTURE_FIELDS)
+_SCHEMA = Schema("Architecture", ARCHITECTURE_FIELDS)
 
 
 def custom_model(name: str = "Own architecture", **fields: Any) -> ModelArchitecture:

@@ -8,11 +8,13 @@ from typing import Any
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
 from calculator.engines import engine_rules
+from calculator.engines.base import OPTIONS as ONLY_SOME
 from calculator.errors import CalculatorError, InvalidValueError
 from calculator.hardware import Accelerator
 from calculator.logs.reading import UNQUANTISED, StartupLog
 from calculator.planning.answer import Plan
 from calculator.planning.plan import vary
+from calculator.request import OPTIONS
 from calculator.units import GIB, gib_to_bytes
 
 SAME_WEIGHTS = 0.03
@@ -42,15 +44,8 @@ def keywords_of(
     elif device is None and given.get("gpu_memory_bytes") is None:
         asked["gpu_memory_bytes"] = UNSTATED_MEMORY
         assumed.append("no device: the log names none, so only what the pool holds can be compared; give the GPU")
-    names = (
-        "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "decode_context_parallel_size",
-        "gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens", "enforce_eager", "enable_prefix_caching",
-        "async_scheduling", "enable_expert_parallel", "enable_attention_dp", "disable_hybrid_kv_cache_manager",
-        "kv_cache_memory_bytes", "language_model_only", "block_size",
-    )  # fmt: skip
-    options = ("enable_prefix_caching", "async_scheduling", "enable_attention_dp", "decode_context_parallel_size",
-               "disable_hybrid_kv_cache_manager", "language_model_only")  # fmt: skip
-    asked |= {name: flags[name] for name in names if name in flags and (name not in options or name in known.only_here)}
+    logged = (name for name, option in OPTIONS.items() if option.logged and name in flags)
+    asked |= {name: flags[name] for name in logged if name not in ONLY_SOME or name in known.only_here}
     length = log.figures.get("concurrency_at") or flags.get("seq_len")
     if length and log.engine != "llama.cpp":
         asked["seq_len"] = int(length)

@@ -1,1 +1,4 @@
 """planning."""
+
+SCHEMA_VERSION = 1
+"""Of the JSON of reports."""

@@ -14,11 +14,10 @@ from calculator.engines.base import Engine
 from calculator.engines.overheads import Overhead
 from calculator.engines.pools import Geometry
 from calculator.hardware import Accelerator
+from calculator.planning import SCHEMA_VERSION as SCHEMA_VERSION
 from calculator.reading.html import table
 from calculator.request import Request
 from calculator.units import format_gib
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +179,6 @@ class Plan:
         Blocks of the cache of one replica, of one GPU with attention data parallelism [-].
     kv_bytes_per_sequence : int
         KV cache of one sequence, summed over the GPUs of a replica, copies included [bytes].
-    notes : tuple of str
-        What the reader should know: assumptions, warnings, and why it does not fit.
     """
 
     model: ModelArchitecture
@@ -199,7 +196,13 @@ class Plan:
     max_context_len: int
     num_blocks: int
     kv_bytes_per_sequence: int
-    notes: tuple[str, ...]
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader should know: assumptions, warnings, and why it does not fit."""
+        from calculator.planning.notes import notes_on
+
+        return tuple(notes_on(self))
 
     @property
     def fewest_blocks(self) -> Stage:

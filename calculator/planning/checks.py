@@ -80,6 +80,7 @@ def check_file(path: Path) -> list[Finding]:
 
 def _check_models(path: Path | None) -> Iterator[Finding]:
     file = presets.model_file.__wrapped__(path)
+    file.entries.check_whole()
     for key, raw in file.entries.items():
         model = file.get(key)
         computed = {
@@ -89,8 +90,8 @@ def _check_models(path: Path | None) -> Iterator[Finding]:
         }
 
         def finding(field: str, expected: Any, actual: Any, key: str = key, source: str = raw["source"]) -> Finding:
-            line = file.document.line(("models", key, field))
-            return Finding(key, field, expected, actual, "exact", source, file.document.name, line, expected == actual)
+            line = file.line(key, field)
+            return Finding(key, field, expected, actual, "exact", source, file.name, line, expected == actual)
 
         for field in presets.EXPECTATION_FIELDS:
             yield finding(field, raw[field], computed[field])
@@ -111,9 +112,10 @@ def _invariants(model: ModelArchitecture) -> Iterator[tuple[str, Any, Any]]:
 
 def _check_gpus(path: Path | None) -> Iterator[Finding]:
     file = presets.gpu_file.__wrapped__(path)
+    file.entries.check_whole()
     for key in file.entries:
         gpu = file.get(key)
-        line, name = file.document.line(("gpus", key)), file.document.name
+        line, name = file.line(key), file.name
         low, high = gpu.program_gib or ("0", "0")
         checks = [
             ("id", True, bool(_ID.fullmatch(key))),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from calculator.engines.base import caches_of_model
 from calculator.planning.answer import Plan
-from calculator.request import PLAN_DEFAULTS, PLAN_FIELDS
+from calculator.request import OPTIONS, PLAN_DEFAULTS
 
 Parts = list[str] | None
 """Words of a command line; none where there is nothing to say, None where the command has no words for it."""
@@ -15,10 +15,7 @@ Parts = list[str] | None
 ALWAYS = ("seq_len", "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization")
 """What a command line states even where it is the default, since the answer hangs on it."""
 PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "decode_context_parallel_size")
-NOT_THE_ENGINES = (
-    "batch_size", "encoder_seq_len", "engine", "engine_version", "gpu_memory_bytes",
-    "activation_bytes", "non_torch_bytes", "cuda_graph_bytes",
-)  # fmt: skip
+NOT_THE_ENGINES = tuple(name for name, option in OPTIONS.items() if not option.is_engines)
 """Keywords of ``plan`` that describe the load, the device or the estimate, not how the engine is set up."""
 SAID_BY_ITSELF = {"llama.cpp": ("weight_dtype", "pipeline_parallel_size", "block_size")}
 """What an engine needs no flag for: the GGUF file is in the format, layers go to every GPU that is seen."""
@@ -88,7 +85,7 @@ def serve_command(plan: Plan) -> str:
     model = f"{plan.request.model}.gguf" if engine == "llama.cpp" else repository or plan.request.model
     words, left = [*flags["model"].split(), model], []
     unspoken = ("model", *NOT_THE_ENGINES, *SAID_BY_ITSELF.get(engine, ()))
-    for name in dict.fromkeys((*flags, *PLAN_FIELDS)):
+    for name in dict.fromkeys((*flags, *OPTIONS)):
         if name in unspoken:
             continue
         parts = _parts(plan, name) if name in flags or name == "weight_dtype" else None

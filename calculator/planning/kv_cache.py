@@ -12,11 +12,11 @@ from calculator.architecture.sums import INT64_MAX, Layout, kv_bytes_on_rank
 from calculator.catalogue.presets import load_model
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.formats.kv import storage_format
-from calculator.reading.schema import Schema, count
+from calculator.reading.schema import Schema
+from calculator.request import OPTIONS
 
-_ENCODER = Schema({"encoder_seq_len": count(MAX_TOKENS)})
-
-_SCHEMA = Schema({"seq_len": count(MAX_TOKENS), "batch_size": count(MAX_TOKENS), "tensor_parallel_size": count(65_536)})
+_SCHEMA = Schema("Formula", {name: OPTIONS[name].field for name in ("seq_len", "batch_size", "tensor_parallel_size")})
+_ENCODER = Schema("Encoder", {"encoder_seq_len": OPTIONS["encoder_seq_len"].field})
 
 
 @friendly

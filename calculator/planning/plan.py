@@ -8,7 +8,9 @@ Per GPU::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,46 +23,13 @@ from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.planning.answer import Plan, Stage
 from calculator.planning.memory import _batch_range, largest_batch, longest_context, memory_of_stages
-from calculator.planning.notes import notes_on
 from calculator.planning.resolve import resolve
 from calculator.reading.frozen import FrozenDict
-from calculator.request import Request
+from calculator.request import OPTIONS, Option, Request, asked_of
 
 
 @friendly
-def plan(
-    model: ModelArchitecture | str,
-    gpu: Accelerator | str | None = None,
-    *,
-    seq_len: int | None = None,
-    batch_size: int = 1,
-    tensor_parallel_size: int = 1,
-    pipeline_parallel_size: int = 1,
-    data_parallel_size: int = 1,
-    weight_dtype: str = "auto",
-    kv_cache_dtype: str = "auto",
-    gpu_memory_utilization: float | None = None,
-    encoder_seq_len: int | None = None,
-    enable_expert_parallel: bool = False,
-    engine: str = "vllm",
-    engine_version: str | None = None,
-    async_scheduling: bool | None = None,
-    enable_prefix_caching: bool | None = None,
-    disable_hybrid_kv_cache_manager: bool = False,
-    swa_full: bool = False,
-    enable_attention_dp: bool = False,
-    decode_context_parallel_size: int = 1,
-    enforce_eager: bool = False,
-    language_model_only: bool = False,
-    block_size: int | None = None,
-    max_num_seqs: int | None = None,
-    max_num_batched_tokens: int | None = None,
-    gpu_memory_bytes: int | None = None,
-    kv_cache_memory_bytes: int | None = None,
-    activation_bytes: int | None = None,
-    non_torch_bytes: int | None = None,
-    cuda_graph_bytes: int | None = None,
-) -> Plan:
+def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, **options: Any) -> Plan:
     """Answer how many sequences fit, how long they can be, and where the memory goes.
 
     Parameters
@@ -69,58 +38,8 @@ def plan(
         A model, its preset id or its Hugging Face id [-].
     gpu : Accelerator or str, optional
         A GPU or its preset id; may be left out where ``gpu_memory_bytes`` is given [-].
-    seq_len : int, optional
-        Prompt and generated tokens of one sequence; by default the model's longest context [tokens].
-    batch_size : int
-        Concurrent sequences of one replica that must fit [-].
-    tensor_parallel_size : int
-        GPUs that share every layer [-].
-    pipeline_parallel_size : int
-        Stages that share the layers [-].
-    data_parallel_size : int
-        Replicas [-].
-    weight_dtype : str
-        Weight format; ``auto`` for the checkpoint's own [-].
-    kv_cache_dtype : str
-        Storage format of the cache; ``auto`` for the checkpoint's own [-].
-    gpu_memory_utilization : float, optional
-        The engine's fraction, in (0, 1], of what that engine means by it; by default the engine's own [-].
-    encoder_seq_len : int, optional
-        Tokens of the encoder; required for an encoder-decoder, refused otherwise [tokens].
-    enable_expert_parallel : bool
-        Whether ranks hold whole experts in place of slices of all; replicas then share them too [-].
-    engine : str
-        Whose rules apply: vllm, sglang, tensorrt-llm or llama.cpp [-].
-    engine_version : str, optional
-        Of which version, such as ``0.19``; by default the newest known, and the nearest for one that is not [-].
-    async_scheduling : bool, optional
-        Whether vLLM schedules a batch ahead, which windows are charged for; by default as the version does [-].
-    enable_prefix_caching : bool, optional
-        Whether vLLM keeps pages of states for it; by default as the version does [-].
-    disable_hybrid_kv_cache_manager : bool
-        Whether windows are allocated at full length: vLLM's flag, SGLang's ``--disable-hybrid-swa-memory`` [-].
-    swa_full : bool
-        Whether windows are allocated at full length: llama.cpp's flag [-].
-    enable_attention_dp : bool
-        Whether every GPU of a replica serves sequences of its own, attention weights copied [-].
-    decode_context_parallel_size : int
-        GPUs of a replica that share a sequence's tokens where they would keep copies of its heads [-].
-    enforce_eager : bool
-        Whether no CUDA graphs are captured [-].
-    language_model_only : bool
-        Whether the encoders of images and audio are not loaded: vLLM's flag [-].
-    block_size : int, optional
-        Tokens of one block; by default the engine's [tokens].
-    max_num_seqs : int, optional
-        Sequences of one forward pass, by default the engine's for the device; bounds activations [-].
-    max_num_batched_tokens : int, optional
-        Tokens of one forward pass, by default the engine's for the device; bounds activations [tokens].
-    gpu_memory_bytes : int, optional
-        What the device reports to a program, in place of the catalogue's [bytes].
-    kv_cache_memory_bytes : int, optional
-        The KV pool of one GPU given outright, whatever the weights take [bytes].
-    activation_bytes, non_torch_bytes, cuda_graph_bytes : int, optional
-        Your own value for an overhead of one GPU, in place of the estimate [bytes].
+    **options : object
+        As the table of options has them [-].
 
     Returns
     -------
@@ -142,7 +61,8 @@ def plan(
     ----------
     ``calculator.engines``, a module each, with the sources of its rules.
     """
-    asked = FrozenDict({name: value for name, value in locals().items() if value is not None})
+    named = {"model": model} if gpu is None else {"model": model, "gpu": gpu}
+    asked = FrozenDict({**named, **asked_of(options)})
     architecture = load_model(model)
     accelerator, rules, request = resolve(architecture, asked)
     stages = memory_of_stages(architecture, accelerator, rules, request)
@@ -153,7 +73,7 @@ def plan(
     decides = min(
         stages, key=lambda stage: (min(0, stage.memory.unused_bytes), stage.num_blocks, -stage.memory.weights_bytes)
     )
-    answer = Plan(
+    return Plan(
         model=architecture,
         accelerator=accelerator,
         rules=rules,
@@ -169,9 +89,32 @@ def plan(
         max_context_len=_longest(architecture, accelerator, rules, request, asked, stages),
         num_blocks=min(stage.num_blocks for stage in stages),
         kv_bytes_per_sequence=kv_bytes_of_sequence(architecture.groups, request.seq_len, layout),
-        notes=(),
     )
-    return replace(answer, notes=tuple(notes_on(answer)))
+
+
+def _keyword(name: str, option: Option) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type_name)
+
+
+def _documented(name: str, option: Option) -> str:
+    words = f"{option.help[0].upper()}{option.help[1:]} [{option.unit}]."
+    return f"{name} : {option.type_name}\n" + textwrap.fill(words, 110, initial_indent="    ", subsequent_indent="    ")
+
+
+_OPTIONS = "**options : object\n    As the table of options has them [-]."
+
+
+def _show_options(function: Callable[..., Plan]) -> None:
+    """Give ``plan`` the signature and the documentation of the table of options."""
+    signature = inspect.signature(function)
+    first = [parameter for name, parameter in signature.parameters.items() if name != "options"]
+    keywords = [_keyword(name, option) for name, option in OPTIONS.items()]
+    shown = "\n".join(_documented(name, option) for name, option in OPTIONS.items())
+    function.__signature__ = signature.replace(parameters=[*first, *keywords])  # type: ignore[attr-defined]
+    function.__doc__ = (inspect.getdoc(function) or "").replace(_OPTIONS, shown)
+
+
+_show_options(plan)
 
 
 def _longest(

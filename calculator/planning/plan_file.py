@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from calculator.architecture.decoder import custom_model
+from calculator.architecture.decoder import ARCHITECTURE_FIELDS, custom_model
 from calculator.architecture.limits import MAX_HEADS
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
@@ -18,7 +18,19 @@ from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan
 from calculator.reading import strict_yaml
-from calculator.reading.schema import Schema, count, flag, mapping, nested, number, text
+from calculator.reading.schema import (
+    Either,
+    Field,
+    Listed,
+    Nested,
+    Schema,
+    count,
+    flag,
+    left_out,
+    mapping,
+    number,
+    text,
+)
 from calculator.request import PLAN_FIELDS
 
 MAX_DEPLOYMENTS = 1_000
@@ -65,31 +77,51 @@ EXPECTATIONS = {
     "max_price_usd_per_hour": Expectation(_highest_price, "at most", _at_most),
 }
 
-_EXPECT_FIELDS = {name: count(2**62, minimum=0, required=False) for name in EXPECTATIONS} | {
+_EXPECT_FIELDS: dict[str, Field] = {name: count(2**62, minimum=0, required=False) for name in EXPECTATIONS} | {
     "fits": flag(required=False),
     "max_price_usd_per_hour": number(10**9, required=False),
 }
-_FIELDS = {
-    "name": text(120),
-    "model": {"type": "typed-dict-field", "schema": {"type": "any"}, "required": True},
-    "gpu": {"type": "typed-dict-field", "schema": {"type": "any"}, "required": False},
-    **{name: {**field, "required": False} for name, field in PLAN_FIELDS.items()},
-    "expect": nested(_EXPECT_FIELDS),
-}
-_SCHEMA = Schema(_FIELDS)
-_MODEL_NAME, _GPU_NAME = Schema({"model": text(200)}), Schema({"gpu": text(80)})
 _DESCRIPTION = ("id", "name", "huggingface_id", "family", "source", "checked", "unverified")
-_MODEL_FIELDS = {
+_MODEL_FIELDS: dict[str, Field] = {
     **{name: text(400, required=False) for name in _DESCRIPTION},
     "preset": text(200, required=False),
     "config": mapping(required=False),
     "assume_full_attention": flag(required=False),
-    "variations": nested(
-        {"num_key_value_heads": count(MAX_HEADS, required=False), "windows": flag(required=False)}, required=False
+    "variations": Nested(
+        name="Variations",
+        fields={"num_key_value_heads": count(MAX_HEADS, required=False), "windows": flag(required=False)},
+        required=False,
     ),
 }
-_MODEL = Schema(_MODEL_FIELDS)
-_GPU = Schema({"preset": text(80, required=False), **ACCELERATOR_FIELDS})
+_GPU_FIELDS: dict[str, Field] = {"preset": text(80, required=False), **ACCELERATOR_FIELDS}
+_MODEL_NAME, _GPU_NAME = text(200), text(80)
+_ONE_MODEL = Nested(name="Model", fields=_MODEL_FIELDS | left_out(ARCHITECTURE_FIELDS), open=True)
+DEPLOYMENT_FIELDS: dict[str, Field] = {
+    "name": replace(text(120), help="what to call the deployment"),
+    "model": Either(
+        kinds=(_MODEL_NAME, _ONE_MODEL),
+        help="a preset id or Hugging Face id; or the keys of a config.json; or an architecture, a preset or a config",
+    ),
+    "gpu": Either(
+        kinds=(_GPU_NAME, Nested(name="Gpu", fields=_GPU_FIELDS)),
+        required=False,
+        help="a preset id, or the fields of a GPU; may be left out where gpu_memory_bytes is given",
+    ),
+    **left_out(PLAN_FIELDS),
+    "expect": Nested(name="Expect", fields=_EXPECT_FIELDS, help="what the plan must come to, at least one of them"),
+}
+_SCHEMA = Schema("Deployment", DEPLOYMENT_FIELDS)
+_NAMED_MODEL, _NAMED_GPU = Schema("NamedModel", {"model": _MODEL_NAME}), Schema("NamedGpu", {"gpu": _GPU_NAME})
+_MODEL, _GPU = Schema("Model", _MODEL_FIELDS), Schema("Gpu", _GPU_FIELDS)
+_FILE = Schema(
+    "PlanFile",
+    {"deployments": Listed(item=Nested(name="Deployment", fields=DEPLOYMENT_FIELDS), least=1, most=MAX_DEPLOYMENTS)},
+)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of plan files, for editors."""
+    return _FILE.json_schema("Plan file", "Deployments of a KV-cache capacity plan, with what is expected of them.")
 
 
 @dataclass(frozen=True)
@@ -131,11 +163,11 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
         if isinstance(asked["model"], dict):
             asked["model"] = _stated_model(asked["model"])
         else:
-            _MODEL_NAME.validate({"model": asked["model"]})
+            _NAMED_MODEL.validate({"model": asked["model"]})
         if isinstance(asked.get("gpu"), dict):
             asked["gpu"] = _stated_gpu(asked["gpu"])
         elif "gpu" in asked:
-            _GPU_NAME.validate({"gpu": asked["gpu"]})
+            _NAMED_GPU.validate({"gpu": asked["gpu"]})
         answer = plan(**asked)
     except CalculatorError as error:
         text = str(error).lower()

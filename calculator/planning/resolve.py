@@ -18,13 +18,13 @@ from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.hardware import CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.kv_cache import encoder_tokens
-from calculator.request import _SCHEMA, PLAN_DEFAULTS, Request
+from calculator.request import PLAN_DEFAULTS, PLAN_SCHEMA, Request
 
 
 def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Accelerator, Engine, Request]:
     """Check every input and fill in the defaults, those of the engine at its version."""
-    values = {**PLAN_DEFAULTS, **{name: value for name, value in asked.items() if name not in ("model", "gpu")}}
-    values = _SCHEMA.validate(values)
+    given = {name: value for name, value in asked.items() if name not in ("model", "gpu")}
+    values = {**PLAN_DEFAULTS, **PLAN_SCHEMA.validate(given)}
     gpu, accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
     rules = engine_rules(values["engine"], values["engine_version"])
     check_degree(model, values)

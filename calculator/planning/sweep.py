@@ -18,7 +18,7 @@ from calculator.errors import InvalidValueError, ParallelismError, UnsupportedEr
 from calculator.planning import kv_cache
 from calculator.planning.memory import largest_batch, longest_context
 from calculator.planning.plan import plan
-from calculator.request import PLAN_FIELDS
+from calculator.request import OPTIONS
 
 if TYPE_CHECKING:
     import numpy
@@ -57,7 +57,7 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
     import numpy
 
     architecture = load_model(model)
-    known = ("gpu", *PLAN_FIELDS)
+    known = ("gpu", *OPTIONS)
     for name in axes:
         if name not in known:
             raise unknown_name("keyword of sweep", name, known)

@@ -1,0 +1,53 @@
+"""``reconcile``: a start-up log beside the plan of the same set-up."""
+
+from __future__ import annotations
+
+import argparse
+
+from calculator.cli import MISSED, OK
+from calculator.cli.arguments import MEMORY_HELP, add_format, gib
+from calculator.cli.printing import print_json, print_table, say
+from calculator.logs.reading import read_file
+from calculator.logs.reconciliation import reconcile
+from calculator.views import words
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("log", metavar="FILE", help="the log of vLLM, SGLang, TensorRT-LLM or llama.cpp; - for stdin")
+    parser.add_argument("--model", metavar="ID", help="where the log does not name a preset")
+    parser.add_argument("--gpu", metavar="ID", help="where the log does not name the GPU")
+    parser.add_argument("--gpu-memory-gib", type=gib, metavar="X", help=MEMORY_HELP)
+    parser.add_argument("--engine-version", metavar="X.Y", help="in place of the version that the log names")
+    add_format(parser, "text", "json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print predicted beside reported."""
+    result = reconcile(
+        read_file(arguments.log),
+        arguments.model,
+        arguments.gpu,
+        gpu_memory_bytes=arguments.gpu_memory_gib,
+        engine_version=arguments.engine_version,
+    )
+    if arguments.format == "json":
+        print_json(result.as_dict())
+        return OK if result.agrees else MISSED
+    say(result.finding)
+    say()
+    header = ("", "unit", "predicted", "range", "reported", "difference")
+    print_table([header, *(words.term_cells(term) for term in result.terms)], "llrrrr")
+    say()
+    for cause in result.causes:
+        say(f"cause: {cause}")
+    for assumption in result.assumed:
+        say(f"assumed: {assumption}")
+    for problem in result.log.problems:
+        say(f"note: {problem}")
+    say(f"note: {words.NOT_MODELLED}")
+    for number, text in result.log.not_understood:
+        say(f"not understood, line {number:,}: {text}")
+    if result.log.unlisted:
+        say(f"not understood: {result.log.unlisted:,} lines more")
+    return OK if result.agrees else MISSED
