@@ -8,7 +8,7 @@ import pytest
 from small_config import CONFIG
 
 import calculator
-from calculator.engines import ENGINES
+from calculator.engines import ENGINES, engine_command
 from calculator.planning.command import serve_command
 
 DENSE, SPARSE, LATENT = "llama-3.1-8b", "deepseek-v3.2", "deepseek-v3"

@@ -16,6 +16,7 @@ from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.sums import Layout, kv_bytes_of_sequence
 from calculator.catalogue.presets import load_model
+from calculator.engines import DEFAULT_ENGINE
 from calculator.engines.base import Engine
 from calculator.engines.overheads import CAUSES
 from calculator.errors import friendly
@@ -43,7 +44,7 @@ def plan(
     gpu_memory_utilization: float | None = None,
     encoder_seq_len: int | None = None,
     enable_expert_parallel: bool = False,
-    engine: str = "vllm",
+    engine: str = DEFAULT_ENGINE,
     engine_version: str | None = None,
     async_scheduling: bool | None = None,
     enable_prefix_caching: bool | None = None,

@@ -59,6 +59,7 @@ class LlamaCpp(Engine):
     weight_dtypes: ClassVar = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
     only_here: ClassVar = ("swa_full",)
     splits_layers: ClassVar = False
+    in_blocks: ClassVar = False
     loads_encoders: ClassVar = False
     # 0c1e570, src/models/*.cpp: those that set swa_type
     window_types: ClassVar = frozenset({
