@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 import calculator
+from calculator.engines import titles
 from calculator.logs.reading import MAX_LOG_BYTES, read_log
 from calculator.logs.reconciliation import Reconciliation, reconcile
 from calculator.views import words
@@ -18,7 +19,7 @@ RESULT = "_reconciled"
 def show(plan: calculator.Plan) -> None:
     """Ask for a log, and set it beside the plan of the set-up that it states."""
     st.markdown(
-        "Paste what vLLM, SGLang, TensorRT-LLM or llama.cpp printed at start-up: each figure is set beside the "
+        f"Paste what {titles()} printed at start-up: each figure is set beside the "
         "predicted one. The log is read in memory alone; it is not stored, not sent on, and not part of the link."
     )
     st.text_area("Start-up log", key="_log", height=180, max_chars=LONGEST_PASTE)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calculator.logs.accuracy import Comparison, comparisons, markdown, quantile, summarise
+from calculator.logs.accuracy import Row, comparisons, markdown, quantile, summarise
 
 ROOT = Path(__file__).parents[1]
 JUDGED = [one for one in comparisons() if one.capacity_error is not None]
@@ -40,7 +40,7 @@ def test_the_printed_pool_holds_the_printed_tokens(one):
 
 def test_a_wrong_figure_is_seen():
     one = next(one for one in JUDGED if one.is_close)
-    off = Comparison(**{**vars(one), "capacity_error": 0.4, "device_error": 0.2, "in_range": False})
+    off = Row(**{**vars(one), "capacity_error": 0.4, "device_error": 0.2, "in_range": False})
     summary = summarise("one", [off])
     assert (summary.close, summary.in_range, summary.errors) == (0, 0, (0.4,))
     assert f"- `{one.id}`: +40.0%. " in markdown([off])

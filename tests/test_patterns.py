@@ -14,9 +14,10 @@ from logs import LOGS
 
 import calculator
 import dashboard
-from calculator.logs.patterns import PATTERNS
+from calculator.logs.reading import vocabulary
 
 ROOT = Path(__file__).parent.parent
+PATTERNS = [pattern for log in vocabulary().logs.values() for pattern in log.patterns]
 MOST_WAYS = 5_000
 """Ways in which one pattern may match from one place, repeats that keep what they took counted once."""
 
@@ -24,6 +25,7 @@ MOST_WAYS = 5_000
 def of_modules() -> dict[str, re.Pattern[str]]:
     """Return the compiled expressions of all modules."""
     found = {f"PATTERNS {index} {pattern.literal}": pattern.expression for index, pattern in enumerate(PATTERNS)}
+    found |= {f"vocabulary {name}": part for name, part in vars(vocabulary()).items() if isinstance(part, re.Pattern)}
     for package in (calculator, dashboard):
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not info.name.endswith("__main__"):

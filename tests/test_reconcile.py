@@ -24,8 +24,9 @@ from logs import (
 )
 
 import calculator
+from calculator.logs.names import gpu_of, plain
 from calculator.logs.reconciliation import reconcile
-from calculator.logs.setup import _gpu_of, _plain, with_logged_weights
+from calculator.logs.setup import with_logged_weights
 from calculator.planning.command import serve_command
 
 
@@ -323,7 +324,7 @@ def test_models_of_other_layers_are_not_taken_for_each_other():
     layers = {}
     for key in calculator.model_ids():
         model = calculator.load_model(key)
-        name = _plain(model.huggingface_id or key)
+        name = plain(model.huggingface_id or key)
         assert layers.setdefault(name, model.groups) == model.groups
 
 
@@ -343,7 +344,7 @@ def test_models_of_other_layers_are_not_taken_for_each_other():
     ],
 )
 def test_devices_are_recognised_by_their_name(device, memory, preset):
-    assert _gpu_of(device, memory) == preset
+    assert gpu_of(device, memory) == preset
 
 
 def test_the_command_reads_a_file_or_stdin(run, tmp_path, monkeypatch):
@@ -359,7 +360,7 @@ def test_the_command_reads_a_file_or_stdin(run, tmp_path, monkeypatch):
     code, out, _ = run("reconcile", "-", "--format", "json")
     report = json.loads(out)
     assert (code, report["agrees"], report["engine"]) == (0, True, "vllm")
-    assert {"name", "unit", "predicted", "reported", "low", "high", "difference"} == set(report["terms"][0])
+    assert {"key", "name", "unit", "predicted", "reported", "low", "high", "difference"} == set(report["terms"][0])
 
 
 @pytest.mark.parametrize(

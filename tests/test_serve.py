@@ -8,8 +8,8 @@ import pytest
 from small_config import CONFIG
 
 import calculator
-from calculator.engines import ENGINES
-from calculator.planning.command import KV_FORMATS, serve_command
+from calculator.engines import ENGINES, engine_command
+from calculator.planning.command import serve_command
 
 DENSE, SPARSE, LATENT = "llama-3.1-8b", "deepseek-v3.2", "deepseek-v3"
 ACCEPTED = {
@@ -62,9 +62,9 @@ def test_a_switch_without_such_a_form_is_left_out():
     assert not any("eager" in word or "expert" in word or "language" in word for word in words)
 
 
-@pytest.mark.parametrize("engine", KV_FORMATS)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_cache_format_that_is_written_is_one_of_the_engines(engine):
-    assert set(KV_FORMATS[engine].values()) <= ACCEPTED[engine]
+    assert set(engine_command(engine).kv_formats.values()) <= ACCEPTED[engine]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from calculator.architecture.limits import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MA
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.model import LayerGroup, ModelArchitecture, indivisible
 from calculator.errors import InvalidValueError, shown
+from calculator.formats.names import TORCH
 from calculator.reading.schema import Schema, choice, count, flag
 
 ARCHITECTURE_FIELDS = {
@@ -24,7 +25,7 @@ ARCHITECTURE_FIELDS = {
     "intermediate_size": count(MAX_WIDTH, minimum=0),
     "vocab_size": count(MAX_WIDTH),
     "max_position_embeddings": count(MAX_TOKENS),
-    "torch_dtype": choice(["float16", "bfloat16", "float32"], required=False),
+    "torch_dtype": choice(list(TORCH), required=False),
     "tie_word_embeddings": flag(),
     "num_experts": count(MAX_HEADS, required=False),
     "num_experts_per_tok": count(MAX_HEADS, required=False),

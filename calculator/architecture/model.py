@@ -14,6 +14,7 @@ from calculator.architecture.limits import MAX_HEADS, MOST_RANKS
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, shown
 from calculator.formats.kv import storage_format
+from calculator.formats.names import PLAIN, SIXTEEN_BIT, TORCH
 from calculator.reading.frozen import FrozenDict, frozen
 from calculator.reading.html import table
 
@@ -239,12 +240,13 @@ class ModelArchitecture:
         """Return the format that ``auto`` stands for: the checkpoint's own, 16 bit where it names none or 32 bit."""
         if dtype != "auto":
             return dtype
-        return {"float16": "fp16", "bfloat16": "bf16"}.get(self.torch_dtype or "", "bf16")
+        named = TORCH.get(self.torch_dtype or "", PLAIN)
+        return named if named in SIXTEEN_BIT else PLAIN
 
     @property
     def dtype_assumption(self) -> str | None:
         """What ``auto`` assumed, where the checkpoint does not state a 16 bit format."""
-        if self.torch_dtype in ("float16", "bfloat16"):
+        if TORCH.get(self.torch_dtype or "") in SIXTEEN_BIT:
             return None
         named = f"names {self.torch_dtype}" if self.torch_dtype else "names no format"
         return f"auto means 16 bit (bf16) here: the checkpoint {named}, and engines then load 16 bit"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from calculator.charts.base import AXIS, GREY, KV, KV_FAINT, LINE_COLOURS, WEIGHTS, base_figure
-from calculator.logs.accuracy import Comparison
+from calculator.engines import ENGINES
+from calculator.logs.accuracy import Row
 from calculator.units import GIB, format_bytes
 from calculator.views.base import View
 
@@ -18,7 +19,7 @@ EQUAL = (1, 260)
 LENGTH_TICKS = [2**power for power in range(7, 25, 2)]
 SIZE_TICKS = [0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]
 DASHES = ("solid", "dash", "dot", "dashdot")
-MARKS = {"vllm": "circle", "sglang": "square", "tensorrt-llm": "diamond", "llama.cpp": "cross"}
+MARKS = dict(zip(ENGINES, ("circle", "square", "diamond", "cross"), strict=True))
 
 
 def engines_chart(view: View) -> go.Figure:
@@ -179,12 +180,12 @@ def parallelism_chart(view: View) -> go.Figure:
     return figure
 
 
-def accuracy_chart(some: Sequence[Comparison]) -> go.Figure:
+def accuracy_chart(some: Sequence[Row]) -> go.Figure:
     """Draw predicted against reported KV pools of public start-up logs, with the predicted range of each.
 
     Parameters
     ----------
-    some : sequence of Comparison
+    some : sequence of Row
         Rows whose capacity is compared [-].
 
     Returns

@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calculator.errors import InvalidValueError, shown
-
-KV_ALGORITHMS = {"FP8": "fp8_e4m3", "NVFP4": "nvfp4"}
-MODELOPT = {"FP8": "fp8", "NVFP4": "nvfp4", "FP8_PB_WO": "fp8-block"}
-
+from calculator.formats.names import KV_ALGORITHMS, MODELOPT
 
 _STAYS_ANYWAY = re.compile(r"head|router|gate($|\b)|embed|norm|bias|vis|mtp|audio|mm_|sinks|conv")
 """What every format leaves in 16 bit, or what is not of the text decoder."""

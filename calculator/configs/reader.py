@@ -25,6 +25,7 @@ from calculator.errors import (
     shown,
     unknown_name,
 )
+from calculator.formats.names import TORCH
 from calculator.reading import strict_yaml
 
 MAX_DEPTH = 12
@@ -32,7 +33,6 @@ MAX_ENTRIES = 200_000
 TEXT_PARTS = ("text_config", "llm_config", "language_config")
 TOWERS = ("vision_config", "audio_config", "vision_tower_config", "speech_config")
 ASSUMED = Family({"tie_word_embeddings": False})
-TORCH_DTYPES = ("float16", "bfloat16", "float32")
 
 
 @friendly
@@ -194,7 +194,7 @@ def _torch_dtype(text: Mapping[str, Any], outer: Mapping[str, Any]) -> str | Non
     for part in (text, outer):
         for key in ("torch_dtype", "dtype"):
             value = part.get(key)
-            if isinstance(value, str) and value.removeprefix("torch.") in TORCH_DTYPES:
+            if isinstance(value, str) and value.removeprefix("torch.") in TORCH:
                 return value.removeprefix("torch.")
     return None
 

@@ -1,15 +1,20 @@
-"""The engines: one module each, all with the same answers; a version is data.
+"""The engines: a folder each with the same few files, all with the same answers; a version is data.
 
-Nothing outside asks which engine it holds. A module is imported when its engine is first asked for.
+Nothing outside asks which engine it holds. A file is imported when it is first asked for.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from calculator.engines.base import Engine
 from calculator.errors import InvalidValueError, shown, unknown_name
+
+if TYPE_CHECKING:
+    from calculator.engines.command import Command
+    from calculator.engines.log import Log
 
 ENGINES = {
     "vllm": ("vllm", "Vllm"),
@@ -17,15 +22,37 @@ ENGINES = {
     "tensorrt-llm": ("tensorrt_llm", "TensorRtLlm"),
     "llama.cpp": ("llama_cpp", "LlamaCpp"),
 }
-"""The names of the engines, and the module and class of each."""
+"""The names of the engines, and the folder and class of each."""
+DEFAULT_ENGINE = next(iter(ENGINES))
 
 
 @lru_cache(maxsize=len(ENGINES))
 def engine_class(name: str) -> type[Engine]:
     """Return the class of an engine, one of ``ENGINES``."""
-    module, kind = ENGINES[name]
-    found: type[Engine] = getattr(import_module(f"calculator.engines.{module}.rules"), kind)
+    found: type[Engine] = getattr(_file(name, "rules"), ENGINES[name][1])
     return found
+
+
+def engine_command(name: str) -> Command:
+    """Return the words of an engine's command line, one of ``ENGINES``."""
+    words: Command = _file(name, "command").COMMAND
+    return words
+
+
+def engine_log(name: str) -> Log:
+    """Return what an engine prints at start-up, one of ``ENGINES``."""
+    words: Log = _file(name, "log").LOG
+    return words
+
+
+def _file(name: str, topic: str) -> Any:
+    return import_module(f"calculator.engines.{ENGINES[name][0]}.{topic}")
+
+
+def titles(last: str = "or") -> str:
+    """Return the engines' titles as a list in words."""
+    *most, final = (engine_class(name).title for name in ENGINES)
+    return f"{', '.join(most)} {last} {final}"
 
 
 def engine_rules(name: str, version: str | None = None) -> Engine:
@@ -51,7 +78,7 @@ def engine_rules(name: str, version: str | None = None) -> Engine:
         If the version is none.
     """
     if not isinstance(name, str):
-        raise InvalidValueError(f"an engine is a name such as vllm, not {shown(name)}")
+        raise InvalidValueError(f"an engine is a name such as {DEFAULT_ENGINE}, not {shown(name)}")
     if name not in ENGINES:
         raise unknown_name("engine", name, ENGINES)
     if version is not None and not isinstance(version, str):

@@ -106,6 +106,8 @@ class Engine:
     """Model types whose own class in the engine keeps 16 bit, whatever format is asked for."""
     splits_layers: ClassVar[bool] = True
     """Whether GPUs can share a layer (tensor parallelism); else each holds whole layers (pipeline stages)."""
+    in_blocks: ClassVar[bool] = True
+    """Whether sequences take blocks of a pool that all share, not cells of their own."""
     loads_encoders: ClassVar[bool] = True
     """Whether encoders of images and audio are loaded with the model."""
     context_in_slack: ClassVar[bool] = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
+from calculator.formats.names import KV_ALIASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +123,6 @@ NOT_UNDERSTOOD = {
 }
 """Formats of vLLM 0.33.0, ``config/cache.py``, that are not computed here, and why."""
 
-ALIASES = {
-    "fp8": "fp8_e4m3",
-    "float32": "fp32",
-    "float16": "fp16",
-    "half": "fp16",
-    "bfloat16": "bf16",
-}
-
 
 def storage_format(name: str) -> StorageFormat:
     """Look up a storage format by its name or alias.
@@ -151,7 +144,7 @@ def storage_format(name: str) -> StorageFormat:
     UnsupportedError
         If a checkpoint asks for a format that is not understood.
     """
-    found = FORMATS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
+    found = FORMATS.get(KV_ALIASES.get(name, name)) if isinstance(name, str) else None
     if found:
         return found
     if isinstance(name, str) and " " in name:
@@ -166,7 +159,7 @@ def storage_format(name: str) -> StorageFormat:
     if name == "auto":
         raise InvalidValueError("auto is resolved with a model; name a format here")
     raise (
-        unknown_name("KV-cache format", name, [*FORMATS, *ALIASES, "auto"])
+        unknown_name("KV-cache format", name, [*FORMATS, *KV_ALIASES, "auto"])
         if isinstance(name, str)
         else (InvalidValueError(f"a KV-cache format is a name such as fp16, not {shown(name)}"))
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
+from calculator.formats.names import ALIASES
 
 if TYPE_CHECKING:
     from calculator.architecture.matrices import WeightMatrix
@@ -137,9 +138,6 @@ FORMATS = {
         WeightFormat("q2_k", 2, 256, 160, 0, 0, _MIXED, _GGML, mean_bits=31_593, everything=True),
     )
 }
-
-
-ALIASES = {"float32": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16"}
 
 
 _OWN_GROUP = re.compile(r"(awq-int4|gptq-int4)-g([1-9][0-9]{0,4})")

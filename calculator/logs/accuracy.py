@@ -1,6 +1,6 @@
 """The proof: public start-up figures of the engines beside what ``plan()`` answers for the same set-up.
 
-``python -m calculator.accuracy`` prints the table, ``--write FILE`` writes it as Markdown. Rows are told
+``python -m calculator.logs.accuracy`` prints the table, ``--write FILE`` writes it as Markdown. Rows are told
 apart by a rule fixed beforehand, the hash of their id: those that ranges may be calibrated on, and those held out.
 """
 
@@ -16,11 +16,12 @@ from typing import Any
 
 from calculator.catalogue.presets import data_file, load_model
 from calculator.errors import CalculatorError
+from calculator.logs.comparison import Comparison, compare
+from calculator.logs.reading import StartupLog
+from calculator.messages import say
 from calculator.planning.answer import Plan
-from calculator.planning.plan import plan, vary
-from calculator.units import GIB, gib_to_bytes
+from calculator.units import GIB
 
-HALF_OF_THE_LAST_DIGIT = 0.005
 CLOSE, CLOSE_OF_DEVICE = 0.05, 0.005
 COUNTS = (
     "tensor_parallel_size", "pipeline_parallel_size", "max_model_len", "max_num_seqs", "max_num_batched_tokens",
@@ -30,16 +31,20 @@ DECIMALS = (
     "memory_gib", "gpu_memory_utilization", "weights_gib", "activation_gib", "non_torch_gib", "cuda_graph_gib",
     "kv_pool_gib", "max_concurrency", "needed_gib",
 )  # fmt: skip
-ASKED = (
-    "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "max_num_seqs",
-    "max_num_batched_tokens", "block_size", "weight_dtype", "kv_cache_dtype", "gpu", "engine",
-)  # fmt: skip
 SWITCHES = ("enable_expert_parallel", "enforce_eager", "enable_prefix_caching", "swa_full", "language_model_only")
+FIGURES = (
+    "memory_gib", "weights_gib", "activation_gib", "non_torch_gib", "cuda_graph_gib", "kv_pool_gib", "kv_tokens",
+    "num_blocks", "max_concurrency", "concurrency_at", "needed_gib", "sequences",
+)  # fmt: skip
+FLAGS = {"logged_model": "model", "version": "engine_version", "max_model_len": "seq_len"}
+"""What a log states under another name than the table's columns; any other column has the flag's own."""
+TOLD = ("weight_dtype", "swa_full")
+"""What the table's makers took from around a log: it is given beside the log, as model and device are."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One start-up log's figures and the plan of the same set-up.
+class Row:
+    """A row of the table of start-up figures, and how it compares with the plan of the same set-up.
 
     Attributes
     ----------
@@ -84,93 +89,52 @@ class Comparison:
 
 
 @cache
-def comparisons() -> tuple[Comparison, ...]:
+def comparisons() -> tuple[Row, ...]:
     """Return every row of the table of start-up figures beside its plan.
 
     Returns
     -------
-    tuple of Comparison
+    tuple of Row
         In the order of the table.
     """
     text = data_file("startup_figures.csv").read_text(encoding="utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
-    return tuple(_compare(_typed(row)) for row in csv.DictReader(lines))
+    return tuple(_judged(_typed(row)) for row in csv.DictReader(lines))
 
 
 def _typed(row: dict[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {name: value for name, value in row.items() if value}
+    values |= {name: True for name in SWITCHES if name in values}
     values |= {name: int(values[name]) for name in COUNTS if name in values}
     return values | {name: float(values[name]) for name in DECIMALS if name in values}
 
 
-def _compare(row: dict[str, Any]) -> Comparison:
+def log_of(row: dict[str, Any]) -> StartupLog:
+    """Return a row as the log that it was taken from."""
+    figures = {name: row[name] for name in FIGURES if name in row}
+    flags = {FLAGS.get(name, name): value for name, value in row.items() if name not in FIGURES and name not in TOLD}
+    return StartupLog(row["engine"], figures, flags, len(figures), (), 0)
+
+
+def _judged(row: dict[str, Any]) -> Row:
     head = row["id"], row["engine"]
     if "model" not in row:
-        return Comparison(*head, "", row, None, "the model is not among the presets", None, None, None, None)
+        refused = say("accuracy.no_preset", "the model is not among the presets")
+        return Row(*head, "", row, None, refused, None, None, None, None)
     family = load_model(row["model"]).family
     try:
-        answer = plan(row["model"], **_asked(row))
+        compared = compare(log_of(row), row["model"], row.get("gpu"), {name: row.get(name) for name in TOLD})
     except CalculatorError as error:
-        return Comparison(*head, family, row, None, str(error), None, None, None, None)
-    exact = _tokens_exact(answer, row)
-    off, off_device, held = _capacity(answer, row) if "stated" in row else (None, None, None)
-    return Comparison(*head, family, row, answer, "", exact, off, off_device, held)
+        return Row(*head, family, row, None, str(error), None, None, None, None)
+    off, off_device, held = _capacity(compared) if "stated" in row else (None, None, None)
+    return Row(*head, family, row, compared.plan, "", compared.tokens_exact, off, off_device, held)
 
 
-def _asked(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the keywords of ``plan`` that a row states."""
-    asked = {name: row[name] for name in ASKED if name in row}
-    asked |= {name: True for name in SWITCHES if name in row}
-    length = row.get("max_model_len") or row.get("concurrency_at")
-    if length:
-        asked["seq_len"] = length
-    if "version" in row:
-        asked["engine_version"] = row["version"]
-    if "memory_gib" in row:
-        asked["gpu_memory_bytes"] = gib_to_bytes(str(row["memory_gib"]))
-    if "gpu" not in row and "memory_gib" not in row:
-        asked["gpu_memory_bytes"] = 2**44  # only what the printed pool holds can be asked
-    return asked
-
-
-def _tokens_exact(answer: Plan, row: dict[str, Any]) -> bool | None:
-    """Whether the printed pool holds what is printed of it: tokens, or bytes of a request, within the rounding."""
-    length = row.get("concurrency_at") or answer.request.seq_len
-    if "needed_gib" in row:
-        needed = answer.allocated_bytes_per_sequence / GIB
-        return bool(abs(needed - row["needed_gib"]) <= HALF_OF_THE_LAST_DIGIT + 1e-9)
-    if "kv_pool_gib" not in row:
-        return None
-    if answer.request.engine == "llama.cpp":
-        allocated = row.get("sequences", 1) * answer.allocated_bytes_per_sequence / 2**20
-        return bool(abs(allocated - 1024 * row["kv_pool_gib"]) <= 2 * HALF_OF_THE_LAST_DIGIT)
-    if "kv_tokens" not in row:
-        return None
-    if answer.request.engine == "sglang":  # what it prints is the pool of tokens, states and windows apart
-        tokens = answer.stage.geometry.pools[0].block_bytes * row["kv_tokens"] / answer.request.block_size / GIB
-        return bool(abs(tokens - row["kv_pool_gib"]) <= 2 * HALF_OF_THE_LAST_DIGIT)
-    pools = [row["kv_pool_gib"] + sign * HALF_OF_THE_LAST_DIGIT for sign in (-2, 2)]
-    few, many = (
-        vary(answer, seq_len=length, kv_cache_memory_bytes=gib_to_bytes(f"{pool:.6f}")).reported_kv_tokens
-        for pool in pools
-    )
-    return bool(few <= row["kv_tokens"] <= many)
-
-
-def _capacity(answer: Plan, row: dict[str, Any]) -> tuple[float | None, float | None, bool | None]:
+def _capacity(compared: Comparison) -> tuple[float | None, float | None, bool | None]:
     """Return the error of the KV pool, also as a fraction of the device, and whether the range held."""
-    low, central, high = (
-        size / GIB for size in (answer.kv_pool_bytes_low, answer.kv_pool_bytes, answer.kv_pool_bytes_high)
-    )
-    if "kv_pool_gib" in row:
-        reported: float = row["kv_pool_gib"]
-    elif "kv_tokens" in row and answer.reported_kv_tokens:
-        reported = central * row["kv_tokens"] / answer.reported_kv_tokens
-    else:
+    if compared.capacity_error is None:
         return None, None, None
-    device = answer.per_gpu.total_bytes / GIB
-    rounding = HALF_OF_THE_LAST_DIGIT
-    return central / reported - 1, (central - reported) / device, low - rounding <= reported <= high + rounding
+    return compared.capacity_error, compared.device_error, compared.in_range
 
 
 def quantile(values: Iterable[float], share: float) -> float:
@@ -191,7 +155,7 @@ class Summary:
     in_range: int
 
 
-def summarise(name: str, some: Sequence[Comparison]) -> Summary:
+def summarise(name: str, some: Sequence[Row]) -> Summary:
     """Summarise some comparisons."""
     judged = [one for one in some if one.capacity_error is not None]
     checked = [one for one in some if one.tokens_exact is not None]
@@ -205,7 +169,7 @@ def summarise(name: str, some: Sequence[Comparison]) -> Summary:
     )
 
 
-def summaries(some: Sequence[Comparison]) -> list[Summary]:
+def summaries(some: Sequence[Row]) -> list[Summary]:
     """Summarise by engine, by family within it, and calibrated apart from held out."""
     found = []
     for engine in dict.fromkeys(one.engine for one in some):
@@ -218,7 +182,7 @@ def summaries(some: Sequence[Comparison]) -> list[Summary]:
     return found
 
 
-def markdown(some: Sequence[Comparison] | None = None) -> str:
+def markdown(some: Sequence[Row] | None = None) -> str:
     """Return the report: what was compared, how far off, and every row that is not close, explained or left open."""
     every = comparisons() if some is None else some
     parts = [_HEAD, _table(_SUMMARY_COLUMNS, summaries(every)), _ROWS]
@@ -234,7 +198,7 @@ def markdown(some: Sequence[Comparison] | None = None) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _explained(one: Comparison) -> str:
+def _explained(one: Row) -> str:
     return str(one.row.get("explanation") or "Open question.")
 
 

@@ -10,23 +10,15 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from calculator.engines import ENGINES, engine_log, titles
+from calculator.engines.log import Argument, Log
+from calculator.engines.patterns import Pattern, as_flag
 from calculator.errors import FileFormatError
-from calculator.logs.patterns import (
-    ARGUMENTS,
-    DRAFT,
-    PATTERNS,
-    POOLS,
-    SHORT_ARGUMENTS,
-    SMALLEST,
-    SUMMED,
-    TOGETHER,
-    Pattern,
-    as_flag,
-)
+from calculator.messages import say
 from calculator.reading.masking import mask
 
 MAX_LOG_BYTES = 64 * 2**20
@@ -68,22 +60,8 @@ class StartupLog:
     problems: tuple[str, ...] = field(default=())
 
 
-_NAMES = "|".join(sorted(ARGUMENTS, key=len, reverse=True))
-_ASSIGNED = re.compile(
-    rf"(?<![\w.])['\"]?+({_NAMES})['\"]?+\s{{0,40}}+[=:]\s{{0,40}}+('[^']{{0,200}}+'|\"[^\"]{{0,200}}+\"|[^\s,;)}}\]]{{1,200}})"
-)
-_COMMAND = re.compile(
-    rf"(?<![\w-])(?:--(no-)?({_NAMES.replace('_', '[-_]')}|tp|pp)|-({'|'.join(SHORT_ARGUMENTS)}))"
-    r"(?![\w-])(?:[= ]{1,40}+((?!-)[^\s\\]\S{0,200}))?"
-)
-_SERVED = re.compile(
-    r"(?:(?:^|[\s$#])vllm serve|vllm-openai:[\w.-]{1,80}(?= {1,40}+[\w.-]{1,96}+/)) {1,40}+((?!-)[\w./:@-]{2,200})"
-)
-_NO_ARGUMENTS = "Replace gpu_memory_utilization config with"
-"""What vLLM prints after these words is what could be given, not what is."""
-_RANK = re.compile(
-    r"\(Worker_((?:[A-Z]{2,3}[0-9]{1,3}_?){1,8}+)[ )]|\[[0-9]{4}-[^\]]{0,40}?((?: [A-Z]{2,3}[0-9]{1,3}){1,8}+)\]"
-)
+SMALLEST = ("kv_pool_gib", "kv_tokens", "num_blocks", "max_concurrency", "kv_pool_bytes")
+"""Figures that ranks print each for itself: the smallest holds for all."""
 _RANKS = re.compile(r"([A-Z]{2,3})([0-9]{1,3})")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,64}+[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[@-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -91,17 +69,52 @@ _DEVICE = re.compile(
     r"(?:NVIDIA|AMD|Tesla|GeForce|Instinct|Quadro)[ _][\w][\w /_-]{1,60}?(?=[,.;:()\]'\"]|\.json|$| - |  )"
 )
 _TELLING = (
-    "GiB", "MiB", "GB", "KV", "kv size", "kv_", "blocks", "memory", "padding layers", "max model len", "version",
-    "build:", "ServerArgs", "engine (v", "concurrency", "model", "max_seq", "tensor_parallel", "cells", "n_ctx",
-    "n_seq", "n_ubatch", "general.name", "args", "--", "hunked", "mem_fraction", "config", "vllm-", "vllm:", "sgl-",
-    "sglang:", "file type", ".gguf", "-tp", "-pp", "-dp", "-dcp", "swa", "draft", "NVIDIA", "maximum", "max seq",
-    "tokens", "GeForce", "Instinct", "Tesla", "Quadro", "vllm serve", "flash_attn", "fraction", "full_layer",
-    "block size",
+    "GiB", "MiB", "GB", "KV", "kv_", "blocks", "memory", "version", "concurrency", "model", "args", "--", "config",
+    "maximum", "tokens", "NVIDIA", "GeForce", "Instinct", "Tesla", "Quadro",
 )  # fmt: skip
-"""A line without any of these is of nothing that is read here."""
+"""A line without any of these, or of the words that tell an engine's lines, is of nothing that is read here."""
 _SERVING = ("throughput", "HTTP/1", "#running")
 _REQUESTS = re.compile(r"\breqs?\b")
 """Lines of a running server: none of them is of the start, however many there are."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What all engines print, together: a log says by its lines whose it is."""
+
+    logs: dict[str, Log]
+    arguments: dict[str, Argument]
+    short_arguments: dict[str, str]
+    telling: tuple[str, ...]
+    assigned: re.Pattern[str]
+    command: re.Pattern[str]
+
+    def all_of(self, question: str) -> list[Any]:
+        """Return every engine's answer to a question that has one."""
+        return [answer for log in self.logs.values() if (answer := getattr(log, question))]
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """Return what the engines print, read from their folders when the first log is read."""
+    logs = {name: engine_log(name) for name in ENGINES}
+    arguments = {name: argument for log in logs.values() for name, argument in log.arguments.items()}
+    short = {name: full for log in logs.values() for name, full in log.short_arguments.items()}
+    names = "|".join(sorted(arguments, key=len, reverse=True))
+    return Vocabulary(
+        logs,
+        arguments,
+        short,
+        (*_TELLING, *(word for log in logs.values() for word in log.telling)),
+        re.compile(
+            rf"(?<![\w.])['\"]?+({names})['\"]?+\s{{0,40}}+[=:]\s{{0,40}}+"
+            rf"('[^']{{0,200}}+'|\"[^\"]{{0,200}}+\"|[^\s,;)}}\]]{{1,200}})"
+        ),
+        re.compile(
+            rf"(?<![\w-])(?:--(no-)?({names.replace('_', '[-_]')}|tp|pp)|-({'|'.join(short)}))"
+            r"(?![\w-])(?:[= ]{1,40}+((?!-)[^\s\\]\S{0,200}))?"
+        ),
+    )
 
 
 def clean(line: str) -> str:
@@ -112,7 +125,7 @@ def clean(line: str) -> str:
 
 
 def read_log(content: str | bytes) -> StartupLog:
-    """Read what vLLM, SGLang, TensorRT-LLM or llama.cpp printed at start-up.
+    """Read what an engine printed at start-up, whichever of them.
 
     Parameters
     ----------
@@ -127,8 +140,9 @@ def read_log(content: str | bytes) -> StartupLog:
     Raises
     ------
     FileFormatError
-        If it is no text, too long, holds lines of two engines, or nothing that any of the four prints.
+        If it is no text, too long, holds lines of two engines, or nothing that any of the engines prints.
     """
+    known = vocabulary()
     found: dict[str, list[tuple[str, Any, str]]] = {}
     drafting: set[tuple[str, str]] = set()
     ranks: dict[str, int] = {}
@@ -138,20 +152,19 @@ def read_log(content: str | bytes) -> StartupLog:
     lines = _lines(content)
     last = ""
     for number, line in lines:
-        quick = _may_be_of_the_start(line)
-        hits = list(_hits(line)) if quick else []
-        rank = _rank(line, ranks) if hits else ""
-        if quick and DRAFT.search(line):
-            drafting.add(("llama.cpp", rank))
-        for pattern, values in hits:
+        quick = _may_be_of_the_start(line, known)
+        hits = list(_hits(line, known)) if quick else []
+        rank = _rank(line, ranks, known) if hits else ""
+        if quick:
+            drafting |= {(name, rank) for name, log in known.logs.items() if _begins_a_draft(log, line)}
+        for engine, _, values in hits:
             for name, value in values.items():
-                if name in POOLS and (pattern.engine, rank) in drafting:
+                if name in known.logs[engine].pools and (engine, rank) in drafting:
                     flags.setdefault("speculative", "draft")
                 else:
-                    found.setdefault(pattern.engine, []).append((name, value, rank))
-        if any("free_after_pool_gib" in pattern.means for pattern, _ in hits):
-            drafting.add(("sglang", rank))
-        stated = _stated(line, last) if quick or last.endswith("\\") else {}
+                    found.setdefault(engine, []).append((name, value, rank))
+        drafting |= {(engine, rank) for engine, pattern, _ in hits if known.logs[engine].draft_after in pattern.means}
+        stated = _stated(line, last, known) if quick or last.endswith("\\") else {}
         for name, value in stated.items():
             if flags.get(name, UNQUANTISED) == UNQUANTISED:
                 flags[name] = value
@@ -172,15 +185,15 @@ def read_log(content: str | bytes) -> StartupLog:
         )
     if not engines:
         raise FileFormatError(
-            "no line is one that vLLM, SGLang, TensorRT-LLM or llama.cpp prints about memory at start-up; "
-            'a line of vLLM would be "GPU KV cache size: 157,584 tokens"'
+            f"no line is one that {titles()} prints about memory at start-up; "
+            'such a line would be "GPU KV cache size: 157,584 tokens"'
         )
     engine = engines[0]
-    figures, problems = _figures(found[engine])
+    figures, problems = _figures(found[engine], known.logs[engine])
     for name in ("engine_version", "device", "model", "file_type", "file"):
         if name in figures:
             flags.setdefault(name, figures.pop(name))
-    figures.pop("server_args", None)
+    figures.pop("recognised", None)
     k_type = figures.pop("k_type", None)
     if figures.pop("v_type", k_type) == k_type and k_type:
         flags["kv_cache_dtype"] = k_type
@@ -194,7 +207,7 @@ def read_log(content: str | bytes) -> StartupLog:
         if name in figures:
             flags[name] = figures.pop(name)
     if last and not last.endswith((".", ")", "x", "}", "]", "s", "B")) and len(last) >= MAX_LINE - 1:
-        problems.append("the last line is cut off")
+        problems.append(say("logs.problem.cut_off", "the last line is cut off"))
     return StartupLog(engine, figures, flags, understood, tuple(unread), unlisted, tuple(problems))
 
 
@@ -241,117 +254,84 @@ def _lines(content: str | bytes) -> Iterable[tuple[int, str]]:
     return ((number, clean(line[:MAX_LINE])) for number, line in enumerate(content.splitlines(), 1))
 
 
-def _may_be_of_the_start(line: str) -> bool:
+def _may_be_of_the_start(line: str, known: Vocabulary) -> bool:
     """Tell the few lines that are worth a closer look from the many that are not."""
     if any(word in line for word in _SERVING) or ("req" in line and _REQUESTS.search(line)):
         return False
-    return any(word in line for word in _TELLING)
+    return any(word in line for word in known.telling)
 
 
-def _hits(line: str) -> Iterable[tuple[Pattern, dict[str, Any]]]:
-    """Yield each pattern that a line matches and what its groups say; a value that cannot be is not understood."""
-    for pattern in PATTERNS:
-        match = pattern.expression.search(line) if pattern.literal in line else None
-        if not match:
-            continue
-        try:
-            values = {name: read(match[name]) for name, read in pattern.means.items()}
-        except ValueError:
-            continue
-        yield pattern, values
+def _hits(line: str, known: Vocabulary) -> Iterable[tuple[str, Pattern, dict[str, Any]]]:
+    """Yield whose pattern a line matches and what its groups say; a value that cannot be is not understood."""
+    for engine, log in known.logs.items():
+        for pattern in log.patterns:
+            match = pattern.expression.search(line) if pattern.literal in line else None
+            if not match:
+                continue
+            try:
+                values = {name: read(match[name]) for name, read in pattern.means.items()}
+            except ValueError:
+                continue
+            yield engine, pattern, values
 
 
-def _rank(line: str, ranks: dict[str, int]) -> str:
+def _begins_a_draft(log: Log, line: str) -> bool:
+    return bool(log.draft_from and log.draft_from.search(line))
+
+
+def _rank(line: str, ranks: dict[str, int], known: Vocabulary) -> str:
     """Return the rank that prints a line, empty for none, and keep how many there are of each kind at least."""
-    found = _RANK.search(line[:200])
+    found = next((match for rank in known.all_of("rank") if (match := rank.search(line[:200]))), None)
     if not found:
         return ""
-    named = found[1] or found[2]
-    for kind, number in _RANKS.findall(named):
+    for kind, number in _RANKS.findall(found[1]):
         ranks[kind] = max(ranks.get(kind, 0), int(number) + 1)
-    return named.strip(" _")
+    return str(found[1]).strip(" _")
 
 
-def _figures(values: list[tuple[str, Any, str]]) -> tuple[dict[str, Any], list[str]]:
+def _figures(values: list[tuple[str, Any, str]], log: Log) -> tuple[dict[str, Any], list[str]]:
     """Return one value of each figure: the sum of parts, the smallest of ranks, else the first."""
     figures: dict[str, Any] = {}
-    problems = []
+    problems: list[str] = []
     printed: dict[str, list[Any]] = {}
     for name, value, _ in values:
         printed.setdefault(name, []).append(value)
     for name, given in printed.items():
-        if name in SUMMED:
+        if name in log.summed:
             figures[name] = sum(given)
         elif name in SMALLEST:
             figures[name] = min(given)
-            if min(given) != max(given) and not (name == "kv_tokens" and "full_tokens" in figures):
-                problems.append(f"{name} is printed as {min(given):,} to {max(given):,}: the smallest is taken")
+            if min(given) != max(given) and log.differs_beside.get(name) not in printed:
+                text = "{figure} is printed as {least:,} to {most:,}: the smallest is taken"
+                problems.append(say("logs.problem.ranks_differ", text, figure=name, least=min(given), most=max(given)))
         else:
             figures[name] = given[0]
-    for name, parts in TOGETHER.items():
+    for name, parts in log.together.items():
         if any(part in figures for part in parts):
             figures[name] = round(sum(figures.pop(part, 0) for part in parts), 6)
-    if "full_tokens" in figures:
-        figures["kv_tokens"] = figures.pop("full_tokens")
-    if "k_gib" in figures:
-        del figures["k_gib"], figures["v_gib"]
-        problems += _token_pools(figures, values)
-    if "window_pools_gib" in figures:
-        figures["kv_pool_gib"] = figures.pop("window_pools_gib")
-    if "kv_pool_bytes" in figures:
-        figures["kv_pool_gib"] = figures.pop("kv_pool_bytes") / 2**30
-    buffers = figures.pop("kv_buffer_gib", None)
-    if "cells_gib" in figures:
-        figures["kv_pool_gib"] = figures.pop("cells_gib")
-    elif buffers is not None:
-        figures.setdefault("kv_pool_gib", buffers)
-    for name, other in (
-        ("buffer_gib", "weights_gib"),
-        ("state_buffer_gib", "state_gib"),
-        ("outside_torch_gib", "non_torch_gib"),
-    ):
-        if name in figures:
-            figures.setdefault(other, figures.pop(name))
-    if "peak_torch_gib" in figures and "weights_gib" in figures:
-        figures["activation_gib"] = round(figures.pop("peak_torch_gib") - figures["weights_gib"], 4)
+    problems += log.join(figures, values)
     if figures.get("kv_pool_gib") == 0 and figures.get("kv_tokens"):
         # a pool that another part of the engine allocates is printed as 0.00 GiB beside its tokens
         del figures["kv_pool_gib"]
     return figures, problems
 
 
-def _token_pools(figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
-    """Add the pool of keys and values, of the rank that has least; with windows a rank prints two, states are apart."""
-    windows = "window_tokens" in figures
-    sizes: dict[str, list[float]] = {}
-    seen: set[tuple[str, float]] = set()
-    for (name, k, rank), (_, v, _) in pairwise(values):
-        if name == "k_gib" and (windows or (rank, k + v) not in seen):
-            sizes.setdefault(rank, []).append(k + v)
-            seen.add((rank, k + v))
-    whole = [sum(parts) for parts in sizes.values() if len(parts) > 1 or not windows]
-    if whole:
-        figures["kv_pool_gib"] = round(min(whole) + figures.get("state_gib", 0.0), 6)
-    elif "window_pools_gib" not in figures:
-        return ["the size of one of the two pools is not printed: only their tokens are compared"]
-    return []
-
-
-def _stated(line: str, before: str = "") -> dict[str, Any]:
+def _stated(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
     """Return what a line states of the configuration, by the names of ``plan``; the line before may go on in it."""
     stated: dict[str, Any] = {}
-    line = line.split(_NO_ARGUMENTS)[0]
-    pairs = [(found[1], found[2]) for found in _ASSIGNED.finditer(line)] if "=" in line or ":" in line else []
-    for found in _COMMAND.finditer(line) if "-" in line else ():
+    for words in known.all_of("not_stated_after"):
+        line = line.split(words)[0]
+    pairs = [(found[1], found[2]) for found in known.assigned.finditer(line)] if "=" in line or ":" in line else []
+    for found in known.command.finditer(line) if "-" in line else ():
         name = (found[2] or found[3]).replace("-", "_")
-        name = SHORT_ARGUMENTS.get(name, name)
-        if ARGUMENTS[name][1] is as_flag:
+        name = known.short_arguments.get(name, name)
+        if known.arguments[name][1] is as_flag:
             value = found[4] if found[4] and as_flag(found[4]) is not None else "true"
             pairs.append((name, "false" if found[1] else value))
         elif found[4]:
             pairs.append((name, found[4]))
     for name, value in pairs:
-        target, read = ARGUMENTS[name]
+        target, read = known.arguments[name]
         value = value.strip("'\"").rstrip(":")
         if value in ("None", "null", ""):
             if name == "quantization" and value == "None":
@@ -363,7 +343,8 @@ def _stated(line: str, before: str = "") -> dict[str, Any]:
             continue
         if answer is not None:
             stated.setdefault(target, answer)
-    served = _SERVED.search(f"{before.rstrip(chr(92))} {line.strip()}" if before.endswith("\\") else line)
+    whole = f"{before.rstrip(chr(92))} {line.strip()}" if before.endswith("\\") else line
+    served = next((match for expression in known.all_of("served") if (match := expression.search(whole))), None)
     if served:
         stated["model"] = served[1]
     device = _DEVICE.search(line)

@@ -159,7 +159,7 @@ def kv_in_use_view(plan: Plan) -> View:
                     "this_length": tokens == plan.request.seq_len,
                     "architecture_bytes_per_gpu": kept,
                     "allocated_bytes_per_gpu": geometry.bytes_of(tokens),
-                    "blocks": sum(pool.blocks(tokens) for pool in geometry.pools) if name != "llama.cpp" else None,
+                    "blocks": sum(pool.blocks(tokens) for pool in geometry.pools) if kind.in_blocks else None,
                     "block_size": request.block_size,
                     "full_length": not other.rules.keeps_windows(other.model),
                     "refused": "",

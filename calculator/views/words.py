@@ -12,7 +12,7 @@ from calculator.units import format_size, plural
 
 if TYPE_CHECKING:
     from calculator.architecture.model import LayerGroup
-    from calculator.logs.reconciliation import Term
+    from calculator.logs.comparison import Term
     from calculator.planning.answer import Plan
 
 

@@ -81,6 +81,7 @@ class LlamaCpp(Engine):
         State: _claim_state,
     }
     splits_layers: ClassVar = False
+    in_blocks: ClassVar = False
     loads_encoders: ClassVar = False
     # 0c1e570, src/models/*.cpp: those that set swa_type
     window_types: ClassVar = frozenset({

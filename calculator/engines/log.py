@@ -1,0 +1,97 @@
+"""What an engine prints at start-up, and what its figures mean: the questions that reading and comparing ask.
+
+A class here has what most engines share; each engine's folder has its own, with its patterns and its words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calculator.engines.patterns import Pattern
+from calculator.formats.names import TORCH_CACHE
+from calculator.messages import Message, say
+from calculator.units import GIB
+
+if TYPE_CHECKING:
+    from calculator.logs.reading import StartupLog
+    from calculator.planning.answer import Plan
+
+Argument = tuple[str, Callable[[str], Any]]
+Assumption = tuple[Message, dict[str, Any]]
+"""What could be otherwise than assumed, and the keywords of ``plan`` that say so."""
+
+
+class Log:
+    """What one engine prints."""
+
+    patterns: ClassVar[tuple[Pattern, ...]]
+    """Groups have the names of ``plan`` where it takes the same, else the figure's own."""
+    arguments: ClassVar[Mapping[str, Argument]]
+    """Its names of what ``plan`` takes, in its printed configuration and on its command line."""
+    short_arguments: ClassVar[Mapping[str, str]] = {}
+    telling: ClassVar[tuple[str, ...]]
+    """A line without any of these, of any engine, is of nothing that is read."""
+    served: ClassVar[re.Pattern[str] | None] = None
+    """Where a command line names the model by its place alone."""
+    rank: ClassVar[re.Pattern[str] | None] = None
+    """Which rank prints a line."""
+    not_stated_after: ClassVar[str] = ""
+    """What is printed after these words is what could be given, not what is."""
+
+    draft_from: ClassVar[re.Pattern[str] | None] = None
+    """From such a line on, pools are those of a draft."""
+    draft_after: ClassVar[str] = ""
+    """After a line with this figure, pools are those of a draft."""
+    pools: ClassVar[tuple[str, ...]] = ()
+    """Figures that a draft model prints again for itself, after the model."""
+    summed: ClassVar[tuple[str, ...]] = ()
+    """Figures of parts: all of them together are the whole."""
+    together: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Figures that are printed in parts of different names."""
+    differs_beside: ClassVar[Mapping[str, str]] = {}
+    """Figures that are printed for pools, not for ranks, where another figure is printed too."""
+
+    kv_formats: ClassVar[Mapping[str, str]] = TORCH_CACHE
+    quantisations: ClassVar[Mapping[str, str]] = {}
+    """Its own names of weight formats, beside those of checkpoints."""
+    prints_stored_dtype: ClassVar[bool] = False
+    """Whether its dtype is that of weights which it says are not quantised, not what was asked for."""
+    shapes: ClassVar[tuple[tuple[str, str | None, Message], ...]] = ()
+    """Figures that only some versions print, the version that is then taken, None for the newest; first match wins."""
+    sizes_pool: ClassVar[bool] = True
+    """Whether it takes what memory is left for its KV pool, not what the sequences asked for need."""
+
+    def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
+        """Give the figures their common names, from one value of each and all values with ranks; return problems."""
+        return []
+
+    def lengths(self, log: StartupLog) -> dict[str, Any]:
+        """Return what a log says of the longest sequence and of the sequences, as keywords of ``plan``."""
+        length = log.figures.get("concurrency_at") or log.flags.get("seq_len")
+        return {"seq_len": int(length)} if length else {}
+
+    def asked_cache_gib(self, plan: Plan, log: StartupLog) -> float:
+        """Return what the cache of the sequences asked for takes on all GPUs [GiB]."""
+        return plan.request.batch_size * plan.allocated_bytes_per_sequence / GIB
+
+    def held_tokens(self, held: Plan, log: StartupLog, pool_gib: float) -> int:
+        """Return the tokens that the engine would print for a pool of a plan [tokens]."""
+        return held.reported_kv_tokens
+
+    def peculiarities(self, held: Plan, log: StartupLog) -> Iterator[Message]:
+        """Yield what its words for a pool mean otherwise than they say, by a plan that has the printed pool."""
+        yield from ()
+
+    def assumptions(self, plan: Plan, log: StartupLog) -> Iterator[Assumption]:
+        """Yield what could be otherwise than assumed."""
+        used = plan.request.gpu_memory_utilization
+        if "gpu_memory_utilization" not in log.flags and "gpu_memory_utilization" in plan.rules.flags:
+            for fraction in (0.8, 0.82, 0.85, 0.88, 0.9):
+                yield (
+                    say(
+                        "logs.cause.fraction", "a fraction of {other:g} in place of {used:g}", other=fraction, used=used
+                    ),
+                    {"gpu_memory_utilization": fraction},
+                )

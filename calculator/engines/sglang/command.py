@@ -1,0 +1,47 @@
+"""The command line of SGLang."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from calculator.engines.command import Command, Parts, is_sparse
+
+if TYPE_CHECKING:
+    from calculator.planning.answer import Plan
+
+
+class SglangCommand(Command):
+    """``python -m sglang.launch_server``."""
+
+    # 0.5.23 arg_groups/fields/model.py kv_cache_dtype
+    kv_formats: ClassVar = {"bf16": "bfloat16", "fp8_e4m3": "fp8_e4m3", "fp8_e5m2": "fp8_e5m2", "nvfp4": "nvfp4"}
+    dtype_flag: ClassVar = "--dtype"
+    # 0.5.23 arg_groups/choices.py; its nvfp4_online is of experts only
+    on_load: ClassVar = {
+        "fp8": (((0,), ("fp8",)),),
+        "nf4": (((0,), ("bitsandbytes", "--load-format", "bitsandbytes")),),
+    }
+
+    def ranks_counted(self, plan: Plan) -> int:
+        """Return the ranks of attention DP: 0.5.23 mem_cache/kv_cache_configurator.py divides the count by them [-]."""
+        return plan.request.attention_replicas
+
+    def data_parallel_size(self, plan: Plan, flag: str) -> Parts:
+        """State the replicas; with attention DP the flag counts its ranks, and 0.5.23 refuses replicas beside them."""
+        if plan.request.data_parallel_size > 1 and plan.request.enable_attention_dp:
+            return None
+        return super().data_parallel_size(plan, flag)
+
+    def enable_attention_dp(self, plan: Plan, flag: str) -> Parts:
+        """Switch it on, and state its ranks by the flag of replicas."""
+        request = plan.request
+        size = [plan.rules.flags["data_parallel_size"], str(request.tensor_parallel_size)]
+        return [flag, *size] if request.enable_attention_dp else []
+
+    def kv_format(self, plan: Plan) -> str:
+        """Return the format; 0.5.23 mem_cache/kv_cache_configurator.py has that layout for fp8 with an indexer."""
+        name = plan.request.kv_cache_dtype
+        return "fp8_e4m3" if name == "fp8_ds_mla" and is_sparse(plan) else name
+
+
+COMMAND = SglangCommand()

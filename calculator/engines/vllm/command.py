@@ -1,0 +1,38 @@
+"""The command line of vLLM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from calculator.engines.command import Command, Parts
+
+if TYPE_CHECKING:
+    from calculator.planning.answer import Plan
+
+_BY_OUR_NAMES = (
+    "fp8_e5m2", "nvfp4", "fp8_ds_mla", "int8_per_token_head", "fp8_per_token_head", "int4_per_token_head",
+)  # fmt: skip
+
+
+class VllmCommand(Command):
+    """``vllm serve``."""
+
+    # 0.33.0 config/cache.py CacheDType
+    kv_formats: ClassVar = {
+        "bf16": "bfloat16", "fp16": "float16", "fp8_e4m3": "fp8", **{name: name for name in _BY_OUR_NAMES},
+    }  # fmt: skip
+    dtype_flag: ClassVar = "--dtype"
+    # 0.20.0 to 0.33.0 model_executor/layers/quantization; its int8 and nvfp4 shorthands leave linear layers alone
+    on_load: ClassVar = {
+        "fp8": (((0, 31), ("fp8_per_tensor",)), ((0,), ("fp8",))),
+        "fp8-block": (((0, 20), ("fp8_per_block",)),),
+        "nf4": (((0, 28), ()), ((0,), ("bitsandbytes",))),
+    }
+    shares_experts_across_replicas: ClassVar = True
+
+    def enable_expert_parallel(self, plan: Plan, flag: str) -> Parts:
+        """Switch it on: all ranks of all replicas share the experts."""
+        return [flag] if plan.request.enable_expert_parallel else []
+
+
+COMMAND = VllmCommand()

@@ -1,0 +1,181 @@
+"""What vLLM prints at start-up, both of its engines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calculator.engines.log import Assumption, Log
+from calculator.engines.overheads import CUDA_GRAPH
+from calculator.engines.patterns import as_flag, count, number, pattern, seen, word
+from calculator.messages import Message, say
+
+if TYPE_CHECKING:
+    from calculator.logs.reading import StartupLog
+    from calculator.planning.answer import Plan
+
+PATTERNS = (
+    pattern(r"(?:vLLM API server version |LLM engine \(v|vLLM version:? |vllm[=-]=?)<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>",
+             engine_version=word),
+    pattern(r"\bvllm[\w-]{0,20}:v<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=word),
+    pattern(r"<v0_lines:the current vLLM instance can use|Memory profiling results: total_gpu|# \w{1,40}+ blocks: >",
+             v0_lines=seen),
+    pattern(r"<v1_lines:gpu_worker\.py.{0,20}Available KV cache memory>", v1_lines=seen),
+    pattern(r"<since_0_28:GPU KV cache size: [0-9,]{1,40} tokens, Maximum>", since_0_28=seen),
+    pattern(r"EngineCore.{0,60}<second_runner:\[model_runner\.py:[0-9]{1,9}+\] Model loading took>", second_runner=seen),
+    pattern(r"<since_0_11:Desired GPU memory utilization is \(>", since_0_11=seen),
+    pattern(r"CUDA graph pool memory: <cuda_graph_gib> GiB \(actual\), <cuda_graph_estimate_gib> GiB",
+             cuda_graph_gib=number, cuda_graph_estimate_gib=number),
+    pattern(r"[Ll]oading (?:model )?(?:weights )?took <weights_gib> ?Gi?B", weights_gib=number),
+    pattern(r"Available KV cache memory: <kv_pool_gib> GiB", kv_pool_gib=number),
+    pattern(r"(?:GPU|XPU|HPU|ROCM) KV cache size: <kv_tokens> tokens", kv_tokens=count),
+    pattern(r"Maximum concurrency for <concurrency_at> tokens per request: <max_concurrency>x",
+             concurrency_at=count, max_concurrency=number),
+    pattern(r"Graph capturing finished in .{0,40}took <cuda_graph_gib> GiB", cuda_graph_gib=number),
+    pattern(r"Estimated CUDA graph memory: <cuda_graph_estimate_gib> GiB", cuda_graph_estimate_gib=number),
+    pattern(r"# (?:GPU|rocm|cuda|ROCM|CUDA) blocks: <num_blocks>", num_blocks=count),
+    pattern(r"total_gpu_memory \(<memory_gib>GiB\) x gpu_memory_utilization \(<gpu_memory_utilization>\)"
+             r" = <requested_gib>GiB", memory_gib=number, gpu_memory_utilization=number, requested_gib=number),
+    pattern(r"model weights take <weights_gib>GiB", weights_gib=number),
+    pattern(r"non_torch_memory takes <non_torch_gib>GiB", non_torch_gib=number),
+    pattern(r"PyTorch activation peak memory takes <activation_gib>GiB", activation_gib=number),
+    pattern(r"reserved for KV Cache is <kv_pool_gib>GiB", kv_pool_gib=number),
+    pattern(r"Memory profiling results: total_gpu_memory=<memory_gib>GiB", memory_gib=number),
+    pattern(r"\bpeak_torch_memory=<peak_torch_gib>GiB", peak_torch_gib=number),
+    pattern(r"\bnon_torch_memory=<non_torch_gib>GiB", non_torch_gib=number),
+    pattern(r"\bkv_cache_size=<kv_pool_gib>GiB", kv_pool_gib=number),
+    pattern(r"Free memory on device \S{0,20} ?\(<free_at_start_gib>/<memory_gib> GiB\) on startup",
+             free_at_start_gib=number, memory_gib=number),
+    pattern(r"Desired GPU memory utilization is \(<gpu_memory_utilization>, <requested_gib> GiB\)",
+             gpu_memory_utilization=number, requested_gib=number),
+    pattern(r"Actual usage is <weights_gib> GiB for weights?\b", weights_gib=number),
+    pattern(r"Actual usage is <consumed_gib> GiB for consumed memory", consumed_gib=number),
+    pattern(r"<non_torch_gib> GiB for non-torch", non_torch_gib=number),
+    pattern(r"Actual usage is .{0,80}GiB for consumed.{0,30}, <activation_and_graphs_gib> GiB for peak activation",
+             activation_and_graphs_gib=number),
+    pattern(r"GiB for weights?, <activation_gib> GiB for peak activation", activation_gib=number),
+    pattern(r"<cuda_graph_gib> GiB for CUDAGraph memory", cuda_graph_gib=number),
+    pattern(r"[Cc]urrent kv cache memory in use is <kv_pool_gib> GiB", kv_pool_gib=number),
+    pattern(r"[Cc]urrent kv cache memory in use is <kv_pool_bytes:[0-9]{6,20}> bytes", kv_pool_bytes=count),
+    pattern(r"max seq len \(<concurrency_at>\), \(<needed_gib> GiB KV cache is needed",
+             concurrency_at=count, needed_gib=number),
+    pattern(r"available KV cache memory \(<kv_pool_gib> GiB\)", kv_pool_gib=number),
+    pattern(r"estimated maximum model length is <max_context_len>", max_context_len=count),
+    pattern(r"Chunked prefill is enabled with max_num_batched_tokens=<max_num_batched_tokens>",
+             max_num_batched_tokens=count),
+    pattern(r"Setting attention block size to <attention_block_size> tokens", attention_block_size=count),
+    pattern(r"Add <padding_layers> padding layers", padding_layers=count),
+    pattern(r"Using max model len <seq_len>", seq_len=count),
+    pattern(r"<nothing_left:No available memory for the cache blocks>", nothing_left=word),
+    pattern(r"max seq len \(<concurrency_at>\) is larger than .{0,80}stored in KV cache \(<kv_tokens>\)",
+             concurrency_at=count, kv_tokens=count),
+    pattern(r"Multiplying the GPU KV cache size by the \w{1,40}+ <context_ranks>", context_ranks=count),
+)  # fmt: skip
+SERVED = re.compile(
+    r"(?:(?:^|[\s$#])vllm serve|vllm-openai:[\w.-]{1,80}(?= {1,40}+[\w.-]{1,96}+/)) {1,40}+((?!-)[\w./:@-]{2,200})"
+)
+RANK = re.compile(r"\(Worker_((?:[A-Z]{2,3}[0-9]{1,3}_?){1,8}+)[ )]")
+
+
+class VllmLog(Log):
+    """The log of vLLM."""
+
+    patterns: ClassVar = PATTERNS
+    arguments: ClassVar = {
+        "model": ("model", word), "model_tag": ("model", word),
+        "max_model_len": ("seq_len", count), "max_seq_len": ("seq_len", count),
+        "tensor_parallel_size": ("tensor_parallel_size", count),
+        "pipeline_parallel_size": ("pipeline_parallel_size", count),
+        "data_parallel_size": ("data_parallel_size", count),
+        "decode_context_parallel_size": ("decode_context_parallel_size", count),
+        "gpu_memory_utilization": ("gpu_memory_utilization", number),
+        "max_num_seqs": ("max_num_seqs", count), "max_num_batched_tokens": ("max_num_batched_tokens", count),
+        "kv_cache_dtype": ("kv_cache_dtype", word), "quantization": ("quantization", word), "dtype": ("dtype", word),
+        "block_size": ("block_size", count), "language_model_only": ("language_model_only", as_flag),
+        "enforce_eager": ("enforce_eager", as_flag), "enable_prefix_caching": ("enable_prefix_caching", as_flag),
+        "async_scheduling": ("async_scheduling", as_flag),
+        "enable_expert_parallel": ("enable_expert_parallel", as_flag),
+        "disable_hybrid_kv_cache_manager": ("disable_hybrid_kv_cache_manager", as_flag),
+        "kv_cache_memory_bytes": ("kv_cache_memory_bytes", count), "speculative_config": ("speculative", word),
+        "enable_lora": ("lora", as_flag), "device_name": ("device", word),
+    }  # fmt: skip
+    short_arguments: ClassVar = {
+        "tp": "tensor_parallel_size", "pp": "pipeline_parallel_size", "dp": "data_parallel_size",
+        "dcp": "decode_context_parallel_size",
+    }  # fmt: skip
+    telling: ClassVar = (
+        "padding layers", "max model len", "max_seq", "max seq", "tensor_parallel", "engine (v", "vllm-", "vllm:",
+        "vllm serve", "hunked", "block size", "-tp", "-pp", "-dp", "-dcp",
+    )  # fmt: skip
+    served: ClassVar = SERVED
+    rank: ClassVar = RANK
+    not_stated_after: ClassVar = "Replace gpu_memory_utilization config with"
+    quantisations: ClassVar = {
+        "awq_marlin": "awq-int4", "gptq_marlin": "gptq-int4", "gpt_oss_mxfp4": "mxfp4", "modelopt_fp4": "nvfp4",
+    }  # fmt: skip
+    prints_stored_dtype: ClassVar = True
+    shapes: ClassVar = tuple(
+        (
+            figure,
+            version,
+            say(f"logs.assumed.{figure}", f"{taken}: the log names no version, its lines are those of {of}"),
+        )
+        for figure, version, taken, of in (
+            ("v0_lines", "0.7", "vLLM 0.7", "the V0 engine or of 0.8 at most"),
+            ("since_0_28", None, "the newest rules of vLLM", "0.28 or later"),
+            ("second_runner", "0.27", "vLLM 0.27", "the second model runner before 0.28"),
+            ("since_0_11", None, "the newest rules of vLLM", "0.11 or later"),
+            ("v1_lines", None, "the newest rules of vLLM", "0.8 or later"),
+        )
+    )
+
+    def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
+        """Read a pool in bytes, and activations within the peak of torch."""
+        if "kv_pool_bytes" in figures:
+            figures["kv_pool_gib"] = figures.pop("kv_pool_bytes") / 2**30
+        if "peak_torch_gib" in figures and "weights_gib" in figures:
+            figures["activation_gib"] = round(figures.pop("peak_torch_gib") - figures["weights_gib"], 4)
+        return []
+
+    def peculiarities(self, held: Plan, log: StartupLog) -> Iterator[Message]:
+        """Yield what its count of tokens is where windows or states share the pool."""
+        tokens = log.figures.get("kv_tokens")
+        if held.stage.geometry.is_plain or not tokens:
+            return
+        if abs(held.max_concurrency * held.request.seq_len - tokens) <= 0.01 * tokens:
+            yield say(
+                "logs.cause.tokens_of_concurrency",
+                "the log's tokens are concurrency × longest sequence, since windows or states share the pool",
+            )
+        else:
+            yield say(
+                "logs.cause.tokens_of_groups",
+                "the log's tokens are blocks ÷ groups × block size: more sequences fit than tokens ÷ length says",
+            )
+
+    def assumptions(self, plan: Plan, log: StartupLog) -> Iterator[Assumption]:
+        """Yield defaults of other versions and what people commonly set."""
+        stated, used = log.flags, plan.request.gpu_memory_utilization
+        newer = "since_0_28" in log.figures
+        if "gpu_memory_utilization" not in stated:
+            for fraction in (0.90, 0.92):
+                if abs(fraction - used) > 1e-9:
+                    text = "a utilisation of {other:.2f} in place of {used:.2f}"
+                    yield (
+                        say("logs.cause.utilisation", text, other=fraction, used=used),
+                        {"gpu_memory_utilization": fraction},
+                    )
+        if not newer and not any(line.in_slack for line in plan.stage.overheads if line.line.key == CUDA_GRAPH.key):
+            other = {"engine_version": "0.19", "gpu_memory_utilization": used}
+            yield say("logs.cause.graphs_outside", "CUDA graphs outside the budget, as up to 0.19"), other
+        for name, common in (("max_num_seqs", (64, 128, 256, 1024)), ("max_num_batched_tokens", (2048, 8192, 16384))):
+            if name not in stated:
+                for value in common:
+                    yield say(f"logs.cause.{name}", f"{name} {{other:,}}", other=value), {name: value}
+        if "engine_version" not in plan.asked:
+            for version in ("0.32",) if newer else ("0.16", "0.17", "0.27", "0.32"):
+                yield say("logs.cause.version", "vLLM {other}", other=version), {"engine_version": version}
+
+
+LOG = VllmLog()

@@ -1,0 +1,204 @@
+"""What explains a difference between a log and its plan: assumptions, each tried, then the terms that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from calculator.engines.log import Assumption
+from calculator.errors import CalculatorError
+from calculator.logs.comparison import Comparison
+from calculator.logs.setup import SAME_WEIGHTS, weights_off
+from calculator.messages import Message, say
+from calculator.planning.plan import vary
+from calculator.units import GIB, format_gib, gib_to_bytes
+
+CLOSE = 0.01
+"""Predicted and reported capacity count as equal within this share."""
+CLOSES = 0.4
+"""An assumption explains a difference of which it leaves less than this share."""
+SAME_TOKENS = 0.012
+RANKS = (2, 4, 8, 16)
+OTHER_PROCESS_GIB = 3.0
+"""More than this in use at start is more than a device's own context takes."""
+OTHER_MODEL = "logs.cause.other_model"
+"""The key of the one cause after which no flag is looked for."""
+
+
+def causes_of(compared: Comparison) -> tuple[Message, ...]:
+    """Return what explains the difference, the likeliest first; each is told apart by its key."""
+    causes = list(_ranks_of_weights(compared))
+    reported = compared.reported_gib
+    if reported and compared.own.sizes_pool:
+        causes += _wording(compared)
+        if compared.knows_device:
+            causes += _differences(compared, reported, mismatch=any(cause.key == OTHER_MODEL for cause in causes))
+    return tuple(causes)
+
+
+def _ranks_of_weights(compared: Comparison) -> Iterator[Message]:
+    """Yield another tensor parallelism, where only that makes the weights the logged ones."""
+    planned, logged = compared.planned, compared.log.figures.get("weights_gib")
+    stated = compared.asked.get("tensor_parallel_size")
+    settled = compared.plan is not planned
+    if not logged or not planned.rules.splits_layers or (settled and stated):
+        return
+    if abs(weights_off(planned, logged)) <= SAME_WEIGHTS:
+        return
+    for size in RANKS:
+        try:
+            other = vary(planned, tensor_parallel_size=size)
+        except CalculatorError:
+            continue
+        if size != stated and abs(weights_off(other, logged)) <= SAME_WEIGHTS:
+            text = "tensor_parallel_size {size} would explain the weights of {weights:.2f} GiB"
+            text += ", where {stated} is stated" if stated else ""
+            yield say("logs.cause.ranks_of_weights", text, size=size, weights=logged, stated=stated)
+            return
+
+
+def _wording(compared: Comparison) -> Iterator[Message]:
+    """Yield what is odd about the log's own words."""
+    log, pool, tokens = compared.log, compared.printed_pool_gib, compared.log.figures.get("kv_tokens")
+    if compared.plan.stage.geometry.is_plain:
+        tokens = compared.printed_tokens
+    capped = log.flags.get("max_total_tokens")
+    if capped:
+        yield say("logs.cause.capped", "the pool is capped by max_total_tokens {tokens:,}", tokens=capped)
+    if "draft_states_gib" in log.figures:
+        text = "states of drafts in flight, {size:.2f} GiB, are not modelled"
+        yield say("logs.cause.draft_states", text, size=log.figures["draft_states_gib"])
+    if pool:
+        yield from compared.own.peculiarities(compared.held(pool), log)
+    if pool and tokens:
+        yield from _pool_and_tokens(compared, pool, tokens)
+
+
+def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterator[Message]:
+    """Yield why a pool holds other tokens than are printed."""
+    plan, log = compared.plan, compared.log
+
+    def held(**changes: Any) -> int:
+        try:
+            return compared.held_tokens(pool, **changes)
+        except CalculatorError:
+            return 0
+
+    def same(count: int) -> bool:
+        return abs(count - tokens) <= compared.tolerance(tokens, SAME_TOKENS)
+
+    if same(held()):
+        return
+    found = False
+    if str(log.flags.get("kv_cache_dtype", "auto")) == "auto":
+        formats = [name for name in plan.rules.kv_cache_dtypes if name != plan.request.kv_cache_dtype]
+        for name in [name for name in formats if same(held(kv_cache_dtype=name))][:1]:
+            found = True
+            text = "the KV cache is stored in {form}: the log's bytes a token say so, as a checkpoint can ask for it"
+            yield say("logs.cause.kv_format", text, form=name)
+    logged = log.figures.get("weights_gib")
+    if plan.request.tensor_parallel_size == 1 and (not logged or abs(weights_off(plan, logged)) > SAME_WEIGHTS):
+        for ranks in [ranks for ranks in RANKS if same(held(tensor_parallel_size=ranks))][:1]:
+            found = True
+            text = "tensor_parallel_size {size} would hold as many tokens as are reported"
+            yield say("logs.cause.ranks_of_tokens", text, size=ranks)
+    if found:
+        return
+    for key, changes, text in WINDOWS_AND_STATES:
+        if same(held(**changes)):
+            yield say(f"logs.cause.{key}", text, **changes)
+            return
+    text = (
+        "the reported pool of {pool:.2f} GiB holds {held:,} tokens by this model's layers, {tokens:,} are "
+        "reported: they may be of different ranks, or the model is another"
+    )
+    yield say(OTHER_MODEL, text, pool=pool, held=held(), tokens=int(tokens))
+
+
+_IN_FLIGHT = "windows are charged for {max_num_batched_tokens:,} tokens in flight"
+WINDOWS_AND_STATES: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("one_batch", {"async_scheduling": False},
+     "windows are charged for one batch in flight, not two (no async scheduling)"),
+    ("two_batches", {"async_scheduling": True}, "windows are charged for two batches in flight (async scheduling)"),
+    *(("tokens_in_flight", {"max_num_batched_tokens": tokens}, _IN_FLIGHT) for tokens in (2048, 8192, 16384)),
+    ("full_length", {"disable_hybrid_kv_cache_manager": True},
+     "windows are allocated at full length (no hybrid KV cache manager)"),
+    ("two_pages", {"enable_prefix_caching": True}, "states keep a second page (prefix caching)"),
+    ("one_page", {"enable_prefix_caching": False}, "states keep one page (no prefix caching)"),
+)  # fmt: skip
+"""What else than formats and ranks decides how many tokens a pool holds."""
+
+
+def _differences(compared: Comparison, reported: float, *, mismatch: bool) -> Iterator[Message]:
+    """Yield what makes a pool larger or smaller than predicted."""
+    figures, predicted = compared.log.figures, compared.predicted_gib
+    error, close = abs(predicted - reported), max(CLOSE * reported, 0.02)
+    in_use = figures.get("memory_gib", 0) - figures.get("free_at_start_gib", figures.get("memory_gib", 0))
+    if in_use > OTHER_PROCESS_GIB:
+        text = "another process: {size:.2f} GiB of the GPU were in use before the engine started"
+        yield say("logs.cause.other_process", text, size=in_use)
+    left_free = figures.get("free_after_pool_gib", 0.0)
+    if reported < predicted / 2 < left_free and not compared.log.flags.get("max_total_tokens"):
+        text = "the pool is capped, as by max_total_tokens: {size:.2f} GiB were left free beside it"
+        yield say("logs.cause.capped_unsaid", text, size=left_free)
+    if error <= close:
+        return
+    if not mismatch:
+        yield from _closing(compared, reported, error)
+    yield from _terms_that_differ(compared, max(close / 2, 0.05))
+
+
+def _closing(compared: Comparison, reported: float, error: float) -> Iterator[Message]:
+    """Yield the assumptions that close most of a difference, of each keyword the one that closes most."""
+    closing: dict[tuple[str, ...], tuple[float, Message]] = {}
+    for text, changes in (*compared.own.assumptions(compared.plan, compared.log), *_as_logged(compared)):
+        try:
+            other = vary(compared.plan, **changes)
+        except CalculatorError:
+            continue
+        left = abs(other.kv_pool_bytes / GIB - reported)
+        if left < CLOSES * error:
+            values = {**text.values, "size": format_gib(other.kv_pool_bytes)}
+            said = say(text.key, text.template + ": {size} would be predicted", **values)
+            closing[tuple(changes)] = min(closing.get(tuple(changes), (left, said)), (left, said))
+    yield from (text for _, text in sorted(closing.values()))
+
+
+def _as_logged(compared: Comparison) -> Iterator[Assumption]:
+    for figure, keyword, name in (
+        ("activation_gib", "activation_bytes", "activations"),
+        ("non_torch_gib", "non_torch_bytes", "memory outside the allocator"),
+        ("cuda_graph_gib", "cuda_graph_bytes", "CUDA graphs"),
+    ):
+        logged = compared.log.figures.get(figure)
+        if logged is not None and logged >= 0:
+            text = f"{name} of {{logged:.2f}} GiB, as logged"
+            yield say(f"logs.cause.{keyword}", text, logged=logged), {keyword: gib_to_bytes(f"{logged:.4f}")}
+
+
+IN_A_SENTENCE = {
+    "weights": "weights",
+    "activations": "activations",
+    "outside": "outside the allocator",
+    "graphs": "CUDA graphs",
+    "consumed": "weights and outside the allocator",
+    "activations_and_graphs": "activations and CUDA graphs",
+    "sequence": "one sequence",
+}
+"""Terms that a pool's size can follow from, by their keys."""
+
+
+def _terms_that_differ(compared: Comparison, least_gib: float) -> Iterator[Message]:
+    """Yield what is more or less than predicted, what differs most first; what is left free takes from no pool."""
+    slack = {line.name for line in compared.plan.stage.overheads if line.in_slack}
+    differing = [
+        (term.difference, IN_A_SENTENCE[term.key])
+        for term in compared.terms
+        if term.key in IN_A_SENTENCE and term.name not in slack and term.difference is not None
+    ]
+    for difference, name in sorted(differing, key=lambda row: -abs(row[0])):
+        if abs(difference) > least_gib:
+            text = name + (
+                ": {size:.2f} GiB more than predicted" if difference > 0 else ": {size:.2f} GiB less than predicted"
+            )
+            yield say("logs.cause.term", text, size=abs(difference))

@@ -1,0 +1,69 @@
+"""The preset that a log's model or device is, by the names that logs print."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.errors import InvalidValueError
+from calculator.messages import say
+from calculator.units import GIB
+
+
+def model_of(flags: dict[str, Any], assumed: list[str]) -> str:
+    """Return the preset that a log's model is, by its id or by its name less what does not change its layers."""
+    named = flags.get("model")
+    if not named:
+        raise InvalidValueError("the log names no model: give one, as --model on the command line")
+    wanted = plain(named)
+    by_name: dict[str, str] = {}
+    for key in model_ids():
+        preset = load_model(key)
+        for name in (key, preset.huggingface_id, preset.name):
+            if name:
+                by_name.setdefault(plain(name), key)
+    if wanted in by_name:
+        key = by_name[wanted]
+        if named not in (load_model(key).huggingface_id, key):
+            text = "the preset {preset}: its layers are those of the log's model by name"
+            assumed.append(say("logs.assumed.preset", text, preset=key))
+        return key
+    raise InvalidValueError(f"the log's model {named[:80]!r} is not one of the presets: give one, as --model")
+
+
+_TUNED = re.compile(
+    r"(?:^|[-_ ])(instruct|chat|it|hf|base|thinking|gguf|fp8|fp16|bf16|awq|gptq|int4|int8|w8a8|w4a16|4bit|8bit|bnb|"
+    r"nvfp4|mxfp4|dynamic|quantized|unsloth|meta|preview|\d{4}|g128|marlin|block|a16)(?=$|[-_. ])"
+)
+
+
+def plain(name: str) -> str:
+    """Return a model's name without owner, and without what says how it was tuned or stored."""
+    bare = name.rstrip("/").rsplit("/", 1)[-1].lower().replace("_", "-")
+    for _ in range(6):
+        bare = _TUNED.sub("", bare)
+    return re.sub(r"[^a-z0-9.]", "", bare).replace("llama3.1", "llama31").replace("llama31", "llama3.1")
+
+
+_DEVICE_WORDS = re.compile(r"[a-z]{0,20}+[0-9]{1,20}+[a-z]{0,20}+|pcie|nvl|sxm|ada|blackwell|pro")
+_CHIP = re.compile(r"[a-z]{1,20}+[0-9]{1,20}+[a-z]{0,20}+|[0-9]{4}")
+
+
+def gpu_of(device: str, memory_gib: float | None) -> str | None:
+    """Return the GPU preset that a device's name means: most words in common, nearest memory; None for none."""
+    words = set(_DEVICE_WORDS.findall(device.lower().replace("-", " ")))
+    best: tuple[float, str] | None = None
+    for key in gpu_ids():
+        preset = load_gpu(key)
+        own = set(_DEVICE_WORDS.findall(f"{key} {preset.name}".lower().replace("-", " ")))
+        chips = {word for word in own if _CHIP.fullmatch(word)}
+        if not chips & words:
+            continue
+        score = 2.0 * len(own & words) - len((own - words) & {"pcie", "nvl", "ada", "pro", "blackwell"})
+        score -= 0.1 * len(own - words)
+        if memory_gib:
+            score -= abs(preset.memory_bytes / GIB / memory_gib - 1) * 10
+        if best is None or score > best[0]:
+            best = score, key
+    return best[1] if best else None
