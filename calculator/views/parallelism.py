@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from calculator.errors import CalculatorError
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
+from calculator.planning.knobs import inside_a_replica
 from calculator.planning.plan import vary
-from calculator.planning.search import inside_a_replica
 from calculator.units import plural
 from calculator.views.base import ABSENT, Row, View, possible
 
