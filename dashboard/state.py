@@ -23,7 +23,7 @@ from calculator.engines import ENGINES, engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
-from calculator.views import VIEWS
+from dashboard.tab_names import TABS
 
 CUSTOM, CONFIG = "custom", "config"
 CLEARED = "default"
@@ -117,7 +117,7 @@ def _bounded(value: Any, least: Any, most: Any) -> Any:
     return value
 
 
-VIEW_IDS = (*VIEWS, "memory", "reconcile", "about")
+VIEW_IDS = tuple(TABS)
 
 
 def _view(text: str) -> str:

@@ -16,7 +16,6 @@ from calculator.configs.reader import model_from_hf_config
 from calculator.units import format_size
 from calculator.views import words
 from dashboard.text import plain
-from dashboard.views import MADE
 from tests.small_config import CONFIG
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -747,13 +746,13 @@ def test_the_tab_is_in_the_link_and_only_the_open_one_is_computed(view, index, f
     assert page.query_params["view"] == view
 
 
-@pytest.mark.parametrize("view", list(MADE))
+@pytest.mark.parametrize("view", list(views.VIEWS))
 def test_each_view_has_its_table_and_its_downloads(view):
     page = open_page(view=view)
     (tab,) = [tab for tab in page.tabs if list(tab.children)]
     assert [button.label for button in tab.get("download_button")] == ["CSV", "Chart as HTML"]
     (table,) = tab.dataframe
-    made = MADE[view](expected())
+    made = views.VIEWS[view](expected())
     assert table.value.to_dict("records") == made.frame().to_dict("records")
 
 
@@ -957,10 +956,10 @@ def test_what_was_assumed_of_a_config_is_shown():
     assert "vision_config: its weights are not counted" in said
 
 
-@pytest.mark.parametrize("view", list(MADE))
+@pytest.mark.parametrize("view", list(views.VIEWS))
 def test_every_view_works_from_a_config(view):
     page = open_page(model="config", config_json=packed(CONFIG), view=view, seq_len=2048, tensor_parallel_size=1)
-    made = MADE[view](imported(seq_len=2048, tensor_parallel_size=1))
+    made = views.VIEWS[view](imported(seq_len=2048, tensor_parallel_size=1))
     (tab,) = [tab for tab in page.tabs if list(tab.children)]
     assert unescaped(tab.markdown[0].value) == made.finding
     (table,) = tab.dataframe

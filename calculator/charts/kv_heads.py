@@ -41,9 +41,7 @@ def kv_head_chart(view: View[KvHeadRow]) -> go.Figure:
             text=[_signed(-row.saving_percent) if row.saving_percent else "" for _, row in answered],
             textposition="outside",
             cliponaxis=False,
-            customdata=[
-                [format_bytes(row.kv_bytes_per_gpu), _signed(-row.saving_percent)] for _, row in answered
-            ],
+            customdata=[[format_bytes(row.kv_bytes_per_gpu), _signed(-row.saving_percent)] for _, row in answered],
             hovertemplate="%{customdata[0]} on one GPU<br>%{customdata[1]} against MHA<extra></extra>",
         ),
         go.Bar(

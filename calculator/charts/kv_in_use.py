@@ -38,9 +38,13 @@ def kv_in_use_chart(view: View[KvInUseRow]) -> go.Figure:
     for index, engine in enumerate(engines):
         own = [row for row in rows if row.engine == engine]
         if index == 0:
-            traces.append(_line("By its layers", own, [row.architecture_bytes_per_gpu for row in own], KV_FAINT, "solid", 5))
+            traces.append(
+                _line("By its layers", own, [row.architecture_bytes_per_gpu for row in own], KV_FAINT, "solid", 5)
+            )
         colour = KV if engine == view.plan.rules.title else GREY
-        traces.append(_line(engine, own, [row.allocated_bytes_per_gpu for row in own], colour, DASHES[index % len(DASHES)], 2))
+        traces.append(
+            _line(engine, own, [row.allocated_bytes_per_gpu for row in own], colour, DASHES[index % len(DASHES)], 2)
+        )
     assert all(isinstance(trace, go.Scatter) for trace in traces)
     figure = base_figure(
         traces,

@@ -87,9 +87,7 @@ def _batched_tokens(plan: Plan) -> Iterator[Change]:
     now = plan.request.max_num_batched_tokens
     for tokens in BATCHED_TOKENS:
         if tokens < now and "max_num_batched_tokens" in plan.rules.flags:
-            label = say(
-                "lever.batched_tokens", "{tokens:,} batched tokens instead of {now:,}", tokens=tokens, now=now
-            )
+            label = say("lever.batched_tokens", "{tokens:,} batched tokens instead of {now:,}", tokens=tokens, now=now)
             cost = say("lever.slower_prefill", "slower prefill")
             yield Change(TOKENS, label, cost, {"max_num_batched_tokens": tokens})
 

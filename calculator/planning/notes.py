@@ -175,15 +175,19 @@ def _on_encoders(answer: Plan) -> Iterator[str]:
         )
     elif not answer.request.language_model_only:
         for name, matrices in towers.items():
-            yield say(
-                "notes.encoder",
-                "{name}: the encoder's {size} are among the weights",
-                name=name,
-                size=format_gib(ENCODER_BYTES * sum(matrix.num_parameters for matrix in matrices)),
-            ) if matrices else say(
-                "notes.encoder_unknown",
-                "{name}: the encoder is of a type that is not understood, its weights are not counted",
-                name=name,
+            yield (
+                say(
+                    "notes.encoder",
+                    "{name}: the encoder's {size} are among the weights",
+                    name=name,
+                    size=format_gib(ENCODER_BYTES * sum(matrix.num_parameters for matrix in matrices)),
+                )
+                if matrices
+                else say(
+                    "notes.encoder_unknown",
+                    "{name}: the encoder is of a type that is not understood, its weights are not counted",
+                    name=name,
+                )
             )
 
 

@@ -131,7 +131,9 @@ def _uniform_steps(plan: Plan) -> list[Step]:
         head_dim=spec.head_dim,
         storage=storage.name,
     )
-    heads = say("formula.times", "{size:,} × {what}", size=key + value, what=plural(spec.num_key_value_heads, "KV head"))
+    heads = say(
+        "formula.times", "{size:,} × {what}", size=key + value, what=plural(spec.num_key_value_heads, "KV head")
+    )
     layers = say("formula.all_layers", "{size:,} × {layers} layers", size=layer, layers=model.num_layers)
     return [
         (say("formula.token_per_head", "One token, one KV head"), row, key + value),

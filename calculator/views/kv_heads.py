@@ -158,7 +158,9 @@ def _finding(plan: Plan, rows: list[KvHeadRow]) -> str:
     mha = next(row for row in rows if row.kind is Kind.MHA or row.num_key_value_heads == heads)
     kept = plural(own.num_key_value_heads, "KV head")
     if own is mha:
-        less = say("kv_heads.mqa_saves", "; a single one (MQA) would save {percent:g} %", percent=rows[0].saving_percent)
+        less = say(
+            "kv_heads.mqa_saves", "; a single one (MQA) would save {percent:g} %", percent=rows[0].saving_percent
+        )
         return say(
             "kv_heads.most",
             "{model} keeps {kept}, one for each query head (MHA), the most there can be{less}.",

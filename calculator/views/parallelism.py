@@ -141,9 +141,7 @@ def _finding(plan: Plan, gpus: int, rows: list[ParallelismRow], tensor: Parallel
     best = max(answered, key=lambda row: row.max_batch_size)
     more = ""
     if tensor and not tensor.refused and tensor is not best and tensor.max_batch_size:
-        copies = say(
-            "parallelism.copies", ", where every KV head is kept {copies} times", copies=tensor.kv_copies
-        )
+        copies = say("parallelism.copies", ", where every KV head is kept {copies} times", copies=tensor.kv_copies)
         more = say(
             "parallelism.times",
             ", {factor:.2g} times as many as TP {gpus}{copies}",

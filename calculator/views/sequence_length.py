@@ -116,6 +116,4 @@ def _limit(plan: Plan, longest: int) -> Message:
             longest=longest,
             limit=limit,
         )
-    return say(
-        "sequence_length.reached", "The cache reaches the GPU's limit at {limit:,} tokens each.", limit=limit
-    )
+    return say("sequence_length.reached", "The cache reaches the GPU's limit at {limit:,} tokens each.", limit=limit)
