@@ -3,7 +3,7 @@
 import streamlit as st
 
 import calculator
-from dashboard import downloads, inputs, state, views
+from dashboard import answer, changes, downloads, inputs, memory, state, tabs
 from dashboard.text import plain, sentence
 
 st.set_page_config(page_title="KV-cache planner", layout="wide")
@@ -29,19 +29,19 @@ if refusal:
     state.save()
     st.stop()
 
-views.answer(plan)
-views.memory_of_one_gpu(plan)
-views.notes(plan)
+answer.show(plan)
+memory.of_one_gpu(plan)
+answer.notes(plan)
 if plan.model.ignored_keys or plan.model.assumed:
-    views.understood(plan.model)
+    answer.understood(plan.model)
 
 with st.grid(2, min_column_width=420, gap="large"):  # side by side only where neither is cut
     with st.container():
-        views.levers(plan)
+        changes.show(plan)
     with st.container():
-        views.formula(plan)
+        memory.formula(plan)
 
-views.growth(plan)
+tabs.show(plan)
 
 state.save()
 downloads.show_link()

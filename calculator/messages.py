@@ -5,6 +5,7 @@ No logic reads a text: what must be told apart is told by ``key``, or better by 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -39,3 +40,10 @@ class Message(str):
 def say(key: str, template: str, /, **values: Any) -> Message:
     """Return a text by its key, with the values that it names; a value's format stands in the template."""
     return Message(key, template, values)
+
+
+def joined(separator: str, parts: Sequence[str]) -> Message:
+    """Return parts that stand one after the other, each still known by its key."""
+    names = [f"part_{index}" for index in range(len(parts))]
+    template = separator.join(f"{{{name}}}" for name in names)
+    return Message("text.joined", template, dict(zip(names, parts, strict=True)))

@@ -9,6 +9,7 @@ import re
 from decimal import Decimal
 
 from calculator.errors import InvalidValueError
+from calculator.messages import Message, say
 
 KIB = 2**10
 MIB = 2**20
@@ -61,6 +62,7 @@ def format_size(num_bytes: int) -> str:
     return format_bytes(num_bytes)
 
 
-def plural(number: int, one: str, many: str = "") -> str:
+def plural(number: int, one: str, many: str = "") -> Message:
     """Return ``1 sequence`` or ``55 sequences``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    noun = one if number == 1 else many or one + "s"
+    return say(f"count.{one.replace(' ', '_')}", f"{{number:,}} {noun}", number=number)

@@ -6,7 +6,7 @@ import streamlit as st
 
 import calculator
 from calculator import charts
-from calculator.charts.engines import accuracy_chart
+from calculator.charts.accuracy import accuracy_chart
 from calculator.logs.accuracy import COMPARED, comparisons, quantile
 from calculator.views import words
 from dashboard.text import plain, sentence

@@ -25,7 +25,7 @@ from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.reading.schema import Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
-from calculator.views import VIEWS
+from dashboard.tab_names import TABS
 
 CUSTOM, CONFIG = "custom", "config"
 CLEARED = "default"
@@ -129,7 +129,7 @@ def _bounded(value: Any, least: Any, most: Any) -> Any:
     return value
 
 
-VIEW_IDS = (*VIEWS, "memory", "reconcile", "about")
+VIEW_IDS = tuple(TABS)
 
 
 def _view(text: str) -> str:

@@ -624,7 +624,7 @@ def saturation(colour):
 def test_only_kv_and_weights_have_a_colour_and_the_rest_is_grey():
     for name, colour in base.LINE_COLOURS.items():
         if colour.startswith("#"):
-            assert (saturation(colour) > 0.5) == (name in ("KV cache", "Weights")), name
+            assert (saturation(colour) > 0.5) == (name in ("kv_cache", "weights")), name
 
 
 @pytest.mark.parametrize("name", ["llama-3-70b", "falcon-7b", "qwen2.5-14b"])

@@ -2,7 +2,7 @@
 
 import pytest
 from logs import LOGS, VLLM_V1
-from test_page import change, checked, expected, headline, open_page, unescaped, widget
+from pages import change, checked, expected, headline, open_page, unescaped, widget
 
 import calculator
 from calculator.planning.command import serve_command

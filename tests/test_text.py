@@ -3,7 +3,7 @@
 import pytest
 
 import calculator
-from calculator.views.growth import kv_head_view
+from calculator.views.kv_heads import kv_head_view
 from dashboard.downloads import csv_of
 from dashboard.text import cell, file_name, plain
 

@@ -7,11 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from calculator.charts.accuracy import accuracy_chart
     from calculator.charts.base import on_ground
-    from calculator.charts.engines import accuracy_chart, engines_chart, kv_in_use_chart, parallelism_chart
-    from calculator.charts.growth import kv_head_chart, sequence_length_chart, tensor_parallel_chart
+    from calculator.charts.engines import engines_chart
+    from calculator.charts.kv_heads import kv_head_chart
+    from calculator.charts.kv_in_use import kv_in_use_chart
     from calculator.charts.memory import memory_bar
+    from calculator.charts.parallelism import parallelism_chart
     from calculator.charts.registry import DRAWN, draw
+    from calculator.charts.sequence_length import sequence_length_chart
+    from calculator.charts.tensor_parallel import tensor_parallel_chart
 
 __all__ = [
     "DRAWN",
@@ -28,11 +33,16 @@ __all__ = [
 ]
 
 _AT_HOME = {
+    "accuracy": ("accuracy_chart",),
     "base": ("on_ground",),
-    "engines": ("accuracy_chart", "engines_chart", "kv_in_use_chart", "parallelism_chart"),
-    "growth": ("kv_head_chart", "sequence_length_chart", "tensor_parallel_chart"),
+    "engines": ("engines_chart",),
+    "kv_heads": ("kv_head_chart",),
+    "kv_in_use": ("kv_in_use_chart",),
     "memory": ("memory_bar",),
+    "parallelism": ("parallelism_chart",),
     "registry": ("DRAWN", "draw"),
+    "sequence_length": ("sequence_length_chart",),
+    "tensor_parallel": ("tensor_parallel_chart",),
 }
 
 

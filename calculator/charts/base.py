@@ -17,18 +17,21 @@ KV = "#2f7de1"
 KV_FAINT = "rgba(47,125,225,0.38)"
 WEIGHTS = "#c2691c"
 LINE_COLOURS = {
-    "Weights": WEIGHTS,
-    "KV cache": KV,
-    "Activations": "#6b7480",
-    "Outside the allocator": "#8e97a3",
-    "CUDA graphs": "#aeb6c0",
-    "Kept free": "rgba(140,150,165,0.18)",
+    "weights": WEIGHTS,
+    "kv_cache": KV,
+    "activation": "#6b7480",
+    "non_torch": "#8e97a3",
+    "cuda_graph": "#aeb6c0",
+    "kept_free": "rgba(140,150,165,0.18)",
 }
+"""By the key of a line of memory."""
+OTHER_LINE = "#c9ced6"
 GREY = "#7c8592"
 TEXT_ON_LIGHT, TEXT_ON_DARK = "#4a5260", "#c3cad5"
 FONT = "Source Sans, system-ui, -apple-system, Segoe UI, sans-serif"
 
 AXIS = {"gridcolor": "rgba(140,150,165,0.28)", "zeroline": False, "linecolor": GREY, "title": {"standoff": 8}}
+SIZE_TICKS = [0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"}
 
 

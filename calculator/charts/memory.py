@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calculator.charts.base import (
-    GREY,
-    LINE_COLOURS,
-    base_figure,
-)
+from calculator.charts.base import GREY, LINE_COLOURS, OTHER_LINE, base_figure
 from calculator.planning.answer import Plan
 from calculator.units import GIB, format_bytes, format_size
-from calculator.views.words import memory_lines
+from calculator.views.memory import memory_lines
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -36,7 +32,8 @@ def memory_bar(plan: Plan, legend: bool = True) -> go.Figure:
 
     total = plan.per_gpu.total_bytes
     traces = []
-    for name, size, source in memory_lines(plan):
+    for line in memory_lines(plan):
+        name, size, source = line
         if size <= 0:
             continue
         wide = size > total * 0.11
@@ -47,13 +44,13 @@ def memory_bar(plan: Plan, legend: bool = True) -> go.Figure:
                 name=f"{name} {format_size(size)}",
                 orientation="h",
                 marker={
-                    "color": LINE_COLOURS.get(name, "#c9ced6"),
+                    "color": LINE_COLOURS.get(line.key, OTHER_LINE),
                     "line": {"width": 1, "color": "rgba(255,255,255,0.55)"},
                 },
                 text=[f"{name} {size / GIB:,.1f}" if wide else ""],
                 textposition="inside",
                 insidetextanchor="middle",
-                textfont={"color": GREY if name == "Kept free" else "#ffffff", "size": 13},
+                textfont={"color": GREY if line.key == "kept_free" else "#ffffff", "size": 13},
                 hovertemplate=f"{name}: {format_bytes(size)}<br>{source}<extra></extra>",
             )
         )

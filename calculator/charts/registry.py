@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from calculator.charts.engines import engines_chart, kv_in_use_chart, parallelism_chart
-from calculator.charts.growth import kv_head_chart, sequence_length_chart, tensor_parallel_chart
+from calculator.charts.engines import engines_chart
+from calculator.charts.kv_heads import kv_head_chart
+from calculator.charts.kv_in_use import kv_in_use_chart
+from calculator.charts.parallelism import parallelism_chart
+from calculator.charts.sequence_length import sequence_length_chart
+from calculator.charts.tensor_parallel import tensor_parallel_chart
 from calculator.errors import UnknownNameError
+from calculator.views import engines, kv_heads, kv_in_use, parallelism, sequence_length, tensor_parallel
 from calculator.views.base import View
+from calculator.views.registry import VIEWS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-def draw(view: View, log_x: bool = False) -> go.Figure:
+def draw(view: View[Any], log_x: bool = False) -> go.Figure:
     """Draw a view.
 
     Parameters
@@ -29,17 +35,19 @@ def draw(view: View, log_x: bool = False) -> go.Figure:
     plotly.graph_objects.Figure
         The chart; hover shows exact bytes.
     """
-    if view.name == "sequence-length":
-        return sequence_length_chart(view, log_x)
     if view.name not in DRAWN:
-        raise UnknownNameError(f"there is no chart for a view named {view.name!r}")
-    return DRAWN[view.name](view)
+        raise UnknownNameError(
+            f"there is no chart for a view named {view.name!r}", what="view", asked=view.name, allowed=tuple(DRAWN)
+        )
+    chart = DRAWN[view.name]
+    return chart(view, log_x) if VIEWS[view.name].has_log_x else chart(view)
 
 
-DRAWN: dict[str, Callable[[View], go.Figure]] = {
-    "kv-heads": kv_head_chart,
-    "tensor-parallel": tensor_parallel_chart,
-    "engines": engines_chart,
-    "kv-in-use": kv_in_use_chart,
-    "parallelism": parallelism_chart,
+DRAWN: dict[str, Callable[..., go.Figure]] = {
+    sequence_length.NAME: sequence_length_chart,
+    kv_heads.NAME: kv_head_chart,
+    tensor_parallel.NAME: tensor_parallel_chart,
+    engines.NAME: engines_chart,
+    kv_in_use.NAME: kv_in_use_chart,
+    parallelism.NAME: parallelism_chart,
 }

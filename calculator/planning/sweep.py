@@ -69,7 +69,11 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
     batch_size = kv_cache.whole_numbers("batch_size", batches)
     for name, array in (("seq_len", seq_len), ("batch_size", batch_size)):
         if int(array.max()) > MAX_TOKENS:
-            raise InvalidValueError(f"{name} must be at most {MAX_TOKENS:,}, not {int(array.max()):,}")
+            asked = int(array.max())
+            raise InvalidValueError(
+                f"{name} must be at most {MAX_TOKENS:,}, not {asked:,}",
+                what=name, asked=asked, allowed=MAX_TOKENS, nearest=MAX_TOKENS,
+            )  # fmt: skip
     inner = seq_len.size * batch_size.size
     tokens, sequences = numpy.repeat(seq_len, batch_size.size), numpy.tile(batch_size, seq_len.size)
     combinations = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
@@ -181,11 +185,14 @@ def _values(name: str, value: Any) -> Any:
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return [value]
     if isinstance(value, set | frozenset | dict):
-        raise InvalidValueError(f"{name} must be a list, a range or an array, not {shown(value)}")
+        raise InvalidValueError(
+            f"{name} must be a list, a range or an array, not {shown(value)}",
+            what=name, asked=value, allowed=("list", "range", "array"),
+        )  # fmt: skip
     if not hasattr(value, "__len__"):
         value = list(itertools.islice(value, MAX_POINTS + 1))
     if len(value) == 0:
-        raise InvalidValueError(f"{name} is empty: give at least one value")
+        raise InvalidValueError(f"{name} is empty: give at least one value", what=name, asked=value)
     if name in ARRAY_AXES:
         return value if hasattr(value, "dtype") or isinstance(value, list | tuple | range) else list(value)
     return list(itertools.islice(value, MAX_COMBINATIONS + 1))
@@ -199,5 +206,7 @@ def _check_size(axes: list[Any]) -> None:
     if points > MAX_POINTS or combinations > MAX_COMBINATIONS:
         raise InvalidValueError(
             f"the grid has {points:,} points in {combinations:,} combinations; at most {MAX_POINTS:,} points and "
-            f"{MAX_COMBINATIONS:,} combinations of other keywords than seq_len and batch_size are computed at once"
+            f"{MAX_COMBINATIONS:,} combinations of other keywords than seq_len and batch_size are computed at once",
+            asked=points,
+            allowed=MAX_POINTS,
         )

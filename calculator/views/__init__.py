@@ -4,13 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from calculator.views.base import View
-    from calculator.views.engines import engines_view, kv_in_use_view, on_engine, parallelism_view
-    from calculator.views.growth import kv_bytes_per_gpu, kv_head_view, sequence_length_view, tensor_parallel_view
+    from calculator.views.base import Row, View
+    from calculator.views.engines import engines_view
+    from calculator.views.growth import kv_bytes_per_gpu
+    from calculator.views.kv_heads import kv_head_view
+    from calculator.views.kv_in_use import kv_in_use_view
+    from calculator.views.parallelism import parallelism_view
     from calculator.views.registry import VIEWS
+    from calculator.views.same_request import on_engine
+    from calculator.views.sequence_length import sequence_length_view
+    from calculator.views.tensor_parallel import tensor_parallel_view
 
 __all__ = [
     "VIEWS",
+    "Row",
     "View",
     "engines_view",
     "kv_bytes_per_gpu",
@@ -23,10 +30,16 @@ __all__ = [
 ]
 
 _AT_HOME = {
-    "base": ("View",),
-    "engines": ("engines_view", "kv_in_use_view", "on_engine", "parallelism_view"),
-    "growth": ("kv_bytes_per_gpu", "kv_head_view", "sequence_length_view", "tensor_parallel_view"),
+    "base": ("Row", "View"),
+    "engines": ("engines_view",),
+    "growth": ("kv_bytes_per_gpu",),
+    "kv_heads": ("kv_head_view",),
+    "kv_in_use": ("kv_in_use_view",),
+    "parallelism": ("parallelism_view",),
     "registry": ("VIEWS",),
+    "same_request": ("on_engine",),
+    "sequence_length": ("sequence_length_view",),
+    "tensor_parallel": ("tensor_parallel_view",),
 }
 
 

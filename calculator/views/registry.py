@@ -1,19 +1,50 @@
-"""Every view by its name, in the order in which a person asks."""
+"""Every view that can be asked for, in the order in which a person asks: links, tabs, charts and files go by it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from calculator.planning.answer import Plan
+from calculator.views import engines, kv_heads, kv_in_use, parallelism, sequence_length, tensor_parallel
 from calculator.views.base import View
-from calculator.views.engines import engines_view, kv_in_use_view, parallelism_view
-from calculator.views.growth import kv_head_view, sequence_length_view, tensor_parallel_view
 
-VIEWS: dict[str, Callable[[Plan], View]] = {
-    "sequence-length": sequence_length_view,
-    "kv-heads": kv_head_view,
-    "tensor-parallel": tensor_parallel_view,
-    "engines": engines_view,
-    "kv-in-use": kv_in_use_view,
-    "parallelism": parallelism_view,
+
+@dataclass(frozen=True)
+class Question:
+    """A view that can be asked of any plan.
+
+    Attributes
+    ----------
+    name : str
+        What links, files and charts know it by.
+    tab : str
+        What it is called where there is little room.
+    ask : callable
+        Plan → View.
+    has_log_x : bool
+        Whether its horizontal axis is a length, which can be logarithmic.
+    """
+
+    name: str
+    tab: str
+    ask: Callable[[Plan], View[Any]]
+    has_log_x: bool = False
+
+    def __call__(self, plan: Plan) -> View[Any]:
+        """Ask it of a plan."""
+        return self.ask(plan)
+
+
+VIEWS = {
+    question.name: question
+    for question in (
+        Question(sequence_length.NAME, "Sequence length", sequence_length.sequence_length_view, has_log_x=True),
+        Question(kv_heads.NAME, "KV heads", kv_heads.kv_head_view),
+        Question(tensor_parallel.NAME, "Tensor parallel", tensor_parallel.tensor_parallel_view),
+        Question(engines.NAME, "Engines", engines.engines_view),
+        Question(kv_in_use.NAME, "KV in use", kv_in_use.kv_in_use_view),
+        Question(parallelism.NAME, "Ways to split", parallelism.parallelism_view),
+    )
 }

@@ -1,0 +1,79 @@
+"""The memory of one GPU against sequence length."""
+
+from __future__ import annotations
+
+from math import log10
+from typing import TYPE_CHECKING
+
+from calculator.charts.base import GREY, KV, LINE_COLOURS, WEIGHTS, base_figure, limit_line
+from calculator.units import GIB, format_bytes
+from calculator.views.base import View
+from calculator.views.sequence_length import LengthRow
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> go.Figure:
+    """Draw the memory of one GPU against sequence length, stacked, with the limit and the crossing.
+
+    Parameters
+    ----------
+    view : View
+        What ``views.sequence_length_view`` answered [-].
+    log_x : bool
+        Whether the length axis is logarithmic [-].
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Stacked areas in GiB and the GPU's limit as a line.
+    """
+    import plotly.graph_objects as go
+
+    plan, rows = view.plan, view.rows
+    lengths = [row.seq_len for row in rows]
+    layers = (
+        ("Weights", [row.weights_bytes_per_gpu for row in rows], WEIGHTS),
+        ("Overheads", [row.overhead_bytes_per_gpu for row in rows], LINE_COLOURS["non_torch"]),
+        ("KV cache", [row.kv_bytes_per_gpu for row in rows], KV),
+    )
+    traces = [
+        go.Scatter(
+            x=lengths,
+            y=[size / GIB for size in sizes],
+            name=name,
+            mode="lines",
+            stackgroup="memory",
+            line={"width": 0.5, "color": colour},
+            fillcolor=colour,
+            customdata=[format_bytes(size) for size in sizes],
+            hovertemplate="%{customdata}",
+        )
+        for name, sizes, colour in layers
+    ]
+    limit, longest = plan.per_gpu.requested_bytes / GIB, lengths[-1]
+    top = max(plan.per_gpu.total_bytes, *map(sum, zip(*(sizes for _, sizes, _ in layers), strict=True))) / GIB
+    figure = base_figure(
+        traces,
+        hovermode="x unified",
+        xaxis={
+            "title": {"text": "Sequence length, tokens"},
+            "type": "log" if log_x else "linear",
+            "tickformat": ",",
+            "hoverformat": ",",
+            **({"dtick": "D2"} if log_x and longest / lengths[0] < 50 else {}),
+        },
+        yaxis={"title": {"text": "One GPU, GiB"}, "range": [0, min(top, 3 * limit) * 1.12]},
+    )
+    limit_line(figure, limit, f"limit {limit:,.1f} GiB")
+    if 0 < plan.max_context_len <= longest:
+        _mark_length(figure, plan.max_context_len, f"{plan.max_context_len:,} tokens", log_x, limit)
+    return figure
+
+
+def _mark_length(figure: go.Figure, tokens: int, text: str, log_x: bool, height: float) -> None:
+    figure.add_vline(x=tokens, line={"color": GREY, "width": 1})
+    figure.add_annotation(
+        x=log10(tokens) if log_x else tokens, y=height, text=text, ax=-48, ay=-34, arrowcolor=GREY, arrowhead=2
+    )

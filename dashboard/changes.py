@@ -1,0 +1,45 @@
+"""What would change the answer, each change alone; a click applies it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+import calculator
+from dashboard import state
+from dashboard.text import plain
+
+
+def show(plan: calculator.Plan) -> None:
+    """Show what would change the answer, each change alone; a click applies it."""
+    st.header("What would change it", anchor=False)
+    found = calculator.levers(plan)
+    shown = calculator.what_would_fit(plan) or calculator.next_steps(plan)
+    if not shown:
+        st.markdown("No single change of format, GPUs or length gains anything.")
+    for lever in shown:
+        _lever(lever, "best")
+    with st.expander(f"All {len(found)} single changes", on_change="rerun", key="all_levers") as more:
+        if more.open:
+            for lever in found:
+                _lever(lever, "all")
+
+
+def _lever(lever: calculator.Lever, group: str) -> None:
+    button, gain = st.columns([3, 2], vertical_alignment="center")
+    button.button(
+        plain(lever.label),
+        key=f"{group}-{lever.label}",
+        help=plain(lever.cost),
+        on_click=partial(state.change, **_as_state(lever.changes)),
+        width="stretch",
+    )
+    fits = "" if lever.plan.fits else ", does not fit"
+    gain.markdown(f"**{lever.plan.total_max_batch_size:,}** ({lever.gain:+,}){fits} · {plain(lever.cost)}")
+
+
+def _as_state(changes: dict[str, Any]) -> dict[str, Any]:
+    names = {keyword: name for name, keyword in state.GIB_FIELDS.items()}
+    return {names.get(keyword, keyword): value for keyword, value in changes.items()}

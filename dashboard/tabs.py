@@ -1,0 +1,69 @@
+"""The tabs: each view with its chart, table and downloads, and the panels that are no views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+import calculator
+from calculator import charts, views
+from calculator.views.registry import Question
+from dashboard import about, downloads, figure, memory, reconciling
+from dashboard.tab_names import TABS
+from dashboard.text import plain, sentence
+
+
+def show(plan: calculator.Plan) -> None:
+    """Show the linked views, one at a time."""
+    labels = list(TABS.values())
+    st.session_state["view_tab"] = TABS[st.session_state["view"]]
+    tabs = st.tabs(labels, key="view_tab", on_change=_remember_view)
+    for (name, _), tab in zip(TABS.items(), tabs, strict=True):
+        if tab.open:
+            with tab:
+                _tab(plan, name)
+
+
+def _tab(plan: calculator.Plan, name: str) -> None:
+    """Show one view; where it cannot be computed say why, and leave the rest of the page as it is."""
+    try:
+        _PANELS[name](plan) if name in _PANELS else _view(plan, views.VIEWS[name])
+    except calculator.CalculatorError as error:
+        st.info(plain(sentence(str(error))))
+
+
+def _remember_view() -> None:
+    slugs = {label: name for name, label in TABS.items()}
+    st.session_state["view"] = slugs[st.session_state["view_tab"]]
+
+
+def _remember_log_x() -> None:
+    st.session_state["log_x"] = st.session_state["_log_x"]
+
+
+def _view(plan: calculator.Plan, question: Question) -> None:
+    with st.spinner("Computing"):
+        view = question(plan)
+    if not view.rows:
+        st.info(plain(view.finding))
+        return
+    st.markdown(plain(view.finding))
+    log_x = False
+    if question.has_log_x:
+        st.session_state["_log_x"] = st.session_state["log_x"]
+        log_x = st.toggle("Logarithmic length", key="_log_x", on_change=_remember_log_x)
+    figure.show(charts.draw(view, log_x), f"chart-{view.name}", view.finding)
+    if view.refused:
+        reasons = "; ".join(f"{row.called}: {row.refused}" for row in view.refused)
+        st.caption(plain(f"Not possible: {reasons}."))
+    downloads.of_view(view, charts.draw(view, log_x))
+    with st.expander("Table"):
+        st.dataframe(view.frame(), hide_index=True, key=f"table-{view.name}", alt=f"Table of {view.title}")
+
+
+_PANELS: dict[str, Callable[[calculator.Plan], None]] = {
+    "memory": memory.table,
+    "reconcile": reconciling.show,
+    "about": about.show,
+}

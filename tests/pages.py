@@ -1,0 +1,150 @@
+"""The page as a test drives it: opened by a link, read as a reader sees it, changed as a hand would."""
+
+import base64
+import json
+import re
+import zlib
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+import calculator
+from calculator.configs.reader import model_from_hf_config
+from calculator.units import format_size
+from calculator.views import words
+from tests.small_config import CONFIG
+
+APP = Path(__file__).parents[1] / "app.py"
+OPENING = {
+    "model": "llama-3-70b",
+    "gpu": "a100-80gb-sxm",
+    "tensor_parallel_size": 4,
+    "seq_len": 8192,
+    "batch_size": 16,
+}
+GIB = 2**30
+MARKUP = [
+    "<b>bold</b>",
+    "<script>alert(1)</script>",
+    "[x](https://example.com)",
+    "![x](y.png)",
+    ":red[x]",
+    ":material/home:",
+    ":smile:",
+    "$x$",
+    "`code`",
+    "**strong**",
+    "_emphasis_",
+    "~~gone~~",
+    "# heading",
+    "1. item",
+    "- item",
+    "> quote",
+    "| a | b |",
+    "&lt;",
+    "\\*",
+    "https://example.com",
+    "HTTP://EXAMPLE.COM",
+    "www.example.com",
+    "ftp://example.com",
+    "mailto:a@b.co",
+    "a@b.co",
+]
+LONG = "x" * 10_000
+
+
+WORD_JOINER = "\u2060"
+
+
+def unescaped(text):
+    """What a reader sees of escaped Markdown; word joiners are invisible."""
+    return re.sub(r"\\([^\w\s]|_)", r"\1", text).replace(WORD_JOINER, "")
+
+
+def open_page(**link):
+    """Open the page with a link."""
+    page = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in link.items():
+        page.query_params[name] = str(value)
+    return checked(page.run())
+
+
+def checked(page):
+    assert [element.message for element in page.exception] == []
+    return page
+
+
+def headline(page):
+    return unescaped(page.title[0].value)
+
+
+def warnings(page):
+    return [unescaped(element.value) for element in page.warning]
+
+
+def metric(page, label):
+    (found,) = [element.value for element in page.metric if element.label.startswith(label)]
+    return found
+
+
+def widget(page, key):
+    for kind in ("selectbox", "number_input", "segmented_control", "toggle", "checkbox", "text_area", "text_input"):
+        for found in getattr(page, kind):
+            if found.key == key:
+                return found
+    raise AssertionError(f"the page has no input {key}")
+
+
+def change(page, key, value):
+    widget(page, key).set_value(value)
+    return checked(page.run())
+
+
+def expected(**changes):
+    """The library's answer to the opening request with some inputs changed."""
+    return calculator.plan(**{**OPENING, **changes})
+
+
+def agrees(page, plan):
+    """The page states the numbers of this plan."""
+    assert headline(page) == words.headline(plan)
+    assert metric(page, "Sequences that fit") == f"{plan.total_max_batch_size:,}"
+    assert metric(page, "Longest") == f"{plan.max_context_len:,} tokens"
+    assert metric(page, "KV per sequence") == format_size(plan.kv_bytes_per_sequence)
+    assert metric(page, "KV pool") == format_size(plan.kv_pool_bytes)
+
+
+def everything_said(page):
+    """All text on the page, as a reader sees it."""
+    kinds = (page.title, page.header, page.markdown, page.caption, page.warning, page.error, page.info, page.code)
+    return "\n".join(unescaped(element.value) for kind in kinds for element in kind)
+
+
+def packed(content):
+    """A config as links carry it."""
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return base64.urlsafe_b64encode(zlib.compress(data, 9)).decode()
+
+
+def read(page, content):
+    """Paste a config and read it."""
+    widget(page, "_pasted").set_value(content if isinstance(content, str) else json.dumps(content))
+    page.run()
+    (button,) = [button for button in page.sidebar.button if button.label == "Read it"]
+    button.click()
+    return checked(page.run())
+
+
+def importing(**link):
+    """The page, asking for a config."""
+    page = open_page(**link)
+    return change(page, "model", "config")
+
+
+def imported(**changes):
+    """The library's answer for the config above."""
+    return expected(**{"model": model_from_hf_config(CONFIG), **changes})
+
+
+def levers_on(page, group="best"):
+    return [button for button in page.main.button if (button.key or "").startswith(f"{group}-")]

@@ -1,0 +1,55 @@
+"""The nomenclature is held to the code: every keyword with the engines' flags, every attribute of an answer, once."""
+
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import calculator
+from calculator.configs.keys import SYNONYMS
+from calculator.engines import ENGINES, engine_class
+from calculator.planning.answer import Memory, Plan
+
+TEXT = (Path(__file__).parent.parent / "docs" / "nomenclature.md").read_text(encoding="utf-8")
+NAME = re.compile(r"`([^`]+)`")
+
+
+def table(heading):
+    """Return the rows below a heading, cell by cell, without the table's own heading."""
+    section = TEXT.split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [line for line in section.split("\n") if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+
+
+def test_every_keyword_is_listed_once_with_the_flags_of_each_engine():
+    rows = [[cell.strip("`") for cell in row] for row in table("What is asked")]
+    assert [row[1] for row in rows] == list(inspect.signature(calculator.plan).parameters)
+    for engine, column in zip(ENGINES, range(3, 7), strict=True):
+        assert {row[1]: row[column] for row in rows if row[column]} == dict(engine_class(engine).flags)
+
+
+def test_every_keyword_in_bytes_or_tokens_has_that_unit():
+    units = {row[1].strip("`"): row[2] for row in table("What is asked")}
+    assert {name for name, unit in units.items() if unit == "bytes"} == {n for n in units if n.endswith("_bytes")}
+    of_tokens = {"seq_len", "encoder_seq_len", "block_size", "max_num_batched_tokens"}
+    assert {name for name, unit in units.items() if unit == "tokens"} == of_tokens
+
+
+def test_every_attribute_of_a_plan_is_listed_once():
+    listed = [name for row in table("What is answered") for name in NAME.findall(row[0])]
+    public = {name for name in vars(Plan) if not name.startswith("_")} | {field.name for field in fields(Plan)}
+    assert sorted(listed) == sorted(public - {"as_dict"})
+
+
+def test_every_line_of_memory_is_listed():
+    (lines,) = [row[2] for row in table("What is answered") if "`per_gpu`" in row[0]]
+    assert NAME.findall(lines) == [field.name for field in fields(Memory) if field.name != "in_slack_bytes"]
+
+
+def test_attributes_of_a_model_exist_and_keys_are_those_that_are_read():
+    model = calculator.load_model("llama-3-8b")
+    named = [name for row in table("A model") for name in NAME.findall(row[4]) if name.startswith("model.")]
+    assert [name for name in named if not hasattr(model, name.removeprefix("model."))] == []
+    keys = {key for row in table("A model") for key in NAME.findall(row[3])}
+    of_kinds = {"v_head_dim", "kv_lora_rank", "qk_rope_head_dim"}
+    assert keys - of_kinds <= set(SYNONYMS)

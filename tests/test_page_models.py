@@ -1,0 +1,201 @@
+"""An architecture and a GPU of one's own, on the page."""
+
+import re
+
+import pytest
+from pages import (
+    GIB,
+    agrees,
+    change,
+    everything_said,
+    expected,
+    headline,
+    metric,
+    open_page,
+    unescaped,
+    warnings,
+    widget,
+)
+
+import calculator
+from calculator.views import words
+
+# Own architecture and own GPU
+
+OWN = {
+    "num_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+}
+
+
+def test_own_architecture_starts_from_the_model_before():
+    page = open_page()
+    change(page, "model", "custom")
+    assert {name: widget(page, name).value for name in OWN} == {
+        "num_layers": 80,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "hidden_size": 8192,
+        "intermediate_size": 28672,
+        "vocab_size": 128256,
+        "max_position_embeddings": 8192,
+    }
+    assert headline(page) == words.headline(expected())
+
+
+def test_own_architecture_typed_by_hand_is_the_librarys():
+    page = open_page()
+    change(page, "model", "custom")
+    for name, value in OWN.items():
+        change(page, name, value)
+    model = calculator.custom_model(**OWN, tie_word_embeddings=False)
+    agrees(page, expected(model=model))
+    # LLaMA 3 8B is 32 x 8 x 128, 131,072 bytes a token.
+    assert metric(page, "KV per sequence") == "1.00 GiB"
+    assert page.query_params.items() >= {name: str(value) for name, value in OWN.items()}.items()
+
+
+def test_own_architecture_by_link():
+    page = open_page(model="custom", tie_word_embeddings="false", **OWN)
+    agrees(page, expected(model=calculator.custom_model(**OWN, tie_word_embeddings=False)))
+    assert warnings(page) == []
+    agrees(open_page(**page.query_params), expected(model=calculator.custom_model(**OWN, tie_word_embeddings=False)))
+
+
+def test_a_link_with_part_of_an_architecture_is_completed_from_llama_3_70b_and_that_is_said():
+    page = open_page(model="custom", num_layers=40)
+    # The config of LLaMA 3 70B.
+    fields = {
+        "num_layers": 40,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "hidden_size": 8192,
+        "intermediate_size": 28672,
+        "vocab_size": 128256,
+        "max_position_embeddings": 8192,
+    }
+    assert {name: widget(page, name).value for name in fields} == fields
+    agrees(page, expected(model=calculator.custom_model(**fields, tie_word_embeddings=False)))
+    (said,) = warnings(page)
+    assert said.startswith("An own architecture needs more than was given; taken from LLaMA 3 70B: ")
+    for name in (*fields, "tie_word_embeddings"):
+        assert (name in said) == (name != "num_layers"), name
+    assert "head_dim 128" in said
+
+
+def test_an_own_architecture_emptied_in_part_is_completed_from_the_preset_before_and_that_is_said():
+    page = open_page(model="llama-3-8b")
+    change(page, "model", "custom")
+    change(page, "num_layers", 16)
+    change(page, "vocab_size", None)
+    (said,) = warnings(page)
+    assert "taken from LLaMA 3 8B: vocab_size 128256." in said
+    assert widget(page, "vocab_size").value == 128256
+    assert widget(page, "num_layers").value == 16
+
+
+def test_a_link_to_an_own_architecture_without_numbers_opens():
+    page = open_page(model="custom")
+    assert re.match(r"\d+ sequences of 8,192 tokens fit", headline(page))
+
+
+def test_heads_that_do_not_divide_are_refused_and_nothing_else_is_lost():
+    page = open_page(seq_len=4096, batch_size=3, kv_cache_dtype="fp8_e4m3")
+    change(page, "model", "custom")
+    answered = headline(page)
+    change(page, "num_key_value_heads", 7)
+    said = " ".join(unescaped(error.value) for error in page.error)
+    assert "num_key_value_heads 7 is not possible: 64 query heads do not divide by it" in said
+    assert "the nearest is 8" in said
+    change(page, "num_key_value_heads", 8)
+    assert headline(page) == answered
+    kept = page.query_params
+    assert kept.items() >= {"seq_len": "4096", "batch_size": "3", "kv_cache_dtype": "fp8_e4m3"}.items()
+
+
+def test_own_gpu():
+    page = open_page()
+    change(page, "gpu", "custom")
+    change(page, "gpu_memory_gib", 100.0)
+    agrees(page, expected(gpu=None, gpu_memory_bytes=100 * GIB))
+    assert page.query_params["gpu"] == "custom"
+    agrees(open_page(**page.query_params), expected(gpu=None, gpu_memory_bytes=100 * GIB))
+
+
+def test_a_preset_gpu_does_not_keep_the_memory_of_the_own_one():
+    page = open_page()
+    change(page, "gpu", "custom")
+    change(page, "gpu_memory_gib", 100.0)
+    change(page, "gpu", "h100-sxm")
+    agrees(page, expected(gpu="h100-sxm"))
+
+
+def test_another_gpu_forgets_a_memory_typed_by_hand():
+    page = open_page(gpu_memory_gib=64)
+    agrees(page, expected(gpu_memory_bytes=64 * GIB))
+    change(page, "gpu", "h100-sxm")
+    assert widget(page, "gpu_memory_gib").value is None
+    agrees(page, expected(gpu="h100-sxm"))
+    assert "gpu_memory_gib" not in page.query_params
+
+
+def test_the_small_print_lists_what_was_given_by_hand():
+    given = {
+        "gpu_memory_gib": "GPU memory",
+        "kv_cache_memory_gib": "KV pool",
+        "activation_gib": "activations",
+        "non_torch_gib": "non-torch",
+        "cuda_graph_gib": "CUDA graphs",
+    }
+    assert "given by hand" not in everything_said(open_page())
+    page = open_page(**{name: 3 + index for index, name in enumerate(given)})
+    (said,) = [unescaped(text.value) for text in page.caption if "given by hand" in text.value]
+    for index, name in enumerate(given.values()):
+        assert f"{name} given by hand: {3 + index}.00 GiB" in said
+    for other in (
+        "rules of vLLM 0.33",
+        "0.92 of all memory",
+        "weights bf16",
+        "KV bf16",
+        "TP 4, PP 1, DP 1",
+        "blocks of 16 tokens",
+    ):
+        assert other in said
+
+
+def test_one_token_is_singular():
+    page = open_page(seq_len=1)
+    agrees(page, expected(seq_len=1))
+    assert re.match(r"[\d,]+ sequences of 1 token fit on", headline(page))
+
+
+def test_sections_are_headings_below_the_answer():
+    page = open_page()
+    assert len(page.title) == 1
+    assert [(heading.tag, heading.value) for heading in page.header] == [
+        ("h2", "Memory of one GPU"),
+        ("h2", "What would change it"),
+        ("h2", "The formula, with its numbers"),
+    ]
+    assert list(page.subheader) == []
+
+
+@pytest.mark.parametrize(("model", "seq_len", "size"), [("falcon-7b", 2048, "16.00 MiB"), ("falcon-7b", 1, "8.00 KiB")])
+def test_sizes_have_the_unit_that_suits_them(model, seq_len, size):
+    # Falcon 7B keeps 2 x 64 x 32 layers x 2 bytes = 8,192 bytes a token.
+    page = open_page(model=model, tensor_parallel_size=1, seq_len=seq_len)
+    assert metric(page, "KV per sequence") == size
+
+
+def test_what_is_not_verified_of_a_gpu_is_said():
+    unverified = [gpu for gpu in calculator.gpu_ids() if not calculator.load_gpu(gpu).memory_verified]
+    page = open_page(gpu=unverified[0])
+    assert "not verified" in everything_said(page)
