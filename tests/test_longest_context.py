@@ -41,9 +41,17 @@ def given_pool(model, pool, **asked):
     return calculator.plan(model, gpu_memory_bytes=2**44, kv_cache_memory_bytes=pool, **asked)
 
 
-@pytest.mark.parametrize(("kind", "engine", "version"), CASES)
+@pytest.mark.parametrize(
+    ("kind", "engine", "version", "more"),
+    [
+        (*case, more)
+        for case in CASES
+        for more in ({}, {"batch_size": 3}, {"pipeline_parallel_size": 2})
+        # vLLM 0.33.0 models/whisper.py: no SupportsPP
+        if (case[0], *more) != ("encoder", "pipeline_parallel_size")
+    ],
+)
 @pytest.mark.parametrize("pool", [int(0.3 * GIB) + 12_345, int(7.77 * GIB)])
-@pytest.mark.parametrize("more", [{}, {"batch_size": 3}, {"pipeline_parallel_size": 2}], ids=str)
 def test_a_request_of_the_longest_context_fits_and_one_of_a_token_more_does_not(kind, engine, version, pool, more):
     name = KINDS[kind]
     if name in SMALL:

@@ -4,7 +4,8 @@ import pytest
 from golden import GIB, rows
 
 import calculator
-from calculator.engines.overheads import graph_sizes
+from calculator.engines import engine_class
+from calculator.engines.overheads import ACTIVATION, Line, Overhead, graph_sizes
 
 POINTS = rows("overhead_points.csv")
 
@@ -136,3 +137,31 @@ def test_an_own_value_replaces_the_estimate_byte_for_byte(reference, name, value
     assert getattr(own.per_gpu, name) == value
     assert own.kv_pool_bytes - reference.kv_pool_bytes == getattr(reference.per_gpu, name) - value
     assert [line.source for line in own.stage.overheads].count("your own value") == 1
+
+
+def test_an_engine_may_have_any_lines(reference, monkeypatch):
+    usual = engine_class("vllm").overheads
+    draft = Overhead(Line("draft", "Draft model", "the draft model"), 2 * GIB, "a test", 0, 9 * GIB)
+    encoder = Overhead(Line("encoder", "Encoder", "the encoder", ACTIVATION.keyword), GIB, "a test", GIB, GIB)
+    monkeypatch.setattr(engine_class("vllm"), "overheads", lambda *asked: (*usual(*asked), draft, encoder))
+    more = calculator.vary(reference)
+    assert list(more.per_gpu.lines) == ["activation", "non_torch", "cuda_graph", "draft", "encoder"]
+    assert more.kv_pool_bytes == reference.kv_pool_bytes - 3 * GIB
+    assert more.per_gpu.unused_bytes == reference.per_gpu.unused_bytes
+    # lines of one keyword add up, and one value stands for them all
+    assert more.per_gpu.activation_bytes == reference.per_gpu.activation_bytes + GIB
+    own = calculator.vary(more, activation_bytes=5)
+    assert own.per_gpu.activation_bytes == 5
+    assert own.kv_pool_bytes == more.kv_pool_bytes + more.per_gpu.activation_bytes - 5
+    # deviations in squares: 7 GiB more at the high end of the draft
+    assert more.range_cause == "the draft model"
+    assert reference.kv_pool_bytes - 3 * GIB - more.kv_pool_bytes_low >= 7 * GIB
+    assert more.as_dict()["overheads"][3] == {
+        "name": "Draft model",
+        "bytes": 2 * GIB,
+        "source": "a test",
+        "low": 0,
+        "high": 9 * GIB,
+        "in_slack": False,
+    }
+    assert more.per_replica.lines["draft"].high == 4 * 9 * GIB

@@ -24,25 +24,6 @@ def script(name):
     return module
 
 
-# where the calculator does not answer as the engine does, and why
-DIFFERENT = {}
-
-
-def marked(wanted):
-    """Return the rows of which something is wanted, those that are known to differ marked."""
-    return [
-        pytest.param(
-            row,
-            id=named(row),
-            marks=[pytest.mark.xfail(strict=True, raises=AssertionError, reason=DIFFERENT[row["case"]])]
-            if row["case"] in DIFFERENT
-            else [],
-        )
-        for row in POOLS
-        if row[wanted]
-    ]
-
-
 def named(row):
     asked = ("case", "tp", "pp", "dtype", "max_model_len", "max_num_batched_tokens", "async_scheduling")
     return "-".join(row[name] for name in (*asked, "asked_block_size", "available_gib"))
@@ -70,7 +51,7 @@ def plan_of(row):
     )
 
 
-@pytest.mark.parametrize("row", marked("block_size"))
+@pytest.mark.parametrize("row", [row for row in POOLS if row["block_size"]], ids=named)
 def test_pools_are_the_engines(row):
     answer = plan_of(row)
     pool = answer.stage.geometry.pools[0]
@@ -93,7 +74,7 @@ def test_what_the_engine_cannot_build_is_refused(row):
         plan_of(row)
 
 
-@pytest.mark.parametrize("row", marked("longest"))
+@pytest.mark.parametrize("row", [row for row in POOLS if row["longest"]], ids=named)
 def test_the_longest_request_is_the_engines_estimate(row):
     answer = plan_of(row)
     longest = int(row["longest"])

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 
 Version = tuple[int, int, int]
 
@@ -51,7 +52,10 @@ def named(title: str, asked: str, newest: Version) -> Named:
     if not found:
         raise InvalidValueError(
             f"engine_version must look like {newest[0]}.{newest[1]} or {'.'.join(map(str, newest))}, "
-            f"not {shown(asked)} (of {title}); the newest known is {in_words(newest)}"
+            f"not {shown(asked)} (of {title}); the newest known is {in_words(newest)}",
+            what="engine_version",
+            asked=asked,
+            nearest=in_words(newest),
         )
     first, second, *rest = map(int, found["release"].split("."))
     release = first, second, rest[0] if rest else 0
@@ -88,21 +92,32 @@ def nearest(title: str, asked: str, oldest: Version, newest: Version, told_apart
     name = named(title, asked, newest)
     shown_as = asked.strip()
     if name.release is None:
-        return newest, (
-            f"{title} {shown_as} is a development build whose version names no release: the newest rules that are "
-            f"known, those of {in_words(newest)}, are used"
+        return newest, say(
+            "versions.unnamed_build",
+            "{engine} {asked} is a development build whose version names no release: the newest rules that are known, "
+            "those of {used}, are used",
+            engine=title,
+            asked=shown_as,
+            used=in_words(newest),
         )
     used = max(oldest, min(newest, name.release))
     if name.is_before:
-        release = ".".join(map(str, name.release))
-        return used, (
-            f"{title} {shown_as} is a build before {release}: the rules of {in_words(used)}, the nearest known "
-            "version, are used"
+        return used, say(
+            "versions.build_before",
+            "{engine} {asked} is a build before {release}: the rules of {used}, the nearest known version, are used",
+            engine=title,
+            asked=shown_as,
+            release=".".join(map(str, name.release)),
+            used=in_words(used),
         )
     if used[:told_apart] == name.release[:told_apart]:
         return used, ""
-    return used, (
-        f"the rules of {title} {shown_as} are not known: those of {in_words(used)}, the nearest known version, are used"
+    return used, say(
+        "versions.nearest",
+        "the rules of {engine} {asked} are not known: those of {used}, the nearest known version, are used",
+        engine=title,
+        asked=shown_as,
+        used=in_words(used),
     )
 
 
@@ -132,14 +147,21 @@ def build_note(title: str, asked: str, known: str) -> str:
     if not name:
         raise InvalidValueError(
             f"engine_version of {title} is a build such as b4321, 4321 (abcdef0) or {known}, not {shown(asked)}; "
-            f"the one known is {known}"
+            f"the one known is {known}",
+            what="engine_version",
+            asked=asked,
+            nearest=known,
         )
     commit = (name["commit"] or name["alone"] or "").lower()
     if commit.startswith(known):
         return ""
-    return (
-        f"the rules of {title} {asked.strip()[:50]} are not known: {title} is told apart by its builds, and those of "
-        f"build {known}, the only one that is known, are used"
+    return say(
+        "versions.other_build",
+        "the rules of {engine} {asked} are not known: {engine} is told apart by its builds, and those of build {used}, "
+        "the only one that is known, are used",
+        engine=title,
+        asked=asked.strip()[:50],
+        used=known,
     )
 
 

@@ -121,7 +121,11 @@ class LlamaCpp(Engine):
         if tp > 1:
             raise ParallelismError(
                 f"tensor_parallel_size {tp}: llama.cpp puts whole layers on each GPU; give "
-                f"pipeline_parallel_size {tp * values['pipeline_parallel_size']} and tensor_parallel_size 1"
+                f"pipeline_parallel_size {tp * values['pipeline_parallel_size']} and tensor_parallel_size 1",
+                what="tensor_parallel_size",
+                asked=tp,
+                allowed=(1,),
+                nearest=1,
             )
 
     def default_block_size(
@@ -134,9 +138,19 @@ class LlamaCpp(Engine):
     ) -> int:
         """Return 256: the cells of a sequence are padded to a multiple of it [tokens]."""
         if asked and asked != CELLS:
-            raise InvalidValueError(f"block_size {asked}: llama.cpp has no blocks, it pads cells to {CELLS}; leave it")
+            raise InvalidValueError(
+                f"block_size {asked}: llama.cpp has no blocks, it pads cells to {CELLS}; leave it",
+                what="block_size",
+                asked=asked,
+                allowed=(CELLS,),
+                nearest=CELLS,
+            )
         if any(cached.cache.sparse for cached in self.caches(model)):
-            raise UnsupportedError("how llama.cpp keeps the keys of a sparse-attention indexer is not known here")
+            raise UnsupportedError(
+                "how llama.cpp keeps the keys of a sparse-attention indexer is not known here",
+                what="model",
+                asked=model.name,
+            )
         return CELLS
 
     def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
@@ -185,5 +199,8 @@ class LlamaCpp(Engine):
 
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the margin is."""
-        layers = ", whole layers on each GPU" if request.pipeline_parallel_size > 1 else ""
-        return f"all but a margin of {self.margin_bytes // MIB:,} MiB{layers}"
+        margin = self.margin_bytes // MIB
+        if request.pipeline_parallel_size > 1:
+            text = "all but a margin of {margin:,} MiB, whole layers on each GPU"
+            return say("llama_cpp.budget_stages", text, margin=margin)
+        return say("llama_cpp.budget", "all but a margin of {margin:,} MiB", margin=margin)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, State, Window
-from calculator.architecture.counts import Count
+from calculator.architecture.caches import Chunk, LatentVectors, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, has
 from calculator.engines.overheads import captured_graphs, context, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
+from calculator.engines.sglang.groups import PARTS, Part, StatePools, WindowPools
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.messages import say
 from calculator.request import Cutting
 from calculator.units import MIB, plural
 
@@ -32,14 +31,6 @@ CONV_BYTES, STATE_BYTES = 2, 4
 _FRACTION_SOURCE = "SGLang 0.5.23 arg_groups/memory_hook.py"
 
 
-class Part(Enum):
-    """The pool that a cache takes its part of."""
-
-    TOKENS = "tokens"
-    WINDOWS = "tokens of windows"
-    STATES = "states"
-
-
 @dataclass(frozen=True, slots=True)
 class GraphDefaults:
     """Largest batch captured as a CUDA graph, on devices up to a size, below and from TP 4 on."""
@@ -47,61 +38,6 @@ class GraphDefaults:
     below_mib: int
     few_ranks: int
     many_ranks: int
-
-
-@dataclass(frozen=True, slots=True)
-class WindowPools(Geometry):
-    """A pool of tokens for full attention and one for windows, in a fixed ratio of tokens.
-
-    Attributes
-    ----------
-    ratio : float
-        Tokens of the window pool for each of the full pool [-].
-    """
-
-    ratio: float = 1.0
-
-    def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
-        """Return the pages of both pools: ``full = bytes / (F + ratio × W)`` [-]."""
-        full, window = self.pools
-        cell = (full.block_bytes + self.ratio * window.block_bytes) / self.block_size
-        tokens = int(pool_bytes // cell) // self.block_size * self.block_size
-        return tokens // self.block_size, int(tokens * self.ratio) // self.block_size
-
-
-@dataclass(frozen=True, slots=True)
-class StatePools(Geometry):
-    """A pool of tokens and one of states, in a fixed ratio of memory.
-
-    Attributes
-    ----------
-    ratio : float
-        Memory of states for each byte of the token pool [-].
-    """
-
-    ratio: float = 1.0
-
-    def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
-        """Return the pages of tokens and the slots of states; one slot more is kept as padding [-]."""
-        tokens, states = self.pools
-        slots = self._slots(pool_bytes)
-        rest = pool_bytes - (slots + 1) * states.block_bytes
-        return max(0, rest) // tokens.block_bytes, slots
-
-    def _slots(self, pool_bytes: int) -> int:
-        slot = self.pools[1].block_bytes
-        return max(0, int((pool_bytes * self.ratio / (1 + self.ratio) - slot) // slot))
-
-    def drops(self, low_bytes: int, high_bytes: int) -> tuple[int, ...]:
-        """Return the first and the last size at which the bytes suffice for a slot more, which is taken from tokens.
-
-        From one such size to the next slots grow by 1 and tokens by ``slot / ratio``, both before it and after it.
-        """
-        fewest, most = self._slots(low_bytes), self._slots(high_bytes)
-        if fewest == most:
-            return ()
-        sizes = range(low_bytes, high_bytes + 1)
-        return tuple(sizes[bisect_left(sizes, slots, key=self._slots)] for slots in (fewest + 1, most))
 
 
 @dataclass(frozen=True)
@@ -124,13 +60,7 @@ class Sglang(Engine):
     kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "nvfp4", "fp8_ds_mla")
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
     only_here: ClassVar = ("enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager")
-    claims: ClassVar = {
-        EveryToken: Part.TOKENS,
-        LatentVectors: Part.TOKENS,
-        Window: Part.WINDOWS,
-        Chunk: Part.WINDOWS,
-        State: Part.STATES,
-    }
+    claims: ClassVar = PARTS
     # 0.5.23, configs/model_config.py is_hybrid_swa_model
     window_types: ClassVar = frozenset({"gemma4_text", "gpt_oss", "llama4_text", "mimo_v2_flash"})
     flags: ClassVar = {
@@ -197,16 +127,24 @@ class Sglang(Engine):
         tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
         if dcp == 1:
             return
-        asked = f"decode_context_parallel_size {dcp} is not possible"
+        asked, what = f"decode_context_parallel_size {dcp} is not possible", "decode_context_parallel_size"
         if values["enable_attention_dp"]:
             raise ParallelismError(
                 f"{asked} with enable_attention_dp: each GPU then serves sequences of its own, and none is left to "
-                "share their tokens with; use 1, or leave enable_attention_dp out"
+                "share their tokens with; use 1, or leave enable_attention_dp out",
+                what=what,
+                asked=dcp,
+                allowed=(1,),
+                nearest=1,
             )
         if has(self.caches(model), Window, Chunk):
             raise UnsupportedError(
                 f"decode_context_parallel_size {dcp}: how SGLang shares the context of sliding windows is not known "
-                "here; use 1"
+                "here; use 1",
+                what=what,
+                asked=dcp,
+                allowed=(1,),
+                nearest=1,
             )
         legal = [size for size in range(1, tp + 1) if tp % size == 0 and model.why_not(tp // size) is None]
         if dcp not in legal:
@@ -214,7 +152,11 @@ class Sglang(Engine):
             heads = model.num_key_value_heads
             raise ParallelismError(
                 f"{asked}: it must divide tensor_parallel_size {tp}, and {plural(heads, 'KV head')} must be split or "
-                f"copied evenly over TP / DCP; legal are {', '.join(map(str, legal))}, the nearest is {nearest}"
+                f"copied evenly over TP / DCP; legal are {', '.join(map(str, legal))}, the nearest is {nearest}",
+                what=what,
+                asked=dcp,
+                allowed=tuple(legal),
+                nearest=nearest,
             )
 
     def default_block_size(
@@ -229,7 +171,10 @@ class Sglang(Engine):
         sparse = any(cached.cache.sparse for cached in self.caches(model))
         if sparse and asked and asked % SPARSE_PAGE:
             raise InvalidValueError(
-                f"block_size {asked} is not possible for {model.name}: SGLang's sparse attention has pages of 64"
+                f"block_size {asked} is not possible for {model.name}: SGLang's sparse attention has pages of 64",
+                what="block_size",
+                asked=asked,
+                nearest=max(1, round(asked / SPARSE_PAGE)) * SPARSE_PAGE,
             )
         return asked or (SPARSE_PAGE if sparse else 1)
 
@@ -327,7 +272,11 @@ class Sglang(Engine):
 
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
-        return f"{request.gpu_memory_utilization:g} of what is free before loading; activations and graphs in the rest"
+        return say(
+            "sglang.budget",
+            "{fraction:g} of what is free before loading; activations and graphs in the rest",
+            fraction=request.gpu_memory_utilization,
+        )
 
 
 def _encoder_factor(model: ModelArchitecture) -> float:

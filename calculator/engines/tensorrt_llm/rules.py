@@ -110,7 +110,11 @@ class TensorRtLlm(Engine):
         super().check(model, values)
         fraction = values["gpu_memory_utilization"]
         if fraction is not None and fraction >= 1:
-            raise InvalidValueError(f"gpu_memory_utilization must be less than 1 for TensorRT-LLM, not {fraction:g}")
+            raise InvalidValueError(
+                f"gpu_memory_utilization must be less than 1 for TensorRT-LLM, not {fraction:g}",
+                what="gpu_memory_utilization",
+                asked=fraction,
+            )
 
     def default_block_size(
         self,
@@ -124,7 +128,10 @@ class TensorRtLlm(Engine):
         if asked and (asked < 2 or asked & (asked - 1)):
             nearest = min((2**power for power in range(1, 21)), key=lambda size: (abs(size - asked), size))
             raise InvalidValueError(
-                f"block_size {asked} is not one of TensorRT-LLM's: a power of two above 1; the nearest is {nearest}"
+                f"block_size {asked} is not one of TensorRT-LLM's: a power of two above 1; the nearest is {nearest}",
+                what="block_size",
+                asked=asked,
+                nearest=nearest,
             )
         return asked or self.tokens_per_block
 
@@ -174,4 +181,8 @@ class TensorRtLlm(Engine):
 
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
-        return f"{request.gpu_memory_utilization:g} of what is free after loading and a forward pass"
+        return say(
+            "tensorrt.budget",
+            "{fraction:g} of what is free after loading and a forward pass",
+            fraction=request.gpu_memory_utilization,
+        )

@@ -17,6 +17,7 @@ from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
 from calculator.engines.vllm.groups import BLOCK_SIZE, CLAIMS, hybrid_block_size, pool_of_layers, vllm_geometry
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.messages import say
 from calculator.request import Cutting
 
 if TYPE_CHECKING:
@@ -175,7 +176,11 @@ class Vllm(Engine):
             return
         if has(self.caches(model), Window, Chunk):
             raise UnsupportedError(
-                f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1"
+                f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1",
+                what="decode_context_parallel_size",
+                asked=dcp,
+                allowed=(1,),
+                nearest=1,
             )
         heads = max(group.spec.kv_heads for group in self.as_kept(model, model.groups))
         most = max(1, tp // max(1, heads))
@@ -184,7 +189,11 @@ class Vllm(Engine):
             nearest = min(legal, key=lambda size: abs(size - dcp))
             raise ParallelismError(
                 f"decode_context_parallel_size {dcp} is not possible: with TP {tp}, ranks that keep a copy of the same "
-                f"KV heads can share the context; legal are {', '.join(map(str, legal))}, the nearest is {nearest}"
+                f"KV heads can share the context; legal are {', '.join(map(str, legal))}, the nearest is {nearest}",
+                what="decode_context_parallel_size",
+                asked=dcp,
+                allowed=tuple(legal),
+                nearest=nearest,
             )
 
     def batch_defaults(self, accelerator: Accelerator, seq_len: int) -> tuple[int, int]:
@@ -204,16 +213,22 @@ class Vllm(Engine):
     ) -> int:
         """Return the tokens of a block: 16, more where a kernel or a state's page needs it [tokens]."""
         if asked and asked % BLOCK_SIZE and asked not in SMALL_BLOCK_SIZES:
+            nearest = max(16, round(asked / 16) * 16)
             raise InvalidValueError(
-                f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; "
-                f"the nearest is {max(16, round(asked / 16) * 16)}"
+                f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; the nearest is {nearest}",
+                what="block_size",
+                asked=asked,
+                nearest=nearest,
             )
         caches = self.caches(model, storage, split)
         sparse = any(cached.cache.sparse for cached in caches)
         if sparse and asked and asked % SPARSE_BLOCK_SIZE:
             raise InvalidValueError(
                 f"block_size {asked} is not possible for {model.name}: vLLM's sparse attention has blocks of a "
-                f"multiple of {SPARSE_BLOCK_SIZE}"
+                f"multiple of {SPARSE_BLOCK_SIZE}",
+                what="block_size",
+                asked=asked,
+                nearest=max(1, round(asked / SPARSE_BLOCK_SIZE)) * SPARSE_BLOCK_SIZE,
             )
         size = asked or (SPARSE_BLOCK_SIZE if sparse else BLOCK_SIZE)
         if has(caches, State):
@@ -283,7 +298,9 @@ class Vllm(Engine):
         caches = self.caches(model, request.storage, request.split)
         if not self.keeps_latents and has(caches, LatentVectors):
             raise UnsupportedError(
-                "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here"
+                "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here",
+                what="engine_version",
+                asked=self.asked_version,
             )
         return vllm_geometry(
             caches,
@@ -384,5 +401,7 @@ class Vllm(Engine):
 
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
-        inside = "CUDA graphs inside" if self.graphs_inside(model) else "CUDA graphs outside"
-        return f"{request.gpu_memory_utilization:g} of all memory, {inside}"
+        fraction = request.gpu_memory_utilization
+        if self.graphs_inside(model):
+            return say("vllm.budget_graphs_in", "{fraction:g} of all memory, CUDA graphs inside", fraction=fraction)
+        return say("vllm.budget_graphs_out", "{fraction:g} of all memory, CUDA graphs outside", fraction=fraction)

@@ -1,0 +1,86 @@
+"""How SGLang divides memory between a pool of tokens and one of windows or of states."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from calculator.architecture.caches import Cache, Chunk, EveryToken, LatentVectors, State, Window
+from calculator.architecture.counts import Count
+from calculator.engines.pools import Geometry
+
+
+class Part(Enum):
+    """The pool that a cache takes its part of."""
+
+    TOKENS = "tokens"
+    WINDOWS = "tokens of windows"
+    STATES = "states"
+
+
+PARTS: Mapping[type[Cache], Part] = {
+    EveryToken: Part.TOKENS,
+    LatentVectors: Part.TOKENS,
+    Window: Part.WINDOWS,
+    Chunk: Part.WINDOWS,
+    State: Part.STATES,
+}
+"""The pool that a request claims a kind of cache of."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPools(Geometry):
+    """A pool of tokens for full attention and one for windows, in a fixed ratio of tokens.
+
+    Attributes
+    ----------
+    ratio : float
+        Tokens of the window pool for each of the full pool [-].
+    """
+
+    ratio: float = 1.0
+
+    def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
+        """Return the pages of both pools: ``full = bytes / (F + ratio × W)`` [-]."""
+        full, window = self.pools
+        cell = (full.block_bytes + self.ratio * window.block_bytes) / self.block_size
+        tokens = int(pool_bytes // cell) // self.block_size * self.block_size
+        return tokens // self.block_size, int(tokens * self.ratio) // self.block_size
+
+
+@dataclass(frozen=True, slots=True)
+class StatePools(Geometry):
+    """A pool of tokens and one of states, in a fixed ratio of memory.
+
+    Attributes
+    ----------
+    ratio : float
+        Memory of states for each byte of the token pool [-].
+    """
+
+    ratio: float = 1.0
+
+    def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
+        """Return the pages of tokens and the slots of states; one slot more is kept as padding [-]."""
+        tokens, states = self.pools
+        slots = self._slots(pool_bytes)
+        rest = pool_bytes - (slots + 1) * states.block_bytes
+        return max(0, rest) // tokens.block_bytes, slots
+
+    def _slots(self, pool_bytes: int) -> int:
+        slot = self.pools[1].block_bytes
+        return max(0, int((pool_bytes * self.ratio / (1 + self.ratio) - slot) // slot))
+
+    def drops(self, low_bytes: int, high_bytes: int) -> tuple[int, ...]:
+        """Return the first and the last size at which the bytes suffice for a slot more, which is taken from tokens.
+
+        From one such size to the next slots grow by 1 and tokens by ``slot / ratio``, both before it and after it.
+        """
+        fewest, most = self._slots(low_bytes), self._slots(high_bytes)
+        if fewest == most:
+            return ()
+        sizes = range(low_bytes, high_bytes + 1)
+        return tuple(sizes[bisect_left(sizes, slots, key=self._slots)] for slots in (fewest + 1, most))
