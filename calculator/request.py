@@ -428,7 +428,4 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
-    asked = {
-        name: default if (value := options.get(name)) is None else value for name, default in PLAN_DEFAULTS.items()
-    }
-    return {name: value for name, value in asked.items() if value is not None}
+    return {name: value for name, value in {**PLAN_DEFAULTS, **options}.items() if value is not None}

@@ -319,8 +319,9 @@ def _taken(fields: Mapping[str, Field], values: Mapping[str, Any]) -> dict[str, 
         if field is None:
             raise NotPlain
         taken[name] = value if value is None and field.nullable else field.take(value)
-    if any(field.required and name not in taken for name, field in fields.items()):
-        raise NotPlain
+    for name, field in fields.items():
+        if field.required and name not in taken:
+            raise NotPlain
     return taken
 
 
