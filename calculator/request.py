@@ -17,7 +17,8 @@ from calculator.architecture.split import Split
 from calculator.errors import unknown_name
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.hardware import MAX_BYTES
-from calculator.reading.schema import Count, Field, Flag, Number, Schema, Text, count, flag, number, optional, text
+from calculator.reading.fields import Count, Field, Flag, Number, Text, count, flag, number, optional, text
+from calculator.reading.schema import Schema
 
 MAX_RANKS = 65_536
 ENGINES_DEFAULT, ESTIMATE = "the engine's default", "the estimate"

@@ -13,7 +13,8 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.preset_file import PresetFile
 from calculator.errors import FileFormatError, InvalidValueError, shown, unknown_name
 from calculator.hardware import CUSTOM, Accelerator, program_memory
-from calculator.reading.schema import Field, Schema, count, flag, mapping, names, number, text
+from calculator.reading.fields import Field, count, flag, mapping, names, number, text
+from calculator.reading.schema import Schema
 
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "data", _PACKAGE.parents[1])

@@ -9,19 +9,8 @@ from calculator.architecture.decoder import ARCHITECTURE_FIELDS
 from calculator.architecture.limits import MAX_HEADS
 from calculator.hardware import ACCELERATOR_FIELDS
 from calculator.planning.expectations import EXPECTATIONS
-from calculator.reading.schema import (
-    Either,
-    Field,
-    Listed,
-    Nested,
-    Schema,
-    count,
-    flag,
-    left_out,
-    mapping,
-    number,
-    text,
-)
+from calculator.reading.fields import Either, Field, Listed, Nested, count, flag, left_out, mapping, number, text
+from calculator.reading.schema import Schema
 from calculator.request import PLAN_FIELDS
 
 MAX_DEPLOYMENTS = 1_000
