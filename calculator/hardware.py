@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calculator.reading.schema import Field, count, flag, listed, number, optional, text
+from calculator.reading.fields import Field, count, flag, listed, number, optional, text
 from calculator.units import MIB, format_gib, gib_to_bytes
 
 PCIE_5_X16_GB_PER_S = 128

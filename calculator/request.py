@@ -17,7 +17,8 @@ from calculator.architecture.split import Split
 from calculator.errors import unknown_name
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.hardware import MAX_BYTES
-from calculator.reading.schema import Count, Field, Flag, Number, Schema, Text, count, flag, number, optional, text
+from calculator.reading.fields import Count, Field, Flag, Number, Text, count, flag, number, optional, text
+from calculator.reading.schema import Schema
 
 MAX_RANKS = 65_536
 ENGINES_DEFAULT, ESTIMATE = "the engine's default", "the estimate"
@@ -428,7 +429,4 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
-    asked = {
-        name: default if (value := options.get(name)) is None else value for name, default in PLAN_DEFAULTS.items()
-    }
-    return {name: value for name, value in asked.items() if value is not None}
+    return {name: value for name, value in {**PLAN_DEFAULTS, **options}.items() if value is not None}

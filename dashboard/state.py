@@ -23,7 +23,7 @@ from calculator.engines import engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
-from calculator.reading.schema import Count, Flag, Number
+from calculator.reading.fields import Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
 from dashboard.tab_names import TABS
 

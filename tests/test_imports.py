@@ -14,7 +14,7 @@ import calculator
 # A family is a row of data: there names are keys, as in the preset files. "gptq" is a weight format.
 DATA = {"families", "families_hybrid", "tower_types"}
 MODULES = [path for path in sorted((ROOT / "calculator").rglob("*.py")) if path.stem not in DATA]
-HEAVY = ["streamlit", "pandas", "numpy", "plotly", "pydantic.main", "dashboard"]
+HEAVY = ["streamlit", "pandas", "numpy", "plotly", "pydantic.main", "pydantic_core", "dashboard"]
 FAMILIES = ("llama", "mistral", "mixtral", "falcon", "qwen", "palm", "gpt")
 
 
@@ -38,6 +38,13 @@ def python(code):
 )
 def test_nothing_heavy_is_loaded(code):
     loaded = python(f"{code}\nimport sys\nprint('LOADED', [name for name in {HEAVY} if name in sys.modules])")
+    assert loaded.endswith("LOADED []")
+
+
+def test_a_command_loads_what_it_needs_and_no_other():
+    code = "from calculator.cli.main import main; main(['kv', '--model', 'llama-3-70b', '--seq-len', '8192'])"
+    others = ["calculator.engines", "calculator.planning.plan", "calculator.views", "calculator.configs.reader"]
+    loaded = python(f"{code}\nimport sys\nprint('LOADED', [name for name in {HEAVY + others} if name in sys.modules])")
     assert loaded.endswith("LOADED []")
 
 

@@ -6,8 +6,11 @@ import pytest
 from golden import GIB, PRESETS, rows
 
 import calculator
+from calculator.catalogue import presets
+from calculator.catalogue.preset_file import Entries
 from calculator.catalogue.presets import model_file
 from calculator.planning import checks
+from calculator.reading import strict_yaml
 
 PARAMETERS = {row["preset"]: int(row["num_parameters"]) for row in rows("engine_parameters.csv")}
 GPUS = {row["gpu"]: row for row in rows("gpus.csv")}
@@ -145,3 +148,70 @@ def test_every_expectation_in_the_files_is_met():
     findings = checks.check_presets()
     assert [finding for finding in findings if not finding.ok] == []
     assert {finding.subject for finding in findings} == set(calculator.model_ids()) | set(GPUS)
+
+
+# Files: an entry is parsed by itself, and means what it means in the whole
+
+
+@pytest.mark.parametrize("path", [presets.MODEL_FILE, presets.GPU_FILE], ids=["models", "gpus"])
+def test_an_entry_by_itself_is_what_the_whole_file_says(path):
+    section = "models" if path == presets.MODEL_FILE else "gpus"
+    whole = strict_yaml.read(path)
+    entries = Entries(strict_yaml.read_text(path), str(path), section)
+    assert list(entries) == list(whole.data[section])
+    for key in entries:
+        assert entries[key] == whole.data[section][key]
+        part = entries.document(key)
+        fields = {place: line for place, line in whole.lines.items() if place[:2] == (section, key)}
+        assert {place: part.line(place) for place in fields} == fields
+    assert "whole" not in vars(entries)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "models: {a: {x: 1}, b: {x: 2}}\n",
+        "models:\n    a:\n        x: 1\n    b:\n        x: 2\n",
+        "models:\n  a: {x: 1}\n  b: {x: 2}\n",
+        'models:\n  "a":\n    x: 1\n  b:\n    x: 2\n',
+        "# said before\nmodels:\n\n  # of a\n  a:\n    x: 1\n# of b\n  b:\n    x: 2\n",
+        "models:\r\n  a:\r\n    x: 1\r\n  b:\r\n    x: 2\r\n",
+        "models:\n  a:\n    x: 1\n  b:\n    x: 2\n...\n",
+    ],
+    ids=["flow", "wide", "flow entries", "quoted", "comments", "carriage returns", "end"],
+)
+def test_however_a_file_is_laid_out_it_means_the_same(content):
+    assert dict(Entries(content, "f.yaml", "models")) == {"a": {"x": 1}, "b": {"x": 2}}
+
+
+def test_text_that_looks_like_an_entry_is_none():
+    content = 'models:\n  a:\n    x: "one\n  b:\n    two"\n'
+    entries = Entries(content, "f.yaml", "models")
+    assert entries["a"] == {"x": "one b: two"}
+    assert list(entries) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("models:\n  a:\n    x: 1\n  a:\n    x: 2\n", "f.yaml:4: models: a: duplicate key, first given in line 2"),
+        ("models:\n  a:\n    x: 1\n    x: 2\n", "f.yaml:4: models: a: x: duplicate key, first given in line 3"),
+        ("models:\n  a:\n    x: &y 1\n", "f.yaml:3: anchors and aliases are not allowed"),
+        ("models:\n", "f.yaml:1: must hold one mapping named models"),
+        ("models:\n  a:\n    x: 1\ngpus:\n  a:\n    x: 1\n", "f.yaml:1: must hold one mapping named models"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_with_its_line(content, message):
+    with pytest.raises(calculator.FileFormatError, match=message):
+        Entries(content, "f.yaml", "models")["a"]
+
+
+def test_check_reads_the_whole_file_strictly(tmp_path):
+    path = tmp_path / "models.yaml"
+    text = presets.MODEL_FILE.read_text(encoding="utf-8")
+    path.write_text(text + "# nothing\n  last: &anchor {}\n", encoding="utf-8")
+    assert calculator.catalogue.presets.model_file(path).get("llama-3-70b").num_layers == 80
+    with pytest.raises(calculator.FileFormatError, match="anchors and aliases are not allowed"):
+        checks.check_file(path)
+    with pytest.raises(calculator.FileFormatError, match="anchors and aliases are not allowed"):
+        checks.check_presets(path)

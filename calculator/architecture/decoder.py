@@ -13,7 +13,8 @@ from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.model import LayerGroup, ModelArchitecture, indivisible
 from calculator.errors import InvalidValueError, shown
 from calculator.formats.names import TORCH
-from calculator.reading.schema import Schema, choice, count, flag
+from calculator.reading.fields import choice, count, flag
+from calculator.reading.schema import Schema
 
 ARCHITECTURE_FIELDS = {
     "num_layers": count(MAX_LAYERS),

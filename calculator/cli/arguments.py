@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from calculator.errors import CalculatorError
-from calculator.reading.schema import Count, Flag, Number
+from calculator.reading.fields import Count, Flag, Number
 from calculator.request import OPTIONS, Option
 from calculator.units import gib_to_bytes, parse_bytes
 

@@ -12,6 +12,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue import presets
 from calculator.errors import FileFormatError
 from calculator.planning import plan_file
+from calculator.planning.expectations import EXPECTATIONS
 from calculator.reading import strict_yaml
 
 _ID = re.compile(r"[a-z0-9]{1,80}+(?:[.-][a-z0-9]{1,80}+){0,20}+")
@@ -133,7 +134,7 @@ def _check_gpus(path: Path | None) -> Iterator[Finding]:
 def _check_deployments(document: strict_yaml.Document) -> Iterator[Finding]:
     for deployment in plan_file.read_deployments(document):
         for field, expected in deployment.expect.items():
-            rule = plan_file.EXPECTATIONS[field]
+            rule = EXPECTATIONS[field]
             place = (*deployment.location, "expect", field)
             try:
                 actual = rule.actual(deployment.plan)

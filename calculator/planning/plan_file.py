@@ -2,126 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from calculator.architecture.decoder import ARCHITECTURE_FIELDS, custom_model
-from calculator.architecture.limits import MAX_HEADS
+from calculator.architecture.decoder import custom_model
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
-from calculator.errors import CalculatorError, InvalidValueError, UnknownNameError, UnsupportedError, unknown_name
+from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, unknown_name
 from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.answer import Plan
+from calculator.planning.expectations import EXPECTATIONS
 from calculator.planning.plan import plan
+from calculator.planning.plan_schema import (
+    DEPLOYMENT,
+    DESCRIPTION,
+    GPU,
+    MAX_DEPLOYMENTS,
+    MODEL,
+    MODEL_FIELDS,
+    NAMED_GPU,
+    NAMED_MODEL,
+)
 from calculator.reading import strict_yaml
-from calculator.reading.schema import (
-    Either,
-    Field,
-    Listed,
-    Nested,
-    Schema,
-    count,
-    flag,
-    left_out,
-    mapping,
-    number,
-    text,
-)
-from calculator.request import PLAN_FIELDS
-
-MAX_DEPLOYMENTS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What a plan file may expect: a value of the plan and how it compares."""
-
-    actual: Callable[[Plan], Any]
-    relation: str
-    met: Callable[[Any, Any], bool]
-
-
-def _at_least(actual: Any, expected: Any) -> bool:
-    return bool(actual >= expected)
-
-
-def _at_most(actual: Any, expected: Any) -> bool:
-    return bool(actual <= expected)
-
-
-def _held(measure: Callable[[Plan], int]) -> Callable[[Plan], int]:
-    """Return a measure of the KV pool, 0 where the device cannot hold that pool beside all else."""
-    return lambda plan: 0 if plan.stage.exceeds else measure(plan)
-
-
-def _highest_price(plan: Plan) -> float:
-    if plan.price_usd_per_hour is None:
-        raise UnknownNameError(f"no price is known for {plan.accelerator.name}")
-    return plan.price_usd_per_hour[1]
-
-
-EXPECTATIONS = {
-    "fits": Expectation(lambda plan: plan.fits, "is", lambda actual, expected: bool(actual is expected)),
-    "min_batch_size": Expectation(lambda plan: plan.max_batch_size, "at least", _at_least),
-    "min_total_batch_size": Expectation(lambda plan: plan.total_max_batch_size, "at least", _at_least),
-    "min_context_len": Expectation(lambda plan: plan.max_context_len, "at least", _at_least),
-    "min_kv_pool_tokens": Expectation(_held(lambda plan: plan.kv_pool_tokens), "at least", _at_least),
-    "min_kv_pool_bytes": Expectation(_held(lambda plan: plan.kv_pool_bytes), "at least", _at_least),
-    "max_kv_bytes_per_sequence": Expectation(lambda plan: plan.kv_bytes_per_sequence, "at most", _at_most),
-    "max_weights_bytes": Expectation(lambda plan: plan.per_gpu.weights_bytes, "at most", _at_most),
-    "max_num_gpus": Expectation(lambda plan: plan.num_gpus, "at most", _at_most),
-    "max_price_usd_per_hour": Expectation(_highest_price, "at most", _at_most),
-}
-
-_EXPECT_FIELDS: dict[str, Field] = {name: count(2**62, minimum=0, required=False) for name in EXPECTATIONS} | {
-    "fits": flag(required=False),
-    "max_price_usd_per_hour": number(10**9, required=False),
-}
-_DESCRIPTION = ("id", "name", "huggingface_id", "family", "source", "checked", "unverified")
-_MODEL_FIELDS: dict[str, Field] = {
-    **{name: text(400, required=False) for name in _DESCRIPTION},
-    "preset": text(200, required=False),
-    "config": mapping(required=False),
-    "assume_full_attention": flag(required=False),
-    "variations": Nested(
-        name="Variations",
-        fields={"num_key_value_heads": count(MAX_HEADS, required=False), "windows": flag(required=False)},
-        required=False,
-    ),
-}
-_GPU_FIELDS: dict[str, Field] = {"preset": text(80, required=False), **ACCELERATOR_FIELDS}
-_MODEL_NAME, _GPU_NAME = text(200), text(80)
-_ONE_MODEL = Nested(name="Model", fields=_MODEL_FIELDS | left_out(ARCHITECTURE_FIELDS), open=True)
-DEPLOYMENT_FIELDS: dict[str, Field] = {
-    "name": replace(text(120), help="what to call the deployment"),
-    "model": Either(
-        kinds=(_MODEL_NAME, _ONE_MODEL),
-        help="a preset id or Hugging Face id; or the keys of a config.json; or an architecture, a preset or a config",
-    ),
-    "gpu": Either(
-        kinds=(_GPU_NAME, Nested(name="Gpu", fields=_GPU_FIELDS)),
-        required=False,
-        help="a preset id, or the fields of a GPU; may be left out where gpu_memory_bytes is given",
-    ),
-    **left_out(PLAN_FIELDS),
-    "expect": Nested(name="Expect", fields=_EXPECT_FIELDS, help="what the plan must come to, at least one of them"),
-}
-_SCHEMA = Schema("Deployment", DEPLOYMENT_FIELDS)
-_NAMED_MODEL, _NAMED_GPU = Schema("NamedModel", {"model": _MODEL_NAME}), Schema("NamedGpu", {"gpu": _GPU_NAME})
-_MODEL, _GPU = Schema("Model", _MODEL_FIELDS), Schema("Gpu", _GPU_FIELDS)
-_FILE = Schema(
-    "PlanFile",
-    {"deployments": Listed(item=Nested(name="Deployment", fields=DEPLOYMENT_FIELDS), least=1, most=MAX_DEPLOYMENTS)},
-)
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of plan files, for editors."""
-    return _FILE.json_schema("Plan file", "Deployments of a KV-cache capacity plan, with what is expected of them.")
 
 
 @dataclass(frozen=True)
@@ -154,7 +60,7 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
     place: strict_yaml.Location = ("deployments", index)
     if not isinstance(entry, dict):
         raise document.error(place, "must be a mapping of names to values")
-    for location, problem in _SCHEMA.all_problems(entry):
+    for location, problem in DEPLOYMENT.all_problems(entry):
         raise document.error((*place, *location), str(problem))
     if not entry["expect"]:
         raise document.error((*place, "expect"), f"expects nothing: name at least one of {', '.join(EXPECTATIONS)}")
@@ -163,11 +69,11 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
         if isinstance(asked["model"], dict):
             asked["model"] = _stated_model(asked["model"])
         else:
-            _NAMED_MODEL.validate({"model": asked["model"]})
+            NAMED_MODEL.validate({"model": asked["model"]})
         if isinstance(asked.get("gpu"), dict):
             asked["gpu"] = _stated_gpu(asked["gpu"])
         elif "gpu" in asked:
-            _NAMED_GPU.validate({"gpu": asked["gpu"]})
+            NAMED_GPU.validate({"gpu": asked["gpu"]})
         answer = plan(**asked)
     except CalculatorError as error:
         text = str(error).lower()
@@ -186,9 +92,9 @@ def _stated_model(stated: Any) -> ModelArchitecture:
         return load_model(stated)
     if _is_config(stated):
         return _from_config(stated)
-    known = _MODEL.validate({name: value for name, value in stated.items() if name in _MODEL_FIELDS})
-    rest = {name: value for name, value in stated.items() if name not in _MODEL_FIELDS}
-    said = {name: known.pop(name) for name in _DESCRIPTION if name in known}
+    known = MODEL.validate({name: value for name, value in stated.items() if name in MODEL_FIELDS})
+    rest = {name: value for name, value in stated.items() if name not in MODEL_FIELDS}
+    said = {name: known.pop(name) for name in DESCRIPTION if name in known}
     variations, guessed = known.pop("variations", {}), known.pop("assume_full_attention", False)
     if known and (rest or len(known) > 1):
         raise InvalidValueError(f"model states {' beside '.join([*known, *rest][:2])}: a model is one of them")
@@ -217,7 +123,7 @@ def _from_config(config: Mapping[str, Any], assume_full_attention: bool = False)
 
 def _stated_gpu(stated: Mapping[str, Any]) -> Accelerator:
     """Build a GPU from the fields that a plan file states of it, and the preset that it has the others of."""
-    checked = _GPU.validate(stated)
+    checked = GPU.validate(stated)
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in checked.items()
     }
@@ -336,7 +242,7 @@ def _ways_to_say(model: ModelArchitecture) -> Iterator[Any]:
         yield {"preset": model.id, **varied}
     if model.fields is None:
         return
-    described = {name: value for name in _DESCRIPTION if (value := getattr(model, name))}
+    described = {name: value for name in DESCRIPTION if (value := getattr(model, name))}
     if not _is_config(model.fields):
         for said in ({}, {"name": model.name}, described):
             yield {**said, **model.fields, **varied}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -68,18 +68,26 @@ def why_degree_not(model: ModelArchitecture, values: Mapping[str, Any]) -> str |
 
 def legal_degrees(model: ModelArchitecture, values: Mapping[str, Any]) -> tuple[int, ...]:
     """Return every tensor-parallel degree that layers can be split into under some options, ascending [-]."""
-    return model.remember(_legal_degrees, *(bool(values[name]) for name in _BEARS_ON_DEGREES))
+    return model.remember(_legal_degrees, *_bearing_on_degrees(values))
+
+
+def _bearing_on_degrees(values: Mapping[str, Any]) -> Iterator[bool]:
+    return (bool(values[name]) for name in _BEARS_ON_DEGREES)
 
 
 def _legal_degrees(model: ModelArchitecture, *options: bool) -> tuple[int, ...]:
+    tried = range(1, MOST_RANKS + 1) if options[0] else model.tensor_parallel_degrees
+    return tuple(degree for degree in tried if not _why_degree_not(model, degree, *options))
+
+
+def _why_degree_not(model: ModelArchitecture, degree: int, *options: bool) -> str:
     asked = dict(zip(_BEARS_ON_DEGREES, options, strict=True))
-    tried = range(1, MOST_RANKS + 1) if asked["enable_attention_dp"] else model.tensor_parallel_degrees
-    return tuple(degree for degree in tried if not why_degree_not(model, {**asked, "tensor_parallel_size": degree}))
+    return why_degree_not(model, {**asked, "tensor_parallel_size": degree}) or ""
 
 
 def check_degree(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
     """Raise ``ParallelismError`` with the legal degrees where layers cannot be split so."""
-    reason = why_degree_not(model, values)
+    reason = model.remember(_why_degree_not, values["tensor_parallel_size"], *_bearing_on_degrees(values))
     if reason:
         raise not_possible(values["tensor_parallel_size"], reason, legal_degrees(model, values))
 

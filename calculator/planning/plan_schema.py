@@ -1,0 +1,63 @@
+"""What may stand in a plan file, and its JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from calculator.architecture.decoder import ARCHITECTURE_FIELDS
+from calculator.architecture.limits import MAX_HEADS
+from calculator.hardware import ACCELERATOR_FIELDS
+from calculator.planning.expectations import EXPECTATIONS
+from calculator.reading.fields import Either, Field, Listed, Nested, count, flag, left_out, mapping, number, text
+from calculator.reading.schema import Schema
+from calculator.request import PLAN_FIELDS
+
+MAX_DEPLOYMENTS = 1_000
+
+_EXPECT_FIELDS: dict[str, Field] = {name: count(2**62, minimum=0, required=False) for name in EXPECTATIONS} | {
+    "fits": flag(required=False),
+    "max_price_usd_per_hour": number(10**9, required=False),
+}
+DESCRIPTION = ("id", "name", "huggingface_id", "family", "source", "checked", "unverified")
+MODEL_FIELDS: dict[str, Field] = {
+    **{name: text(400, required=False) for name in DESCRIPTION},
+    "preset": text(200, required=False),
+    "config": mapping(required=False),
+    "assume_full_attention": flag(required=False),
+    "variations": Nested(
+        name="Variations",
+        fields={"num_key_value_heads": count(MAX_HEADS, required=False), "windows": flag(required=False)},
+        required=False,
+    ),
+}
+GPU_FIELDS: dict[str, Field] = {"preset": text(80, required=False), **ACCELERATOR_FIELDS}
+_MODEL_NAME, _GPU_NAME = text(200), text(80)
+_ONE_MODEL = Nested(name="Model", fields=MODEL_FIELDS | left_out(ARCHITECTURE_FIELDS), open=True)
+DEPLOYMENT_FIELDS: dict[str, Field] = {
+    "name": replace(text(120), help="what to call the deployment"),
+    "model": Either(
+        kinds=(_MODEL_NAME, _ONE_MODEL),
+        help="a preset id or Hugging Face id; or the keys of a config.json; or an architecture, a preset or a config",
+    ),
+    "gpu": Either(
+        kinds=(_GPU_NAME, Nested(name="Gpu", fields=GPU_FIELDS)),
+        required=False,
+        help="a preset id, or the fields of a GPU; may be left out where gpu_memory_bytes is given",
+    ),
+    **left_out(PLAN_FIELDS),
+    "expect": Nested(name="Expect", fields=_EXPECT_FIELDS, help="what the plan must come to, at least one of them"),
+}
+DEPLOYMENT = Schema("Deployment", DEPLOYMENT_FIELDS)
+NAMED_MODEL, NAMED_GPU = Schema("NamedModel", {"model": _MODEL_NAME}), Schema("NamedGpu", {"gpu": _GPU_NAME})
+MODEL, GPU = Schema("Model", MODEL_FIELDS), Schema("Gpu", GPU_FIELDS)
+_FILE = Schema(
+    "PlanFile",
+    {"deployments": Listed(item=Nested(name="Deployment", fields=DEPLOYMENT_FIELDS), least=1, most=MAX_DEPLOYMENTS)},
+)
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of plan files, for editors."""
+    made = _FILE.json_schema("Plan file", "Deployments of a KV-cache capacity plan, with what is expected of them.")
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
