@@ -18,11 +18,11 @@ import streamlit as st
 
 import calculator
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS
-from calculator.configs.reader import parse_config
 from calculator.engines import ENGINES, engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
+from calculator.reading.strict_json import parse_config
 from calculator.views import VIEWS
 
 CUSTOM, CONFIG = "custom", "config"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
-from calculator.configs.family import Experts, Family
+from calculator.configs.family import Family
 from calculator.configs.heads import Heads
 from calculator.configs.keys import Keys
-from calculator.configs.state_layers import trait
+from calculator.configs.traits import Experts, trait
 from calculator.errors import InvalidValueError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def experts_of(layer: Assembler) -> blocks.Weights:
     experts, keys = layer.family.experts, layer.keys
     if experts is None:
         raise UnsupportedError("this model type has no experts")
-    nested = keys.nested("ffn_config") if layer.family.special == "nested_configs" else None
-    source = nested or keys
+    source = layer.expert_keys()
     count, chosen = source.count("num_experts"), source.count("num_experts_per_tok")
     width = source.count(experts.width)
     if chosen > count:

@@ -12,6 +12,7 @@ from typing import Any
 
 from calculator.architecture.limits import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 SYNONYMS = {
     "num_hidden_layers": (
@@ -91,7 +92,12 @@ class Keys:
         self._config = config
         self._defaults = defaults
         self._read: set[str] = set()
-        self.assumed: list[str] = []
+        self._assumed: dict[str, str] = {}
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What was taken to be so, in the order of reading."""
+        return tuple(self._assumed.values())
 
     def value(self, name: str) -> Any:
         """Return a key's value under any of its names, its default, or None."""
@@ -109,9 +115,13 @@ class Keys:
         if any(key in self._config for key in names):
             return None
         default = self._defaults.get(name)
-        if default is not None and f"{name} {default}" not in self.assumed:
-            self.assumed.append(f"{name} {default}")
+        if default is not None:
+            self.assume(name, say("configs.default", "{name} {value}", name=name, value=default))
         return default
+
+    def assume(self, name: str, text: str) -> None:
+        """Note what is taken to be so under a name, once."""
+        self._assumed.setdefault(name, text)
 
     def has(self, name: str) -> bool:
         """Say whether the config itself gives a value, under any of its names."""

@@ -13,33 +13,17 @@ from collections.abc import Callable
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.recurrent import RecurrentState
-from calculator.configs.family import Family, State, Trait
+from calculator.configs.family import Family
 from calculator.configs.keys import Keys
+from calculator.configs.traits import State, one_of, trait
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 StateLayer = tuple[RecurrentState, tuple[WeightMatrix, ...]]
 STATE_BYTES = {"auto": 2, "bfloat16": 2, "float16": 2, "float32": 4}
 
 
-def trait(keys: Keys, value: Trait) -> bool:
-    """Return a trait that is a constant, or that a key decides, or either of two (``a or b``)."""
-    if isinstance(value, bool):
-        return value
-    return any([bool(_one(keys, name, keys.flag)) for name in value.split(" or ")])  # noqa: C419
-
-
-def _one(keys: Keys, names: str, read: Callable[[str], int | None]) -> int | None:
-    """Return what one of several names of the same thing gives (``a|b``), by default that of the first."""
-    first, *others = names.split("|")
-    given = {name: read(name) for name in (first, *others) if keys.has(name)}
-    if len(set(given.values())) > 1:
-        pairs = ", ".join(f"{name} {shown(found)}" for name, found in given.items())
-        raise InvalidValueError(f"contradictory: {pairs} are names of the same thing")
-    return next(iter(given.values())) if given else read(first)
-
-
 def _count(keys: Keys, names: str) -> int:
-    return _one(keys, names, keys.count) or 0
+    return one_of(keys, names, keys.count) or 0
 
 
 def state_layer(keys: Keys, family: Family, hidden: int) -> StateLayer:
