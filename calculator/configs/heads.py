@@ -28,7 +28,9 @@ def checked(heads: Heads) -> Heads:
     """Return the heads if query heads divide into the KV heads."""
     if heads.query % heads.groups:
         raise InvalidValueError(
-            f"num_attention_heads {heads.query} does not divide by num_key_value_heads {heads.groups}"
+            f"num_attention_heads {heads.query} does not divide by num_key_value_heads {heads.groups}",
+            what="num_key_value_heads",
+            asked=heads.groups,
         )
     return heads
 
@@ -63,7 +65,11 @@ def _query_heads(keys: Keys, family: Family) -> int:
     if family.experts and family.experts.in_attention:
         heads = keys.count("num_key_value_heads") * keys.count("num_experts_per_tok")
         if keys.optional_count("num_attention_heads") not in (None, heads):
-            raise InvalidValueError(f"num_attention_heads must be num_key_value_heads × num_experts_per_tok, {heads}")
+            raise InvalidValueError(
+                f"num_attention_heads must be num_key_value_heads × num_experts_per_tok, {heads}",
+                what="num_attention_heads",
+                allowed=heads,
+            )
         return heads
     return keys.count("num_attention_heads")
 
@@ -73,10 +79,17 @@ def head_size(keys: Keys, family: Family, hidden: int, heads: int) -> int:
     given = keys.optional_count("head_dim")
     if given is None and hidden % heads and not family.floor_head_dim:
         raise InvalidValueError(
-            f"hidden_size {hidden} does not divide by num_attention_heads {heads}, and there is no head_dim"
+            f"hidden_size {hidden} does not divide by num_attention_heads {heads}, and there is no head_dim",
+            what="hidden_size",
+            asked=hidden,
         )
     if given is None and hidden < heads:
-        raise InvalidValueError(f"hidden_size {hidden} is less than num_attention_heads {heads}")
+        raise InvalidValueError(
+            f"hidden_size {hidden} is less than num_attention_heads {heads}",
+            what="hidden_size",
+            asked=hidden,
+            allowed=heads,
+        )
     return given or hidden // heads
 
 
@@ -88,7 +101,9 @@ def shared_caches(keys: Keys, family: Family, kinds: Sequence[str]) -> list[bool
         first = count - shared
         if shared and (first < 1 or set(kinds[first:]) - set(kinds[:first])):
             raise InvalidValueError(
-                f"num_kv_shared_layers {shared} of {count} layers leaves a kind of layer without a cache to share"
+                f"num_kv_shared_layers {shared} of {count} layers leaves a kind of layer without a cache to share",
+                what="num_kv_shared_layers",
+                asked=shared,
             )
         return [index >= first for index in range(count)]
     if family.shared_cache == "use_cla":
@@ -108,10 +123,16 @@ def shared_indexers(keys: Keys, family: Family, num_layers: int) -> list[bool]:
     keys.ignore("index_topk")
     if pattern is not None:
         if not isinstance(pattern, str) or len(pattern) != num_layers or not set(pattern) <= {"F", "S"}:
-            raise InvalidValueError(f"index_topk_pattern must be a letter F or S a layer, not {shown(pattern)}")
+            raise InvalidValueError(
+                f"index_topk_pattern must be a letter F or S a layer, not {shown(pattern)}",
+                what="index_topk_pattern",
+                asked=pattern,
+            )
         listed = listed or [{"F": "full", "S": "shared"}[letter] for letter in pattern]
     if listed is None:
         return [max(index - offset + 1, 0) % frequency != 0 for index in range(num_layers)]
     if not set(listed) <= {"full", "shared"} or listed[0] != "full":
-        raise InvalidValueError("indexer_types must say full or shared of each layer, full of the first")
+        raise InvalidValueError(
+            "indexer_types must say full or shared of each layer, full of the first", what="indexer_types", asked=listed
+        )
     return [kind == "shared" for kind in listed]

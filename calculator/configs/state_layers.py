@@ -59,7 +59,11 @@ def _gated_delta_net(keys: Keys, state: State, hidden: int) -> StateLayer:
     k_dim = keys.optional_count("linear_key_head_dim") or max(1, 3 * hidden // (4 * k_heads))
     v_dim = keys.optional_count("linear_value_head_dim") or 2 * k_dim
     if v_heads % k_heads:
-        raise InvalidValueError(f"linear_num_value_heads {v_heads} does not divide by linear_num_key_heads {k_heads}")
+        raise InvalidValueError(
+            f"linear_num_value_heads {v_heads} does not divide by linear_num_key_heads {k_heads}",
+            what="linear_num_value_heads",
+            asked=v_heads,
+        )
     kernel = keys.count("linear_conv_kernel_dim")
     spec = RecurrentState(
         variant="gated delta net",
@@ -167,7 +171,12 @@ def _short_conv(keys: Keys, state: State, hidden: int) -> StateLayer:
     kernel, bias = _count(keys, state.kernel), trait(keys, state.bias)
     width = keys.optional_count("conv_dim") or hidden
     if width != hidden:
-        raise UnsupportedError(f"conv_dim {width} other than hidden_size {hidden} is not understood")
+        raise UnsupportedError(
+            f"conv_dim {width} other than hidden_size {hidden} is not understood",
+            what="conv_dim",
+            asked=width,
+            allowed=hidden,
+        )
     keys.ignore("conv_dim_out")
     weights = [
         *blocks.linear("state layers", 3 * hidden, hidden, Sharding.COLUMNS, bias),

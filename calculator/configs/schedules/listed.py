@@ -42,7 +42,12 @@ def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
         if names is not None:
             unknown = sorted(set(names) - set(LAYER_TYPES))
             if unknown:
-                raise UnsupportedError(f"{name} names {shown(unknown[0])}, a kind of layer that is not understood")
+                raise UnsupportedError(
+                    f"{name} names {shown(unknown[0])}, a kind of layer that is not understood",
+                    what=name,
+                    asked=unknown[0],
+                    allowed=sorted(LAYER_TYPES),
+                )
             found[name] = [LAYER_TYPES[kind] for kind in names]
     pattern = keys.value("hybrid_override_pattern")
     if pattern is not None:
@@ -54,13 +59,20 @@ def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
         numbers = keys.numbers(name)
         if numbers is not None:
             if len(numbers) != num_layers or not set(numbers) <= {0, 1}:
-                raise InvalidValueError(f"{name} must list 0 or 1 for each of the {num_layers:,} layers")
+                raise InvalidValueError(
+                    f"{name} must list 0 or 1 for each of the {num_layers:,} layers", what=name, allowed=(0, 1)
+                )
             found[name] = [chosen if number else other for number in numbers]
     for name in ("attn_layer_indices", "full_attn_idxs"):
         numbers = keys.numbers(name)
         if numbers is not None:
             if any(number >= num_layers for number in numbers):
-                raise InvalidValueError(f"{name} names a layer beyond the {num_layers:,} there are")
+                raise InvalidValueError(
+                    f"{name} names a layer beyond the {num_layers:,} there are",
+                    what=name,
+                    asked=max(numbers),
+                    allowed=num_layers - 1,
+                )
             chosen_layers = set(numbers)
             found[name] = ["full_attention" if i in chosen_layers else "linear_attention" for i in range(num_layers)]
     if not found:
@@ -68,15 +80,23 @@ def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
     first, *others = found.items()
     for name, kinds in others:
         if kinds != first[1]:
-            raise InvalidValueError(f"contradictory: {first[0]} and {name} give different kinds of layers")
+            raise InvalidValueError(f"contradictory: {first[0]} and {name} give different kinds of layers", what=name)
     return first[1]
 
 
 def _letters(pattern: object, num_layers: int) -> list[str]:
     if not isinstance(pattern, str) or not set(pattern) <= set(PATTERN_LETTERS):
         raise InvalidValueError(
-            f"hybrid_override_pattern must be a text of the letters {' '.join(PATTERN_LETTERS)}, not {shown(pattern)}"
+            f"hybrid_override_pattern must be a text of the letters {' '.join(PATTERN_LETTERS)}, not {shown(pattern)}",
+            what="hybrid_override_pattern",
+            asked=pattern,
+            allowed=tuple(PATTERN_LETTERS),
         )
     if len(pattern) != num_layers:
-        raise InvalidValueError(f"hybrid_override_pattern has {len(pattern):,} letters for {num_layers:,} layers")
+        raise InvalidValueError(
+            f"hybrid_override_pattern has {len(pattern):,} letters for {num_layers:,} layers",
+            what="hybrid_override_pattern",
+            asked=len(pattern),
+            allowed=num_layers,
+        )
     return [PATTERN_LETTERS[letter] for letter in pattern]
