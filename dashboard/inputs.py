@@ -10,11 +10,12 @@ import streamlit as st
 import calculator
 from calculator.catalogue.presets import load_gpu, load_model, model_file
 from calculator.configs import hub
-from calculator.configs.reader import model_from_hf_config, parse_config
+from calculator.configs.reader import model_from_hf_config
 from calculator.engines import ENGINES, engine_class
 from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.planning.resolve import check_degree, legal_degrees
+from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
 from calculator.units import gib_to_bytes, plural
 from dashboard import state

@@ -18,12 +18,12 @@ import streamlit as st
 
 import calculator
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS
-from calculator.configs.reader import parse_config
 from calculator.engines import engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.reading.fields import Count, Flag, Number
+from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS, Option, Page
 from dashboard.tab_names import TABS
 

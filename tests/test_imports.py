@@ -12,8 +12,8 @@ from golden import PRESETS, ROOT
 import calculator
 
 # A family is a row of data: there names are keys, as in the preset files. "gptq" is a weight format.
-DATA = {"families", "families_hybrid", "tower_types"}
-MODULES = [path for path in sorted((ROOT / "calculator").rglob("*.py")) if path.stem not in DATA]
+DATA = [*(ROOT / "calculator/configs/families").glob("*.py"), ROOT / "calculator/configs/towers/rows.py"]
+MODULES = [path for path in sorted((ROOT / "calculator").rglob("*.py")) if path not in DATA]
 HEAVY = ["streamlit", "pandas", "numpy", "plotly", "pydantic.main", "pydantic_core", "dashboard"]
 FAMILIES = ("llama", "mistral", "mixtral", "falcon", "qwen", "palm", "gpt")
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
-from calculator.configs.family import Experts, Family
+from calculator.configs.family import Family
 from calculator.configs.heads import Heads
 from calculator.configs.keys import Keys
-from calculator.configs.state_layers import trait
+from calculator.configs.traits import Experts, trait
 from calculator.errors import InvalidValueError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ def sparse_layers(keys: Keys, family: Family, num_layers: int) -> list[bool]:
     listed = keys.names("mlp_layer_types", num_layers)
     if listed is not None:
         if not set(listed) <= {"dense", "sparse"}:
-            raise InvalidValueError("mlp_layer_types must say dense or sparse of each layer")
+            raise InvalidValueError(
+                "mlp_layer_types must say dense or sparse of each layer",
+                what="mlp_layer_types",
+                asked=listed,
+                allowed=("dense", "sparse"),
+            )
         keys.ignore("first_k_dense_replace", "moe_layer_freq")
         return [kind == "sparse" for kind in listed]
     if experts.dense == "first":
@@ -38,7 +43,11 @@ def _first(keys: Keys, every: range, key: str) -> list[bool]:
     if isinstance(step, list):
         numbers = keys.numbers("moe_layer_freq") or []
         if len(numbers) != len(every) or not set(numbers) <= {0, 1}:
-            raise InvalidValueError(f"moe_layer_freq must list 0 or 1 for each of the {len(every):,} layers")
+            raise InvalidValueError(
+                f"moe_layer_freq must list 0 or 1 for each of the {len(every):,} layers",
+                what="moe_layer_freq",
+                asked=numbers,
+            )
         return [bool(number) for number in numbers]
     step = keys.optional_count("moe_layer_freq") or 1
     if not keys.optional_count("num_experts", minimum=0):
@@ -99,12 +108,17 @@ def experts_of(layer: Assembler) -> blocks.Weights:
     experts, keys = layer.family.experts, layer.keys
     if experts is None:
         raise UnsupportedError("this model type has no experts")
-    nested = keys.nested("ffn_config") if layer.family.special == "nested_configs" else None
-    source = nested or keys
+    source = layer.expert_keys()
     count, chosen = source.count("num_experts"), source.count("num_experts_per_tok")
     width = source.count(experts.width)
     if chosen > count:
-        raise InvalidValueError(f"num_experts_per_tok {chosen} is more than the {count} experts there are")
+        raise InvalidValueError(
+            f"num_experts_per_tok {chosen} is more than the {count} experts there are",
+            what="num_experts_per_tok",
+            asked=chosen,
+            allowed=count,
+            nearest=count,
+        )
     latent = (keys.optional_count(experts.latent_width) if experts.latent_width else None) or 0
     idle = (keys.optional_count(experts.idle, minimum=0) if experts.idle else None) or 0
     yield from blocks.router(layer.hidden, count + idle, trait(keys, experts.router_bias))

@@ -1,14 +1,17 @@
-"""Heads of a config's layers, which layers share a cache or an indexer, and what no layer may ask for."""
+"""Heads of a config's layers, and which layers share a cache or an indexer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from calculator.architecture.limits import MAX_HEADS
 from calculator.configs.family import Family
 from calculator.configs.keys import Keys
-from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.errors import InvalidValueError, shown
+
+if TYPE_CHECKING:
+    from calculator.configs.layers import Assembler
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,16 @@ def checked(heads: Heads) -> Heads:
     """Return the heads if query heads divide into the KV heads."""
     if heads.query % heads.groups:
         raise InvalidValueError(
-            f"num_attention_heads {heads.query} does not divide by num_key_value_heads {heads.groups}"
+            f"num_attention_heads {heads.query} does not divide by num_key_value_heads {heads.groups}",
+            what="num_key_value_heads",
+            asked=heads.groups,
         )
     return heads
 
 
-def heads_of(keys: Keys, family: Family, hidden: int, kind: str) -> Heads:
+def heads_of(layer: Assembler, kind: str) -> Heads:
     """Return the heads of a kind of layer, by the keys that it has of its own or by the common ones."""
+    keys, family = layer.keys, layer.family
     if not family.mlp:
         return Heads(0, 0, 0, 0)
     if family.latent:
@@ -39,23 +45,12 @@ def heads_of(keys: Keys, family: Family, hidden: int, kind: str) -> Heads:
         return Heads(keys.count("num_attention_heads"), 1, 0, 0)
     own = {} if keys.has("per_layer_config") else family.kinds.get(kind, {})
     query = _own(keys, own, "num_attention_heads") or _query_heads(keys, family)
-    groups = _own(keys, own, "num_key_value_heads") or _groups(keys, family, query)
+    groups = _own(keys, own, "num_key_value_heads") or layer.kv_heads(query)
     if "num_key_value_heads" in own and not keys.has(own["num_key_value_heads"]) and "if" not in own:
         groups *= family.windowed_groups_factor
-    key = _own(keys, own, "head_dim") or _head_dim(keys, family, hidden, query)
+    key = _own(keys, own, "head_dim") or layer.head_size(query)
     value = _own(keys, own, "v_head_dim") or (keys.optional_count("v_head_dim") if family.v_head_dim else None)
     return checked(Heads(query, groups, key, value or key))
-
-
-def listed_heads(keys: Keys, num_layers: int) -> list[Heads]:
-    """Return the heads of every layer, from lists."""
-    query, groups = keys.numbers("num_query_heads") or [], keys.numbers("num_key_value_heads") or []
-    if len(query) != num_layers or len(groups) != num_layers or min(*query, *groups) < 1:
-        raise InvalidValueError(f"num_query_heads and num_kv_heads must list the heads of the {num_layers:,} layers")
-    if max(*query, *groups) > MAX_HEADS:
-        raise InvalidValueError(f"num_query_heads and num_kv_heads must not be more than {MAX_HEADS:,}")
-    size = keys.count("head_dim")
-    return [checked(Heads(heads, kv_heads, size, size)) for heads, kv_heads in zip(query, groups, strict=True)]
 
 
 def _own(keys: Keys, own: Mapping[str, str], name: str) -> int | None:
@@ -70,40 +65,31 @@ def _query_heads(keys: Keys, family: Family) -> int:
     if family.experts and family.experts.in_attention:
         heads = keys.count("num_key_value_heads") * keys.count("num_experts_per_tok")
         if keys.optional_count("num_attention_heads") not in (None, heads):
-            raise InvalidValueError(f"num_attention_heads must be num_key_value_heads × num_experts_per_tok, {heads}")
+            raise InvalidValueError(
+                f"num_attention_heads must be num_key_value_heads × num_experts_per_tok, {heads}",
+                what="num_attention_heads",
+                allowed=heads,
+            )
         return heads
     return keys.count("num_attention_heads")
 
 
-def _groups(keys: Keys, family: Family, heads: int) -> int:
-    special, given = family.special, keys.optional_count("num_key_value_heads")
-    if special == "parallel_norms":
-        new, multi = keys.flag("new_decoder_architecture"), keys.flag("multi_query")
-        return (given or heads) if new or not multi else 1
-    if special == "multi_query":
-        groups = 1 if keys.flag("multi_query") else heads
-        if given not in (None, groups):
-            raise InvalidValueError(f"contradictory: num_key_value_heads {given}, but multi_query means {groups}")
-        return groups
-    if special == "multi_query_attention":
-        return (given or heads) if keys.flag("multi_query_attention") else heads
-    if special == "nested_configs":
-        nested = keys.nested("attn_config")
-        return (nested.optional_count("kv_n_heads") if nested else None) or given or 1
-    return given or heads
-
-
-def _head_dim(keys: Keys, family: Family, hidden: int, heads: int) -> int:
-    if family.special == "shared_blocks":
-        keys.ignore("kv_channels", "attention_head_dim", "num_query_groups")
-        return max(1, 2 * hidden // heads)
+def head_size(keys: Keys, family: Family, hidden: int, heads: int) -> int:
+    """Return the elements of a head: the config's own number, or hidden size over heads."""
     given = keys.optional_count("head_dim")
     if given is None and hidden % heads and not family.floor_head_dim:
         raise InvalidValueError(
-            f"hidden_size {hidden} does not divide by num_attention_heads {heads}, and there is no head_dim"
+            f"hidden_size {hidden} does not divide by num_attention_heads {heads}, and there is no head_dim",
+            what="hidden_size",
+            asked=hidden,
         )
     if given is None and hidden < heads:
-        raise InvalidValueError(f"hidden_size {hidden} is less than num_attention_heads {heads}")
+        raise InvalidValueError(
+            f"hidden_size {hidden} is less than num_attention_heads {heads}",
+            what="hidden_size",
+            asked=hidden,
+            allowed=heads,
+        )
     return given or hidden // heads
 
 
@@ -115,7 +101,9 @@ def shared_caches(keys: Keys, family: Family, kinds: Sequence[str]) -> list[bool
         first = count - shared
         if shared and (first < 1 or set(kinds[first:]) - set(kinds[:first])):
             raise InvalidValueError(
-                f"num_kv_shared_layers {shared} of {count} layers leaves a kind of layer without a cache to share"
+                f"num_kv_shared_layers {shared} of {count} layers leaves a kind of layer without a cache to share",
+                what="num_kv_shared_layers",
+                asked=shared,
             )
         return [index >= first for index in range(count)]
     if family.shared_cache == "use_cla":
@@ -135,32 +123,16 @@ def shared_indexers(keys: Keys, family: Family, num_layers: int) -> list[bool]:
     keys.ignore("index_topk")
     if pattern is not None:
         if not isinstance(pattern, str) or len(pattern) != num_layers or not set(pattern) <= {"F", "S"}:
-            raise InvalidValueError(f"index_topk_pattern must be a letter F or S a layer, not {shown(pattern)}")
+            raise InvalidValueError(
+                f"index_topk_pattern must be a letter F or S a layer, not {shown(pattern)}",
+                what="index_topk_pattern",
+                asked=pattern,
+            )
         listed = listed or [{"F": "full", "S": "shared"}[letter] for letter in pattern]
     if listed is None:
         return [max(index - offset + 1, 0) % frequency != 0 for index in range(num_layers)]
     if not set(listed) <= {"full", "shared"} or listed[0] != "full":
-        raise InvalidValueError("indexer_types must say full or shared of each layer, full of the first")
-    return [kind == "shared" for kind in listed]
-
-
-def check_understood(keys: Keys, family: Family) -> None:
-    """Refuse what would change the weights or the cache of a type that does not know it."""
-    keys.ignore(*family.harmless)
-    experts = keys.value("num_experts") if family.experts is None else None
-    if isinstance(experts, int) and experts > 1:
-        raise UnsupportedError(f"num_experts {experts}: a mixture of experts is not understood for this model type")
-    for name, wanted in family.required.items():
-        part, _, inner = name.rpartition(".")
-        nested = keys.nested(part) if part else keys
-        value = nested.value(inner) if nested else None
-        if value is not None and (value != wanted or isinstance(value, bool) is not isinstance(wanted, bool)):
-            raise UnsupportedError(
-                f"{name} {shown(value)} is not understood for this model type, only {shown(wanted)} is"
-            )
-    if family.special == "multi_query_attention" and not (
-        keys.has("multi_query_attention") and keys.has("kv_channels")
-    ):
-        raise UnsupportedError(
-            "without multi_query_attention and kv_channels this is the first ChatGLM, which is not understood"
+        raise InvalidValueError(
+            "indexer_types must say full or shared of each layer, full of the first", what="indexer_types", asked=listed
         )
+    return [kind == "shared" for kind in listed]

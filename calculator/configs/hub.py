@@ -8,10 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from calculator.architecture.model import ModelArchitecture
-from calculator.configs.reader import model_from_hf_config, parse_config
+from calculator.configs.reader import model_from_hf_config
 from calculator.errors import FileFormatError, InvalidValueError, UnsupportedError, friendly, shown
 from calculator.reading import strict_yaml
 from calculator.reading.masking import mask, mask_paths
+from calculator.reading.strict_json import parse_config
 
 # The Hub's own rules for names (huggingface_hub.utils.validate_repo_id): no "--" and no "..", no dot or dash at the
 # ends, none that ends in ".git"; git's for references: no "..", no "//", no part that begins with a dot.

@@ -12,6 +12,7 @@ from typing import Any
 
 from calculator.architecture.limits import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 SYNONYMS = {
     "num_hidden_layers": (
@@ -91,7 +92,12 @@ class Keys:
         self._config = config
         self._defaults = defaults
         self._read: set[str] = set()
-        self.assumed: list[str] = []
+        self._assumed: dict[str, str] = {}
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What was taken to be so, in the order of reading."""
+        return tuple(self._assumed.values())
 
     def value(self, name: str) -> Any:
         """Return a key's value under any of its names, its default, or None."""
@@ -104,14 +110,18 @@ class Keys:
                 return min(given.values())
             if any(other != first for other in others):
                 pairs = ", ".join(f"{key} {shown(value)}" for key, value in given.items())
-                raise InvalidValueError(f"contradictory: {pairs} are names of the same thing")
+                raise InvalidValueError(f"contradictory: {pairs} are names of the same thing", what=name, asked=given)
             return first
         if any(key in self._config for key in names):
             return None
         default = self._defaults.get(name)
-        if default is not None and f"{name} {default}" not in self.assumed:
-            self.assumed.append(f"{name} {default}")
+        if default is not None:
+            self.assume(name, say("configs.default", "{name} {value}", name=name, value=default))
         return default
+
+    def assume(self, name: str, text: str) -> None:
+        """Note what is taken to be so under a name, once."""
+        self._assumed.setdefault(name, text)
 
     def has(self, name: str) -> bool:
         """Say whether the config itself gives a value, under any of its names."""
@@ -121,7 +131,7 @@ class Keys:
         """Return a whole number that must be there, given or by default."""
         found = self.optional_count(name, minimum)
         if found is None:
-            raise InvalidValueError(f"{name} is missing")
+            raise InvalidValueError(f"{name} is missing", what=name)
         return found
 
     def optional_count(self, name: str, minimum: int = 1) -> int | None:
@@ -132,16 +142,24 @@ class Keys:
         if name in REPEATED and isinstance(value, list) and value and all(entry == value[0] for entry in value):
             value = value[0]
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidValueError(f"{name} must be a whole number, not {shown(value)}")
+            raise InvalidValueError(f"{name} must be a whole number, not {shown(value)}", what=name, asked=value)
         if not minimum <= value <= most:
-            raise InvalidValueError(f"{name} must lie between {minimum} and {most:,}, not {shown(value)}")
+            raise InvalidValueError(
+                f"{name} must lie between {minimum} and {most:,}, not {shown(value)}",
+                what=name,
+                asked=value,
+                allowed=(minimum, most),
+                nearest=min(max(value, minimum), most),
+            )
         return value
 
     def flag(self, name: str) -> bool:
         """Return a switch; off where neither the config nor the reference has one."""
         value = self.value(name)
         if value is not None and not isinstance(value, bool):
-            raise InvalidValueError(f"{name} must be true or false, not {shown(value)}")
+            raise InvalidValueError(
+                f"{name} must be true or false, not {shown(value)}", what=name, asked=value, allowed=(True, False)
+            )
         return bool(value)
 
     def names(self, name: str, length: int | None) -> list[str] | None:
@@ -150,9 +168,11 @@ class Keys:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-            raise InvalidValueError(f"{name} must be a list of names, not {shown(value)}")
+            raise InvalidValueError(f"{name} must be a list of names, not {shown(value)}", what=name, asked=value)
         if length is not None and len(value) != length:
-            raise InvalidValueError(f"{name} has {len(value):,} entries for {length:,} layers")
+            raise InvalidValueError(
+                f"{name} has {len(value):,} entries for {length:,} layers", what=name, asked=len(value), allowed=length
+            )
         return value
 
     def numbers(self, name: str) -> list[int] | None:
@@ -161,7 +181,9 @@ class Keys:
         if value is None:
             return None
         if not isinstance(value, list) or not all(type(entry) is int and 0 <= entry <= MAX_WIDTH for entry in value):
-            raise InvalidValueError(f"{name} must be a list of whole numbers, not {shown(value)}")
+            raise InvalidValueError(
+                f"{name} must be a list of whole numbers, not {shown(value)}", what=name, asked=value
+            )
         return value
 
     def nested(self, name: str) -> Keys | None:
@@ -170,7 +192,9 @@ class Keys:
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            raise InvalidValueError(f"{name} must be a mapping of names to values, not {shown(value)}")
+            raise InvalidValueError(
+                f"{name} must be a mapping of names to values, not {shown(value)}", what=name, asked=value
+            )
         return Keys(value, {})
 
     def all_names(self) -> tuple[str, ...]:
@@ -197,6 +221,8 @@ class Keys:
             off = value is None or value is False or value in (0, "", "auto") or value in ([], {})
             if not off and name not in HARMLESS and BEARS_ON_THE_CACHE.search(name):
                 raise UnsupportedError(
-                    f"the key {shown(name)} bears on the cache and is not understood for this model type"
+                    f"the key {shown(name)} bears on the cache and is not understood for this model type",
+                    what=name,
+                    asked=value,
                 )
         return tuple(sorted(left))

@@ -14,33 +14,17 @@ from calculator.architecture import blocks
 from calculator.architecture.caches import Recurrence
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.recurrent import RecurrentState
-from calculator.configs.family import Family, State, Trait
+from calculator.configs.family import Family
 from calculator.configs.keys import Keys
+from calculator.configs.traits import State, one_of, trait
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 StateLayer = tuple[RecurrentState, tuple[WeightMatrix, ...]]
 STATE_BYTES = {"auto": 2, "bfloat16": 2, "float16": 2, "float32": 4}
 
 
-def trait(keys: Keys, value: Trait) -> bool:
-    """Return a trait that is a constant, or that a key decides, or either of two (``a or b``)."""
-    if isinstance(value, bool):
-        return value
-    return any([bool(_one(keys, name, keys.flag)) for name in value.split(" or ")])  # noqa: C419
-
-
-def _one(keys: Keys, names: str, read: Callable[[str], int | None]) -> int | None:
-    """Return what one of several names of the same thing gives (``a|b``), by default that of the first."""
-    first, *others = names.split("|")
-    given = {name: read(name) for name in (first, *others) if keys.has(name)}
-    if len(set(given.values())) > 1:
-        pairs = ", ".join(f"{name} {shown(found)}" for name, found in given.items())
-        raise InvalidValueError(f"contradictory: {pairs} are names of the same thing")
-    return next(iter(given.values())) if given else read(first)
-
-
 def _count(keys: Keys, names: str) -> int:
-    return _one(keys, names, keys.count) or 0
+    return one_of(keys, names, keys.count) or 0
 
 
 def state_layer(keys: Keys, family: Family, hidden: int) -> StateLayer:
@@ -76,7 +60,11 @@ def _gated_delta_net(keys: Keys, state: State, hidden: int) -> StateLayer:
     k_dim = keys.optional_count("linear_key_head_dim") or max(1, 3 * hidden // (4 * k_heads))
     v_dim = keys.optional_count("linear_value_head_dim") or 2 * k_dim
     if v_heads % k_heads:
-        raise InvalidValueError(f"linear_num_value_heads {v_heads} does not divide by linear_num_key_heads {k_heads}")
+        raise InvalidValueError(
+            f"linear_num_value_heads {v_heads} does not divide by linear_num_key_heads {k_heads}",
+            what="linear_num_value_heads",
+            asked=v_heads,
+        )
     kernel = keys.count("linear_conv_kernel_dim")
     spec = RecurrentState(
         variant=Recurrence.GATED_DELTA_NET,
@@ -184,7 +172,12 @@ def _short_conv(keys: Keys, state: State, hidden: int) -> StateLayer:
     kernel, bias = _count(keys, state.kernel), trait(keys, state.bias)
     width = keys.optional_count("conv_dim") or hidden
     if width != hidden:
-        raise UnsupportedError(f"conv_dim {width} other than hidden_size {hidden} is not understood")
+        raise UnsupportedError(
+            f"conv_dim {width} other than hidden_size {hidden} is not understood",
+            what="conv_dim",
+            asked=width,
+            allowed=hidden,
+        )
     keys.ignore("conv_dim_out")
     weights = [
         *blocks.linear("state layers", 3 * hidden, hidden, Sharding.COLUMNS, bias),

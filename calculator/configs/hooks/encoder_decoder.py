@@ -9,9 +9,10 @@ from calculator.architecture import blocks
 from calculator.architecture.layers import CrossAttention
 from calculator.architecture.matrices import Sharding
 from calculator.architecture.model import LayerGroup
-from calculator.configs.family import Encoder, Family
+from calculator.configs.builder import Layer, runs
+from calculator.configs.family import Family
 from calculator.configs.keys import Keys
-from calculator.configs.special_blocks import Layer, runs
+from calculator.configs.traits import Encoder
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 RAW_SYNONYMS = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "is_encoder_decoder")
@@ -46,7 +47,7 @@ class EncoderDecoder:
             raise InvalidValueError(f"feed_forward_proj must be a text, not {shown(given)}")
         return given is not None and given.split("-")[0] == "gated"
 
-    def dense_width(self) -> int:
+    def widest_mlp(self) -> int:
         """Return the width of the decoder's MLP."""
         return self.keys.count(self.encoder.decoder_width)
 
@@ -63,7 +64,7 @@ class EncoderDecoder:
         layers: list[Layer] = []
         for index in range(self.num_layers):
             weights = [*self._attention(self.heads), *self._attention(self.heads), *self._positions(index, self.heads)]
-            weights += [*self._mlp(self.dense_width()), *blocks.norms(self.hidden, 3, self.norm_bias)]
+            weights += [*self._mlp(self.widest_mlp()), *blocks.norms(self.hidden, 3, self.norm_bias)]
             layers.append((spec, tuple(weights)))
         return runs(layers)
 
@@ -82,7 +83,7 @@ class EncoderDecoder:
     def _mlp(self, width: int) -> blocks.Weights:
         yield from blocks.mlp(self.hidden, width, self.gated, self.encoder.bias)
 
-    def embedding(self, vocab: int, tied: bool) -> blocks.Weights:
+    def embedding(self, vocab: int, positions: int, tied: bool) -> blocks.Weights:  # noqa: ARG002
         """Yield the embeddings, the tables of positions, and the whole encoder."""
         keys, encoder, hidden = self.keys, self.encoder, self.hidden
         separate = 3 if not tied and not encoder.always_tied and not encoder.convolutions else 1

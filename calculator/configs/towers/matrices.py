@@ -10,7 +10,7 @@ from typing import Any
 
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.configs.keys import Keys
-from calculator.configs.tower_types import TYPES, Tower
+from calculator.configs.towers.rows import TYPES, Tower
 
 PART = "image encoder"
 SYNONYMS = {"depth": "num_hidden_layers", "num_channels": "in_channels", "in_chans": "in_channels"}

@@ -1,0 +1,41 @@
+"""What is particular to each model type, as data: a module a maker, in each a row a type.
+
+A row names the defaults that the reference has for keys that published configs leave out, its longest context, the
+traits of the type's block, and where all that was read. A trait that is a text names the config's key that decides.
+How vLLM 0.33.0 keeps a recurrent state (the key that names its format, and what it is without one) is in the
+``State`` of a row. A maker's module is imported when a type is looked for that no module before it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from calculator.configs.family import Family
+
+MAKERS = (
+    "alibaba", "meta", "google", "deepseek", "mistral", "openai", "zhipu", "nvidia", "microsoft", "ibm", "cohere",
+    "allen_ai", "tii", "others_a_to_h", "others_k_to_m", "others_p_to_z",
+)  # fmt: skip
+"""The modules, in the order in which a type is looked for."""
+
+
+def find(kind: str) -> tuple[str, Family] | None:
+    """Return a type's own name and its row, by that name or an alias; None for a type that has none."""
+    for rows in _all_rows():
+        if kind in rows:
+            return kind, rows[kind]
+        for name, row in rows.items():
+            if kind in row.aliases:
+                return name, row
+    return None
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all types."""
+    return tuple(name for rows in _all_rows() for name in rows)
+
+
+def _all_rows() -> Iterator[dict[str, Family]]:
+    for maker in MAKERS:
+        yield import_module(f"{__name__}.{maker}").ROWS

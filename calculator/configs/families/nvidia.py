@@ -1,0 +1,50 @@
+"""Model types of NVIDIA."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from calculator.configs.families.meta import LLAMA
+from calculator.configs.family import UNTIED, Family, Source, transformers
+from calculator.configs.hooks.nemotron_nas import BlockConfigs
+from calculator.configs.schedules.schedule import listed
+from calculator.configs.traits import Experts, State
+
+ROWS: dict[str, Family] = {
+    "nemotron": replace(
+        LLAMA, longest_context=4096, source=transformers("nemotron"),
+        gated=False, norm_bias=True,
+    ),
+    "nemotron_h": Family(
+        {
+            **UNTIED, "num_key_value_heads": 8, "head_dim": 128, "ssm_state_size": 128, "mamba_num_heads": 128,
+            "mamba_head_dim": 64, "n_groups": 8, "conv_kernel": 4, "expand": 2, "use_conv_bias": True,
+            "mamba_ssm_cache_dtype": "float32", "num_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": 1,
+            "moe_intermediate_size": 7688, "moe_shared_expert_intermediate_size": 7688,
+        },
+        longest_context=4096, source=transformers("nemotron_h"),
+        schedule=listed("mlp", "moe"), gated=False, mlp_bias="mlp_bias", norms=1, single=True,
+        required={"tie_word_embeddings": False},
+        harmless=(
+            "mamba_hidden_act", "mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "chunk_size",
+            "mamba_proj_bias", "mtp_layers_block_type", "sliding_window", "mtp_hybrid_override_pattern",
+        ),
+        state=State(
+            "mamba2", "ssm_state_size", "conv_kernel|mamba_d_conv", "expand|mamba_expand", "mamba_num_heads",
+            "mamba_head_dim", "n_groups|mamba_n_groups", inner_is_heads=True,
+            conv_bias="use_conv_bias|mamba_conv_bias", bias="use_bias", output_bias="use_bias",
+            dtype="mamba_ssm_cache_dtype",
+        ),
+        experts=Experts(
+            shared="width", shared_width="moe_shared_expert_intermediate_size", shared_bias="mlp_bias",
+            latent_width="moe_latent_size",
+        ),
+    ),
+    "nemotron-nas": replace(
+        LLAMA,
+        source=Source(
+            "the remote code of Nemotron-NAS; vLLM 0.33.0 model_executor/models/nemotron_nas.py", "2026-11",
+        ),
+        builder=BlockConfigs,
+    ),
+}  # fmt: skip

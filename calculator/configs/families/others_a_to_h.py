@@ -1,0 +1,125 @@
+"""Model types of makers of few types, from AI21 to Hugging Face."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from calculator.configs.families.meta import BART, LLAMA
+from calculator.configs.families.openai import GPT2
+from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
+from calculator.configs.hooks.dbrx import Dbrx
+from calculator.configs.hooks.gpt_bigcode import GPTBigCode
+from calculator.configs.hooks.openelm import ListedSizes
+from calculator.configs.schedules.rules import STATES_BETWEEN, WINDOWS, WINDOWS_BY_REPEATS, WINDOWS_WITHOUT_ROPE
+from calculator.configs.schedules.schedule import WINDOW, every
+from calculator.configs.traits import Encoder, Experts, State
+
+ROWS: dict[str, Family] = {
+    "jamba": Family(
+        {
+            **UNTIED, "num_key_value_heads": 8, "attn_layer_period": 8, "attn_layer_offset": 4,
+            "expert_layer_period": 2, "expert_layer_offset": 1, "num_experts": 16, "num_experts_per_tok": 2,
+            "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_expand": 2, "mamba_dt_rank": "auto",
+            "mamba_conv_bias": True,
+        },
+        longest_context=262144, source=transformers("jamba"),
+        schedule=STATES_BETWEEN, state=State("mamba1", inner_norms=True),
+        experts=Experts(width="intermediate_size", dense="period"),
+    ),
+    "persimmon": Family(
+        {**UNTIED, "qk_layernorm": True},
+        longest_context=16384, source=transformers("persimmon"),
+        gated=False, qkv_bias=True, output_bias=True, mlp_bias=True, norm_bias=True, qk_norm="head_bias",
+        qk_norm_if="qk_layernorm",
+    ),
+    "openelm": Family(
+        {**TIED, "head_dim": 128, "normalize_qk_projections": True, "ffn_with_glu": True, "ffn_dim_divisor": 256},
+        source=PUBLISHED,
+        builder=ListedSizes, gated="ffn_with_glu", qk_norm="head", qk_norm_if="normalize_qk_projections",
+    ),
+    "afmoe": Family(
+        {
+            **UNTIED, "head_dim": 128, "sliding_window": 1024, "global_attn_every_n_layers": 4, "num_dense_layers": 1,
+            "num_experts": 64, "num_experts_per_tok": 6, "n_shared_experts": 2, "moe_intermediate_size": 1408,
+        },
+        longest_context=16384, source=transformers("afmoe"),
+        schedule=every(WINDOW, key="global_attn_every_n_layers"), qkv_bias="attention_bias",
+        output_bias="attention_bias", norms=4, qk_norm="head", gate=True, gate_bias=False,
+        experts=Experts(dense="first", dense_key="num_dense_layers", shared="count", correction=True),
+    ),
+    "arcee": replace(LLAMA, longest_context=4096, source=transformers("arcee"), gated=False),
+    "baichuan": Family(UNTIED, longest_context=4096, source=PUBLISHED),
+    "ernie4_5": Family(
+        {"tie_word_embeddings": True, "num_key_value_heads": 2, "head_dim": 128},
+        longest_context=131072, source=transformers("ernie4_5"),
+        qkv_bias="use_bias", output_bias="use_bias", mlp_bias="use_bias",
+    ),
+    "ernie4_5_moe": Family(
+        {
+            "tie_word_embeddings": True, "num_key_value_heads": 4, "moe_intermediate_size": 1536,
+            "num_experts_per_tok": 6, "num_experts": 64, "n_shared_experts": 2, "moe_layer_start_index": 1,
+            "moe_layer_end_index": -1, "moe_layer_interval": 1,
+        },
+        longest_context=131072, source=transformers("ernie4_5_moe"),
+        qkv_bias="use_bias", output_bias="use_bias", mlp_bias="use_bias", head_bias="use_bias",
+        experts=Experts(dense="range", shared="count", shared_bias="use_bias", correction=True),
+    ),
+    "gpt_bigcode": replace(
+        GPT2, longest_context=1024, source=transformers("gpt_bigcode"),
+        defaults={**GPT2.defaults, "multi_query": True},
+        builder=GPTBigCode,
+    ),
+    "starcoder2": Family(
+        {"tie_word_embeddings": True, "num_key_value_heads": 2, "use_bias": True},
+        longest_context=4096, source=transformers("starcoder2"),
+        schedule=WINDOWS, gated=False, qkv_bias="use_bias", output_bias="use_bias", mlp_bias="use_bias",
+        norm_bias=True,
+    ),
+    "bloom": Family(
+        {"tie_word_embeddings": True},
+        longest_context=2048, source=transformers("bloom"),
+        gated=False, qkv_bias=True, output_bias=True, mlp_bias=True, norm_bias=True, embedding_norm=True,
+        width_factor=4,
+    ),
+    "seed_oss": Family(
+        {**UNTIED, "num_key_value_heads": 8, "head_dim": 128, "attention_bias": True},
+        longest_context=524288, source=transformers("seed_oss"),
+        qkv_bias="attention_bias", output_bias="attention_out_bias", mlp_bias="mlp_bias",
+    ),
+    "dbrx": Family(
+        UNTIED,
+        longest_context=2048, source=transformers("dbrx"),
+        builder=Dbrx, experts=Experts(width="ffn_hidden_size"),
+    ),
+    "mpt": Family(
+        {"tie_word_embeddings": True, "expansion_ratio": 4},
+        longest_context=2048, source=transformers("mpt"),
+        gated=False, width_factor=4,
+        required={"attn_config.attn_type": "multihead_attention", "expansion_ratio": 4, "no_bias": True},
+    ),
+    "gpt_neo": Family(
+        {"tie_word_embeddings": True, "sliding_window": 256},
+        longest_context=2048, source=transformers("gpt_neo"),
+        schedule=WINDOWS_BY_REPEATS, gated=False, output_bias=True, mlp_bias=True, norm_bias=True,
+        learned_positions=0, width_factor=4,
+    ),
+    "gptj": Family(
+        UNTIED,
+        longest_context=2048, source=transformers("gptj"),
+        gated=False, mlp_bias=True, head_bias=True, norms=1, norm_bias=True, width_factor=4,
+    ),
+    "gpt_neox": Family(
+        {**UNTIED, "attention_bias": True},
+        longest_context=2048, source=transformers("gpt_neox"),
+        gated=False, qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias=True, norm_bias=True,
+    ),
+    "marian": replace(
+        BART, longest_context=1024, source=transformers("marian"),
+        encoder=Encoder(end_norm=False),
+    ),
+    "smollm3": Family(
+        {"tie_word_embeddings": True, "num_key_value_heads": 4},
+        longest_context=32768, source=transformers("smollm3"),
+        schedule=WINDOWS_WITHOUT_ROPE, qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias",
+    ),
+}  # fmt: skip

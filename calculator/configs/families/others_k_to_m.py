@@ -1,0 +1,122 @@
+"""Model types of makers of few types, from Kyutai to OpenBMB."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from calculator.configs.families.deepseek import DEEPSEEK_V3
+from calculator.configs.families.meta import LLAMA
+from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, Source, transformers
+from calculator.configs.hooks.lfm2 import CutWidth
+from calculator.configs.hooks.longcat_flash import TwoAttentions
+from calculator.configs.schedules.rules import STATES_BY_LISTS, STATES_BY_TURNS
+from calculator.configs.schedules.schedule import WINDOW, every, listed
+from calculator.configs.traits import Experts, State
+
+ROWS: dict[str, Family] = {
+    "helium": replace(
+        LLAMA, longest_context=4096, source=transformers("helium"),
+        defaults={**UNTIED, "num_key_value_heads": 20, "head_dim": 128},
+        output_bias=False,
+    ),
+    "exaone4": Family(
+        {**UNTIED, "num_key_value_heads": 32, "sliding_window": 4096, "sliding_window_pattern": 4},
+        longest_context=2048, source=transformers("exaone4"),
+        schedule=every(WINDOW, key="sliding_window_pattern"), qk_norm="head",
+    ),
+    "exaone_moe": Family(
+        {
+            **UNTIED, "num_key_value_heads": 32, "sliding_window": 4096, "sliding_window_pattern": 4,
+            "first_k_dense_replace": 1, "num_experts": 64, "num_experts_per_tok": 8, "n_shared_experts": 1,
+            "moe_intermediate_size": 1024,
+        },
+        longest_context=2048, source=transformers("exaone_moe"),
+        schedule=every(WINDOW, key="sliding_window_pattern"), qk_norm="head",
+        experts=Experts(dense="first", shared="count"),
+    ),
+    "lfm2": Family(
+        {
+            **TIED, "num_key_value_heads": 8, "conv_L_cache": 3, "block_multiple_of": 256,
+            "block_ffn_dim_multiplier": 1.0, "block_auto_adjust_ff_dim": True,
+        },
+        longest_context=128000, source=transformers("lfm2"),
+        builder=CutWidth, qk_norm="head", state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"),
+        harmless=("conv_L_cache", "conv_dim", "conv_dim_out", "conv_use_xavier_init"),
+    ),
+    "lfm2_moe": Family(
+        {
+            **TIED, "num_key_value_heads": 8, "conv_L_cache": 3, "num_dense_layers": 2, "num_experts": 32,
+            "num_experts_per_tok": 4, "moe_intermediate_size": 1792,
+        },
+        longest_context=128000, source=transformers("lfm2_moe"),
+        schedule=listed(), qk_norm="head", state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"),
+        experts=Experts(dense="first", dense_key="num_dense_layers"),
+    ),
+    "longcat_flash": Family(
+        {
+            **UNTIED, "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+            "v_head_dim": 128, "num_experts": 512, "zero_expert_num": 256, "num_experts_per_tok": 12,
+            "moe_intermediate_size": 2048,
+        },
+        longest_context=131072, source=transformers("longcat_flash"),
+        builder=TwoAttentions, qkv_bias="attention_bias", latent=True,
+        harmless=("mla_scale_kv_lora", "mla_scale_q_lora"),
+        experts=Experts(idle="zero_expert_num", router_bias="router_bias"),
+    ),
+    "minimax": Family(
+        {**UNTIED, "num_key_value_heads": 8, "num_experts": 8, "num_experts_per_tok": 2},
+        longest_context=131072, source=transformers("minimax"), aliases=("minimax_text_01", "minimax_m1"),
+        schedule=STATES_BY_TURNS,
+        harmless=(
+            "linear_attn_alpha_factor", "linear_attn_beta_factor", "full_attn_alpha_factor", "full_attn_beta_factor",
+            "sliding_window", "layernorm_full_attention_alpha", "layernorm_full_attention_beta",
+            "layernorm_linear_attention_alpha", "layernorm_linear_attention_beta",
+        ),
+        state=State("lightning"), experts=Experts(width="intermediate_size"),
+    ),
+    "minimax_m2": Family(
+        {**UNTIED, "num_key_value_heads": 8, "head_dim": 128, "num_experts": 256, "num_experts_per_tok": 8},
+        longest_context=196608, source=transformers("minimax_m2"),
+        qk_norm="width", harmless=("layernorm_full_attention_beta", "layernorm_linear_attention_beta"),
+        experts=Experts(width="intermediate_size"),
+    ),
+    "kimi_k2": replace(
+        DEEPSEEK_V3,
+        source=Source(
+            "the published config.json, whose class is DeepSeek V3's: "
+            "transformers 5.23.0 models/deepseek_v3/configuration_deepseek_v3.py",
+            "2026-11",
+        ),
+    ),
+    "kimi_linear": Family(
+        {
+            **UNTIED, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "v_head_dim": 128, "qk_nope_head_dim": 128,
+            "num_experts": 256, "num_experts_per_tok": 8, "n_shared_experts": 1, "moe_intermediate_size": 1024,
+            "first_k_dense_replace": 1, "linear_head_dim": 128, "linear_num_heads": 32, "linear_conv_kernel_dim": 4,
+        },
+        longest_context=1048576, source=transformers("kimi_linear"),
+        schedule=STATES_BY_LISTS, qkv_bias="attention_bias", latent=True, state=State("kimi_delta"),
+        experts=Experts(dense="first", shared="count"),
+    ),
+    "jetmoe": Family(
+        {
+            "tie_word_embeddings": True, "num_key_value_heads": 16, "head_dim": 128, "num_experts": 8,
+            "num_experts_per_tok": 2,
+        },
+        longest_context=4096, source=transformers("jetmoe"),
+        experts=Experts(width="intermediate_size", in_attention=True),
+    ),
+    "minicpm": Family(
+        {"tie_word_embeddings": True},
+        source=PUBLISHED,
+        qkv_bias="attention_bias", output_bias="attention_bias",
+    ),
+    "minicpm3": Family(
+        {
+            "tie_word_embeddings": True, "kv_lora_rank": 256, "q_lora_rank": 768, "qk_nope_head_dim": 64,
+            "qk_rope_head_dim": 32,
+        },
+        longest_context=32768, source=transformers("minicpm3"),
+        qkv_bias="attention_bias", mlp_bias="mlp_bias", latent=True,
+    ),
+}  # fmt: skip

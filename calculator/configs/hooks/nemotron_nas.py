@@ -1,0 +1,71 @@
+"""Nemotron-NAS: a list describes the layers one by one: KV heads, MLP width, or neither.
+
+References
+----------
+The remote code of Nemotron-NAS; vLLM 0.33.0, ``model_executor/models/nemotron_nas.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from calculator.architecture import blocks
+from calculator.architecture.layers import FullAttention, LayerSpec, NoCache
+from calculator.architecture.matrices import WeightMatrix
+from calculator.configs.builder import Layer
+from calculator.configs.layers import Assembler
+from calculator.errors import InvalidValueError, UnsupportedError, shown
+
+
+class BlockConfigs(Assembler):
+    """Layers are what ``block_configs`` says of each."""
+
+    def widest_mlp(self) -> int:
+        """Return 0: widths are multiples that the list gives."""
+        return 0
+
+    def each_layer(self) -> list[Layer]:
+        """Return the layers of the list."""
+        configs = self.keys.value("block_configs")
+        if not isinstance(configs, list) or len(configs) != self.num_layers:
+            raise InvalidValueError(f"block_configs must list the {self.num_layers:,} layers")
+        built: list[Layer] = []
+        for index, config in enumerate(configs):
+            attention, ffn = _part(config, "attention", index), _part(config, "ffn", index)
+            spec: LayerSpec = NoCache()
+            weights: list[WeightMatrix] = []
+            if not attention.get("no_op"):
+                ratio = attention.get("n_heads_in_group")
+                if type(ratio) is not int or ratio < 1 or self.heads % ratio:
+                    raise InvalidValueError(
+                        f"block_configs: layer {index}: n_heads_in_group {shown(ratio)} does not divide the heads"
+                    )
+                groups = self.heads // ratio
+                spec = FullAttention(groups, self.head_dim, self.head_dim)
+                weights += blocks.attention(self.hidden, self.heads, groups, self.head_dim, self.head_dim, *self.biases)
+                weights += blocks.norms(self.hidden, 1)
+            if not ffn.get("no_op"):
+                multiplier = ffn.get("ffn_mult")
+                if not isinstance(multiplier, int | float) or isinstance(multiplier, bool) or not 0 < multiplier < 1000:
+                    raise InvalidValueError(
+                        f"block_configs: layer {index}: ffn_mult {shown(multiplier)} is not a width"
+                    )
+                weights += blocks.mlp(self.hidden, _ffn_width(multiplier, self.hidden), gated=True)
+                weights += blocks.norms(self.hidden, 1)
+            built.append((spec, tuple(weights)))
+        return built
+
+
+def _part(config: Any, name: str, index: int) -> dict[str, Any]:
+    part = config.get(name) if isinstance(config, dict) else None
+    if not isinstance(part, dict):
+        raise InvalidValueError(f"block_configs: layer {index}: {name} is missing")
+    for key in ("replace_with_linear", "sparsify", "window_length", "num_sink_tokens", "unshifted_sink"):
+        if part.get(key):
+            raise UnsupportedError(f"block_configs: layer {index}: {name}: {key} is not understood")
+    return part
+
+
+def _ffn_width(multiplier: float, hidden: int) -> int:
+    width = int(2 * multiplier * hidden / 3)
+    return -(-width // 256) * 256

@@ -1,0 +1,102 @@
+"""The lists in which configs say which kind each layer is; lists that contradict each other are refused."""
+
+from __future__ import annotations
+
+from calculator.configs.keys import Keys
+from calculator.errors import InvalidValueError, UnsupportedError, shown
+
+LAYER_TYPES = {
+    "full_attention": "full_attention",
+    "attention": "full_attention",
+    "full": "full_attention",
+    "global": "full_attention",
+    "indexed_attention": "full_attention",
+    "sliding_attention": "sliding_attention",
+    "local": "sliding_attention",
+    "chunked_attention": "chunked_attention",
+    "linear_attention": "linear_attention",
+    "mamba": "linear_attention",
+    "recurrent": "linear_attention",
+    "conv": "linear_attention",
+    "hybrid": "hybrid",
+    "mlp": "mlp",
+    "moe": "moe",
+}
+PATTERN_LETTERS = {"M": "linear_attention", "*": "full_attention", "-": "mlp", "E": "moe"}
+
+
+def pattern_length(keys: Keys) -> int | None:
+    """Return the number of layers that a list of kinds tells, or None without one."""
+    for name in ("hybrid_override_pattern", "layers_block_type", "layer_types"):
+        value = keys.value(name)
+        if isinstance(value, str | list) and value:
+            return len(value)
+    return None
+
+
+def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
+    """Return what the lists in the config say, None without one; lists that contradict each other are refused."""
+    found: dict[str, list[str]] = {}
+    for name in ("layer_types", "layers_block_type", "attention_layers"):
+        names = keys.names(name, num_layers)
+        if names is not None:
+            unknown = sorted(set(names) - set(LAYER_TYPES))
+            if unknown:
+                raise UnsupportedError(
+                    f"{name} names {shown(unknown[0])}, a kind of layer that is not understood",
+                    what=name,
+                    asked=unknown[0],
+                    allowed=sorted(LAYER_TYPES),
+                )
+            found[name] = [LAYER_TYPES[kind] for kind in names]
+    pattern = keys.value("hybrid_override_pattern")
+    if pattern is not None:
+        found["hybrid_override_pattern"] = _letters(pattern, num_layers)
+    for name, chosen, other in (
+        ("attn_type_list", "full_attention", "linear_attention"),
+        ("hybrid_layer_pattern", "sliding_attention", "full_attention"),
+    ):
+        numbers = keys.numbers(name)
+        if numbers is not None:
+            if len(numbers) != num_layers or not set(numbers) <= {0, 1}:
+                raise InvalidValueError(
+                    f"{name} must list 0 or 1 for each of the {num_layers:,} layers", what=name, allowed=(0, 1)
+                )
+            found[name] = [chosen if number else other for number in numbers]
+    for name in ("attn_layer_indices", "full_attn_idxs"):
+        numbers = keys.numbers(name)
+        if numbers is not None:
+            if any(number >= num_layers for number in numbers):
+                raise InvalidValueError(
+                    f"{name} names a layer beyond the {num_layers:,} there are",
+                    what=name,
+                    asked=max(numbers),
+                    allowed=num_layers - 1,
+                )
+            chosen_layers = set(numbers)
+            found[name] = ["full_attention" if i in chosen_layers else "linear_attention" for i in range(num_layers)]
+    if not found:
+        return None
+    first, *others = found.items()
+    for name, kinds in others:
+        if kinds != first[1]:
+            raise InvalidValueError(f"contradictory: {first[0]} and {name} give different kinds of layers", what=name)
+    return first[1]
+
+
+def _letters(pattern: object, num_layers: int) -> list[str]:
+    if not isinstance(pattern, str) or not set(pattern) <= set(PATTERN_LETTERS):
+        raise InvalidValueError(
+            f"hybrid_override_pattern must be a text of the letters {' '.join(PATTERN_LETTERS)}, not {shown(pattern)}",
+            what="hybrid_override_pattern",
+            asked=pattern,
+            allowed=tuple(PATTERN_LETTERS),
+        )
+    if len(pattern) != num_layers:
+        raise InvalidValueError(
+            f"hybrid_override_pattern has {len(pattern):,} letters for {num_layers:,} layers",
+            what="hybrid_override_pattern",
+            asked=len(pattern),
+            allowed=num_layers,
+        )
+    return [PATTERN_LETTERS[letter] for letter in pattern]

@@ -1,0 +1,1 @@
+"""Encoders of images: their types as rows, and the matrices that follow."""
