@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TextIO
 import calculator
 from calculator.architecture.split import kv_heads_per_rank, kv_replication
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.engines import ENGINES, titles
 from calculator.errors import CalculatorError, InvalidValueError
 from calculator.planning.answer import SCHEMA_VERSION, Plan
 from calculator.planning.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
@@ -37,7 +38,7 @@ PLAN_HELP = {
     "gpu_memory_utilization": "the engine's memory fraction, by default its own",
     "encoder_seq_len": "tokens of the encoder, for an encoder-decoder",
     "enable_expert_parallel": "ranks hold whole experts in place of slices of all",
-    "engine": "whose rules apply: vllm, sglang, tensorrt-llm or llama.cpp",
+    "engine": f"whose rules apply: {', '.join(ENGINES)}",
     "engine_version": "of which version, such as 0.19; by default the newest known",
     "async_scheduling": "whether vLLM schedules a batch ahead; by default as the version does",
     "enable_prefix_caching": "whether vLLM keeps pages of states for it; by default as the version does",
@@ -154,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a start-up log beside the plan of the same set-up",
         description="Predicted beside reported, term by term, and what explains the difference.",
     )
-    compare.add_argument("log", metavar="FILE", help="the log of vLLM, SGLang, TensorRT-LLM or llama.cpp; - for stdin")
+    compare.add_argument("log", metavar="FILE", help=f"the log of {titles()}; - for stdin")
     compare.add_argument("--model", metavar="ID", help="where the log does not name a preset")
     compare.add_argument("--gpu", metavar="ID", help="where the log does not name the GPU")
     compare.add_argument("--gpu-memory-gib", type=_gib, metavar="X", help="what the GPU reports to a program, in GiB")

@@ -126,8 +126,8 @@ def _judged(row: dict[str, Any]) -> Row:
         compared = compare(log_of(row), row["model"], row.get("gpu"), {name: row.get(name) for name in TOLD})
     except CalculatorError as error:
         return Row(*head, family, row, None, str(error), None, None, None, None)
-    exact, capacity = compared.tokens_exact, _capacity(compared) if "stated" in row else (None, None, None)
-    return Row(*head, family, row, compared.plan, "", exact, *capacity)
+    off, off_device, held = _capacity(compared) if "stated" in row else (None, None, None)
+    return Row(*head, family, row, compared.plan, "", compared.tokens_exact, off, off_device, held)
 
 
 def _capacity(compared: Comparison) -> tuple[float | None, float | None, bool | None]:
