@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from calculator.logs.accuracy import Row, comparisons, markdown, quantile, summarise
+from calculator.logs.accuracy import Row, comparisons, log_of, markdown, quantile, summarise
+from calculator.logs.comparison import compare
+from calculator.logs.reading import StartupLog
+from calculator.logs.reconciliation import reconcile
 
 ROOT = Path(__file__).parents[1]
 JUDGED = [one for one in comparisons() if one.capacity_error is not None]
@@ -49,3 +52,30 @@ def test_a_wrong_figure_is_seen():
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 3), (0.9, 5), (0.2, 1)])
 def test_quantile_is_the_nearest_rank(share, expected):
     assert quantile([5, 3, 1, 2, 4], share) == expected
+
+
+def test_a_row_is_compared_as_its_log_is():
+    # what the row says, as vLLM prints it
+    one = next(one for one in JUDGED if one.id == "vllm-qweewqq-vllm_server")
+    row = one.row
+    log = (
+        f"LLM engine (v{row['version']}) with config: model='{row['logged_model']}', "
+        f"max_seq_len={row['max_model_len']}, dtype=torch.bfloat16, quantization=None, "
+        f"gpu_memory_utilization={row['gpu_memory_utilization']}, "
+        f"tensor_parallel_size=1, max_num_batched_tokens={row['max_num_batched_tokens']}\n"
+        f"Model loading took {row['weights_gib']} GiB\nAvailable KV cache memory: {row['kv_pool_gib']} GiB\n"
+        f"GPU KV cache size: {row['kv_tokens']:,} tokens\n"
+        f"Maximum concurrency for {row['concurrency_at']:,} tokens per request: {row['max_concurrency']}x\n"
+    )
+    read, told = reconcile(log, gpu=row["gpu"]), reconcile(log_of(row), row["model"], row["gpu"])
+    assert (read.plan.request, read.agrees) == (one.plan.request, one.in_range) == (told.plan.request, told.agrees)
+    pool = {term.key: term for term in read.terms}["kv_pool"]
+    assert one.capacity_error == pool.predicted / pool.reported - 1
+
+
+def test_a_row_may_report_blocks_alone():
+    # of Mixtral's 32 layers 4 KiB a token each: 16 tokens × 32 × 4 KiB = 2 MiB a block, 1 GiB in 512 of them
+    log = StartupLog("vllm", {"num_blocks": 512}, {"engine_version": "0.7"}, 1, (), 0)
+    compared = compare(log, "mixtral-8x7b", "h200", {})
+    assert compared.printed_tokens == 512 * 16
+    assert compared.reported_gib == pytest.approx(1, rel=1e-4)

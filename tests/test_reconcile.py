@@ -24,9 +24,11 @@ from logs import (
 )
 
 import calculator
+from calculator.logs import causes
 from calculator.logs.names import gpu_of, plain
 from calculator.logs.reconciliation import reconcile
 from calculator.logs.setup import with_logged_weights
+from calculator.messages import Message
 from calculator.planning.command import serve_command
 
 
@@ -432,3 +434,46 @@ def test_a_log_without_a_version_is_dated_by_its_lines():
     newer = calculator.reconcile(lines.replace(" tokens\n", one_line), "qwen2.5-0.5b")
     assert newer.plan.rules.version == "0.33"
     assert any("0.28 or later" in said for said in newer.assumed)
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_terms_causes_and_assumptions_are_told_apart_by_their_keys(name):
+    model = {"sglang windows": "mimo-v2-flash", "sglang states": "qwen3.5-27b", "llama.cpp draft": "qwen3.5-27b"}
+    result = reconcile(LOGS[name].replace("51.38 GiB", "41.38 GiB"), model.get(name), gpu="h200")
+    keys = [term.key for term in result.terms]
+    assert len(set(keys)) == len(keys)
+    assert {"memory", "budget", "weights", "activations", "outside", "graphs"} < set(keys)
+    assert ("kv_cache" if result.log.engine == "llama.cpp" else "kv_pool") in keys
+    for text in (
+        result.finding,
+        *result.causes,
+        *result.assumed,
+        *result.log.problems,
+        *(t.name for t in result.terms),
+    ):
+        assert text.key.startswith("logs.")
+
+
+def test_what_a_cause_says_decides_nothing(monkeypatch):
+    # after the cause that the model is another one no flag is looked for, in whatever words it is said
+    log = "Available KV cache memory: 55.15 GiB\nGPU KV cache size: 451,744 tokens\nModel loading took 14.08 GiB\n"
+
+    def in_other_words(key, _, /, **values):
+        return Message(key, "?", values)
+
+    monkeypatch.setattr(causes, "say", in_other_words)
+    keys = [cause.key for cause in reconcile(log, "qwen3-8b", "h100-sxm").causes]
+    assert keys[0] == causes.OTHER_MODEL
+    assert "logs.cause.max_num_seqs" not in keys
+
+
+def test_tokens_of_a_pool_that_a_log_prints_without_its_states():
+    # SGLang prints the size of keys and values apart from that of states: 16 of 64 layers,
+    # and on each of 4 ranks one KV head of 256 in 16 bit: 16 × 2 × 256 × 2 bytes = 16 KiB a token; 2^20 take 16 GiB
+    log = (
+        "server_args=ServerArgs(model_path='Qwen/Qwen3.6-27B', tp_size=4, kv_cache_dtype='auto')\n"
+        "KV Cache is allocated. #tokens: 1048576, K size: 8.00 GB, V size: 8.00 GB\n"
+    )
+    result = reconcile(log, "qwen3.5-27b")
+    assert result.agrees
+    assert terms(result)["Tokens that the reported pool holds"].difference == 0

@@ -55,7 +55,7 @@ class Log:
 
     kv_formats: ClassVar[Mapping[str, str]] = TORCH_CACHE
     quantisations: ClassVar[Mapping[str, str]] = {}
-    """Its own names of weight formats, beside those of checkpoints."""
+    """How its own names of weight formats end, beside those of checkpoints."""
     prints_stored_dtype: ClassVar[bool] = False
     """Whether its dtype is that of weights which it says are not quantised, not what was asked for."""
     shapes: ClassVar[tuple[tuple[str, str | None, Message], ...]] = ()

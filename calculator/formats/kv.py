@@ -84,8 +84,8 @@ class StorageFormat:
         return blocks * self.block_bytes + self.row_scale_bytes
 
 
-_VLLM = "vLLM 0.33.0: "
-_PER_HEAD = _VLLM + "v1/attention/backends/triton_attn.py customize_spec"
+_SOURCE = "vLLM 0.33.0: "
+_PER_HEAD = _SOURCE + "v1/attention/backends/triton_attn.py customize_spec"
 _GGML = "llama.cpp 0c1e570: static_assert lines of ggml/src/ggml-common.h"
 
 FORMATS = {
@@ -95,14 +95,14 @@ FORMATS = {
         StorageFormat("fp16", 1, 2, 0, "16 bit floating point", "IEEE 754"),
         StorageFormat("bf16", 1, 2, 0, "16 bit brain floating point", "vLLM and llama.cpp"),
         StorageFormat("fp8_e4m3", 1, 1, 0, "8 bit floating point, one scale a layer",
-                      _VLLM + "v1/kv_cache_interface.py FP8_PER_TENSOR"),
+                      _SOURCE + "v1/kv_cache_interface.py FP8_PER_TENSOR"),
         StorageFormat("fp8_e5m2", 1, 1, 0, "8 bit floating point, wide range, one scale a layer",
-                      _VLLM + "v1/kv_cache_interface.py FP8_PER_TENSOR"),
+                      _SOURCE + "v1/kv_cache_interface.py FP8_PER_TENSOR"),
         StorageFormat("int8_per_token_head", 1, 1, 4, "8 bit integers, a 4 byte scale a row", _PER_HEAD),
         StorageFormat("fp8_per_token_head", 1, 1, 4, "8 bit floating point, a 4 byte scale a row", _PER_HEAD),
         StorageFormat("int4_per_token_head", 2, 1, 4, "4 bit integers, a 4 byte scale a row", _PER_HEAD),
         StorageFormat("nvfp4", 16, 9, 0, "4 bit floating point, a 1 byte scale per 16",
-                      _VLLM + "utils/torch_utils.py nvfp4_kv_cache_full_dim"),
+                      _SOURCE + "utils/torch_utils.py nvfp4_kv_cache_full_dim"),
         StorageFormat("q8_0", 32, 34, 0, "8 bit blocks of 32, a 2 byte scale each", _GGML),
         StorageFormat("q5_1", 32, 24, 0, "5 bit blocks of 32, scale and minimum", _GGML),
         StorageFormat("q5_0", 32, 22, 0, "5 bit blocks of 32, a 2 byte scale each", _GGML),
@@ -110,7 +110,7 @@ FORMATS = {
         StorageFormat("q4_0", 32, 18, 0, "4 bit blocks of 32, a 2 byte scale each", _GGML),
         StorageFormat("iq4_nl", 32, 18, 0, "4 bit blocks of 32, a 2 byte scale each, non-linear", _GGML),
         StorageFormat("fp8_ds_mla", 1, 1, 0, "8 bit latent with a 4 byte scale per 128, its rotary part in 16 bit",
-                      _VLLM + "v1/attention/backends/mla/flashmla_sparse.py"),
+                      _SOURCE + "v1/attention/backends/mla/flashmla_sparse.py"),
     )
 }  # fmt: skip
 

@@ -10,14 +10,21 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from calculator.engines import ENGINES, engine_log, titles
-from calculator.engines.log import Argument, Log
-from calculator.engines.patterns import Pattern, as_flag
+from calculator.engines import titles
+from calculator.engines.log import Log
 from calculator.errors import FileFormatError
+from calculator.logs.vocabulary import (
+    UNQUANTISED,
+    begins_a_draft,
+    hits_of,
+    may_be_of_the_start,
+    rank_of,
+    stated_by,
+    vocabulary,
+)
 from calculator.messages import say
 from calculator.reading.masking import mask
 
@@ -25,8 +32,6 @@ MAX_LOG_BYTES = 64 * 2**20
 MAX_LINE = 16_384
 MAX_LISTED = 400
 MAX_SHOWN = 2_000
-UNQUANTISED = "none"
-"""The quantisation of a log that says there is none; a later line may name one."""
 
 
 @dataclass(frozen=True)
@@ -62,59 +67,8 @@ class StartupLog:
 
 SMALLEST = ("kv_pool_gib", "kv_tokens", "num_blocks", "max_concurrency", "kv_pool_bytes")
 """Figures that ranks print each for itself: the smallest holds for all."""
-_RANKS = re.compile(r"([A-Z]{2,3})([0-9]{1,3})")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,64}+[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[@-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-_DEVICE = re.compile(
-    r"(?:NVIDIA|AMD|Tesla|GeForce|Instinct|Quadro)[ _][\w][\w /_-]{1,60}?(?=[,.;:()\]'\"]|\.json|$| - |  )"
-)
-_TELLING = (
-    "GiB", "MiB", "GB", "KV", "kv_", "blocks", "memory", "version", "concurrency", "model", "args", "--", "config",
-    "maximum", "tokens", "NVIDIA", "GeForce", "Instinct", "Tesla", "Quadro",
-)  # fmt: skip
-"""A line without any of these, or of the words that tell an engine's lines, is of nothing that is read here."""
-_SERVING = ("throughput", "HTTP/1", "#running")
-_REQUESTS = re.compile(r"\breqs?\b")
-"""Lines of a running server: none of them is of the start, however many there are."""
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """What all engines print, together: a log says by its lines whose it is."""
-
-    logs: dict[str, Log]
-    arguments: dict[str, Argument]
-    short_arguments: dict[str, str]
-    telling: tuple[str, ...]
-    assigned: re.Pattern[str]
-    command: re.Pattern[str]
-
-    def all_of(self, question: str) -> list[Any]:
-        """Return every engine's answer to a question that has one."""
-        return [answer for log in self.logs.values() if (answer := getattr(log, question))]
-
-
-@cache
-def vocabulary() -> Vocabulary:
-    """Return what the engines print, read from their folders when the first log is read."""
-    logs = {name: engine_log(name) for name in ENGINES}
-    arguments = {name: argument for log in logs.values() for name, argument in log.arguments.items()}
-    short = {name: full for log in logs.values() for name, full in log.short_arguments.items()}
-    names = "|".join(sorted(arguments, key=len, reverse=True))
-    return Vocabulary(
-        logs,
-        arguments,
-        short,
-        (*_TELLING, *(word for log in logs.values() for word in log.telling)),
-        re.compile(
-            rf"(?<![\w.])['\"]?+({names})['\"]?+\s{{0,40}}+[=:]\s{{0,40}}+"
-            rf"('[^']{{0,200}}+'|\"[^\"]{{0,200}}+\"|[^\s,;)}}\]]{{1,200}})"
-        ),
-        re.compile(
-            rf"(?<![\w-])(?:--(no-)?({names.replace('_', '[-_]')}|tp|pp)|-({'|'.join(short)}))"
-            r"(?![\w-])(?:[= ]{1,40}+((?!-)[^\s\\]\S{0,200}))?"
-        ),
-    )
 
 
 def clean(line: str) -> str:
@@ -152,11 +106,11 @@ def read_log(content: str | bytes) -> StartupLog:
     lines = _lines(content)
     last = ""
     for number, line in lines:
-        quick = _may_be_of_the_start(line, known)
-        hits = list(_hits(line, known)) if quick else []
-        rank = _rank(line, ranks, known) if hits else ""
+        quick = may_be_of_the_start(line, known)
+        hits = list(hits_of(line, known)) if quick else []
+        rank = rank_of(line, ranks, known) if hits else ""
         if quick:
-            drafting |= {(name, rank) for name, log in known.logs.items() if _begins_a_draft(log, line)}
+            drafting |= {(name, rank) for name, log in known.logs.items() if begins_a_draft(log, line)}
         for engine, _, values in hits:
             for name, value in values.items():
                 if name in known.logs[engine].pools and (engine, rank) in drafting:
@@ -164,7 +118,7 @@ def read_log(content: str | bytes) -> StartupLog:
                 else:
                     found.setdefault(engine, []).append((name, value, rank))
         drafting |= {(engine, rank) for engine, pattern, _ in hits if known.logs[engine].draft_after in pattern.means}
-        stated = _stated(line, last, known) if quick or last.endswith("\\") else {}
+        stated = stated_by(line, last, known) if quick or last.endswith("\\") else {}
         for name, value in stated.items():
             if flags.get(name, UNQUANTISED) == UNQUANTISED:
                 flags[name] = value
@@ -254,41 +208,6 @@ def _lines(content: str | bytes) -> Iterable[tuple[int, str]]:
     return ((number, clean(line[:MAX_LINE])) for number, line in enumerate(content.splitlines(), 1))
 
 
-def _may_be_of_the_start(line: str, known: Vocabulary) -> bool:
-    """Tell the few lines that are worth a closer look from the many that are not."""
-    if any(word in line for word in _SERVING) or ("req" in line and _REQUESTS.search(line)):
-        return False
-    return any(word in line for word in known.telling)
-
-
-def _hits(line: str, known: Vocabulary) -> Iterable[tuple[str, Pattern, dict[str, Any]]]:
-    """Yield whose pattern a line matches and what its groups say; a value that cannot be is not understood."""
-    for engine, log in known.logs.items():
-        for pattern in log.patterns:
-            match = pattern.expression.search(line) if pattern.literal in line else None
-            if not match:
-                continue
-            try:
-                values = {name: read(match[name]) for name, read in pattern.means.items()}
-            except ValueError:
-                continue
-            yield engine, pattern, values
-
-
-def _begins_a_draft(log: Log, line: str) -> bool:
-    return bool(log.draft_from and log.draft_from.search(line))
-
-
-def _rank(line: str, ranks: dict[str, int], known: Vocabulary) -> str:
-    """Return the rank that prints a line, empty for none, and keep how many there are of each kind at least."""
-    found = next((match for rank in known.all_of("rank") if (match := rank.search(line[:200]))), None)
-    if not found:
-        return ""
-    for kind, number in _RANKS.findall(found[1]):
-        ranks[kind] = max(ranks.get(kind, 0), int(number) + 1)
-    return str(found[1]).strip(" _")
-
-
 def _figures(values: list[tuple[str, Any, str]], log: Log) -> tuple[dict[str, Any], list[str]]:
     """Return one value of each figure: the sum of parts, the smallest of ranks, else the first."""
     figures: dict[str, Any] = {}
@@ -314,40 +233,3 @@ def _figures(values: list[tuple[str, Any, str]], log: Log) -> tuple[dict[str, An
         # a pool that another part of the engine allocates is printed as 0.00 GiB beside its tokens
         del figures["kv_pool_gib"]
     return figures, problems
-
-
-def _stated(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
-    """Return what a line states of the configuration, by the names of ``plan``; the line before may go on in it."""
-    stated: dict[str, Any] = {}
-    for words in known.all_of("not_stated_after"):
-        line = line.split(words)[0]
-    pairs = [(found[1], found[2]) for found in known.assigned.finditer(line)] if "=" in line or ":" in line else []
-    for found in known.command.finditer(line) if "-" in line else ():
-        name = (found[2] or found[3]).replace("-", "_")
-        name = known.short_arguments.get(name, name)
-        if known.arguments[name][1] is as_flag:
-            value = found[4] if found[4] and as_flag(found[4]) is not None else "true"
-            pairs.append((name, "false" if found[1] else value))
-        elif found[4]:
-            pairs.append((name, found[4]))
-    for name, value in pairs:
-        target, read = known.arguments[name]
-        value = value.strip("'\"").rstrip(":")
-        if value in ("None", "null", ""):
-            if name == "quantization" and value == "None":
-                stated.setdefault(name, UNQUANTISED)
-            continue
-        try:
-            answer = read(value)
-        except ValueError:
-            continue
-        if answer is not None:
-            stated.setdefault(target, answer)
-    whole = f"{before.rstrip(chr(92))} {line.strip()}" if before.endswith("\\") else line
-    served = next((match for expression in known.all_of("served") if (match := expression.search(whole))), None)
-    if served:
-        stated["model"] = served[1]
-    device = _DEVICE.search(line)
-    if device and "device" not in stated:
-        stated["device"] = device[0].replace("_", " ").strip()
-    return stated

@@ -14,7 +14,8 @@ from calculator.errors import CalculatorError
 from calculator.formats.names import METHODS, SIXTEEN_BIT, TORCH, format_in_name, format_of_gguf
 from calculator.hardware import Accelerator
 from calculator.logs.names import gpu_of, model_of
-from calculator.logs.reading import UNQUANTISED, StartupLog
+from calculator.logs.reading import StartupLog
+from calculator.logs.vocabulary import UNQUANTISED
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.plan import vary
@@ -110,8 +111,8 @@ def _formats(log: StartupLog, own: Log, model: ModelArchitecture, assumed: list[
         assumed.append(say("logs.assumed.one_format", text))
     quantised = str(flags.get("quantization") or "").lower()
     weight = (
-        own.quantisations.get(quantised)
-        or METHODS.get(quantised)
+        METHODS.get(quantised)
+        or next((form for end, form in own.quantisations.items() if quantised.endswith(end)), None)
         or format_in_name(str(flags.get("model", "")))
         or _gguf_format(flags, assumed)
     )

@@ -112,7 +112,7 @@ class VllmLog(Log):
     rank: ClassVar = RANK
     not_stated_after: ClassVar = "Replace gpu_memory_utilization config with"
     quantisations: ClassVar = {
-        "awq_marlin": "awq-int4", "gptq_marlin": "gptq-int4", "gpt_oss_mxfp4": "mxfp4", "modelopt_fp4": "nvfp4",
+        "awq_marlin": "awq-int4", "gptq_marlin": "gptq-int4", "_mxfp4": "mxfp4", "modelopt_fp4": "nvfp4",
     }  # fmt: skip
     prints_stored_dtype: ClassVar = True
     shapes: ClassVar = tuple(
