@@ -135,6 +135,9 @@ class Engine:
         assert set(values) <= known, set(values) - known
         return cls(asked_version=asked or "", version=in_words(used), note=note, source="; ".join(sources), **values)
 
+    defaults_change_after: ClassVar[int] = 0
+    """The length after which defaults that follow it start anew [tokens]."""
+
     @property
     def follows_length(self) -> bool:
         """Whether defaults depend on the length of a sequence."""

@@ -166,8 +166,18 @@ class Geometry:
 
     def concurrency(self, pool_bytes: int, seq_len: int) -> float:
         """Return how many sequences of one length fit, unrounded and with what the engine holds back [-]."""
-        counts = self.counts(pool_bytes, seq_len)
-        return min(float(count / (pool.blocks(seq_len) or 1)) for count, pool in zip(counts, self.pools, strict=True))
+        return float(self.room(pool_bytes, seq_len))
+
+    def room(self, pool_bytes: int, seq_len: Count) -> Any:
+        """Return the same for integers and arrays [-]."""
+        fewest: Any = None
+        for count, pool in zip(self.counts(pool_bytes, seq_len), self.pools, strict=True):
+            taken = pool.blocks(seq_len)
+            held = count / (taken + (taken == 0))
+            if fewest is not None:
+                held = min(held, fewest) if isinstance(held, float) else held.clip(max=fewest)
+            fewest = held
+        return fewest
 
     @property
     def is_plain(self) -> bool:

@@ -129,6 +129,7 @@ class Stage:
     kv_pool_bytes_low: int
     kv_pool_bytes_high: int
     num_blocks: int
+    pool_given: bool = False
 
     @property
     def overheads(self) -> tuple[Overhead, ...]:
@@ -136,9 +137,19 @@ class Stage:
         return self.memory.overheads
 
     @property
+    def missing_bytes(self) -> int:
+        """What a device lacks to hold all at once: weights, overheads in and outside the budget, and the pool [bytes].
+
+        A pool that is a fraction of the memory is allocated before what runs outside the budget is known, so that
+        this counts at the low end of its range: an engine starts that may run out of memory later.
+        """
+        hoped = 0 if self.pool_given else sum(line.bytes - line.low for line in self.overheads if line.in_slack)
+        return max(0, -self.memory.unused_bytes - hoped)
+
+    @property
     def exceeds(self) -> bool:
-        """Whether the device cannot hold all at once: weights, overheads in the budget and outside it, and the pool."""
-        return self.memory.unused_bytes < 0
+        """Whether the device cannot hold all at once."""
+        return self.missing_bytes > 0
 
     @property
     def usable_bytes(self) -> int:
@@ -149,6 +160,19 @@ class Stage:
     def usable_range(self) -> tuple[int, int]:
         """The same at either end of the range [bytes]."""
         return (0, 0) if self.exceeds else (self.kv_pool_bytes_low, self.kv_pool_bytes_high)
+
+
+def tightest(stages: tuple[Stage, ...], seq_len: int) -> Stage:
+    """Return the stage whose pools hold the fewest sequences of a length: blocks of unlike pools do not compare."""
+    if len(stages) == 1:
+        return stages[0]
+    return min(
+        stages,
+        key=lambda stage: (
+            stage.geometry.concurrency(stage.memory.kv_pool_bytes, seq_len),
+            -stage.memory.weights_bytes,
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -164,7 +188,7 @@ class Plan:
     stages : tuple of Stage
         One GPU of each pipeline stage.
     stage : Stage
-        The stage that decides: the one that exceeds its device most, else the one whose pool holds the fewest blocks.
+        The stage that decides: the one that exceeds its device most, else the one that holds the fewest sequences.
     fits : bool
         Whether ``batch_size`` sequences of ``seq_len`` tokens fit on one replica, and all else beside them.
     max_batch_size : int
@@ -204,10 +228,10 @@ class Plan:
 
         return tuple(notes_on(self))
 
-    @property
-    def fewest_blocks(self) -> Stage:
-        """The stage whose pool has the fewest blocks, which an engine counts by, whether the device holds it or not."""
-        return min(self.stages, key=lambda stage: (stage.num_blocks, -stage.memory.weights_bytes))
+    @cached_property
+    def tightest(self) -> Stage:
+        """The stage whose pools hold the fewest sequences, whether the device holds them or not; blocks are its own."""
+        return tightest(self.stages, self.request.seq_len)
 
     @property
     def per_gpu(self) -> Memory:
@@ -243,7 +267,7 @@ class Plan:
     @property
     def kv_pool_tokens(self) -> int:
         """Tokens that the pools of one replica hold, in sequences of ``seq_len`` where windows or states share them."""
-        if self.fewest_blocks.geometry.is_plain:
+        if self.tightest.geometry.is_plain:
             request = self.request
             share = request.decode_context_parallel_size * request.attention_replicas
             return self.num_blocks * self.request.block_size * share
@@ -252,7 +276,7 @@ class Plan:
     @property
     def reported_kv_tokens(self) -> int:
         """The token count that the engine's log shows [tokens]."""
-        counted = self.fewest_blocks
+        counted = self.tightest
         return self.rules.reported_tokens(counted.geometry, counted.memory.kv_pool_bytes, self.request)
 
     @cached_property
@@ -267,7 +291,7 @@ class Plan:
     @property
     def max_concurrency(self) -> float:
         """Sequences of ``seq_len`` tokens on one replica, unrounded, as vLLM prints it [-]."""
-        counted = self.fewest_blocks
+        counted = self.tightest
         concurrency = counted.geometry.concurrency(counted.memory.kv_pool_bytes, self.request.seq_len)
         return concurrency * self.request.attention_replicas
 

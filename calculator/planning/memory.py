@@ -69,7 +69,7 @@ def memory_of_stages(
             central = low = high = request.kv_cache_memory_bytes
         memory = Memory(total, requested, weights[index], central, lines)
         blocks = geometry.num_blocks(central, request.seq_len)
-        stages.append(Stage(layers, memory, geometry, low, high, blocks))
+        stages.append(Stage(layers, memory, geometry, low, high, blocks, request.kv_cache_memory_bytes is not None))
     return tuple(stages)
 
 

@@ -134,6 +134,14 @@ def _on_the_budget(answer: Plan) -> Iterator[str]:
             fraction=request.gpu_memory_utilization,
             kept_free=format_gib(kept_free),
         )
+    if answer.per_gpu.unused_bytes < 0 and not answer.stage.exceeds:
+        yield say(
+            "notes.outside_the_budget",
+            "{outside} of activations or CUDA graphs are expected outside the budget, which leaves {kept_free}: the "
+            "engine may run out of memory after start-up",
+            outside=format_gib(answer.per_gpu.in_slack_bytes),
+            kept_free=format_gib(kept_free),
+        )
 
 
 def _on_windows(answer: Plan) -> Iterator[str]:

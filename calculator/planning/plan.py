@@ -21,7 +21,7 @@ from calculator.catalogue.presets import load_model
 from calculator.engines.base import Engine
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
-from calculator.planning.answer import Plan, Stage
+from calculator.planning.answer import Plan, Stage, tightest
 from calculator.planning.memory import _batch_range, largest_batch, longest_context, memory_of_stages
 from calculator.planning.resolve import resolve
 from calculator.reading.frozen import FrozenDict
@@ -70,9 +70,9 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     layout = Layout(request.storage, request.split, encoder_tokens=request.encoder_seq_len or 0)
     batch = largest_batch(stages, request.seq_len) * replicas
     low, high = (bound * replicas for bound in _batch_range(stages, request.seq_len))
-    decides = min(
-        stages, key=lambda stage: (min(0, stage.memory.unused_bytes), stage.num_blocks, -stage.memory.weights_bytes)
-    )
+    counted = tightest(stages, request.seq_len)
+    lacking = max(stages, key=lambda stage: stage.missing_bytes)
+    decides = lacking if lacking.exceeds else counted
     return Plan(
         model=architecture,
         accelerator=accelerator,
@@ -87,7 +87,7 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
         max_batch_size_high=high,
         range_cause=_range_cause(decides),
         max_context_len=_longest(architecture, accelerator, rules, request, asked, stages),
-        num_blocks=min(stage.num_blocks for stage in stages),
+        num_blocks=counted.num_blocks,
         kv_bytes_per_sequence=kv_bytes_of_sequence(architecture.groups, request.seq_len, layout),
     )
 
@@ -131,18 +131,21 @@ def _longest(
     if not rules.follows_length or "max_num_batched_tokens" in asked:
         return longest
 
-    def fits(length: int) -> bool:
+    def fits(length: int) -> bool:  # monotone up to where the defaults change, and again from there on
         tokens = rules.batch_defaults(accelerator, length)[0]
         varied = memory_of_stages(
             model, accelerator, rules, replace(request, seq_len=length, max_num_batched_tokens=tokens)
         )
         return bool(largest_batch(varied, length) >= batch)
 
-    low, high = 0, MAX_TOKENS
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+    for least, most in ((rules.defaults_change_after + 1, MAX_TOKENS), (1, rules.defaults_change_after)):
+        low, high = least - 1, most
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle - 1)
+        if low >= least:
+            return low
+    return 0
 
 
 def _range_cause(stage: Stage) -> str:

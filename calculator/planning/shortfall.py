@@ -90,7 +90,7 @@ def _what_exceeds(answer: Plan) -> Message:
     """Say what of a plan exceeds its device, by how much, and what would not."""
     request, memory = answer.request, answer.per_gpu
     fixed = memory.before_kv_bytes + memory.in_slack_bytes
-    verb = "is" if memory.unused_bytes == -1 else "are"
+    verb = "is" if answer.stage.missing_bytes == 1 else "are"
     if request.kv_cache_memory_bytes is not None:
         largest = max(0, memory.total_bytes - fixed)
         exact = say("shortfall.exact", " ({size})", size=format_bytes(largest))
@@ -98,7 +98,7 @@ def _what_exceeds(answer: Plan) -> Message:
             "shortfall.with_pool",
             f"{{missing}} {verb} missing: weights and overheads ({{fixed}}) and the KV pool given ({{pool}}) exceed "
             "the {total} of one GPU; the largest pool would be {largest}{exact}",
-            missing=_size(-memory.unused_bytes),
+            missing=_size(answer.stage.missing_bytes),
             fixed=_size(fixed),
             pool=_size(memory.kv_pool_bytes),
             total=_size(memory.total_bytes),
@@ -106,13 +106,13 @@ def _what_exceeds(answer: Plan) -> Message:
             exact=exact if largest else "",
         )
     fraction = _fraction_that_leaves_room(answer)
-    enough = say("shortfall.fraction", "; gpu_memory_utilization {fraction:g} would leave enough", fraction=fraction)
+    enough = say("shortfall.fraction", "; gpu_memory_utilization {fraction:g} would leave them room", fraction=fraction)
     return say(
         "shortfall.outside_budget",
-        f"{{missing}} {verb} missing: activations or CUDA graphs of one GPU take {{outside}} outside the budget "
-        "({engine}: {budget}), which leaves {left}{enough}",
-        missing=_size(-memory.unused_bytes),
-        outside=_size(memory.in_slack_bytes),
+        f"{{missing}} {verb} missing: activations or CUDA graphs of one GPU take at least {{outside}} outside the "
+        "budget ({engine}: {budget}), which leaves {left}{enough}",
+        missing=_size(answer.stage.missing_bytes),
+        outside=_size(_least_outside(answer)),
         engine=answer.rules.title,
         budget=answer.rules.budget_words(answer.model, request),
         left=_size(memory.total_bytes - memory.requested_bytes),
@@ -127,9 +127,14 @@ def _fraction_that_leaves_room(answer: Plan) -> float:
     for thousandths in range(int(answer.request.gpu_memory_utilization * 1000), 0, -1):
         fraction = thousandths / 1000
         budget = answer.rules.requested_bytes(memory.total_bytes, fraction, memory.weights_bytes, in_budget)
-        if budget + memory.in_slack_bytes <= memory.total_bytes:
+        if budget + _least_outside(answer) <= memory.total_bytes:
             return fraction
     return 0.0
+
+
+def _least_outside(answer: Plan) -> int:
+    """Return the least that runs outside the budget [bytes]."""
+    return sum(line.low for line in answer.stage.overheads if line.in_slack)
 
 
 def _size(num_bytes: int) -> str:

@@ -7,7 +7,7 @@ the other axes are few and are walked through.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture import sums
@@ -23,6 +23,8 @@ from calculator.request import OPTIONS
 if TYPE_CHECKING:
     import numpy
     import pandas
+
+    from calculator.planning.answer import Stage
 
 MAX_POINTS = 2_000_000
 MAX_COMBINATIONS = 10_000
@@ -108,10 +110,10 @@ def _measure(
     base = plan(model, **{**chosen, "seq_len": int(tokens[0])})
     if base.rules.follows_length and "max_num_batched_tokens" not in chosen and int(tokens.min()) < int(tokens.max()):
         return _measure_each(model, chosen, tokens, sequences)
-    request, memory = base.request, base.per_gpu
+    request = base.request
     layout = sums.Layout(request.storage, request.split, request.encoder_seq_len or 0)
     most = sums.kv_bytes_of_sequence(model.groups, int(tokens.max()), layout) * int(sequences.max())
-    most = max(most, memory.weights_bytes)
+    most = max(most, *(stage.memory.weights_bytes for stage in base.stages))
     if most > sums.INT64_MAX:
         raise InvalidValueError(
             f"the largest point, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
@@ -119,18 +121,41 @@ def _measure(
         )
     on_rank = request.split.sequences_on_rank(sequences)
     batch = largest_batch(base.stages, tokens) * request.attention_replicas
+    counted = _tightest(base.stages, tokens)
+    decides = counted
+    if base.stage.exceeds:
+        decides = [numpy.full(tokens.shape, stage is base.stage) for stage in base.stages]
+
+    def of(stages: list[Any], measure: Callable[[Stage], Any]) -> Any:
+        """Take each point's value from the stage that is its own."""
+        if len(base.stages) == 1:
+            return measure(base.stages[0])
+        return numpy.select(stages, [numpy.broadcast_to(measure(stage), tokens.shape) for stage in base.stages])
+
     return {
         "kv_bytes_per_sequence": sums.kv_bytes_of_sequence(model.groups, tokens, layout),
-        "kv_bytes_per_gpu": sums.kv_bytes_on_rank(base.stage.layers, tokens, layout) * on_rank,
-        "weights_bytes_per_gpu": memory.weights_bytes,
-        "overhead_bytes_per_gpu": memory.before_kv_bytes - memory.weights_bytes,
-        "kv_pool_bytes_per_gpu": memory.kv_pool_bytes,
-        "num_blocks": base.fewest_blocks.geometry.num_blocks(base.fewest_blocks.memory.kv_pool_bytes, tokens),
+        "kv_bytes_per_gpu": of(decides, lambda stage: sums.kv_bytes_on_rank(stage.layers, tokens, layout)) * on_rank,
+        "weights_bytes_per_gpu": of(decides, lambda stage: stage.memory.weights_bytes),
+        "overhead_bytes_per_gpu": of(decides, lambda stage: stage.memory.before_kv_bytes - stage.memory.weights_bytes),
+        "kv_pool_bytes_per_gpu": of(decides, lambda stage: stage.memory.kv_pool_bytes),
+        "num_blocks": of(counted, lambda stage: stage.geometry.num_blocks(stage.memory.kv_pool_bytes, tokens)),
         "max_batch_size": batch,
         "max_context_len": longest_context(base.stages, on_rank),
         "num_gpus": base.num_gpus,
         "fits": numpy.greater_equal(batch, sequences),
     }
+
+
+def _tightest(stages: tuple[Stage, ...], tokens: numpy.ndarray) -> list[Any]:
+    """Return for each stage the points at which it holds the fewest sequences; ``answer.tightest`` in arrays."""
+    import numpy
+
+    room = [stage.geometry.room(stage.memory.kv_pool_bytes, tokens) for stage in stages]
+    weights = [stage.memory.weights_bytes for stage in stages]
+    order = sorted(range(len(stages)), key=lambda index: -weights[index])
+    first = numpy.argmin([numpy.broadcast_to(room[index], tokens.shape) for index in order], axis=0)
+    chosen = numpy.asarray(order)[first]
+    return [chosen == index for index in range(len(stages))]
 
 
 def _measure_each(

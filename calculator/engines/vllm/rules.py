@@ -93,6 +93,7 @@ class Vllm(Engine):
     """
 
     context_in_slack: ClassVar = True
+    defaults_change_after: ClassVar = LONGEST_UNCHUNKED
     name: ClassVar[str] = "vllm"
     title: ClassVar[str] = "vLLM"
     oldest: ClassVar = (0, 6, 0)
