@@ -60,6 +60,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
+        assert "calculator/catalogue/data/plan_file.schema.json" in archive.namelist()
         (metadata,) = [name for name in archive.namelist() if name.endswith("METADATA")]
         text = archive.read(metadata).decode("utf-8")
         declared = [line for line in re.findall(r"^Requires-Dist: (.+)$", text, re.MULTILINE) if "extra ==" not in line]

@@ -189,6 +189,7 @@ def test_text_that_looks_like_an_entry_is_none():
     entries = Entries(content, "f.yaml", "models")
     assert entries["a"] == {"x": "one b: two"}
     assert list(entries) == ["a"]
+    assert list(Entries("models:\n  a:b:\n    x: 1\n", "f.yaml", "models")) == ["a:b"]
 
 
 @pytest.mark.parametrize(

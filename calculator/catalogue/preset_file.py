@@ -15,7 +15,7 @@ from calculator.reading.frozen import frozen
 from calculator.reading.schema import Schema
 
 Entry = TypeVar("Entry")
-_ENTRY = re.compile(r"  ([A-Za-z0-9][A-Za-z0-9._-]{0,120}):")
+_ENTRY = re.compile(r"  ([A-Za-z0-9][A-Za-z0-9._-]{0,120}):(?=\s|$)")
 
 
 class Entries(Mapping[str, Any]):

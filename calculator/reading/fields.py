@@ -307,13 +307,13 @@ def model_of(
 
 def taken(fields: Mapping[str, Field], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return plainly valid values as they are kept; raise ``NotPlain`` where one is not."""
-    taken = {}
+    kept = {}
     for name, value in values.items():
         field = fields.get(name)
         if field is None:
             raise NotPlain
-        taken[name] = value if value is None and field.nullable else field.take(value)
+        kept[name] = value if value is None and field.nullable else field.take(value)
     for name, field in fields.items():
-        if field.required and name not in taken:
+        if field.required and name not in kept:
             raise NotPlain
-    return taken
+    return kept

@@ -5,12 +5,9 @@ from __future__ import annotations
 from calculator.engines import engine_class
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan as make_plan
+from calculator.request import OPTIONS
 
-SAME_REQUEST = (
-    "model", "gpu", "seq_len", "batch_size", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size",
-    "weight_dtype", "kv_cache_dtype", "encoder_seq_len", "enable_expert_parallel", "gpu_memory_bytes",
-    "kv_cache_memory_bytes", "enforce_eager",
-)  # fmt: skip
+SAME_REQUEST = ("model", "gpu", *(name for name, option in OPTIONS.items() if option.everywhere))
 """What of a request means the same to every engine; the rest is each engine's own default."""
 
 
