@@ -73,3 +73,21 @@ def test_why_a_pool_holds_other_tokens_is_named(asked, said):
         f"Available KV cache memory: 20.00 GiB\nGPU KV cache size: {tokens:,} tokens\n"
     )
     assert said in reconcile(log, gpu="h100-sxm").causes
+
+
+@pytest.mark.parametrize(("engine", "own"), [("sglang", "0.83"), ("tensorrt-llm", "0.9")])
+def test_another_fraction_is_named_where_none_is_stated(engine, own):
+    # SGLang's own on an H100 is 0.83, by test_outside_engines, TensorRT-LLM's 0.9; 131,072 bytes a token
+    asked = {"gpu": "h100-sxm", "engine": engine, "seq_len": 8_192}
+    real = calculator.plan("llama-3.1-8b", gpu_memory_utilization=0.8, **asked)
+    pool = real.kv_pool_bytes / GIB
+    lines = {
+        "sglang": f"KV Cache is allocated. #tokens: {int(pool * 8_192)}, "
+        f"K size: {pool / 2:.2f} GB, V size: {pool / 2:.2f} GB",
+        "tensorrt-llm": f"available KV cache memory when calculating max tokens: {pool:.2f} GiB",
+    }
+    default = reconcile(f"{lines[engine]}\n", model="llama-3.1-8b", gpu="h100-sxm", seq_len=8_192)
+    assert any(cause.startswith(f"a fraction of 0.8 in place of {own}: ") for cause in default.causes)
+    stated = {"sglang": "--mem-fraction-static", "tensorrt-llm": "--kv_cache_free_gpu_memory_fraction"}[engine]
+    told = reconcile(f"args: {stated} {own}\n{lines[engine]}\n", model="llama-3.1-8b", gpu="h100-sxm", seq_len=8_192)
+    assert not any(cause.startswith("a fraction of") for cause in told.causes)

@@ -51,8 +51,8 @@ def test_an_outer_type_stands_for_its_decoder(name, kind):
 
 def test_experts_of_an_odd_width_are_not_padded_where_no_kernel_asks_for_it():
     config = {
-        **DECODER, "model_type": "mixtral", "hidden_size": 264, "intermediate_size": 515, "num_local_experts": 3,
-        "num_experts_per_tok": 1,
+        **DECODER, "model_type": "mixtral", "hidden_size": 263, "head_dim": 32, "intermediate_size": 515,
+        "num_local_experts": 3, "num_experts_per_tok": 1,
     }  # fmt: skip
     model = calculator.model_from_hf_config(config)
     # 16 bit, two bytes each; gpt-oss alone pads its experts, to 256 x 64
@@ -70,6 +70,13 @@ def test_a_forward_pass_takes_less_on_more_ranks(ranks, factor):
     assert dense.per_gpu.activation_bytes == 2 * 8_192 * 4_096 * factor
     experts = plan("mixtral-8x7b", tensor_parallel_size=ranks, **{**asked, "gpu": "b200"})
     assert experts.per_gpu.activation_bytes == 2 * 2 * 8_192 * 4_096 * factor
+
+
+def test_a_forward_pass_takes_at_least_70_mib(fields):
+    # aiconfigurator's least: 2 x 128 x 512 x 11 bytes would be 1.4 MiB
+    small = calculator.custom_model(**fields)
+    answer = plan(small, gpu="l4", engine="tensorrt-llm", max_num_batched_tokens=128, seq_len=128)
+    assert answer.per_gpu.activation_bytes == 70 * 2**20
 
 
 @pytest.mark.parametrize(("scheme", "kept"), [({"type": "float"}, "fp8_e4m3"), ({}, "kv_cache_scheme 8 bit int")])

@@ -73,6 +73,8 @@ FLAGS = {
         ("--disable-cuda-graph", "enforce_eager", True), ("--enable-dp-attention", "enable_attention_dp", True),
         ("--model-path Qwen/Qwen3-8B", "model", "Qwen/Qwen3-8B"),
     ),
+    # llama-server
+    "llama.cpp": (("--hf-repo ggml-org/gemma-3-4b-it-GGUF", "model", "ggml-org/gemma-3-4b-it-GGUF"),),
     # trtllm-serve and its printed LlmArgs
     "tensorrt-llm": (
         ("--kv_cache_free_gpu_memory_fraction 0.8", "gpu_memory_utilization", 0.8),
@@ -87,6 +89,7 @@ PRINTED = {
     "vllm": "GPU KV cache size: 1,024 tokens",
     "sglang": "KV Cache is allocated. #tokens: 1024, K size: 1.00 GB, V size: 1.00 GB",
     "tensorrt-llm": "Estimated max tokens in KV cache : 1024",
+    "llama.cpp": "KV self size  =   82.00 MiB",
 }
 
 
@@ -100,6 +103,31 @@ def test_a_flag_is_read_by_the_name_that_plan_has(engine, flag, keyword, value):
     assert log.engine == engine
     assert log.flags == {keyword: value}
     assert type(log.flags[keyword]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("engine", "line", "version"),
+    [
+        ("vllm", "vLLM API server version 0.11.0", "0.11.0"),
+        ("vllm", "Initializing a V1 LLM engine (v0.11.0) with config: x", "0.11.0"),
+        ("vllm", "docker run vllm/vllm-openai:v0.10.2", "0.10.2"),
+        ("sglang", "docker run lmsysorg/sglang:v0.5.5-cu129", "0.5.5"),
+        ("tensorrt-llm", "[TensorRT-LLM] TensorRT LLM version: 1.2.0", "1.2.0"),
+        ("llama.cpp", "build: 6317 (009b709d)", "6317 (009b709d)"),
+    ],
+)  # fmt: skip
+def test_the_version_is_read_where_it_is_printed(engine, line, version):
+    log = read_log(f"{line}\n{PRINTED[engine]}\n")
+    assert (log.engine, log.flags["engine_version"]) == (engine, version)
+
+
+@pytest.mark.parametrize("key", ["torch_dtype", "dtype"])
+@pytest.mark.parametrize("value", ["bfloat16", "float16", "float32", "torch.bfloat16"])
+def test_the_checkpoint_s_format_has_an_old_and_a_new_key(key, value):
+    # transformers 5.23.0 writes dtype, older ones torch_dtype
+    config = {name: entry for name, entry in COMMAND_R.items() if name != "torch_dtype"}
+    assert calculator.model_from_hf_config({**config, key: value}).torch_dtype == value.removeprefix("torch.")
+    assert calculator.model_from_hf_config(config).torch_dtype is None
 
 
 # Patterns: each line as its engine prints it, and what it says
