@@ -170,6 +170,13 @@ def test_sglang_reserves_a_page_beside_the_window(page, most):
     assert answer.max_batch_size == most
 
 
+def test_the_tighter_pool_of_sglang_decides():
+    # 485,451 tokens // 8,192 of the full pool; that of windows would hold 388,360 // 129 = 3,010
+    answer = given_pool("gpt-oss-20b", 20 * GIB, engine="sglang", seq_len=8_192, kv_cache_dtype="bf16")
+    assert answer.max_concurrency == pytest.approx(485_451 / 8_192)
+    assert answer.max_batch_size == 59
+
+
 def vision(**sizes):
     """Return a small text model with an encoder of images of the given sizes."""
     return calculator.model_from_hf_config(

@@ -125,3 +125,84 @@ def test_another_version_is_named_only_where_none_is_stated(stated):
     )
     causes = reconcile(log, gpu="h100-sxm").causes
     assert any(cause.startswith("vLLM 0.16: ") for cause in causes) is not stated
+
+
+def test_the_parts_of_latent_attention_and_experts_by_hand():
+    # DeepSeek-V3, 61 layers, 3 of them dense. Attention: 7,168 x 1,536 + 1,536 x 128 x 192 + 7,168 x 576
+    # + 512 x 128 x 256 + 128 x 128 x 7,168 = 187,105,280 a layer. Experts: 58 x 256 x 3 x 2,048 x 7,168; a shared one
+    # each. Dense: 3 x 3 x 18,432 x 7,168. Router: 58 x 256 x 7,168, its correction a buffer
+    parts = calculator.load_model("deepseek-v3").parts
+    assert parts == {
+        "embedding": 129_280 * 7_168, "head": 129_280 * 7_168, "attention": 61 * 187_105_280,
+        "norms": 61 * (2 * 7_168 + 1_536 + 512) + 7_168, "dense MLP": 3 * 3 * 18_432 * 7_168,
+        "router": 58 * 256 * 7_168, "experts": 58 * 256 * 3 * 2_048 * 7_168,
+        "shared experts": 58 * 3 * 2_048 * 7_168,
+    }  # fmt: skip
+
+
+def test_the_parts_of_a_model_typed_by_hand(fields):
+    # 4 layers of 512 x (8 + 4 + 4 + 8) x 64 and 3 x 512 x 1,024; 9 norms of 512
+    parts = calculator.custom_model(**{**fields, "tie_word_embeddings": False}).parts
+    assert parts == {
+        "embedding": 512_000, "head": 512_000, "attention": 4 * 512 * 24 * 64, "dense MLP": 4 * 3 * 512 * 1_024,
+        "norms": 9 * 512,
+    }  # fmt: skip
+
+
+def test_embedding_and_head_of_a_config_stay_16_bit():
+    # Llama of 2 layers: 8 bit are q, k, v, o of 256 x (8 + 2 + 2 + 8) x 32 and 3 x 256 x 512, with a scale of 4 bytes
+    # for each of 7 matrices; 16 bit 2 x 1,000 x 256 and 5 norms
+    model = calculator.model_from_hf_config({**DECODER, "model_type": "llama", "tie_word_embeddings": False})
+    eight = 2 * (256 * 20 * 32 + 3 * 256 * 512 + 4 * 7)
+    answer = plan(model, gpu="l4", weight_dtype="fp8")
+    assert answer.per_gpu.weights_bytes == eight + 2 * (2 * 1_000 * 256 + 5 * 256)
+
+
+@pytest.mark.parametrize(
+    ("engine", "asked", "used"),
+    # the versions whose rules are known: the oldest and the newest stand for what is beyond them
+    [
+        ("vllm", "0.5", "0.6"), ("vllm", "0.34", "0.33"), ("sglang", "0.4.9", "0.5"), ("sglang", "0.6", "0.5.23"),
+        ("tensorrt-llm", "0.20", "1.0"), ("tensorrt-llm", "2.0", "1.3"),
+    ],
+)  # fmt: skip
+def test_beyond_the_known_versions_the_nearest_is_taken(engine, asked, used):
+    answer = plan("llama-3-8b", gpu="h100-sxm", engine=engine, engine_version=asked)
+    assert answer.request.engine_version == used
+    assert any(f"{asked} are not known: those of {used}, the nearest" in note for note in answer.notes)
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3"])
+def test_windows_begin_after_the_reference_s_own_28_layers(kind):
+    # configuration_qwen2.py: max_window_layers 28, from where layers are windowed where windows are used
+    config = {**DECODER, "model_type": kind, "num_hidden_layers": 30, "use_sliding_window": True, "sliding_window": 64}
+    model = calculator.model_from_hf_config({**config, "head_dim": 32})
+    # 2 KV heads of 32, 16 bit: 256 bytes a token and layer
+    assert calculator.kv_cache_bytes(model, 1_000, 1, "fp16") == 256 * (28 * 1_000 + 2 * 64)
+
+
+@pytest.mark.parametrize(("ranks", "sglang", "tensorrt"), [(1, 0.5, 2.5), (2, 1.5, 2.9), (8, 1.5, 2.9)])
+def test_what_is_in_use_outside_torch(ranks, sglang, tensorrt):
+    # 0.23-0.56 GiB logged on one GPU and 1.18-2.61 in groups; 2.55 logged of TensorRT-LLM, and 0.4 for NCCL
+    for engine, expected in (("sglang", sglang), ("tensorrt-llm", tensorrt)):
+        answer = plan("llama-3-8b", gpu="h100-sxm", engine=engine, tensor_parallel_size=ranks, seq_len=8_192)
+        assert answer.per_gpu.non_torch_bytes / GIB == pytest.approx(expected, abs=1e-8)
+
+
+def test_a_step_of_three_makes_every_third_layer_sparse():
+    # modeling_qwen3_moe.py: (layer_idx + 1) % decoder_sparse_step == 0, of five layers the third alone
+    config = {
+        **DECODER, "model_type": "qwen3_moe", "num_hidden_layers": 5, "head_dim": 32, "num_experts": 4,
+        "num_experts_per_tok": 2, "moe_intermediate_size": 64, "decoder_sparse_step": 3,
+    }  # fmt: skip
+    parts = calculator.model_from_hf_config(config).parts
+    assert parts["experts"] == 4 * 3 * 64 * 256
+    assert parts["dense MLP"] == 4 * 3 * 512 * 256
+
+
+@pytest.mark.parametrize(("shared", "match"), [(-1, "num_kv_shared_layers"), (6, "without a cache to share")])
+def test_a_number_of_shared_caches_that_no_model_has_is_refused(shared, match):
+    case = next(case for case in CASES if case["config"]["model_type"] == "gemma3n_text")
+    layers = {"num_hidden_layers": 6, "num_kv_shared_layers": shared, "layer_types": ["full_attention"] * 6}
+    with pytest.raises(calculator.InvalidValueError, match=match):
+        calculator.model_from_hf_config({**case["config"], **layers})

@@ -183,3 +183,22 @@ def test_a_printed_line_is_read_to_its_last_digit(engine, line, figures):
     log = read_log(line)
     assert (log.engine, log.figures) == (engine, pytest.approx(figures))
     assert log.not_understood == ()
+
+
+def test_a_file_of_llama_cpp_in_another_engine_s_log_is_no_second_engine():
+    log = read_log(
+        "vLLM API server version 0.11.0, model='models/Qwen3-8B-Q8_0.gguf'\nGPU KV cache size: 9,216 tokens\n"
+    )
+    assert (log.engine, log.figures) == ("vllm", {"kv_tokens": 9_216})
+
+
+def test_two_pools_of_sglang_are_one_rank_s_together():
+    # 41.76 + 27.84 GiB of full layers and 4.82 + 3.21 of windows, by rank; the sum is what SWAKVPool prints
+    line = "[2025-12-19 07:42:57 TP{}] KV Cache is allocated. #tokens: {}, K size: {} GB, V size: {} GB\n"
+    log = read_log(
+        "Use sliding window memory pool. full_layer_tokens=1496958, swa_layer_tokens=1197566\n"
+        + line.format(1, 1_496_958, 41.76, 27.84) + line.format(1, 1_197_566, 4.82, 3.21)
+        + line.format(2, 1_496_958, 41.76, 27.84) + line.format(2, 1_197_566, 4.82, 3.21)
+    )  # fmt: skip
+    assert log.figures["kv_pool_gib"] == pytest.approx(77.63)
+    assert (log.figures["kv_tokens"], log.figures["window_tokens"]) == (1_496_958, 1_197_566)
