@@ -221,3 +221,18 @@ def test_tensorrt_llm_keeps_a_block_more_for_a_window(tokens, blocks):
     answer = given_pool("gemma-3-27b", 20 * GIB, engine="tensorrt-llm", seq_len=tokens, kv_cache_dtype="bf16")
     full = -(-tokens // 32)
     assert answer.allocated_bytes_per_sequence == 32 * 8_192 * (10 * full + 52 * blocks)
+
+
+def test_vllm_before_0_8_keeps_latent_rows_as_640():
+    # a log of vLLM 0.7 prints 294,688 tokens in 21.43 GiB for DeepSeek-R1: 61 x 640 x 2 bytes a token, not 576
+    answer = given_pool(
+        "deepseek-v3", int(21.43 * GIB), engine_version="0.7", tensor_parallel_size=8, seq_len=8_192,
+        kv_cache_dtype="bf16",
+    )  # fmt: skip
+    assert answer.reported_kv_tokens == pytest.approx(294_688, rel=0.005 / 21.43)
+    # other rows are kept as they are: 2 layers of 9 heads with 40 + 40 elements
+    odd = calculator.custom_model(
+        num_layers=2, num_attention_heads=9, num_key_value_heads=9, head_dim=40, hidden_size=360,
+        intermediate_size=512, vocab_size=1_000, max_position_embeddings=4_096, tie_word_embeddings=True,
+    )  # fmt: skip
+    assert given_pool(odd, GIB, engine_version="0.7", seq_len=16).allocated_bytes_per_sequence == 16 * 2 * 9 * 80 * 2

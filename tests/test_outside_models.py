@@ -200,9 +200,9 @@ def test_a_step_of_three_makes_every_third_layer_sparse():
     assert parts["dense MLP"] == 4 * 3 * 512 * 256
 
 
-@pytest.mark.parametrize(("shared", "match"), [(-1, "num_kv_shared_layers"), (6, "without a cache to share")])
-def test_a_number_of_shared_caches_that_no_model_has_is_refused(shared, match):
-    case = next(case for case in CASES if case["config"]["model_type"] == "gemma3n_text")
-    layers = {"num_hidden_layers": 6, "num_kv_shared_layers": shared, "layer_types": ["full_attention"] * 6}
+@pytest.mark.parametrize(("own", "match"), [(None, "num_kv_shared_layers"), (0, "without a cache to share")])
+def test_a_number_of_shared_caches_that_no_model_has_is_refused(own, match):
+    config = next(case["config"] for case in CASES if case["config"]["model_type"] == "gemma3n_text")
+    shared = -1 if own is None else config["num_hidden_layers"] - own
     with pytest.raises(calculator.InvalidValueError, match=match):
-        calculator.model_from_hf_config({**case["config"], **layers})
+        calculator.model_from_hf_config({**config, "num_kv_shared_layers": shared})

@@ -1,5 +1,7 @@
 """What published configs and printed logs say, read to the last figure."""
 
+import json
+
 import pytest
 
 import calculator
@@ -202,3 +204,11 @@ def test_two_pools_of_sglang_are_one_rank_s_together():
     )  # fmt: skip
     assert log.figures["kv_pool_gib"] == pytest.approx(77.63)
     assert (log.figures["kv_tokens"], log.figures["window_tokens"]) == (1_496_958, 1_197_566)
+
+
+def test_a_file_of_an_unknown_type_is_refused_unless_it_is_said_to_be_plain(tmp_path):
+    path = tmp_path / "config.json"
+    plain = {key: value for key, value in COMMAND_R.items() if key not in ("model_max_length", "use_qk_norm")}
+    path.write_text(json.dumps({**plain, "model_type": "novel"}), encoding="utf-8")
+    with pytest.raises(calculator.UnsupportedError, match="say assume_full_attention"):
+        calculator.load_model(str(path))
