@@ -206,3 +206,23 @@ def test_a_number_of_shared_caches_that_no_model_has_is_refused(own, match):
     shared = -1 if own is None else config["num_hidden_layers"] - own
     with pytest.raises(calculator.InvalidValueError, match=match):
         calculator.model_from_hf_config({**config, "num_kv_shared_layers": shared})
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("bfloat16", 2), ("float16", 2), ("auto", 2)])
+def test_a_state_is_kept_in_the_format_that_the_config_names(dtype, size):
+    # Nemotron 3 Nano: 23 layers; (4,096 + 2 x 8 x 128) x 3 in 16 bit and 64 x 64 x 128 in the format that is named
+    config = next(case["config"] for case in CASES if case["case"] == "nemotron-3-nano-30b-a3b")
+    model = calculator.model_from_hf_config({**config, "mamba_ssm_cache_dtype": dtype})
+    assert model.state_bytes_per_sequence() == 23 * (6_144 * 3 * 2 + 64 * 64 * 128 * size)
+
+
+def test_kv_heads_that_query_heads_do_not_divide_by_are_refused_with_the_nearest():
+    with pytest.raises(calculator.InvalidValueError, match="divisors of 32, the nearest is 2"):
+        calculator.load_model("llama-3.1-8b").with_kv_heads(3)
+
+
+def test_the_lever_of_tokens_in_a_pass_is_vllm_s_smaller_default():
+    # engine/arg_utils.py: 2,048 on smaller devices, 8,192 on an H100; an MLP's peak follows it
+    answer = plan("llama-3.1-8b", gpu="h100-sxm", seq_len=8_192, max_num_seqs=16)
+    changes = [lever.changes for lever in calculator.levers(answer)]
+    assert {"max_num_batched_tokens": 2_048} in changes

@@ -162,6 +162,8 @@ LINES = {
         ("Memory pool end. avail mem=2.43 GB", {"free_after_pool_gib": 2.43}),
         ("Capture cuda graph end. Time elapsed: 5.00 s. mem usage=0.11 GB. avail mem=1.70 GB.",
          {"cuda_graph_gib": 0.11}),
+        ("Capture target decode CUDA graph end. elapsed=4.76 s, mem usage=0.10 GB, avail mem=8.90 GB.",
+         {"cuda_graph_gib": 0.1}),
         ("Mamba Cache is allocated. max_mamba_cache_size: 124, conv_state size: 0.34GB, ssm_state size: 17.58GB",
          {"state_slots": 124, "state_gib": 17.92}),
     ),
@@ -204,6 +206,19 @@ def test_two_pools_of_sglang_are_one_rank_s_together():
     )  # fmt: skip
     assert log.figures["kv_pool_gib"] == pytest.approx(77.63)
     assert (log.figures["kv_tokens"], log.figures["window_tokens"]) == (1_496_958, 1_197_566)
+
+
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [
+        ("num_hidden_layers", "10,000"), ("vocab_size", "16,777,216"), ("hidden_size", "16,777,216"),
+        ("intermediate_size", "16,777,216"), ("max_position_embeddings", "1,000,000,000"),
+    ],
+)  # fmt: skip
+def test_a_size_beyond_every_model_is_refused_with_the_bound(key, most):
+    config = {name: value for name, value in COMMAND_R.items() if name != "model_max_length"}
+    with pytest.raises(calculator.InvalidValueError, match=f"^{key} must lie between [01] and {most}, not "):
+        calculator.model_from_hf_config({**config, key: 2**40})
 
 
 def test_a_file_of_an_unknown_type_is_refused_unless_it_is_said_to_be_plain(tmp_path):
