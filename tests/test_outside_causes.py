@@ -73,3 +73,57 @@ def test_why_a_pool_holds_other_tokens_is_named(asked, said):
         f"Available KV cache memory: 20.00 GiB\nGPU KV cache size: {tokens:,} tokens\n"
     )
     assert said in reconcile(log, gpu="h100-sxm").causes
+
+
+@pytest.mark.parametrize(("engine", "own"), [("sglang", "0.83"), ("tensorrt-llm", "0.9")])
+def test_another_fraction_is_named_where_none_is_stated(engine, own):
+    # SGLang's own on an H100 is 0.83, by test_outside_engines, TensorRT-LLM's 0.9; 131,072 bytes a token
+    asked = {"gpu": "h100-sxm", "engine": engine, "seq_len": 8_192}
+    real = calculator.plan("llama-3.1-8b", gpu_memory_utilization=0.8, **asked)
+    pool = real.kv_pool_bytes / GIB
+    lines = {
+        "sglang": f"KV Cache is allocated. #tokens: {int(pool * 8_192)}, "
+        f"K size: {pool / 2:.2f} GB, V size: {pool / 2:.2f} GB",
+        "tensorrt-llm": f"available KV cache memory when calculating max tokens: {pool:.2f} GiB",
+    }
+    default = reconcile(f"{lines[engine]}\n", model="llama-3.1-8b", gpu="h100-sxm", seq_len=8_192)
+    assert any(cause.startswith(f"a fraction of 0.8 in place of {own}: ") for cause in default.causes)
+    stated = {"sglang": "--mem-fraction-static", "tensorrt-llm": "--kv_cache_free_gpu_memory_fraction"}[engine]
+    told = reconcile(f"args: {stated} {own}\n{lines[engine]}\n", model="llama-3.1-8b", gpu="h100-sxm", seq_len=8_192)
+    assert not any(cause.startswith("a fraction of") for cause in told.causes)
+
+
+@pytest.mark.parametrize(("in_use", "named"), [(2.61, False), (2.9, False), (3.1, True), (18.48, True)])
+def test_more_than_a_context_in_use_is_another_process(in_use, named):
+    # logged before loading: 0.23 to 0.56 GiB on one GPU, up to 2.61 in groups of GPUs
+    log = log_of(50 * GIB) + f"Free memory on device ({79.18 - in_use:.2f}/79.18 GiB) on startup.\n"
+    causes = reconcile(log, gpu="h100-sxm").causes
+    said = f"another process: {in_use:.2f} GiB of the GPU were in use before the engine started"
+    assert (said in causes) is named
+
+
+def test_what_is_consumed_is_weights_and_what_is_outside_together():
+    # vLLM prints "consumed memory" where it does not tell the two apart
+    log = log_of(50 * GIB) + (
+        "Actual usage is 15.25 GiB for consumed memory (weights + non-torch), 2.00 GiB for peak activation, and "
+        "0.52 GiB for CUDAGraph memory.\n"
+    )
+    result = reconcile(log, gpu="h100-sxm")
+    memory = result.plan.per_gpu
+    (term,) = (term for term in result.terms if term.name == "Weights and outside the allocator")
+    assert term.reported == 15.25
+    assert term.predicted == pytest.approx((memory.weights_bytes + memory.non_torch_bytes) / GIB)
+    assert term.predicted == pytest.approx(15.21, abs=0.01)  # 14.96 GiB of bf16 and 0.25
+
+
+def test_what_is_taken_by_default_is_said_where_there_is_such_a_flag():
+    said = [f"{name} by default: the log does not state it" for name in ("gpu_memory_utilization", "max_num_seqs")]
+    vllm = reconcile("GPU KV cache size: 1,024 tokens\n", model="llama-3.1-8b", gpu="h100-sxm", seq_len=1_024)
+    assert set(said) < set(vllm.assumed)
+    llama = reconcile("KV self size  =   82.00 MiB\n", model="llama-3.1-8b", gpu="h100-sxm", seq_len=1_024)
+    assert not [text for text in llama.assumed if "by default" in text and "utilization" in text]
+
+
+def test_weights_that_are_printed_as_none_say_nothing_of_their_format():
+    result = reconcile("Loading model weights took 0.0000 GB\n" + log_of(50 * GIB), gpu="h100-sxm")
+    assert not [text for text in (*result.assumed, *result.causes) if "weights in" in text or "explain" in text]

@@ -108,6 +108,8 @@ def test_vllm_captures_graphs_up_to_twice_its_sequences(sequences, sizes):
         (24_000, {"tensor_parallel_size": 4}, 512 + 6_144 + 512 + 320 + 400),
         (24_000, {"max_num_seqs": 40}, 512 + 6_144 + 128 + 80 + 400),
         (24_000, {"max_num_batched_tokens": 1_000}, 512 + 3_072 + 128 + 96 + 8 * 37),
+        # so little memory that the last prompt size, 8 MiB, shows: 1,592 / 15,000
+        (15_000, {"max_num_batched_tokens": 8_192}, 512 + 12_288 + 128 + 16 + 464),
         (20_480, {}, 512 + 6_144 + 128 + 96 + 400), (20_479, {}, 512 + 3_072 + 128 + 16 + 336),
         (35_840, {}, 512 + 6_144 + 128 + 64 + 400), (35_839, {}, 512 + 6_144 + 128 + 96 + 400),
         (61_440, {}, 512 + 12_288 + 128 + 512 + 464), (61_439, {}, 512 + 6_144 + 128 + 64 + 400),
@@ -168,6 +170,13 @@ def test_sglang_reserves_a_page_beside_the_window(page, most):
     assert answer.max_batch_size == most
 
 
+def test_the_tighter_pool_of_sglang_decides():
+    # 485,451 tokens // 8,192 of the full pool; that of windows would hold 388,360 // 129 = 3,010
+    answer = given_pool("gpt-oss-20b", 20 * GIB, engine="sglang", seq_len=8_192, kv_cache_dtype="bf16")
+    assert answer.max_concurrency == pytest.approx(485_451 / 8_192)
+    assert answer.max_batch_size == 59
+
+
 def vision(**sizes):
     """Return a small text model with an encoder of images of the given sizes."""
     return calculator.model_from_hf_config(
@@ -212,3 +221,18 @@ def test_tensorrt_llm_keeps_a_block_more_for_a_window(tokens, blocks):
     answer = given_pool("gemma-3-27b", 20 * GIB, engine="tensorrt-llm", seq_len=tokens, kv_cache_dtype="bf16")
     full = -(-tokens // 32)
     assert answer.allocated_bytes_per_sequence == 32 * 8_192 * (10 * full + 52 * blocks)
+
+
+def test_vllm_before_0_8_keeps_latent_rows_as_640():
+    # a log of vLLM 0.7 prints 294,688 tokens in 21.43 GiB for DeepSeek-R1: 61 x 640 x 2 bytes a token, not 576
+    answer = given_pool(
+        "deepseek-v3", int(21.43 * GIB), engine_version="0.7", tensor_parallel_size=8, seq_len=8_192,
+        kv_cache_dtype="bf16",
+    )  # fmt: skip
+    assert answer.reported_kv_tokens == pytest.approx(294_688, rel=0.005 / 21.43)
+    # other rows are kept as they are: 2 layers of 9 heads with 40 + 40 elements
+    odd = calculator.custom_model(
+        num_layers=2, num_attention_heads=9, num_key_value_heads=9, head_dim=40, hidden_size=360,
+        intermediate_size=512, vocab_size=1_000, max_position_embeddings=4_096, tie_word_embeddings=True,
+    )  # fmt: skip
+    assert given_pool(odd, GIB, engine_version="0.7", seq_len=16).allocated_bytes_per_sequence == 16 * 2 * 9 * 80 * 2

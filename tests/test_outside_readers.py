@@ -1,5 +1,7 @@
 """What published configs and printed logs say, read to the last figure."""
 
+import json
+
 import pytest
 
 import calculator
@@ -73,6 +75,8 @@ FLAGS = {
         ("--disable-cuda-graph", "enforce_eager", True), ("--enable-dp-attention", "enable_attention_dp", True),
         ("--model-path Qwen/Qwen3-8B", "model", "Qwen/Qwen3-8B"),
     ),
+    # llama-server
+    "llama.cpp": (("--hf-repo ggml-org/gemma-3-4b-it-GGUF", "model", "ggml-org/gemma-3-4b-it-GGUF"),),
     # trtllm-serve and its printed LlmArgs
     "tensorrt-llm": (
         ("--kv_cache_free_gpu_memory_fraction 0.8", "gpu_memory_utilization", 0.8),
@@ -87,6 +91,7 @@ PRINTED = {
     "vllm": "GPU KV cache size: 1,024 tokens",
     "sglang": "KV Cache is allocated. #tokens: 1024, K size: 1.00 GB, V size: 1.00 GB",
     "tensorrt-llm": "Estimated max tokens in KV cache : 1024",
+    "llama.cpp": "KV self size  =   82.00 MiB",
 }
 
 
@@ -100,6 +105,31 @@ def test_a_flag_is_read_by_the_name_that_plan_has(engine, flag, keyword, value):
     assert log.engine == engine
     assert log.flags == {keyword: value}
     assert type(log.flags[keyword]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("engine", "line", "version"),
+    [
+        ("vllm", "vLLM API server version 0.11.0", "0.11.0"),
+        ("vllm", "Initializing a V1 LLM engine (v0.11.0) with config: x", "0.11.0"),
+        ("vllm", "docker run vllm/vllm-openai:v0.10.2", "0.10.2"),
+        ("sglang", "docker run lmsysorg/sglang:v0.5.5-cu129", "0.5.5"),
+        ("tensorrt-llm", "[TensorRT-LLM] TensorRT LLM version: 1.2.0", "1.2.0"),
+        ("llama.cpp", "build: 6317 (009b709d)", "6317 (009b709d)"),
+    ],
+)  # fmt: skip
+def test_the_version_is_read_where_it_is_printed(engine, line, version):
+    log = read_log(f"{line}\n{PRINTED[engine]}\n")
+    assert (log.engine, log.flags["engine_version"]) == (engine, version)
+
+
+@pytest.mark.parametrize("key", ["torch_dtype", "dtype"])
+@pytest.mark.parametrize("value", ["bfloat16", "float16", "float32", "torch.bfloat16"])
+def test_the_checkpoint_s_format_has_an_old_and_a_new_key(key, value):
+    # transformers 5.23.0 writes dtype, older ones torch_dtype
+    config = {name: entry for name, entry in COMMAND_R.items() if name != "torch_dtype"}
+    assert calculator.model_from_hf_config({**config, key: value}).torch_dtype == value.removeprefix("torch.")
+    assert calculator.model_from_hf_config(config).torch_dtype is None
 
 
 # Patterns: each line as its engine prints it, and what it says
@@ -132,6 +162,8 @@ LINES = {
         ("Memory pool end. avail mem=2.43 GB", {"free_after_pool_gib": 2.43}),
         ("Capture cuda graph end. Time elapsed: 5.00 s. mem usage=0.11 GB. avail mem=1.70 GB.",
          {"cuda_graph_gib": 0.11}),
+        ("Capture target decode CUDA graph end. elapsed=4.76 s, mem usage=0.10 GB, avail mem=8.90 GB.",
+         {"cuda_graph_gib": 0.1}),
         ("Mamba Cache is allocated. max_mamba_cache_size: 124, conv_state size: 0.34GB, ssm_state size: 17.58GB",
          {"state_slots": 124, "state_gib": 17.92}),
     ),
@@ -155,3 +187,43 @@ def test_a_printed_line_is_read_to_its_last_digit(engine, line, figures):
     log = read_log(line)
     assert (log.engine, log.figures) == (engine, pytest.approx(figures))
     assert log.not_understood == ()
+
+
+def test_a_file_of_llama_cpp_in_another_engine_s_log_is_no_second_engine():
+    log = read_log(
+        "vLLM API server version 0.11.0, model='models/Qwen3-8B-Q8_0.gguf'\nGPU KV cache size: 9,216 tokens\n"
+    )
+    assert (log.engine, log.figures) == ("vllm", {"kv_tokens": 9_216})
+
+
+def test_two_pools_of_sglang_are_one_rank_s_together():
+    # 41.76 + 27.84 GiB of full layers and 4.82 + 3.21 of windows, by rank; the sum is what SWAKVPool prints
+    line = "[2025-12-19 07:42:57 TP{}] KV Cache is allocated. #tokens: {}, K size: {} GB, V size: {} GB\n"
+    log = read_log(
+        "Use sliding window memory pool. full_layer_tokens=1496958, swa_layer_tokens=1197566\n"
+        + line.format(1, 1_496_958, 41.76, 27.84) + line.format(1, 1_197_566, 4.82, 3.21)
+        + line.format(2, 1_496_958, 41.76, 27.84) + line.format(2, 1_197_566, 4.82, 3.21)
+    )  # fmt: skip
+    assert log.figures["kv_pool_gib"] == pytest.approx(77.63)
+    assert (log.figures["kv_tokens"], log.figures["window_tokens"]) == (1_496_958, 1_197_566)
+
+
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [
+        ("num_hidden_layers", "10,000"), ("vocab_size", "16,777,216"), ("hidden_size", "16,777,216"),
+        ("intermediate_size", "16,777,216"), ("max_position_embeddings", "1,000,000,000"),
+    ],
+)  # fmt: skip
+def test_a_size_beyond_every_model_is_refused_with_the_bound(key, most):
+    config = {name: value for name, value in COMMAND_R.items() if name != "model_max_length"}
+    with pytest.raises(calculator.InvalidValueError, match=f"^{key} must lie between [01] and {most}, not "):
+        calculator.model_from_hf_config({**config, key: 2**40})
+
+
+def test_a_file_of_an_unknown_type_is_refused_unless_it_is_said_to_be_plain(tmp_path):
+    path = tmp_path / "config.json"
+    plain = {key: value for key, value in COMMAND_R.items() if key not in ("model_max_length", "use_qk_norm")}
+    path.write_text(json.dumps({**plain, "model_type": "novel"}), encoding="utf-8")
+    with pytest.raises(calculator.UnsupportedError, match="say assume_full_attention"):
+        calculator.load_model(str(path))

@@ -39,3 +39,14 @@ def test_a_key_left_out_has_the_value_of_the_reference(kind):
         without = {key: value for key, value in config.items() if key != row["key"]}
         stated = answers({**without, row["key"]: json.loads(row["default"])})
         assert answers(without) == stated, row["key"]
+
+
+PUBLISHED = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data" / "reference_parameters_plain.jsonl").read_text("utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("case", PUBLISHED, ids=lambda case: f"{case['config']['model_type']}-{case['case']}")
+def test_a_published_config_has_the_parameters_of_the_reference(case):
+    assert calculator.model_from_hf_config(case["config"]).num_parameters == case["num_parameters"]

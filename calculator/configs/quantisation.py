@@ -91,7 +91,7 @@ def _cache(config: Mapping[str, Any]) -> str | None:
     """Return the KV format that a checkpoint asks for; one that is not understood under its own name."""
     scheme, algorithm = config.get("kv_cache_scheme"), config.get("kv_cache_quant_algo")
     if isinstance(scheme, Mapping):
-        bits, kind = scheme.get("num_bits"), scheme.get("type", "float")
+        bits, kind = scheme.get("num_bits"), scheme.get("type", "int")
         return "fp8_e4m3" if (bits, kind) == (8, "float") else f"kv_cache_scheme {bits} bit {kind}"[:60]
     if scheme or algorithm:
         return KV_ALGORITHMS.get(str(algorithm), f"kv_cache_quant_algo {algorithm or scheme}"[:60])

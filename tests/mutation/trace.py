@@ -113,11 +113,16 @@ def tests_of(file: str, mutant: Mutant, trace: dict[str, Any]) -> set[str]:
     lines = trace["lines"].get(file, {})
     if mutant.function:
         return {test for line in mutant.lines for test in lines.get(str(line), ()) if test}
-    users, found = {file}, {test for tests in lines.values() for test in tests if test}
+    users, found = {file}, _called(lines)
     while not found and users:
         users = {name for name in trace["lines"] if any(_imports(name, user) for user in users)}
-        found = {test for name in users for tests in trace["lines"][name].values() for test in tests if test}
+        found = {test for name in users for test in _called(trace["lines"][name])}
     return found
+
+
+def _called(lines: dict[str, list[str]]) -> set[str]:
+    """Return the tests that run any line; what a file runs while it is collected may be the import alone."""
+    return {test for tests in lines.values() for test in tests if "::" in test}
 
 
 @functools.cache
