@@ -19,9 +19,8 @@ FILES = sorted(
 ALLOWED = {
     "vllm": "request.py: a room below the engines cannot ask them which is the first; a test holds the two together",
     "vLLM and llama.cpp": "where a format's layout is read from",
-    "allocate windows at full length (vLLM, SGLang)": "help",
-    "every GPU of a replica serves sequences of its own (SGLang, TensorRT-LLM)": "help",
-    "GPUs that share a sequence's tokens (vLLM, SGLang)": "help",
+    "whose rules apply: vllm, sglang, tensorrt-llm or llama.cpp": "help, in a room below the engines",
+    "whether windows are allocated at full length (vLLM, and SGLang under a flag of its own)": "help",
 }
 """The few texts that may, and why; help says which engines take a keyword."""
 ASKING = ("startswith", "endswith", "removeprefix", "removesuffix", "get", "index", "find", "count", "split", "replace")

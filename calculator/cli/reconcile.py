@@ -7,6 +7,7 @@ import argparse
 from calculator.cli import MISSED, OK
 from calculator.cli.arguments import MEMORY_HELP, add_format, gib
 from calculator.cli.printing import print_json, print_table, say
+from calculator.engines import titles
 from calculator.logs.reading import read_file
 from calculator.logs.reconciliation import reconcile
 from calculator.views import words
@@ -14,7 +15,7 @@ from calculator.views import words
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("log", metavar="FILE", help="the log of vLLM, SGLang, TensorRT-LLM or llama.cpp; - for stdin")
+    parser.add_argument("log", metavar="FILE", help=f"the log of {titles()}; - for stdin")
     parser.add_argument("--model", metavar="ID", help="where the log does not name a preset")
     parser.add_argument("--gpu", metavar="ID", help="where the log does not name the GPU")
     parser.add_argument("--gpu-memory-gib", type=gib, metavar="X", help=MEMORY_HELP)
