@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, reduce
@@ -151,6 +152,11 @@ class Stage:
         return (0, 0) if self.exceeds else (self.kv_pool_bytes_low, self.kv_pool_bytes_high)
 
 
+def distinct(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Return each stage once, where equal ones are one object, first to last."""
+    return tuple(dict(zip(map(id, stages), stages, strict=True)).values())
+
+
 @dataclass(frozen=True)
 class Plan:
     """The answer: what fits, where the memory goes, and why.
@@ -217,7 +223,8 @@ class Plan:
     @cached_property
     def per_replica(self) -> Memory:
         """Memory of one replica: all GPUs of all its stages."""
-        one = reduce(Memory.plus, (stage.memory for stage in self.stages))
+        times = Counter(map(id, self.stages))
+        one = reduce(Memory.plus, (stage.memory.times(times[id(stage)]) for stage in distinct(self.stages)))
         return one.times(self.request.tensor_parallel_size)
 
     @cached_property
@@ -262,7 +269,7 @@ class Plan:
         It is of one sequence, whatever ``batch_size``; vLLM prints it as "the estimated maximum model length" where
         ``seq_len`` is longer.
         """
-        return self.rules.reported_longest(self.model, self.request, self.stages)
+        return self.rules.reported_longest(self.model, self.request, distinct(self.stages))
 
     @property
     def max_concurrency(self) -> float:
