@@ -230,15 +230,15 @@ class ModelArchitecture:
 
     def resolve_kv_dtype(self, dtype: str) -> str:
         """Return the KV format that ``auto`` stands for: the one that the checkpoint asks for, else its own."""
-        return self.kv_cache_dtype if dtype == "auto" and self.kv_cache_dtype else self.resolve_dtype(dtype)
+        return self.kv_cache_dtype if _is_auto(dtype) and self.kv_cache_dtype else self.resolve_dtype(dtype)
 
     def resolve_weight_dtype(self, dtype: str) -> str:
         """Return the weight format that ``auto`` stands for: the checkpoint's quantisation, else its own."""
-        return self.weight_dtype if dtype == "auto" and self.weight_dtype else self.resolve_dtype(dtype)
+        return self.weight_dtype if _is_auto(dtype) and self.weight_dtype else self.resolve_dtype(dtype)
 
     def resolve_dtype(self, dtype: str) -> str:
         """Return the format that ``auto`` stands for: the checkpoint's own, 16 bit where it names none or 32 bit."""
-        if dtype != "auto":
+        if not _is_auto(dtype):
             return dtype
         named = TORCH.get(self.torch_dtype or "", PLAIN)
         return named if named in SIXTEEN_BIT else PLAIN
@@ -365,6 +365,11 @@ class ModelArchitecture:
                 ("Longest context", f"{self.max_position_embeddings:,} tokens"),
             ],
         )
+
+
+def _is_auto(dtype: object) -> bool:
+    """Whether the checkpoint's own format is asked for; an array compares to many answers."""
+    return isinstance(dtype, str) and dtype == "auto"
 
 
 def _stages(model: ModelArchitecture, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
