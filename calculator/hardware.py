@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calculator.reading.fields import Field, count, flag, listed, number, optional, text
+from calculator.reading.schema import Schema
 from calculator.units import MIB, format_gib, gib_to_bytes
 
 PCIE_5_X16_GB_PER_S = 128
@@ -33,6 +34,7 @@ ACCELERATOR_FIELDS: dict[str, Field] = {
     "unverified": listed(text(80), required=False),
 }
 """What a plan file may say of a GPU of one's own, or of one that differs from a preset."""
+_SCHEMA = Schema("Accelerator", ACCELERATOR_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,15 @@ class Accelerator:
     price_date: str = ""
     sources: str = ""
     unverified: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no plan file could say; a count of any integer type becomes a plain one."""
+        stated = {name: getattr(self, name) for name in ACCELERATOR_FIELDS}
+        checked = _SCHEMA.validate(
+            {name: list(value) if isinstance(value, tuple) else value for name, value in stated.items()}
+        )
+        object.__setattr__(self, "memory_bytes", checked["memory_bytes"])
+        object.__setattr__(self, "gpus_per_node", checked["gpus_per_node"])
 
     @property
     def has_fast_link(self) -> bool:

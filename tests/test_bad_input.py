@@ -1,6 +1,7 @@
 """What is wrong with an input is said in a sentence: what was asked, what is allowed, what is near."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -260,3 +261,45 @@ def test_every_error_is_one_of_the_tree():
     names = ["UnknownNameError", "InvalidValueError", "ParallelismError", "UnsupportedError", "FileFormatError"]
     assert all(getattr(calculator, name).__mro__[1] is calculator.CalculatorError for name in names)
     assert calculator.CalculatorError.__mro__[1] is ValueError
+
+
+ARRAY = np.array(["fp8", "x"])
+NO_NAMES = [
+    (lambda: plan("llama-3-8b", gpu=ARRAY), "a GPU is a preset id such as a100-80gb-sxm, not array("),
+    (lambda: kv_cache_bytes("llama-3-8b", 1, 1, ARRAY), "a KV-cache format is a name such as fp16, not array("),
+    (lambda: calculator.read_log(None), "a log is text or bytes, not None"),
+    (lambda: calculator.reconcile(5), "a log is text or bytes, not 5"),
+    (lambda: calculator.read_plan_file(None), "a plan file is given by its path, not None"),
+    (lambda: kv_cache_bytes("llama-3-8b", range(1, 10**30)), "seq_len must be at most 1,000,000,000, not about 10^30"),
+]
+
+
+@pytest.mark.parametrize(("ask", "text"), NO_NAMES, ids=["gpu", "format", "log", "reconcile", "plan file", "range"])
+def test_what_is_of_another_kind_is_refused(ask, text):
+    with pytest.raises(calculator.InvalidValueError, match="^" + re.escape(text)):
+        ask()
+
+
+def test_a_log_is_any_bytes():
+    line = b"GPU KV cache size: 1,000 tokens"
+    assert calculator.read_log(bytearray(line)) == calculator.read_log(memoryview(line)) == calculator.read_log(line)
+
+
+@pytest.mark.parametrize(
+    ("stated", "text"),
+    [
+        ({"memory_bytes": -5}, "memory_bytes must be at least 1, not -5"),
+        ({"memory_bytes": 0}, "memory_bytes must be at least 1, not 0"),
+        ({"memory_bytes": 8e10}, "memory_bytes must be a whole number, not 80000000000.0; the nearest is 80000000000"),
+        ({"memory_bytes": 2**53 + 1}, "memory_bytes must be at most 9,007,199,254,740,992, not 9007199254740993"),
+        ({"gpus_per_node": 0}, "gpus_per_node must be at least 1, not 0"),
+        ({"price_usd_per_hour": (1.0, float("nan"))}, "price_usd_per_hour.1 must be a finite number, not nan"),
+    ],
+)
+def test_a_device_that_no_plan_file_could_say_is_refused(stated, text):
+    with pytest.raises(calculator.InvalidValueError, match="^" + re.escape(text) + "$"):
+        replace(calculator.load_gpu("l4"), **stated)
+
+
+def test_the_memory_of_a_device_is_a_plain_count():
+    assert type(replace(calculator.load_gpu("l4"), memory_bytes=np.int64(2**34)).memory_bytes) is int

@@ -54,6 +54,12 @@ def test_a_key_with_a_line_break_stays_on_one_line_of_stderr(run, tmp_path):
     assert err == rf"error: {path}:1: a\n::error::x\x1b[31m: must be a mapping of fields to values" + "\n"
 
 
+def test_a_log_whose_path_is_none_is_an_error(run):
+    code, out, err = run("reconcile", "a\0")
+    assert (code, out) == (2, "")
+    assert err.endswith(": cannot be read: embedded null byte\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -6,6 +6,7 @@ import pickle
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from golden import GIB
 from hypothesis import example, given
@@ -182,6 +183,24 @@ def test_a_model_or_gpu_stated_wrongly_is_refused_with_the_reason(before, after,
 def test_a_name_that_no_file_takes_is_refused(reference, name, message):
     with pytest.raises(calculator.UnsupportedError, match=f"the plan cannot be written as a file: .*{message}"):
         plan_file.write_plan_file(reference, name)
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"rms_norm_eps": float("nan")}, "rms_norm_eps cannot be nan: a config holds what JSON has"),
+        ({"time_step_limit": (0.0, float("inf"))}, "1 cannot be inf: a config holds what JSON has"),
+        ({"rope_scaling": {"factor": float("-inf")}}, "factor cannot be -inf: "),
+        ({"torch_dtype": object}, "torch_dtype cannot be <class 'object'>: "),
+        ({"rms_norm_eps": np.array([1, 2])}, "rms_norm_eps cannot be array([1, 2]): "),
+        ({"note": b"x"}, "note cannot be b'x': "),
+        ({"note": "\ud800"}, "note cannot be '\\ud800': "),
+        ({5: 3}, "a key of a config is text, not 5"),
+    ],
+)
+def test_a_config_that_no_file_could_hold_is_refused_where_it_is_read(keys, text):
+    with pytest.raises(calculator.InvalidValueError, match="^" + re.escape(text)):
+        calculator.model_from_hf_config({**CONFIG, **keys}, "m")
 
 
 def test_a_config_that_uses_a_part_twice_is_written_out():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from calculator.logs.reading import read_log
 from calculator.reading.masking import mask, mask_paths
 
 SHOWN = {
@@ -31,6 +32,18 @@ SHOWN = {
     "redis://:pass@host/": "redis://•••@host/",
     "https://mytoken@host/": "https://•••@host/",
     "https://host/?access_token=abcdef&x=1": "https://host/?access_token=•••&x=1",
+    "--api-key mysecret \\": "--api-key ••• \\",
+    "--api-key abc --port 80": "--api-key ••• --port 80",
+    "--api-key first second --port 80": "--api-key ••• --port 80",
+    "--hf-token abcdef --port 80": "--hf-token ••• --port 80",
+    "--hf_token 'ab cd' -p 80": "--hf_token ••• -p 80",
+    "-password abc -p 80": "-password ••• -p 80",
+    "['--admin-api-key', 'abc', 'def', '--port', '80']": "['--admin-api-key', •••, '--port', '80']",
+    "--api-key --port 80": "--api-key --port 80",
+    'curl -H "Authorization: Bearer mysecret" http://host': 'curl -H "Authorization: Bearer •••" http://host',
+    "args {'api_key': ['first', 'second'], 'port': 80}": "args {'api_key': [•••], 'port': 80}",
+    "Namespace(api_key=[\"a]b\", 'c'], port=80)": "Namespace(api_key=[•••], port=80)",
+    "{'token': ('first', 'second')}": "{'token': (•••)}",
 }
 
 
@@ -45,6 +58,7 @@ def test_a_secret_is_masked_wherever_it_stands(secret):
         "/data/task-something/hub memory",
         "kv_tokens=1,000, max_num_tokens=8192, tokens: 12345",
         "https://huggingface.co/someone/small@main",
+        "--max-num-batched-tokens 8192 --tokenizer-mode auto --stop-tokens a b",
         "risk-averse AKIA me@host",
     ],
 )
@@ -55,3 +69,9 @@ def test_what_is_no_secret_is_left(text):
 def test_paths_are_masked_and_addresses_are_left():
     text = "Permission denied: '/home/me/.cache/huggingface/x', C:\\Users\\me\\x (see https://host/a/b) ~/x a/b 1/2"
     assert mask_paths(text) == "Permission denied: '•••', ••• (see https://host/a/b) ••• a/b 1/2"
+
+
+def test_no_secret_of_a_command_or_a_list_is_left_in_a_log():
+    lines = "  --api-key mysecret \\\nargs {'api_key': ['firstsecret','secondsecret']}\n"
+    log = read_log(f"GPU KV cache size: 1,000 tokens\n{lines}")
+    assert [text for _, text in log.not_understood] == ["--api-key ••• \\", "args {'api_key': [•••]}"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import calculator
 from calculator.architecture.split import kv_heads_per_rank, kv_replication, layers_per_stage, why_not
+from calculator.views.parallelism import divisors, parallelism_view
 
 ENGINE = list({(row["preset"], row["tp"], row["dtype"]): row for row in rows("engine_plans.csv")}.values())
 REFUSED = {(row["preset"], int(row["tp"])) for row in rows("engine_refusals.csv")}
@@ -125,3 +126,21 @@ def test_more_stages_than_layers_are_refused():
     text = "pipeline_parallel_size 81 is not possible: there are 80 layers, one a stage at the least; the largest is 80"
     with pytest.raises(calculator.ParallelismError, match=text):
         calculator.plan("llama-3-70b", gpu="a100-80gb-sxm", pipeline_parallel_size=81)
+
+
+@given(st.integers(1, 20_000))
+def test_divisors(number):
+    assert divisors(number) == [one for one in range(1, number + 1) if number % one == 0]
+
+
+def test_ways_to_use_many_gpus_are_bounded_and_the_rest_counted():
+    # 64 x 80 x 65,536 = 2^26 x 5: 27 x 2 divisors, of which 5,120 to 65,536 have up to 65,536 replicas beside them
+    sizes = {"tensor_parallel_size": 64, "pipeline_parallel_size": 80, "data_parallel_size": 65_536}
+    view = parallelism_view(calculator.plan("llama-3-70b", gpu="h100-sxm", seq_len=1024, **sizes))
+    assert [row.way for row in view.rows][:2] == ["TP 65536, DP 5120", "TP 40960, DP 8192"]
+    assert view.finding.endswith("46 more ways to divide them not shown.")
+    # 2^6 x 3^3 x 5 x 7 = 60,480: 7 x 4 x 2 x 2 divisors
+    many = parallelism_view(calculator.plan("llama-3-8b", gpu="h100-sxm", seq_len=1024, data_parallel_size=60_480))
+    # the way that shares one sequence's tokens among all is shown as well
+    assert [row.way for row in many.rows][63:] == ["TP 1, DP 60480", "TP 60480, context over 7560"]
+    assert many.finding.endswith("48 more ways to divide them not shown.")

@@ -7,6 +7,7 @@ import pytest
 
 import calculator
 from calculator import charts, vary, views
+from calculator.engines.vllm.rules import Vllm
 from calculator.planning import search
 from calculator.units import GIB
 from calculator.views import words
@@ -266,3 +267,16 @@ def test_a_report_is_written_whole_or_not_at_all(run, monkeypatch):
     monkeypatch.setattr("calculator.cli.plan.serve_command", refuse)
     code, out, err = run("plan", "--model=llama-3-8b", "--gpu=h200")
     assert (code, out, err) == (2, "", "error: no words for it\n")
+
+
+def test_equal_stages_are_computed_once(fields, monkeypatch):
+    calls = []
+    whole = Vllm.overheads
+    monkeypatch.setattr(Vllm, "overheads", lambda *args: calls.append(args[-1]) or whole(*args))
+    model = calculator.custom_model(**{**fields, "num_layers": 400})
+    answer = calculator.plan(model, gpu="h100-sxm", seq_len=1024, pipeline_parallel_size=400)
+    # the first stage holds the embedding, the last the head, and all between them the same
+    assert len(calls) == len(set(map(id, answer.stages))) == 3
+    assert len(answer.stages) == 400
+    assert answer.per_replica.weights_bytes == sum(stage.memory.weights_bytes for stage in answer.stages)
+    assert answer.per_replica.activation_bytes == sum(stage.memory.activation_bytes for stage in answer.stages)

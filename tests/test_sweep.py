@@ -103,6 +103,11 @@ def test_arrays_stay_within_64_bits():
         ({"seq_len": np.arange(1, 1_001), "batch_size": range(1, 2_002)}, "the grid has 2,001,000 points"),
         ({"seq_len": iter(range(1, 10**12))}, "the grid has 2,000,001 points"),
         ({"block_size": range(1, 20_000)}, "in 10,001 combinations; at most 2,000,000 points and 10,000 combinations"),
+        ({"seq_len": range(1, 10**30)}, r"the grid has about 10\^30 points"),
+        ({"seq_len": range(1, 10**5000)}, r"the grid has about 10\^5000 points"),
+        (dict.fromkeys(["seq_len", "batch_size"], np.ones((1, 10**6), int)), "the grid has 1,000,000,000,000 points"),
+        ({"seq_len": [[1] * 10**4], "batch_size": [[1] * 10**4]}, "the grid has 100,000,000 points"),
+        ({"seq_len": [1, 2, 3], "weight_dtype": [["a", "b"]]}, r"weight_dtype must be text, not \['a', 'b'\]"),
         ({"seq_len": []}, "seq_len is empty: give at least one value"),
         ({"tensor_parallel_size": []}, "tensor_parallel_size is empty: give at least one value"),
         ({"seq_len": [1, 0]}, "seq_len must be at least 1, not 0"),
@@ -122,6 +127,10 @@ def test_arrays_stay_within_64_bits():
 def test_bad_grids_are_refused(axes, text):
     with pytest.raises(calculator.CalculatorError, match=text):
         sweep("llama-3-8b", **{"gpu": "h100-sxm", **axes})
+
+
+def test_an_array_of_no_axis_is_one_value():
+    assert sweep("llama-3-8b", gpu="h100-sxm", seq_len=np.array(8192))["seq_len"].tolist() == [8192]
 
 
 def test_the_largest_grid_is_computed():

@@ -230,15 +230,15 @@ class ModelArchitecture:
 
     def resolve_kv_dtype(self, dtype: str) -> str:
         """Return the KV format that ``auto`` stands for: the one that the checkpoint asks for, else its own."""
-        return self.kv_cache_dtype if dtype == "auto" and self.kv_cache_dtype else self.resolve_dtype(dtype)
+        return self.kv_cache_dtype if _is_auto(dtype) and self.kv_cache_dtype else self.resolve_dtype(dtype)
 
     def resolve_weight_dtype(self, dtype: str) -> str:
         """Return the weight format that ``auto`` stands for: the checkpoint's quantisation, else its own."""
-        return self.weight_dtype if dtype == "auto" and self.weight_dtype else self.resolve_dtype(dtype)
+        return self.weight_dtype if _is_auto(dtype) and self.weight_dtype else self.resolve_dtype(dtype)
 
     def resolve_dtype(self, dtype: str) -> str:
         """Return the format that ``auto`` stands for: the checkpoint's own, 16 bit where it names none or 32 bit."""
-        if dtype != "auto":
+        if not _is_auto(dtype):
             return dtype
         named = TORCH.get(self.torch_dtype or "", PLAIN)
         return named if named in SIXTEEN_BIT else PLAIN
@@ -273,22 +273,8 @@ class ModelArchitecture:
         return tuple(degree for degree in range(1, most + 1) if self.why_not(degree) is None)
 
     def stages(self, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
-        """Return the layer groups of each pipeline stage, first to last."""
-        if pipeline_parallel_size == 1:
-            return (self.layers,)
-        remaining = list(reversed(self.layers))
-        stages = []
-        for wanted in parallelism.layers_per_stage(self.num_layers, pipeline_parallel_size):
-            stage = []
-            while wanted:
-                group = remaining.pop()
-                taken = min(wanted, group.count)
-                stage.append(LayerGroup(group.spec, taken, group.weights))
-                wanted -= taken
-                if group.count > taken:
-                    remaining.append(LayerGroup(group.spec, group.count - taken, group.weights))
-            stages.append(tuple(stage))
-        return tuple(stages)
+        """Return the layer groups of each pipeline stage, first to last; stages of the same layers are one object."""
+        return self.remember(_stages, pipeline_parallel_size)
 
     def with_kv_heads(self, num_key_value_heads: int) -> ModelArchitecture:
         """Return the same model with another number of KV heads in every layer, windows kept, weights counted anew.
@@ -379,6 +365,33 @@ class ModelArchitecture:
                 ("Longest context", f"{self.max_position_embeddings:,} tokens"),
             ],
         )
+
+
+def _is_auto(dtype: object) -> bool:
+    """Whether the checkpoint's own format is asked for; an array compares to many answers."""
+    return isinstance(dtype, str) and dtype == "auto"
+
+
+def _stages(model: ModelArchitecture, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
+    if pipeline_parallel_size == 1:
+        return (model.layers,)
+    remaining = [(group.count, group) for group in reversed(model.layers)]
+    made: dict[tuple[tuple[int, int, int], ...], tuple[LayerGroup, ...]] = {}
+    stages = []
+    for wanted in parallelism.layers_per_stage(model.num_layers, pipeline_parallel_size):
+        parts = []
+        while wanted:
+            left, group = remaining.pop()
+            taken = min(wanted, left)
+            parts.append((taken, group))
+            wanted -= taken
+            if left > taken:
+                remaining.append((left - taken, group))
+        key = tuple((taken, id(group.spec), id(group.weights)) for taken, group in parts)
+        if key not in made:
+            made[key] = tuple(LayerGroup(group.spec, taken, group.weights) for taken, group in parts)
+        stages.append(made[key])
+    return tuple(stages)
 
 
 def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:

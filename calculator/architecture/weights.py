@@ -112,10 +112,12 @@ def _weight_bytes_per_rank(
             known[key] = sum(_rank_bytes(matrix, storage, heads, *ranks) for matrix in weights)
         return known[key]
 
-    totals = [
-        sum(group.count * held(group.weights, group.spec.kv_heads) for group in groups)
-        for groups in model.stages(pipeline_parallel_size)
-    ]
+    stages = model.stages(pipeline_parallel_size)
+    of_layers = {
+        key: sum(group.count * held(group.weights, group.spec.kv_heads) for group in groups)
+        for key, groups in {id(groups): groups for groups in stages}.items()
+    }
+    totals = [of_layers[id(groups)] for groups in stages]
     totals[0] += held(model.embedding)
     totals[0] += sum(held(tower) for tower in model.towers.values()) if encoders else 0
     totals[-1] += held(model.end)

@@ -156,7 +156,7 @@ def storage_format(name: str) -> StorageFormat:
             f"{name} {NOT_UNDERSTOOD[name]}: what vLLM allocates for that is not known here; "
             "int4_per_token_head and nvfp4 are other formats of about 4 bits"
         )
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         raise InvalidValueError("auto is resolved with a model; name a format here")
     raise (
         unknown_name("KV-cache format", name, [*FORMATS, *KV_ALIASES, "auto"])

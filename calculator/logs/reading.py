@@ -15,7 +15,7 @@ from typing import Any
 
 from calculator.engines import titles
 from calculator.engines.log import Log
-from calculator.errors import FileFormatError
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown
 from calculator.logs.vocabulary import (
     UNQUANTISED,
     begins_a_draft,
@@ -93,6 +93,8 @@ def read_log(content: str | bytes) -> StartupLog:
 
     Raises
     ------
+    InvalidValueError
+        If it is neither text nor bytes.
     FileFormatError
         If it is no text, too long, holds lines of two engines, or nothing that any of the engines prints.
     """
@@ -188,11 +190,17 @@ def read_file(name: str) -> StartupLog:
             return read_log(sys.stdin.buffer.read(MAX_LOG_BYTES + 1))
         with Path(name).open("rb") as file:
             return read_log(file.read(MAX_LOG_BYTES + 1))
-    except OSError as error:
-        raise FileFormatError(f"{name}: cannot be read: {error.strerror}") from None
+    except CalculatorError:
+        raise
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _lines(content: str | bytes) -> Iterable[tuple[int, str]]:
+    if isinstance(content, bytearray | memoryview):
+        content = bytes(content)
+    if not isinstance(content, str | bytes):
+        raise InvalidValueError(f"a log is text or bytes, not {shown(content)}", what="log", asked=content)
     if isinstance(content, bytes):
         if b"\x00" in content[:65_536]:
             raise FileFormatError("the log is no text: it holds zero bytes")

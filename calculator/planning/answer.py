@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, reduce
@@ -121,7 +122,7 @@ _MEMORY_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One GPU of one pipeline stage: its memory, and how the engine cuts its KV pool."""
+    """One GPU of one pipeline stage: its memory, how the engine cuts its KV pool, and what the device lacks for it."""
 
     layers: tuple[LayerGroup, ...]
     memory: Memory
@@ -129,22 +130,12 @@ class Stage:
     kv_pool_bytes_low: int
     kv_pool_bytes_high: int
     num_blocks: int
-    pool_given: bool = False
+    missing_bytes: int
 
     @property
     def overheads(self) -> tuple[Overhead, ...]:
         """What is taken besides weights and KV cache."""
         return self.memory.overheads
-
-    @property
-    def missing_bytes(self) -> int:
-        """What a device lacks to hold all at once: weights, overheads in and outside the budget, and the pool [bytes].
-
-        A pool that is a fraction of the memory is allocated before what runs outside the budget is known, so that
-        this counts at the low end of its range: an engine starts that may run out of memory later.
-        """
-        hoped = 0 if self.pool_given else sum(line.bytes - line.low for line in self.overheads if line.in_slack)
-        return max(0, -self.memory.unused_bytes - hoped)
 
     @property
     def exceeds(self) -> bool:
@@ -173,6 +164,11 @@ def tightest(stages: tuple[Stage, ...], seq_len: int) -> Stage:
             -stage.memory.weights_bytes,
         ),
     )
+
+
+def distinct(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Return each stage once, where equal ones are one object, first to last."""
+    return tuple(dict(zip(map(id, stages), stages, strict=True)).values())
 
 
 @dataclass(frozen=True)
@@ -241,7 +237,8 @@ class Plan:
     @cached_property
     def per_replica(self) -> Memory:
         """Memory of one replica: all GPUs of all its stages."""
-        one = reduce(Memory.plus, (stage.memory for stage in self.stages))
+        times = Counter(map(id, self.stages))
+        one = reduce(Memory.plus, (stage.memory.times(times[id(stage)]) for stage in distinct(self.stages)))
         return one.times(self.request.tensor_parallel_size)
 
     @cached_property
@@ -286,7 +283,7 @@ class Plan:
         It is of one sequence, whatever ``batch_size``; vLLM prints it as "the estimated maximum model length" where
         ``seq_len`` is longer.
         """
-        return self.rules.reported_longest(self.model, self.request, self.stages)
+        return self.rules.reported_longest(self.model, self.request, distinct(self.stages))
 
     @property
     def max_concurrency(self) -> float:

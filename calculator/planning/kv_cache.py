@@ -138,8 +138,13 @@ def whole_numbers(name: str, value: Any) -> Any:
         return value
     import numpy
 
+    if isinstance(value, range) and value and max(value[0], value[-1]) > MAX_TOKENS:
+        most = max(value[0], value[-1])
+        raise InvalidValueError(f"{name} must be at most {MAX_TOKENS:,}, not {shown(most)}")
     try:
         array = numpy.asarray(value)
+    except MemoryError:
+        raise InvalidValueError(f"{name} holds {size_of(value):,} values, more than memory does") from None
     except ValueError:
         raise InvalidValueError(f"{name} must be a list of whole numbers, or rows of equal length") from None
     if array.ndim == 0:
@@ -153,6 +158,13 @@ def whole_numbers(name: str, value: Any) -> Any:
     if int(array.max()) > INT64_MAX:
         raise InvalidValueError(f"{name} must be at most {MAX_TOKENS:,}, not {shown(int(array.max()))}")
     return array.astype(numpy.int64, copy=False)
+
+
+def size_of(values: Any) -> int:
+    """Return how many values there are at the top of a list, in a range of any length, or in an array [-]."""
+    if isinstance(values, range):
+        return (values[-1] - values[0]) // values.step + 1 if values else 0
+    return int(values.size) if hasattr(values, "dtype") else len(values)
 
 
 def check_shapes(tokens: Any, sequences: Any) -> None:

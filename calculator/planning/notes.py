@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from calculator.architecture.counts import NO_LIMIT
 from calculator.messages import say
-from calculator.planning.answer import Plan
+from calculator.planning.answer import Plan, distinct
 from calculator.planning.shortfall import why_it_does_not_fit
 from calculator.units import GIB, format_gib, plural
 
@@ -159,7 +159,7 @@ def _on_the_start(answer: Plan) -> Iterator[str]:
     printed, seq_len = answer.reported_max_context_len, answer.request.seq_len
     if printed is None:
         return
-    held = min(int(stage.geometry.longest(stage.usable_bytes, 1)) for stage in answer.stages)
+    held = min(int(stage.geometry.longest(stage.usable_bytes, 1)) for stage in distinct(answer.stages))
     values = {"printed": printed, "held": held, "engine": answer.rules.title, "version": answer.rules.version}
     if held < printed and held < seq_len:
         yield say(

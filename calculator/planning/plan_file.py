@@ -12,7 +12,7 @@ import yaml
 from calculator.architecture.decoder import custom_model
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
-from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, unknown_name
+from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.answer import Plan
 from calculator.planning.expectations import EXPECTATIONS
@@ -149,9 +149,13 @@ def read_plan_file(path: Path | str) -> list[Deployment]:
 
     Raises
     ------
+    InvalidValueError
+        If what is given is no path.
     FileFormatError
         With file, line and field, if it is not a plan file or a request cannot be answered.
     """
+    if not isinstance(path, str | Path):
+        raise InvalidValueError(f"a plan file is given by its path, not {shown(path)}", what="path", asked=path)
     return read_deployments(strict_yaml.read(Path(path)))
 
 

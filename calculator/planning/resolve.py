@@ -94,7 +94,7 @@ def check_degree(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
 
 def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> tuple[str, Accelerator]:
     """Return what a GPU is called, and the GPU with the memory that is given by hand."""
-    if gpu is None or gpu == CUSTOM:
+    if gpu is None or (isinstance(gpu, str) and gpu == CUSTOM):
         if memory_bytes is None:
             raise InvalidValueError("gpu is missing: name a GPU preset such as a100-80gb-sxm, or give gpu_memory_bytes")
         return CUSTOM, custom_accelerator(memory_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calculator.messages import Message, joined, say
-from calculator.planning.answer import Memory, Plan
+from calculator.planning.answer import Memory, Plan, distinct
 from calculator.units import GIB, format_bytes, format_gib, format_size, plural
 
 
@@ -13,7 +13,7 @@ def why_it_does_not_fit(answer: Plan) -> Message:
     if stage.exceeds and stage.memory.kv_pool_bytes:
         return say("shortfall.device", "does not fit: {what}", what=_what_exceeds(answer))
     if stage.memory.kv_pool_bytes:
-        stage = min(answer.stages, key=lambda one: one.geometry.sequences(one.usable_bytes, request.seq_len))
+        stage = min(distinct(answer.stages), key=lambda one: one.geometry.sequences(one.usable_bytes, request.seq_len))
     memory = stage.memory
     lacking = memory.before_kv_bytes - memory.requested_bytes
     if lacking > 0 and request.kv_cache_memory_bytes is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture import sums
@@ -66,7 +67,8 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
     values = {name: _values(name, value) for name, value in axes.items() if value is not None}
     lengths = values.pop("seq_len", [architecture.max_position_embeddings])
     batches = values.pop("batch_size", [1])
-    _check_size([lengths, batches, *values.values()])
+    others = [kv_cache.size_of(axis) for axis in values.values()]
+    _check_size(kv_cache.size_of(lengths), kv_cache.size_of(batches), *others)
     seq_len = kv_cache.whole_numbers("seq_len", lengths)
     batch_size = kv_cache.whole_numbers("batch_size", batches)
     for name, array in (("seq_len", seq_len), ("batch_size", batch_size)):
@@ -76,6 +78,7 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
                 f"{name} must be at most {MAX_TOKENS:,}, not {asked:,}",
                 what=name, asked=asked, allowed=MAX_TOKENS, nearest=MAX_TOKENS,
             )  # fmt: skip
+    _check_size(seq_len.size, batch_size.size, *others)
     inner = seq_len.size * batch_size.size
     tokens, sequences = numpy.repeat(seq_len, batch_size.size), numpy.tile(batch_size, seq_len.size)
     combinations = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
@@ -89,14 +92,11 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
     columns |= {"fits": numpy.zeros(total, dtype=bool), "refused": numpy.full(total, "", dtype=object)}
     for index, chosen in enumerate(combinations):
         rows = slice(index * inner, (index + 1) * inner)
-        for name, value in chosen.items():
-            columns[name][rows] = value
         try:
             measured = _measure(architecture, chosen, tokens, sequences)
         except (ParallelismError, UnsupportedError) as error:
-            columns["refused"][rows] = str(error)
-            continue
-        for name, array in measured.items():
+            measured = {"refused": str(error)}
+        for name, array in {**chosen, **measured}.items():
             columns[name][rows] = array
     return columns
 
@@ -207,6 +207,8 @@ def sweep(model: ModelArchitecture | str, **axes: Any) -> pandas.DataFrame:
 
 def _values(name: str, value: Any) -> Any:
     """Return the values of one axis as a list, array or range."""
+    if getattr(value, "ndim", None) == 0:
+        return [value.item()]
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return [value]
     if isinstance(value, set | frozenset | dict):
@@ -216,21 +218,20 @@ def _values(name: str, value: Any) -> Any:
         )  # fmt: skip
     if not hasattr(value, "__len__"):
         value = list(itertools.islice(value, MAX_POINTS + 1))
-    if len(value) == 0:
+    if kv_cache.size_of(value) == 0:
         raise InvalidValueError(f"{name} is empty: give at least one value", what=name, asked=value)
     if name in ARRAY_AXES:
         return value if hasattr(value, "dtype") or isinstance(value, list | tuple | range) else list(value)
     return list(itertools.islice(value, MAX_COMBINATIONS + 1))
 
 
-def _check_size(axes: list[Any]) -> None:
-    points = 1
-    for axis in axes:
-        points *= len(axis)
-    combinations = points // (len(axes[0]) * len(axes[1]))
+def _check_size(lengths: int, batches: int, *others: int) -> None:
+    combinations = prod(others)
+    points = lengths * batches * combinations
     if points > MAX_POINTS or combinations > MAX_COMBINATIONS:
+        size = f"{points:,}" if points < 10**20 else shown(points)
         raise InvalidValueError(
-            f"the grid has {points:,} points in {combinations:,} combinations; at most {MAX_POINTS:,} points and "
+            f"the grid has {size} points in {combinations:,} combinations; at most {MAX_POINTS:,} points and "
             f"{MAX_COMBINATIONS:,} combinations of other keywords than seq_len and batch_size are computed at once",
             asked=points,
             allowed=MAX_POINTS,

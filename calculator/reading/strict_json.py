@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isfinite
+from numbers import Integral
 from typing import Any
 
 from calculator.errors import FileFormatError, InvalidValueError, shown
@@ -29,7 +31,7 @@ def parse_config(content: str, name: str) -> Any:
 
 
 def check_bounds(config: Any) -> None:
-    """Refuse what is no mapping, too deep or too large, before anything is read."""
+    """Refuse what is no mapping, too deep or too large, or no file could say, before anything is read."""
     if not isinstance(config, Mapping):
         raise InvalidValueError(f"a config.json holds a mapping of names to values, not {shown(config)}")
     stack: list[tuple[Any, int]] = [(config, 1)]
@@ -38,11 +40,37 @@ def check_bounds(config: Any) -> None:
         part, depth = stack.pop()
         if depth > MAX_DEPTH:
             raise InvalidValueError(f"the config is nested more than {MAX_DEPTH} levels deep")
-        children = part.values() if isinstance(part, Mapping) else part
         entries += len(part)
         if entries > MAX_ENTRIES:
             raise InvalidValueError(f"the config has more than {MAX_ENTRIES:,} entries")
-        stack += [(child, depth + 1) for child in children if isinstance(child, Mapping | list)]
+        for key, child in part.items() if isinstance(part, Mapping) else enumerate(part):
+            if isinstance(part, Mapping) and not _is_text(key):
+                raise InvalidValueError(f"a key of a config is text, not {shown(key)}", what="config", asked=key)
+            if isinstance(child, _NESTED):
+                stack.append((child, depth + 1))
+            elif not _is_plain(child):
+                raise InvalidValueError(
+                    f"{key} cannot be {shown(child)}: a config holds what JSON has, which are text, finite numbers, "
+                    "true, false, null, lists and mappings",
+                    what=str(key), asked=child,
+                )  # fmt: skip
+
+
+_NESTED = (Mapping, list, tuple)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, str):
+        return _is_text(value)
+    return value is None or (isinstance(value, float) and isfinite(value)) or isinstance(value, Integral)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is text that can be written, which half a surrogate pair cannot."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

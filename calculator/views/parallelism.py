@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from calculator.errors import CalculatorError
-from calculator.messages import Message, say
+from calculator.messages import Message, joined, say
 from calculator.planning.answer import Plan
 from calculator.planning.knobs import inside_a_replica
 from calculator.planning.plan import vary
+from calculator.request import MAX_RANKS
 from calculator.units import plural
 from calculator.views.base import ABSENT, Row, View, possible
 
 NAME, TITLE = "parallelism", "Ways to use the GPUs"
+MOST_DEGREES = 64
+"""Ways to divide the GPUs that are shown; numbers of up to 7,560 GPUs have no more divisors."""
 ONE_GPU = {
     "tensor_parallel_size": 1, "pipeline_parallel_size": 1, "data_parallel_size": 1, "enable_attention_dp": False,
     "decode_context_parallel_size": 1, "enable_expert_parallel": False,
@@ -80,7 +83,12 @@ def parallelism_view(plan: Plan) -> View[ParallelismRow]:
     rows = [_row(plan, way) for way in ways]
     all_tensor = {**ONE_GPU, "tensor_parallel_size": gpus}
     tensor = next((row for way, row in zip(ways, rows, strict=True) if way.changes == all_tensor), None)
-    return View(NAME, TITLE, _finding(plan, gpus, rows, tensor), plan, rows)
+    left_out = len(divisors(gpus)) - len(_degrees(gpus))
+    finding = _finding(plan, gpus, rows, tensor)
+    if left_out:
+        more = plural(left_out, "more way")
+        finding = joined(" ", [finding, say("parallelism.left_out", "{more} to divide them not shown.", more=more)])
+    return View(NAME, TITLE, finding, plan, rows)
 
 
 def _row(plan: Plan, way: _Way) -> ParallelismRow:
@@ -104,7 +112,7 @@ def _row(plan: Plan, way: _Way) -> ParallelismRow:
 def _ways(plan: Plan, gpus: int) -> Iterator[_Way]:
     inside, short = inside_a_replica(plan)
     has_experts = plan.model.moe_intermediate_size > 0
-    for degree in (degree for degree in range(gpus, 0, -1) if gpus % degree == 0):
+    for degree in _degrees(gpus):
         replicas = gpus // degree
         split = {**ONE_GPU, inside: degree, "data_parallel_size": replicas}
         label = say("way.replicas", "{short} {degree}, DP {replicas}", short=short, degree=degree, replicas=replicas)
@@ -125,11 +133,32 @@ def _ways(plan: Plan, gpus: int) -> Iterator[_Way]:
             yield _Way(label, {**split, "decode_context_parallel_size": most})
 
 
+def _degrees(gpus: int) -> list[int]:
+    """Return the degrees to show: divisors for which degree and replicas are options, the smallest of many; falling."""
+    within = [degree for degree in divisors(gpus) if degree <= MAX_RANKS and gpus // degree <= MAX_RANKS]
+    return within[:MOST_DEGREES][::-1]
+
+
+def divisors(number: int) -> list[int]:
+    """Return the divisors of a number, rising, from its primes: few steps for a product of small degrees."""
+    found, rest, prime = [1], number, 2
+    while rest > 1:
+        if prime * prime > rest:
+            prime = rest
+        powers = [1]
+        while rest % prime == 0:
+            rest //= prime
+            powers.append(powers[-1] * prime)
+        found = [one * power for one in found for power in powers]
+        prime += 1
+    return sorted(found)
+
+
 def _is_latent(plan: Plan) -> bool:
     return all(group.spec.kv_heads <= 1 for group in plan.model.groups)
 
 
-def _finding(plan: Plan, gpus: int, rows: list[ParallelismRow], tensor: ParallelismRow | None) -> str:
+def _finding(plan: Plan, gpus: int, rows: list[ParallelismRow], tensor: ParallelismRow | None) -> Message:
     answered = possible(rows)
     if not any(row.max_batch_size for row in answered):
         return say(
