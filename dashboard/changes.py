@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 import calculator
+from calculator.units import GIB
 from dashboard import state
 from dashboard.text import plain
 
@@ -21,6 +22,8 @@ def show(plan: calculator.Plan) -> None:
         st.markdown("No single change of format, GPUs or length gains anything.")
     for lever in shown:
         _lever(lever, "best")
+    if not found:
+        return
     with st.expander(f"All {len(found)} single changes", on_change="rerun", key="all_levers") as more:
         if more.open:
             for lever in found:
@@ -42,4 +45,7 @@ def _lever(lever: calculator.Lever, group: str) -> None:
 
 def _as_state(changes: dict[str, Any]) -> dict[str, Any]:
     names = {keyword: name for name, keyword in state.GIB_FIELDS.items()}
-    return {names.get(keyword, keyword): value for keyword, value in changes.items()}
+    return {
+        names.get(keyword, keyword): value / GIB if keyword in names and value is not None else value
+        for keyword, value in changes.items()
+    }

@@ -37,6 +37,32 @@ def exceeding():
     return plan(**ON_SGLANG, kv_cache_memory_bytes=largest_pool() + int(0.91 * GIB))
 
 
+@pytest.mark.parametrize("more", [int(0.91 * GIB), 1])
+def test_a_pool_that_exceeds_the_device_can_be_lowered_to_the_largest(more):
+    answer = plan(**ON_SGLANG, kv_cache_memory_bytes=largest_pool() + more)
+    for found in (calculator.levers(answer), calculator.what_would_fit(answer), calculator.next_steps(answer)):
+        (lever,) = [lever for lever in found if lever.key == "knob.kv_pool"]
+        assert lever.changes == {"kv_cache_memory_bytes": largest_pool()}
+        assert lever.plan.fits
+    pools = (largest_pool(), largest_pool() + more)
+    sizes = [f"{pool:,} bytes" for pool in pools] if more == 1 else [f"{pool / GIB:.2f} GiB" for pool in pools]
+    assert lever.label == f"KV pool of {sizes[0]} instead of {sizes[1]}"
+    assert not [
+        lever
+        for lever in calculator.levers(vary(answer, kv_cache_memory_bytes=largest_pool()))
+        if lever.key == "knob.kv_pool"
+    ]
+
+
+def test_too_many_sequences_that_are_too_long_say_how_long_one_could_be():
+    asked = {"model": "llama-3-8b", "gpu": "a100-80gb-sxm"}
+    answer = plan(**asked, seq_len=10**9, batch_size=10**9)
+    # one sequence can have all blocks but the one that vLLM keeps, 16 tokens each
+    longest = answer.kv_pool_bytes // (16 * TOKEN) * 16 - 16
+    assert answer.notes[0].endswith(f"; one sequence of {longest:,} tokens would fit")
+    assert plan(**asked, seq_len=longest).fits
+
+
 def test_the_largest_pool_fits_and_one_byte_more_does_not():
     most = plan(**ON_SGLANG, kv_cache_memory_bytes=largest_pool())
     assert most.fits

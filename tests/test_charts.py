@@ -359,6 +359,11 @@ def test_length_chart_stacks_weights_overheads_and_kv_of_the_rows(name):
         assert drawn.stackgroup == figure.data[0].stackgroup is not None
 
 
+def test_the_limit_of_a_pool_that_is_given_is_the_device():
+    plan = calculator.plan("llama-3-70b", gpu="a100-80gb-sxm", tensor_parallel_size=4, kv_cache_memory_bytes=1000 * GIB)
+    assert lines_at(charts.draw(views.sequence_length_view(plan)), "y") == [plan.accelerator.memory_bytes / GIB]
+
+
 @pytest.mark.parametrize("utilization", [0.5, 0.9, 1.0])
 def test_the_limit_is_a_line_at_what_the_engine_may_use(utilization):
     plan = long_context(gpu_memory_utilization=utilization)

@@ -91,6 +91,22 @@ def test_levers_are_sorted_by_gain_where_nothing_fits():
     assert gains == sorted(gains, reverse=True)
 
 
+def test_a_pool_that_is_too_large_is_lowered_by_a_click():
+    page = open_page(kv_cache_memory_gib=1000)
+    lever = calculator.what_would_fit(expected(kv_cache_memory_bytes=1000 * GIB))[0]
+    (button,) = [button for button in levers_on(page) if unescaped(button.label) == lever.label]
+    checked(button.click().run())
+    held = lever.changes["kv_cache_memory_bytes"] // (5 * GIB // 8)  # 2.5 GiB a sequence, on four GPUs
+    assert headline(page) == f"{held} sequences of 8,192 tokens fit on 4 × A100 80GB SXM"
+    assert page.session_state["kv_cache_memory_gib"] * GIB == lever.changes["kv_cache_memory_bytes"]
+
+
+def test_nothing_is_listed_where_no_change_gains_anything():
+    page = open_page(seq_len=10**9, batch_size=10**9)
+    assert "No single change" in everything_said(page)
+    assert [expander.label for expander in page.expander if "single changes" in expander.label] == []
+
+
 def test_all_levers_are_listed_when_asked():
     page = open_page()
     assert levers_on(page, "all") == []

@@ -10,10 +10,11 @@ from calculator.engines import ENGINES, engine_class, engine_rules
 @pytest.mark.parametrize(
     ("engine", "asked", "used"),
     [
-        # the first two numbers tell vLLM's rules apart, and all minors up to 0.33 were read
+        # what changed was read from the oldest to the newest, and builds after a release are the release
         ("vllm", "0.19", "0.19"), ("vllm", "v0.19.1", "0.19.1"), ("vllm", "0.6.4.post1", "0.6.4"),
         ("vllm", "0.10.1.1", "0.10.1"), ("vllm", "0.10.2-cu128", "0.10.2"), ("vllm", "0.8.5+cu124", "0.8.5"),
-        ("vllm", "0.33.2", "0.33"), ("vllm", " 0.33.0. ", "0.33"),
+        ("vllm", "0.33.0.post2", "0.33"), ("vllm", " 0.33.0. ", "0.33"), ("vllm", "0.9.1", "0.9.1"),
+        ("sglang", "0.5.23.post2", "0.5.23"), ("sglang", "0.5.23.0", "0.5.23"), ("tensorrt-llm", "1.2.5", "1.2.5"),
         ("sglang", "0.5.23", "0.5.23"), ("sglang", "0.5.23.post1", "0.5.23"), ("tensorrt-llm", "1.2", "1.2"),
         ("llama.cpp", "0c1e570", "0c1e570"), ("llama.cpp", "8012 (0c1e570a)", "0c1e570"),
     ],
@@ -30,6 +31,11 @@ def test_a_known_version_is_taken_without_a_note(engine, asked, used):
         # SGLang changes its rules in patches, and those of one were read
         ("sglang", "0.5.24", "0.5.23"), ("sglang", "0.5.8.post1", "0.5.23"), ("sglang", "0.5", "0.5.23"),
         ("tensorrt-llm", "1.4", "1.3"), ("tensorrt-llm", "0.21.0", "1.0"),
+        # patches of the newest that was read were made after it, and may have changed what was read
+        ("vllm", "0.33.9", "0.33"), ("tensorrt-llm", "1.3.5", "1.3"), ("sglang", "0.5.23.1", "0.5.23"),
+        ("vllm", "0.33.0.1", "0.33"),
+        # the source of vLLM's rows: "0.8.5 ... 0.9.1 ...; between 0.8.5 and them not read"
+        ("vllm", "0.9.0", "0.8.5"), ("vllm", "0.9", "0.8.5"), ("vllm", "0.8.6", "0.8.5"), ("vllm", "0.9.0.1", "0.8.5"),
     ],
 )  # fmt: skip
 def test_an_unknown_version_takes_the_nearest_and_says_so(engine, asked, used):
@@ -42,7 +48,8 @@ def test_an_unknown_version_takes_the_nearest_and_says_so(engine, asked, used):
     ("engine", "asked", "before", "used"),
     [
         ("vllm", "0.33.1.dev12", "0.33.1", "0.33"), ("vllm", "0.33.1.dev12+gabc1234", "0.33.1", "0.33"),
-        ("vllm", "0.34.0rc1", "0.34.0", "0.33"), ("vllm", "v0.21.0-rc1", "0.21.0", "0.21"),
+        ("vllm", "0.34.0rc1", "0.34.0", "0.33"), ("vllm", "0.9.0rc1", "0.9.0", "0.8.5"),
+         ("vllm", "v0.21.0-rc1", "0.21.0", "0.21"),
         ("vllm", "0.11.2.dev0+g0b1c2d3.d20251101", "0.11.2", "0.11.2"), ("vllm", "0.15.2rc1.dev93", "0.15.2", "0.15.2"),
         ("vllm", "0.33.0-nightly", "0.33.0", "0.33"), ("sglang", "0.5.24rc0", "0.5.24", "0.5.23"),
         ("tensorrt-llm", "1.2.0rc4", "1.2.0", "1.2"),

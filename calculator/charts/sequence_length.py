@@ -52,7 +52,10 @@ def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> go.Figu
         )
         for name, sizes, colour in layers
     ]
-    limit, longest = plan.per_gpu.requested_bytes / GIB, lengths[-1]
+    # a pool given outright lies beside the budget: what ends it is the device
+    is_given = plan.request.kv_cache_memory_bytes is not None
+    limit = (plan.per_gpu.total_bytes if is_given else plan.per_gpu.requested_bytes) / GIB
+    longest = lengths[-1]
     top = max(plan.per_gpu.total_bytes, *map(sum, zip(*(sizes for _, sizes, _ in layers), strict=True))) / GIB
     figure = base_figure(
         traces,

@@ -82,8 +82,8 @@ class Engine:
     title: ClassVar[str]
     oldest: ClassVar[Version]
     newest: ClassVar[Version]
-    told_apart: ClassVar[int] = 2
-    """How many numbers of a version tell rules apart; from ``oldest`` to ``newest`` all are known."""
+    not_read: ClassVar[tuple[tuple[Version, Version], ...]] = ()
+    """Gaps in what was read from ``oldest`` to ``newest``: the last version before each and the first one after."""
     changes: ClassVar[tuple[Change, ...]]
     kv_cache_dtypes: ClassVar[tuple[str, ...]]
     weight_dtypes: ClassVar[tuple[str, ...]]
@@ -124,7 +124,7 @@ class Engine:
         """Return the rules that hold at a version; at the nearest known one where it is not known."""
         used, note = cls.newest, ""
         if asked is not None:
-            used, note = nearest(cls.title, asked, cls.oldest, cls.newest, cls.told_apart)
+            used, note = nearest(cls.title, asked, cls.oldest, cls.newest, cls.not_read)
         values: dict[str, Any] = {}
         sources = []
         for change in cls.changes:

@@ -8,6 +8,7 @@ Names of releases, of builds before one and of builds after one: https://peps.py
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calculator.errors import InvalidValueError, shown
@@ -37,12 +38,12 @@ class Named:
     Attributes
     ----------
     release : tuple of int or None
-        The release that it is, or that it comes before; None where it names none [-].
+        The release that it is, or that it comes before, three numbers or more; None where it names none [-].
     is_before : bool
         Whether it is a build before that release, not the release.
     """
 
-    release: Version | None
+    release: tuple[int, ...] | None
     is_before: bool
 
 
@@ -57,16 +58,24 @@ def named(title: str, asked: str, newest: Version) -> Named:
             asked=asked,
             nearest=in_words(newest),
         )
-    first, second, *rest = map(int, found["release"].split("."))
-    release = first, second, rest[0] if rest else 0
+    numbers = [*map(int, found["release"].split(".")), 0]
+    last = max((place for place, number in enumerate(numbers) if number), default=0)
+    release = tuple(numbers[: max(3, last + 1)])
     is_before = bool(found["before"] or found["development"])
     if release[:2] in NO_RELEASE and (is_before or (not any(release) and found["local"])):
         return Named(None, is_before=True)
     return Named(release, is_before)
 
 
-def nearest(title: str, asked: str, oldest: Version, newest: Version, told_apart: int) -> tuple[Version, str]:
+def nearest(
+    title: str, asked: str, oldest: Version, newest: Version, not_read: Sequence[tuple[Version, Version]] = ()
+) -> tuple[Version, str]:
     """Return the version whose rules hold for an asked one, and a note where it is not known by them.
+
+    From the oldest to the newest version that was read, all count as known: a release between two that were read
+    follows the rows of what changed, its patches those of their minor, without a note. What was made after the newest
+    was not read, be it a patch of it, and neither was what lies in a gap. Builds after a release (``.post1``) and
+    local parts (``+cu124``) are their release: they pack the same sources anew.
 
     Parameters
     ----------
@@ -76,8 +85,8 @@ def nearest(title: str, asked: str, oldest: Version, newest: Version, told_apart
         The version asked for [-].
     oldest, newest : tuple of int
         The versions that rules were read from, and all between them [-].
-    told_apart : int
-        How many numbers of a version tell rules apart [-].
+    not_read : sequence of two tuple
+        Gaps between them: the last version before and the first one after, both of which were read [-].
 
     Returns
     -------
@@ -100,7 +109,8 @@ def nearest(title: str, asked: str, oldest: Version, newest: Version, told_apart
             asked=shown_as,
             used=in_words(newest),
         )
-    used = max(oldest, min(newest, name.release))
+    before = next((last for last, first in not_read if last < name.release < first), name.release)
+    used = max(oldest, min(newest, (before[0], before[1], before[2])))
     if name.is_before:
         return used, say(
             "versions.build_before",
@@ -110,7 +120,7 @@ def nearest(title: str, asked: str, oldest: Version, newest: Version, told_apart
             release=".".join(map(str, name.release)),
             used=in_words(used),
         )
-    if used[:told_apart] == name.release[:told_apart]:
+    if before == name.release and oldest <= name.release <= newest:
         return used, ""
     return used, say(
         "versions.nearest",

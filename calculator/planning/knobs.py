@@ -10,9 +10,9 @@ from calculator.catalogue.presets import gpu_ids, load_gpu
 from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.messages import Message, say
-from calculator.planning.answer import Plan
+from calculator.planning.answer import Plan, distinct
 from calculator.planning.resolve import legal_degrees
-from calculator.units import format_gib
+from calculator.units import format_bytes, format_gib
 
 BATCHED_TOKENS = (2_048,)
 NEXT_GPU = 1.05
@@ -20,7 +20,7 @@ NEXT_GPU = 1.05
 
 KV_FORMAT, WEIGHT_FORMAT = say("knob.kv_format", "KV format"), say("knob.weight_format", "Weight format")
 GPUS, LENGTH, GPU = say("knob.gpus", "GPUs"), say("knob.length", "Length"), say("knob.gpu", "GPU")
-TOKENS = say("knob.batched_tokens", "Batched tokens")
+TOKENS, POOL = say("knob.batched_tokens", "Batched tokens"), say("knob.kv_pool", "KV pool")
 
 
 class Change(NamedTuple):
@@ -34,12 +34,24 @@ class Change(NamedTuple):
 
 def changes_of(plan: Plan) -> Iterator[Change]:
     """Yield every change of one input, knob by knob, the smaller steps first."""
+    yield from _kv_pool(plan)
     yield from _kv_formats(plan)
     yield from _weight_formats(plan)
     yield from _degrees(plan)
     yield from _lengths(plan)
     yield from _batched_tokens(plan)
     yield from _gpus(plan)
+
+
+def _kv_pool(plan: Plan) -> Iterator[Change]:
+    """Yield the largest pool that every device holds, where one that is given exceeds it."""
+    now = plan.request.kv_cache_memory_bytes
+    largest = min(one.memory.unused_bytes + one.memory.kv_pool_bytes for one in distinct(plan.stages))
+    if now is not None and 0 < largest < now:
+        shown = format_gib if format_gib(largest) != format_gib(now) else format_bytes
+        label = say("lever.kv_pool", "KV pool of {size} instead of {now}", size=shown(largest), now=shown(now))
+        cost = say("lever.largest_pool", "the largest that one GPU holds")
+        yield Change(POOL, label, cost, {"kv_cache_memory_bytes": largest})
 
 
 def _kv_formats(plan: Plan) -> Iterator[Change]:

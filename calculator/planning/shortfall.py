@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.messages import Message, joined, say
 from calculator.planning.answer import Memory, Plan, distinct
+from calculator.planning.plan import vary
 from calculator.units import GIB, format_bytes, format_gib, format_size, plural
 
 
@@ -83,6 +84,9 @@ def _largest(answer: Plan) -> Message:
             batch_size=request.batch_size, tokens=answer.max_context_len,
         )  # fmt: skip
         largest.append(one if request.batch_size == 1 else many)
+    longest = 0 if largest else vary(answer, batch_size=1).max_context_len
+    if longest:
+        largest.append(say("shortfall.one", "one sequence of {tokens:,} tokens would fit", tokens=longest))
     return joined(" or ", largest) if largest else say("shortfall.no_block", "not even one block would fit")
 
 

@@ -56,7 +56,6 @@ class Sglang(Engine):
     title: ClassVar[str] = "SGLang"
     oldest: ClassVar = (0, 5, 23)
     newest: ClassVar = (0, 5, 23)
-    told_apart: ClassVar = 3
     kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "nvfp4", "fp8_ds_mla")
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
     only_here: ClassVar = ("enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager")

@@ -98,6 +98,7 @@ class Vllm(Engine):
     title: ClassVar[str] = "vLLM"
     oldest: ClassVar = (0, 6, 0)
     newest: ClassVar = (0, 33, 0)
+    not_read: ClassVar = (((0, 8, 5), (0, 9, 1)),)
     kv_cache_dtypes: ClassVar = (
         "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2",
         "fp8_per_token_head", "int8_per_token_head", "int4_per_token_head", "nvfp4", "fp8_ds_mla",
