@@ -58,7 +58,7 @@ def test_memory_outside_the_allocator_on_a_large_amd_gpu(ranks, gib):
 def vllm_log(model, more=""):
     return (
         f"Initializing a V1 LLM engine (v0.33.0) with config: model='{model}', dtype=torch.bfloat16, "
-        f"quantization=None, max_seq_len=8192, gpu_memory_utilization=0.9, max_num_seqs=16, max_num_batched_tokens=8192{more}\n"
+        f"quantization=None, max_seq_len=8192, gpu_memory_utilization=0.9, max_num_seqs=16{more}\n"
     )
 
 
