@@ -200,14 +200,6 @@ def test_a_step_of_three_makes_every_third_layer_sparse():
     assert parts["dense MLP"] == 4 * 3 * 512 * 256
 
 
-@pytest.mark.parametrize(("own", "match"), [(None, "num_kv_shared_layers"), (0, "without a cache to share")])
-def test_a_number_of_shared_caches_that_no_model_has_is_refused(own, match):
-    config = next(case["config"] for case in CASES if case["config"]["model_type"] == "gemma3n_text")
-    shared = -1 if own is None else config["num_hidden_layers"] - own
-    with pytest.raises(calculator.InvalidValueError, match=match):
-        calculator.model_from_hf_config({**config, "num_kv_shared_layers": shared})
-
-
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("bfloat16", 2), ("float16", 2), ("auto", 2)])
 def test_a_state_is_kept_in_the_format_that_the_config_names(dtype, size):
     # Nemotron 3 Nano: 23 layers; (4,096 + 2 x 8 x 128) x 3 in 16 bit and 64 x 64 x 128 in the format that is named

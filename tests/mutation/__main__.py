@@ -117,9 +117,11 @@ class Runner:
 
     def finish(self) -> None:
         """Wait for one child, and show what became of its mutant."""
-        place = self.running.pop(os.wait()[0])
+        pid, status = os.wait()
+        place = self.running.pop(pid)
         told = KEPT.with_suffix(f".{place}")
-        self.results[place] = told.read_text() if told.exists() else "killed by a test that hangs"
+        ended = "killed by a test that hangs" if os.WIFSIGNALED(status) else "could not be tried"
+        self.results[place] = told.read_text() if told.exists() else ended
         told.unlink(missing_ok=True)
         print(f"{place:4} {shown(self.tried[place])}  {self.results[place][:120]}", flush=True)
 
@@ -137,7 +139,7 @@ class Runner:
             forget()
             session.config.pluginmanager.register(watch)
             items = sorted(chosen.values(), key=lambda item: seconds[item.nodeid])
-            for item, following in zip(items, [*items[1:], None], strict=True):
+            for item, following in zip(items, [*items, None][1:], strict=True):
                 session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if watch.failed or time.process_time() > BUDGET_S:
                     return f"killed by {watch.failed}" if watch.failed else SURVIVED
