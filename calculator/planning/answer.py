@@ -153,22 +153,24 @@ class Stage:
         return (0, 0) if self.exceeds else (self.kv_pool_bytes_low, self.kv_pool_bytes_high)
 
 
+def distinct(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Return each stage once, where equal ones are one object, first to last."""
+    if len(stages) == 1:
+        return stages
+    return tuple(dict(zip(map(id, stages), stages, strict=True)).values())
+
+
 def tightest(stages: tuple[Stage, ...], seq_len: int) -> Stage:
     """Return the stage whose pools hold the fewest sequences of a length: blocks of unlike pools do not compare."""
-    if len(stages) == 1:
+    if len(several := distinct(stages)) == 1:
         return stages[0]
     return min(
-        stages,
+        several,
         key=lambda stage: (
             stage.geometry.concurrency(stage.memory.kv_pool_bytes, seq_len),
             -stage.memory.weights_bytes,
         ),
     )
-
-
-def distinct(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    """Return each stage once, where equal ones are one object, first to last."""
-    return tuple(dict(zip(map(id, stages), stages, strict=True)).values())
 
 
 @dataclass(frozen=True)

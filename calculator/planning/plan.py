@@ -21,7 +21,7 @@ from calculator.catalogue.presets import load_model
 from calculator.engines.base import Engine
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
-from calculator.planning.answer import Plan, Stage, tightest
+from calculator.planning.answer import Plan, Stage, distinct, tightest
 from calculator.planning.memory import _batch_range, largest_batch, longest_context, memory_of_stages
 from calculator.planning.resolve import resolve
 from calculator.reading.frozen import FrozenDict
@@ -71,7 +71,7 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     batch = largest_batch(stages, request.seq_len) * replicas
     low, high = (bound * replicas for bound in _batch_range(stages, request.seq_len))
     counted = tightest(stages, request.seq_len)
-    lacking = max(stages, key=lambda stage: stage.missing_bytes)
+    lacking = max(distinct(stages), key=lambda stage: stage.missing_bytes)
     decides = lacking if lacking.exceeds else counted
     return Plan(
         model=architecture,
