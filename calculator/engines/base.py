@@ -53,6 +53,31 @@ class DeviceDefaults:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """What an engine sets aside for a request before it lets it in.
+
+    Attributes
+    ----------
+    watermark : float
+        Share of the blocks that stay free when requests are let in [-].
+    reserve_ratio : float
+        Share of the output still expected that is set aside [-].
+    reserve_most_tokens : int
+        Tokens of output beyond which no more is expected of a request [tokens].
+    whole_output : bool
+        Whether all that a request may answer is set aside.
+    whole_context : bool
+        Whether every slot has the memory of the longest sequence.
+    """
+
+    watermark: float = 0.0
+    reserve_ratio: float = 0.0
+    reserve_most_tokens: int = 0
+    whole_output: bool = False
+    whole_context: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Cached:
     """Equal caches of a stage: one of them, and how many layers keep it."""
 
@@ -110,6 +135,7 @@ class Engine:
     note: str = ""
     source: str = ""
     device_defaults: tuple[DeviceDefaults, ...] = field(default=())
+    admission: Admission = Admission()
 
     @classmethod
     def at(cls, asked: str | None) -> Engine:
