@@ -63,6 +63,8 @@ class Accelerator:
         Devices of a usual machine [-].
     price_usd_per_hour : tuple of two float, or None
         Lowest and highest price seen [USD per device and hour].
+    generation : str
+        The chips' generation, by the maker's name of it; empty where it is not told apart.
     price_date, sources : str
         When and where that was seen; examples, not quotes.
     unverified : tuple of str
@@ -86,6 +88,7 @@ class Accelerator:
     gpus_per_node: int = 8
     price_usd_per_hour: tuple[float, float] | None = None
     price_date: str = ""
+    generation: str = ""
     sources: str = ""
     unverified: tuple[str, ...] = ()
 

@@ -171,5 +171,5 @@ def test_a_file_of_a_trace(tmp_path):
 
 @pytest.mark.parametrize("risk", [0, 0.6, 1, -0.1, float("nan"), "1 %", True])
 def test_a_risk_out_of_bounds_is_refused(plan, risk):
-    with pytest.raises(calculator.CalculatorError, match="risk must lie between 1e-06 and 0.5"):
+    with pytest.raises(calculator.CalculatorError, match=r"risk must lie between 1e-06 and 0\.5"):
         concurrency(plan, Workload(1.0, 10, 10), risk=risk)

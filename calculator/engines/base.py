@@ -18,6 +18,7 @@ from calculator.units import MIB
 
 if TYPE_CHECKING:
     from calculator.engines.overheads import Overhead
+    from calculator.engines.speeds import Speeds
     from calculator.hardware import Accelerator
     from calculator.planning.answer import Stage
     from calculator.request import Request
@@ -157,6 +158,13 @@ class Engine:
     def follows_length(self) -> bool:
         """Whether defaults depend on the length of a sequence."""
         return False
+
+    @property
+    def speed(self) -> Speeds:
+        """What a step costs besides bytes and FLOPs."""
+        from calculator.engines.speeds import SPEEDS
+
+        return SPEEDS[self.name]
 
     def keeps_windows(self, model: ModelArchitecture) -> bool:
         """Whether the windows of a model are allocated as such; those of one typed by hand are."""

@@ -24,7 +24,14 @@ MAX_TRACE_BYTES, MAX_TRACE_ROWS = 256 * 2**20, 5_000_000
 COLUMNS = ("input_tokens", "output_tokens", "timestamp_s")
 OTHER_NAMES = {
     "input_tokens": ("prompt_tokens", "contexttokens", "input_length", "num_prefill_tokens", "prompt_len", "isl"),
-    "output_tokens": ("generatedtokens", "output_length", "num_decode_tokens", "completion_tokens", "output_len", "osl"),
+    "output_tokens": (
+        "generatedtokens",
+        "output_length",
+        "num_decode_tokens",
+        "completion_tokens",
+        "output_len",
+        "osl",
+    ),
     "timestamp_s": ("timestamp", "arrived_at", "arrival_time", "time"),
 }
 """What other traces call the same; a trace is refused with the name to use, never guessed."""
@@ -254,7 +261,9 @@ def _check_columns(found: Iterable[str], there: Iterable[str], name: str) -> Non
     for column in COLUMNS[:2]:
         if column not in found:
             same = [title for title in there if title.lower().replace(" ", "_") in OTHER_NAMES[column]]
-            hint = f"rename {shown(same[0])} to it" if same else f"there are {', '.join(map(shown, there[:8])) or 'none'}"
+            hint = (
+                f"rename {shown(same[0])} to it" if same else f"there are {', '.join(map(shown, there[:8])) or 'none'}"
+            )
             raise InvalidValueError(
                 f"{name}: the column {column} is missing: {hint}", what=column, allowed=COLUMNS, asked=there[:8]
             )
