@@ -173,3 +173,53 @@ def test_a_file_of_a_trace(tmp_path):
 def test_a_risk_out_of_bounds_is_refused(plan, risk):
     with pytest.raises(calculator.CalculatorError, match=r"risk must lie between 1e-06 and 0\.5"):
         concurrency(plan, Workload(1.0, 10, 10), risk=risk)
+
+
+# a saturated queue of lognormal lengths (1,000 and 250) and of the Azure conversation, simulated apart: requests running
+@pytest.mark.parametrize(
+    ("engine", "version", "asked", "lognormal", "conversation"),
+    [
+        ("vllm", None, None, 364, 371),
+        ("vllm", "0.7", None, 360, 368),  # a watermark of 1 %
+        ("tensorrt-llm", None, 2048, 150, 147),  # all that may be answered is set aside
+        ("sglang", None, 2048, 318, 322),
+        ("sglang", None, 16_384, 271, 277),
+    ],
+)
+def test_what_admission_settles_at(engine, version, asked, lognormal, conversation):
+    from dataclasses import replace
+
+    plan = calculator.plan(
+        "llama-3.1-8b", gpu="h200", seq_len=131_072, kv_cache_memory_bytes=(POOL + 32) * BYTES_A_TOKEN, engine=engine,
+        engine_version=version,
+    )  # fmt: skip
+    made = Workload(1.0, 1000, 250, max_output_tokens=asked)
+    table = replace(workload("azure-2023-conversation"), max_output_tokens=asked)
+    found = [concurrency(plan, traffic).saturated for traffic in (made, table)]
+    assert found == pytest.approx((lognormal, conversation), rel=0.03)
+
+
+def test_preemptions_against_a_logged_engine():
+    # Qwen2.5-7B, pool of 299,584 tokens, prompts 800 to 1,200, answers 4,000 to 6,000, 128 at once, 450 requests: 400
+    # preemptions logged with a watermark of 2 %, 187 with 5 %, 168 with 10 % (vLLM pull request 44594); 1,065 with none
+    from calculator.planning.admission import settle
+
+    random = numpy.random.default_rng(7)
+    lengths = random.integers(800, 1201, 4000), random.integers(4000, 6001, 4000)
+    for watermark, logged in ((0.02, 400), (0.05, 187), (0.1, 168)):
+        found = settle(
+            lambda tokens: -(-tokens // 16),
+            299_584 // 16,
+            *lengths,
+            numpy.ones(4000),
+            watermark,
+            128,
+            seed=1,
+            steps=20_000,
+        )
+        assert found.preemptions_per_request * 450 == pytest.approx(logged, rel=0.45)
+
+
+def test_engines_that_set_output_aside_throw_nobody_out():
+    plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", engine="tensorrt-llm")
+    assert concurrency(plan, Workload(1.0, 1000, 250)).preemptions_per_request == (0.0, 0.0, 0.0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.counts import NO_LIMIT
 from calculator.engines.pools import Pool
 from calculator.errors import InvalidValueError, shown
+from calculator.planning.admission import settle
 from calculator.planning.residence import Residents, drawn_at_risk, most_at_risk, residents
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Concurrency:
         The limit that keeps the risk: sequences of one scheduler [-].
     risk : float
         The stated risk [-].
+    plan, workload : Plan, Workload
+        What was asked.
     """
 
     sequences: int
@@ -45,6 +49,42 @@ class Concurrency:
     saturated: float
     max_num_seqs: int
     risk: float
+    plan: Plan = field(repr=False, compare=False)
+    workload: Workload = field(repr=False, compare=False)
+
+    @cached_property
+    def preemptions_per_request(self) -> tuple[float, float, float]:
+        """Times that a request is thrown out and computed again with a full queue: low, central, high [-].
+
+        A seeded simulation of the engine's admission on the tightest pool, at either end of the pool's range; none
+        where the engine sets the output aside.
+        """
+        plan, admission = self.plan, self.plan.rules.admission
+        if admission.whole_output or admission.whole_context or admission.reserve_ratio:
+            return (0.0, 0.0, 0.0)
+        pairs = self.workload.pairs(plan.request.seq_len)
+        some = residents(pairs)
+        stage = min(plan.stages, key=lambda stage: _held(stage, plan, some, self.workload, self.risk))
+        found = sorted(
+            settle(
+                partial(_own_blocks, pool, shared),
+                free,
+                pairs.prompt_tokens,
+                pairs.output_tokens,
+                pairs.weights,
+                admission.watermark,
+                plan.request.max_num_seqs,
+                seed,
+            ).preemptions_per_request
+            for seed, size in enumerate((stage.usable_range[0], stage.usable_bytes, stage.usable_range[1]))
+            for pool, free, shared in _pools(stage, plan, self.workload, size)[:1]
+        )
+        return found[0], found[1], found[2]
+
+
+def _own_blocks(pool: Pool, shared: int, tokens: Any) -> Any:
+    """Return the blocks that requests of so many tokens take for themselves."""
+    return (pool.blocks(tokens) - shared).clip(min=0)
 
 
 def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurrency:
@@ -94,12 +134,15 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
         saturated=settled * ranks,
         max_num_seqs=max(1, held),
         risk=float(risk),
+        plan=plan,
+        workload=workload,
     )
 
 
-def _pools(stage: Stage, plan: Plan, workload: Workload) -> list[tuple[Pool, int, int]]:
+def _pools(stage: Stage, plan: Plan, workload: Workload, pool_bytes: int | None = None) -> list[tuple[Pool, int, int]]:
     """Return each pool of a stage with its free blocks and the blocks of a shared prefix, which are kept once."""
-    counts = stage.geometry.counts(stage.usable_bytes, plan.request.seq_len)
+    size = stage.usable_bytes if pool_bytes is None else pool_bytes
+    counts = stage.geometry.counts(size, plan.request.seq_len)
     found = []
     for pool, count in zip(stage.geometry.pools, counts, strict=True):
         shared = sum(

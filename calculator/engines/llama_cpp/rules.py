@@ -11,7 +11,7 @@ from calculator.architecture.counts import Count
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.engines import overheads
-from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, caches_of_model
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of, caches_of_model
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.versions import build_note
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
@@ -76,7 +76,11 @@ class LlamaCpp(Engine):
     changes: ClassVar = (
         Change(
             (0, 0, 0),
-            {"margin_bytes": 1024 * MIB, "device_defaults": (DeviceDefaults(0, 512, 4),)},
+            {
+                "margin_bytes": 1024 * MIB,
+                "device_defaults": (DeviceDefaults(0, 512, 4),),
+                "admission": Admission(whole_context=True),
+            },
             "llama.cpp 0c1e570: common/fit.cpp, common/common.h, src/llama-kv-cache.cpp, src/llama-kv-cache-iswa.cpp, "
             "src/llama-context.cpp",
         ),

@@ -12,7 +12,7 @@ from calculator.architecture.counts import Count
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.engines import overheads
-from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.formats.kv import storage_format
@@ -155,6 +155,8 @@ class Sglang(Engine):
                 ),
                 "window_ratio": 0.8,
                 "state_ratio": 0.9,
+                # managers/schedule_policy.py: 0.7 of conservativeness falls to 0.14 of itself in a steady state
+                "admission": Admission(reserve_ratio=0.098, reserve_most_tokens=4096),
             },
             "SGLang 0.5.23 arg_groups/memory_hook.py, model_executor/pool_configurator.py, "
             "mem_cache/kv_cache_configurator.py",

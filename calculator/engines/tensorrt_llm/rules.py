@@ -12,7 +12,7 @@ from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.engines import overheads
-from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.request import Cutting
@@ -85,7 +85,12 @@ class TensorRtLlm(Engine):
     changes: ClassVar = (
         Change(
             (1, 0, 0),
-            {"fraction": 0.9, "tokens_per_block": 32, "device_defaults": (DeviceDefaults(0, 8_192, 2_048),)},
+            {
+                "admission": Admission(whole_output=True),
+                "fraction": 0.9,
+                "tokens_per_block": 32,
+                "device_defaults": (DeviceDefaults(0, 8_192, 2_048),),
+            },
             "TensorRT-LLM, PyTorch backend: _torch/pyexecutor/_util.py, resource_manager.py; "
             "kvCacheManager.cpp calculateWindowSizeToShare",
         ),

@@ -11,7 +11,7 @@ from calculator.architecture.caches import Keeps
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.engines import overheads
-from calculator.engines.base import Cached, Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
+from calculator.engines.base import Admission, Cached, Change, DeviceDefaults, Engine, caches_of, caches_of_model, has
 from calculator.engines.pools import Geometry
 from calculator.engines.vllm.groups import BLOCK_SIZE, hybrid_block_size, pool_of_layers, vllm_geometry
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
@@ -135,6 +135,7 @@ class Vllm(Engine):
                 "device_defaults": (DeviceDefaults(0, 2_048, 256),),
                 "unchunked": True,
                 "latent_row_multiple": 128,
+                "admission": Admission(watermark=0.01),
                 "start_check": "stage",
             },
             "vLLM 0.7.3 core/block_manager.py (no block is kept), worker/worker.py; 0.6 to 0.7: a prompt of 32,768 "
@@ -147,6 +148,7 @@ class Vllm(Engine):
                 "unchunked": False,
                 "activation_spread": (0.88, 1.12),
                 "latent_row_multiple": 1,
+                "admission": Admission(),
                 "held_back": 1,
                 "start_check": None,
                 "device_defaults": (
