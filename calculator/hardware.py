@@ -17,6 +17,7 @@ ACCELERATOR_FIELDS: dict[str, Field] = {
     "id": text(80, required=False),
     "name": text(80, required=False),
     "vendor": text(40, required=False, minimum=0),
+    "generation": text(20, required=False, minimum=0),
     "memory_bytes": count(MAX_BYTES, required=False),
     "memory_source": text(200, required=False, minimum=0),
     "memory_verified": flag(required=False),
@@ -65,6 +66,8 @@ class Accelerator:
         Devices of a usual machine [-].
     price_usd_per_hour : tuple of two float, or None
         Lowest and highest price seen [USD per device and hour].
+    generation : str
+        The chips' generation, by the maker's name of it; empty where it is not told apart.
     price_date, sources : str
         When and where that was seen; examples, not quotes.
     unverified : tuple of str
@@ -88,6 +91,7 @@ class Accelerator:
     gpus_per_node: int = 8
     price_usd_per_hour: tuple[float, float] | None = None
     price_date: str = ""
+    generation: str = ""
     sources: str = ""
     unverified: tuple[str, ...] = ()
 

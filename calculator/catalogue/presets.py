@@ -67,6 +67,7 @@ CONFIG_FIELDS = {**_DESCRIPTION, "config": mapping()}
 GPU_FIELDS: dict[str, Field] = {
     "name": text(80),
     "vendor": text(40),
+    "generation": text(20, required=False),
     "label_gb": count(100_000, required=False),
     "reported_mib": count(100_000_000, required=False),
     "program_gib_low": number(100_000, required=False),
@@ -114,7 +115,8 @@ def _build_gpu(key: str, fields: dict[str, Any]) -> Accelerator:
     if prices and prices[0] > prices[-1]:
         raise InvalidValueError(f"price_usd_per_hour_low {prices[0]:g} is more than the high {prices[-1]:g}")
     plain = (
-        "name", "vendor", "label_gb", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops", "fp4_tflops",
+        "name", "vendor", "generation", "label_gb", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops",
+        "fp4_tflops",
         "link_gb_per_s", "gpus_per_node", "price_date", "sources",
     )  # fmt: skip
     return Accelerator(

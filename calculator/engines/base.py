@@ -18,6 +18,7 @@ from calculator.units import MIB
 
 if TYPE_CHECKING:
     from calculator.engines.overheads import Overhead
+    from calculator.engines.speeds import Speeds
     from calculator.hardware import Accelerator
     from calculator.planning.answer import Stage
     from calculator.request import Request
@@ -50,6 +51,31 @@ class DeviceDefaults:
     max_num_batched_tokens: int
     max_num_seqs: int
     not_named: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an engine sets aside for a request before it lets it in.
+
+    Attributes
+    ----------
+    watermark : float
+        Share of the blocks that stay free when requests are let in [-].
+    reserve_ratio : float
+        Share of the output still expected that is set aside [-].
+    reserve_most_tokens : int
+        Tokens of output beyond which no more is expected of a request [tokens].
+    whole_output : bool
+        Whether all that a request may answer is set aside.
+    whole_context : bool
+        Whether every slot has the memory of the longest sequence.
+    """
+
+    watermark: float = 0.0
+    reserve_ratio: float = 0.0
+    reserve_most_tokens: int = 0
+    whole_output: bool = False
+    whole_context: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +144,7 @@ class Engine:
     note: str = ""
     source: str = ""
     device_defaults: tuple[DeviceDefaults, ...] = field(default=())
+    admission: Admission = Admission()
 
     @classmethod
     def at(cls, asked: str | None) -> Engine:
@@ -142,6 +169,13 @@ class Engine:
     def follows_length(self) -> bool:
         """Whether defaults depend on the length of a sequence."""
         return False
+
+    @property
+    def speed(self) -> Speeds:
+        """What a step costs besides bytes and FLOPs."""
+        from calculator.engines.speeds import SPEEDS
+
+        return SPEEDS[self.name]
 
     def keeps_windows(self, model: ModelArchitecture) -> bool:
         """Whether the windows of a model are allocated as such; those of one typed by hand are."""

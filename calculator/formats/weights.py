@@ -63,6 +63,11 @@ class WeightFormat:
     mean_bits: int = 0
     everything: bool = False
 
+    @property
+    def computes_in(self) -> str:
+        """The format that its matrices are multiplied in where the device can: ``16``, ``fp8`` or ``fp4``."""
+        return COMPUTES_IN.get(self.name, "16")
+
     def applies_to(self, matrix: WeightMatrix) -> bool:
         """Say whether a matrix is stored in this format; vectors never are."""
         if self.everything:
@@ -106,6 +111,7 @@ _MIXED = "GGUF, types mixed; mean bits of Llama-3.1-8B"
 _GGML = "llama.cpp tools/quantize/README.md and ggml/src/ggml-common.h"
 
 
+COMPUTES_IN = {"fp8": "fp8", "fp8-block": "fp8", "int8": "fp8", "mxfp4": "fp4", "nvfp4": "fp4"}
 FORMATS = {
     row.name: row
     for row in (

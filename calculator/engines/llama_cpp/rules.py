@@ -10,7 +10,7 @@ from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Sta
 from calculator.architecture.counts import NO_LIMIT, Count
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of
 from calculator.engines.llama_cpp.overheads import compute_buffer
 from calculator.engines.overheads import CUDA_GRAPH, context, none
 from calculator.engines.pools import Claim, Geometry, Pool
@@ -99,7 +99,11 @@ class LlamaCpp(Engine):
     changes: ClassVar = (
         Change(
             (0, 0, 0),
-            {"margin_bytes": 1024 * MIB, "device_defaults": (DeviceDefaults(0, 512, 4),)},
+            {
+                "margin_bytes": 1024 * MIB,
+                "device_defaults": (DeviceDefaults(0, 512, 4),),
+                "admission": Admission(whole_context=True),
+            },
             "llama.cpp 0c1e570: common/fit.cpp, common/common.h, src/llama-kv-cache.cpp, src/llama-kv-cache-iswa.cpp, "
             "src/llama-context.cpp",
         ),

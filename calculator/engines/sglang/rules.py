@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.caches import Chunk, LatentVectors, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
-from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of, has
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of, has
 from calculator.engines.overheads import captured_graphs, context, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.sglang.groups import PARTS, Part, StatePools, WindowPools
@@ -99,6 +99,8 @@ class Sglang(Engine):
                 ),
                 "window_ratio": 0.8,
                 "state_ratio": 0.9,
+                # managers/schedule_policy.py: 0.7 of conservativeness falls to 0.14 of itself in a steady state
+                "admission": Admission(reserve_ratio=0.098, reserve_most_tokens=4096),
             },
             "SGLang 0.5.23 arg_groups/memory_hook.py, model_executor/pool_configurator.py, "
             "mem_cache/kv_cache_configurator.py",

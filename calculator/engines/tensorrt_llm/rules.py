@@ -11,7 +11,7 @@ from calculator.architecture.counts import Count, smaller
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import Change, DeviceDefaults, Engine, caches_of
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of
 from calculator.engines.overheads import CUDA_GRAPH, forward_activation, none
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.tensorrt_llm.overheads import non_torch
@@ -96,7 +96,12 @@ class TensorRtLlm(Engine):
     changes: ClassVar = (
         Change(
             (1, 0, 0),
-            {"fraction": 0.9, "tokens_per_block": 32, "device_defaults": (DeviceDefaults(0, 8_192, 2_048),)},
+            {
+                "fraction": 0.9,
+                "tokens_per_block": 32,
+                "device_defaults": (DeviceDefaults(0, 8_192, 2_048),),
+                "admission": Admission(whole_output=True),
+            },
             "TensorRT-LLM, PyTorch backend: _torch/pyexecutor/_util.py, resource_manager.py; "
             "kvCacheManager.cpp calculateWindowSizeToShare",
         ),

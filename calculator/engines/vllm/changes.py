@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calculator.architecture.caches import Recurrence
-from calculator.engines.base import Change, DeviceDefaults
+from calculator.engines.base import Admission, Change, DeviceDefaults
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NON_TORCH_0_8, NON_TORCH_0_18
 
 ALL_TYPES = None
@@ -22,6 +22,7 @@ CHANGES = (
             "unchunked": True,
             "latent_row_multiple": 128,
             "keeps_latents": False,
+            "admission": Admission(watermark=0.01),
             "non_torch": NON_TORCH_0_6,
             "start_check": "stage",
         },
@@ -40,6 +41,7 @@ CHANGES = (
             "unchunked": False,
             "activation_spread": (0.88, 1.12),
             "latent_row_multiple": 1,
+            "admission": Admission(),
             "held_back": 1,
             "non_torch": NON_TORCH_0_8,
             "start_check": None,
