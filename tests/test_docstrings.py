@@ -71,7 +71,12 @@ def test_every_function_says_what_it_returns(name):
     assert re.match(r"[A-Z][^\n]+[.:]\n*", found["Summary"])
 
 
-TYPING = {"pandas": argparse.Namespace(DataFrame=object), "numpy": argparse.Namespace(ndarray=object)}
+TYPING = {
+    "pandas": argparse.Namespace(DataFrame=object),
+    "numpy": argparse.Namespace(ndarray=object),
+    "Plan": calculator.Plan,
+    "Workload": calculator.Workload,
+}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-STEPS, WARM_UP = 12_000, 0.3
+STEPS, FEWEST_STEPS, WARM_UP = 12_000, 200, 0.3
+ANSWERS = 48
+"""Mean answers that a slot gives in the time that is simulated, where ``STEPS`` are enough."""
 MOST_RUNNING = 16_384
 
 
@@ -57,7 +59,7 @@ def settle(
     most : int
         Requests that may run at once [-].
     seed, steps : int
-        Of the draws; decode steps, of which the first 30 % are left out [-].
+        Of the draws; decode steps at most, of which the first 30 % are left out [-].
 
     Returns
     -------
@@ -66,6 +68,7 @@ def settle(
     """
     import numpy
 
+    steps = min(steps, max(FEWEST_STEPS, ANSWERS * round(float((weights * outputs).sum()))))
     random = numpy.random.default_rng(seed)
     cumulative = numpy.cumsum(weights)
     size = min(most, MOST_RUNNING)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 EVEN = 0.5
 LEAST_RISK = 1e-6
+NEAR = 1000
+"""Where the sequences that fit whatever they hold come this near, one part in so many, they are the answer."""
+MOST_BY_DRAWS = 50_000
+"""Of more sequences the expansion is taken as it is: their sum hardly spreads."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,10 @@ def _held(stage: Stage, plan: Plan, some: Residents, workload: Workload, risk: f
     for pool, free, shared in pools:
         values = _blocks(pool, some, shared)
         count, trusted = most_at_risk(some.moments(values), free, each)
-        if not trusted:
+        certain = int(free // values.max()) if values.size and values.max() > 0 else count
+        if count - certain <= count // NEAR:
+            count = certain
+        elif not trusted and count <= MOST_BY_DRAWS:
             count = drawn_at_risk(some, values, free, each)
         fewest = count if fewest is None else min(fewest, count)
     return fewest or 0

@@ -17,7 +17,9 @@ BINS = 2**21
 """Lengths are told apart up to so many; longer ones are rounded up to the next of so many steps."""
 SKEW_LIMIT = 0.6
 """Beyond this skew of the sum the expansion is left for draws."""
-DRAWS, SEED = 40_000, 20_260_101
+DRAWS, FEWEST_DRAWS, SEED = 40_000, 400, 20_260_101
+MOST_DRAWN = 40_000_000
+"""Residents that are drawn in all; the more a pool holds, the fewer draws, as its sum spreads the less."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,15 @@ def drawn_at_risk(some: Residents, values: Any, pool: float, risk: float) -> int
     random = numpy.random.default_rng(SEED)
     cumulative = numpy.cumsum(some.weights)
     most = max(2, int(pool // max(1e-9, float((some.weights * values).sum()))) * 2 + 2)
+    draws = max(FEWEST_DRAWS, min(DRAWS, MOST_DRAWN // most))
     exceeded = numpy.zeros(most + 1)
     rows = max(1, 4_000_000 // most)
     done = 0
-    while done < DRAWS:
-        now = min(rows, DRAWS - done)
+    while done < draws:
+        now = min(rows, draws - done)
         drawn = values[numpy.searchsorted(cumulative, random.random((now, most)) * cumulative[-1])]
         first = (numpy.cumsum(drawn, axis=1) <= pool).sum(axis=1)  # N at which a draw still fits
         exceeded += numpy.bincount(first + 1, minlength=most + 2)[: most + 1]
         done += now
-    share = numpy.cumsum(exceeded) / DRAWS  # share of draws that exceed with N residents
+    share = numpy.cumsum(exceeded) / draws  # share of draws that exceed with N residents
     return int(numpy.flatnonzero(share <= risk).max())
