@@ -87,6 +87,13 @@ def test_the_device_of_a_log_is_the_preset(device, gpu):
     assert reconcile(log).plan.accelerator.id == gpu
 
 
+@pytest.mark.parametrize(("last", "ranks"), [(0, 1), (1, 2), (2, 4), (3, 4), (7, 8)])
+def test_the_last_rank_that_prints_says_how_many_there_are(last, ranks):
+    line = f"(Worker_TP{last} pid=9) INFO 09-29 11:34:04 [gpu_worker.py:298] Available KV cache memory: 11.55 GiB\n"
+    result = reconcile(vllm_log("meta-llama/Llama-3.1-8B") + line, gpu="h100-sxm")
+    assert result.plan.request.tensor_parallel_size == ranks
+
+
 @pytest.mark.parametrize(("off", "silent"), [(0.015, True), (-0.015, True), (0.3, False)])
 def test_a_small_pool_counts_as_equal_within_0_02_gib(off, silent):
     # sizes are printed to 0.01 GiB: of a pool of 1 GiB a hundredth would be less than that

@@ -32,6 +32,18 @@ def test_the_bytes_of_a_weight_format(weight_dtype, quantised_bytes):
 
 
 @pytest.mark.parametrize(
+    ("weight_dtype", "block", "values"),
+    # ggml/src/ggml-common.h: block_q8_0 is 32 values and a 2 byte scale, block_q6_K 256 values in 210 bytes
+    [("q8_0", 34, 32), ("q6_k", 210, 256)],
+)
+def test_the_bytes_of_a_block_of_ggml(weight_dtype, block, values):
+    # every matrix, embedding and head too; the 65 norms of 4,096 are not cut into blocks
+    answer = plan("llama-3.1-8b", gpu="h100-sxm", engine="llama.cpp", weight_dtype=weight_dtype)
+    norms = 65 * 4_096
+    assert answer.per_gpu.weights_bytes == (QUANTISED + WHOLE - norms) // values * block + 2 * norms
+
+
+@pytest.mark.parametrize(
     "name",
     # vLLM 0.33.0 config/cache.py CacheDType, of which no layout is known here
     [
