@@ -211,7 +211,7 @@ def speed(
 
     References
     ----------
-    Factors fitted to public measured speeds of vLLM, SGLang and TensorRT-LLM; see ``docs/accuracy.md``.
+    Factors fitted to public measured speeds of vLLM, SGLang and TensorRT-LLM.
     """
     for name, value in (
         ("batch_size", batch_size),
