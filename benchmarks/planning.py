@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -14,6 +15,7 @@ from benchmarks.timing import Measurement, in_turns, stopwatch
 from calculator.architecture.counts import NO_LIMIT
 from calculator.engines import engine_rules
 from calculator.formats.weights import FORMATS
+from calculator.planning.resolve import legal_degrees
 
 CALLS = 10_000
 ROUNDS = 7
@@ -63,7 +65,7 @@ def _requests(seed: int) -> list[dict[str, Any]]:
     requests = []
     for index in range(CALLS):
         model = draw.choice(models)
-        degrees = [degree for degree in model.tensor_parallel_degrees if degree <= 64]
+        degrees = [degree for degree in legal_degrees(model, defaultdict(bool)) if degree <= 64]
         requests.append(
             {
                 "model": replace(model, id=f"{model.id}-{seed}-{index}"),
