@@ -82,7 +82,8 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9])(hf_(?=[A-Za-z0-9]{6})|sk-|gh[opsu]_|AKIA|eyJ)[\w.~+/=-]{6,}"
-    r"|(?i:((?:(?:api|access|secret|private)[_-]?key(?:[_-]?id)?|token|secret|password|passwd|authorization)['\"]?\s*[=:]\s*(?:bearer )?)"
+    r"|(?i:((?:(?:api|access|secret|private)[_-]?key(?:[_-]?id)?"
+    r"|token|secret|password|passwd|authorization)['\"]?\s*[=:]\s*(?:bearer )?)"
     r"['\"]?[^\s'\",;)]{4,})"
     r"|(://)[^/\s:@]{1,200}:[^/\s@]{1,200}@"
 )
