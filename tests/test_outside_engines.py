@@ -236,3 +236,10 @@ def test_vllm_before_0_8_keeps_latent_rows_as_640():
         intermediate_size=512, vocab_size=1_000, max_position_embeddings=4_096, tie_word_embeddings=True,
     )  # fmt: skip
     assert given_pool(odd, GIB, engine_version="0.7", seq_len=16).allocated_bytes_per_sequence == 16 * 2 * 9 * 80 * 2
+
+
+@pytest.mark.parametrize("size", [2, 32, 128])
+def test_a_block_of_tensorrt_llm_is_a_power_of_two_above_1(size):
+    # KvCacheConfig.tokens_per_block: "must be a power of two and larger than 1"
+    answer = plan("llama-3-8b", gpu="h100-sxm", engine="tensorrt-llm", block_size=size)
+    assert answer.request.block_size == size
