@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 import calculator
-from calculator.views.growth import words
+from calculator.views import words
 
 from .conftest import settled
 
