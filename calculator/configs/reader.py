@@ -52,7 +52,7 @@ def model_from_hf_config(
     InvalidValueError
         If a key is missing, of the wrong kind, out of bounds or contradictory.
     """
-    strict_json.check_bounds(config)
+    config = strict_json.bounded(config)
     outer, text = dict(config), _text_part(config)
     asked = text.get("model_type") or outer.get("model_type")
     kind, family = _family(asked, assume_full_attention)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from math import isfinite
+from math import isfinite, isinf
 from numbers import Integral
 from typing import Any
 
@@ -17,7 +17,7 @@ MAX_ENTRIES = 200_000
 def parse_config(content: str, name: str) -> Any:
     """Parse the text of a ``config.json``; duplicate keys, NaN and endless nesting are refused."""
     try:
-        parsed = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+        parsed = json.loads(content, object_pairs_hook=_unique, parse_constant=_constant)
         json.dumps(parsed, ensure_ascii=False).encode("utf-8")
         return parsed
     except InvalidValueError as error:
@@ -30,12 +30,15 @@ def parse_config(content: str, name: str) -> Any:
         raise FileFormatError(f"{name}: nested too deeply, or a number of thousands of digits") from None
 
 
-def check_bounds(config: Any) -> None:
-    """Refuse what is no mapping, too deep or too large, or no file could say, before anything is read."""
+def bounded(config: Any) -> Mapping[str, Any]:
+    """Return a config as a file says it; refuse what is no mapping, too deep or too large, or no file could say.
+
+    An infinite number becomes ``{"__float__": "Infinity"}``, as transformers 5 writes it: JSON has none.
+    """
     if not isinstance(config, Mapping):
         raise InvalidValueError(f"a config.json holds a mapping of names to values, not {shown(config)}")
     stack: list[tuple[Any, int]] = [(config, 1)]
-    entries = 0
+    entries, infinite = 0, False
     while stack:
         part, depth = stack.pop()
         if depth > MAX_DEPTH:
@@ -46,6 +49,8 @@ def check_bounds(config: Any) -> None:
         for key, child in part.items() if isinstance(part, Mapping) else enumerate(part):
             if isinstance(part, Mapping) and not _is_text(key):
                 raise InvalidValueError(f"a key of a config is text, not {shown(key)}", what="config", asked=key)
+            if isinstance(child, float) and isinf(child):
+                child, infinite = _constant(str(child)), True
             if isinstance(child, _NESTED):
                 stack.append((child, depth + 1))
             elif not _is_plain(child):
@@ -54,9 +59,18 @@ def check_bounds(config: Any) -> None:
                     "true, false, null, lists and mappings",
                     what=str(key), asked=child,
                 )  # fmt: skip
+    return _written(config) if infinite else config
 
 
 _NESTED = (Mapping, list, tuple)
+
+
+def _written(part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return {key: _written(child) for key, child in part.items()}
+    if isinstance(part, list | tuple):
+        return [_written(child) for child in part]
+    return _constant(str(part)) if isinstance(part, float) and isinf(part) else part
 
 
 def _is_plain(value: Any) -> bool:
@@ -82,5 +96,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return mapping
 
 
-def _no_constant(text: str) -> Any:
-    raise InvalidValueError(f"{text} is not a number that JSON has")
+def _constant(text: str) -> dict[str, str]:
+    """Return an infinite number as transformers writes it, whether JSON's readers or Python name it."""
+    if text == "NaN":
+        raise InvalidValueError(f"{text} is not a number that JSON has")
+    return {"__float__": "-Infinity" if text.startswith("-") else "Infinity"}
