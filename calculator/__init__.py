@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     from calculator.logs.reconciliation import Reconciliation, reconcile
     from calculator.planning.answer import Memory, Plan
     from calculator.planning.command import serve_command
-    from calculator.planning.concurrency import Concurrency, concurrency
     from calculator.planning.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
     from calculator.planning.plan import plan, vary
     from calculator.planning.plan_file import read_plan_file, write_plan_file
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
-    from calculator.planning.speed import Speed, speed
     from calculator.planning.sweep import sweep, sweep_arrays
-    from calculator.planning.workload import Workload, workload, workload_from_trace, workload_ids
+    from calculator.planning.traffic.concurrency import Concurrency, concurrency
+    from calculator.planning.traffic.speed import Speed, speed
+    from calculator.planning.traffic.tables import workload, workload_from_trace, workload_ids
+    from calculator.planning.traffic.workload import Workload
     from calculator.request import Request
 
 __all__ = [
@@ -105,14 +106,15 @@ _AT_HOME = {
     "logs.reconciliation": ("Reconciliation", "reconcile"),
     "planning.answer": ("Memory", "Plan"),
     "planning.command": ("serve_command",),
-    "planning.concurrency": ("Concurrency", "concurrency"),
+    "planning.traffic.concurrency": ("Concurrency", "concurrency"),
     "planning.kv_cache": ("kv_cache_bytes", "kv_cache_bytes_per_gpu"),
     "planning.plan": ("plan", "vary"),
     "planning.plan_file": ("read_plan_file", "write_plan_file"),
     "planning.search": ("Lever", "levers", "next_steps", "smallest_fit", "what_would_fit"),
-    "planning.speed": ("Speed", "speed"),
+    "planning.traffic.speed": ("Speed", "speed"),
     "planning.sweep": ("sweep", "sweep_arrays"),
-    "planning.workload": ("Workload", "workload", "workload_from_trace", "workload_ids"),
+    "planning.traffic.tables": ("workload", "workload_from_trace", "workload_ids"),
+    "planning.traffic.workload": ("Workload",),
     "request": ("Request",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _AT_HOME.items() for name in names}

@@ -3,7 +3,7 @@
 import pytest
 
 import calculator
-from calculator.planning.speed import attention_flops, speed, work_of
+from calculator.planning.traffic.speed import attention_flops, speed, work_of
 
 # model, weights, KV, GPU, TP, engine, P, O, N; decode part, prefill share, TPOT, tokens/s, time of one prompt [ms]:
 # worked from nameplate figures with the rounded factors, bytes and FLOPs of the published configs

@@ -8,9 +8,10 @@ import numpy
 import pytest
 
 import calculator
-from calculator.planning.concurrency import concurrency
-from calculator.planning.residence import quantile_of_normal, residents
-from calculator.planning.workload import Workload, workload, workload_from_trace, workload_ids
+from calculator.planning.traffic.concurrency import concurrency
+from calculator.planning.traffic.residence import quantile_of_normal, residents
+from calculator.planning.traffic.tables import workload, workload_from_trace, workload_ids
+from calculator.planning.traffic.workload import Workload
 
 BYTES_A_TOKEN = 131_072  # 2 x 8 x 128 x 32 layers x 2 bytes
 POOL = 459_000
@@ -202,7 +203,7 @@ def test_what_admission_settles_at(engine, version, asked, lognormal, conversati
 def test_preemptions_against_a_logged_engine():
     # Qwen2.5-7B, pool of 299,584 tokens, prompts 800 to 1,200, answers 4,000 to 6,000, 128 at once, 450 requests: 400
     # preemptions logged with a watermark of 2 %, 187 with 5 %, 168 with 10 % (vLLM pull request 44594); 1,065 with none
-    from calculator.planning.admission import settle
+    from calculator.planning.traffic.admission import settle
 
     random = numpy.random.default_rng(7)
     lengths = random.integers(800, 1201, 4000), random.integers(4000, 6001, 4000)

@@ -1,7 +1,7 @@
 """What a step costs besides bytes and FLOPs: launches, links and prefill, by engine, architecture and generation.
 
 Every figure was fitted to public measured speeds and rounded, 2026-11. The factors of the sum
-are in ``planning.speed``; here stands what differs between engines, and where nothing was measured.
+are in ``planning.traffic.speed``; here stands what differs between engines, and where nothing was measured.
 """
 
 from __future__ import annotations

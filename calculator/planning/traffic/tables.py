@@ -1,25 +1,16 @@
-"""Traffic as pairs of prompt and output lengths: from a trace, from a shipped table, or from means and variation."""
+"""Workloads of traces and of shipped tables: columns of numbers, checked row by row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from math import isfinite, log, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.catalogue.traces import TRACES, trace_text
 from calculator.errors import FileFormatError, InvalidValueError, shown, unknown_name
+from calculator.planning.traffic.workload import Workload
 
-if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
-
-    Lengths = NDArray[numpy.int64]
-    Weights = NDArray[numpy.float64]
-
-MOST_CV, MOST_RATE = 100.0, 1e9
 MAX_TRACE_BYTES, MAX_TRACE_ROWS = 256 * 2**20, 5_000_000
 COLUMNS = ("input_tokens", "output_tokens", "timestamp_s")
 OTHER_NAMES = {
@@ -35,131 +26,6 @@ OTHER_NAMES = {
     "timestamp_s": ("timestamp", "arrived_at", "arrival_time", "time"),
 }
 """What other traces call the same; a trace is refused with the name to use, never guessed."""
-_STEP, _REACH = 0.02, 8.0
-"""Grid of normal deviates that a lognormal is summed over: 8 deviations leave 1e-15 outside."""
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Requests by their lengths, each with its share.
-
-    Attributes
-    ----------
-    prompt_tokens, output_tokens : array of int64
-        Lengths of each request, at least 1 [tokens].
-    weights : array of float64
-        Its share of all requests; they sum to 1 [-].
-    """
-
-    prompt_tokens: Lengths
-    output_tokens: Lengths
-    weights: Weights
-
-    def mean(self, values: Any) -> float:
-        """Return the mean over requests [-]."""
-        return float((self.weights * values).sum())
-
-
-@dataclass(frozen=True)
-class Workload:
-    """Traffic of a service: how often requests come, and how long they are.
-
-    Attributes
-    ----------
-    requests_per_second : float
-        Mean rate of arrivals over all replicas [1/s].
-    prompt_tokens, output_tokens : float
-        Mean lengths of a request [tokens].
-    prompt_cv, output_cv : float
-        Coefficients of variation: standard deviation over mean [-].
-    correlation : float
-        Pearson correlation of the two lengths [-].
-    shared_prefix_tokens : int
-        Leading tokens that all prompts share and a prefix cache keeps once [tokens].
-    max_output_tokens : int or None
-        What requests ask for at most, which some engines reserve; None for up to the longest sequence [tokens].
-    trace : tuple of arrays, or None
-        Lengths of a trace, pair by pair; means and variation are then those of the pairs [tokens].
-    name, licence, source : str
-        Of a trace, what it is called, under which licence it comes, and from where.
-    dispersion : float
-        Variance over mean of the arrivals in windows of a minute, 1 for Poisson [-].
-    """
-
-    requests_per_second: float
-    prompt_tokens: float
-    output_tokens: float
-    prompt_cv: float = 1.0
-    output_cv: float = 1.0
-    correlation: float = 0.0
-    shared_prefix_tokens: int = 0
-    max_output_tokens: int | None = None
-    trace: tuple[Any, Any] | None = field(default=None, repr=False, compare=False)
-    name: str = ""
-    licence: str = ""
-    source: str = ""
-    dispersion: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse what is no traffic, with the bounds."""
-        _number("requests_per_second", self.requests_per_second, 0, MOST_RATE, above=True)
-        _number("prompt_tokens", self.prompt_tokens, 1, MAX_TOKENS)
-        _number("output_tokens", self.output_tokens, 1, MAX_TOKENS)
-        _number("prompt_cv", self.prompt_cv, 0, MOST_CV)
-        _number("output_cv", self.output_cv, 0, MOST_CV)
-        _number("correlation", self.correlation, -1, 1)
-        _number("dispersion", self.dispersion, 0, 1e6)
-        _count("shared_prefix_tokens", self.shared_prefix_tokens, 0)
-        if self.max_output_tokens is not None:
-            _count("max_output_tokens", self.max_output_tokens, 1)
-        if self.trace is None:
-            _check_correlation(self.prompt_cv, self.output_cv, self.correlation)
-
-    def pairs(self, seq_len: int) -> Pairs:
-        """Return the pairs of lengths as an engine with that longest sequence serves them.
-
-        Parameters
-        ----------
-        seq_len : int
-            The longest sequence; prompts are cut at one less, outputs at what is left, at least 1 [tokens].
-
-        Returns
-        -------
-        Pairs
-            Each request of a trace, or the lognormal's grid.
-
-        Notes
-        -----
-        ``ln P`` and ``ln O`` are normal with ``σ² = ln(1 + cv²)``, ``μ = ln mean − σ²/2`` and the correlation
-        ``ln(1 + r c_p c_o) / (σ_p σ_o)``, which gives the lengths the Pearson correlation r.
-        """
-        import numpy
-
-        if self.trace is not None:
-            prompt, output = self.trace
-            weights = numpy.full(len(prompt), 1 / len(prompt))
-        else:
-            prompt, output, weights = self._lognormal()
-        prompt = numpy.clip(prompt, 1, max(1, seq_len - 1))
-        output = numpy.clip(output, 1, numpy.maximum(1, seq_len - prompt))
-        return Pairs(prompt, output, weights)
-
-    def _lognormal(self) -> tuple[Any, Any, Any]:
-        import numpy
-
-        deviates, share = _normal_grid()
-        sigma_p, sigma_o = _sigma(self.prompt_cv), _sigma(self.output_cv)
-        together = 0.0
-        if sigma_p and sigma_o:
-            together = log(1 + self.correlation * self.prompt_cv * self.output_cv) / (sigma_p * sigma_o)
-        first, second = (deviates if sigma_p else deviates[:1] * 0), (deviates if sigma_o else deviates[:1] * 0)
-        weights = numpy.outer(share if sigma_p else [1.0], share if sigma_o else [1.0]).ravel()
-        x, y = (grid.ravel() for grid in numpy.meshgrid(first, second, indexing="ij"))
-        y = together * x + sqrt(max(0.0, 1 - together**2)) * y if sigma_o else y
-        prompt = _rounded(self.prompt_tokens * numpy.exp(sigma_p * x - sigma_p**2 / 2))
-        output = _rounded(self.output_tokens * numpy.exp(sigma_o * y - sigma_o**2 / 2))
-        kept = weights > 1e-15 * weights.max()
-        return prompt[kept], output[kept], weights[kept] / weights[kept].sum()
 
 
 def workload_from_trace(
@@ -353,57 +219,3 @@ def _arrivals(column: Any, name: str) -> tuple[float | None, float]:
     counts = numpy.bincount(((times - times.min()) // WINDOW_S).astype(numpy.int64))[: max(1, int(span // WINDOW_S))]
     dispersion = float(counts.var() / counts.mean()) if len(counts) > 1 and counts.mean() > 0 else 1.0
     return (len(times) - 1) / span, dispersion
-
-
-def _normal_grid() -> tuple[Any, Any]:
-    import numpy
-
-    deviates = numpy.arange(-_REACH, _REACH + _STEP / 2, _STEP)
-    share = numpy.exp(-(deviates**2) / 2)
-    return deviates, share / share.sum()
-
-
-def _rounded(lengths: Any) -> Any:
-    import numpy
-
-    return numpy.clip(numpy.rint(lengths), 1, MAX_TOKENS).astype(numpy.int64)
-
-
-def _sigma(cv: float) -> float:
-    return sqrt(log(1 + cv * cv))
-
-
-def _check_correlation(prompt_cv: float, output_cv: float, correlation: float) -> None:
-    """Refuse a correlation that no pair of lognormal lengths can have."""
-    from math import exp
-
-    if not correlation or not prompt_cv or not output_cv:
-        return
-    reach = _sigma(prompt_cv) * _sigma(output_cv)
-    low, high = ((exp(sign * reach) - 1) / (prompt_cv * output_cv) for sign in (-1, 1))
-    if not low <= correlation <= high:
-        nearest = max(low, min(high, correlation))
-        raise InvalidValueError(
-            f"correlation {correlation:g} is not possible: lognormal lengths with these variations reach "
-            f"{low:.3f} to {high:.3f}, the nearest is {nearest:.3f}",
-            what="correlation",
-            asked=correlation,
-            allowed=(low, high),
-            nearest=nearest,
-        )
-
-
-def _number(name: str, value: Any, least: float, most: float, *, above: bool = False) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    if not number or not (least < value <= most if above else least <= value <= most):
-        bound = "more than" if above else "at least"
-        raise InvalidValueError(
-            f"{name} must be {bound} {least:g} and at most {most:g}, not {shown(value)}", what=name, asked=value
-        )
-
-
-def _count(name: str, value: Any, least: int) -> None:
-    if type(value) is not int or not least <= value <= MAX_TOKENS:
-        raise InvalidValueError(
-            f"{name} must be a whole number from {least} to {MAX_TOKENS:,}, not {shown(value)}", what=name, asked=value
-        )

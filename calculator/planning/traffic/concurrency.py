@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.counts import NO_LIMIT
 from calculator.engines.pools import Pool
 from calculator.errors import InvalidValueError, shown
-from calculator.planning.admission import settle
-from calculator.planning.residence import Residents, drawn_at_risk, most_at_risk, residents
+from calculator.planning.traffic.admission import settle
+from calculator.planning.traffic.residence import Residents, drawn_at_risk, most_at_risk, residents
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan, Stage
-    from calculator.planning.workload import Pairs, Workload
+    from calculator.planning.traffic.workload import Pairs, Workload
 
 EVEN = 0.5
 LEAST_RISK = 1e-6

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import erf, sqrt
 from typing import Any
 
-from calculator.planning.workload import Pairs
+from calculator.planning.traffic.workload import Pairs
 
 BINS = 2**21
 """Lengths are told apart up to so many; longer ones are rounded up to the next of so many steps."""
