@@ -19,9 +19,8 @@ MAX_NAMES, MAX_NAME = 40, 120
 
 def show(plan: calculator.Plan) -> None:
     """Show the verdict: the headline, one sequence, the numbers, and why not where it does not fit."""
-    title, actions = st.columns([4, 1.6], vertical_alignment="bottom")
-    title.title(plain(words.headline(plan)), anchor=False)
-    with actions:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.title(plain(words.headline(plan)), anchor=False, width="content")
         downloads.save_and_share(plan)
     around = words.spread(plan)
     st.markdown(plain(f"{words.detail(plan)} Range: {around}." if around and plan.fits else words.detail(plan)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def save_and_share(plan: calculator.Plan) -> None:
     """Offer the link and the downloads of a plan."""
-    with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+    with st.container(horizontal=True, horizontal_alignment="right", gap="small", width="content"):
         with st.popover("Link"):
             st.markdown("This link opens the same answer; so does the one in the address bar.")
             st.session_state["_link_slot"] = st.empty()

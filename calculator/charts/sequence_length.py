@@ -55,7 +55,8 @@ def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> go.Figu
     # a pool given outright lies beside the budget: what ends it is the device
     is_given = plan.request.kv_cache_memory_bytes is not None
     limit = (plan.per_gpu.total_bytes if is_given else plan.per_gpu.requested_bytes) / GIB
-    longest = lengths[-1]
+    shortest, longest = lengths[0], lengths[-1]
+    ends = [log10(shortest), log10(longest)] if log_x else [shortest, longest]
     top = max(plan.per_gpu.total_bytes, *map(sum, zip(*(sizes for _, sizes, _ in layers), strict=True))) / GIB
     figure = base_figure(
         traces,
@@ -65,18 +66,20 @@ def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> go.Figu
             "type": "log" if log_x else "linear",
             "tickformat": ",",
             "hoverformat": ",",
-            **({"dtick": "D2"} if log_x and longest / lengths[0] < 50 else {}),
+            **({"range": ends} if shortest < longest else {}),
+            **({"dtick": "D2"} if log_x and longest / shortest < 50 else {}),
         },
         yaxis={"title": {"text": "One GPU, GiB"}, "range": [0, min(top, 3 * limit) * 1.12]},
     )
     limit_line(figure, limit, f"limit {limit:,.1f} GiB")
     if 0 < plan.max_context_len <= longest:
-        _mark_length(figure, plan.max_context_len, f"{plan.max_context_len:,} tokens", log_x, limit)
+        place = log10(plan.max_context_len) if log_x else plan.max_context_len
+        is_left = place - ends[0] < (ends[1] - ends[0]) / 3
+        _mark_length(figure, plan.max_context_len, place, limit, 56 if is_left else -48)
     return figure
 
 
-def _mark_length(figure: go.Figure, tokens: int, text: str, log_x: bool, height: float) -> None:
+def _mark_length(figure: go.Figure, tokens: int, place: float, height: float, aside: int) -> None:
+    """Draw a line at a length and its name aside, where the chart has room for it."""
     figure.add_vline(x=tokens, line={"color": GREY, "width": 1})
-    figure.add_annotation(
-        x=log10(tokens) if log_x else tokens, y=height, text=text, ax=-48, ay=-34, arrowcolor=GREY, arrowhead=2
-    )
+    figure.add_annotation(x=place, y=height, text=f"{tokens:,} tokens", ax=aside, ay=-34, arrowcolor=GREY, arrowhead=2)
