@@ -21,7 +21,7 @@ accuracy: $(RUN_STAMP)  ## compare with public start-up figures; print the table
 	$(BIN)/python -m calculator.logs.accuracy --write docs/accuracy.md
 
 schema: $(RUN_STAMP)  ## write the JSON Schema of plan files
-	$(BIN)/python -c 'from calculator.planning.plan_schema import json_schema; print(json_schema(), end="")' \
+	$(BIN)/python -c 'from calculator.planning.files.plan_schema import json_schema; print(json_schema(), end="")' \
 	  > calculator/catalogue/data/plan_file.schema.json
 
 bench: $(DEV_STAMP) browser  ## measure against the floor and print ratios

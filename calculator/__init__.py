@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from calculator.logs.reconciliation import Reconciliation, reconcile
     from calculator.planning.answer import Memory, Plan
     from calculator.planning.command import serve_command
+    from calculator.planning.files.plan_file import read_plan_file, write_plan_file
     from calculator.planning.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
     from calculator.planning.plan import plan, vary
-    from calculator.planning.plan_file import read_plan_file, write_plan_file
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
     from calculator.planning.sweep import sweep, sweep_arrays
     from calculator.planning.traffic.concurrency import Concurrency, concurrency
@@ -109,7 +109,7 @@ _AT_HOME = {
     "planning.traffic.concurrency": ("Concurrency", "concurrency"),
     "planning.kv_cache": ("kv_cache_bytes", "kv_cache_bytes_per_gpu"),
     "planning.plan": ("plan", "vary"),
-    "planning.plan_file": ("read_plan_file", "write_plan_file"),
+    "planning.files.plan_file": ("read_plan_file", "write_plan_file"),
     "planning.search": ("Lever", "levers", "next_steps", "smallest_fit", "what_would_fit"),
     "planning.traffic.speed": ("Speed", "speed"),
     "planning.sweep": ("sweep", "sweep_arrays"),

@@ -9,7 +9,7 @@ import streamlit as st
 
 import calculator
 from calculator.planning.command import serve_command
-from calculator.planning.plan_file import write_plan_file
+from calculator.planning.files.plan_file import write_plan_file
 from dashboard.text import cell, file_name, plain, sentence
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from calculator import FileFormatError
 from calculator.catalogue.presets import GPU_FILE, MODEL_FILE
 from calculator.cli.main import main
-from calculator.planning import checks
+from calculator.planning.files import checks
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from calculator.architecture.latent import as_latent
 from calculator.architecture.model import MOST_REMEMBERED
 from calculator.catalogue import presets
 from calculator.hardware import custom_accelerator
-from calculator.planning import plan_file
+from calculator.planning.files import plan_file
 from calculator.reading import strict_yaml
 from calculator.request import Cutting
 from tests.small_config import CONFIG

@@ -18,7 +18,7 @@ import calculator
 from calculator.architecture.decoder import _SCHEMA as ARCHITECTURE
 from calculator.catalogue import presets
 from calculator.cli import main as cli
-from calculator.planning import plan_schema
+from calculator.planning.files import plan_schema
 from calculator.planning.kv_cache import _SCHEMA as FORMULA
 from calculator.reading.fields import Count, Field, Flag, Listed, Names, NotPlain, Number, Text, taken
 from calculator.request import OPTIONS, PLAN_SCHEMA, Cutting, Request
@@ -93,7 +93,7 @@ PROOF = """
 import inspect, json
 import calculator
 from calculator.cli import main as cli
-from calculator.planning import plan_schema
+from calculator.planning.files import plan_schema
 from calculator.planning.command import NOT_THE_ENGINES
 from calculator.request import Cutting
 from calculator.views.same_request import SAME_REQUEST

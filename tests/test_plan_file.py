@@ -7,7 +7,7 @@ from golden import GIB
 
 import calculator
 from calculator import FileFormatError, read_plan_file, vary, write_plan_file
-from calculator.planning import checks
+from calculator.planning.files import checks
 
 DEPLOYMENT = """\
 deployments:

@@ -9,7 +9,7 @@ import calculator
 from calculator.catalogue import presets
 from calculator.catalogue.preset_file import Entries
 from calculator.catalogue.presets import model_file
-from calculator.planning import checks
+from calculator.planning.files import checks
 from calculator.reading import strict_yaml
 
 PARAMETERS = {row["preset"]: int(row["num_parameters"]) for row in rows("engine_parameters.csv")}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import calculator
-from calculator.planning import checks
+from calculator.planning.files import checks
 
 DEPLOYMENT = """\
 deployments:

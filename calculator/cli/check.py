@@ -11,7 +11,7 @@ from calculator.cli import MISSED, OK
 from calculator.cli.arguments import add_format
 from calculator.cli.printing import print_json, say
 from calculator.planning import SCHEMA_VERSION
-from calculator.planning.checks import check_file, check_presets
+from calculator.planning.files.checks import check_file, check_presets
 from calculator.units import plural
 
 

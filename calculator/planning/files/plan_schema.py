@@ -8,7 +8,7 @@ from dataclasses import replace
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS
 from calculator.architecture.limits import MAX_HEADS
 from calculator.hardware import ACCELERATOR_FIELDS
-from calculator.planning.expectations import EXPECTATIONS
+from calculator.planning.files.expectations import EXPECTATIONS
 from calculator.reading.fields import Either, Field, Listed, Nested, count, flag, left_out, mapping, number, text
 from calculator.reading.schema import Schema
 from calculator.request import PLAN_FIELDS

@@ -11,8 +11,8 @@ from typing import Any
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue import presets
 from calculator.errors import FileFormatError
-from calculator.planning import plan_file
-from calculator.planning.expectations import EXPECTATIONS
+from calculator.planning.files import plan_file
+from calculator.planning.files.expectations import EXPECTATIONS
 from calculator.reading import strict_yaml
 
 _ID = re.compile(r"[a-z0-9]{1,80}+(?:[.-][a-z0-9]{1,80}+){0,20}+")

@@ -15,9 +15,8 @@ from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_id
 from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.answer import Plan
-from calculator.planning.expectations import EXPECTATIONS
-from calculator.planning.plan import plan
-from calculator.planning.plan_schema import (
+from calculator.planning.files.expectations import EXPECTATIONS
+from calculator.planning.files.plan_schema import (
     DEPLOYMENT,
     DESCRIPTION,
     GPU,
@@ -27,6 +26,7 @@ from calculator.planning.plan_schema import (
     NAMED_GPU,
     NAMED_MODEL,
 )
+from calculator.planning.plan import plan
 from calculator.reading import strict_yaml
 
 

@@ -1,0 +1,1 @@
+"""Files of deployments and expectations: read, written, checked, and their schema."""
