@@ -211,6 +211,33 @@ def test_sglang_takes_off_its_fraction_for_an_encoder(layers, width, factor):
     assert answer.request.gpu_memory_utilization == pytest.approx(0.835 * factor, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("kind", "sizes", "factor"),
+    # the hook reads num_hidden_layers and hidden_size of the config object and takes 24 and 1,024 where it has no such
+    # attribute: Qwen2-VL has depth, and its hidden_size is the text decoder's, 24 x 3,584² is 12.25; Qwen3-VL's is the
+    # encoder's own, 24 x 1,152² is 1.265625; SigLIP's class has 12 layers of 768 where the config is silent
+    [
+        ("qwen2_vl", {"depth": 32, "embed_dim": 1_280, "hidden_size": 3_584}, 0.8),
+        ("qwen2_vl", {}, 0.8),
+        ("qwen3_vl", {"depth": 27, "hidden_size": 1_152}, 0.9734375),
+        ("siglip_vision_model", {}, 1.05),
+    ],
+)
+def test_sglang_reads_an_encoder_by_the_names_it_knows(kind, sizes, factor):
+    config = {"model_type": kind, **sizes}
+    model = calculator.model_from_hf_config(
+        {
+            "text_config": {
+                "model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 8,
+                "vocab_size": 100, "intermediate_size": 64, "max_position_embeddings": 2_048, "hidden_size": 3_584,
+            },
+            "vision_config": config,
+        }
+    )  # fmt: skip
+    answer = plan(model, gpu="h100-sxm", engine="sglang", seq_len=1_024)
+    assert answer.request.gpu_memory_utilization == pytest.approx(0.835 * 0.95 * factor, abs=1e-6)
+
+
 # TensorRT-LLM
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.configs.keys import Keys
-from calculator.configs.towers.rows import TYPES, Tower
+from calculator.configs.towers.rows import Tower, tower_type
 
 PART = "image encoder"
 SYNONYMS = {"depth": "num_hidden_layers", "num_channels": "in_channels", "in_chans": "in_channels"}
@@ -43,8 +43,7 @@ def tower_of(config: Mapping[str, Any], outer: Mapping[str, Any], hidden: int) -
     transformers 5.23.0, parameters of the classes on the meta device; vLLM splits the matrices of
     blocks over ranks (``--mm-encoder-tp-mode weights``).
     """
-    kind = config.get("model_type")
-    row = TYPES.get(kind.removesuffix("_vision")) or TYPES.get(kind) if isinstance(kind, str) else None
+    row = tower_type(config)
     if row is None:
         return None
     merge = {"spatial_merge_size": outer["spatial_merge_size"]} if "spatial_merge_size" in outer else {}

@@ -21,8 +21,8 @@ class Tower:
     ----------
     defaults : mapping
         What the reference implementation takes where the config is silent.
-    width, out : str
-        The keys of its hidden size, and of that of what a merger writes.
+    width, out, depth : str
+        The keys of its hidden size, of that of what a merger writes, and of its layers.
     gated, biased : bool
         Whether an MLP has a third matrix, and matrices biases.
     norm : int
@@ -40,6 +40,7 @@ class Tower:
     defaults: Mapping[str, Any]
     width: str = "hidden_size"
     out: str = "out_hidden_size"
+    depth: str = "num_hidden_layers"
     gated: bool = False
     biased: bool = True
     norm: int = 2
@@ -74,15 +75,19 @@ _GEMMA_4 = {
     "head_dim": 64, "position_embedding_size": 10_240,
 }  # fmt: skip
 
-_THIRD = Tower(_QWEN_3)
+_THIRD = Tower(_QWEN_3, depth="depth")
 TYPES: Mapping[str, Tower] = MappingProxyType(
     {
-        "qwen2_vl": Tower(_QWEN | {"embed_dim": 1280, "mlp_ratio": 4}, "embed_dim", "hidden_size", patch_bias=False),
-        "qwen2_5_vl": Tower(
-            _QWEN | {"hidden_size": 1280, "intermediate_size": 3420}, gated=True, norm=1, patch_bias=False
+        "qwen2_vl": Tower(
+            _QWEN | {"embed_dim": 1280, "hidden_size": 3584, "mlp_ratio": 4},
+            "embed_dim", "hidden_size", "depth", patch_bias=False,
         ),
-        "qwen3_vl": Tower(_QWEN_3 | _DEEP),
-        "qwen3_vl_moe": Tower(_QWEN_3 | _DEEP),
+        "qwen2_5_vl": Tower(
+            _QWEN | {"hidden_size": 1280, "intermediate_size": 3420},
+            depth="depth", gated=True, norm=1, patch_bias=False,
+        ),
+        "qwen3_vl": Tower(_QWEN_3 | _DEEP, depth="depth"),
+        "qwen3_vl_moe": Tower(_QWEN_3 | _DEEP, depth="depth"),
         "qwen3_5": _THIRD,
         "qwen3_5_moe": _THIRD,
         "siglip_vision_model": Tower(_SIGLIP, joint="projection"),
@@ -92,4 +97,18 @@ TYPES: Mapping[str, Tower] = MappingProxyType(
             _GEMMA_4, gated=True, biased=False, norm=1, norms=4, head_norms=True, patch_bias=False, joint="projection"
         ),
     }
-)
+)  # fmt: skip
+
+
+def tower_type(config: Mapping[str, Any]) -> Tower | None:
+    """Return the type of an image encoder by its ``vision_config``; None where it is not known."""
+    kind = config.get("model_type")
+    return TYPES.get(kind.removesuffix("_vision")) or TYPES.get(kind) if isinstance(kind, str) else None
+
+
+def named_size(config: Mapping[str, Any], key: str, otherwise: int) -> int:
+    """Return what the reference's config object of an encoder has under this very key, synonyms left aside [-]."""
+    row = tower_type(config)
+    defaults = row.defaults if row and key in (row.width, row.out, row.depth) else {}
+    value = config.get(key, defaults.get(key, otherwise))
+    return value if type(value) is int else otherwise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.caches import Chunk, LatentVectors, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
+from calculator.configs.towers.rows import named_size
 from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of, has
 from calculator.engines.overheads import captured_graphs, context, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 SPARSE_PAGE = 64
 STATE_SLOTS_PER_REQUEST = 3
+VIT_LARGE = {"num_hidden_layers": 24, "hidden_size": 1024}
+"""Sizes of ViT-L/14, which stand in for those that an encoder's config does not name."""
 CONV_BYTES, STATE_BYTES = 2, 4
 """Bytes of an element of a state's convolution, and of the state where the model names no format."""
 _FRACTION_SOURCE = "SGLang 0.5.23 arg_groups/memory_hook.py"
@@ -288,12 +291,11 @@ def _encoder_factor(model: ModelArchitecture) -> float:
     SGLang 0.5.23, ``arg_groups/memory_hook.py`` ``adjust_mem_fraction_for_vlm``: it reads ``num_hidden_layers``
     and ``hidden_size`` and takes 24 and 1,024 where a config has other names.
     """
-    matrices = model.towers.get("vision_config")
-    if matrices is None:
+    if "vision_config" not in model.towers:
         return 1.0
     config = (model.fields or {}).get("vision_config")
-    named = config.get("num_hidden_layers") if isinstance(config, Mapping) else None
-    layers, width = named if type(named) is int else 24, matrices[0].outputs if matrices else 1024
+    config = config if isinstance(config, Mapping) else {}
+    layers, width = (named_size(config, key, size) for key, size in VIT_LARGE.items())
     complexity = layers * width**2 / (24 * 1024**2)
     factor: float = 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (complexity - 1.0)))
     return factor
