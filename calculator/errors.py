@@ -77,7 +77,7 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def unknown_name(kind: str, asked: object, known: Iterable[str]) -> UnknownNameError:
+def unknown_name(kind: str, asked: object, known: Iterable[str], what: str = "") -> UnknownNameError:
     """Build the error for a name that is not among the known ones, with the near matches."""
     names = sorted(known)
     text = str(asked)[:200]
@@ -85,7 +85,10 @@ def unknown_name(kind: str, asked: object, known: Iterable[str]) -> UnknownNameE
     similar = difflib.get_close_matches(text.lower(), names, n=3, cutoff=0.5)
     near = list(dict.fromkeys(begun + similar))[:3]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {_listed(names)}"
-    return UnknownNameError(f"unknown {kind} {shown(asked)}: {hint}")
+    nearest = near[0] if near else None
+    return UnknownNameError(
+        f"unknown {kind} {shown(asked)}: {hint}", what=what or kind, asked=asked, allowed=tuple(names), nearest=nearest
+    )
 
 
 def friendly(function: Callable[P, R]) -> Callable[P, R]:

@@ -303,3 +303,34 @@ def test_a_device_that_no_plan_file_could_say_is_refused(stated, text):
 
 def test_the_memory_of_a_device_is_a_plain_count():
     assert type(replace(calculator.load_gpu("l4"), memory_bytes=np.int64(2**34)).memory_bytes) is int
+
+
+@pytest.mark.parametrize(
+    ("asked", "fields"),
+    # what, asked and nearest of each refusal: bounds of the table, divisors of 64 heads, degrees of 8 KV heads
+    [
+        ({"model": "lama-3-70b"}, ("model", "lama-3-70b", "llama-3-70b")),
+        ({"gpu": "a100-80gb-sx"}, ("gpu", "a100-80gb-sx", "a100-80gb-sxm")),
+        ({"seq_len": 0}, ("seq_len", 0, 1)),
+        ({"batch_size": 2.6}, ("batch_size", 2.6, 3)),
+        ({"gpu_memory_utilization": 1.5}, ("gpu_memory_utilization", 1.5, 1)),
+        ({"tensor_parallel_size": 3}, ("tensor_parallel_size", 3, 2)),
+        ({"pipeline_parallel_size": 81}, ("pipeline_parallel_size", 81, 80)),
+        ({"kv_cache_dtype": "fp17"}, ("kv_cache_dtype", "fp17", "fp16")),
+        ({"engine": "vlm"}, ("engine", "vlm", "vllm")),
+        ({"encoder_seq_len": 5}, ("encoder_seq_len", 5, None)),
+    ],
+    ids=lambda asked: next(iter(asked)) if isinstance(asked, dict) else "",
+)
+def test_a_refusal_has_its_parts_as_fields(asked, fields):
+    whole = {"model": "llama-3-70b", "gpu": "a100-80gb-sxm", "seq_len": 8_192, **asked}
+    with pytest.raises(calculator.CalculatorError) as caught:
+        plan(**whole)
+    assert (caught.value.what, caught.value.asked, caught.value.nearest) == fields
+
+
+def test_kv_heads_that_do_not_divide_name_what_would():
+    with pytest.raises(calculator.InvalidValueError) as caught:
+        calculator.load_model("llama-3-70b").with_kv_heads(7)
+    assert (caught.value.what, caught.value.asked, caught.value.nearest) == ("num_key_value_heads", 7, 8)
+    assert caught.value.allowed == (1, 2, 4, 8, 16, 32, 64)

@@ -69,7 +69,7 @@ def custom_model(name: str = "Own architecture", **fields: Any) -> ModelArchitec
         If a field is unknown, missing or out of bounds, or if heads do not divide.
     """
     if not isinstance(name, str):
-        raise InvalidValueError(f"name must be text, not {shown(name)}")
+        raise InvalidValueError(f"name must be text, not {shown(name)}", what="name", asked=name)
     checked = _SCHEMA.validate(fields)
     return replace(build_decoder(checked, id="custom", name=name), fields=checked)
 
@@ -86,10 +86,15 @@ def build_decoder(fields: dict[str, Any], **described: Any) -> ModelArchitecture
         )
     if experts and fields["num_experts_per_tok"] > fields["num_experts"]:
         raise InvalidValueError(
-            f"num_experts_per_tok {fields['num_experts_per_tok']} is more than the {fields['num_experts']} experts"
+            f"num_experts_per_tok {fields['num_experts_per_tok']} is more than the {fields['num_experts']} experts",
+            what="num_experts_per_tok",
+            asked=fields["num_experts_per_tok"],
+            nearest=fields["num_experts"],
         )
     if not experts and not fields["intermediate_size"]:
-        raise InvalidValueError("intermediate_size 0 is allowed only where every MLP is made of experts")
+        raise InvalidValueError(
+            "intermediate_size 0 is allowed only where every MLP is made of experts", what="intermediate_size", asked=0
+        )
     head_dim = fields["head_dim"]
     spec = FullAttention(kv_heads, head_dim, fields.get("v_head_dim") or head_dim)
     hidden, vocab, learned = fields["hidden_size"], fields["vocab_size"], fields.get("learned_positions") or 0

@@ -260,7 +260,10 @@ class ModelArchitecture:
         """Raise ``ParallelismError`` with the legal degrees if any layer cannot be split so."""
         if type(tensor_parallel_size) is not int or tensor_parallel_size < 1:
             raise ParallelismError(
-                f"tensor_parallel_size must be a whole number of at least 1, not {shown(tensor_parallel_size)}"
+                f"tensor_parallel_size must be a whole number of at least 1, not {shown(tensor_parallel_size)}",
+                what="tensor_parallel_size",
+                asked=tensor_parallel_size,
+                nearest=1,
             )
         reason = self.why_not(tensor_parallel_size)
         if reason:
@@ -291,12 +294,19 @@ class ModelArchitecture:
         heads = self.num_attention_heads
         if not isinstance(num_key_value_heads, int) or num_key_value_heads < 1:
             raise InvalidValueError(
-                f"num_key_value_heads must be a whole number of at least 1, not {shown(num_key_value_heads)}"
+                f"num_key_value_heads must be a whole number of at least 1, not {shown(num_key_value_heads)}",
+                what="num_key_value_heads",
+                asked=num_key_value_heads,
+                nearest=1,
             )
         if heads % num_key_value_heads:
             raise indivisible(heads, num_key_value_heads)
         if len({group.spec.kv_heads for group in self.groups if group.spec.kv_heads}) > 1:
-            raise UnsupportedError("KV heads can be varied where all layers have the same number of them")
+            raise UnsupportedError(
+                "KV heads can be varied where all layers have the same number of them",
+                what="num_key_value_heads",
+                asked=num_key_value_heads,
+            )
         varied = self.with_specs(lambda spec: spec.with_kv_heads(num_key_value_heads))
         return self._as_varied(varied, num_key_value_heads=num_key_value_heads)
 
@@ -404,8 +414,13 @@ def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:
 
 def indivisible(heads: int, kv_heads: int) -> InvalidValueError:
     """Build the error for KV heads that query heads do not divide into, with the nearest that they do."""
-    near = min((g for g in range(1, min(heads, MAX_HEADS) + 1) if heads % g == 0), key=lambda g: (abs(g - kv_heads), g))
+    allowed = tuple(g for g in range(1, min(heads, MAX_HEADS) + 1) if heads % g == 0)
+    near = min(allowed, key=lambda g: (abs(g - kv_heads), g))
     return InvalidValueError(
         f"num_key_value_heads {kv_heads} is not possible: {heads} query heads do not divide by it; "
-        f"allowed are the divisors of {heads}, the nearest is {near}"
+        f"allowed are the divisors of {heads}, the nearest is {near}",
+        what="num_key_value_heads",
+        asked=kv_heads,
+        allowed=allowed,
+        nearest=near,
     )

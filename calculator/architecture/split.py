@@ -102,7 +102,11 @@ def not_possible(tensor_parallel_size: int, reason: str, legal: Sequence[int]) -
     nearest = min(legal, key=lambda degree: (abs(degree - tensor_parallel_size), degree))
     return ParallelismError(
         f"tensor_parallel_size {tensor_parallel_size} is not possible: {reason}; "
-        f"legal are {', '.join(map(str, legal))}, the nearest is {nearest}"
+        f"legal are {', '.join(map(str, legal))}, the nearest is {nearest}",
+        what="tensor_parallel_size",
+        asked=tensor_parallel_size,
+        allowed=tuple(legal),
+        nearest=nearest,
     )
 
 
@@ -125,7 +129,10 @@ def layers_per_stage(num_layers: int, pipeline_parallel_size: int) -> tuple[int,
     if pipeline_parallel_size > num_layers:
         raise ParallelismError(
             f"pipeline_parallel_size {pipeline_parallel_size} is not possible: there are {num_layers} layers, "
-            f"one a stage at the least; the largest is {num_layers}"
+            f"one a stage at the least; the largest is {num_layers}",
+            what="pipeline_parallel_size",
+            asked=pipeline_parallel_size,
+            nearest=num_layers,
         )
     base, rest = divmod(num_layers, pipeline_parallel_size)
     stages = [base] * pipeline_parallel_size

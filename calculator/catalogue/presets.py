@@ -190,7 +190,9 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     if isinstance(name, ModelArchitecture):
         return name
     if not isinstance(name, str):
-        raise InvalidValueError(f"a model is a preset id such as llama-3-70b, not {shown(name)}")
+        raise InvalidValueError(
+            f"a model is a preset id such as llama-3-70b, not {shown(name)}", what="model", asked=name
+        )
     file = model_file()
     if name in file.entries:
         return file.get(name)
@@ -226,10 +228,12 @@ def load_gpu(name: str | Accelerator) -> Accelerator:
     if isinstance(name, Accelerator):
         return name
     if not isinstance(name, str):
-        raise InvalidValueError(f"a GPU is a preset id such as a100-80gb-sxm, not {shown(name)}")
+        raise InvalidValueError(
+            f"a GPU is a preset id such as a100-80gb-sxm, not {shown(name)}", what="gpu", asked=name
+        )
     file = gpu_file()
     if name not in file.entries:
-        raise unknown_name("GPU", name, file.entries)
+        raise unknown_name("GPU", name, file.entries, "gpu")
     return file.get(name)
 
 

@@ -78,11 +78,15 @@ def engine_rules(name: str, version: str | None = None) -> Engine:
         If the version is none.
     """
     if not isinstance(name, str):
-        raise InvalidValueError(f"an engine is a name such as {DEFAULT_ENGINE}, not {shown(name)}")
+        raise InvalidValueError(
+            f"an engine is a name such as {DEFAULT_ENGINE}, not {shown(name)}", what="engine", asked=name
+        )
     if name not in ENGINES:
         raise unknown_name("engine", name, ENGINES)
     if version is not None and not isinstance(version, str):
-        raise InvalidValueError(f'engine_version must be text such as "0.33", not {shown(version)}')
+        raise InvalidValueError(
+            f'engine_version must be text such as "0.33", not {shown(version)}', what="engine_version", asked=version
+        )
     return _rules(name, version)
 
 

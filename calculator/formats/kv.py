@@ -74,12 +74,19 @@ class StorageFormat:
             If the row is not a whole number of blocks: no engine stores such a row.
         """
         if self.packs_latents:
-            raise UnsupportedError(f"{self.name} stores latent vectors (MLA) only; fp8 stores heads in 8 bit")
+            raise UnsupportedError(
+                f"{self.name} stores latent vectors (MLA) only; fp8 stores heads in 8 bit",
+                what="kv_cache_dtype",
+                asked=self.name,
+                nearest="fp8",
+            )
         blocks, rest = divmod(elements, self.block_elements)
         if rest:
             raise UnsupportedError(
                 f"{self.name} stores rows in blocks of {self.block_elements} elements, which do not divide a head "
-                f"size of {elements}: it needs a multiple of {self.block_elements}; fp16, bf16 and fp8 take any"
+                f"size of {elements}: it needs a multiple of {self.block_elements}; fp16, bf16 and fp8 take any",
+                what="kv_cache_dtype",
+                asked=self.name,
             )
         return blocks * self.block_bytes + self.row_scale_bytes
 
@@ -149,17 +156,24 @@ def storage_format(name: str) -> StorageFormat:
         return found
     if isinstance(name, str) and " " in name:
         raise UnsupportedError(
-            f"the checkpoint asks for a KV cache in {name[:80]}, which is not understood; name a kv_cache_dtype"
+            f"the checkpoint asks for a KV cache in {name[:80]}, which is not understood; name a kv_cache_dtype",
+            what="kv_cache_dtype",
+            asked=name,
         )
     if isinstance(name, str) and name in NOT_UNDERSTOOD:
         raise UnsupportedError(
             f"{name} {NOT_UNDERSTOOD[name]}: what vLLM allocates for that is not known here; "
-            "int4_per_token_head and nvfp4 are other formats of about 4 bits"
+            "int4_per_token_head and nvfp4 are other formats of about 4 bits",
+            what="kv_cache_dtype",
+            asked=name,
+            nearest="int4_per_token_head",
         )
     if isinstance(name, str) and name == "auto":
-        raise InvalidValueError("auto is resolved with a model; name a format here")
+        raise InvalidValueError("auto is resolved with a model; name a format here", what="kv_cache_dtype", asked=name)
     raise (
-        unknown_name("KV-cache format", name, [*FORMATS, *KV_ALIASES, "auto"])
+        unknown_name("KV-cache format", name, [*FORMATS, *KV_ALIASES, "auto"], "kv_cache_dtype")
         if isinstance(name, str)
-        else (InvalidValueError(f"a KV-cache format is a name such as fp16, not {shown(name)}"))
+        else InvalidValueError(
+            f"a KV-cache format is a name such as fp16, not {shown(name)}", what="kv_cache_dtype", asked=name
+        )
     )

@@ -174,10 +174,15 @@ def weight_format(name: str) -> WeightFormat:
     if grouped:
         return replace(FORMATS[grouped[1]], name=name, group_size=int(grouped[2]))
     if not isinstance(name, str):
-        raise InvalidValueError(f"a weight format is a name such as bf16, not {shown(name)}")
+        raise InvalidValueError(
+            f"a weight format is a name such as bf16, not {shown(name)}", what="weight_dtype", asked=name
+        )
     if " " in name:
         raise UnsupportedError(
             f"the checkpoint's weights are stored as {name[:80]}, which is not understood; name a "
-            f"weight_dtype instead of auto, such as {', '.join(list(FORMATS)[:4])}"
+            f"weight_dtype instead of auto, such as {', '.join(list(FORMATS)[:4])}",
+            what="weight_dtype",
+            asked=name,
+            allowed=tuple(FORMATS),
         )
-    raise unknown_name("weight format", name, [*FORMATS, *ALIASES, "auto"])
+    raise unknown_name("weight format", name, [*FORMATS, *ALIASES, "auto"], "weight_dtype")

@@ -125,10 +125,17 @@ def encoder_tokens(model: ModelArchitecture, encoder_seq_len: int | None) -> int
     """Return the encoder's tokens: required for an encoder-decoder, refused for any other model [tokens]."""
     if encoder_seq_len is None:
         if model.needs_encoder:
-            raise InvalidValueError(f"encoder_seq_len is missing: {model.name} keeps a cache of its encoder's tokens")
+            raise InvalidValueError(
+                f"encoder_seq_len is missing: {model.name} keeps a cache of its encoder's tokens",
+                what="encoder_seq_len",
+            )
         return 0
     if not model.needs_encoder:
-        raise InvalidValueError(f"encoder_seq_len is for an encoder-decoder, which {model.name} is not")
+        raise InvalidValueError(
+            f"encoder_seq_len is for an encoder-decoder, which {model.name} is not",
+            what="encoder_seq_len",
+            asked=encoder_seq_len,
+        )
     return int(_ENCODER.validate({"encoder_seq_len": encoder_seq_len})["encoder_seq_len"])
 
 
@@ -140,23 +147,31 @@ def whole_numbers(name: str, value: Any) -> Any:
 
     if isinstance(value, range) and value and max(value[0], value[-1]) > MAX_TOKENS:
         most = max(value[0], value[-1])
-        raise InvalidValueError(f"{name} must be at most {MAX_TOKENS:,}, not {shown(most)}")
+        raise InvalidValueError(
+            f"{name} must be at most {MAX_TOKENS:,}, not {shown(most)}", what=name, asked=most, nearest=MAX_TOKENS
+        )
     try:
         array = numpy.asarray(value)
     except MemoryError:
-        raise InvalidValueError(f"{name} holds {size_of(value):,} values, more than memory does") from None
+        raise InvalidValueError(f"{name} holds {size_of(value):,} values, more than memory does", what=name) from None
     except ValueError:
-        raise InvalidValueError(f"{name} must be a list of whole numbers, or rows of equal length") from None
+        raise InvalidValueError(
+            f"{name} must be a list of whole numbers, or rows of equal length", what=name, asked=value
+        ) from None
     if array.ndim == 0:
         return array.item()
     if array.size == 0:
-        raise InvalidValueError(f"{name} is empty: give at least one value")
+        raise InvalidValueError(f"{name} is empty: give at least one value", what=name, asked=value)
     if array.dtype.kind not in "iu":
-        raise InvalidValueError(f"{name} must hold whole numbers, not {array.dtype}")
+        raise InvalidValueError(f"{name} must hold whole numbers, not {array.dtype}", what=name, asked=value)
     if int(array.min()) < 1:
-        raise InvalidValueError(f"{name} must be at least 1, not {int(array.min())}")
+        least = int(array.min())
+        raise InvalidValueError(f"{name} must be at least 1, not {least}", what=name, asked=least, nearest=1)
     if int(array.max()) > INT64_MAX:
-        raise InvalidValueError(f"{name} must be at most {MAX_TOKENS:,}, not {shown(int(array.max()))}")
+        most = int(array.max())
+        raise InvalidValueError(
+            f"{name} must be at most {MAX_TOKENS:,}, not {shown(most)}", what=name, asked=most, nearest=MAX_TOKENS
+        )
     return array.astype(numpy.int64, copy=False)
 
 

@@ -96,7 +96,9 @@ def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> tup
     """Return what a GPU is called, and the GPU with the memory that is given by hand."""
     if gpu is None or (isinstance(gpu, str) and gpu == CUSTOM):
         if memory_bytes is None:
-            raise InvalidValueError("gpu is missing: name a GPU preset such as a100-80gb-sxm, or give gpu_memory_bytes")
+            raise InvalidValueError(
+                "gpu is missing: name a GPU preset such as a100-80gb-sxm, or give gpu_memory_bytes", what="gpu"
+            )
         return CUSTOM, custom_accelerator(memory_bytes)
     accelerator = load_gpu(gpu)
     if memory_bytes is None:

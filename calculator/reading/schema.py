@@ -118,19 +118,27 @@ def _explain(problem: dict[str, Any], known: Iterable[str]) -> CalculatorError:
     name = ".".join(map(str, problem["loc"]))
     kind, context, value = problem["type"], problem.get("ctx", {}), problem.get("input")
     if kind == "missing":
-        return InvalidValueError(f"{name} is missing")
+        return InvalidValueError(f"{name} is missing", what=name)
     if kind == "extra_forbidden":
-        return unknown_name("field", name, known)
+        return unknown_name("field", name, known, name)
     explain = _SENTENCES.get(kind)
     if explain is None:
-        return InvalidValueError(f"{name} cannot be {shown(value)}: {problem['msg']}")
-    return InvalidValueError(f"{name} {explain(value, context)}")
+        return InvalidValueError(f"{name} cannot be {shown(value)}: {problem['msg']}", what=name, asked=value)
+    return InvalidValueError(
+        f"{name} {explain(value, context)}", what=name, asked=value, nearest=_nearest(value, context)
+    )
 
 
-def _whole_number(value: Any, _: dict[str, Any]) -> str:
-    near = ""
-    if isinstance(value, float) and value == value and 1 <= round(min(abs(value), 1e15)) < 1e15 and value > 0:
-        near = f"; the nearest is {round(value)}"
+def _nearest(value: Any, context: dict[str, Any]) -> int | float | None:
+    """Return the bound that a number is beyond, or the whole number beside it."""
+    beside = round(value) if isinstance(value, float) and 0.5 < value < 1e15 else None
+    nearest: int | float | None = context.get("ge", context.get("le", beside))
+    return nearest
+
+
+def _whole_number(value: Any, context: dict[str, Any]) -> str:
+    nearest = _nearest(value, context)
+    near = "" if nearest is None else f"; the nearest is {nearest}"
     how = " written without quotes" if isinstance(value, str) else ""
     return f"must be a whole number{how}, not {shown(value)}{near}"
 

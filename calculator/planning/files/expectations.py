@@ -34,7 +34,9 @@ def _held(measure: Callable[[Plan], int]) -> Callable[[Plan], int]:
 
 def _highest_price(plan: Plan) -> float:
     if plan.price_usd_per_hour is None:
-        raise UnknownNameError(f"no price is known for {plan.accelerator.name}")
+        raise UnknownNameError(
+            f"no price is known for {plan.accelerator.name}", what="gpu", asked=plan.accelerator.name
+        )
     return plan.price_usd_per_hour[1]
 
 
