@@ -1,47 +1,16 @@
-"""The dashboard: one question, does it fit and how many, and what follows from the answer."""
+"""The dashboard: a page for each question that people ask; the bare address answers whether a model fits."""
 
 import streamlit as st
 
-import calculator
-from dashboard import answer, changes, downloads, inputs, memory, state, tabs
-from dashboard.text import plain, sentence
+from dashboard import state
+from dashboard.pages import fits
 
 st.set_page_config(page_title="KV-cache planner", layout="wide")
 
-state.load()
+PAGES = [st.Page(fits.show, title="Does it fit?", default=True)]
 
+page = st.navigation(PAGES, position="top" if len(PAGES) > 1 else "hidden")
+state.load(page.url_path)
 with st.sidebar:
     st.markdown("**KV-cache planner**")
-    try:
-        asked = inputs.ask()
-        plan = calculator.plan(**asked)
-        refusal = None
-    except calculator.CalculatorError as error:
-        refusal = str(error)
-
-for problem in state.problems():
-    st.warning(plain(problem))
-
-if refusal:
-    st.title("This cannot be planned", anchor=False)
-    st.error(plain(sentence(refusal)))
-    st.markdown("Change the input in the sidebar; nothing else was lost.")
-    state.save()
-    st.stop()
-
-answer.show(plan)
-memory.of_one_gpu(plan)
-answer.notes(plan)
-if plan.model.ignored_keys or plan.model.assumed:
-    answer.understood(plan.model)
-
-with st.grid(2, min_column_width=420, gap="large"):  # side by side only where neither is cut
-    with st.container():
-        changes.show(plan)
-    with st.container():
-        memory.formula(plan)
-
-tabs.show(plan)
-
-state.save()
-downloads.show_link()
+page.run()

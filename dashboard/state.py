@@ -34,7 +34,7 @@ MAX_LINK_VALUE = 100
 MAX_LINK_CONFIG = 16_384
 MAX_CONFIG_BYTES = 262_144
 MAX_NAMED = 5
-_SEEN, _PROBLEMS = "_link", "_link_problems"
+_SEEN, _PROBLEMS, _PAGE = "_link", "_link_problems", "_page"
 
 
 def _on_page(name: str) -> str:
@@ -203,10 +203,17 @@ _BELONGS_TO = {**dict.fromkeys(OWN_FIELDS, CUSTOM), "config_json": CONFIG}
 _STREAMLITS_OWN = ("embed", "embed_options")
 
 
-def load() -> None:
-    """Read the link into the widgets' state where it is new; forget old problems once the reader changes something."""
+def load(page: str = "") -> None:
+    """Read the link into the widgets' state where it is new; forget old problems once the reader changes something.
+
+    Turning to another page empties the link: what was asked there holds on.
+    """
     link = st.query_params.to_dict()
-    if link != st.session_state.get(_SEEN):
+    turned = st.session_state.get(_PAGE, page) != page
+    st.session_state[_PAGE] = page
+    if turned and not set(link) - set(_STREAMLITS_OWN):
+        st.session_state[_PROBLEMS] = []
+    elif link != st.session_state.get(_SEEN):
         st.session_state[_PROBLEMS] = _apply(link)
     elif _current() != link:
         st.session_state[_PROBLEMS] = []

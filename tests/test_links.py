@@ -84,3 +84,23 @@ def test_every_fraction_of_a_link_is_read_as_it_was_written(fraction):
 def test_every_size_of_a_link_is_read_as_it_was_written(size):
     text = state._written("activation_gib", size)
     assert state._read("activation_gib", state.PARAMETERS["activation_gib"], text, None) == size
+
+
+def test_turning_to_another_page_keeps_what_was_asked(page):
+    page.session_state["seq_len"] = 4_096
+    state.save()
+    page.query_params.clear()  # what the browser sends when a reader turns the page
+    state.load("heads")
+    assert page.session_state["seq_len"] == 4_096
+    # a link to that page is read as any other
+    page.query_params.from_dict({"seq_len": "2048"})
+    state.load("heads")
+    assert page.session_state["seq_len"] == 2_048
+
+
+def test_a_bare_address_on_the_same_page_opens_what_it_always_did(page):
+    page.session_state["seq_len"] = 4_096
+    state.save()
+    page.query_params.clear()
+    state.load()
+    assert page.session_state["seq_len"] == 8_192

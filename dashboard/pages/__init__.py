@@ -1,0 +1,1 @@
+"""The pages: a question each, with an address of its own."""
