@@ -15,6 +15,7 @@ from calculator.errors import InvalidValueError, shown, unknown_name
 if TYPE_CHECKING:
     from calculator.engines.command import Command
     from calculator.engines.log import Log
+    from calculator.engines.speeds import Speeds
 
 ENGINES = {
     "vllm": ("vllm", "Vllm"),
@@ -43,6 +44,12 @@ def engine_log(name: str) -> Log:
     """Return what an engine prints at start-up, one of ``ENGINES``."""
     words: Log = _file(name, "log").LOG
     return words
+
+
+def engine_speed(name: str) -> Speeds:
+    """Return what a step of an engine costs besides bytes and FLOPs."""
+    figures: Speeds = _file(name, "speed").SPEED
+    return figures
 
 
 def _file(name: str, topic: str) -> Any:

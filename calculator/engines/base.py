@@ -173,9 +173,9 @@ class Engine:
     @property
     def speed(self) -> Speeds:
         """What a step costs besides bytes and FLOPs."""
-        from calculator.engines.speeds import SPEEDS
+        from calculator.engines import engine_speed
 
-        return SPEEDS[self.name]
+        return engine_speed(self.name)
 
     def keeps_windows(self, model: ModelArchitecture) -> bool:
         """Whether the windows of a model are allocated as such; those of one typed by hand are."""

@@ -1,0 +1,72 @@
+"""A closed loop: how many of its clients decode at once, and for how many requests there is room."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from calculator.planning.memory import largest_batch
+from calculator.planning.traffic.step import step_of
+
+if TYPE_CHECKING:
+    from calculator.planning.answer import Plan
+
+ROUNDS, CLOSE = 60, 1e-6
+"""Rounds of the search for the number that decodes, and the relative change at which it ends."""
+FEWEST = 1e-3
+
+
+def room(plan: Plan, prompt_tokens: float, output_tokens: float | None) -> int:
+    """Return for how many requests there is memory when more of them wait [-].
+
+    Each is halfway through its output, and what the engine sets aside for it counts as well.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan of the replica [-].
+    prompt_tokens, output_tokens : float
+        Mean lengths of a request; output None for a step without an end [tokens].
+    """
+    request, admission = plan.request, plan.rules.admission
+    output = output_tokens or 0.0
+    held = prompt_tokens + output / 2
+    if admission.whole_context:
+        held = float(request.seq_len)
+    elif admission.whole_output:
+        held = prompt_tokens + output
+    else:
+        held += admission.reserve_ratio * min(output / 2, admission.reserve_most_tokens)
+    free = (1 - admission.watermark) * largest_batch(plan.stages, max(1, math.ceil(held)))
+    return int(free) * request.attention_replicas
+
+
+def running(plan: Plan, prompt_tokens: float, output_tokens: float | None) -> int:
+    """Return how many requests run at once when more of them wait: what there is memory for, within the limit [-]."""
+    request = plan.request
+    return min(room(plan, prompt_tokens, output_tokens), request.max_num_seqs * request.attention_replicas)
+
+
+def decoding(plan: Plan, clients: float, prompt_tokens: float, output_tokens: float) -> float:
+    """Return how many of the clients of a closed loop decode at once: ``N = clients × O t / (TTFT + O t)`` [-].
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan of the replica; where it holds no request at all its memory is not looked at [-].
+    clients : float
+        Requests in flight at all times [-].
+    prompt_tokens, output_tokens : float
+        Mean lengths of a request [tokens].
+    """
+    most = running(plan, prompt_tokens, output_tokens) or clients
+    count = min(clients, float(most))
+    for _ in range(ROUNDS):
+        step = step_of(plan, count, prompt_tokens, output_tokens)
+        first = plan.rules.speed.first_token(step.prompt_s, count, step.seconds)
+        answering = output_tokens * step.seconds
+        found = min(float(most), max(FEWEST, clients * answering / (first + answering)))
+        if abs(found - count) <= CLOSE * count:
+            return found
+        count = found
+    return count

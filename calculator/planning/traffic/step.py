@@ -1,0 +1,148 @@
+"""How long a step takes: a sum of named terms from this package's own bytes and FLOPs.
+
+::
+
+    step    = 1.0 Wd + 1.3 We + 1.1 KV + 1.0 C + 1.8 B + c_L L + 20 us N
+    prefill = (N / O) (e (G + Q) + 1.8 B_p)                    what new prompts add to a step
+    TPOT    = step + prefill,   tokens/s = N / TPOT
+
+Ideal times at nameplate: Wd weights that every step reads, We those of the experts that N tokens touch, KV the cache of
+N sequences of ``P + O / 2`` tokens, C the FLOPs of N tokens, B the all-reduces of N tokens, G and Q the matrix and
+attention FLOPs of a prompt, B_p its all-reduces. A token passes one pipeline stage after the other, each of them with
+``N / PP`` sequences at a time: the times of all stages add up. The factors are a first fit to public measured speeds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from calculator.errors import UnsupportedError
+from calculator.formats.weights import weight_format
+from calculator.planning.traffic.work import attention_flops, kv_bytes_read, work_of
+
+if TYPE_CHECKING:
+    from calculator.architecture.model import ModelArchitecture
+    from calculator.planning.answer import Plan
+
+DENSE_FACTOR, EXPERT_FACTOR, KV_FACTOR, COMPUTE_FACTOR, LINK_FACTOR = 1.0, 1.3, 1.1, 1.0, 1.8
+"""Measured times over ideal ones, of all public rows; without the factor of experts, of KV or of links the median error
+is 1 to 4 points higher [-]."""
+SEQUENCE_S = 20e-6
+"""What each sequence adds to a step: scheduling, sampling, detokenising [s]."""
+ALL_REDUCES = 2
+"""All-reduces of a layer: after attention and after the MLP."""
+ACTIVATION_BYTES = 2
+"""Of an element that ranks exchange: 16 bit, whatever the weights are in [bytes]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a step."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The parts of a step.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+        Weights, KV, compute, links, launch and prefill [s].
+    seconds : float
+        Their sum, the time from one token of a sequence to its next [s].
+    launch_s : float
+        Of them the launches of kernels, which are the engine's own [s].
+    prompt_s : float
+        What one prompt takes alone [s].
+    """
+
+    terms: tuple[Term, ...]
+    seconds: float
+    launch_s: float
+    prompt_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ideal:
+    """Ideal times at nameplate [s]."""
+
+    dense: float
+    experts: float
+    kv: float
+    compute: float
+    links: float
+    prompt_matrices: float
+    prompt_attention: float
+    prompt_links: float
+
+
+def step_of(plan: Plan, sequences: float, prompt_tokens: float, output_tokens: float | None) -> Step:
+    """Return the parts of a step of so many sequences of a replica, and the seconds of one prompt alone."""
+    rules = plan.rules.speed
+    each = max(sequences / plan.request.pipeline_parallel_size, min(sequences, 1.0))
+    ideal = _ideal(plan, each, prompt_tokens, (output_tokens or 0) / 2)
+    launch_s = rules.launch_s(plan) * launched_layers(plan.model)
+    prompt_s = rules.prompt_factor(plan) * (ideal.prompt_matrices + ideal.prompt_attention)
+    prompt_s += LINK_FACTOR * ideal.prompt_links
+    terms = (
+        Term("weights", DENSE_FACTOR * ideal.dense + EXPERT_FACTOR * ideal.experts),
+        Term("kv", KV_FACTOR * ideal.kv),
+        Term("compute", COMPUTE_FACTOR * ideal.compute),
+        Term("links", LINK_FACTOR * ideal.links),
+        Term("launch", launch_s + SEQUENCE_S * each),
+        Term("prefill", each / output_tokens * prompt_s if output_tokens else 0.0),
+    )
+    return Step(terms, sum(term.seconds for term in terms), launch_s, prompt_s)
+
+
+def launched_layers(model: ModelArchitecture) -> int:
+    """Return the layers that keep something, whose kernels are launched one by one [-]."""
+    kept = sum(group.count for group in model.groups if group.spec.grows_until or group.spec.state_bytes(1))
+    return kept or model.num_layers
+
+
+def _ideal(plan: Plan, count: float, prompt_tokens: float, generated_tokens: float) -> _Ideal:
+    request, model, gpu = plan.request, plan.model, plan.accelerator
+    work, ranks = work_of(model, request.weight_dtype), request.tensor_parallel_size
+    bandwidth = _known(gpu.bandwidth_gb_per_s, gpu.name, "bandwidth") * 1e9
+    matrices, attention = (ranks * rate * 1e12 for rate in _peaks(plan))
+    copied = work.attention_bytes if request.enable_attention_dp else 0
+    sharing = request.data_parallel_size if request.enable_expert_parallel else 1
+    touched = 1 - (1 - work.experts_per_token / work.experts) ** (count * sharing) if work.experts else 0.0
+    return _Ideal(
+        dense=((work.dense_bytes - copied) / ranks + copied) / bandwidth,
+        experts=work.expert_bytes * touched / (ranks * sharing) / bandwidth,
+        kv=kv_bytes_read(plan, count, prompt_tokens + generated_tokens) / bandwidth,
+        compute=2 * work.active_parameters * count / matrices,
+        links=_all_reduce_s(plan, count),
+        prompt_matrices=2 * work.active_parameters * prompt_tokens / matrices,
+        prompt_attention=attention_flops(model, prompt_tokens) / attention,
+        prompt_links=_all_reduce_s(plan, prompt_tokens),
+    )
+
+
+def _all_reduce_s(plan: Plan, tokens: float) -> float:
+    """Return the all-reduces of so many tokens in all layers: ``2 L × 2 (n − 1) / n × tokens × h × 2 / bus`` [s]."""
+    ranks = plan.request.tensor_parallel_size
+    if ranks == 1:
+        return 0.0
+    sent = 2 * (ranks - 1) / ranks * tokens * plan.model.hidden_size * ACTIVATION_BYTES
+    return ALL_REDUCES * plan.model.num_layers * sent / (plan.rules.speed.bus_gb_per_s(plan) * 1e9)
+
+
+def _known(value: float | None, gpu: str, what: str) -> float:
+    if value is None:
+        raise UnsupportedError(f"the {what} of {gpu} is not known, so no speed can be computed")
+    return value
+
+
+def _peaks(plan: Plan) -> tuple[float, float]:
+    """Return the dense peaks of the matrices' format and of attention, in 16 bit [TFLOPS]."""
+    gpu, weight = plan.accelerator, weight_format(plan.request.weight_dtype)
+    sixteen = _known(gpu.bf16_tflops, gpu.name, "16 bit peak")
+    peak = {"fp8": gpu.fp8_tflops, "fp4": gpu.fp4_tflops}.get(weight.computes_in)
+    return peak or sixteen, sixteen
