@@ -1,4 +1,4 @@
-"""The proof: public start-up figures of the engines beside what ``plan()`` answers for the same set-up.
+"""The proof: public figures of the engines beside what ``plan()`` and ``speed()`` answer for the same set-up.
 
 ``python -m calculator.logs.accuracy`` prints the table, ``--write FILE`` writes it as Markdown. Rows are told
 apart by a rule fixed beforehand, the hash of their id: those that ranges may be calibrated on, and those held out.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,8 @@ from calculator.catalogue.presets import data_file, load_model
 from calculator.errors import CalculatorError
 from calculator.logs.comparison import Comparison, compare
 from calculator.logs.reading import StartupLog
+from calculator.logs.speed_accuracy import speed_markdown
+from calculator.logs.tables import quantile, table
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.units import GIB
@@ -137,12 +139,6 @@ def _capacity(compared: Comparison) -> tuple[float | None, float | None, bool | 
     return compared.capacity_error, compared.device_error, compared.in_range
 
 
-def quantile(values: Iterable[float], share: float) -> float:
-    """Return the value that a share of the values does not exceed, the nearest rank [-]."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
-
-
 @dataclass(frozen=True)
 class Summary:
     """What is said of a set of comparisons: how many, how far off, how often the range held."""
@@ -185,8 +181,8 @@ def summaries(some: Sequence[Row]) -> list[Summary]:
 def markdown(some: Sequence[Row] | None = None) -> str:
     """Return the report: what was compared, how far off, and every row that is not close, explained or left open."""
     every = comparisons() if some is None else some
-    parts = [_HEAD, _table(_SUMMARY_COLUMNS, summaries(every)), _ROWS]
-    parts.append(_table(COMPARED, [one for one in every if one.capacity_error is not None]))
+    parts = [_HEAD, table(_SUMMARY_COLUMNS, summaries(every)), speed_markdown(), _ROWS]
+    parts.append(table(COMPARED, [one for one in every if one.capacity_error is not None]))
     off = [one for one in every if one.capacity_error is not None and abs(one.capacity_error) > CLOSE]
     parts += [_OFF, *(f"- `{one.id}`: {one.capacity_error:+.1%}. {_explained(one)}" for one in off)]
     inexact = [one for one in every if one.tokens_exact is False]
@@ -228,12 +224,6 @@ COMPARED: Mapping[str, Callable[[Any], str]] = {
 }
 
 
-def _table(columns: Mapping[str, Callable[[Any], str]], rows: Iterable[Any]) -> str:
-    lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
-    lines += [" | ".join(value(row) for value in columns.values()) for row in rows]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
 _HEAD = """# Accuracy
 
 Public start-up figures of the engines (`startup_figures.csv`, numbers and where they were printed) beside what
@@ -253,7 +243,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the report, or write it to a file."""
     if len(arguments) == 2 and arguments[0] == "--write":
         Path(arguments[1]).write_text(markdown(), encoding="utf-8")
-    print(_HEAD, _table(_SUMMARY_COLUMNS, summaries(comparisons())), sep="\n")
+    print(_HEAD, table(_SUMMARY_COLUMNS, summaries(comparisons())), speed_markdown(), sep="\n")
     return 0
 
 
