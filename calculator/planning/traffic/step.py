@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from calculator.planning.answer import Plan
 
 DENSE_FACTOR, EXPERT_FACTOR, KV_FACTOR, COMPUTE_FACTOR, LINK_FACTOR = 1.0, 1.3, 1.1, 1.0, 1.8
-"""Measured times over ideal ones, of all public rows; without the factor of experts, of KV or of links the median error
-is 1 to 4 points higher [-]."""
+"""Measured times over ideal ones [-]. Without its term the median error of 9.6 % would be: launch 26.6, prefill 12.4,
+links 12.0, KV 11.8, sequences 10.3 %."""
 SEQUENCE_S = 20e-6
 """What each sequence adds to a step: scheduling, sampling, detokenising [s]."""
 ALL_REDUCES = 2
