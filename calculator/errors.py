@@ -105,8 +105,9 @@ def friendly(function: Callable[P, R]) -> Callable[P, R]:
             known = inspect.signature(function).parameters
             misspelt = next((name for name in kwargs if name not in known), None)
             if misspelt:
-                raise unknown_name(f"keyword of {function.__name__}", misspelt, known) from None
-            raise InvalidValueError(str(error).replace("()", "", 1)) from None
+                called = function.__qualname__.removesuffix(".__init__")
+                raise unknown_name(f"keyword of {called}", misspelt, known) from None
+            raise InvalidValueError(str(error).replace("()", "", 1).replace(".__init__", "", 1)) from None
 
     return call
 

@@ -236,11 +236,11 @@ def test_what_was_not_measured_is_said(plan, asked, why):
     [
         ({}, "give one of batch_size and clients"),
         ({"batch_size": 1, "clients": 1}, "give one of batch_size and clients"),
-        ({"batch_size": 0}, "batch_size must be a number above 0"),
-        ({"batch_size": float("nan")}, "batch_size must be a number above 0"),
-        ({"batch_size": 1, "prompt_tokens": -1}, "prompt_tokens must be a number above 0"),
-        ({"batch_size": 1, "output_tokens": 10**10}, "output_tokens must be a number above 0, at most 1,000,000,000"),
-        ({"clients": True}, "clients must be a number above 0"),
+        ({"batch_size": 0}, "batch_size must be more than 0, not 0"),
+        ({"batch_size": float("nan")}, "batch_size must be a finite number, not nan"),
+        ({"batch_size": 1, "prompt_tokens": -1}, "prompt_tokens must be more than 0, not -1"),
+        ({"batch_size": 1, "output_tokens": 10**10}, "output_tokens must be at most 1,000,000,000, not 10000000000"),
+        ({"clients": True}, "clients must be a number, not True"),
     ],
 )
 def test_bad_numbers_are_refused(asked, text):

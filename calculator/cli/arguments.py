@@ -6,9 +6,9 @@ import argparse
 import re
 from typing import Any
 
-from calculator.errors import CalculatorError
-from calculator.reading.fields import Count, Flag, Number
-from calculator.request import OPTIONS, Option
+from calculator.errors import CalculatorError, InvalidValueError
+from calculator.reading.fields import Between, Count, Field, Flag, Number
+from calculator.request import OPTIONS
 from calculator.units import gib_to_bytes, parse_bytes
 
 MODEL_HELP = "preset id, Hugging Face id or config.json"
@@ -19,16 +19,44 @@ def add_option(parser: argparse.ArgumentParser, name: str, **given: Any) -> None
     """Add the flag of an option of the table, with what it says of it."""
     option = OPTIONS[name]
     help = f"{option.help}: bytes, or a size such as 20GiB" if option.is_bytes else option.help
-    parser.add_argument(f"--{name.replace('_', '-')}", **{"help": help.replace("%", "%%"), **_kind(option), **given})
+    _add(parser, name, {"help": help, **_kind(option.field, option.is_bytes), **given})
 
 
-def _kind(option: Option) -> dict[str, Any]:
-    field = option.field
+def add_field(parser: argparse.ArgumentParser, name: str, field: Field, **given: Any) -> None:
+    """Add the flag of a field, with what it says of it."""
+    _add(parser, name, {"help": field.help, **_kind(field), **given})
+
+
+def _add(parser: argparse.ArgumentParser, name: str, given: dict[str, Any]) -> None:
+    help = given.pop("help").replace("%", "%%")
+    parser.add_argument(f"--{name.replace('_', '-')}", help=help, **given)
+
+
+def add_plan(parser: argparse.ArgumentParser, **given: str) -> None:
+    """Add what ``plan`` takes; ``given`` says of an option what it is here."""
+    parser.add_argument("--model", required=True, metavar="ID", help=MODEL_HELP)
+    parser.add_argument("--gpu", metavar="ID", help="GPU preset id; may be left out where its memory is given")
+    parser.add_argument("--gpu-memory-gib", type=gib, metavar="X", help=MEMORY_HELP)
+    for name in OPTIONS:
+        add_option(parser, name, **({"help": given[name]} if name in given else {}))
+
+
+def plan_keywords(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the keywords of ``plan`` that were given."""
+    asked = {name: getattr(arguments, name) for name in ("model", "gpu", *OPTIONS)}
+    if arguments.gpu_memory_gib is not None:
+        if arguments.gpu_memory_bytes is not None:
+            raise InvalidValueError("give one of gpu_memory_gib and gpu_memory_bytes: both are the memory of one GPU")
+        asked["gpu_memory_bytes"] = arguments.gpu_memory_gib
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _kind(field: Field, is_bytes: bool = False) -> dict[str, Any]:
     if isinstance(field, Flag):
         return {"action": argparse.BooleanOptionalAction, "default": None}
     if isinstance(field, Count):
-        return {"type": size if option.is_bytes else count, "metavar": "N"}
-    return {"type": number, "metavar": "N"} if isinstance(field, Number) else {"metavar": "F"}
+        return {"type": size if is_bytes else count, "metavar": "N"}
+    return {"type": number, "metavar": "N"} if isinstance(field, Number | Between) else {"metavar": "F"}
 
 
 def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:

@@ -29,6 +29,13 @@ class Command(NamedTuple):
 COMMANDS = {
     "kv": Command("kv", "run", "bytes of the KV cache", "Bytes of the KV cache of a model."),
     "plan": Command("plan", "run", "what fits on which GPUs", "How many sequences fit, and why."),
+    "concurrency": Command(
+        "concurrency",
+        "run",
+        "how many requests of real traffic one replica holds",
+        "How many requests of real traffic one replica holds at a risk that its KV pool is exceeded.",
+    ),
+    "speed": Command("speed", "run", "how fast one replica is", "Seconds a token and tokens a second, term by term."),
     "inspect": Command(
         "inspect",
         "run",
@@ -52,6 +59,10 @@ COMMANDS = {
 }
 
 
+EXTRAS = ("numpy",)
+"""What some commands need and the package alone does not bring."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return 0 where all is fine, 1 where an expectation is missed, 2 on bad input."""
     try:
@@ -67,6 +78,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(report.getvalue())
         sys.stdout.flush()
         return code
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        say(f"error: this needs {error.name}, which pip install 'kv-cache-planner[notebook]' brings", to=sys.stderr)
+        return BAD_INPUT
     except CalculatorError as error:
         say(f"error: {error}", to=sys.stderr)
         return BAD_INPUT

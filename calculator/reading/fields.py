@@ -95,6 +95,24 @@ class Number(Field):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Between(Field):
+    """A finite number from ``least`` to ``most``, both among them."""
+
+    least: float
+    most: float
+
+    def take(self, value: Any) -> float:
+        """As ``Field``."""
+        if type(value) in (int, float) and self.least <= value <= self.most:
+            return float(value)
+        raise NotPlain
+
+    def kind(self) -> Any:
+        """As ``Field``."""
+        return _bounded(float, ge=float(self.least), le=float(self.most), allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Field):
     """A piece of text."""
 

@@ -7,12 +7,12 @@ needed: where every value is plainly valid it is not.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calculator.errors import CalculatorError, InvalidValueError, shown, unknown_name
-from calculator.reading.fields import Field, Nested, NotPlain, model_of, taken
+from calculator.reading.fields import Between, Choice, Count, Field, Nested, NotPlain, Number, model_of, taken
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -78,10 +78,10 @@ class Schema:
     def _problems(self, error: ValidationError) -> Iterator[tuple[Location, CalculatorError]]:
         """Yield ``(location, CalculatorError)`` for every problem of a failed validation."""
         for problem in error.errors(include_url=False):
-            yield problem["loc"], _explain(dict(problem), self._names_at(problem["loc"]))
+            yield problem["loc"], _explain(dict(problem), self._fields_at(problem["loc"]))
 
-    def _names_at(self, location: Location) -> Iterable[str]:
-        """Return the names that are allowed beside a field, which may lie in a mapping of its own."""
+    def _fields_at(self, location: Location) -> Mapping[str, Field]:
+        """Return the fields that are allowed beside one, which may lie in a mapping of its own."""
         fields = self.fields
         for step in location[:-1]:
             field = fields.get(str(step))
@@ -114,7 +114,7 @@ def _index(value: Any) -> Any:
         return value
 
 
-def _explain(problem: dict[str, Any], known: Iterable[str]) -> CalculatorError:
+def _explain(problem: dict[str, Any], known: Mapping[str, Field]) -> CalculatorError:
     name = ".".join(map(str, problem["loc"]))
     kind, context, value = problem["type"], problem.get("ctx", {}), problem.get("input")
     if kind == "missing":
@@ -122,25 +122,44 @@ def _explain(problem: dict[str, Any], known: Iterable[str]) -> CalculatorError:
     if kind == "extra_forbidden":
         return unknown_name("field", name, known, name)
     explain = _SENTENCES.get(kind)
-    if explain is None:
-        return InvalidValueError(f"{name} cannot be {shown(value)}: {problem['msg']}", what=name, asked=value)
-    return InvalidValueError(
-        f"{name} {explain(value, context)}", what=name, asked=value, nearest=_nearest(value, context)
-    )
+    text = explain(value, context) if explain else f"cannot be {shown(value)}: {problem['msg']}"
+    field = known.get(str(problem["loc"][-1])) if problem["loc"] else None
+    allowed, nearest = _bounds(field), _nearest(field, value)
+    return InvalidValueError(f"{name} {text}", what=name, asked=value, allowed=allowed, nearest=nearest)
 
 
-def _nearest(value: Any, context: dict[str, Any]) -> int | float | None:
-    """Return the bound that a number is beyond, or the whole number beside it."""
-    beside = round(value) if isinstance(value, float) and 0.5 < value < 1e15 else None
-    nearest: int | float | None = context.get("ge", context.get("le", beside))
-    return nearest
+def _bounds(field: Field | None) -> tuple[Any, ...] | None:
+    """Return the least and the most of a number, or the names of a choice."""
+    if isinstance(field, Choice):
+        return field.names
+    if isinstance(field, Number):
+        return (field.above, field.most)
+    return (field.least, field.most) if isinstance(field, Count | Between) else None
 
 
-def _whole_number(value: Any, context: dict[str, Any]) -> str:
-    nearest = _nearest(value, context)
-    near = "" if nearest is None else f"; the nearest is {nearest}"
+def _nearest(field: Field | None, value: Any) -> float | None:
+    """Return the nearest number that is allowed, None where there is none."""
+    if not isinstance(field, Count | Number | Between) or type(value) not in (int, float) or value != value:
+        return None
+    if isinstance(field, Number):
+        return None if value <= field.above else min(value, field.most)
+    clamped: float = max(field.least, min(value, field.most))
+    return round(clamped) if isinstance(field, Count) else clamped
+
+
+def _whole_number(value: Any, _: dict[str, Any]) -> str:
+    near = f"; the nearest is {round(value)}" if isinstance(value, float) and 0.5 < value < 1e15 else ""
     how = " written without quotes" if isinstance(value, str) else ""
     return f"must be a whole number{how}, not {shown(value)}{near}"
+
+
+def _least(bound: float) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else f"{bound}"
+
+
+def _most(bound: float) -> str:
+    """Show an upper bound; that of a fraction as 1.0."""
+    return f"{bound:,.0f}" if bound > 1 and bound == int(bound) else f"{bound:,}"
 
 
 def _text(value: Any, _: dict[str, Any]) -> str:
@@ -152,8 +171,8 @@ _SENTENCES: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "int_type": _whole_number,
     "int_from_float": _whole_number,
     "int_parsing_size": lambda value, _: f"is far out of range: {shown(value)}",
-    "greater_than_equal": lambda value, context: f"must be at least {context['ge']}, not {shown(value)}",
-    "less_than_equal": lambda value, context: f"must be at most {context['le']:,}, not {shown(value)}",
+    "greater_than_equal": lambda value, context: f"must be at least {_least(context['ge'])}, not {shown(value)}",
+    "less_than_equal": lambda value, context: f"must be at most {_most(context['le'])}, not {shown(value)}",
     "greater_than": lambda value, context: f"must be more than {context['gt']:g}, not {shown(value)}",
     "finite_number": lambda value, _: f"must be a finite number, not {shown(value)}",
     "float_type": lambda value, _: f"must be a number, not {shown(value)}",

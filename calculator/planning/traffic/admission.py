@@ -15,6 +15,8 @@ STEPS, FEWEST_STEPS, WARM_UP = 12_000, 200, 0.3
 ANSWERS = 48
 """Mean answers that a slot gives in the time that is simulated, where ``STEPS`` are enough."""
 MOST_RUNNING = 16_384
+LONGEST_LISTED = 2**22
+"""The blocks of requests up to so many tokens are looked up."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ def settle(
     import numpy
 
     steps = min(steps, max(FEWEST_STEPS, ANSWERS * round(float((weights * outputs).sum()))))
+    longest = int((prompts + outputs).max())
+    if longest <= LONGEST_LISTED:
+        blocks_of = blocks_of(numpy.arange(longest + 2)).__getitem__
     random = numpy.random.default_rng(seed)
     cumulative = numpy.cumsum(weights)
     size = min(most, MOST_RUNNING)
@@ -99,7 +104,7 @@ def settle(
                     drawn = numpy.searchsorted(cumulative, random.random(4096) * cumulative[-1]).tolist()
                 index = drawn[-1]
                 known, end = int(prompts[index]), int(prompts[index] + outputs[index])
-            more = int(blocks_of(numpy.asarray([known]))[0])
+            more = int(blocks_of(numpy.int64(known)))
             if count and used + more > free - (kept if count else 0):
                 break
             (waiting if waiting else drawn).pop()

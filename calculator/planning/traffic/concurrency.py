@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.counts import NO_LIMIT
 from calculator.engines.pools import Pool
-from calculator.errors import InvalidValueError, shown
+from calculator.errors import InvalidValueError, friendly, shown
+from calculator.planning import SCHEMA_VERSION
+from calculator.planning.traffic import words
 from calculator.planning.traffic.admission import settle
+from calculator.planning.traffic.inputs import EVEN, OF_RISK, check_plan
 from calculator.planning.traffic.residence import Residents, drawn_at_risk, most_at_risk, residents
+from calculator.planning.traffic.workload import Workload
+from calculator.reading.html import table
 
 if TYPE_CHECKING:
-    from calculator.planning.answer import Plan, Stage
-    from calculator.planning.traffic.workload import Pairs, Workload
+    import pandas
 
-EVEN = 0.5
-LEAST_RISK = 1e-6
+    from calculator.planning.answer import Plan, Stage
+    from calculator.planning.traffic.workload import Pairs
+
 NEAR = 1000
 """Where the sequences that fit whatever they hold come this near, one part in so many, they are the answer."""
 MOST_BY_DRAWS = 50_000
@@ -85,12 +90,54 @@ class Concurrency:
         )
         return found[0], found[1], found[2]
 
+    @property
+    def finding(self) -> str:
+        """The answer in a sentence."""
+        return words.held(self)
+
+    def _values(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("plan", "workload")}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer as plain values under the documented JSON keys."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "fits": self.plan.fits,
+            "finding": self.finding,
+            **self._values(),
+            "preemptions_per_request": list(self.preemptions_per_request),
+            "workload": self.workload.as_dict(),
+            "request": asdict(self.plan.request),
+            "notes": list(self.plan.notes),
+        }
+
+    def frame(self) -> pandas.DataFrame:
+        """Return the answer as one row of a DataFrame, so that answers can stand one below the other."""
+        import pandas
+
+        low, central, high = self.preemptions_per_request
+        preemptions = {"": central, "_low": low, "_high": high}
+        named = {f"preemptions_per_request{end}": value for end, value in preemptions.items()}
+        return pandas.DataFrame([{**self._values(), **named}])
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (f"Requests that decode at once, risk {words.percent(self.risk)}", f"{self.sequences:,}"),
+            ("At even odds", f"{self.sequences_even:,}"),
+            ("Tokens of a resident request", f"{self.mean_tokens:,.0f} ± {self.sd_tokens:,.0f}"),
+            ("With a full queue", f"{self.saturated:,.0f}"),
+            ("max_num_seqs that keeps the risk", f"{self.max_num_seqs:,}"),
+            ("Traffic", words.lengths(self.workload)),
+        ]
+        return table(f"{self.plan.model.name} on {self.plan.gpus_per_replica} × {self.plan.accelerator.name}", rows)
+
 
 def _own_blocks(pool: Pool, shared: int, tokens: Any) -> Any:
     """Return the blocks that requests of so many tokens take for themselves."""
     return (pool.blocks(tokens) - shared).clip(min=0)
 
 
+@friendly
 def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurrency:
     """Return how many requests of a workload one replica holds at a risk that its pool is exceeded.
 
@@ -118,10 +165,11 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
     Blocks of a resident request are summed over the distribution of residents, pool by pool and stage by stage; the
     tightest decides. Prefill is taken as instantaneous.
     """
-    if not isinstance(risk, int | float) or isinstance(risk, bool) or not LEAST_RISK <= risk <= EVEN:
-        raise InvalidValueError(
-            f"risk must lie between {LEAST_RISK:g} and {EVEN:g}, not {shown(risk)}", what="risk", asked=risk
-        )
+    check_plan(plan)
+    if not isinstance(workload, Workload):
+        text = f"a workload is a Workload, or what workload and workload_from_trace answer, not {shown(workload)}"
+        raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
+    risk = OF_RISK.validate({"risk": risk})["risk"]
     request = plan.request
     pairs = workload.pairs(request.seq_len)
     some = residents(pairs)
@@ -137,7 +185,7 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
         sd_tokens=variance**0.5,
         saturated=settled * ranks,
         max_num_seqs=max(1, held),
-        risk=float(risk),
+        risk=risk,
         plan=plan,
         workload=workload,
     )
@@ -148,9 +196,10 @@ def _pools(stage: Stage, plan: Plan, workload: Workload, pool_bytes: int | None 
     size = stage.usable_bytes if pool_bytes is None else pool_bytes
     counts = stage.geometry.counts(size, plan.request.seq_len)
     found = []
+    kept_once = min(workload.shared_prefix_tokens, plan.request.seq_len - 1)
     for pool, count in zip(stage.geometry.pools, counts, strict=True):
         shared = sum(
-            claim.weight * (workload.shared_prefix_tokens // claim.block_size)
+            claim.weight * (kept_once // claim.block_size)
             for claim in pool.claims
             if claim.block_size and claim.limit >= NO_LIMIT
         )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from calculator.architecture.limits import MAX_TOKENS
-from calculator.errors import InvalidValueError, shown
+from calculator.errors import InvalidValueError, friendly
+from calculator.planning import SCHEMA_VERSION
+from calculator.planning.traffic import words
 from calculator.planning.traffic.clients import decoding
 from calculator.planning.traffic.domain import range_of, why_not_checked
+from calculator.planning.traffic.inputs import OF_STEP, check_plan
 from calculator.planning.traffic.step import Term, step_of
+from calculator.reading.html import table
 
 if TYPE_CHECKING:
+    import pandas
+
     from calculator.planning.answer import Plan
 
 PROMPT_RANGE = (0.5, 2.9)
@@ -40,6 +45,12 @@ class Speed:
         Whether such a set-up was measured.
     why : str
         What of it was not.
+    prompt_tokens : float
+        Mean length of a prompt [tokens].
+    output_tokens : float or None
+        Mean length of an answer; None for a step without new prompts [tokens].
+    plan : Plan
+        What was asked.
     """
 
     batch_size: float
@@ -56,8 +67,50 @@ class Speed:
     bound: str
     checked: bool
     why: str
+    prompt_tokens: float
+    output_tokens: float | None
+    plan: Plan = field(repr=False, compare=False)
+
+    @property
+    def finding(self) -> str:
+        """The answer in a sentence."""
+        return words.fast(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer as plain values under the documented JSON keys."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("terms", "plan")}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "fits": self.plan.fits,
+            "finding": self.finding,
+            **plain,
+            "terms": self._rows(),
+            "request": asdict(self.plan.request),
+            "notes": list(self.plan.notes),
+        }
+
+    def _rows(self) -> list[dict[str, Any]]:
+        step = self.time_per_output_token_s
+        return [{"name": term.name, "seconds": term.seconds, "share": term.seconds / step} for term in self.terms]
+
+    def frame(self) -> pandas.DataFrame:
+        """Return the terms of a step as a DataFrame: seconds, and the share of the step."""
+        import pandas
+
+        return pandas.DataFrame(self._rows()).rename(columns={"name": "term"})
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("Time per output token", f"{words.milliseconds(self.time_per_output_token_s)} ms"),
+            *((f"of it: {words.PARTS[term.name]}", f"{words.milliseconds(term.seconds)} ms") for term in self.terms),
+            ("Tokens a second, one replica", words.rate(self.output_tokens_per_second)),
+            ("One prompt alone", f"{words.milliseconds(self.prefill_s)} ms"),
+            ("Checked", words.checked(self)),
+        ]
+        return table(f"{self.plan.model.name} on {self.plan.gpus_per_replica} × {self.plan.accelerator.name}", rows)
 
 
+@friendly
 def speed(
     plan: Plan,
     batch_size: float | None = None,
@@ -93,25 +146,16 @@ def speed(
     ----------
     Factors fitted to public measured speeds of vLLM, SGLang and TensorRT-LLM.
     """
-    for name, value in (
-        ("batch_size", batch_size),
-        ("prompt_tokens", prompt_tokens),
-        ("output_tokens", output_tokens),
-        ("clients", clients),
-    ):
-        if value is not None and not (_is_number(value) and 0 < value <= MAX_TOKENS):
-            raise InvalidValueError(
-                f"{name} must be a number above 0, at most {MAX_TOKENS:,}, not {shown(value)}", what=name
-            )
-    if (batch_size is None) == (clients is None):
-        raise InvalidValueError("give one of batch_size and clients")
-    prompt = float(prompt_tokens)
-    if batch_size is not None:
-        count = float(batch_size)
-    else:
-        count = decoding(plan, float(clients or 0), prompt, float(output_tokens or 1))
-    step = step_of(plan, count, prompt, output_tokens)
-    why = why_not_checked(plan, count, prompt, output_tokens, clients)
+    check_plan(plan)
+    asked: dict[str, Any] = OF_STEP.validate(
+        {"batch_size": batch_size, "clients": clients, "prompt_tokens": prompt_tokens, "output_tokens": output_tokens}
+    )
+    if (asked["batch_size"] is None) == (asked["clients"] is None):
+        raise InvalidValueError("give one of batch_size and clients", what="batch_size", asked=batch_size)
+    prompt_tokens, output_tokens, clients = asked["prompt_tokens"], asked["output_tokens"], asked["clients"]
+    count = asked["batch_size"] or decoding(plan, asked["clients"], prompt_tokens, output_tokens or 1)
+    step = step_of(plan, count, prompt_tokens, output_tokens)
+    why = why_not_checked(plan, count, prompt_tokens, output_tokens, clients)
     low, high = range_of(plan, count, bool(why))
     seconds = step.seconds
     return Speed(
@@ -129,8 +173,7 @@ def speed(
         bound=max(step.terms, key=lambda term: term.seconds).name,
         checked=not why,
         why=why,
+        prompt_tokens=prompt_tokens,
+        output_tokens=output_tokens,
+        plan=plan,
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value

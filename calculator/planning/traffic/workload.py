@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from math import isfinite, log, sqrt
+from dataclasses import dataclass, field, fields
+from math import expm1, log1p, sqrt
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.limits import MAX_TOKENS
-from calculator.errors import InvalidValueError, shown
+from calculator.errors import InvalidValueError, friendly, shown
+from calculator.planning.traffic.columns import COLUMNS, check_pairs, lengths
+from calculator.planning.traffic.inputs import OF_MEANS, OF_TRACE
 
 if TYPE_CHECKING:
     import numpy
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     Lengths = NDArray[numpy.int64]
     Weights = NDArray[numpy.float64]
 
-MOST_CV, MOST_RATE = 100.0, 1e9
 _STEP, _REACH = 0.02, 8.0
 """Grid of normal deviates that a lognormal is summed over: 8 deviations leave 1e-15 outside."""
 
@@ -84,18 +85,28 @@ class Workload:
 
     def __post_init__(self) -> None:
         """Refuse what is no traffic, with the bounds."""
-        _number("requests_per_second", self.requests_per_second, 0, MOST_RATE, above=True)
-        _number("prompt_tokens", self.prompt_tokens, 1, MAX_TOKENS)
-        _number("output_tokens", self.output_tokens, 1, MAX_TOKENS)
-        _number("prompt_cv", self.prompt_cv, 0, MOST_CV)
-        _number("output_cv", self.output_cv, 0, MOST_CV)
-        _number("correlation", self.correlation, -1, 1)
-        _number("dispersion", self.dispersion, 0, 1e6)
-        _count("shared_prefix_tokens", self.shared_prefix_tokens, 0)
-        if self.max_output_tokens is not None:
-            _count("max_output_tokens", self.max_output_tokens, 1)
+        asked = OF_MEANS if self.trace is None else OF_TRACE
+        checked: dict[str, Any] = asked.validate({name: getattr(self, name) for name in asked.fields})
         if self.trace is None:
-            _check_correlation(self.prompt_cv, self.output_cv, self.correlation)
+            _check_correlation(checked["prompt_cv"], checked["output_cv"], checked["correlation"])
+        else:
+            checked["trace"] = _pairs_of(self.trace)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        if self.shared_prefix_tokens > self.prompt_tokens:
+            raise InvalidValueError(
+                f"shared_prefix_tokens must be at most the mean of prompt_tokens, {self.prompt_tokens:,.0f}, not "
+                f"{self.shared_prefix_tokens:,}: prompts begin with it",
+                what="shared_prefix_tokens",
+                asked=self.shared_prefix_tokens,
+                allowed=(0, int(self.prompt_tokens)),
+                nearest=int(self.prompt_tokens),
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values, a trace by the number of its requests."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "trace"}
+        return {**plain, "num_requests": None if self.trace is None else len(self.trace[0])}
 
     def pairs(self, seq_len: int) -> Pairs:
         """Return the pairs of lengths as an engine with that longest sequence serves them.
@@ -133,7 +144,7 @@ class Workload:
         sigma_p, sigma_o = _sigma(self.prompt_cv), _sigma(self.output_cv)
         together = 0.0
         if sigma_p and sigma_o:
-            together = log(1 + self.correlation * self.prompt_cv * self.output_cv) / (sigma_p * sigma_o)
+            together = log1p(self.correlation * self.prompt_cv * self.output_cv) / (sigma_p * sigma_o)
         first, second = (deviates if sigma_p else deviates[:1] * 0), (deviates if sigma_o else deviates[:1] * 0)
         weights = numpy.outer(share if sigma_p else [1.0], share if sigma_o else [1.0]).ravel()
         x, y = (grid.ravel() for grid in numpy.meshgrid(first, second, indexing="ij"))
@@ -159,17 +170,18 @@ def _rounded(lengths: Any) -> Any:
 
 
 def _sigma(cv: float) -> float:
-    return sqrt(log(1 + cv * cv))
+    return sqrt(log1p(cv * cv))
 
 
 def _check_correlation(prompt_cv: float, output_cv: float, correlation: float) -> None:
     """Refuse a correlation that no pair of lognormal lengths can have."""
-    from math import exp
-
-    if not correlation or not prompt_cv or not output_cv:
+    if not correlation:
         return
     reach = _sigma(prompt_cv) * _sigma(output_cv)
-    low, high = ((exp(sign * reach) - 1) / (prompt_cv * output_cv) for sign in (-1, 1))
+    if not reach:
+        text = f"correlation {correlation:g} is not possible: one of the lengths does not vary, the nearest is 0"
+        raise InvalidValueError(text, what="correlation", asked=correlation, allowed=(0.0, 0.0), nearest=0.0)
+    low, high = (expm1(sign * reach) / (prompt_cv * output_cv) for sign in (-1, 1))
     if not low <= correlation <= high:
         nearest = max(low, min(high, correlation))
         raise InvalidValueError(
@@ -182,17 +194,14 @@ def _check_correlation(prompt_cv: float, output_cv: float, correlation: float) -
         )
 
 
-def _number(name: str, value: Any, least: float, most: float, *, above: bool = False) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    if not number or not (least < value <= most if above else least <= value <= most):
-        bound = "more than" if above else "at least"
-        raise InvalidValueError(
-            f"{name} must be {bound} {least:g} and at most {most:g}, not {shown(value)}", what=name, asked=value
-        )
+def _pairs_of(trace: Any) -> tuple[Lengths, Lengths]:
+    """Return the two columns of a trace, checked."""
+    if not isinstance(trace, tuple | list) or len(trace) != 2:
+        text = f"trace must be the lengths of prompts and of answers, two columns, not {shown(trace)}"
+        raise InvalidValueError(text, what="trace", asked=trace)
+    prompt, output = (lengths(column, name, "trace") for column, name in zip(trace, COLUMNS[:2], strict=True))
+    check_pairs(prompt, output, "trace")
+    return prompt, output
 
 
-def _count(name: str, value: Any, least: int) -> None:
-    if type(value) is not int or not least <= value <= MAX_TOKENS:
-        raise InvalidValueError(
-            f"{name} must be a whole number from {least} to {MAX_TOKENS:,}, not {shown(value)}", what=name, asked=value
-        )
+Workload.__init__ = friendly(Workload.__init__)  # type: ignore[method-assign]

@@ -1,0 +1,109 @@
+"""CSV tables of numbers, read piece by piece: bounded in memory, and nothing of a row is passed over."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, BinaryIO
+
+from calculator.errors import FileFormatError, InvalidValueError, shown
+from calculator.units import plural
+
+MAX_TABLE_BYTES, MAX_LINE_BYTES, MAX_ROWS = 256 * 2**20, 64 * 2**10, 5_000_000
+_ROWS_AT_ONCE = 2**15
+
+
+def read_numbers(file: BinaryIO, name: str, places: Callable[[list[str]], Mapping[str, int]]) -> dict[str, Any]:
+    """Read columns of numbers; blank lines and those that begin with # are left out.
+
+    Parameters
+    ----------
+    file : binary file
+        The table, UTF-8, with a header [-].
+    name : str
+        What it is called in an error [-].
+    places : function of a header
+        Which columns are read, and where each stands [-].
+
+    Returns
+    -------
+    dict of str to array of float64
+        Each column.
+
+    Raises
+    ------
+    CalculatorError
+        If it is no such table, with the row and the column.
+    """
+    import numpy
+
+    reader = csv.reader(_lines(file, name))
+    begun = 0
+    try:
+        header = [title.strip() for title in next(reader, [])]
+        wanted = places(header)
+        pieces: dict[str, list[Any]] = {column: [] for column in wanted}
+        while rows := list(islice(reader, _ROWS_AT_ONCE)):
+            _check_width(rows, len(header), wanted, begun, name)
+            for column, place in wanted.items():
+                pieces[column].append(_floats([row[place] for row in rows], column, begun, name))
+            begun += len(rows)
+            if begun > MAX_ROWS:
+                raise FileFormatError(f"{name}: more than {MAX_ROWS:,} rows, the most that is read")
+    except csv.Error as error:
+        raise FileFormatError(f"{name}: line {reader.line_num:,}: {error}") from None
+    return {column: numpy.concatenate(found) if found else numpy.empty(0) for column, found in pieces.items()}
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[str]:
+    """Yield the lines that hold something, as text."""
+    size = number = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        number, size = number + 1, size + len(line)
+        if len(line) > MAX_LINE_BYTES:
+            raise FileFormatError(
+                f"{name}: line {number:,}: longer than {MAX_LINE_BYTES:,} bytes, the most that is read"
+            )
+        if size > MAX_TABLE_BYTES:
+            raise FileFormatError(f"{name}: larger than {MAX_TABLE_BYTES:,} bytes, the most that is read")
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise FileFormatError(f"{name}: line {number:,}: not UTF-8 text") from None
+        if text.strip() and not text.startswith("#"):
+            yield text
+
+
+def _check_width(rows: Sequence[Sequence[str]], width: int, wanted: Mapping[str, int], begun: int, name: str) -> None:
+    for number, row in enumerate(rows, begun + 1):
+        if len(row) != width:
+            lacking = next((column for column, place in wanted.items() if place >= len(row)), None)
+            if lacking is not None:
+                raise InvalidValueError(f"{name}: row {number:,}, {lacking}: is missing", what=lacking)
+            raise FileFormatError(
+                f"{name}: row {number:,} has {plural(len(row), 'cell')}, the header has {width:,}",
+                what=f"row {number}", asked=len(row), allowed=width, nearest=width,
+            )  # fmt: skip
+
+
+def _floats(cells: list[str], column: str, begun: int, name: str) -> Any:
+    import numpy
+
+    try:
+        return numpy.fromiter(map(float, cells), numpy.float64, len(cells))
+    except ValueError:
+        row = next(row for row, cell in enumerate(cells) if not _is_number(cell))
+        cell = cells[row]
+        problem = f"must be a number, not {shown(cell)}" if cell.strip() else "is missing"
+        raise InvalidValueError(
+            f"{name}: row {begun + row + 1:,}, {column}: {problem}", what=column, asked=cell
+        ) from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
