@@ -129,7 +129,9 @@ def numbers(column: Any, title: str, name: str) -> Any:
         values = None
     if values is None or values.ndim != 1:
         raise InvalidValueError(f"{name}: {title} must hold one number a row", what=title, asked=column)
-    if values.dtype.kind in "iuf":
+    # a list of numbers and truth values becomes an array of numbers
+    listed = isinstance(column, list | tuple) and any(type(value) is bool for value in column)
+    if values.dtype.kind in "iuf" and not listed:
         return numpy.ma.filled(values.astype(numpy.float64), numpy.nan)
     for row, value in enumerate(column):
         if isinstance(value, bool) or not isinstance(value, Real | Decimal) or values.dtype.kind in "mM":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Lengths = NDArray[numpy.int64]
     Weights = NDArray[numpy.float64]
 
+ROUNDING = 1e-9
 _STEP, _REACH = 0.02, 8.0
 """Grid of normal deviates that a lognormal is summed over: 8 deviations leave 1e-15 outside."""
 
@@ -182,7 +183,7 @@ def _check_correlation(prompt_cv: float, output_cv: float, correlation: float) -
         text = f"correlation {correlation:g} is not possible: one of the lengths does not vary, the nearest is 0"
         raise InvalidValueError(text, what="correlation", asked=correlation, allowed=(0.0, 0.0), nearest=0.0)
     low, high = (expm1(sign * reach) / (prompt_cv * output_cv) for sign in (-1, 1))
-    if not low <= correlation <= high:
+    if not low - ROUNDING <= correlation <= high + ROUNDING:
         nearest = max(low, min(high, correlation))
         raise InvalidValueError(
             f"correlation {correlation:g} is not possible: lognormal lengths with these variations reach "
