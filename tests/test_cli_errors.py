@@ -159,7 +159,13 @@ def test_the_names_of_a_config_are_escaped_as_text_and_as_json(run, tmp_path):
     assert (code, err, acts_on_a_terminal(out)) == (0, "", set())
     assert out.startswith(f"{ESCAPED}: ")
     assert f"x{ESCAPED}" in out.splitlines()[-1]
-    for command in (("kv", "--model", path, "--seq-len", 8), ("plan", "--model", path, "--gpu", "l4", "--seq-len", 8)):
+    asked = ("--gpu", "l4", "--seq-len", 8)
+    for command in (
+        ("kv", "--model", path, "--seq-len", 8),
+        ("plan", "--model", path, *asked),
+        ("speed", "--model", path, *asked),
+        ("concurrency", "--model", path, *asked, "--prompt-tokens", 4, "--output-tokens", 4),
+    ):
         code, out, err = run(*command)
         assert (err, acts_on_a_terminal(out)) == ("", set())
     code, out, err = run("inspect", path, "--format", "json")
@@ -180,6 +186,11 @@ def test_the_names_of_a_config_are_escaped_as_text_and_as_json(run, tmp_path):
         ["check", HOSTILE],
         ["inspect", HOSTILE],
         ["reconcile", HOSTILE],
+        ["concurrency", "--model", "llama-3-8b", "--gpu", "l4", "--workload", HOSTILE],
+        ["concurrency", "--model", "llama-3-8b", "--gpu", "l4", "--trace", HOSTILE],
+        ["concurrency", "--model", HOSTILE, "--gpu", "l4"],
+        ["speed", "--model", "llama-3-8b", "--gpu", "l4", "--clients", HOSTILE],
+        ["speed", "--model", "llama-3-8b", "--gpu", HOSTILE],
     ],
     ids=lambda value: value[0][:9],
 )

@@ -14,6 +14,7 @@ from calculator.formats.kv import storage_format
 from calculator.formats.weights import FORMATS as WEIGHT_FORMATS
 from calculator.planning.answer import Plan
 
+EMPTY = inspect.Parameter.empty
 PLAN_KEYWORDS = {
     "model": inspect.Parameter.empty,
     "gpu": None,
@@ -99,6 +100,39 @@ def test_results_are_whole_numbers_and_survive_pickling(preset):
         assert type(getattr(plan, name)) is int
     assert type(plan.max_concurrency) is float
     assert json.loads(json.dumps(plan.as_dict()))["num_blocks"] == plan.num_blocks
+
+
+def test_keywords_of_traffic_and_speed():
+    signatures = {
+        calculator.Workload: {
+            "requests_per_second": EMPTY, "prompt_tokens": EMPTY, "output_tokens": EMPTY, "prompt_cv": 1.0,
+            "output_cv": 1.0, "correlation": 0.0, "shared_prefix_tokens": 0, "max_output_tokens": None,
+        },
+        calculator.concurrency: {"plan": EMPTY, "workload": EMPTY, "risk": 0.01},
+        calculator.speed: {
+            "plan": EMPTY, "batch_size": None, "prompt_tokens": 1000, "output_tokens": 250, "clients": None,
+        },
+    }  # fmt: skip
+    for call, wanted in signatures.items():
+        parameters = inspect.signature(call).parameters
+        assert {name: parameters[name].default for name in wanted} == wanted
+
+
+def test_answers_of_traffic_and_speed_are_frozen_plain_and_survive_pickling(reference):
+    traffic = calculator.workload_from_trace({"input_tokens": [100, 300], "output_tokens": [50, 10]})
+    held = calculator.concurrency(reference, traffic)
+    fast = calculator.speed(reference, batch_size=8)
+    for thing, name in ((traffic, "prompt_cv"), (held, "sequences"), (fast, "bound")):
+        with pytest.raises(FrozenInstanceError, match=f"cannot assign to field '{name}'"):
+            setattr(thing, name, 0)
+        again = pickle.loads(pickle.dumps(thing))
+        assert again == thing
+        assert again.as_dict() == thing.as_dict()
+        assert json.loads(json.dumps(thing.as_dict(), allow_nan=False)) == thing.as_dict()
+    for name in ("sequences", "sequences_even", "max_num_seqs"):
+        assert type(getattr(held, name)) is int
+    for name in ("mean_tokens", "sd_tokens", "saturated", "risk"):
+        assert type(getattr(held, name)) is float
 
 
 def test_results_are_frozen(reference):

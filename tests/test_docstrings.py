@@ -10,8 +10,13 @@ import pytest
 import calculator
 from calculator import request
 from calculator.cli import main as cli
+from calculator.planning.traffic import inputs
 
 FUNCTIONS = {name: value for name in calculator.__all__ if inspect.isfunction(value := getattr(calculator, name))}
+OF_PLAN = {f"--{name.replace('_', '-')}" for name in inspect.signature(calculator.plan).parameters} | {
+    "--gpu-memory-gib"
+}
+OF_TRAFFIC = {f"--{name.replace('_', '-')}" for name in (*inputs.LENGTHS, *inputs.TRAFFIC, *inputs.RISK)}
 FUNCTIONS |= {
     f"ModelArchitecture.{name}": getattr(calculator.ModelArchitecture, name)
     for name in ("kv_bytes_per_token", "state_bytes_per_sequence")
@@ -82,6 +87,7 @@ TYPING = {
 @pytest.mark.parametrize(
     "name",
     [
+        "concurrency",
         "custom_model",
         "kv_cache_bytes",
         "kv_cache_bytes_per_gpu",
@@ -89,9 +95,12 @@ TYPING = {
         "load_model",
         "plan",
         "read_plan_file",
+        "speed",
         "sweep",
         "sweep_arrays",
         "vary",
+        "workload",
+        "workload_from_trace",
         "ModelArchitecture.kv_bytes_per_token",
     ],
 )
@@ -121,7 +130,12 @@ def test_plan_request_schema_and_command_line_have_the_same_keywords():
 @pytest.mark.parametrize(
     ("command", "flags"),
     [
-        ("plan", {f"--{name.replace('_', '-')}" for name in parameters_of(calculator.plan)} | {"--gpu-memory-gib"}),
+        ("plan", OF_PLAN),
+        ("concurrency", OF_PLAN | OF_TRAFFIC | {"--trace", "--workload"}),
+        (
+            "speed",
+            OF_PLAN | {f"--{name.replace('_', '-')}" for name in parameters_of(calculator.speed) if name != "plan"},
+        ),
         ("kv", {f"--{name.replace('_', '-')}" for name in parameters_of(calculator.kv_cache_bytes)}),
         ("models", set()),
         ("gpus", set()),
@@ -142,9 +156,11 @@ def test_help_names_every_command_and_the_exit_codes(capsys):
         cli.main(["--help"])
     out = " ".join(capsys.readouterr().out.split())
     assert "Exit codes: 0 fine; 1 an expectation is missed or the plan does not fit; 2 bad usage or bad input." in out
-    assert re.findall(r"\b(kv|plan|models|gpus|check) +(?:bytes|what|list|verify)", out) == [
+    assert re.findall(r"\b(kv|plan|concurrency|speed|models|gpus|check) +(?:bytes|what|how|list|verify)", out) == [
         "kv",
         "plan",
+        "concurrency",
+        "speed",
         "models",
         "gpus",
         "check",

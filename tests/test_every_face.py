@@ -6,7 +6,7 @@ plan does not hold there, fails.
 
 import json
 import shlex
-from math import ceil
+from math import ceil, isfinite
 from zlib import crc32
 
 import pytest
@@ -123,6 +123,27 @@ def test_no_face_raises(kind, engine):
         command, _, comment = calculator.serve_command(answer).partition("\n")
         assert shlex.split(command), switch
         assert "\n" not in comment, switch
+
+
+TRAFFIC = calculator.Workload(requests_per_second=1, prompt_tokens=1000, output_tokens=250)
+
+
+@pytest.mark.parametrize(("kind", "engine"), PAIRS)
+def test_traffic_and_speed_of_every_plan(kind, engine):
+    for switch, answer in plans(kind, engine, share=6):
+        held = calculator.concurrency(answer, TRAFFIC)
+        assert 0 <= held.sequences <= held.sequences_even, switch
+        assert (held.sequences_even > 0) or not answer.fits, switch
+        assert isfinite(held.saturated), switch
+        assert held.max_num_seqs == max(1, held.sequences // answer.request.attention_replicas), switch
+        fast = calculator.speed(answer, batch_size=answer.request.batch_size)
+        report = json.loads(json.dumps(fast.as_dict(), allow_nan=False))
+        assert sum(term["seconds"] for term in report["terms"]) == pytest.approx(report["time_per_output_token_s"])
+        assert not (fast.checked and not answer.fits), switch
+        assert calculator.speed(answer, clients=3).batch_size <= 3, switch
+        for shown in (held, fast):
+            assert "None" not in shown.finding, switch
+            assert shown._repr_html_().endswith("</table>"), switch
 
 
 @pytest.mark.parametrize(("kind", "engine"), PAIRS)

@@ -46,6 +46,31 @@ def test_every_line_of_memory_is_listed():
     assert sorted(NAME.findall(lines)) == sorted(calculator.plan("llama-3-8b", gpu="h100-sxm").per_gpu.as_dict())
 
 
+def test_every_attribute_of_traffic_and_speed_is_listed_once():
+    rows = table("Traffic and speed")
+    listed = [name for row in rows for name in NAME.findall(row[1])]
+    answers = (calculator.Workload, calculator.Concurrency, calculator.Speed)
+    public = {field.name for answer in answers for field in fields(answer)}
+    public |= {name for answer in answers for name in vars(answer) if not name.startswith("_")}
+    asked = {name for call in (calculator.concurrency, calculator.speed) for name in inspect.signature(call).parameters}
+    assert sorted(listed) == sorted((public | asked) - {"as_dict", "frame", "pairs"})
+    symbols = {row[0]: set(NAME.findall(row[1])) for row in rows if row[0]}
+    assert {"P", "O", "λ", "TPOT", "TTFT"} <= set(symbols)
+    assert {"λ", "TPOT"} == {
+        symbol for symbol, names in symbols.items() if names & {"requests_per_second", "time_per_output_token_s"}
+    }
+
+
+def test_a_name_of_traffic_ends_in_its_unit():
+    units = {name: row[2] for row in table("Traffic and speed") for name in NAME.findall(row[1])}
+    assert {name for name, unit in units.items() if unit == "s"} - {"terms"} == {
+        name for name in units if re.search(r"_s(_low|_high)?$", name)
+    }
+    assert {name for name, unit in units.items() if unit == "tokens"} - {"trace"} == {
+        name for name in units if name.endswith("_tokens")
+    }
+
+
 def test_attributes_of_a_model_exist_and_keys_are_those_that_are_read():
     model = calculator.load_model("llama-3-8b")
     named = [name for row in table("A model") for name in NAME.findall(row[4]) if name.startswith("model.")]

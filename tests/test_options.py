@@ -20,6 +20,7 @@ from calculator.catalogue import presets
 from calculator.cli import main as cli
 from calculator.planning.files import plan_schema
 from calculator.planning.kv_cache import _SCHEMA as FORMULA
+from calculator.planning.traffic import inputs as traffic
 from calculator.reading.fields import Count, Field, Flag, Listed, Names, NotPlain, Number, Text, taken
 from calculator.request import OPTIONS, PLAN_SCHEMA, Cutting, Request
 from calculator.views.same_request import SAME_REQUEST
@@ -29,7 +30,8 @@ SCHEMAS = {
     schema.name: schema
     for schema in (
         PLAN_SCHEMA, ARCHITECTURE, FORMULA, presets._PLAIN_SCHEMA, presets._CONFIG_SCHEMA, presets._GPU_SCHEMA,
-        plan_schema.DEPLOYMENT, plan_schema.MODEL, plan_schema.GPU,
+        plan_schema.DEPLOYMENT, plan_schema.MODEL, plan_schema.GPU, traffic.OF_MEANS, traffic.OF_TRACE, traffic.OF_RISK,
+        traffic.OF_STEP,
     )
 }  # fmt: skip
 
@@ -61,6 +63,34 @@ def test_the_command_line_is_the_table():
         assert isinstance(shown[name], argparse.BooleanOptionalAction) is isinstance(option.field, Flag), name
         # a size is read with its unit, any other count without
         assert (getattr(shown[name].type, "__name__", "") == "size") is (option.unit == "bytes"), name
+
+
+@pytest.mark.parametrize(
+    ("command", "fields", "others"),
+    [
+        ("concurrency", {**traffic.LENGTHS, **traffic.TRAFFIC, **traffic.RISK}, {"trace", "workload"}),
+        ("speed", {name: field for name, field in traffic.STEP.items() if name != "batch_size"}, set()),
+    ],
+)
+def test_commands_of_traffic_have_the_options_of_plan_and_the_fields_of_their_tables(command, fields, others):
+    shown = arguments(command)
+    assert set(shown) - {"help", "format", "model", "gpu", "gpu_memory_gib"} == {*OPTIONS, *fields, *others}
+    for name, field in fields.items():
+        assert shown[name].help == field.help, name
+        # what is left out is left to the table
+        assert shown[name].default is None, name
+        assert shown[name].type.__name__ == ("count" if isinstance(field, Count) else "number"), name
+    for name, option in OPTIONS.items():
+        if name not in ("seq_len", "batch_size"):
+            assert shown[name].help.startswith(option.help), name
+
+
+def test_numbers_of_traffic_have_a_unit_and_a_phrase():
+    for schema in (traffic.OF_MEANS, traffic.OF_RISK, traffic.OF_STEP):
+        for name, field in schema.fields.items():
+            assert (field.unit == "tokens") is name.endswith("_tokens"), name
+            assert (field.unit == "1/s") is name.endswith("_per_second"), name
+            assert field.help[0].islower() or field.help.startswith("Pearson"), name
 
 
 def test_links_are_the_table():

@@ -76,6 +76,11 @@ def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     code = "from calculator.catalogue import presets as p; print(p.MODEL_FILE.parent.name, len(p.gpu_ids()))"
     assert run(python, tmp_path, "-c", code).stdout == "data 41\n"
     assert run(python, tmp_path, "-m", "calculator", "check").returncode == 0
+    asked = ["--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--prompt-tokens", "1000", "--output-tokens", "250"]
+    assert run(python, tmp_path, "-m", "calculator", "speed", *asked).returncode == 0
+    done = run(python, tmp_path, "-m", "calculator", "concurrency", *asked)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: this needs numpy, which pip install 'kv-cache-planner[notebook]' brings\n"
 
 
 def test_app_with_its_requirements_alone(tmp_path: Path) -> None:

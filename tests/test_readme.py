@@ -17,6 +17,7 @@ import calculator
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = re.findall(r"```console\n\$ (.+)\n((?:.+\n)*?)```", README)
+COMMANDS = re.findall(r"^python -m calculator (?:concurrency|speed) .+", README, re.MULTILINE)
 YAML_BLOCKS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 
@@ -36,6 +37,14 @@ def run(command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def test_there_are_commands_to_try() -> None:
     assert len(CONSOLE) == 2
+    assert len(COMMANDS) == 3
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[" ".join(command.split()[3:6]) for command in COMMANDS])
+def test_command_of_traffic_runs(command: str) -> None:
+    done = run(command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(("One replica holds ", "With 64 sequences at once "))
 
 
 @pytest.mark.parametrize(("command", "output"), CONSOLE, ids=[command for command, _ in CONSOLE])
@@ -46,7 +55,7 @@ def test_command_prints_what_the_readme_shows(command: str, output: str) -> None
 
 def test_python_session_answers_what_the_readme_shows() -> None:
     session = doctest.DocTestParser().get_doctest(README, {}, "README.md", "README.md", 0)
-    assert len(session.examples) == 14
+    assert len(session.examples) == 16
     report: list[str] = []
     failed, _ = doctest.DocTestRunner().run(session, out=report.append)
     assert failed == 0, "".join(report)
@@ -109,5 +118,11 @@ def test_notebook_runs() -> None:
     outputs = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
     plain = [output["data"].get("text/plain", "") for output in outputs if "data" in output]
     assert "42949672960" in plain
+    (terms,) = [text for text in plain if re.search(r"\bterm +seconds +share\b", text)]
+    assert re.findall(r"\b(weights|kv|compute|links|launch|prefill) ", terms) == [
+        "weights", "kv", "compute", "links", "launch", "prefill",
+    ]  # fmt: skip
+    tables = [output["data"].get("text/html", "") for output in outputs if "data" in output]
+    assert any("Requests that decode at once, risk 1 %" in text for text in tables)
     assert sum("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs) == 4
     assert not any(output.output_type == "error" for output in outputs)

@@ -115,6 +115,22 @@ def test_requests_of_one_length_are_those_of_the_plan_at_their_last_token(engine
     assert concurrency(plan, traffic).sequences == plan.max_batch_size
 
 
+@pytest.mark.parametrize("engine", ["tensorrt-llm", "llama.cpp"])
+def test_a_stage_whose_layers_keep_nothing_holds_no_request_back(engine):
+    # the later half of ten layers shares the caches of the first, so that a second stage keeps none
+    shares = {
+        "model_type": "gemma3n_text",
+        "num_hidden_layers": 10,
+        "num_kv_shared_layers": 5,
+        "torch_dtype": "bfloat16",
+    }
+    plan = calculator.plan(
+        calculator.model_from_hf_config(shares), gpu="h100-sxm", seq_len=4096, engine=engine, pipeline_parallel_size=2
+    )
+    found = concurrency(plan, workload_from_trace({"input_tokens": [4095], "output_tokens": [1]}))
+    assert found.sequences == plan.max_batch_size > 0
+
+
 def test_a_shared_prefix_is_kept_once(plan):
     # 1,000 of 1,024 prompt tokens are 62 whole blocks of 16: kept once, each request takes the rest
     traffic = {"input_tokens": [1024], "output_tokens": [1]}

@@ -136,6 +136,16 @@ def test_a_prefix_that_all_prompts_share_is_no_longer_than_they_are():
     assert traffic(shared_prefix_tokens=1000).shared_prefix_tokens == 1000
 
 
+def test_a_prefix_is_cut_with_its_prompts():
+    # prompts of 1,000 become 128, answers 1: 9 blocks of 16, of which 8 hold the prefix, kept once in a pool of 1,000
+    pool = (1000 + 1) * 16 * 2 * 8 * 128 * 32 * 2
+    plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", seq_len=129, kv_cache_memory_bytes=pool)
+    asked = {"prompt_cv": 0, "output_cv": 0, "output_tokens": 1}
+    assert calculator.concurrency(plan, traffic(**asked)).sequences == 1000 // 9
+    shared = calculator.concurrency(plan, traffic(**asked, shared_prefix_tokens=1000))
+    assert (shared.sequences, shared.saturated) == (1000 - 8, 1000 - 8)
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [

@@ -220,8 +220,9 @@ def _held(stage: Stage, plan: Plan, some: Residents, workload: Workload, risk: f
     fewest = None
     for pool, free, shared in pools:
         values = _blocks(pool, some, shared)
-        count, trusted = most_at_risk(some.moments(values), free, each)
-        certain = int(free // values.max()) if values.size and values.max() > 0 else count
+        largest = values.max() or 1.0  # what takes none counts as one block, as in ``Pool.sequences``
+        count, trusted = most_at_risk(some.moments(values), free, each) if values.any() else (free, True)
+        certain = int(free // largest)
         if count - certain <= count // NEAR:
             count = certain
         elif not trusted and count <= MOST_BY_DRAWS:
@@ -250,7 +251,7 @@ def _settled(stage: Stage, plan: Plan, some: Residents, pairs: Pairs, workload: 
                 left = numpy.minimum(numpy.maximum(cut - pairs.output_tokens / 2, 0), admission.reserve_most_tokens)
                 tokens = admission.reserve_ratio * pairs.mean(pairs.output_tokens * left) / outputs
                 mean += tokens * _blocks_a_token(pool)
-        fewest = min(fewest, (1 - admission.watermark) * free / mean if mean else float("inf"))
+        fewest = min(fewest, (1 - admission.watermark) * free / (mean or 1.0))
     return fewest
 
 
