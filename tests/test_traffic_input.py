@@ -279,6 +279,13 @@ def test_the_pairs_of_a_workload_are_checked_as_well(pair):
     assert error.what in ("trace", "input_tokens", "output_tokens")
 
 
+def test_means_and_variation_are_those_of_the_trace_whatever_is_said():
+    made = traffic(trace=([10, 30], [1, 3]), prompt_tokens="many", correlation=0.5)
+    # 10 and 30: mean 20, deviation 10; 1 and 3: mean 2, deviation 1
+    assert (made.prompt_tokens, made.output_tokens, made.prompt_cv, made.output_cv) == (20, 2, 0.5, 0.5)
+    assert made.correlation == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("times", "text"),
     [

@@ -10,7 +10,7 @@ from calculator.planning.answer import Plan
 from calculator.reading.fields import Between, Count, Field, Number, optional
 from calculator.reading.schema import Schema
 
-MOST_CV, MOST_RATE, MOST_DISPERSION = 100, 10**9, 10**6
+MOST_CV, MOST_RATE, MOST_DISPERSION = 100, 10**9, 10**7
 LEAST_RISK, EVEN = 1e-6, 0.5
 
 _RATE = Number(most=MOST_RATE, help="requests that arrive in a second, over all replicas, in the mean", unit="1/s")

@@ -104,7 +104,6 @@ def _columns(file: BinaryIO, name: str) -> dict[str, Any]:
 def _of_columns(
     table: Any, name: str, called: str, requests_per_second: float | None, max_output_tokens: int | None
 ) -> Workload:
-    import numpy
 
     titles = titles_of(table, name)
     prompt, output = (lengths(table[column], column, name) for column in COLUMNS[:2])
@@ -115,16 +114,10 @@ def _of_columns(
         check_pairs(prompt, seconds, name, "timestamp_s")
         measured, dispersion = _arrivals(seconds)
         rate = measured if rate is None else rate
-    correlation = 0.0
-    if prompt.std() > 0 and output.std() > 0:
-        correlation = float(numpy.clip(numpy.corrcoef(prompt, output)[0, 1], -1, 1))
     return Workload(
         requests_per_second=1.0 if rate is None else rate,
         prompt_tokens=float(prompt.mean()),
         output_tokens=float(output.mean()),
-        prompt_cv=float(prompt.std() / prompt.mean()),
-        output_cv=float(output.std() / output.mean()),
-        correlation=correlation,
         max_output_tokens=max_output_tokens,
         trace=(prompt, output),
         name=called,

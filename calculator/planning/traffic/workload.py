@@ -92,6 +92,7 @@ class Workload:
             _check_correlation(checked["prompt_cv"], checked["output_cv"], checked["correlation"])
         else:
             checked["trace"] = _pairs_of(self.trace)
+            checked |= _moments(*checked["trace"])
         for name, value in checked.items():
             object.__setattr__(self, name, value)
         if self.shared_prefix_tokens > self.prompt_tokens:
@@ -203,6 +204,22 @@ def _pairs_of(trace: Any) -> tuple[Lengths, Lengths]:
     prompt, output = (lengths(column, name, "trace") for column, name in zip(trace, COLUMNS[:2], strict=True))
     check_pairs(prompt, output, "trace")
     return prompt, output
+
+
+def _moments(prompt: Lengths, output: Lengths) -> dict[str, float]:
+    """Return means, variation and correlation of the lengths of a trace."""
+    import numpy
+
+    correlation = 0.0
+    if prompt.std() > 0 and output.std() > 0:
+        correlation = float(numpy.clip(numpy.corrcoef(prompt, output)[0, 1], -1, 1))
+    return {
+        "prompt_tokens": float(prompt.mean()),
+        "output_tokens": float(output.mean()),
+        "prompt_cv": float(prompt.std() / prompt.mean()),
+        "output_cv": float(output.std() / output.mean()),
+        "correlation": correlation,
+    }
 
 
 Workload.__init__ = friendly(Workload.__init__)  # type: ignore[method-assign]
