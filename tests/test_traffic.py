@@ -254,6 +254,26 @@ def test_preemptions_against_a_logged_engine():
         assert found.preemptions_per_request * 450 == pytest.approx(logged, rel=0.45)
 
 
+def test_blocks_that_are_looked_up_are_those_that_are_computed(monkeypatch):
+    from calculator.planning.traffic import admission
+
+    def settled():
+        return admission.settle(
+            lambda tokens: -(-tokens // 16),
+            60,
+            *numpy.array([[40, 90, 7], [50, 20, 9]]),
+            numpy.ones(3) / 3,
+            0.02,
+            64,
+            1,
+        )
+
+    looked_up = settled()
+    monkeypatch.setattr(admission, "LONGEST_LISTED", 0)
+    assert settled() == looked_up
+    assert looked_up.preemptions_per_request > 0
+
+
 def test_engines_that_set_output_aside_throw_nobody_out():
     plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", engine="tensorrt-llm")
     assert concurrency(plan, Workload(1.0, 1000, 250)).preemptions_per_request == (0.0, 0.0, 0.0)

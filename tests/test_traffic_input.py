@@ -12,7 +12,9 @@ import pytest
 from golden import ROOT
 
 import calculator
+from calculator.planning.traffic import columns
 from calculator.planning.traffic.columns import LATEST_S
+from calculator.reading import strict_csv
 from calculator.reading.strict_csv import MAX_LINE_BYTES
 
 HUGE = 10**5000
@@ -137,13 +139,13 @@ def test_a_prefix_that_all_prompts_share_is_no_longer_than_they_are():
 
 
 def test_a_prefix_is_cut_with_its_prompts():
-    # prompts of 1,000 become 128, answers 1: 9 blocks of 16, of which 8 hold the prefix, kept once in a pool of 1,000
+    # prompts of 1,000 become 127, answers 1: 8 blocks of 16, of which the prefix fills 7, kept once in a pool of 1,000
     pool = (1000 + 1) * 16 * 2 * 8 * 128 * 32 * 2
-    plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", seq_len=129, kv_cache_memory_bytes=pool)
+    plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", seq_len=128, kv_cache_memory_bytes=pool)
     asked = {"prompt_cv": 0, "output_cv": 0, "output_tokens": 1}
-    assert calculator.concurrency(plan, traffic(**asked)).sequences == 1000 // 9
+    assert calculator.concurrency(plan, traffic(**asked)).sequences == 1000 // 8
     shared = calculator.concurrency(plan, traffic(**asked, shared_prefix_tokens=1000))
-    assert (shared.sequences, shared.saturated) == (1000 - 8, 1000 - 8)
+    assert (shared.sequences, shared.saturated) == (1000 - 7, 1000 - 7)
 
 
 @pytest.mark.parametrize(
@@ -190,9 +192,9 @@ def test_a_plan_and_a_workload_are_such(value):
 )
 @pytest.mark.parametrize("title", ["input_tokens", "output_tokens"])
 def test_a_length_that_is_none_is_named_by_row_and_column(title, value, text, nearest):
-    columns = {"input_tokens": [5, 6, 7], "output_tokens": [1, 2, 3]}
-    columns[title] = [5, value, 7]
-    for table in (columns, pandas.DataFrame(columns, dtype=object)):
+    lengths = {"input_tokens": [5, 6, 7], "output_tokens": [1, 2, 3]}
+    lengths[title] = [5, value, 7]
+    for table in (lengths, pandas.DataFrame(lengths, dtype=object)):
         error = refused(lambda table=table: calculator.workload_from_trace(table), f"trace: row 2, {title}: {text}")
         assert (error.what, error.nearest) == (title, nearest)
 
@@ -369,6 +371,29 @@ def test_lines_that_hold_nothing_are_left_out_and_other_columns_do_not_matter(tm
     made = calculator.workload_from_trace(path)
     assert [column.tolist() for column in made.trace] == [[5, 7], [1, 3]]
     assert made.name == "trace"
+
+
+def test_a_row_far_down_is_named_by_its_number(tmp_path):
+    rows = ["5,1\n"] * 100_000
+    for number, cells, text in (
+        (40_000, "x,1", "row 40,000, input_tokens: must be a number, not 'x'"),
+        (70_000, "5", "row 70,000, output_tokens: is missing"),
+        (99_999, "5,1,1", "row 99,999 has 3 cells"),
+        (100_000, "5,0", "row 100,000, output_tokens: must be a whole number"),
+    ):
+        spoilt = [*rows[: number - 1], f"{cells}\n", *rows[number:]]
+        path = write(tmp_path, "input_tokens,output_tokens\n" + "".join(spoilt))
+        refused(lambda path=path: calculator.workload_from_trace(path), text)
+
+
+def test_files_and_tables_beyond_what_is_read_are_refused(tmp_path, monkeypatch):
+    path = write(tmp_path, "input_tokens,output_tokens\n" + "5,1\n" * 10)
+    monkeypatch.setattr(strict_csv, "MAX_ROWS", 9)
+    refused(lambda: calculator.workload_from_trace(path), "more than 9 rows, the most that is read")
+    monkeypatch.setattr(columns, "MAX_ROWS", 9)
+    refused(lambda: trace([5] * 10, [1] * 10), "trace: 10 rows; at most 9 are read")
+    monkeypatch.setattr(strict_csv, "MAX_TABLE_BYTES", 66)
+    refused(lambda: calculator.workload_from_trace(path), "larger than 66 bytes, the most that is read")
 
 
 @pytest.mark.parametrize("path", ["nowhere.csv", ".", "a\0b", "x" * 5000, ""])

@@ -73,7 +73,7 @@ def settle(
     steps = min(steps, max(FEWEST_STEPS, ANSWERS * round(float((weights * outputs).sum()))))
     longest = int((prompts + outputs).max())
     if longest <= LONGEST_LISTED:
-        blocks_of = blocks_of(numpy.arange(longest + 2)).__getitem__
+        blocks_of = blocks_of(numpy.arange(longest + 1)).__getitem__
     random = numpy.random.default_rng(seed)
     cumulative = numpy.cumsum(weights)
     size = min(most, MOST_RUNNING)
