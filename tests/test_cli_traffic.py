@@ -149,7 +149,7 @@ def test_speed_as_text(run):
     ("asked", "why"),
     [
         (["--batch-size=513"], "513 sequences at once, measured were up to 512"),
-        (["--engine=llama.cpp"], "no speed of llama.cpp was measured"),
+        (["--engine=llama.cpp", "--batch-size=4"], "4 sequences at once, measured were up to 1"),
         (["--gpu=trainium2"], "no speed on Trainium2 was measured"),
     ],
 )
