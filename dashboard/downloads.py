@@ -67,7 +67,7 @@ def of_view(view: View, figure: go.Figure) -> None:
             f"{view.name}.csv",
             "text/csv",
             on_click="ignore",
-            key="csv",
+            key=f"csv-{view.name}",
         )
         st.download_button(
             "Chart as HTML",
@@ -75,7 +75,7 @@ def of_view(view: View, figure: go.Figure) -> None:
             f"{view.name}.html",
             "text/html",
             on_click="ignore",
-            key="html",
+            key=f"html-{view.name}",
         )
 
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
-def show(figure: go.Figure, key: str, alt: str, config: dict[str, Any] = CHART_CONFIG) -> None:
-    """Show a chart; ``alt`` says what it shows to who does not see it."""
+def show(figure: go.Figure, key: str, alt: str, config: dict[str, Any] = CHART_CONFIG, *, dimmed: bool = False) -> None:
+    """Show a chart; ``alt`` says what it shows to who does not see it. One that is dimmed answers an older question."""
     dark = bool(st.context.theme.type == "dark")
-    st.plotly_chart(charts.on_ground(figure, dark), key=key, config=config, alt=str(alt))
+    drawn = charts.on_ground(figure, dark)
+    if dimmed:
+        drawn = charts.dimmed(drawn, dark)
+    st.plotly_chart(drawn, key=key, config=config, alt=str(alt))

@@ -18,7 +18,7 @@ from calculator.planning.resolve import check_degree, legal_degrees
 from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
 from calculator.units import gib_to_bytes, plural
-from dashboard import state
+from dashboard import packing, state
 from dashboard.text import plain, sentence
 
 LABELS = {state.CUSTOM: "Own architecture", state.CONFIG: "From a config.json"}
@@ -164,7 +164,7 @@ def _own_model() -> calculator.ModelArchitecture:
 def _config_model() -> calculator.ModelArchitecture:
     """Ask for a config.json, pasted or as a file; what was understood is shown with the answer."""
     with st.expander("config.json", expanded=st.session_state["config_json"] is None):
-        pasted = st.text_area("Paste its content", key="_pasted", max_chars=state.MAX_CONFIG_BYTES, height=160)
+        pasted = st.text_area("Paste its content", key="_pasted", max_chars=packing.MAX_CONFIG_BYTES, height=160)
         st.file_uploader("Or choose the file", type="json", key="_uploaded", max_upload_size=1, on_change=_take_config)
         st.button("Read it", on_click=_take_config, disabled=not pasted)
         if hub.is_available():
@@ -181,10 +181,10 @@ def _take_config() -> None:
     pasted, file = st.session_state.get("_pasted"), st.session_state.get("_uploaded")
     if not pasted and not file:
         return
-    raw = pasted.encode("utf-8", "surrogatepass") if pasted else file.getvalue()[: state.MAX_CONFIG_BYTES + 1]
+    raw = pasted.encode("utf-8", "surrogatepass") if pasted else file.getvalue()[: packing.MAX_CONFIG_BYTES + 1]
     try:
-        if len(raw) > state.MAX_CONFIG_BYTES:
-            raise calculator.InvalidValueError(f"the config is larger than {state.MAX_CONFIG_BYTES:,} bytes")
+        if len(raw) > packing.MAX_CONFIG_BYTES:
+            raise calculator.InvalidValueError(f"the config is larger than {packing.MAX_CONFIG_BYTES:,} bytes")
         _keep(raw.decode("utf-8"))
     except UnicodeDecodeError:
         state.say("The file is not UTF-8 text; nothing was read.")
@@ -205,7 +205,7 @@ def _fetch_config() -> None:
 
 def _keep(content: str) -> None:
     """Keep a config in the state, if it is one and can travel in a link."""
-    if len(state.pack_config(content)) > state.MAX_LINK_CONFIG:
+    if len(packing.pack_config(content)) > packing.MAX_LINK_PACKED:
         raise calculator.InvalidValueError("the config is too long for a link, even packed")
     st.session_state["config_json"] = content
 

@@ -1,8 +1,8 @@
-"""The tabs by the names that links know them by: every view, then the panels that are no views."""
+"""The tabs by the names that links know them by: views, some of which share one, then the panels that are no views."""
 
 from __future__ import annotations
 
 from calculator.views import VIEWS
 
 PANELS = {"memory": "Memory table", "reconcile": "Reconcile", "about": "About"}
-TABS = {**{name: question.tab for name, question in VIEWS.items()}, **PANELS}
+TABS = {question.part_of or name: question.tab for name, question in VIEWS.items()} | PANELS

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import streamlit as st
 
 import calculator
-from calculator import charts, views
+from calculator import views
 from calculator.views.registry import Question
-from dashboard import about, downloads, figure, memory, reconciling
+from dashboard import about, load, memory, reconciling, shown
 from dashboard.tab_names import TABS
 from dashboard.text import plain, sentence
 
@@ -45,24 +45,17 @@ def _remember_log_x() -> None:
 def _view(plan: calculator.Plan, question: Question) -> None:
     with st.spinner("Computing"):
         view = question(plan)
-    if not view.rows:
-        st.info(plain(view.finding))
+    if not question.has_log_x or not view.rows:
+        shown.show(view)
         return
     st.markdown(plain(view.finding))
-    log_x = False
-    if question.has_log_x:
-        st.session_state["_log_x"] = st.session_state["log_x"]
-        log_x = st.toggle("Logarithmic length", key="_log_x", on_change=_remember_log_x)
-    figure.show(charts.draw(view, log_x), f"chart-{view.name}", view.finding)
-    if view.refused:
-        reasons = "; ".join(f"{row.called}: {row.refused}" for row in view.refused)
-        st.caption(plain(f"Not possible: {reasons}."))
-    downloads.of_view(view, charts.draw(view, log_x))
-    with st.expander("Table"):
-        st.dataframe(view.frame(), hide_index=True, key=f"table-{view.name}", alt=f"Table of {view.title}")
+    st.session_state["_log_x"] = st.session_state["log_x"]
+    log_x = st.toggle("Logarithmic length", key="_log_x", on_change=_remember_log_x)
+    shown.chart(view, log_x)
 
 
 _PANELS: dict[str, Callable[[calculator.Plan], None]] = {
+    "load": load.show,
     "memory": memory.table,
     "reconcile": reconciling.show,
     "about": about.show,

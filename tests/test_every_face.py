@@ -103,6 +103,8 @@ def test_no_face_raises(kind, engine):
         for name, view in VIEWS.items():
             if name == "kv-heads" and not answer.model.is_uniform:
                 continue  # layers of different heads cannot be varied, which is said where it is asked
+            if view.is_slow and crc32(f"{kind} {engine} {switch}".encode()) % 64:
+                continue
             shown = view(answer)
             assert shown.finding.endswith("."), (switch, name)
             figure = charts.draw(shown)

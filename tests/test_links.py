@@ -40,7 +40,8 @@ def opened(page, link):
 @pytest.mark.parametrize("name", state.PARAMETERS)
 def test_an_empty_field_opens_empty(page, name):
     empty = None if state.PARAMETERS[name].clears else state.PARAMETERS[name].default
-    page.session_state["model"] = state._BELONGS_TO.get(name, page.session_state["model"])
+    owner, owned = state._BELONGS_TO.get(name, ("model", page.session_state["model"]))
+    page.session_state[owner] = owned
     page.session_state[name] = empty
     state.save()
     held, said = opened(page, dict(page.query_params))
@@ -58,7 +59,8 @@ def test_only_what_a_bare_link_would_fill_in_is_written_for_a_cleared_field(page
     state.save()
     written = {name for name, value in page.query_params.items() if value == "default"}
     assert written == {
-        "seq_len", "batch_size", "pipeline_parallel_size", "data_parallel_size", "decode_context_parallel_size"
+        "seq_len", "batch_size", "pipeline_parallel_size", "data_parallel_size", "decode_context_parallel_size",
+        "prompt_tokens", "output_tokens", "prompt_cv", "output_cv", "correlation", "shared_prefix_tokens", "risk",
     }  # fmt: skip
 
 
@@ -104,3 +106,23 @@ def test_a_bare_address_on_the_same_page_opens_what_it_always_did(page):
     page.query_params.clear()
     state.load()
     assert page.session_state["seq_len"] == 8_192
+
+
+def test_two_changes_at_once_are_both_kept_and_going_back_is_going_back(page):
+    state.save()
+    first = dict(page.query_params)
+    page.session_state["prompt_tokens"] = 2000
+    state.save()
+    second = dict(page.query_params)
+    # the second change was on its way before the page had seen the link of the first
+    page.query_params.from_dict(first)
+    page.session_state["risk"] = 0.1
+    state.load()
+    assert (page.session_state["prompt_tokens"], page.session_state["risk"]) == (2000, 0.1)
+    state.save()
+    assert (page.query_params["prompt_tokens"], page.query_params["risk"]) == ("2000", "0.1")
+    for link, held in ((second, (2000, 0.01)), (first, (1000, 0.01)), (second, (2000, 0.01))):
+        page.query_params.from_dict(link)
+        state.load()
+        assert (page.session_state["prompt_tokens"], page.session_state["risk"]) == held
+        state.save()

@@ -35,7 +35,12 @@ BAD = [
     ("kv_cache_memory_gib", "0", "must lie between 0.001 and 1,000,000.0, not 0.0", "what is left"),
     ("weight_dtype", "fp7", "unknown weight format 'fp7'", "auto"),
     ("kv_cache_dtype", "x" * 10_000, "longer than 100 characters", "auto"),
-    ("view", "pie", "known are about, engines, kv-heads, kv-in-use, memory, parallelism, reconcile", "sequence-length"),
+    (
+        "view",
+        "pie",
+        "known are about, engines, kv-heads, kv-in-use, load, memory, parallelism, reconcile",
+        "sequence-length",
+    ),
     ("log_x", "yes", "must be true or false, not 'yes'", "False"),
     ("activation_gib", "-1", "must lie between 0.0 and 1,000,000.0, not -1.0", ESTIMATED),
     ("max_num_seqs", "99999999", "must lie between 1 and 1,048,576, not 99999999", DEFAULTED),
@@ -43,6 +48,17 @@ BAD = [
     ("num_layers", "5", "belongs to model=custom", "nothing"),
     ("tie_word_embeddings", "true", "belongs to model=custom", "nothing"),
     ("config_json", "x", "belongs to model=config", "nothing"),
+    ("workload", "nope", "unknown workload 'nope': known are azure-2023-code", "means"),
+    ("workload", "/etc/passwd", "unknown workload '/etc/passwd'", "means"),
+    ("prompt_tokens", "0", "must lie between 1 and 1,000,000,000, not 0", "1000"),
+    ("output_tokens", "2.5", "must be a whole number, not '2.5'", "250"),
+    ("prompt_cv", "101", "must lie between 0.0 and 100.0, not 101.0", "1.0"),
+    ("correlation", "-1.5", "must lie between -1.0 and 1.0, not -1.5", "0.0"),
+    ("risk", "0", "must lie between 1e-06 and 0.5, not 0.0", "0.01"),
+    ("risk", "nan", "must be a number, not 'nan'", "0.01"),
+    ("requests_per_second", "0", "must lie between 1e-06 and 1,000,000,000.0, not 0.0", "none"),
+    ("shared_prefix_tokens", "-1", "must lie between 0 and 1,000,000,000, not -1", "0"),
+    ("trace", "x", "belongs to workload=trace", "nothing"),
 ]
 
 

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calculator.charts.accuracy import accuracy_chart
-    from calculator.charts.base import on_ground
+    from calculator.charts.base import dimmed, on_ground
     from calculator.charts.engines import engines_chart
     from calculator.charts.kv_heads import kv_head_chart
     from calculator.charts.kv_in_use import kv_in_use_chart
+    from calculator.charts.load.preemptions import preemption_chart
+    from calculator.charts.load.resident_tokens import resident_tokens_chart
+    from calculator.charts.load.risk import risk_chart
+    from calculator.charts.load.speed import speed_chart, step_chart
     from calculator.charts.memory import memory_bar
     from calculator.charts.parallelism import parallelism_chart
     from calculator.charts.registry import DRAWN, draw
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DRAWN",
     "accuracy_chart",
+    "dimmed",
     "draw",
     "engines_chart",
     "kv_head_chart",
@@ -28,16 +33,25 @@ __all__ = [
     "memory_bar",
     "on_ground",
     "parallelism_chart",
+    "preemption_chart",
+    "resident_tokens_chart",
+    "risk_chart",
     "sequence_length_chart",
+    "speed_chart",
+    "step_chart",
     "tensor_parallel_chart",
 ]
 
 _AT_HOME = {
     "accuracy": ("accuracy_chart",),
-    "base": ("on_ground",),
+    "base": ("dimmed", "on_ground"),
     "engines": ("engines_chart",),
     "kv_heads": ("kv_head_chart",),
     "kv_in_use": ("kv_in_use_chart",),
+    "load.preemptions": ("preemption_chart",),
+    "load.resident_tokens": ("resident_tokens_chart",),
+    "load.risk": ("risk_chart",),
+    "load.speed": ("speed_chart", "step_chart"),
     "memory": ("memory_bar",),
     "parallelism": ("parallelism_chart",),
     "registry": ("DRAWN", "draw"),

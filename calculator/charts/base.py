@@ -27,6 +27,7 @@ LINE_COLOURS = {
 """By the key of a line of memory."""
 OTHER_LINE = "#c9ced6"
 GREY = "#7c8592"
+VEIL_ON_LIGHT, VEIL_ON_DARK = "rgba(255,255,255,0.68)", "rgba(18,22,29,0.68)"
 TEXT_ON_LIGHT, TEXT_ON_DARK = "#4a5260", "#c3cad5"
 FONT = "Source Sans, system-ui, -apple-system, Segoe UI, sans-serif"
 
@@ -86,4 +87,25 @@ def on_ground(figure: go.Figure, dark: bool) -> go.Figure:
     figure.update_layout(font=font, legend={"font": font})
     figure.update_xaxes(axis)
     figure.update_yaxes(axis)
+    return figure
+
+
+def dimmed(figure: go.Figure, dark: bool) -> go.Figure:
+    """Draw a veil over a figure that answers an older question.
+
+    Parameters
+    ----------
+    figure : plotly.graph_objects.Figure
+        A figure of this module; it is changed in place [-].
+    dark : bool
+        Whether the page is dark [-].
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The same figure.
+    """
+    colour = VEIL_ON_DARK if dark else VEIL_ON_LIGHT
+    ends = {"x0": -1, "x1": 2, "y0": -1, "y1": 2, "xref": "paper", "yref": "paper"}
+    figure.add_shape(type="rect", **ends, fillcolor=colour, line={"width": 0}, layer="above")
     return figure

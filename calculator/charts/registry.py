@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 from calculator.charts.engines import engines_chart
 from calculator.charts.kv_heads import kv_head_chart
 from calculator.charts.kv_in_use import kv_in_use_chart
+from calculator.charts.load.preemptions import preemption_chart
+from calculator.charts.load.resident_tokens import resident_tokens_chart
+from calculator.charts.load.risk import risk_chart
+from calculator.charts.load.speed import speed_chart, step_chart
 from calculator.charts.parallelism import parallelism_chart
 from calculator.charts.sequence_length import sequence_length_chart
 from calculator.charts.tensor_parallel import tensor_parallel_chart
 from calculator.errors import UnknownNameError
 from calculator.views import engines, kv_heads, kv_in_use, parallelism, sequence_length, tensor_parallel
 from calculator.views.base import View
+from calculator.views.load import preemptions, resident_tokens, risk, speed
 from calculator.views.registry import VIEWS
 
 if TYPE_CHECKING:
@@ -47,6 +52,11 @@ DRAWN: dict[str, Callable[..., go.Figure]] = {
     sequence_length.NAME: sequence_length_chart,
     kv_heads.NAME: kv_head_chart,
     tensor_parallel.NAME: tensor_parallel_chart,
+    risk.NAME: risk_chart,
+    resident_tokens.NAME: resident_tokens_chart,
+    preemptions.NAME: preemption_chart,
+    speed.NAME: speed_chart,
+    speed.STEP_NAME: step_chart,
     engines.NAME: engines_chart,
     kv_in_use.NAME: kv_in_use_chart,
     parallelism.NAME: parallelism_chart,

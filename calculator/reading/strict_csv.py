@@ -38,7 +38,7 @@ def read_numbers(file: BinaryIO, name: str, places: Callable[[list[str]], Mappin
     """
     import numpy
 
-    reader = csv.reader(_lines(file, name))
+    reader = csv.reader(lines_of(file, name))
     begun = 0
     try:
         header = [title.strip() for title in next(reader, [])]
@@ -56,7 +56,7 @@ def read_numbers(file: BinaryIO, name: str, places: Callable[[list[str]], Mappin
     return {column: numpy.concatenate(found) if found else numpy.empty(0) for column, found in pieces.items()}
 
 
-def _lines(file: BinaryIO, name: str) -> Iterator[str]:
+def lines_of(file: BinaryIO, name: str) -> Iterator[str]:
     """Yield the lines that hold something, as text."""
     size = number = 0
     while line := file.readline(MAX_LINE_BYTES + 1):

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from calculator.views.growth import kv_bytes_per_gpu
     from calculator.views.kv_heads import kv_head_view
     from calculator.views.kv_in_use import kv_in_use_view
+    from calculator.views.load.answer import load_answer
+    from calculator.views.load.circulating import circulating_speeds
+    from calculator.views.load.preemptions import preemption_view
+    from calculator.views.load.resident_tokens import resident_tokens_view
+    from calculator.views.load.risk import risk_view
+    from calculator.views.load.speed import speed_view, step_view
     from calculator.views.parallelism import parallelism_view
     from calculator.views.registry import VIEWS
     from calculator.views.same_request import on_engine
@@ -19,13 +25,20 @@ __all__ = [
     "VIEWS",
     "Row",
     "View",
+    "circulating_speeds",
     "engines_view",
     "kv_bytes_per_gpu",
     "kv_head_view",
     "kv_in_use_view",
+    "load_answer",
     "on_engine",
     "parallelism_view",
+    "preemption_view",
+    "resident_tokens_view",
+    "risk_view",
     "sequence_length_view",
+    "speed_view",
+    "step_view",
     "tensor_parallel_view",
 ]
 
@@ -35,6 +48,12 @@ _AT_HOME = {
     "growth": ("kv_bytes_per_gpu",),
     "kv_heads": ("kv_head_view",),
     "kv_in_use": ("kv_in_use_view",),
+    "load.answer": ("load_answer",),
+    "load.circulating": ("circulating_speeds",),
+    "load.preemptions": ("preemption_view",),
+    "load.resident_tokens": ("resident_tokens_view",),
+    "load.risk": ("risk_view",),
+    "load.speed": ("speed_view", "step_view"),
     "parallelism": ("parallelism_view",),
     "registry": ("VIEWS",),
     "same_request": ("on_engine",),

@@ -18,7 +18,7 @@ SCREENS = {
     "phone": {**PHONE, "color_scheme": "light"},
 }
 TABS = (
-    "Sequence length", "KV heads", "Tensor parallel", "Engines", "KV in use", "Ways to split", "Memory table",
+    "Sequence length", "KV heads", "Tensor parallel", "Load", "Engines", "KV in use", "Ways to split", "Memory table",
     "Reconcile", "About",
 )  # fmt: skip
 IN_VIEW = (

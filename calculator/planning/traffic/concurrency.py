@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.counts import NO_LIMIT
-from calculator.engines.pools import Pool
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.planning import SCHEMA_VERSION
+from calculator.planning.answer import distinct
 from calculator.planning.traffic import words
-from calculator.planning.traffic.admission import settle
 from calculator.planning.traffic.inputs import EVEN, OF_RISK, check_plan
-from calculator.planning.traffic.residence import Residents, drawn_at_risk, most_at_risk, residents
+from calculator.planning.traffic.pools.loaded import LoadedPool, free_pools, held_by, loaded, traffic_of
+from calculator.planning.traffic.pools.queue import preemptions
 from calculator.planning.traffic.workload import Workload
 from calculator.reading.html import table
 
 if TYPE_CHECKING:
     import pandas
 
+    from calculator.engines.base import Admission
+    from calculator.engines.pools import Pool
     from calculator.planning.answer import Plan, Stage
     from calculator.planning.traffic.workload import Pairs
-
-NEAR = 1000
-"""Where the sequences that fit whatever they hold come this near, one part in so many, they are the answer."""
-MOST_BY_DRAWS = 50_000
-"""Of more sequences the expansion is taken as it is: their sum hardly spreads."""
 
 
 @dataclass(frozen=True)
@@ -68,27 +66,8 @@ class Concurrency:
         A seeded simulation of the engine's admission on the tightest pool, at either end of the pool's range; none
         where the engine sets the output aside.
         """
-        plan, admission = self.plan, self.plan.rules.admission
-        if admission.whole_output or admission.whole_context or admission.reserve_ratio:
-            return (0.0, 0.0, 0.0)
-        pairs = self.workload.pairs(plan.request.seq_len)
-        some = residents(pairs)
-        stage = min(plan.stages, key=lambda stage: _held(stage, plan, some, self.workload, self.risk))
-        found = sorted(
-            settle(
-                partial(_own_blocks, pool, shared),
-                free,
-                pairs.prompt_tokens,
-                pairs.output_tokens,
-                pairs.weights,
-                admission.watermark,
-                plan.request.max_num_seqs,
-                seed,
-            ).preemptions_per_request
-            for seed, size in enumerate((stage.usable_range[0], stage.usable_bytes, stage.usable_range[1]))
-            for pool, free, shared in _pools(stage, plan, self.workload, size)[:1]
-        )
-        return found[0], found[1], found[2]
+        plan = self.plan
+        return preemptions(plan, self.workload, plan.rules.admission, plan.request.max_num_seqs, self.risk)
 
     @property
     def finding(self) -> str:
@@ -132,11 +111,6 @@ class Concurrency:
         return table(f"{self.plan.model.name} on {self.plan.gpus_per_replica} × {self.plan.accelerator.name}", rows)
 
 
-def _own_blocks(pool: Pool, shared: int, tokens: Any) -> Any:
-    """Return the blocks that requests of so many tokens take for themselves."""
-    return (pool.blocks(tokens) - shared).clip(min=0)
-
-
 @friendly
 def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurrency:
     """Return how many requests of a workload one replica holds at a risk that its pool is exceeded.
@@ -171,19 +145,18 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
         raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
     risk = OF_RISK.validate({"risk": risk})["risk"]
     request = plan.request
-    pairs = workload.pairs(request.seq_len)
-    some = residents(pairs)
+    _, some = traffic_of(workload, request.seq_len)
     mean, variance, _ = some.moments(some.tokens)
     ranks = request.attention_replicas
-    held = min(_held(stage, plan, some, workload, risk) for stage in plan.stages)
-    even = min(_held(stage, plan, some, workload, EVEN) for stage in plan.stages)
-    settled = min(_settled(stage, plan, some, pairs, workload) for stage in plan.stages)
+    stages = loaded(plan, workload)
+    held = min(held_by(pools, risk) for pools in stages)
+    even = min(held_by(pools, EVEN) for pools in stages)
     return Concurrency(
         sequences=held * ranks,
         sequences_even=even * ranks,
         mean_tokens=mean,
         sd_tokens=variance**0.5,
-        saturated=settled * ranks,
+        saturated=settles_at(plan, workload, plan.rules.admission),
         max_num_seqs=max(1, held),
         risk=risk,
         plan=plan,
@@ -191,62 +164,30 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
     )
 
 
-def _pools(stage: Stage, plan: Plan, workload: Workload, pool_bytes: int | None = None) -> list[tuple[Pool, int, int]]:
-    """Return each pool of a stage with its free blocks and the blocks of a shared prefix, which are kept once."""
-    size = stage.usable_bytes if pool_bytes is None else pool_bytes
-    counts = stage.geometry.counts(size, plan.request.seq_len)
-    found = []
-    kept_once = min(workload.shared_prefix_tokens, plan.request.seq_len - 1)
-    for pool, count in zip(stage.geometry.pools, counts, strict=True):
-        shared = sum(
-            claim.weight * (kept_once // claim.block_size)
-            for claim in pool.claims
-            if claim.block_size and claim.limit >= NO_LIMIT
-        )
-        found.append((pool, max(0, int(count) - pool.held_back - shared), shared))
-    return found
+def settles_at(plan: Plan, workload: Workload, admission: Admission) -> float:
+    """Return what a rule of admission settles at: the pool over what it reserves for a request in the mean."""
+    pairs, _ = traffic_of(workload, plan.request.seq_len)
+    stages = zip(distinct(plan.stages), loaded(plan, workload), strict=True)
+    fewest = min(_settled(stage, plan, pairs, workload, pools, admission) for stage, pools in stages)
+    return fewest * plan.request.attention_replicas
 
 
-def _blocks(pool: Pool, some: Residents, shared: int) -> Any:
-    """Return the blocks of a pool that each resident takes for itself."""
+def _settled(
+    stage: Stage, plan: Plan, pairs: Pairs, workload: Workload, pools: Sequence[LoadedPool], admission: Admission
+) -> float:
     import numpy
 
-    return numpy.maximum(0, pool.blocks(some.tokens) - shared).astype(numpy.float64)
-
-
-def _held(stage: Stage, plan: Plan, some: Residents, workload: Workload, risk: float) -> int:
-    pools = _pools(stage, plan, workload)
-    each = risk / len(pools) if risk < EVEN else risk  # any of them may be the one that is exceeded
-    fewest = None
-    for pool, free, shared in pools:
-        values = _blocks(pool, some, shared)
-        largest = values.max() or 1.0  # what takes none counts as one block, as in ``Pool.sequences``
-        count, trusted = most_at_risk(some.moments(values), free, each) if values.any() else (free, True)
-        certain = int(free // largest)
-        if count - certain <= count // NEAR:
-            count = certain
-        elif not trusted and count <= MOST_BY_DRAWS:
-            count = drawn_at_risk(some, values, free, each)
-        fewest = count if fewest is None else min(fewest, count)
-    return fewest or 0
-
-
-def _settled(stage: Stage, plan: Plan, some: Residents, pairs: Pairs, workload: Workload) -> float:
-    """Return what the engine's admission settles at: the pool over what it reserves for a request in the mean."""
-    import numpy
-
-    admission = plan.rules.admission
     most = workload.max_output_tokens or plan.request.seq_len
     cut = numpy.clip(plan.request.seq_len - pairs.prompt_tokens, 1, most)
     outputs = pairs.mean(pairs.output_tokens)
     fewest = float("inf")
-    for pool, free, shared in _pools(stage, plan, workload):
+    for (pool, free, _), under_load in zip(free_pools(stage, plan, workload), pools, strict=True):
         if admission.whole_context:
             mean = float(pool.blocks(plan.request.seq_len))
         elif admission.whole_output:
             mean = pairs.mean(pairs.output_tokens * pool.blocks(pairs.prompt_tokens + cut)) / outputs
         else:
-            mean = some.moments(_blocks(pool, some, shared))[0]
+            mean = under_load.moments[0]
             if admission.reserve_ratio:
                 left = numpy.minimum(numpy.maximum(cut - pairs.output_tokens / 2, 0), admission.reserve_most_tokens)
                 tokens = admission.reserve_ratio * pairs.mean(pairs.output_tokens * left) / outputs

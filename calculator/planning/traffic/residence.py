@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import erf, sqrt
+from math import erf, erfc, sqrt
 from typing import Any
 
 from calculator.planning.traffic.workload import Pairs
@@ -20,6 +20,8 @@ SKEW_LIMIT = 0.6
 DRAWS, FEWEST_DRAWS, SEED = 40_000, 400, 20_260_101
 MOST_DRAWN = 40_000_000
 """Residents that are drawn in all; the more a pool holds, the fewer draws, as its sum spreads the less."""
+SUMMED = 4_000_000
+"""Residents that are drawn in all for the sums of one number of them."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,28 @@ def _largest(holds: Callable[[int], bool], most: int) -> int:
     return low
 
 
-def drawn_at_risk(some: Residents, values: Any, pool: float, risk: float) -> int:
-    """Return the same by draws, seeded: the largest N at which no more than a share ``risk`` of draws exceeds."""
+def exceeding(moments: tuple[float, float, float], pools: Any, counts: Any) -> Any:
+    """Return the risk that so many residents hold more than a pool: the same expansion, solved for the risk.
+
+    Notes
+    -----
+    ``z + a (z² − 1) = x`` with ``x = (pool − N m) / (s √N)`` and ``a = g / 6``; the risk is ``1 − Φ(z)``.
+    """
+    import numpy
+
+    mean, variance, third = moments
+    spread = sqrt(max(0.0, variance))
+    counts = numpy.maximum(counts, 1e-9)
+    if not spread:
+        return (counts * mean > pools).astype(numpy.float64)
+    x = (pools - counts * mean) / (spread * numpy.sqrt(counts))
+    a = third / (6 * spread**3 * numpy.sqrt(counts))
+    z = 2 * (a + x) / (1 + numpy.sqrt(numpy.maximum(0.0, 1 + 4 * a * (a + x))))
+    return numpy.asarray([erfc(value / sqrt(2)) / 2 for value in z.tolist()])
+
+
+def drawn_shares(some: Residents, values: Any, pool: float) -> Any:
+    """Return the share of seeded draws that exceed a pool, by the number of residents from 0 on."""
     import numpy
 
     random = numpy.random.default_rng(SEED)
@@ -121,5 +143,18 @@ def drawn_at_risk(some: Residents, values: Any, pool: float, risk: float) -> int
         first = (numpy.cumsum(drawn, axis=1) <= pool).sum(axis=1)  # N at which a draw still fits
         exceeded += numpy.bincount(first + 1, minlength=most + 2)[: most + 1]
         done += now
-    share = numpy.cumsum(exceeded) / draws  # share of draws that exceed with N residents
-    return int(numpy.flatnonzero(share <= risk).max())
+    return numpy.cumsum(exceeded) / draws
+
+
+def drawn_sums(some: Residents, values: Any, count: int) -> Any:
+    """Return what so many residents hold together, drawn often."""
+    import numpy
+
+    random = numpy.random.default_rng(SEED)
+    cumulative = numpy.cumsum(some.weights)
+    draws = max(FEWEST_DRAWS, min(DRAWS, SUMMED // max(1, count)))
+    sums = numpy.zeros(draws)
+    for begin in range(0, draws, rows := max(1, 1_000_000 // max(1, count))):
+        drawn = random.random((min(rows, draws - begin), count)) * cumulative[-1]
+        sums[begin : begin + rows] = values[numpy.searchsorted(cumulative, drawn)].sum(axis=1)
+    return sums

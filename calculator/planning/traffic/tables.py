@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +12,10 @@ from calculator.catalogue.traces import TRACES, trace_text
 from calculator.errors import CalculatorError, FileFormatError, friendly, unknown_name
 from calculator.planning.traffic.columns import COLUMNS, check_pairs, check_titles, lengths, times, titles_of
 from calculator.planning.traffic.workload import Workload
+from calculator.reading.json_lines import read_objects
 from calculator.reading.strict_csv import read_numbers
+
+LINE_BEGINS, BOM = 1024, b"\xef\xbb\xbf"
 
 
 @friendly
@@ -23,7 +28,7 @@ def workload_from_trace(
     ----------
     trace : DataFrame, mapping of columns, path or str
         A table with the columns ``input_tokens`` and ``output_tokens`` and perhaps ``timestamp_s``, or the path of
-        a CSV file with them [-].
+        a CSV or JSON-lines file with them [-].
     requests_per_second : float, optional
         Its rate; by default that of its timestamps [1/s].
     max_output_tokens : int, optional
@@ -44,13 +49,18 @@ def workload_from_trace(
     path = Path(trace)
     try:
         with path.open("rb") as file:
-            columns = _columns(file, str(path))
+            columns = columns_of(file, str(path))
     except (OSError, ValueError) as error:
         if isinstance(error, CalculatorError):
             raise
         why = getattr(error, "strerror", None) or error
         raise FileFormatError(f"{str(path)[:400]}: cannot be read: {why}", what="trace", asked=trace) from None
     return _of_columns(columns, str(path), path.stem, requests_per_second, max_output_tokens)
+
+
+def workload_from_text(content: bytes, name: str) -> Workload:
+    """Return the workload of a trace whose CSV or JSON lines are at hand, as ``workload_from_trace`` does."""
+    return _of_columns(columns_of(BytesIO(content), name), name, name, None, None)
 
 
 @friendly
@@ -76,13 +86,17 @@ def workload(name: str, requests_per_second: float | None = None, max_output_tok
     UnknownNameError
         If there is no such table.
     """
-    from dataclasses import replace
-
     if not isinstance(name, str) or name not in TRACES:
         raise unknown_name("workload", name, TRACES)
+    table = _shipped(name)
+    rate = table.requests_per_second if requests_per_second is None else requests_per_second
+    return replace(table, requests_per_second=rate, max_output_tokens=max_output_tokens)
+
+
+@lru_cache(maxsize=len(TRACES))
+def _shipped(name: str) -> Workload:
     about = TRACES[name]
-    columns = _columns(BytesIO(trace_text(name)), name)
-    made = _of_columns(columns, name, name, requests_per_second, max_output_tokens)
+    made = _of_columns(columns_of(BytesIO(trace_text(name)), name), name, name, None, None)
     return replace(made, licence=about.licence, source=about.source)
 
 
@@ -91,8 +105,12 @@ def workload_ids() -> tuple[str, ...]:
     return tuple(TRACES)
 
 
-def _columns(file: BinaryIO, name: str) -> dict[str, Any]:
-    """Read the columns of a CSV file that a trace has."""
+def columns_of(file: BinaryIO, name: str) -> dict[str, Any]:
+    """Read the columns that a trace has of a CSV file, or of one of JSON lines where it begins with an object."""
+    begins = file.read(LINE_BEGINS).removeprefix(BOM).lstrip()
+    file.seek(0)
+    if begins.startswith(b"{"):
+        return read_objects(file, name, COLUMNS, check_titles)
 
     def places(header: list[str]) -> dict[str, int]:
         check_titles(header, name)

@@ -1,0 +1,83 @@
+"""The risk that the pool is exceeded, over the number of requests at once."""
+
+from __future__ import annotations
+
+from math import log10
+from typing import TYPE_CHECKING
+
+from calculator.charts.base import GREY, KV, base_figure
+from calculator.views.base import View
+from calculator.views.load.risk import RiskRow
+from calculator.views.load.wording import percent
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+TICKS = [0.001, 0.01, 0.1, 1, 10, 50, 100]
+LEAST = 1e-5
+
+
+def risk_chart(view: View[RiskRow]) -> go.Figure:
+    """Draw the risk that the pool is exceeded over the number of requests, what fits at the stated risk marked.
+
+    Parameters
+    ----------
+    view : View
+        What ``views.risk_view`` answered [-].
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A line in percent on a logarithmic axis.
+    """
+    import plotly.graph_objects as go
+
+    rows = view.rows
+    traces = [
+        go.Scatter(
+            x=[row.sequences for row in rows],
+            y=[100 * row.risk if row.risk >= LEAST else None for row in rows],
+            name="Risk",
+            mode="lines",
+            line={"color": KV, "width": 2.5},
+            customdata=[percent(row.risk) for row in rows],
+            hovertemplate="%{x:,} at once: %{customdata}<extra></extra>",
+        )
+    ]
+    marks = [(row, KV) for row in rows if row.recommended] + [(row, GREY) for row in rows if row.even]
+    marks = [(row, colour) for row, colour in marks if row.risk >= LEAST]
+    traces.append(
+        go.Scatter(
+            x=[row.sequences for row, _ in marks],
+            y=[100 * row.risk for row, _ in marks],
+            name="What fits",
+            mode="markers",
+            marker={"color": [colour for _, colour in marks], "size": 11},
+            customdata=[percent(row.risk) for row, _ in marks],
+            hovertemplate="%{x:,} at once: %{customdata}<extra></extra>",
+        )
+    )
+    figure = base_figure(
+        traces,
+        showlegend=False,
+        xaxis={"title": {"text": "Requests in decode at once, one replica"}, "tickformat": ",", "hoverformat": ","},
+        yaxis={
+            "title": {"text": "Pool exceeded, % of the time"},
+            "type": "log",
+            "tickvals": TICKS,
+            "ticktext": [f"{tick:g}" for tick in TICKS],
+            "range": [log10(100 * LEAST), 2.15],
+        },
+    )
+    for row, _ in marks:
+        figure.add_annotation(
+            x=row.sequences,
+            y=log10(100 * row.risk),
+            text=f"{row.sequences:,} {'fit' if row.recommended else 'at even odds'}",
+            ax=-14 if row.recommended else 14,
+            ay=-26 if row.recommended else 30,
+            xanchor="right" if row.recommended else "left",
+            arrowcolor=GREY,
+            arrowhead=0,
+        )
+    return figure

@@ -1,0 +1,1 @@
+"""What changes with the number of requests at once: the risk of the pool, the rules of admission, the speed."""

@@ -1,0 +1,196 @@
+"""Pools under traffic: what each request that is resident takes of a pool, how many fit, and at what risk.
+
+What is derived of one workload and length, and of one plan, is kept for the next question, a few of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from calculator.architecture.counts import NO_LIMIT
+from calculator.planning.answer import distinct
+from calculator.planning.traffic.inputs import EVEN
+from calculator.planning.traffic.residence import (
+    Residents,
+    drawn_shares,
+    drawn_sums,
+    exceeding,
+    most_at_risk,
+    residents,
+)
+
+if TYPE_CHECKING:
+    from calculator.engines.pools import Pool
+    from calculator.planning.answer import Plan, Stage
+    from calculator.planning.traffic.workload import Pairs, Workload
+
+NEAR = 1000
+"""Where the sequences that fit whatever they hold come this near, one part in so many, they are the answer."""
+MOST_BY_DRAWS = 50_000
+"""Of more sequences the expansion is taken as it is: their sum hardly spreads."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedPool:
+    """One pool of blocks under traffic.
+
+    Attributes
+    ----------
+    some : Residents
+        Requests that are resident, by the tokens they hold.
+    blocks : array of float
+        Blocks that each of them takes for itself [-].
+    free : int
+        Blocks that they may take together [-].
+    """
+
+    some: Residents
+    blocks: Any
+    free: int
+
+    @cached_property
+    def moments(self) -> tuple[float, float, float]:
+        """Mean, variance and third central moment of the blocks of a resident."""
+        return self.some.moments(self.blocks)
+
+    @cached_property
+    def shares(self) -> Any:
+        """The share of draws that exceed the pool, by the number of residents."""
+        return drawn_shares(self.some, self.blocks, self.free)
+
+    def most(self, risk: float) -> int:
+        """Return the most residents that exceed the pool at no more than a risk [-]."""
+        count, by_draws = self._expanded(risk)
+        return int((self.shares <= risk).nonzero()[0].max()) if by_draws else count
+
+    def _expanded(self, risk: float) -> tuple[int, bool]:
+        """Return the most by the expansion, or those that always fit; and whether draws must decide."""
+        if not self.blocks.any():  # what takes none counts as one block, as in ``Pool.sequences``
+            return self.free, False
+        count, trusted = most_at_risk(self.moments, self.free, risk)
+        certain = self._certain
+        if count - certain <= count // NEAR:
+            return certain, False
+        return count, not trusted and count <= MOST_BY_DRAWS
+
+    @property
+    def _certain(self) -> int:
+        return int(self.free // (self.blocks.max() or 1.0))
+
+    def risks(self, counts: Sequence[int], risk: float) -> Any:
+        """Return the risk that each number of residents exceeds the pool, as ``most(risk)`` sees it."""
+        import numpy
+
+        numbers = numpy.asarray(counts)
+        if self._expanded(risk)[1]:
+            found = self.shares[numpy.minimum(numbers, len(self.shares) - 1)]
+        else:
+            found = exceeding(self.moments, self.free, numbers)
+        return numpy.where(numbers <= self._certain, 0.0, found)
+
+    def held(self, count: int, ends: Any, risk: float) -> Any:
+        """Return the share of moments in which so many residents hold more blocks than each of some ends."""
+        import numpy
+
+        if self._expanded(risk)[1]:
+            sums = numpy.sort(drawn_sums(self.some, self.blocks, count))
+            return 1 - numpy.searchsorted(sums, ends, side="right") / sums.size
+        return exceeding(self.moments, ends, numpy.full(len(ends), count))
+
+
+def loaded(plan: Plan, workload: Workload) -> tuple[tuple[LoadedPool, ...], ...]:
+    """Return the pools of each stage of a plan under a workload, like stages once."""
+    return _loaded(asked(plan, workload))
+
+
+def tightest_stage(plan: Plan, workload: Workload, risk: float) -> int:
+    """Return the place, among the unlike stages of a plan, of the one that holds the fewest sequences."""
+    held = [held_by(pools, risk) for pools in loaded(plan, workload)]
+    return held.index(min(held))
+
+
+def held_by(pools: Sequence[LoadedPool], risk: float) -> int:
+    """Return the sequences that all pools of a stage hold."""
+    each = risk / len(pools) if risk < EVEN else risk  # any of them may be the one that is exceeded
+    return min((pool.most(each) for pool in pools), default=0)
+
+
+def traffic_of(workload: Workload, seq_len: int) -> tuple[Pairs, Residents]:
+    """Return the pairs of a workload cut at a length, and what its residents hold."""
+    return _traffic_of(_Lengths(_key(workload), seq_len, workload))
+
+
+def mean_lengths(plan: Plan, workload: Workload) -> tuple[float, float]:
+    """Return the mean prompt and output of a workload as a plan serves them [tokens]."""
+    pairs, _ = traffic_of(workload, plan.request.seq_len)
+    return pairs.mean(pairs.prompt_tokens), pairs.mean(pairs.output_tokens)
+
+
+def free_pools(
+    stage: Stage, plan: Plan, workload: Workload, pool_bytes: int | None = None
+) -> list[tuple[Pool, int, int]]:
+    """Return each pool of a stage with its free blocks and the blocks of a shared prefix, which are kept once."""
+    size = stage.usable_bytes if pool_bytes is None else pool_bytes
+    counts = stage.geometry.counts(size, plan.request.seq_len)
+    found = []
+    kept_once = min(workload.shared_prefix_tokens, plan.request.seq_len - 1)
+    for pool, count in zip(stage.geometry.pools, counts, strict=True):
+        shared = sum(
+            claim.weight * (kept_once // claim.block_size)
+            for claim in pool.claims
+            if claim.block_size and claim.limit >= NO_LIMIT
+        )
+        found.append((pool, max(0, int(count) - pool.held_back - shared), shared))
+    return found
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A plan and a workload, told apart by all that bears on what is derived of them."""
+
+    key: tuple[Any, ...]
+    plan: Plan = field(compare=False, repr=False)
+    workload: Workload = field(compare=False, repr=False)
+
+
+def asked(plan: Plan, workload: Workload) -> Asked:
+    """Return a plan and a workload as a key of what is kept."""
+    return Asked((plan.stages, plan.request, plan.rules.admission, _key(workload)), plan, workload)
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    key: tuple[Any, ...]
+    seq_len: int
+    workload: Workload = field(compare=False, repr=False)
+
+
+def _key(workload: Workload) -> tuple[Any, ...]:
+    """Return what tells a workload apart; two traces may have the same means."""
+    lengths = [] if workload.trace is None else workload.trace
+    return (workload, *(blake2b(column.tobytes(), digest_size=16).digest() for column in lengths))
+
+
+@lru_cache(maxsize=2)
+def _traffic_of(lengths: _Lengths) -> tuple[Pairs, Residents]:
+    pairs = lengths.workload.pairs(lengths.seq_len)
+    return pairs, residents(pairs)
+
+
+@lru_cache(maxsize=8)
+def _loaded(one: Asked) -> tuple[tuple[LoadedPool, ...], ...]:
+    import numpy
+
+    plan, workload = one.plan, one.workload
+    _, some = traffic_of(workload, plan.request.seq_len)
+    return tuple(
+        tuple(
+            LoadedPool(some, numpy.maximum(0, pool.blocks(some.tokens) - shared).astype(numpy.float64), free)
+            for pool, free, shared in free_pools(stage, plan, workload)
+        )
+        for stage in distinct(plan.stages)
+    )

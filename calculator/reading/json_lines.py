@@ -1,0 +1,79 @@
+"""JSON lines of numbers, an object a row: bounded in memory, and nothing of a row is guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
+
+from calculator.errors import FileFormatError, InvalidValueError, shown
+from calculator.reading.strict_csv import MAX_ROWS, lines_of
+
+LARGEST = 2**53
+"""Beyond it whole numbers are not all told apart as floats; such a one counts as infinite."""
+
+
+def read_objects(
+    file: BinaryIO, name: str, wanted: Sequence[str], check: Callable[[list[str], str], None]
+) -> dict[str, Any]:
+    """Read columns of numbers, those of the wanted that the first object has.
+
+    Parameters
+    ----------
+    file : binary file
+        The rows, UTF-8 [-].
+    name : str
+        What it is called in an error [-].
+    wanted : sequence of str
+        The columns [-].
+    check : function of titles and name
+        Refuses the titles of the first object [-].
+
+    Returns
+    -------
+    dict of str to array of float64
+        Each column.
+
+    Raises
+    ------
+    CalculatorError
+        If a row is no object or lacks a number, with the row and the column.
+    """
+    import numpy
+
+    columns: dict[str, list[float]] = {}
+    for row, line in enumerate(lines_of(file, name), 1):
+        found = _object(line, row, name)
+        if row == 1:
+            check(list(found), name)
+            columns = {column: [] for column in wanted if column in found}
+        for column, values in columns.items():
+            values.append(_number(found, column, row, name))
+        if row > MAX_ROWS:
+            raise FileFormatError(f"{name}: more than {MAX_ROWS:,} rows, the most that is read")
+    return {column: numpy.asarray(values, numpy.float64) for column, values in columns.items()}
+
+
+def _object(line: str, row: int, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise FileFormatError(f"{name}: row {row:,} is not a JSON object") from None
+    if not isinstance(found, dict):
+        raise FileFormatError(f"{name}: row {row:,} is not a JSON object, but {shown(found)}")
+    return found
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _number(found: dict[str, Any], column: str, row: int, name: str) -> float:
+    if column not in found:
+        raise InvalidValueError(f"{name}: row {row:,}, {column}: is missing", what=column)
+    value = found[column]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidValueError(
+            f"{name}: row {row:,}, {column}: must be a number, not {shown(value)}", what=column, asked=value
+        )
+    return float(value) if abs(value) <= LARGEST else float("inf")

@@ -1,0 +1,1 @@
+"""A plan under load: what of real traffic fits at a risk, and how fast it is served."""

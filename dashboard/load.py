@@ -1,0 +1,87 @@
+"""The plan under load: what of real traffic fits at a risk, how fast it is served, and what else is said of speed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+import calculator
+from calculator import views
+from calculator.views.load.circulating import said
+from dashboard import shown, traffic
+from dashboard.text import plain, sentence
+
+LAST = "_traffic_last"
+OF_RISK, OF_SPEED = ("risk", "resident-tokens"), ("speed", "step")
+SLOW = "preemptions"
+
+
+def show(plan: calculator.Plan) -> None:
+    """Show the answer, what is asked, and the charts; where that is not possible why, and the last answer dimmed."""
+    answer = st.container()
+    try:
+        asked, dimmed = traffic.ask(), traffic.wrong()
+        st.session_state[LAST] = asked
+    except calculator.CalculatorError as error:
+        if not traffic.wrong():
+            (st.info if traffic.awaits_trace() else st.error)(plain(sentence(str(error))))
+        asked, dimmed = st.session_state.get(LAST), True
+    if asked is None:
+        return
+    with st.spinner("Computing"):
+        words = views.load_answer(plan, asked.workload, asked.risk)
+        drawn = {name: _view(name, plan, asked) for name in (*OF_RISK, *OF_SPEED)}
+    answer.markdown(f":gray[Before: {plain(words)}]" if dimmed else f"**{plain(words)}**")
+    if drawn["risk"].rows:
+        _beside(drawn, OF_RISK, dimmed)
+        _preemptions(plan, asked, dimmed)
+    if drawn["speed"].rows:
+        _beside(drawn, OF_SPEED, dimmed)
+    _circulating()
+
+
+def _view(name: str, plan: calculator.Plan, asked: traffic.Traffic) -> views.View[Any]:
+    of_rate = {"requests_per_second": asked.requests_per_second} if name in OF_SPEED else {}
+    return views.VIEWS[name](plan, workload=asked.workload, risk=asked.risk, **of_rate)
+
+
+def _beside(drawn: dict[str, views.View[Any]], names: tuple[str, ...], dimmed: bool) -> None:
+    with st.grid(len(names), min_column_width=460, gap="large"):
+        for name in names:
+            with st.container():
+                shown.show(drawn[name], dimmed=dimmed)
+
+
+def _preemptions(plan: calculator.Plan, asked: traffic.Traffic, dimmed: bool) -> None:
+    """Simulate full queues once it is unfolded: that takes seconds."""
+    title = "How often requests are thrown out, by the rule that lets them in"
+    with st.expander(title, on_change="rerun", key="fold-thrown-out") as fold:
+        if fold.open:
+            with st.spinner("Simulating full queues"):
+                view = _view(SLOW, plan, asked)
+            shown.show(view, dimmed=dimmed)
+
+
+def _circulating() -> None:
+    with st.expander("What circulates", on_change="rerun", key="fold-circulates") as fold:
+        if fold.open:
+            view = views.circulating_speeds()
+            st.markdown(plain(said()))
+            st.markdown(plain(view.finding))
+            rows = [
+                {
+                    "Attention": row.kind,
+                    "Said, tokens/s": f"{row.claimed_tokens_per_second:,}",
+                    "Said, ms": f"{row.claimed_ms_a_token:g}",
+                    "Said, batch": f"{row.claimed_batch_size:,}",
+                    "Batch over ms, tokens/s": f"{row.implied_tokens_per_second:,.0f}",
+                    "Weights alone, ms": f"{row.weights_ms:.1f}",
+                    "Computed, ms": f"{row.ms_a_token:.0f}",
+                    "Computed, tokens/s": f"{row.tokens_per_second:,.0f}",
+                    "Sequences that fit": f"{row.max_batch_size:,}",
+                }
+                for row in view.rows
+            ]
+            st.dataframe(rows, hide_index=True, key="circulates", alt=view.finding)
+            st.caption(plain("Weights alone: all weights of one GPU over its bandwidth."))

@@ -1,0 +1,77 @@
+"""How one parameter of a link is read: its default, its bounds, and what is said of what it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import calculator
+from calculator.errors import shown, unknown_name
+
+CLEARED = "default"
+"""What a link says of a field that was cleared: nothing is asked, so the planner's own default holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a link and of its widget: how it is read, its default, its bounds, whether it can be cleared.
+
+    What a link leaves out is ``default``; a field that the reader cleared is written as ``CLEARED`` where that is
+    something else.
+    """
+
+    read: Callable[[str], Any]
+    default: Any
+    least: Any = None
+    most: Any = None
+    absent: str = "nothing"
+    clears: bool = False
+
+
+def choice(check: Callable[[str], Any], default: str, *also: str) -> Parameter:
+    def read(text: str) -> str:
+        if text not in also:
+            check(text)
+        return text
+
+    return Parameter(read, default)
+
+
+def preset(known: Callable[[], tuple[str, ...]], what: str) -> Callable[[str], None]:
+    """Return a check for preset ids alone: a link must not make the server read a file."""
+
+    def check(text: str) -> None:
+        if text not in known():
+            raise unknown_name(what, text, known())
+
+    return check
+
+
+def whole(text: str) -> int:
+    plain = text.strip()
+    if not plain.isascii() or not plain.removeprefix("-").isdigit():
+        raise calculator.InvalidValueError(f"must be a whole number, not {shown(text)}")
+    return int(plain)
+
+
+def number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value:
+        raise calculator.InvalidValueError(f"must be a number, not {shown(text)}")
+    return value
+
+
+def bounded(value: Any, least: Any, most: Any) -> Any:
+    if not least <= value <= most:
+        raise calculator.InvalidValueError(f"must lie between {least:,} and {most:,}, not {shown(value)}")
+    return value
+
+
+def flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise calculator.InvalidValueError(f"must be true or false, not {shown(text)}")
+    return text == "true"

@@ -1,0 +1,212 @@
+"""What is asked of traffic: means, a shipped table or a trace, and the risk; a trace is kept by this session alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+
+import streamlit as st
+
+import calculator
+from calculator.planning.traffic.tables import columns_of, workload_from_text
+from dashboard import packing
+from dashboard.text import plain, sentence
+from dashboard.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
+
+TABLE = "table"
+KINDS = {MEANS: "Means", TABLE: "Shipped table", TRACE: "Trace"}
+MAX_TRACE_MIB = 8
+MAX_PASTED = 1_000_000
+LABELS = {
+    "prompt_tokens": "Prompt, tokens",
+    "output_tokens": "Output, tokens",
+    "prompt_cv": "Variation of prompts",
+    "output_cv": "Variation of outputs",
+    "correlation": "Correlation",
+    "risk": "Risk",
+    "requests_per_second": "Requests per second",
+    "shared_prefix_tokens": "Shared prefix, tokens",
+    "max_output_tokens": "Longest output asked",
+}
+HELP = {
+    "prompt_cv": "Coefficient of variation: standard deviation over mean",
+    "output_cv": "Coefficient of variation: standard deviation over mean",
+    "correlation": "Of the two lengths, from -1 to 1",
+    "risk": "Share of the time in which the pool may be exceeded: 0.01 is 1 %",
+    "requests_per_second": "Over all replicas; marks how many decode at that rate",
+    "shared_prefix_tokens": "Leading tokens that all prompts share, kept once",
+    "max_output_tokens": "What requests ask for at most, which some engines set aside",
+}
+STEPS = {"prompt_cv": 0.1, "output_cv": 0.1, "correlation": 0.1, "risk": 0.005, "requests_per_second": 1.0}
+TOKEN_STEP = 50
+_KEPT, _WRONG = "_trace_kept", "_trace_wrong"
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What is asked.
+
+    Attributes
+    ----------
+    workload : Workload
+        The traffic.
+    risk : float
+        That the pool is exceeded [-].
+    requests_per_second : float or None
+        Arrivals, where they were given [1/s].
+    """
+
+    workload: calculator.Workload
+    risk: float
+    requests_per_second: float | None
+
+
+def ask() -> Traffic:
+    """Show the inputs; return what is asked.
+
+    Raises
+    ------
+    CalculatorError
+        If there can be no such traffic, or the trace is not read.
+    """
+    asked = st.session_state["workload"]
+    st.session_state["_traffic"] = kind = asked if asked in (MEANS, TRACE) else TABLE
+    st.segmented_control(
+        "Traffic", list(KINDS), format_func=KINDS.get, key="_traffic", required=True, on_change=_take_kind
+    )
+    if kind == TABLE:
+        _table(asked)
+    if kind == TRACE:
+        _trace()
+    names = [name for name in LABELS if kind == MEANS or name not in OF_MEANS]
+    with st.grid(5, min_column_width=150):
+        for name in names:
+            _number(name)
+    return Traffic(_workload(kind), _value("risk"), _value("requests_per_second"))
+
+
+def _number(name: str) -> None:
+    bounds = TRAFFIC[name]
+    is_real = isinstance(bounds.least, float)
+    st.number_input(
+        LABELS[name],
+        bounds.least,
+        bounds.most,
+        value=None,
+        step=STEPS.get(name, TOKEN_STEP),
+        format="%g" if is_real else None,
+        key=name,
+        help=HELP.get(name),
+        placeholder=bounds.absent,
+    )
+
+
+def _value(name: str) -> Any:
+    """Return what a field holds; what a link means that says nothing where it was cleared."""
+    value = st.session_state[name]
+    return TRAFFIC[name].default if value is None else value
+
+
+def _workload(kind: str) -> calculator.Workload:
+    more = {"shared_prefix_tokens": _value("shared_prefix_tokens"), "max_output_tokens": _value("max_output_tokens")}
+    rate = _value("requests_per_second")
+    if kind == MEANS:
+        return calculator.Workload(rate or 1.0, **{name: _value(name) for name in OF_MEANS}, **more)
+    found = calculator.workload(st.session_state["workload"]) if kind == TABLE else _of_trace()
+    return replace(found, requests_per_second=rate or found.requests_per_second, **more)
+
+
+def _take_kind() -> None:
+    chosen = st.session_state["_traffic"]
+    st.session_state["workload"] = calculator.workload_ids()[0] if chosen == TABLE else chosen
+
+
+def _take_table() -> None:
+    st.session_state["workload"] = st.session_state["_table"]
+
+
+def _table(asked: str) -> None:
+    """Offer the shipped tables; each with its licence and source."""
+    st.session_state["_table"] = asked
+    st.selectbox("Table", calculator.workload_ids(), key="_table", on_change=_take_table)
+    found = calculator.workload(asked)
+    st.caption(plain(f"{_lengths(found)}. Licence {found.licence}. Source: {found.source}."))
+
+
+def _trace() -> None:
+    """Ask for a trace, pasted or as a file; say what was read of it, and at the field what was wrong."""
+    st.markdown(
+        "A trace has a request a line: CSV with the columns `input_tokens` and `output_tokens`, and `timestamp_s` if "
+        "it is known, or JSON lines with these names. It is read in memory alone; it is not stored and not sent on."
+    )
+    st.text_area("Paste a trace", key="_trace_pasted", height=120, max_chars=MAX_PASTED)
+    st.file_uploader(
+        "Or choose the file",
+        type=["csv", "jsonl", "json", "txt"],
+        key="_trace_file",
+        max_upload_size=MAX_TRACE_MIB,
+        on_change=_read,
+    )
+    st.button("Read the trace", on_click=_read, key="_trace_read")
+    wrong = st.session_state.get(_WRONG)
+    if wrong:
+        st.error(plain(sentence(wrong)))
+    if not awaits_trace():
+        found = _of_trace()
+        st.caption(plain(f"Read: {_lengths(found)}."))
+        if not st.session_state["trace"]:
+            st.caption("This trace is too long for a link: whoever opens the link is asked for it.")
+
+
+def wrong() -> bool:
+    """Whether what was last tried as a trace could not be read, so that an older one still stands."""
+    return bool(st.session_state.get(_WRONG)) and st.session_state["workload"] == TRACE
+
+
+def awaits_trace() -> bool:
+    """Whether a trace is asked for and none was read yet."""
+    has_one = st.session_state["trace"] or st.session_state.get(_KEPT)
+    return st.session_state["workload"] == TRACE and not has_one
+
+
+def _lengths(found: calculator.Workload) -> str:
+    requests = len(found.trace[0]) if found.trace else 0
+    return (
+        f"{requests:,} requests, in the mean {found.prompt_tokens:,.0f} tokens in and {found.output_tokens:,.0f} out, "
+        f"variation {found.prompt_cv:.2f} and {found.output_cv:.2f}"
+    )
+
+
+def _read() -> None:
+    """Read what was pasted, else what was chosen; keep it packed for the link, or for this session where it is long."""
+    pasted, file = st.session_state.get("_trace_pasted"), st.session_state.get("_trace_file")
+    if not pasted and not file:
+        st.session_state[_WRONG] = "there is no trace yet: paste one, or choose a file"
+        return
+    content = pasted.encode("utf-8", "surrogatepass") if pasted else file.getvalue()
+    try:
+        if len(content) > MAX_TRACE_MIB * 2**20:
+            raise calculator.InvalidValueError(f"the trace is larger than {MAX_TRACE_MIB} MiB, the most that is read")
+        found = workload_from_text(content, "trace")
+        packed = packing.pack_trace(columns_of(BytesIO(content), "trace"))
+    except calculator.CalculatorError as error:
+        st.session_state[_WRONG] = str(error)
+        return
+    st.session_state.update({"trace": packed, _KEPT: None if packed else found, _WRONG: None, "_trace_pasted": ""})
+
+
+def _of_trace() -> calculator.Workload:
+    packed, kept = st.session_state["trace"], st.session_state.get(_KEPT)
+    if packed:
+        return _unpacked(packed)
+    if kept is None:
+        raise calculator.InvalidValueError("no trace is read yet: paste one, or choose a file")
+    found: calculator.Workload = kept
+    return found
+
+
+@lru_cache(maxsize=8)
+def _unpacked(packed: str) -> calculator.Workload:
+    return workload_from_text(packing.unpack_trace(packed).encode(), "trace")
