@@ -27,8 +27,8 @@ from dashboard.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 CUSTOM, CONFIG = "custom", "config"
 MAX_LINK_VALUE = 100
 MAX_NAMED = 5
-MOST_WRITTEN = 8
-_SEEN, _PROBLEMS, _PAGE, _WRITTEN = "_link", "_link_problems", "_page", "_links_written"
+MOST_HAD = 8
+_SEEN, _PROBLEMS, _PAGE, _HAD = "_link", "_link_problems", "_page", "_links_had"
 
 
 def _on_page(name: str) -> str:
@@ -132,18 +132,24 @@ def load(page: str = "") -> None:
         st.session_state[_PROBLEMS] = []
     elif link != st.session_state.get(_SEEN) and not _is_late(link):
         st.session_state[_PROBLEMS] = _apply(link)
+        _note(link)
     elif _current() != link:
         st.session_state[_PROBLEMS] = []
     for name, parameter in PARAMETERS.items():
         st.session_state[name] = st.session_state.get(name, parameter.default)
 
 
+def _note(link: dict[str, str]) -> None:
+    """Remember a link that this session has had."""
+    st.session_state[_HAD] = [*st.session_state.get(_HAD, []), link][-MOST_HAD:]
+
+
 def _is_late(link: Mapping[str, str]) -> bool:
-    """Whether a change comes with a link that this session wrote before its last one.
+    """Whether a change comes with a link that this session had before its last one.
 
     Who changes two inputs at once has not seen the link of the first; who goes back changes none.
     """
-    return link in st.session_state.get(_WRITTEN, []) and _current() != st.session_state[_SEEN]
+    return link in st.session_state.get(_HAD, []) and _current() != st.session_state[_SEEN]
 
 
 def problems() -> list[str]:
@@ -192,7 +198,7 @@ def save() -> None:
     if state != st.query_params.to_dict():
         st.query_params.from_dict(state)
     if state != st.session_state.get(_SEEN):
-        st.session_state[_WRITTEN] = [*st.session_state.get(_WRITTEN, []), state][-MOST_WRITTEN:]
+        _note(state)
     st.session_state[_SEEN] = state
 
 

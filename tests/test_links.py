@@ -108,6 +108,15 @@ def test_a_bare_address_on_the_same_page_opens_what_it_always_did(page):
     assert page.session_state["seq_len"] == 8_192
 
 
+def test_a_change_before_the_first_link_came_back_is_kept(page):
+    opened(page, {"prompt_tokens": "300"})
+    state.save()
+    page.query_params.from_dict({"prompt_tokens": "300"})
+    page.session_state["output_tokens"] = 77
+    state.load()
+    assert (page.session_state["prompt_tokens"], page.session_state["output_tokens"]) == (300, 77)
+
+
 def test_two_changes_at_once_are_both_kept_and_going_back_is_going_back(page):
     state.save()
     first = dict(page.query_params)

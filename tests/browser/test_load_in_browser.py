@@ -38,7 +38,7 @@ def test_what_is_asked_is_answered_drawn_and_in_the_link(open_page):
     page, panel = load_page(open_page)
     answers(panel, Workload(1.0, 1000, 250))
     fill(panel, "Prompt, tokens", 2000)
-    fill(panel, "Risk", 0.001)
+    fill(panel, "Risk", 0.001)  # at once: before the page has seen the link of the first
     answers(panel, Workload(1.0, 2000, 250), 0.001)
     has_parameter(page, "prompt_tokens", 2000)
     has_parameter(page, "risk", 0.001)
