@@ -181,7 +181,7 @@ HOSTILE = [
     ("input_tokens,output_tokens\n5,1.5", "row 1, output_tokens: must be a whole number from 1"),
     ("input_tokens,output_tokens\n5,<script>alert(1)</script>", "must be a number, not '<script>alert(1)</script>'"),
     ("input_tokens,output_tokens\n", "input_tokens is empty"),
-    ("input_tokens,output_tokens\n5\n", "row 1, output_tokens: must be a number, not ''"),
+    ("input_tokens,output_tokens\n5\n", "row 1, output_tokens: is missing"),
     ('{"input_tokens": 1}', "the column output_tokens is missing"),
     ('{"a": ' * 5000, "row 1 is not a JSON object"),
     ("\x00\x01", "the column input_tokens is missing"),
@@ -203,7 +203,7 @@ def test_what_is_no_trace_is_said_at_the_field_and_the_last_one_stays_dimmed(tex
 
 def packed(text):
     rows = [line.split(",") for line in text.strip().split("\n")]
-    return pack_trace(dict(zip(rows[0], zip(*rows[1:], strict=True), strict=True)))
+    return pack_trace(dict(zip(rows[0], zip(*(map(float, row) for row in rows[1:]), strict=True), strict=True)))
 
 
 @pytest.mark.parametrize(
