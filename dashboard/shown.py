@@ -9,12 +9,12 @@ import streamlit as st
 from calculator import charts
 from calculator.views import View
 from dashboard import downloads, figure
-from dashboard.text import plain, sentence
+from dashboard.text import plain
 
 
 def show(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
     """Show a view; one without rows is its sentence."""
-    finding = plain(sentence(view.finding))
+    finding = plain(view.finding)
     if not view.rows:
         st.info(finding)
         return
