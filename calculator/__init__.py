@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
     from calculator.planning.sweep import sweep, sweep_arrays
     from calculator.planning.traffic.concurrency import Concurrency, concurrency
+    from calculator.planning.traffic.prefixes import PrefixReuse, prefix_reuse
     from calculator.planning.traffic.speed import Speed, speed
     from calculator.planning.traffic.tables import workload, workload_from_trace, workload_ids
     from calculator.planning.traffic.workload import Workload
@@ -53,6 +54,7 @@ __all__ = [
     "ModelArchitecture",
     "ParallelismError",
     "Plan",
+    "PrefixReuse",
     "Reconciliation",
     "Request",
     "Speed",
@@ -74,6 +76,7 @@ __all__ = [
     "model_ids",
     "next_steps",
     "plan",
+    "prefix_reuse",
     "read_log",
     "read_plan_file",
     "reconcile",
@@ -107,6 +110,7 @@ _AT_HOME = {
     "planning.answer": ("Memory", "Plan"),
     "planning.command": ("serve_command",),
     "planning.traffic.concurrency": ("Concurrency", "concurrency"),
+    "planning.traffic.prefixes": ("PrefixReuse", "prefix_reuse"),
     "planning.kv_cache": ("kv_cache_bytes", "kv_cache_bytes_per_gpu"),
     "planning.plan": ("plan", "vary"),
     "planning.files.plan_file": ("read_plan_file", "write_plan_file"),
