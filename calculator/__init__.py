@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
     from calculator.planning.sweep import sweep, sweep_arrays
     from calculator.planning.traffic.concurrency import Concurrency, concurrency
+    from calculator.planning.traffic.host_tier import HostTier, host_tier
     from calculator.planning.traffic.prefixes import PrefixReuse, prefix_reuse
     from calculator.planning.traffic.speed import Speed, speed
     from calculator.planning.traffic.tables import workload, workload_from_trace, workload_ids
@@ -48,6 +49,7 @@ __all__ = [
     "CalculatorError",
     "Concurrency",
     "FileFormatError",
+    "HostTier",
     "InvalidValueError",
     "Lever",
     "Memory",
@@ -66,6 +68,7 @@ __all__ = [
     "custom_model",
     "engine_rules",
     "gpu_ids",
+    "host_tier",
     "kv_cache_bytes",
     "kv_cache_bytes_per_gpu",
     "levers",
@@ -110,6 +113,7 @@ _AT_HOME = {
     "planning.answer": ("Memory", "Plan"),
     "planning.command": ("serve_command",),
     "planning.traffic.concurrency": ("Concurrency", "concurrency"),
+    "planning.traffic.host_tier": ("HostTier", "host_tier"),
     "planning.traffic.prefixes": ("PrefixReuse", "prefix_reuse"),
     "planning.kv_cache": ("kv_cache_bytes", "kv_cache_bytes_per_gpu"),
     "planning.plan": ("plan", "vary"),
