@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from calculator.planning.plan import plan, vary
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
     from calculator.planning.sweep import sweep, sweep_arrays
+    from calculator.planning.traffic.arrivals.open_arrivals import OpenArrivals, open_arrivals
     from calculator.planning.traffic.concurrency import Concurrency, concurrency
     from calculator.planning.traffic.host_tier import HostTier, host_tier
     from calculator.planning.traffic.prefixes import PrefixReuse, prefix_reuse
@@ -54,6 +55,7 @@ __all__ = [
     "Lever",
     "Memory",
     "ModelArchitecture",
+    "OpenArrivals",
     "ParallelismError",
     "Plan",
     "PrefixReuse",
@@ -78,6 +80,7 @@ __all__ = [
     "model_from_hub",
     "model_ids",
     "next_steps",
+    "open_arrivals",
     "plan",
     "prefix_reuse",
     "read_log",
@@ -112,6 +115,7 @@ _AT_HOME = {
     "logs.reconciliation": ("Reconciliation", "reconcile"),
     "planning.answer": ("Memory", "Plan"),
     "planning.command": ("serve_command",),
+    "planning.traffic.arrivals.open_arrivals": ("OpenArrivals", "open_arrivals"),
     "planning.traffic.concurrency": ("Concurrency", "concurrency"),
     "planning.traffic.host_tier": ("HostTier", "host_tier"),
     "planning.traffic.prefixes": ("PrefixReuse", "prefix_reuse"),

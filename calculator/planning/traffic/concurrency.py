@@ -86,7 +86,7 @@ class Concurrency:
                 seed,
             ).preemptions_per_request
             for seed, size in enumerate((stage.usable_range[0], stage.usable_bytes, stage.usable_range[1]))
-            for pool, free, shared in _pools(stage, plan, self.workload, size)[:1]
+            for pool, free, shared in free_pools(stage, plan, self.workload, size)[:1]
         )
         return found[0], found[1], found[2]
 
@@ -165,11 +165,7 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
     Blocks of a resident request are summed over the distribution of residents, pool by pool and stage by stage; the
     tightest decides. Prefill is taken as instantaneous.
     """
-    check_plan(plan)
-    if not isinstance(workload, Workload):
-        text = f"a workload is a Workload, or what workload and workload_from_trace answer, not {shown(workload)}"
-        raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
-    risk = OF_RISK.validate({"risk": risk})["risk"]
+    risk = check_asked(plan, workload, risk)
     request = plan.request
     pairs = workload.pairs(request.seq_len)
     some = residents(pairs)
@@ -191,7 +187,19 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
     )
 
 
-def _pools(stage: Stage, plan: Plan, workload: Workload, pool_bytes: int | None = None) -> list[tuple[Pool, int, int]]:
+def check_asked(plan: Any, workload: Any, risk: Any) -> float:
+    """Return a risk [-]; refuse one out of bounds, and what is no plan or no workload."""
+    check_plan(plan)
+    if not isinstance(workload, Workload):
+        text = f"a workload is a Workload, or what workload and workload_from_trace answer, not {shown(workload)}"
+        raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
+    asked: float = OF_RISK.validate({"risk": risk})["risk"]
+    return asked
+
+
+def free_pools(
+    stage: Stage, plan: Plan, workload: Workload, pool_bytes: int | None = None
+) -> list[tuple[Pool, int, int]]:
     """Return each pool of a stage with its free blocks and the blocks of a shared prefix, which are kept once."""
     size = stage.usable_bytes if pool_bytes is None else pool_bytes
     counts = stage.geometry.counts(size, plan.request.seq_len)
@@ -207,19 +215,19 @@ def _pools(stage: Stage, plan: Plan, workload: Workload, pool_bytes: int | None 
     return found
 
 
-def _blocks(pool: Pool, some: Residents, shared: int) -> Any:
-    """Return the blocks of a pool that each resident takes for itself."""
+def own_blocks(pool: Pool, tokens: Any, shared: int) -> Any:
+    """Return the blocks of a pool that residents of so many tokens take for themselves."""
     import numpy
 
-    return numpy.maximum(0, pool.blocks(some.tokens) - shared).astype(numpy.float64)
+    return numpy.maximum(0, pool.blocks(tokens) - shared).astype(numpy.float64)
 
 
 def _held(stage: Stage, plan: Plan, some: Residents, workload: Workload, risk: float) -> int:
-    pools = _pools(stage, plan, workload)
+    pools = free_pools(stage, plan, workload)
     each = risk / len(pools) if risk < EVEN else risk  # any of them may be the one that is exceeded
     fewest = None
     for pool, free, shared in pools:
-        values = _blocks(pool, some, shared)
+        values = own_blocks(pool, some.tokens, shared)
         largest = values.max() or 1.0  # what takes none counts as one block, as in ``Pool.sequences``
         count, trusted = most_at_risk(some.moments(values), free, each) if values.any() else (free, True)
         certain = int(free // largest)
@@ -240,13 +248,13 @@ def _settled(stage: Stage, plan: Plan, some: Residents, pairs: Pairs, workload: 
     cut = numpy.clip(plan.request.seq_len - pairs.prompt_tokens, 1, most)
     outputs = pairs.mean(pairs.output_tokens)
     fewest = float("inf")
-    for pool, free, shared in _pools(stage, plan, workload):
+    for pool, free, shared in free_pools(stage, plan, workload):
         if admission.whole_context:
             mean = float(pool.blocks(plan.request.seq_len))
         elif admission.whole_output:
             mean = pairs.mean(pairs.output_tokens * pool.blocks(pairs.prompt_tokens + cut)) / outputs
         else:
-            mean = some.moments(_blocks(pool, some, shared))[0]
+            mean = some.moments(own_blocks(pool, some.tokens, shared))[0]
             if admission.reserve_ratio:
                 left = numpy.minimum(numpy.maximum(cut - pairs.output_tokens / 2, 0), admission.reserve_most_tokens)
                 tokens = admission.reserve_ratio * pairs.mean(pairs.output_tokens * left) / outputs

@@ -18,6 +18,7 @@ from calculator.catalogue.host_links import HostLink, host_link
 from calculator.engines.pools import longest_by_bisection
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.messages import Message, say
+from calculator.planning.traffic.inputs import check_plan
 from calculator.planning.traffic.prefixes import prefix_reuse
 from calculator.planning.traffic.speed import speed
 from calculator.units import format_gib
@@ -137,6 +138,7 @@ def host_tier(
     Measured links, each with its source, in ``calculator.catalogue.host_links``. A host smaller than the pool gains
     nothing: LMCache/LMCache issue 1109 (2025-07-21).
     """
+    check_plan(plan)
     prompt_tokens = _count("prompt_tokens", prompt_tokens, 1, MAX_TOKENS)
     if host_memory_bytes is not None:
         host_memory_bytes = _count("host_memory_bytes", host_memory_bytes, 0, MOST_BYTES)
