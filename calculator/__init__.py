@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from calculator.planning.plan import plan, vary
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
     from calculator.planning.sweep import sweep, sweep_arrays
+    from calculator.planning.traffic.arrivals.open_arrivals import OpenArrivals, open_arrivals
     from calculator.planning.traffic.concurrency import Concurrency, concurrency
+    from calculator.planning.traffic.host_tier import HostTier, host_tier
+    from calculator.planning.traffic.prefixes import PrefixReuse, prefix_reuse
     from calculator.planning.traffic.speed import Speed, speed
     from calculator.planning.traffic.tables import workload, workload_from_trace, workload_ids
     from calculator.planning.traffic.workload import Workload
@@ -47,12 +50,15 @@ __all__ = [
     "CalculatorError",
     "Concurrency",
     "FileFormatError",
+    "HostTier",
     "InvalidValueError",
     "Lever",
     "Memory",
     "ModelArchitecture",
+    "OpenArrivals",
     "ParallelismError",
     "Plan",
+    "PrefixReuse",
     "Reconciliation",
     "Request",
     "Speed",
@@ -64,6 +70,7 @@ __all__ = [
     "custom_model",
     "engine_rules",
     "gpu_ids",
+    "host_tier",
     "kv_cache_bytes",
     "kv_cache_bytes_per_gpu",
     "levers",
@@ -73,7 +80,9 @@ __all__ = [
     "model_from_hub",
     "model_ids",
     "next_steps",
+    "open_arrivals",
     "plan",
+    "prefix_reuse",
     "read_log",
     "read_plan_file",
     "reconcile",
@@ -106,7 +115,10 @@ _AT_HOME = {
     "logs.reconciliation": ("Reconciliation", "reconcile"),
     "planning.answer": ("Memory", "Plan"),
     "planning.command": ("serve_command",),
+    "planning.traffic.arrivals.open_arrivals": ("OpenArrivals", "open_arrivals"),
     "planning.traffic.concurrency": ("Concurrency", "concurrency"),
+    "planning.traffic.host_tier": ("HostTier", "host_tier"),
+    "planning.traffic.prefixes": ("PrefixReuse", "prefix_reuse"),
     "planning.kv_cache": ("kv_cache_bytes", "kv_cache_bytes_per_gpu"),
     "planning.plan": ("plan", "vary"),
     "planning.files.plan_file": ("read_plan_file", "write_plan_file"),

@@ -336,7 +336,7 @@ def test_json_lines_are_the_same_as_csv():
     rows = [(10, 5, 0.0), (20, 7, 60.0), (300, 1, 90.5)]
     csv = "input_tokens,output_tokens,timestamp_s\n" + "\n".join(",".join(map(str, row)) for row in rows)
     names = ("input_tokens", "output_tokens", "timestamp_s")
-    lines = "\n\n".join(json.dumps(dict(zip(names, row, strict=True)) | {"hash_ids": [1, 2]}) for row in rows)
+    lines = "\n\n".join(json.dumps(dict(zip(names, row, strict=True)) | {"model": "m"}) for row in rows)
     assert workload_from_text(csv.encode(), "t") == workload_from_text(lines.encode(), "t")
     assert workload_from_text(lines.encode(), "t").trace[0].tolist() == [10, 20, 300]
 

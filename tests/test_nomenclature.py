@@ -78,3 +78,15 @@ def test_attributes_of_a_model_exist_and_keys_are_those_that_are_read():
     keys = {key for row in table("A model") for key in NAME.findall(row[3])}
     of_kinds = {"v_head_dim", "kv_lora_rank", "qk_rope_head_dim"}
     assert keys - of_kinds <= set(SYNONYMS)
+
+
+def test_names_of_arrivals_prefixes_and_host_memory_are_those_of_the_code():
+    heading = "Arrivals, prefixes and host memory"
+    results = (calculator.OpenArrivals, calculator.PrefixReuse, calculator.HostTier)
+    known = {name for each in results for name in inspect.signature(each).parameters}
+    rows = table(heading)
+    named = [name for row in rows for name in NAME.findall(row[1].split(" of ")[0])]
+    assert [name for name in named if name not in known] == []
+    for suffix, unit in (("_tokens", "tokens"), ("_s", "s"), ("_bytes", "bytes"), ("_per_second", "1/s")):
+        units = {row[2] for row in rows for name in NAME.findall(row[1]) if name.endswith(suffix)}
+        assert units == {unit}

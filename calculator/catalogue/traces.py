@@ -1,4 +1,4 @@
-"""Shipped tables of request lengths: lengths and relative times only, each with its licence beside it."""
+"""Shipped tables of requests: lengths, relative times and numbered blocks only, each with its licence beside it."""
 
 from __future__ import annotations
 

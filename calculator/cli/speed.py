@@ -16,7 +16,7 @@ from calculator.planning.traffic import words
 from calculator.planning.traffic.inputs import OF_STEP, STEP
 from calculator.planning.traffic.speed import Speed, speed
 
-ASKED = ("clients", "prompt_tokens", "output_tokens")
+ASKED = tuple(name for name in STEP if name != "batch_size")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,11 @@ LARGEST = 2**53
 
 
 def read_objects(
-    file: BinaryIO, name: str, wanted: Sequence[str], check: Callable[[list[str], str], None]
+    file: BinaryIO,
+    name: str,
+    wanted: Sequence[str],
+    check: Callable[[list[str], str], None],
+    as_given: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Read columns of numbers, those of the wanted that the first object has.
 
@@ -28,11 +32,13 @@ def read_objects(
         The columns [-].
     check : function of titles and name
         Refuses the titles of the first object [-].
+    as_given : sequence of str
+        Further columns, kept as they are [-].
 
     Returns
     -------
     dict of str to array of float64
-        Each column.
+        Each column; a list of those that are kept.
 
     Raises
     ------
@@ -41,17 +47,21 @@ def read_objects(
     """
     import numpy
 
-    columns: dict[str, list[float]] = {}
+    columns: dict[str, list[Any]] = {}
     for row, line in enumerate(lines_of(file, name), 1):
         found = _object(line, row, name)
         if row == 1:
             check(list(found), name)
-            columns = {column: [] for column in wanted if column in found}
+            columns = {column: [] for column in (*wanted, *as_given) if column in found}
         for column, values in columns.items():
-            values.append(_number(found, column, row, name))
+            if column not in found:
+                raise InvalidValueError(f"{name}: row {row:,}, {column}: is missing", what=column)
+            given = found[column]
+            values.append(given if column in as_given else _number(given, column, row, name))
         if row > MAX_ROWS:
             raise FileFormatError(f"{name}: more than {MAX_ROWS:,} rows, the most that is read")
-    return {column: numpy.asarray(values, numpy.float64) for column, values in columns.items()}
+    kept = {column: columns.pop(column) for column in as_given if column in columns}
+    return kept | {column: numpy.asarray(values, numpy.float64) for column, values in columns.items()}
 
 
 def _object(line: str, row: int, name: str) -> dict[str, Any]:
@@ -68,10 +78,7 @@ def _no_constant(text: str) -> Any:
     raise ValueError(text)
 
 
-def _number(found: dict[str, Any], column: str, row: int, name: str) -> float:
-    if column not in found:
-        raise InvalidValueError(f"{name}: row {row:,}, {column}: is missing", what=column)
-    value = found[column]
+def _number(value: Any, column: str, row: int, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidValueError(
             f"{name}: row {row:,}, {column}: must be a number, not {shown(value)}", what=column, asked=value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from calculator.errors import FileFormatError, InvalidValueError, shown
@@ -14,7 +14,9 @@ MAX_TABLE_BYTES, MAX_LINE_BYTES, MAX_ROWS = 256 * 2**20, 64 * 2**10, 5_000_000
 _ROWS_AT_ONCE = 2**15
 
 
-def read_numbers(file: BinaryIO, name: str, places: Callable[[list[str]], Mapping[str, int]]) -> dict[str, Any]:
+def read_numbers(
+    file: BinaryIO, name: str, places: Callable[[list[str]], Mapping[str, int]], texts: Sequence[str] = ()
+) -> dict[str, Any]:
     """Read columns of numbers; blank lines and those that begin with # are left out.
 
     Parameters
@@ -25,11 +27,13 @@ def read_numbers(file: BinaryIO, name: str, places: Callable[[list[str]], Mappin
         What it is called in an error [-].
     places : function of a header
         Which columns are read, and where each stands [-].
+    texts : sequence of str
+        Those of them that are kept as text [-].
 
     Returns
     -------
     dict of str to array of float64
-        Each column.
+        Each column; a list where it is text.
 
     Raises
     ------
@@ -47,13 +51,15 @@ def read_numbers(file: BinaryIO, name: str, places: Callable[[list[str]], Mappin
         while rows := list(islice(reader, _ROWS_AT_ONCE)):
             _check_width(rows, len(header), wanted, begun, name)
             for column, place in wanted.items():
-                pieces[column].append(_floats([row[place] for row in rows], column, begun, name))
+                cells = [row[place] for row in rows]
+                pieces[column].append(cells if column in texts else _floats(cells, column, begun, name))
             begun += len(rows)
             if begun > MAX_ROWS:
                 raise FileFormatError(f"{name}: more than {MAX_ROWS:,} rows, the most that is read")
     except csv.Error as error:
         raise FileFormatError(f"{name}: line {reader.line_num:,}: {error}") from None
-    return {column: numpy.concatenate(found) if found else numpy.empty(0) for column, found in pieces.items()}
+    kept = {column: list(chain.from_iterable(pieces.pop(column))) for column in texts if column in pieces}
+    return kept | {column: numpy.concatenate(found) if found else numpy.empty(0) for column, found in pieces.items()}
 
 
 def lines_of(file: BinaryIO, name: str) -> Iterator[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calculator.planning.memory import largest_batch
-from calculator.planning.traffic.step import step_of
+from calculator.planning.traffic.step import Lengths, step_of
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -16,38 +17,38 @@ ROUNDS, CLOSE = 60, 1e-6
 FEWEST = 1e-3
 
 
-def room(plan: Plan, prompt_tokens: float, output_tokens: float | None) -> int:
+def room(plan: Plan, lengths: Lengths) -> int:
     """Return for how many requests there is memory when more of them wait [-].
 
-    Each is halfway through its output, and what the engine sets aside for it counts as well.
+    Each is halfway through its output or holds what is said, and what the engine sets aside for it counts as well.
 
     Parameters
     ----------
     plan : Plan
         The plan of the replica [-].
-    prompt_tokens, output_tokens : float
-        Mean lengths of a request; output None for a step without an end [tokens].
+    lengths : Lengths
+        Mean lengths of a request [tokens].
     """
     request, admission = plan.request, plan.rules.admission
-    output = output_tokens or 0.0
-    held = prompt_tokens + output / 2
+    output = lengths.output or 0.0
+    held = lengths.held
     if admission.whole_context:
         held = float(request.seq_len)
     elif admission.whole_output:
-        held = prompt_tokens + output
+        held = max(held, lengths.prompt + output)
     else:
         held += admission.reserve_ratio * min(output / 2, admission.reserve_most_tokens)
     free = (1 - admission.watermark) * largest_batch(plan.stages, max(1, math.ceil(held)))
     return int(free) * request.attention_replicas
 
 
-def running(plan: Plan, prompt_tokens: float, output_tokens: float | None) -> int:
+def running(plan: Plan, lengths: Lengths) -> int:
     """Return how many requests run at once when more of them wait: what there is memory for, within the limit [-]."""
     request = plan.request
-    return min(room(plan, prompt_tokens, output_tokens), request.max_num_seqs * request.attention_replicas)
+    return min(room(plan, lengths), request.max_num_seqs * request.attention_replicas)
 
 
-def decoding(plan: Plan, clients: float, prompt_tokens: float, output_tokens: float) -> float:
+def decoding(plan: Plan, clients: float, lengths: Lengths) -> float:
     """Return how many of the clients of a closed loop decode at once: ``N = clients × O t / (TTFT + O t)`` [-].
 
     Parameters
@@ -56,15 +57,17 @@ def decoding(plan: Plan, clients: float, prompt_tokens: float, output_tokens: fl
         The plan of the replica; where it holds no request at all its memory is not looked at [-].
     clients : float
         Requests in flight at all times [-].
-    prompt_tokens, output_tokens : float
+    lengths : Lengths
         Mean lengths of a request [tokens].
     """
-    most = running(plan, prompt_tokens, output_tokens) or clients
+    output = lengths.output or 1.0
+    lengths = replace(lengths, output=output)
+    most = running(plan, lengths) or clients
     count = min(clients, float(most))
     for _ in range(ROUNDS):
-        step = step_of(plan, count, prompt_tokens, output_tokens)
+        step = step_of(plan, count, lengths)
         first = plan.rules.speed.first_token(step.prompt_s, count, step.seconds)
-        answering = output_tokens * step.seconds
+        answering = output * step.seconds
         found = min(float(most), max(FEWEST, clients * answering / (first + answering)))
         if abs(found - count) <= CLOSE * count:
             return found

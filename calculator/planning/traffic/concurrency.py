@@ -139,11 +139,7 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
     Blocks of a resident request are summed over the distribution of residents, pool by pool and stage by stage; the
     tightest decides. Prefill is taken as instantaneous.
     """
-    check_plan(plan)
-    if not isinstance(workload, Workload):
-        text = f"a workload is a Workload, or what workload and workload_from_trace answer, not {shown(workload)}"
-        raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
-    risk = OF_RISK.validate({"risk": risk})["risk"]
+    risk = check_asked(plan, workload, risk)
     request = plan.request
     _, some = traffic_of(workload, request.seq_len)
     mean, variance, _ = some.moments(some.tokens)
@@ -162,6 +158,16 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
         plan=plan,
         workload=workload,
     )
+
+
+def check_asked(plan: Any, workload: Any, risk: Any) -> float:
+    """Return a risk [-]; refuse one out of bounds, and what is no plan or no workload."""
+    check_plan(plan)
+    if not isinstance(workload, Workload):
+        text = f"a workload is a Workload, or what workload and workload_from_trace answer, not {shown(workload)}"
+        raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
+    asked: float = OF_RISK.validate({"risk": risk})["risk"]
+    return asked
 
 
 def settles_at(plan: Plan, workload: Workload, admission: Admission) -> float:

@@ -9,6 +9,7 @@ from calculator.planning.traffic.clients import room, running
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
+    from calculator.planning.traffic.step import Lengths
 
 
 def range_of(plan: Plan, sequences: float, is_outside: bool) -> tuple[float, float]:
@@ -17,22 +18,22 @@ def range_of(plan: Plan, sequences: float, is_outside: bool) -> tuple[float, flo
     return (min(low, UNSEEN[0]), max(high, UNSEEN[1])) if is_outside else (low, high)
 
 
-def why_not_checked(
-    plan: Plan, sequences: float, prompt_tokens: float, output_tokens: float | None, clients: float | None = None
-) -> str:
+def why_not_checked(plan: Plan, sequences: float, lengths: Lengths, clients: float | None = None) -> str:
     """Say what of a set-up was not among those measured; empty where it was."""
     reasons = []
     gpus = plan.gpus_per_replica
     if gpus > MOST_GPUS:
         reasons.append(f"{gpus} GPUs a replica, measured were up to {MOST_GPUS}")
-    held = room(plan, prompt_tokens, output_tokens)
+    held = room(plan, lengths)
     if not plan.fits:
         reasons.append("the plan does not fit")
     elif sequences > held:
         reasons.append(f"memory holds {held:,} such requests at once")
     if clients is not None:
-        reasons += _queued(plan, clients, running(plan, prompt_tokens, output_tokens))
-    reasons += outside(plan, prompt_tokens, output_tokens, sequences)
+        reasons += _queued(plan, clients, running(plan, lengths))
+    if lengths.computed is not None and lengths.computed < lengths.prompt:
+        reasons.append("no speed with hits in a prefix cache was measured")
+    reasons += outside(plan, lengths.prompt, lengths.output, sequences)
     return "; ".join(reasons)
 
 

@@ -13,7 +13,7 @@ from statistics import median
 from calculator.engines.measured import architecture_kind
 from calculator.engines.speeds import OTHER_LAUNCH_US, minor
 from calculator.planning.traffic.accuracy import Judged, planned
-from calculator.planning.traffic.step import launched_layers, step_of
+from calculator.planning.traffic.step import Lengths, launched_layers, step_of
 
 PRIOR_ROWS, FEWEST_ROWS = 3, 3
 BEYOND = 0.02
@@ -33,7 +33,7 @@ def launches() -> dict[tuple[str, str, str], float]:
         if count is None or step_s is None:
             continue
         kind = architecture_kind(plan.model)
-        step = step_of(plan, count / plan.request.data_parallel_size, row.prompt_tokens, row.output_tokens)
+        step = step_of(plan, count / plan.request.data_parallel_size, Lengths(row.prompt_tokens, row.output_tokens))
         key = plan.rules.name, kind, version
         found[key].append(1e6 * (step_s - step.seconds + step.launch_s) / launched_layers(plan.model))
         known[key] = plan.rules.speed.launch_us.get(kind, OTHER_LAUNCH_US)

@@ -50,8 +50,12 @@ TRAFFIC: dict[str, Field] = {
 }
 """What is said beside the lengths, of a trace as well."""
 _DISPERSION = Between(least=0, most=MOST_DISPERSION, required=False, default=1.0, unit="-", help="variance over mean")
-OF_TRACE = Schema("Trace", {**TRAFFIC, "dispersion": _DISPERSION})
-OF_MEANS = Schema("Traffic", {**LENGTHS, **TRAFFIC, "dispersion": _DISPERSION})
+_HIT_RATE = optional(
+    Between(least=0, most=1, unit="-", help="share of prompt tokens that a prefix cache holds, where it is known")
+)
+_BESIDE = {"dispersion": _DISPERSION, "prefix_hit_rate": _HIT_RATE}
+OF_TRACE = Schema("Trace", {**TRAFFIC, **_BESIDE})
+OF_MEANS = Schema("Traffic", {**LENGTHS, **TRAFFIC, **_BESIDE})
 
 RISK: dict[str, Field] = {
     "risk": Between(
@@ -71,6 +75,12 @@ STEP: dict[str, Field] = {
     ),
     "output_tokens": optional(
         Between(least=1, most=MAX_TOKENS, default=250, unit="tokens", help="mean length of an answer; by default 250")
+    ),
+    "computed_prompt_tokens": optional(
+        Number(most=MAX_TOKENS, unit="tokens", help="what of a prompt is computed, where a cache holds the rest")
+    ),
+    "resident_tokens": optional(
+        Number(most=MAX_TOKENS, unit="tokens", help="what a decoding sequence holds, where lengths vary")
     ),
 }
 OF_STEP = Schema("Step", STEP)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from calculator.errors import InvalidValueError, friendly
+from calculator.errors import InvalidValueError, friendly, shown
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.traffic import words
 from calculator.planning.traffic.clients import decoding
 from calculator.planning.traffic.domain import range_of, why_not_checked
 from calculator.planning.traffic.inputs import OF_STEP, check_plan
-from calculator.planning.traffic.step import Term, step_of
+from calculator.planning.traffic.step import Lengths, Term, step_of
 from calculator.reading.html import table
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ def speed(
     prompt_tokens: float = 1000,
     output_tokens: float | None = 250,
     clients: float | None = None,
+    computed_prompt_tokens: float | None = None,
+    resident_tokens: float | None = None,
 ) -> Speed:
     """Return how fast one replica of a plan serves.
 
@@ -131,6 +133,11 @@ def speed(
     clients : float, optional
         In place of ``batch_size``: requests in a closed loop; those in prefill, and those for which the pool or the
         limit of sequences has no room, do not decode [-].
+    computed_prompt_tokens : float, optional
+        What of a prompt is computed, where a prefix cache holds the rest (``prefix_reuse``); by default all [tokens].
+    resident_tokens : float, optional
+        What a decoding sequence holds in the mean, where lengths vary (``concurrency(...).mean_tokens``); by default
+        the prompt and half of the output [tokens].
 
     Returns
     -------
@@ -148,14 +155,31 @@ def speed(
     """
     check_plan(plan)
     asked: dict[str, Any] = OF_STEP.validate(
-        {"batch_size": batch_size, "clients": clients, "prompt_tokens": prompt_tokens, "output_tokens": output_tokens}
+        {
+            "batch_size": batch_size,
+            "clients": clients,
+            "prompt_tokens": prompt_tokens,
+            "output_tokens": output_tokens,
+            "computed_prompt_tokens": computed_prompt_tokens,
+            "resident_tokens": resident_tokens,
+        }
     )
     if (asked["batch_size"] is None) == (asked["clients"] is None):
         raise InvalidValueError("give one of batch_size and clients", what="batch_size", asked=batch_size)
-    prompt_tokens, output_tokens, clients = asked["prompt_tokens"], asked["output_tokens"], asked["clients"]
-    count = asked["batch_size"] or decoding(plan, asked["clients"], prompt_tokens, output_tokens or 1)
-    step = step_of(plan, count, prompt_tokens, output_tokens)
-    why = why_not_checked(plan, count, prompt_tokens, output_tokens, clients)
+    lengths = Lengths(
+        asked["prompt_tokens"], asked["output_tokens"], asked["computed_prompt_tokens"], asked["resident_tokens"]
+    )
+    if lengths.computed is not None and lengths.computed > lengths.prompt:
+        raise InvalidValueError(
+            f"computed_prompt_tokens {shown(computed_prompt_tokens)} is more than the {lengths.prompt:g} prompt_tokens "
+            "of which they are a part",
+            what="computed_prompt_tokens",
+            asked=computed_prompt_tokens,
+            nearest=lengths.prompt,
+        )
+    count = asked["batch_size"] or decoding(plan, asked["clients"], lengths)
+    step = step_of(plan, count, lengths)
+    why = why_not_checked(plan, count, lengths, asked["clients"])
     low, high = range_of(plan, count, bool(why))
     seconds = step.seconds
     return Speed(

@@ -7,9 +7,10 @@
     TPOT    = step + prefill,   tokens/s = N / TPOT
 
 Ideal times at nameplate: Wd weights that every step reads, We those of the experts that N tokens touch, KV the cache of
-N sequences of ``P + O / 2`` tokens, C the FLOPs of N tokens, B the all-reduces of N tokens, G and Q the matrix and
-attention FLOPs of a prompt, B_p its all-reduces. A token passes one pipeline stage after the other, each of them with
-``N / PP`` sequences at a time: the times of all stages add up. The factors are a first fit to public measured speeds.
+N sequences of ``P + O / 2`` tokens or of what they hold, C the FLOPs of N tokens, B the all-reduces of N tokens, G and
+Q the matrix and attention FLOPs of what is computed of a prompt, B_p its all-reduces. A token passes one pipeline stage
+after the other, each of them with ``N / PP`` sequences at a time: the times of all stages add up. The factors are a
+first fit to public measured speeds.
 """
 
 from __future__ import annotations
@@ -34,6 +35,31 @@ ALL_REDUCES = 2
 """All-reduces of a layer: after attention and after the MLP."""
 ACTIVATION_BYTES = 2
 """Of an element that ranks exchange: 16 bit, whatever the weights are in [bytes]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Mean lengths of requests.
+
+    Attributes
+    ----------
+    prompt, output : float
+        Of a request; output None for a step without new prompts [tokens].
+    computed : float or None
+        What of a prompt is computed; None for all [tokens].
+    resident : float or None
+        What a decoding sequence holds; None for the prompt and half of the output [tokens].
+    """
+
+    prompt: float
+    output: float | None
+    computed: float | None = None
+    resident: float | None = None
+
+    @property
+    def held(self) -> float:
+        """What a decoding sequence holds [tokens]."""
+        return self.prompt + (self.output or 0) / 2 if self.resident is None else self.resident
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +106,11 @@ class _Ideal:
     prompt_links: float
 
 
-def step_of(plan: Plan, sequences: float, prompt_tokens: float, output_tokens: float | None) -> Step:
+def step_of(plan: Plan, sequences: float, lengths: Lengths) -> Step:
     """Return the parts of a step of so many sequences of a replica, and the seconds of one prompt alone."""
     rules = plan.rules.speed
     each = max(sequences / plan.request.pipeline_parallel_size, min(sequences, 1.0))
-    ideal = _ideal(plan, each, prompt_tokens, (output_tokens or 0) / 2)
+    ideal = _ideal(plan, each, lengths)
     launch_s = rules.launch_s(plan) * launched_layers(plan.model)
     prompt_s = rules.prompt_factor(plan) * (ideal.prompt_matrices + ideal.prompt_attention)
     prompt_s += LINK_FACTOR * ideal.prompt_links
@@ -94,7 +120,7 @@ def step_of(plan: Plan, sequences: float, prompt_tokens: float, output_tokens: f
         Term("compute", COMPUTE_FACTOR * ideal.compute),
         Term("links", LINK_FACTOR * ideal.links),
         Term("launch", launch_s + SEQUENCE_S * each),
-        Term("prefill", each / output_tokens * prompt_s if output_tokens else 0.0),
+        Term("prefill", each / lengths.output * prompt_s if lengths.output else 0.0),
     )
     return Step(terms, sum(term.seconds for term in terms), launch_s, prompt_s)
 
@@ -105,7 +131,7 @@ def launched_layers(model: ModelArchitecture) -> int:
     return kept or model.num_layers
 
 
-def _ideal(plan: Plan, count: float, prompt_tokens: float, generated_tokens: float) -> _Ideal:
+def _ideal(plan: Plan, count: float, lengths: Lengths) -> _Ideal:
     request, model, gpu = plan.request, plan.model, plan.accelerator
     work, ranks = work_of(model, request.weight_dtype), request.tensor_parallel_size
     bandwidth = _known(gpu.bandwidth_gb_per_s, gpu.name, "bandwidth") * 1e9
@@ -113,15 +139,17 @@ def _ideal(plan: Plan, count: float, prompt_tokens: float, generated_tokens: flo
     copied = work.attention_bytes if request.enable_attention_dp else 0
     sharing = request.data_parallel_size if request.enable_expert_parallel else 1
     touched = 1 - (1 - work.experts_per_token / work.experts) ** (count * sharing) if work.experts else 0.0
+    computed = lengths.prompt if lengths.computed is None else lengths.computed
+    flops = attention_flops(model, lengths.prompt) - attention_flops(model, lengths.prompt - computed)
     return _Ideal(
         dense=((work.dense_bytes - copied) / ranks + copied) / bandwidth,
         experts=work.expert_bytes * touched / (ranks * sharing) / bandwidth,
-        kv=kv_bytes_read(plan, count, prompt_tokens + generated_tokens) / bandwidth,
+        kv=kv_bytes_read(plan, count, lengths.held) / bandwidth,
         compute=2 * work.active_parameters * count / matrices,
         links=_all_reduce_s(plan, count),
-        prompt_matrices=2 * work.active_parameters * prompt_tokens / matrices,
-        prompt_attention=attention_flops(model, prompt_tokens) / attention,
-        prompt_links=_all_reduce_s(plan, prompt_tokens),
+        prompt_matrices=2 * work.active_parameters * computed / matrices,
+        prompt_attention=flops / attention,
+        prompt_links=_all_reduce_s(plan, computed),
     )
 
 

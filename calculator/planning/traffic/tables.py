@@ -11,28 +11,37 @@ from typing import Any, BinaryIO
 from calculator.catalogue.traces import TRACES, trace_text
 from calculator.errors import CalculatorError, FileFormatError, friendly, unknown_name
 from calculator.planning.traffic.columns import COLUMNS, check_pairs, check_titles, lengths, times, titles_of
+from calculator.planning.traffic.prefixes import HASH_BLOCK_TOKENS, prefixes_of
 from calculator.planning.traffic.workload import Workload
 from calculator.reading.json_lines import read_objects
 from calculator.reading.strict_csv import read_numbers
 
 LINE_BEGINS, BOM = 1024, b"\xef\xbb\xbf"
+HASHES = "hash_ids"
+"""The column of what prompts share."""
 
 
 @friendly
 def workload_from_trace(
-    trace: Any, requests_per_second: float | None = None, max_output_tokens: int | None = None
+    trace: Any,
+    requests_per_second: float | None = None,
+    max_output_tokens: int | None = None,
+    hash_block_tokens: int = HASH_BLOCK_TOKENS,
 ) -> Workload:
     """Return the workload of a trace, pair by pair.
 
     Parameters
     ----------
     trace : DataFrame, mapping of columns, path or str
-        A table with the columns ``input_tokens`` and ``output_tokens`` and perhaps ``timestamp_s``, or the path of
-        a CSV or JSON-lines file with them [-].
+        A table with the columns ``input_tokens`` and ``output_tokens`` and perhaps ``timestamp_s`` and ``hash_ids``
+        (a prompt's blocks from its first token on, the same number where a block and all before it are the same: a
+        list, or text such as ``0 14-27``), or the path of a CSV or JSON-lines file with them [-].
     requests_per_second : float, optional
         Its rate; by default that of its timestamps [1/s].
     max_output_tokens : int, optional
         What requests ask for at most [tokens].
+    hash_block_tokens : int, optional
+        Tokens of a block of ``hash_ids`` [tokens].
 
     Returns
     -------
@@ -45,7 +54,7 @@ def workload_from_trace(
         If a column is missing or a length is no whole number above 0, with the row and the column.
     """
     if not isinstance(trace, str | Path):
-        return _of_columns(trace, "trace", "trace", requests_per_second, max_output_tokens)
+        return _of_columns(trace, "trace", "trace", requests_per_second, max_output_tokens, hash_block_tokens)
     path = Path(trace)
     try:
         with path.open("rb") as file:
@@ -55,7 +64,7 @@ def workload_from_trace(
             raise
         why = getattr(error, "strerror", None) or error
         raise FileFormatError(f"{str(path)[:400]}: cannot be read: {why}", what="trace", asked=trace) from None
-    return _of_columns(columns, str(path), path.stem, requests_per_second, max_output_tokens)
+    return _of_columns(columns, str(path), path.stem, requests_per_second, max_output_tokens, hash_block_tokens)
 
 
 def workload_from_text(content: bytes, name: str) -> Workload:
@@ -110,28 +119,34 @@ def columns_of(file: BinaryIO, name: str) -> dict[str, Any]:
     begins = file.read(LINE_BEGINS).removeprefix(BOM).lstrip()
     file.seek(0)
     if begins.startswith(b"{"):
-        return read_objects(file, name, COLUMNS, check_titles)
+        return read_objects(file, name, COLUMNS, check_titles, as_given=(HASHES,))
 
     def places(header: list[str]) -> dict[str, int]:
         check_titles(header, name)
-        return {column: header.index(column) for column in COLUMNS if column in header}
+        return {column: header.index(column) for column in (*COLUMNS, HASHES) if column in header}
 
-    return read_numbers(file, name, places)
+    return read_numbers(file, name, places, texts=(HASHES,))
 
 
 def _of_columns(
-    table: Any, name: str, called: str, requests_per_second: float | None, max_output_tokens: int | None
+    table: Any,
+    name: str,
+    called: str,
+    requests_per_second: float | None,
+    max_output_tokens: int | None,
+    hash_block_tokens: int = HASH_BLOCK_TOKENS,
 ) -> Workload:
-
     titles = titles_of(table, name)
     prompt, output = (lengths(table[column], column, name) for column in COLUMNS[:2])
     check_pairs(prompt, output, name)
-    rate, dispersion = requests_per_second, 1.0
+    rate, dispersion, seconds, prefixes = requests_per_second, 1.0, None, None
     if "timestamp_s" in titles:
         seconds = times(table["timestamp_s"], "timestamp_s", name)
         check_pairs(prompt, seconds, name, "timestamp_s")
         measured, dispersion = _arrivals(seconds)
         rate = measured if rate is None else rate
+    if HASHES in titles:
+        prefixes = prefixes_of(table[HASHES], prompt, hash_block_tokens, name)
     return Workload(
         requests_per_second=1.0 if rate is None else rate,
         prompt_tokens=float(prompt.mean()),
@@ -140,6 +155,8 @@ def _of_columns(
         trace=(prompt, output),
         name=called,
         dispersion=dispersion,
+        times=seconds,
+        prefixes=prefixes,
     )
 
 

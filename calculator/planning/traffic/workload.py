@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
+    from calculator.planning.traffic.prefixes import Prefixes
+
     Lengths = NDArray[numpy.int64]
     Weights = NDArray[numpy.float64]
 
@@ -67,7 +69,14 @@ class Workload:
     name, licence, source : str
         Of a trace, what it is called, under which licence it comes, and from where.
     dispersion : float
-        Variance over mean of the arrivals in windows of a minute, 1 for Poisson [-].
+        Variance over mean of the arrivals in windows of a minute, 1 for Poisson; without times it is taken for that of
+        the requests in service [-].
+    prefix_hit_rate : float or None
+        Share of prompt tokens that a prefix cache holds, where it is known; it stands above hashes [-].
+    times : array of float64, or None
+        When each request of a trace came [s].
+    prefixes : Prefixes or None
+        What its prompts share, block by block.
     """
 
     requests_per_second: float
@@ -83,6 +92,9 @@ class Workload:
     licence: str = ""
     source: str = ""
     dispersion: float = 1.0
+    prefix_hit_rate: float | None = None
+    times: Any = field(default=None, repr=False, compare=False)
+    prefixes: Prefixes | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what is no traffic, with the bounds."""
@@ -95,6 +107,10 @@ class Workload:
             checked |= _moments(*checked["trace"])
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        blocks = None if self.prefixes is None else self.prefixes.counts
+        for name, beside in (("times", self.times), ("prefixes", blocks)):
+            if beside is not None and (self.trace is None or len(beside) != len(self.trace[0])):
+                raise InvalidValueError(f"{name} must be of the requests of a trace, one by one", what=name)
         if self.shared_prefix_tokens > self.prompt_tokens:
             raise InvalidValueError(
                 f"shared_prefix_tokens must be at most the mean of prompt_tokens, {self.prompt_tokens:,.0f}, not "
@@ -107,7 +123,9 @@ class Workload:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, a trace by the number of its requests."""
-        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "trace"}
+        plain = {
+            one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("trace", "times", "prefixes")
+        }
         return {**plain, "num_requests": None if self.trace is None else len(self.trace[0])}
 
     def pairs(self, seq_len: int) -> Pairs:

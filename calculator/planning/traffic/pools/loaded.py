@@ -148,6 +148,13 @@ def free_pools(
     return found
 
 
+def own_blocks(pool: Pool, tokens: Any, shared: int) -> Any:
+    """Return the blocks of a pool that residents of so many tokens take for themselves, as float64."""
+    import numpy
+
+    return numpy.maximum(0, pool.blocks(tokens) - shared).astype(numpy.float64)
+
+
 @dataclass(frozen=True)
 class Asked:
     """A plan and a workload, told apart by all that bears on what is derived of them."""
@@ -183,13 +190,11 @@ def _traffic_of(lengths: _Lengths) -> tuple[Pairs, Residents]:
 
 @lru_cache(maxsize=8)
 def _loaded(one: Asked) -> tuple[tuple[LoadedPool, ...], ...]:
-    import numpy
-
     plan, workload = one.plan, one.workload
     _, some = traffic_of(workload, plan.request.seq_len)
     return tuple(
         tuple(
-            LoadedPool(some, numpy.maximum(0, pool.blocks(some.tokens) - shared).astype(numpy.float64), free)
+            LoadedPool(some, own_blocks(pool, some.tokens, shared), free)
             for pool, free, shared in free_pools(stage, plan, workload)
         )
         for stage in distinct(plan.stages)
