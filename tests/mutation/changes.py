@@ -48,11 +48,10 @@ def _below(node: ast.AST, statement: ast.stmt, function: str) -> Iterator[Mutant
                 continue
             within = child if isinstance(child, ast.stmt) else statement
             for other in _others(node, child):
-                end = getattr(child, "end_lineno", within.lineno)
-                last = within.lineno if isinstance(child, ast.If) else end
+                shown = node if isinstance(child, ast.operator | ast.cmpop | ast.boolop) else child
+                last = getattr(child.test if isinstance(child, ast.If) else shown, "end_lineno", within.lineno)
                 lines, at = range(within.lineno, last + 1), getattr(child, "lineno", within.lineno)
                 apply = functools.partial(_put, node, field, place if isinstance(value, list) else None, other)
-                shown = node if isinstance(child, ast.operator | ast.cmpop | ast.boolop) else child
                 before = ast.unparse(shown)
                 apply()
                 after = "pass" if isinstance(other, ast.Pass) else ast.unparse(node if shown is node else other)

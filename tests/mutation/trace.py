@@ -127,5 +127,8 @@ def _called(lines: dict[str, list[str]]) -> set[str]:
 
 @functools.cache
 def _imports(file: str, other: str) -> bool:
+    text, package = (ROOT / file).read_text(), file.removesuffix("__init__.py")
+    if package != file and other.startswith(package) and re.search(r"import_module\(f?\"", text):
+        return file != other  # a package that imports what is below it by names that are put together
     module = re.escape(other.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
-    return file != other and bool(re.search(rf"^\s*(from|import) {module}\b", (ROOT / file).read_text(), re.M))
+    return file != other and bool(re.search(rf"^\s*(from|import) {module}\b", text, re.M))
