@@ -143,8 +143,8 @@ LATENT, INDEX = (64 + 16) * 2, 132  # an index key of 128 bytes and its scale
         # every second, third or seventh layer from the offset on, 2 by default: layers 0, 1, 3, 5; 0, 1, 4; 0, 1
         ({"index_topk_freq": 1}, 6), ({"index_topk_freq": 2}, 4), ({"index_topk_freq": 3}, 3),
         ({"index_topk_freq": 7}, 2), ({"index_topk_freq": 2, "index_skip_topk_offset": 1}, 3),
-        ({"index_topk_freq": 3, "index_skip_topk_offset": 3}, 4), ({"index_topk_freq": 3, "index_skip_topk_offset": 0}, 2),
-        ({"index_topk_freq": 0}, 6),
+        ({"index_topk_freq": 3, "index_skip_topk_offset": 3}, 4), ({"index_topk_freq": 0}, 6),
+        ({"index_topk_freq": 3, "index_skip_topk_offset": 0}, 2),
     ],
 )  # fmt: skip
 def test_layers_that_share_an_index_keep_none(keys, own):
