@@ -83,6 +83,8 @@ def _is_text(parent: ast.AST, node: ast.AST) -> bool:
     if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
         return True
     called = ast.unparse(parent.func) if isinstance(parent, ast.Call) else ""
+    if called == "say" and node is parent.args[0]:  # the key of a text, by which a face can say it otherwise
+        return True
     return called in ("dataclass", "TypeVar", "field", "re.compile") and node is not getattr(parent, "func", None)
 
 
