@@ -47,6 +47,8 @@ def _below(node: ast.AST, statement: ast.stmt, function: str) -> Iterator[Mutant
             if not isinstance(child, ast.AST) or _is_text(node, child):
                 continue
             within = child if isinstance(child, ast.stmt) else statement
+            runs_later = isinstance(node, ast.FunctionDef) and field == "body"
+            inside = function or (node.name if runs_later else "")
             for other in _others(node, child):
                 shown = node if isinstance(child, ast.operator | ast.cmpop | ast.boolop) else child
                 last = getattr(child.test if isinstance(child, ast.If) else shown, "end_lineno", within.lineno)
@@ -56,9 +58,8 @@ def _below(node: ast.AST, statement: ast.stmt, function: str) -> Iterator[Mutant
                 apply()
                 after = "pass" if isinstance(other, ast.Pass) else ast.unparse(node if shown is node else other)
                 _put(node, field, place if isinstance(value, list) else None, child)
-                yield Mutant(at, lines, function, _short(before), _short(after), apply)
-            runs_later = isinstance(node, ast.FunctionDef) and field == "body"
-            yield from _below(child, within, function or (node.name if runs_later else ""))
+                yield Mutant(at, lines, inside, _short(before), _short(after), apply)
+            yield from _below(child, within, inside)
 
 
 def _put(node: ast.AST, field: str, place: int | None, child: ast.AST) -> None:
