@@ -4,14 +4,11 @@
 
     step = 1.0 Wd + 1.3 We + 1.1 KV + 1.0 C + 1.8 B + c_L L + 20 us N,   T_p = e (G + Q) + 1.8 B_p
 
-The figures were fitted to 2,447 public measured speeds and rounded, 2026-11; what the fit printed is written out here.
+The figures are a first fit to public measured speeds, rounded, 2026-11; what it printed is written out here. How they
+do beside measured speeds is held by ``test_speed_accuracy``.
 """
 
-from collections import defaultdict
-from statistics import median
-
 import pytest
-from golden import rows
 
 import calculator
 from calculator.planning.traffic.speed import speed
@@ -65,27 +62,6 @@ def test_layers_that_keep_nothing_are_not_launched_by_themselves():
     assert terms_of(nano)["launch"] == pytest.approx(29 * 100e-6 + 20e-6)
     # Nemotron Super 49B: 49 of 80 blocks have attention
     assert terms_of(plan_of("nemotron-super-49b"))["launch"] == pytest.approx(49 * 75e-6 + 20e-6)
-
-
-MEASURED = defaultdict(list)
-for row in rows("speed_points.csv"):
-    MEASURED[row["engine"], row["version"], row["kind"]].append(row)
-
-
-@pytest.mark.parametrize("group", MEASURED, ids="-".join)
-def test_each_measured_version_is_as_fast_as_it_was_measured(group):
-    ratios = []
-    for row in MEASURED[group]:
-        plan = calculator.plan(
-            row["model"], gpu=row["gpu"], engine=row["engine"], engine_version=row["version"],
-            tensor_parallel_size=int(row["tensor_parallel_size"]), weight_dtype=row["weight_dtype"],
-            kv_cache_dtype=row["kv_cache_dtype"], seq_len=16_384,
-        )  # fmt: skip
-        lengths = {name: float(row[name]) for name in ("prompt_tokens", "output_tokens")}
-        found = speed(plan, clients=float(row["clients"]), **lengths)
-        ratios.append(float(row["tpot_ms"]) / 1_000 / found.time_per_output_token_s)
-    # the sum is off by 9.6 % in the median and 35 % for one in ten
-    assert 0.74 < median(ratios) < 1.35
 
 
 # Weights
@@ -251,20 +227,21 @@ def test_two_all_reduces_a_layer(gpu, gb_per_s, ranks):
 # Pipeline stages, and the share of new prompts
 
 
-def test_stages_work_on_their_share_of_the_sequences():
+def test_stages_follow_one_another_with_their_share_of_the_sequences():
+    # a token passes all four stages, each with a quarter of the 40 sequences at a time
     plan = plan_of("llama-3.1-70b", tensor_parallel_size=2, pipeline_parallel_size=4)
     found = speed(plan, batch_size=40, prompt_tokens=2_000, output_tokens=500)
-    links = 1.8 * 2 * 80 * 8_192 * 2 / 350e9 / 4  # a token: 2 (n - 1) / n is 1
+    links = 1.8 * 2 * 80 * 8_192 * 2 / 350e9  # a token: 2 (n - 1) / n is 1
     flops = 2 * LLAMA_70 * 2_000 + 80 * 2 * 64 * 256 * 2_000**2 / 2
-    prompt_s = 1.45 * flops / 8 / 989e12 + 2_000 * links
+    prompt_s = 1.45 * flops / 2 / 989e12 + 2_000 * links
     assert found.prefill_s == pytest.approx(prompt_s, rel=1e-9)
     assert {term.name: term.seconds for term in found.terms} == pytest.approx(
         {
-            "weights": 2 * LLAMA_70 / 8 / 3350e9,
-            "kv": 1.1 * 10 * 2_250 * 327_680 / 2 / 4 / 3350e9,
-            "compute": 2 * LLAMA_70 * 10 / 8 / 989e12,
+            "weights": 2 * LLAMA_70 / 2 / 3350e9,
+            "kv": 1.1 * 10 * 2_250 * 327_680 / 2 / 3350e9,
+            "compute": 2 * LLAMA_70 * 10 / 2 / 989e12,
             "links": 10 * links,
-            "launch": 80 * 75e-6 / 4 + 10 * 20e-6,
+            "launch": 80 * 75e-6 + 10 * 20e-6,
             "prefill": 10 / 500 * prompt_s,
         },
         rel=1e-9,
@@ -293,7 +270,7 @@ def test_without_an_output_length_no_prompts_come():
 )  # fmt: skip
 @pytest.mark.parametrize("clients", [1, 20])
 def test_clients_wait_for_their_first_token(engine, factors, clients):
-    found = speed(plan_of(engine=engine), clients=clients, prompt_tokens=500, output_tokens=200)
+    found = speed(plan_of(engine=engine, max_num_seqs=32), clients=clients, prompt_tokens=500, output_tokens=200)
     step, (a, b, c, d) = found.time_per_output_token_s, factors
     first = (a + b * found.batch_size) * found.prefill_s + c * step + d
     assert found.batch_size == pytest.approx(clients * 200 * step / (first + 200 * step), rel=1e-6)
@@ -314,11 +291,17 @@ def test_clients_beyond_the_pool_wait_too():
     ("model", "asked", "count", "band"),
     # measured over computed, nine of ten, on rows that were not fitted
     [
-        ("llama-3.1-8b", {}, 2, (0.78, 1.39)), ("llama-3.1-8b", {}, 1, (0.86, 1.86)),
-        ("qwen3-30b-a3b", {}, 2, (0.75, 1.60)), ("gpt-oss-20b", {"weight_dtype": "mxfp4"}, 2, (0.6, 1.9)),
-        ("qwen3-30b-a3b", {}, 0.5, (0.86, 1.86)), ("deepseek-v2-lite", {}, 2, (0.69, 1.46)),
-        ("glm-5", {"gpu": "b200", "tensor_parallel_size": 8, "weight_dtype": "nvfp4"}, 2, (0.69, 1.46)),
-        ("qwen3.5-27b", {}, 2, (0.74, 1.41)), ("llama-3.1-8b", {"gpu": "v100-32gb"}, 2, (0.65, 1.6)),
+        ("llama-3.1-8b", {}, 2, (0.78, 1.39)), ("llama-3.1-8b", {}, 1, (0.82, 1.86)),
+        ("qwen3-30b-a3b", {}, 2, (0.75, 1.60)), ("gpt-oss-20b", {"weight_dtype": "mxfp4"}, 2, (0.75, 1.79)),
+        ("qwen3-30b-a3b", {}, 0.5, (0.82, 1.86)), ("deepseek-v2-lite", {}, 2, (0.66, 1.49)),
+        (
+            "glm-5", {"gpu": "b200", "tensor_parallel_size": 8, "weight_dtype": "nvfp4", "engine": "sglang"}, 2,
+            (0.69, 1.73),
+        ),
+        ("qwen3.5-27b", {"engine": "sglang"}, 2, (0.61, 1.44)),
+        # outside what was measured at least 0.65 to 1.6
+        ("llama-3.1-8b", {"gpu": "v100-32gb"}, 2, (0.65, 1.6)), ("qwen3.5-27b", {}, 2, (0.61, 1.6)),
+        ("gpt-oss-20b", {"weight_dtype": "mxfp4", "gpu": "mi355x"}, 2, (0.65, 1.79)),
     ],
 )  # fmt: skip
 def test_the_range_of_each_kind(model, asked, count, band):
@@ -334,12 +317,11 @@ def test_the_range_of_each_kind(model, asked, count, band):
     ("model", "asked", "given", "words"),
     [
         ("llama-3.1-8b", {"tensor_parallel_size": 8}, {}, ""),
-        ("llama-3.1-8b", {"tensor_parallel_size": 8, "pipeline_parallel_size": 2}, {}, "16 GPUs a replica"),
+        ("llama-3.1-8b", {"tensor_parallel_size": 16}, {}, "16 GPUs a replica, measured were up to 8"),
         ("qwen3-0.6b", {}, {"batch_size": 512, "prompt_tokens": 100}, ""),
         ("qwen3-0.6b", {}, {"batch_size": 513, "prompt_tokens": 100}, "513 sequences at once"),
-        ("llama-3.1-8b", {"gpu": "h20"}, {"prompt_tokens": 10_000}, ""),
-        ("llama-3.1-8b", {"gpu": "h20"}, {"prompt_tokens": 10_001}, "above 10,000 tokens"),
-        ("llama-3.1-8b", {"gpu": "h100-sxm"}, {"prompt_tokens": 10_001}, ""),
+        ("llama-3.1-8b", {"seq_len": 20_000}, {"prompt_tokens": 10_000}, ""),
+        ("llama-3.1-8b", {"seq_len": 20_000}, {"prompt_tokens": 10_001}, "prompts of 10,001 tokens"),
         ("llama-3.1-8b", {}, {"output_tokens": 16}, ""), ("llama-3.1-8b", {}, {"output_tokens": 15}, "in bursts"),
         ("llama-3.1-8b", {}, {"output_tokens": None}, ""),
         ("llama-3.1-8b", {"gpu": "mi325x"}, {"batch_size": 1}, ""),
@@ -349,20 +331,30 @@ def test_the_range_of_each_kind(model, asked, count, band):
         ("llama-3.1-8b", {"gpu": "rtx-4090"}, {"batch_size": 2}, "consumer cards"),
         ("llama-3.1-8b", {"gpu": "rtx-5090"}, {"batch_size": 2}, "consumer cards"),
         ("qwen3-30b-a3b", {"weight_dtype": "gptq-int4"}, {}, "four to five times slower"),
+        ("qwen3-30b-a3b", {"weight_dtype": "gptq-int4-g32"}, {}, "four to five times slower"),
         ("qwen3-30b-a3b", {"weight_dtype": "awq-int4"}, {}, ""),
         ("llama-3.1-8b", {"weight_dtype": "gptq-int4"}, {}, ""),
-        ("deepseek-r1", {"weight_dtype": "fp8-block", "engine": "sglang"}, {}, "88 % off on this engine"),
-        ("deepseek-r1", {"weight_dtype": "fp8", "engine": "sglang"}, {}, "88 % off on this engine"),
+        ("deepseek-r1", {"weight_dtype": "fp8-block", "engine": "sglang"}, {}, "up to 88 % off"),
+        ("deepseek-r1", {"weight_dtype": "fp8", "engine": "sglang"}, {}, "up to 88 % off"),
         ("deepseek-r1", {"weight_dtype": "nvfp4", "engine": "sglang"}, {}, ""),
         ("deepseek-r1", {"weight_dtype": "fp8-block", "engine": "vllm"}, {}, ""),
         ("deepseek-r1", {"weight_dtype": "fp8-block", "engine": "sglang", "gpu": "h200"}, {}, ""),
         ("glm-5", {"weight_dtype": "fp8-block", "engine": "sglang"}, {}, ""),
-        ("llama-3.1-8b", {"pipeline_parallel_size": 2}, {}, ""),
-        ("llama-3.1-8b", {"gpu": "l40s", "pipeline_parallel_size": 2}, {}, "no pipeline stages over PCIe"),
+        ("glm-5", {"weight_dtype": "fp8-block"}, {}, "no speed of models with sparse attention was measured on vLLM"),
         ("llama-3.1-8b", {"gpu": "l40s"}, {}, ""), ("llama-3.1-8b", {"gpu": "a100-80gb-sxm"}, {}, ""),
         ("llama-3.1-8b", {"gpu": "t4", "weight_dtype": "awq-int4"}, {}, "no speed on T4"),
         ("llama-3.1-8b", {"gpu": "mi355x"}, {"batch_size": 1}, "no speed on "),
         ("llama-3.1-8b", {"engine": "llama.cpp", "weight_dtype": "q8_0"}, {}, "no speed of weights in q8_0"),
+        ("llama-3.1-8b", {"engine": "llama.cpp", "weight_dtype": "q4_k_m"}, {"batch_size": 1}, ""),
+        ("qwen3-30b-a3b", {"engine": "llama.cpp", "weight_dtype": "bf16"}, {"batch_size": 1}, "models with experts"),
+        ("llama-3.1-8b", {"engine_version": "0.8.5"}, {}, "no speed of vLLM before 0.9 was measured"),
+        ("llama-3.1-8b", {"engine_version": "0.9.1"}, {}, ""),
+        ("llama-3.1-8b", {"engine": "tensorrt-llm", "engine_version": "1.0"}, {}, ""),
+        ("deepseek-r1", {"weight_dtype": "nvfp4", "engine": "tensorrt-llm", "enable_attention_dp": True}, {}, ""),
+        ("qwen3-30b-a3b", {"data_parallel_size": 2, "enable_expert_parallel": True}, {}, ""),
+        ("qwen3-30b-a3b", {"data_parallel_size": 2, "enable_expert_parallel": True, "engine": "sglang"}, {},
+         "sharing experts between replicas was not measured on SGLang"),
+        ("qwen3-30b-a3b", {"data_parallel_size": 2}, {}, ""),
     ],
 )  # fmt: skip
 def test_where_measurements_end(model, asked, given, words):
@@ -380,14 +372,15 @@ def test_more_than_memory_holds_is_said(count, checked):
     few = plan_of(kv_cache_memory_bytes=(10 * 71 + 1) * 16 * 131_072, seq_len=1_250)
     found = speed(few, batch_size=count)
     assert found.checked is checked
-    assert ("memory holds 10 such requests halfway through their output" in found.why) is not checked
+    assert ("memory holds 10 such requests at once" in found.why) is not checked
 
 
 def test_ranks_that_serve_their_own_sequences_have_room_each():
-    # a rank holds 61 x 576 x 2 = 70,272 bytes a token; ten requests of 1,125 tokens on each of eight
+    # a rank holds 61 x 576 x 2 = 70,272 bytes a token; ten requests of 1,125 tokens and 0.098 of the 125 that are still
+    # expected, on each of eight
     plan = plan_of(
         "deepseek-v3", gpu="b200", engine="sglang", tensor_parallel_size=8, enable_attention_dp=True, seq_len=1_250,
-        kv_cache_memory_bytes=10 * 1_125 * 70_272 + 70_000, weight_dtype="fp8-block",
+        kv_cache_memory_bytes=10 * 1_138 * 70_272, weight_dtype="fp8-block",
     )  # fmt: skip
     assert "memory holds" not in speed(plan, batch_size=80).why
     assert "memory holds 80 such requests" in speed(plan, batch_size=81).why
