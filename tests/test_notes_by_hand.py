@@ -120,8 +120,8 @@ def test_a_memory_that_nobody_verified_is_said_to_be_so():
     [
         (11, "11 × 8,192 tokens needs 11.00 GiB on one GPU, available are 10.00 GiB, the KV pool given; "
              "10 sequences of 8,192 tokens would fit or 11 sequences of 7,440 tokens would fit"),
-        (5_121, "needs 5,121.00 GiB on one GPU, available are 10.00 GiB, the KV pool given; 10 sequences of 8,192 tokens "
-                "would fit"),
+        (5_121, "needs 5,121.00 GiB on one GPU, available are 10.00 GiB, the KV pool given; "
+                "10 sequences of 8,192 tokens would fit"),
     ],
 )  # fmt: skip
 def test_a_pool_that_is_too_small_says_what_would_fit(sequences, text):
