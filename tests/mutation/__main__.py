@@ -42,7 +42,8 @@ OUT_OF_SCOPE = (
 )  # fmt: skip
 HEAVY = ("hypothesis", "numpy", "pandas", "yaml", "pydantic_core", "plotly.graph_objects", "nbformat")
 HANGS_S, BUDGET_S = 20.0, 20.0
-LONG_S, ROWS_ABOVE = 12.0, 6
+LONG_S, ROWS_ABOVE, MOST_NAMED = 12.0, 6, 40
+NAMES = re.compile(r"[\w.]+(?=[\]-])")
 """Files of tests that take longer run last; a row's name stands up to so many lines above a value of it."""
 SURVIVED, NOT_RUN = "survives", "is run by no test"
 
@@ -153,6 +154,10 @@ class Runner:
                 del sys.modules[name]
         sys.meta_path.insert(0, Swapped(file, code))
         cost = {name: sum(seconds[test] for test in chosen if test.startswith(name)) for name in files}
+        named = [test for test in chosen if not mutant.function and words_of(file, mutant) & set(NAMES.findall(test))]
+        for some in [sorted(named, key=seconds.get)[:MOST_NAMED]] if named else []:
+            if pytest.main([*arguments([str(ROOT / test) for test in some]), "-x"], plugins=[watch]) not in (0, 5):
+                return f"killed by {watch.failed or some[0]}"
         shared = speaks_of(file, mutant, files)
         for name in [
             *sorted(files, key=lambda name: (cost[name] > LONG_S, -shared[name], cost[name])),
@@ -167,10 +172,15 @@ class Runner:
         return SURVIVED
 
 
+def words_of(file: str, mutant: Mutant) -> set[str]:
+    """Return the names that stand in and above the row of a mutant."""
+    around = (ROOT / file).read_text(encoding="utf-8").splitlines()[max(0, mutant.line - ROWS_ABOVE) : mutant.line]
+    return set(re.findall(r"[\"']([\w./-]{3,})[\"']", "\n".join(around)))
+
+
 def speaks_of(file: str, mutant: Mutant, files: set[str]) -> dict[str, float]:
     """Return how much each file of tests, and the data that it reads, speaks of what a row of data names."""
-    around = (ROOT / file).read_text(encoding="utf-8").splitlines()[max(0, mutant.line - ROWS_ABOVE) : mutant.line]
-    words = set(re.findall(r"[\"']([\w./-]{3,})[\"']", "\n".join(around)))
+    words = words_of(file, mutant)
     parts = {word.rstrip("s") for word in re.split(r"[/_.]", file)[1:-1]}
     data = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "data").glob("*.*")}
     found = {}

@@ -86,7 +86,9 @@ def _is_text(parent: ast.AST, node: ast.AST) -> bool:
     called = ast.unparse(parent.func) if isinstance(parent, ast.Call) else ""
     if called == "say" and node is parent.args[0]:  # the key of a text, by which a face can say it otherwise
         return True
-    return called in ("dataclass", "TypeVar", "field", "re.compile") and node is not getattr(parent, "func", None)
+    return called in ("dataclass", "TypeVar", "field", "re.compile", "transformers") and node is not getattr(
+        parent, "func", None
+    )
 
 
 def _others(parent: ast.AST, node: ast.AST) -> Iterator[ast.AST]:
