@@ -225,6 +225,18 @@ def test_what_is_logged_of_a_term_explains_the_pool(figure, key, term):
     assert any(cause.startswith(term) for cause in result.causes)
 
 
+def test_graphs_that_are_logged_as_none_explain_a_larger_pool():
+    line = f"Actual usage is {WEIGHTS:.2f} GiB for weight, and 0.00 GiB for CUDAGraph memory."
+    result = known(line, pool_of(POOL), cuda_graph_bytes=GIB)
+    assert keys_of(result)[0] == "cuda_graph_bytes"
+
+
+def test_a_range_of_less_than_a_gib_is_shown_as_it_is():
+    # 0.8 of 19 GiB less the weights
+    result = reconcile(log_of(pool_of(15.2 - WEIGHTS)), gpu_memory_bytes=19 * GIB, **NO_OVERHEADS)
+    assert result.finding.endswith(", within the range of 0.24 to 0.24 GiB.")
+
+
 # Names
 
 
