@@ -294,3 +294,25 @@ def test_the_format_that_a_repository_s_name_holds(name, form):
 )  # fmt: skip
 def test_the_format_of_a_gguf_file(name, form):
     assert format_of_gguf(name) == form
+
+
+# Biases by a switch
+
+SWITCH = (True, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "output"),
+    # modeling_*.py: q_proj, k_proj and v_proj with bias=config.attention_bias, and o_proj with it or without
+    [
+        ("llama", True), ("qwen3", True), ("gemma2", True), ("gemma3_text", True), ("cohere", True), ("cohere2", True),
+        ("olmo2", True), ("olmo3", True), ("granite", True), ("smollm3", True), ("gpt_oss", True), ("glm4", False),
+    ],
+)  # fmt: skip
+def test_biases_of_attention_by_their_switch(kind, output):
+    config = {**PLAIN, "model_type": kind, "num_hidden_layers": 3}
+    config |= {"num_local_experts": 2, "num_experts_per_tok": 1} if kind == "gpt_oss" else {}
+    config |= {"tie_word_embeddings": False} if kind == "gpt_oss" else {}
+    on, off = (calculator.model_from_hf_config({**config, "attention_bias": bias}).num_parameters for bias in SWITCH)
+    # 8 + 2 + 2 heads of 32, and the hidden size of 256
+    assert on - off == 3 * ((8 + 2 + 2) * 32 + (256 if output else 0))
