@@ -4,6 +4,7 @@ import pytest
 
 import calculator
 from calculator import plan, reconcile
+from calculator.formats.weights import weight_format
 
 GIB = 2**30
 # Llama 3.1 8B: matrices of the layers, embedding and head, norms; outputs of all matrices of a layer and how many
@@ -29,6 +30,20 @@ OUTPUTS, MATRICES = 32 * (4_096 + 1_024 + 1_024 + 4_096 + 14_336 + 14_336 + 4_09
 def test_the_bytes_of_a_weight_format(weight_dtype, quantised_bytes):
     answer = plan("llama-3.1-8b", gpu="h100-sxm", weight_dtype=weight_dtype)
     assert answer.per_gpu.weights_bytes == quantised_bytes + 2 * WHOLE
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "inputs", "scales"),
+    # what begins a block of 128 x 128, or a group of 16 or 128 inputs, has its scales whole
+    [
+        ("fp8-block", 128, 128, 4), ("fp8-block", 129, 128, 2 * 4), ("fp8-block", 128, 257, 3 * 4),
+        ("fp8-block", 129, 300, 2 * 3 * 4), ("int8", 5, 7, 5 * 2), ("fp8", 5, 7, 4), ("nvfp4", 2, 16, 2 + 4),
+        ("nvfp4", 2, 17, 4 + 4), ("mxfp4", 2, 33, 4), ("awq-int4", 2, 128, 5), ("awq-int4", 2, 129, 10),
+    ],
+)  # fmt: skip
+def test_scales_of_what_fills_no_block(name, outputs, inputs, scales):
+    bits = {"fp8-block": 8, "int8": 8, "fp8": 8}.get(name, 4)
+    assert weight_format(name).bytes_of(outputs, inputs) == outputs * inputs * bits // 8 + scales
 
 
 @pytest.mark.parametrize(

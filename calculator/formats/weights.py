@@ -27,6 +27,8 @@ class WeightFormat:
         The name used everywhere.
     bits : int
         Bits of one weight [bits].
+    description, source : str
+        What is stored, and where that is read from.
     group_size : int
         Inputs that share one scale, 0 where no scale is kept per group [elements].
     group_bits : int
@@ -35,8 +37,6 @@ class WeightFormat:
         Scales of one output [bytes].
     matrix_bytes : int
         Scales of one matrix [bytes].
-    description, source : str
-        What is stored, and where that is read from.
     block_bytes : int
         Scales of each block of 128 × 128 weights [bytes].
     parts : tuple of str
@@ -51,12 +51,12 @@ class WeightFormat:
 
     name: str
     bits: int
-    group_size: int
-    group_bits: int
-    row_bytes: int
-    matrix_bytes: int
     description: str
     source: str
+    group_size: int = 0
+    group_bits: int = 0
+    row_bytes: int = 0
+    matrix_bytes: int = 0
     block_bytes: int = 0
     parts: tuple[str, ...] = ()
     unquantised_bytes: int = 2
@@ -102,6 +102,9 @@ _FP8 = "8 bit floating point, one scale a matrix"
 _MX = "4 bit floating point with a 1 byte scale per 32, experts only; the rest 16 bit"
 
 
+_ZEROS = "checkpoints keep the zero points, as AWQ's do"
+
+
 _GGUF = "GGUF block type"
 
 
@@ -115,35 +118,29 @@ COMPUTES_IN = {"fp8": "fp8", "fp8-block": "fp8", "int8": "fp8", "mxfp4": "fp4", 
 FORMATS = {
     row.name: row
     for row in (
-        # name, bits, group, bits a group, bytes an output, bytes a matrix
-        WeightFormat("fp32", 32, 0, 0, 0, 0, "32 bit floating point", "IEEE 754", unquantised_bytes=4),
-        WeightFormat("fp16", 16, 0, 0, 0, 0, "16 bit floating point", "IEEE 754"),
-        WeightFormat("bf16", 16, 0, 0, 0, 0, "16 bit brain floating point", "IEEE 754 shortened"),
-        WeightFormat("fp8", 8, 0, 0, 0, 4, _FP8, "vLLM fp8; Llama-3.1-8B 8.49 GiB logged"),
-        WeightFormat("fp8-block", 8, 0, 0, 0, 0, "8 bit, a 4 byte scale per 128 × 128", "DeepSeek-V3", block_bytes=4),
-        WeightFormat("int8", 8, 0, 0, 2, 0, "8 bit integers, a 16 bit scale an output", "W8A8: 8 + 16/K bits"),
-        WeightFormat("awq-int4", 4, 128, 20, 0, 0, _GROUPED, _CHECKED),
-        WeightFormat("gptq-int4", 4, 128, 20, 0, 0, _GROUPED, "checkpoints keep the zero points, as AWQ's do"),
-        WeightFormat("nf4", 4, 0, 0, 0, 0, "4 bit normal float, double quantised", "bitsandbytes", mean_bits=41_270),
-        WeightFormat("mxfp4", 4, 32, 8, 0, 0, _MX, "gpt-oss: 17 bytes per 32 weights", parts=("experts",)),
+        WeightFormat("fp32", 32, "32 bit floating point", "IEEE 754", unquantised_bytes=4),
+        WeightFormat("fp16", 16, "16 bit floating point", "IEEE 754"),
+        WeightFormat("bf16", 16, "16 bit brain floating point", "IEEE 754 shortened"),
+        WeightFormat("fp8", 8, _FP8, "vLLM fp8; Llama-3.1-8B 8.49 GiB logged", matrix_bytes=4),
+        WeightFormat("fp8-block", 8, "8 bit, a 4 byte scale per 128 × 128", "DeepSeek-V3", block_bytes=4),
+        WeightFormat("int8", 8, "8 bit integers, a 16 bit scale an output", "W8A8: 8 + 16/K bits", row_bytes=2),
+        WeightFormat("awq-int4", 4, _GROUPED, _CHECKED, group_size=128, group_bits=20),
+        WeightFormat("gptq-int4", 4, _GROUPED, _ZEROS, group_size=128, group_bits=20),
+        # a mean of all that is stored takes the place of scales
+        WeightFormat("nf4", 4, "4 bit normal float, double quantised", "bitsandbytes", mean_bits=41_270),
+        WeightFormat("mxfp4", 4, _MX, "gpt-oss: 17 bytes per 32 weights", 32, 8, parts=("experts",)),
         WeightFormat(
-            "nvfp4",
-            4,
-            16,
-            8,
-            0,
-            4,
-            "4 bit floating point, a 1 byte scale per 16",
-            "e4m3 per 16, float32 a tensor",
+            "nvfp4", 4, "4 bit floating point, a 1 byte scale per 16", "e4m3 per 16, float32 a tensor",
+            group_size=16, group_bits=8, matrix_bytes=4,
         ),
-        WeightFormat("q8_0", 8, 32, 16, 0, 0, _GGUF, _GGML, mean_bits=85_000, everything=True),
-        WeightFormat("q6_k", 6, 256, 144, 0, 0, _GGUF, _GGML, mean_bits=65_625, everything=True),
-        WeightFormat("q5_k_m", 5, 256, 128, 0, 0, _MIXED, _GGML, mean_bits=57_036, everything=True),
-        WeightFormat("q4_k_m", 4, 256, 128, 0, 0, _MIXED, _GGML, mean_bits=48_944, everything=True),
-        WeightFormat("q3_k_m", 3, 256, 112, 0, 0, _MIXED, _GGML, mean_bits=39_960, everything=True),
-        WeightFormat("q2_k", 2, 256, 160, 0, 0, _MIXED, _GGML, mean_bits=31_593, everything=True),
+        WeightFormat("q8_0", 8, _GGUF, _GGML, mean_bits=85_000, everything=True),
+        WeightFormat("q6_k", 6, _GGUF, _GGML, mean_bits=65_625, everything=True),
+        WeightFormat("q5_k_m", 5, _MIXED, _GGML, mean_bits=57_036, everything=True),
+        WeightFormat("q4_k_m", 4, _MIXED, _GGML, mean_bits=48_944, everything=True),
+        WeightFormat("q3_k_m", 3, _MIXED, _GGML, mean_bits=39_960, everything=True),
+        WeightFormat("q2_k", 2, _MIXED, _GGML, mean_bits=31_593, everything=True),
     )
-}
+}  # fmt: skip
 
 
 _OWN_GROUP = re.compile(r"(awq-int4|gptq-int4)-g([1-9][0-9]{0,4})")

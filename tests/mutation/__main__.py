@@ -7,7 +7,8 @@ mutants and ``trace`` the tests that run each line. All tests are collected once
 that process. Where it lies within a function, the function gets its changed code in place and the tests that run its
 line follow one another, the fastest first, until one fails. A row of data is read when its module is imported: the
 project's modules are forgotten, the module is compiled from the changed tree, and the files with tests that run any
-line of it (or, where nothing of it runs later, of the modules that import it) are collected and run anew.
+line of it (or, where nothing of it runs later, of the modules that import it) are collected and run anew, those first
+that speak of what the row names.
 
 A test that takes ``HANGS_S`` of processor time kills; a mutant that lives through ``BUDGET_S`` of tests is alive. The
 exit code is 0 whatever is found: survivors are read by people, and some are equivalent.
@@ -26,7 +27,7 @@ import re
 import signal
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -41,6 +42,9 @@ OUT_OF_SCOPE = (
 )  # fmt: skip
 HEAVY = ("hypothesis", "numpy", "pandas", "yaml", "pydantic_core", "plotly.graph_objects", "nbformat")
 HANGS_S, BUDGET_S = 20.0, 20.0
+LONG_S, ROWS_ABOVE, MOST_NAMED = 12.0, 6, 40
+NAMES = re.compile(r"[\w.]+(?=[\]-])")
+"""Files of tests that take longer run last; a row's name stands up to so many lines above a value of it."""
 SURVIVED, NOT_RUN = "survives", "is run by no test"
 
 
@@ -150,9 +154,15 @@ class Runner:
                 del sys.modules[name]
         sys.meta_path.insert(0, Swapped(file, code))
         cost = {name: sum(seconds[test] for test in chosen if test.startswith(name)) for name in files}
-        words = [word.rstrip("s") for word in re.split(r"[/_.]", file)[1:-1]]
-        near = {name: any(word in name for word in words) for name in files}
-        for name in [*sorted(files, key=lambda name: (not near[name], cost[name])), *self.asked.also]:
+        named = [test for test in chosen if not mutant.function and words_of(file, mutant) & set(NAMES.findall(test))]
+        for some in [sorted(named, key=seconds.get)[:MOST_NAMED]] if named else []:
+            if pytest.main([*arguments([str(ROOT / test) for test in some]), "-x"], plugins=[watch]) not in (0, 5):
+                return f"killed by {watch.failed or some[0]}"
+        shared = speaks_of(file, mutant, files)
+        for name in [
+            *sorted(files, key=lambda name: (cost[name] > LONG_S, -shared[name], cost[name])),
+            *self.asked.also,
+        ]:
             if time.process_time() > BUDGET_S and name not in self.asked.also:
                 continue
             signal.setitimer(signal.ITIMER_PROF, 2 * HANGS_S)
@@ -160,6 +170,26 @@ class Runner:
             if code_ not in (0, 5):
                 return f"killed by {watch.failed or name}"
         return SURVIVED
+
+
+def words_of(file: str, mutant: Mutant) -> set[str]:
+    """Return the names that stand in and above the row of a mutant."""
+    around = (ROOT / file).read_text(encoding="utf-8").splitlines()[max(0, mutant.line - ROWS_ABOVE) : mutant.line]
+    return set(re.findall(r"[\"']([\w./-]{3,})[\"']", "\n".join(around)))
+
+
+def speaks_of(file: str, mutant: Mutant, files: set[str]) -> dict[str, float]:
+    """Return how much each file of tests, and the data that it reads, speaks of what a row of data names."""
+    words = words_of(file, mutant)
+    parts = {word.rstrip("s") for word in re.split(r"[/_.]", file)[1:-1]}
+    data = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "data").glob("*.*")}
+    found = {}
+    for name in files:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        text += "".join(content for title, content in data.items() if title in text)
+        found[name] = {word for word in words if word in text} | {part for part in parts if part in name}
+    many = Counter(word for words in found.values() for word in words)
+    return {name: sum(1 / many[word] for word in words) for name, words in found.items()}
 
 
 def change(code: CodeType) -> None:

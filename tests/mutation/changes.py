@@ -47,19 +47,19 @@ def _below(node: ast.AST, statement: ast.stmt, function: str) -> Iterator[Mutant
             if not isinstance(child, ast.AST) or _is_text(node, child):
                 continue
             within = child if isinstance(child, ast.stmt) else statement
+            runs_later = isinstance(node, ast.FunctionDef) and field == "body"
+            inside = function or (node.name if runs_later else "")
             for other in _others(node, child):
-                end = getattr(child, "end_lineno", within.lineno)
-                last = within.lineno if isinstance(child, ast.If) else end
+                shown = node if isinstance(child, ast.operator | ast.cmpop | ast.boolop) else child
+                last = getattr(child.test if isinstance(child, ast.If) else shown, "end_lineno", within.lineno)
                 lines, at = range(within.lineno, last + 1), getattr(child, "lineno", within.lineno)
                 apply = functools.partial(_put, node, field, place if isinstance(value, list) else None, other)
-                shown = node if isinstance(child, ast.operator | ast.cmpop | ast.boolop) else child
                 before = ast.unparse(shown)
                 apply()
                 after = "pass" if isinstance(other, ast.Pass) else ast.unparse(node if shown is node else other)
                 _put(node, field, place if isinstance(value, list) else None, child)
-                yield Mutant(at, lines, function, _short(before), _short(after), apply)
-            runs_later = isinstance(node, ast.FunctionDef) and field == "body"
-            yield from _below(child, within, function or (node.name if runs_later else ""))
+                yield Mutant(at, lines, inside, _short(before), _short(after), apply)
+            yield from _below(child, within, inside)
 
 
 def _put(node: ast.AST, field: str, place: int | None, child: ast.AST) -> None:
@@ -84,7 +84,11 @@ def _is_text(parent: ast.AST, node: ast.AST) -> bool:
     if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
         return True
     called = ast.unparse(parent.func) if isinstance(parent, ast.Call) else ""
-    return called in ("dataclass", "TypeVar", "field", "re.compile") and node is not getattr(parent, "func", None)
+    if called == "say" and node is parent.args[0]:  # the key of a text, by which a face can say it otherwise
+        return True
+    return called in ("dataclass", "TypeVar", "field", "re.compile", "transformers") and node is not getattr(
+        parent, "func", None
+    )
 
 
 def _others(parent: ast.AST, node: ast.AST) -> Iterator[ast.AST]:

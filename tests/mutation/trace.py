@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import functools
 import hashlib
@@ -113,19 +114,29 @@ def tests_of(file: str, mutant: Mutant, trace: dict[str, Any]) -> set[str]:
     lines = trace["lines"].get(file, {})
     if mutant.function:
         return {test for line in mutant.lines for test in lines.get(str(line), ()) if test}
-    users, found = {file}, _called(lines)
+    users, found = {file}, _called(file, lines)
     while not found and users:
         users = {name for name in trace["lines"] if any(_imports(name, user) for user in users)}
-        found = {test for name in users for test in _called(trace["lines"][name])}
+        found = {test for name in users for test in _called(name, trace["lines"][name])}
     return found
 
 
-def _called(lines: dict[str, list[str]]) -> set[str]:
-    """Return the tests that run any line; what a file runs while it is collected may be the import alone."""
-    return {test for tests in lines.values() for test in tests if "::" in test}
+def _called(file: str, lines: dict[str, list[str]]) -> set[str]:
+    """Return the tests that run any function; whoever runs the rest may only have been the first to import it."""
+    return {test for line, tests in lines.items() if line in _in_functions(file) for test in tests if "::" in test}
+
+
+@functools.cache
+def _in_functions(file: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return frozenset(str(n) for one in functions for n in range(one.body[0].lineno, (one.end_lineno or 0) + 1))
 
 
 @functools.cache
 def _imports(file: str, other: str) -> bool:
+    text, package = (ROOT / file).read_text(), file.removesuffix("__init__.py")
+    if package != file and other.startswith(package) and re.search(r"import_module\(f?\"", text):
+        return file != other  # a package that imports what is below it by names that are put together
     module = re.escape(other.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
-    return file != other and bool(re.search(rf"^\s*(from|import) {module}\b", (ROOT / file).read_text(), re.M))
+    return file != other and bool(re.search(rf"^\s*(from|import) {module}\b", text, re.M))

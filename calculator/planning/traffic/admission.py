@@ -105,7 +105,7 @@ def settle(
                 index = drawn[-1]
                 known, end = int(prompts[index]), int(prompts[index] + outputs[index])
             more = int(blocks_of(numpy.int64(known)))
-            if count and used + more > free - (kept if count else 0):
+            if count and used + more > free - kept:
                 break
             (waiting if waiting else drawn).pop()
             tokens[count], ends[count], taken[count] = known, end, more

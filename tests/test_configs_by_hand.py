@@ -1,0 +1,261 @@
+"""Parts of a config.json that few checkpoints have, each worked by hand from the sources that define them."""
+
+import json
+
+import pytest
+
+import calculator
+
+PLAIN = {
+    "model_type": "llama", "num_hidden_layers": 4, "hidden_size": 256, "intermediate_size": 512,
+    "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 32, "vocab_size": 1_000,
+    "max_position_embeddings": 2_048, "torch_dtype": "bfloat16", "tie_word_embeddings": False,
+}  # fmt: skip
+
+
+def model_of(**more):
+    return calculator.model_from_hf_config({**PLAIN, **more})
+
+
+def stored(**section):
+    return model_of(quantization_config=section).weight_dtype
+
+
+# Checkpoints: quantization_config
+
+
+@pytest.mark.parametrize(
+    ("weights", "name"),
+    # compressed-tensors quantization/quant_args.py: num_bits, type, strategy and group_size of a scheme
+    [
+        ({"num_bits": 8, "type": "float", "strategy": "tensor"}, "fp8"),
+        ({"num_bits": 8, "type": "float", "strategy": "channel"}, "fp8"),
+        ({"num_bits": 8, "type": "float", "strategy": "block"}, "fp8-block"),
+        ({"num_bits": 8, "type": "int", "strategy": "channel"}, "int8"),
+        ({"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16}, "nvfp4"),
+        ({"num_bits": 4, "type": "int", "strategy": "group", "group_size": 128}, "gptq-int4"),
+        ({"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32}, "gptq-int4-g32"),
+        # what is none of these is known by its own name alone
+        ({"num_bits": 4, "type": "float", "strategy": "group", "group_size": 32}, "compressed-tensors 4 bit float"),
+        ({"num_bits": 4, "type": "int", "strategy": "channel", "group_size": None}, "compressed-tensors 4 bit int"),
+        ({"num_bits": 2, "type": "int", "group_size": 16}, "compressed-tensors 2 bit int"),
+        ({"num_bits": 6, "type": "float", "group_size": 16}, "compressed-tensors 6 bit float"),
+    ],
+)
+def test_a_scheme_of_compressed_tensors_is_its_format(weights, name):
+    groups = {"group_0": {"weights": weights, "targets": ["Linear"]}}
+    assert stored(quant_method="compressed-tensors", config_groups=groups) == name
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [None, {}, [], {"a": {"weights": None}}, {"a": {}}, {"a": "b"}, {"a": {"weights": {"num_bits": 8}}, "b": {}}],
+)
+def test_more_or_less_than_one_scheme_is_not_read(groups):
+    assert stored(quant_method="compressed-tensors", config_groups=groups) == "compressed-tensors with several schemes"
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ({"quant_method": "AWQ", "bits": 4, "group_size": 64}, "awq-int4-g64"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq-int4"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 1}, "gptq-int4-g1"),
+        # a group of -1 is a whole row, of which the layout is not known here
+        ({"quant_method": "gptq", "bits": 4, "group_size": -1}, "gptq-int4 without groups"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 0}, "quantization_config gptq"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": -2}, "quantization_config gptq"),
+        ({"quant_method": "gptq", "bits": 3, "group_size": 128}, "quantization_config gptq"),
+        ({"quant_method": "gptq", "bits": 4}, "quantization_config gptq"),
+        ({"quant_method": "fbgemm_fp8"}, "fp8"), ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "int8"),
+        ({"quant_method": "modelopt", "quant_algo": "FP8"}, "fp8"),
+        ({"quant_method": "modelopt", "quant_algo": "W4A8"}, "modelopt W4A8"),
+        ({"quant_method": "modelopt"}, "modelopt None"), ({}, "quantization_config without a method"),
+    ],
+)  # fmt: skip
+def test_a_method_is_its_format(section, name):
+    assert stored(**section) == name
+
+
+@pytest.mark.parametrize("key", ["ignore", "modules_to_not_convert", "exclude_modules"])
+@pytest.mark.parametrize(
+    ("module", "name"),
+    # what every format leaves in 16 bit says nothing; a layer that is left out does
+    [
+        ("lm_head", "fp8"), ("model.layers.0.mlp.gate", "fp8"), ("re:.*vision.*", "fp8"), ("model.embed_tokens", "fp8"),
+        ("model.layers.0.self_attn.q_proj", "fp8 without model.layers.0.self_attn.q_proj"),
+        ("model.layers.0.mlp.gate_proj", "fp8 without model.layers.0.mlp.gate_proj"),
+    ],
+)  # fmt: skip
+def test_what_a_checkpoint_leaves_out(key, module, name):
+    assert stored(quant_method="fp8", **{key: ["lm_head", module]}) == name
+
+
+# Falcon: modeling_falcon.py
+
+FALCON = {
+    "model_type": "falcon", "num_hidden_layers": 3, "hidden_size": 256, "num_attention_heads": 8, "vocab_size": 1_000,
+    "bias": False, "alibi": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layout", "heads", "norms"),
+    # FalconDecoderLayer: ln_attn and ln_mlp with the new architecture unless num_ln_in_parallel_attn is 1; otherwise
+    # input_layernorm, and post_attention_layernorm where attention and MLP follow each other; each weight and bias
+    [
+        ({"new_decoder_architecture": True, "num_kv_heads": 4}, 4, 2),
+        ({"new_decoder_architecture": True, "num_kv_heads": 4, "num_ln_in_parallel_attn": 2}, 4, 2),
+        ({"new_decoder_architecture": True, "num_kv_heads": 4, "num_ln_in_parallel_attn": 1}, 4, 1),
+        ({"new_decoder_architecture": False, "multi_query": True, "parallel_attn": True}, 1, 1),
+        ({"new_decoder_architecture": False, "multi_query": True, "parallel_attn": False}, 1, 2),
+        ({"new_decoder_architecture": False, "multi_query": False, "parallel_attn": True}, 8, 1),
+    ],
+)
+def test_norms_and_heads_of_falcon_follow_its_layout(layout, heads, norms):
+    model = calculator.model_from_hf_config({**FALCON, **layout})
+    attention = 256 * (8 + 2 * heads) * 32 + 256 * 256
+    layer = attention + 2 * 4 * 256 * 256 + norms * 2 * 256
+    assert model.num_parameters == 3 * layer + 1_000 * 256 + 2 * 256
+    assert model.kv_bytes_per_token("fp16") == 3 * heads * 2 * 32 * 2
+
+
+# Sparse attention whose layers share an indexer: configuration of GLM-5.2 and vLLM's deepseek_v2.py
+
+SPARSE = {
+    "model_type": "deepseek_v32", "num_hidden_layers": 6, "hidden_size": 256, "intermediate_size": 512,
+    "moe_intermediate_size": 64, "num_attention_heads": 8, "vocab_size": 1_000, "kv_lora_rank": 64, "q_lora_rank": 96,
+    "qk_nope_head_dim": 32, "qk_rope_head_dim": 16, "v_head_dim": 32, "n_routed_experts": 4, "num_experts_per_tok": 2,
+    "n_shared_experts": 1, "first_k_dense_replace": 1, "index_n_heads": 4, "index_head_dim": 128, "index_topk": 64,
+    "max_position_embeddings": 2_048,
+}  # fmt: skip
+LATENT, INDEX = (64 + 16) * 2, 132  # an index key of 128 bytes and its scale
+
+
+@pytest.mark.parametrize(
+    ("keys", "own"),
+    [
+        ({}, 6), ({"index_topk_pattern": "FFFFFF"}, 6), ({"index_topk_pattern": "FSSFSS"}, 2),
+        ({"index_topk_pattern": "FSSSSS"}, 1),
+        ({"indexer_types": ["full", "shared", "full", "shared", "shared", "shared"]}, 2),
+        # the list holds where both are there
+        ({"indexer_types": ["full"] * 5 + ["shared"], "index_topk_pattern": "FSSSSS"}, 5),
+        # every second, third or seventh layer from the offset on, 2 by default: layers 0, 1, 3, 5; 0, 1, 4; 0, 1
+        ({"index_topk_freq": 1}, 6), ({"index_topk_freq": 2}, 4), ({"index_topk_freq": 3}, 3),
+        ({"index_topk_freq": 7}, 2), ({"index_topk_freq": 2, "index_skip_topk_offset": 1}, 3),
+        ({"index_topk_freq": 3, "index_skip_topk_offset": 3}, 4), ({"index_topk_freq": 0}, 6),
+        ({"index_topk_freq": 3, "index_skip_topk_offset": 0}, 2),
+    ],
+)  # fmt: skip
+def test_layers_that_share_an_index_keep_none(keys, own):
+    model = calculator.model_from_hf_config({**SPARSE, **keys})
+    assert model.kv_bytes_per_token("bf16") == 6 * LATENT + own * INDEX
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"index_topk_pattern": "FSS"}, "index_topk_pattern must be a letter F or S a layer, not 'FSS'"),
+        ({"index_topk_pattern": "FSSXSS"}, "index_topk_pattern must be a letter F or S a layer"),
+        ({"index_topk_pattern": ["F"] * 6}, "index_topk_pattern must be a letter F or S a layer"),
+        ({"index_topk_pattern": "SFFFFF"}, "full of the first"),
+        ({"indexer_types": ["full"] * 5 + ["half"]}, "indexer_types must say full or shared"),
+    ],
+)
+def test_a_pattern_that_is_none_is_refused(keys, text):
+    with pytest.raises(calculator.InvalidValueError, match=text):
+        calculator.model_from_hf_config({**SPARSE, **keys})
+
+
+# Heads that single layers have of their own
+
+
+def test_a_layer_has_its_own_heads():
+    model = model_of(per_layer_config={"1": {"num_key_value_heads": 4}, "3": {"head_dim": 64}, "0": {}})
+    # two layers of 2 heads of 32, one of 4, one of 2 of 64; keys and values of 2 bytes
+    assert model.kv_bytes_per_token("fp16") == 2 * 2 * (2 * 2 * 32 + 4 * 32 + 2 * 64)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ({"4": {"head_dim": 64}}, calculator.InvalidValueError, "'4' is not a layer with keys of its own"),
+        ({"x": {"head_dim": 64}}, calculator.InvalidValueError, "'x' is not a layer with keys of its own"),
+        ({"0000001": {"head_dim": 64}}, calculator.InvalidValueError, "'0000001' is not a layer"),
+        ({"1": 5}, calculator.InvalidValueError, "1"),
+        ({"1": {"head_dim": 64, "window": 3}}, calculator.UnsupportedError, "'window' of layer 1 is not understood"),
+        ({"1": {"num_key_value_heads": 3}}, calculator.InvalidValueError, "3"),
+    ],
+)
+def test_a_layer_that_is_none_is_refused(given, error, text):
+    with pytest.raises(error, match=text):
+        model_of(per_layer_config=given)
+
+
+def test_six_digits_are_a_layer():
+    model = model_of(per_layer_config={"000001": {"head_dim": 64}})
+    assert model.kv_bytes_per_token("fp16") == 2 * 2 * 2 * (3 * 32 + 64)
+
+
+# Layers that are listed in two lists that count from one: Kimi Linear's modeling_kimi.py
+
+
+def kimi(**more):
+    return calculator.model_from_hf_config(
+        {
+            "model_type": "kimi_linear", "num_hidden_layers": 8, "hidden_size": 1_024, "intermediate_size": 2_816,
+            "num_attention_heads": 16, "num_key_value_heads": 16, "q_lora_rank": None, "kv_lora_rank": 512,
+            "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "num_experts": 16,
+            "num_experts_per_token": 4, "moe_intermediate_size": 512, "vocab_size": 1_000, **more,
+        }
+    )  # fmt: skip
+
+
+HEADS = {"num_heads": 16, "head_dim": 128, "short_conv_kernel_size": 4}
+
+
+@pytest.mark.parametrize(("full", "linear"), [([4, 8], [1, 2, 3, 5, 6, 7]), ([1], [8, 7, 6, 5, 4, 3, 2])])
+def test_two_lists_name_every_layer_once(full, linear):
+    model = kimi(linear_attn_config={"full_attn_layers": full, "kda_layers": linear, **HEADS})
+    assert model.kv_bytes_per_token("fp16") == len(full) * 576 * 2
+
+
+@pytest.mark.parametrize(
+    ("full", "linear"), [([4], [1, 2, 3, 5, 6, 7]), ([4, 8], [1, 2, 3, 4, 5, 6, 7]), ([0, 4], [1, 2, 3, 5, 6, 7])]
+)
+def test_two_lists_that_do_not_are_refused(full, linear):
+    with pytest.raises(calculator.InvalidValueError, match="must name each of the layers 1 to 8 once"):
+        kimi(linear_attn_config={"full_attn_layers": full, "kda_layers": linear, **HEADS})
+
+
+# Text: JSON as others write it
+
+
+def test_a_key_that_stands_twice_is_named(tmp_path):
+    path = tmp_path / "config.json"
+    text = json.dumps(PLAIN)[:-1] + ', "rope_scaling": {"factor": 8, "type": "x", "factor": 9}}'
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(calculator.FileFormatError, match="duplicate key 'factor'"):
+        calculator.load_model(str(path))
+
+
+@pytest.mark.parametrize(("levels", "fine"), [(11, True), (12, False)])
+def test_a_config_is_twelve_levels_deep_at_most(levels, fine):
+    inner = {}
+    for _ in range(levels - 1):
+        inner = {"more": inner}
+    if fine:
+        assert model_of(notes=inner).num_layers == 4
+    else:
+        with pytest.raises(calculator.InvalidValueError, match="nested more than 12 levels deep"):
+            model_of(notes=inner)
+
+
+@pytest.mark.parametrize(("entries", "fine"), [(200_000, True), (200_001, False)])
+def test_a_config_has_200_000_entries_at_most(entries, fine):
+    notes = [0] * (entries - len(PLAIN) - 1)
+    if fine:
+        assert model_of(notes=notes).num_layers == 4
+    else:
+        with pytest.raises(calculator.InvalidValueError, match="more than 200,000 entries"):
+            model_of(notes=notes)

@@ -1,0 +1,330 @@
+"""A log beside its plan, term by term, with pools and weights that are worked by hand."""
+
+from math import sqrt
+
+import pytest
+
+import calculator
+from calculator import read_log, reconcile
+from calculator.logs.names import gpu_of, model_of
+
+GIB = 2**30
+WEIGHTS = 2 * 8_030_261_248 / GIB  # Llama 3.1 8B in bf16
+NO_OVERHEADS = {"activation_bytes": 0, "non_torch_bytes": 0, "cuda_graph_bytes": 0}
+POOL = 32 - WEIGHTS  # 0.8 of 40 GiB, less the weights
+
+
+def log_of(*lines, more=""):
+    return (
+        "Initializing a V1 LLM engine (v0.33.0) with config: model='meta-llama/Llama-3.1-8B', dtype=torch.bfloat16, "
+        f"quantization=None, max_seq_len=8192, gpu_memory_utilization=0.8{more}\n"
+        + "".join(f"{line}\n" for line in lines)
+    )
+
+
+def pool_of(gib):
+    return f"Available KV cache memory: {gib:.4f} GiB"
+
+
+def tokens_of(tokens):
+    return f"GPU KV cache size: {tokens:,} tokens"
+
+
+def keys_of(result):
+    return [cause.key.removeprefix("logs.cause.") for cause in result.causes]
+
+
+# Without a device: what the printed pool holds
+
+
+@pytest.mark.parametrize(
+    ("pool", "tokens", "agrees"),
+    # 131,072 bytes a token in blocks of 16: 10 GiB hold 81,920. They may differ by 1 % of those reported, by a block,
+    # or by what two figures of two places hide of the pool: 0.01 of 0.1 GiB is a tenth of 819 // 16 x 16
+    [
+        (10, 81_920, True), (10, 81_112, True), (10, 81_104, False), (10, 82_744, True), (10, 82_752, False),
+        (0.1, 816, True), (0.1, 743, True), (0.1, 740, False), (0.1, 904, True), (0.1, 908, False),
+        (0.02, 160, True),
+    ],
+)  # fmt: skip
+def test_a_printed_pool_holds_the_printed_tokens(pool, tokens, agrees):
+    result = reconcile(log_of(pool_of(pool), tokens_of(tokens)))
+    assert result.agrees is agrees
+    held = int(pool * 8_192) // 16 * 16
+    assert result.finding.endswith(
+        f"the reported pool of {pool:.2f} GiB holds {held:,} tokens, {tokens:,} are reported."
+    )
+    terms = {term.key: term for term in result.terms}
+    assert (terms["held_tokens"].predicted, terms["held_tokens"].reported) == (held, tokens)
+    assert (terms["kv_pool"].predicted, terms["kv_pool"].reported) == (None, pool)
+
+
+def test_without_a_device_one_figure_alone_decides_nothing():
+    pool = reconcile(log_of(pool_of(10)))
+    assert (pool.agrees, pool.finding.key) == (False, "logs.finding.no_device_pool")
+    assert pool.finding.endswith("the device is not known, so the KV pool of 10.00 GiB cannot be predicted.")
+    tokens = reconcile(log_of(tokens_of(81_920)))
+    assert (tokens.agrees, tokens.finding.key) == (False, "logs.finding.no_device_tokens")
+    assert tokens.finding.endswith("by this model's layers they take 10.00 GiB of each GPU.")
+    none = reconcile(log_of("Model loading took 14.96 GiB"))
+    assert (none.agrees, none.finding.key) == (False, "logs.finding.no_capacity")
+
+
+# With one: the printed pool beside the predicted
+
+
+def known(*lines, more="", **asked):
+    return reconcile(log_of(*lines, more=more), gpu_memory_bytes=40 * GIB, **{**NO_OVERHEADS, **asked})
+
+
+@pytest.mark.parametrize(
+    ("off", "within"), [(0, True), (0.0045, True), (-0.0045, True), (0.0055, False), (-0.0055, False)]
+)
+def test_a_pool_agrees_within_the_last_digit(off, within):
+    result = known(pool_of(POOL + off))
+    assert result.agrees is within
+    assert result.finding.key == f"logs.finding.pool_{'within' if within else 'outside'}"
+
+
+@pytest.mark.parametrize(("off", "within"), [(0.154, True), (-0.254, True), (0.156, False), (-0.256, False)])
+def test_a_pool_agrees_within_the_range_of_its_estimates(off, within):
+    # outside the allocator 0.25 GiB, 0.1 to 0.5
+    assert known(pool_of(POOL - 0.25 + off), non_torch_bytes=None).agrees is within
+
+
+def test_deviations_of_several_estimates_add_in_squares():
+    # outside the allocator of linked GPUs 2.1, 1.2 to 2.6, and graphs of 51 sizes on a smaller card 0.5, 0.05 to 0.95
+    plan = calculator.plan(
+        "llama-3.1-8b", gpu_memory_bytes=40 * GIB, gpu_memory_utilization=0.8, seq_len=8_192, tensor_parallel_size=2,
+        activation_bytes=0,
+    )  # fmt: skip
+    pool = 32 - (WEIGHTS * GIB + 2 * 65 * 4_096) / 2 / GIB - 2.6
+    found = [size / GIB for size in (plan.kv_pool_bytes, plan.kv_pool_bytes_low, plan.kv_pool_bytes_high)]
+    assert found == pytest.approx([pool, pool - sqrt(0.5**2 + 0.45**2), pool + sqrt(0.9**2 + 0.45**2)], abs=1e-6)
+
+
+def test_tokens_alone_are_set_beside_the_predicted_ones():
+    # 17.04 GiB are 139,616 tokens
+    held = int(POOL * 8_192) // 16 * 16
+    result = known(tokens_of(held))
+    assert (result.agrees, result.finding.key) == (True, "logs.finding.tokens_within")
+    assert f"{held:,} tokens are predicted, {held:,} reported, within the range" in result.finding
+    far = known(tokens_of(held - 1_600))
+    assert (far.agrees, far.finding.key) == (False, "logs.finding.tokens_outside")
+    blocks = known(f"# GPU blocks: {held // 16}, # CPU blocks: 0")
+    assert blocks.agrees
+    terms = {term.key: term for term in result.terms}
+    assert (terms["kv_tokens"].predicted, terms["kv_tokens"].reported) == (held, held)
+    assert terms["kv_tokens"].difference == 0
+
+
+def test_every_printed_figure_is_a_term():
+    result = known(
+        "Model loading took 14.9600 GiB and 1 seconds", pool_of(17.043), tokens_of(139_616),
+        "Maximum concurrency for 8,192 tokens per request: 17.04x", "# GPU blocks: 8726, # CPU blocks: 0",
+        activation_bytes=GIB, cuda_graph_bytes=GIB // 2, non_torch_bytes=GIB // 4,
+    )  # fmt: skip
+    terms = {term.key: (term.predicted, term.reported) for term in result.terms}
+    assert terms["memory"] == (40, None)
+    assert terms["budget"] == (pytest.approx(32), None)
+    assert terms["weights"] == pytest.approx((WEIGHTS, 14.96))
+    assert (terms["activations"], terms["outside"], terms["graphs"]) == ((1, None), (0.25, None), (0.5, None))
+    assert terms["kv_pool"] == pytest.approx((POOL - 1.75, 17.043))
+    assert terms["held_blocks"] == (8_726, 8_726)
+    assert terms["held_tokens"] == (139_616, 139_616)
+    assert terms["held_sequences"] == pytest.approx((8_726 / 512, 17.04))
+
+
+def test_what_one_sequence_needs_is_a_term():
+    line = (
+        "ValueError: To serve at least one request with the models's max seq len (131072), (16.0 GiB KV cache is "
+        "needed, which is larger than the available KV cache memory (12.50 GiB). Based on it, the estimated maximum "
+        "model length is 102400."
+    )
+    result = reconcile(log_of(line).replace("8192", "131072"))
+    term = next(term for term in result.terms if term.key == "sequence")
+    assert (term.predicted, term.reported, term.unit) == (16, 16, "GiB")
+    assert term.name == "One sequence of 131,072 tokens"
+
+
+def test_activations_are_the_peak_of_torch_less_the_weights():
+    lines = (
+        "Loading model weights took 14.9888 GB\n"
+        "Memory profiling results: total_gpu_memory=79.19GiB, initial_memory_usage=15.31GiB, "
+        "peak_torch_memory=16.22GiB, memory_usage_post_profile=15.36GiB, non_torch_memory=0.36GiB, "
+        "kv_cache_size=54.69GiB, gpu_memory_utilization=0.90\n"
+    )
+    figures = read_log(lines).figures
+    assert figures["activation_gib"] == pytest.approx(1.2312)
+    assert (figures["kv_pool_gib"], figures["non_torch_gib"], figures["memory_gib"]) == (54.69, 0.36, 79.19)
+
+
+# Causes
+
+
+@pytest.mark.parametrize("ranks", [2, 4, 8, 16])
+def test_weights_of_one_rank_say_how_many_there_are(ranks):
+    # matrices are divided, 65 norms of 4,096 are not; of 16 ranks two hold each of the 8 heads of keys and values
+    norms, heads = 2 * 65 * 4_096, 2 * 32 * 4_096 * 2 * 1_024
+    divided = (2 * 8_030_261_248 - norms - heads) / ranks + norms + heads / min(ranks, 8)
+    result = reconcile(log_of(f"Model loading took {divided / GIB:.4f} GiB and 1 seconds"), gpu="h100-sxm")
+    assert result.causes[0].key == "logs.cause.ranks_of_weights"
+    assert result.causes[0].startswith(f"tensor_parallel_size {ranks} would explain the weights of ")
+
+
+@pytest.mark.parametrize(("off", "said"), [(0.02, False), (-0.02, False), (0.04, True), (-0.04, True)])
+def test_weights_within_3_percent_are_the_same(off, said):
+    half = WEIGHTS / 2 * (1 + off / 2)
+    weights = WEIGHTS * (1 + off) if not said else half
+    result = reconcile(log_of(f"Model loading took {weights:.4f} GiB and 1 seconds"), gpu="h100-sxm")
+    assert ("ranks_of_weights" in keys_of(result)) is said
+
+
+def test_twice_the_tokens_are_of_8_bit_or_of_two_ranks():
+    twice = (pool_of(10), tokens_of(163_840))
+    assert keys_of(reconcile(log_of(*twice))) == ["kv_format", "ranks_of_tokens"]
+    stated = reconcile(log_of(*twice, more=", kv_cache_dtype=bfloat16"))
+    assert keys_of(stated) == ["ranks_of_tokens"]
+    assert stated.causes[0] == "tensor_parallel_size 2 would hold as many tokens as are reported"
+    # four times as many: 4 bit with a scale holds fewer, so four ranks
+    assert keys_of(reconcile(log_of(pool_of(10), tokens_of(327_680))))[-1] == "ranks_of_tokens"
+    both = reconcile(log_of(*twice, more=", kv_cache_dtype=bfloat16, tensor_parallel_size=2"))
+    assert both.agrees
+
+
+def test_tokens_that_nothing_explains_are_of_another_model():
+    result = reconcile(log_of(pool_of(10), tokens_of(100_000), more=", kv_cache_dtype=bfloat16"))
+    assert keys_of(result) == ["other_model"]
+    assert "the reported pool of 10.00 GiB holds 81,920 tokens by this model's layers, 100,000 are" in result.causes[0]
+
+
+@pytest.mark.parametrize(("tokens", "named"), [(81_000, False), (80_960, False), (80_800, True), (83_100, True)])
+def test_tokens_within_1_2_percent_need_no_cause(tokens, named):
+    # |81,920 - n| <= 0.012 n: from 80,949 to 82,914
+    result = reconcile(log_of(pool_of(10), tokens_of(tokens), more=", kv_cache_dtype=bfloat16"))
+    assert bool(result.causes) is named
+
+
+@pytest.mark.parametrize(
+    ("figure", "key", "term"),
+    [
+        ("2.00 GiB for peak activation", "activation_bytes", "activations: 1.00 GiB more"),
+        (
+            "1.00 GiB for peak activation, 1.50 GiB for non-torch memory",
+            "non_torch_bytes",
+            "outside the allocator: 1.00",
+        ),
+    ],
+)
+def test_what_is_logged_of_a_term_explains_the_pool(figure, key, term):
+    given = {"activation_bytes": GIB, "non_torch_bytes": GIB // 2}
+    line = f"Actual usage is {WEIGHTS:.2f} GiB for weight, {figure}"
+    result = known(line, pool_of(POOL - 2.5), **given)
+    assert keys_of(result)[0] == key
+    assert f"as logged: {POOL - 2.5:.2f} GiB would be predicted" in result.causes[0]
+    assert any(cause.startswith(term) for cause in result.causes)
+
+
+def test_graphs_that_are_logged_as_none_explain_a_larger_pool():
+    line = f"Actual usage is {WEIGHTS:.2f} GiB for weight, and 0.00 GiB for CUDAGraph memory."
+    result = known(line, pool_of(POOL), cuda_graph_bytes=GIB)
+    assert keys_of(result)[0] == "cuda_graph_bytes"
+
+
+def test_a_range_of_less_than_a_gib_is_shown_as_it_is():
+    # 0.8 of 19 GiB less the weights
+    result = reconcile(log_of(pool_of(15.2 - WEIGHTS)), gpu_memory_bytes=19 * GIB, **NO_OVERHEADS)
+    assert result.finding.endswith(", within the range of 0.24 to 0.24 GiB.")
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("device", "memory", "preset"),
+    # as nvidia-smi, rocm-smi and torch print them, and what a program sees [GiB] where a name does not tell
+    [
+        ("NVIDIA B200", None, "b200"), ("NVIDIA GB200", None, "gb200"), ("NVIDIA GB300", None, "gb300"),
+        ("NVIDIA GH200 480GB", None, "gh200-96gb"), ("NVIDIA H20", None, "h20"), ("NVIDIA H200", None, "h200"),
+        ("NVIDIA H100 80GB HBM3", 79.1, "h100-sxm"), ("NVIDIA H100 PCIe", 79.1, "h100-pcie"),
+        ("NVIDIA H100 NVL", 93.0, "h100-nvl"), ("NVIDIA A100-SXM4-40GB", 39.4, "a100-40gb"),
+        ("NVIDIA A100-SXM4-80GB", 79.2, "a100-80gb-sxm"), ("NVIDIA A100 80GB PCIe", 79.2, "a100-80gb-pcie"),
+        ("NVIDIA A10", 22.1, "a10"), ("NVIDIA A10G", 22.1, "a10g"), ("NVIDIA A30", None, "a30"),
+        ("NVIDIA A40", None, "a40"), ("Tesla T4", None, "t4"), ("Tesla V100-SXM2-16GB", 15.8, "v100-16gb"),
+        ("Tesla V100-SXM2-32GB", 31.7, "v100-32gb"), ("NVIDIA L4", None, "l4"), ("NVIDIA L40", None, "l40"),
+        ("NVIDIA L40S", None, "l40s"), ("NVIDIA RTX A6000", None, "rtx-a6000"),
+        ("NVIDIA RTX 6000 Ada Generation", None, "rtx-6000-ada"), ("NVIDIA GeForce RTX 3090", None, "rtx-3090"),
+        ("NVIDIA GeForce RTX 4090", None, "rtx-4090"), ("NVIDIA GeForce RTX 5090", None, "rtx-5090"),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", None, "rtx-pro-6000-blackwell"),
+        ("AMD Instinct MI300X", None, "mi300x"), ("AMD Instinct MI325X", None, "mi325x"),
+        ("AMD Instinct MI210", None, "mi210"), ("AMD Instinct MI355X", None, "mi355x"),
+        ("NVIDIA GeForce GTX 1080", None, None), ("a device of no name", None, None), ("", None, None),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_device_is_its_preset(device, memory, preset):
+    assert gpu_of(device, memory) == preset
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    # repositories of the Hub
+    [
+        ("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b"), ("meta-llama/Meta-Llama-3-70B-Instruct", "llama-3-70b"),
+        ("unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit", "llama-3.1-8b"),
+        ("neuralmagic/Meta-Llama-3.1-8B-Instruct-FP8-dynamic", "llama-3.1-8b"),
+        ("hugging-quants/Meta-Llama-3.1-70B-Instruct-AWQ-INT4", "llama-3.1-70b"),
+        ("/models/Llama-3.3-70B-Instruct/", "llama-3.3-70b"), ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4", "qwen2.5-7b"),
+        ("Qwen/Qwen3-8B-Base", "qwen3-8b"), ("Qwen/Qwen3-235B-A22B-Instruct-2507-FP8", "qwen3-235b-a22b"),
+        ("google/gemma-3-27b-it", "gemma-3-27b"), ("meta-llama/Llama-2-7b-chat-hf", "llama-2-7b"),
+        ("openai/gpt-oss-120b", "gpt-oss-120b"), ("lmsys/gpt-oss-20b-bf16", "gpt-oss-20b"),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mixtral-8x7b"), ("nvidia/DeepSeek-R1-FP4", None),
+        ("deepseek-ai/DeepSeek-R1", "deepseek-r1"), ("a/model-of-ones-own", None),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_checkpoint_is_its_preset(name, preset):
+    if preset is None:
+        with pytest.raises(calculator.InvalidValueError, match="is not one of the presets"):
+            model_of({"model": name}, [])
+    else:
+        assert model_of({"model": name}, []) == preset
+
+
+def test_a_preset_by_another_name_is_assumed_aloud():
+    assumed = []
+    model_of({"model": "Qwen/Qwen3-8B"}, assumed)
+    assert assumed == []
+    model_of({"model": "Qwen/Qwen3-8B-AWQ"}, assumed)
+    assert assumed == ["the preset qwen3-8b: its layers are those of the log's model by name"]
+    with pytest.raises(calculator.InvalidValueError, match="the log names no model"):
+        model_of({}, [])
+
+
+# Set-up
+
+
+@pytest.mark.parametrize(("prefix", "experts"), [("TP3", False), ("TP3_EP3", True), ("TP3_EP0", False)])
+def test_ranks_that_print_say_what_they_share(prefix, experts):
+    line = f"(Worker_{prefix} pid=9) INFO 09-29 11:34:04 [gpu_worker.py:298] Available KV cache memory: 11.55 GiB"
+    log = log_of(line).replace("meta-llama/Llama-3.1-8B", "Qwen/Qwen3-30B-A3B")
+    request = reconcile(log, gpu="h100-sxm").plan.request
+    assert (request.tensor_parallel_size, request.enable_expert_parallel) == (4, experts)
+    stated = reconcile(log.replace("_utilization=0.8", "_utilization=0.8, tensor_parallel_size=8"), gpu="h100-sxm")
+    assert stated.plan.request.tensor_parallel_size == 8
+
+
+def test_given_keywords_hold_against_those_of_a_log():
+    request = reconcile(log_of(pool_of(10)), gpu="h100-sxm", seq_len=4_096, gpu_memory_utilization=None).plan.request
+    assert (request.seq_len, request.gpu_memory_utilization) == (4_096, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("quantization", "dtype", "taken"),
+    [
+        ("awq", "float16", "awq-int4"), ("awq_marlin", "float16", "awq-int4"), ("fp8", "bfloat16", "fp8"),
+        ("None", "float16", "fp16"), ("None", "bfloat16", "bf16"), ("None", "float32", "auto"),
+    ],
+)  # fmt: skip
+def test_the_format_of_weights_that_a_log_states(quantization, dtype, taken):
+    log = log_of(pool_of(10)).replace("quantization=None", f"quantization={quantization}")
+    result = reconcile(log.replace("torch.bfloat16", f"torch.{dtype}"), gpu="h100-sxm")
+    assert result.plan.asked.get("weight_dtype", "auto") == taken
