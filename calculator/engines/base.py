@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from calculator.engines.overheads import Overhead
     from calculator.engines.speeds import Speeds
     from calculator.hardware import Accelerator
-    from calculator.planning.answer import Stage
+    from calculator.planning.stage import Stage
     from calculator.request import Request
 
 

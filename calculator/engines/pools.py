@@ -34,11 +34,17 @@ class Claim:
     weight: int = 1
     fixed: int = 0
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether it grows with every token."""
+        return self.block_size > 0 and self.limit >= MAX_TOKENS
+
     def blocks(self, seq_len: Count) -> Count:
         """Return the blocks that a sequence of so many tokens takes [-]."""
         if not self.block_size:
             return 0 * seq_len + self.fixed
-        return self.weight * -(-at_most(seq_len, self.limit) // self.block_size) + self.fixed
+        kept = at_most(seq_len, self.limit)
+        return self.weight * -(-kept // self.block_size) + self.fixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,11 @@ class Pool:
 
     def blocks(self, seq_len: Count) -> Count:
         """Return the blocks that a sequence of so many tokens takes [-]."""
-        total = 0 * seq_len
-        for claim in self.claims:
+        if not self.claims:
+            return 0 * seq_len
+        first, *others = self.claims
+        total = first.blocks(seq_len)
+        for claim in others:
             total = total + claim.blocks(seq_len)
         return total
 
@@ -75,6 +84,10 @@ class Pool:
 
     def longest(self, blocks_each: Count) -> Count:
         """Return the longest sequence that takes no more than so many blocks, ``MAX_TOKENS`` for no limit [tokens]."""
+        if len(self.claims) == 1 and self.claims[0].is_endless:
+            claim = self.claims[0]
+            left = blocks_each - claim.fixed
+            return at_most(at_most(left * (left > 0) // claim.weight, MAX_TOKENS) * claim.block_size, MAX_TOKENS)
         sizes = {claim.block_size for claim in self.claims if claim.block_size}
         if len(sizes) > 1:
             return longest_by_bisection(lambda tokens: self.blocks(tokens) <= blocks_each, blocks_each)

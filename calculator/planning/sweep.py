@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy
     import pandas
 
-    from calculator.planning.answer import Stage
+    from calculator.planning.stage import Stage
 
 MAX_POINTS = 2_000_000
 MAX_COMBINATIONS = 10_000

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from calculator.engines.overheads import Overhead
     from calculator.formats.kv import StorageFormat
     from calculator.hardware import Accelerator
-    from calculator.planning.answer import Stage
+    from calculator.planning.stage import Stage
     from calculator.request import Request
 
 SPARSE_BLOCK_SIZE = 64

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from calculator.engines.base import Admission
     from calculator.engines.pools import Pool
-    from calculator.planning.answer import Plan, Stage
+    from calculator.planning.answer import Plan
+    from calculator.planning.stage import Stage
     from calculator.planning.traffic.workload import Pairs
 
 
