@@ -253,8 +253,11 @@ class ModelArchitecture:
 
     def why_not(self, tensor_parallel_size: int) -> str | None:
         """Say why the layers cannot be split over so many ranks, or None where they can."""
-        reasons = (group.spec.why_not(self.num_attention_heads, tensor_parallel_size) for group in self.groups)
-        return next((reason for reason in reasons if reason), None)
+        for group in self.groups:
+            reason = group.spec.why_not(self.num_attention_heads, tensor_parallel_size)
+            if reason:
+                return reason
+        return None
 
     def check_tensor_parallel(self, tensor_parallel_size: int) -> None:
         """Raise ``ParallelismError`` with the legal degrees if any layer cannot be split so."""
@@ -409,7 +412,7 @@ def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:
     counts: dict[LayerSpec, int] = {}
     for group in layers:
         counts[group.spec] = counts.get(group.spec, 0) + group.count
-    return tuple(LayerGroup(spec, count) for spec, count in counts.items())
+    return tuple([LayerGroup(spec, count) for spec, count in counts.items()])
 
 
 def indivisible(heads: int, kv_heads: int) -> InvalidValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial, reduce
+from functools import reduce
 from math import isqrt
 
 from calculator.architecture.counts import Count, smaller
@@ -114,7 +114,7 @@ def _stage(
     layers: tuple[LayerGroup, ...],
     geometry: Geometry,
 ) -> Stage:
-    lines = with_given(rules.overheads(model, accelerator, request, index), partial(getattr, request))
+    lines = with_given(rules.overheads(model, accelerator, request, index), request.given_overheads)
     total, fraction, given = accelerator.memory_bytes, request.gpu_memory_utilization, request.kv_cache_memory_bytes
     taken = outside = hoped = above = below = 0
     for line in lines:

@@ -133,6 +133,8 @@ NON_TORCH_0_18 = NonTorch(
     logged(say("vllm.non_torch_pcie", "a judgement for tensor parallelism over PCIe"), "0.6", "0.2", "2.1"),
 )
 ROCM_ONE_GPU, ROCM_EACH_MORE = gib_to_bytes("2.8"), gib_to_bytes("0.75")
+ROCM_LESS, ROCM_MORE = gib_to_bytes("1"), gib_to_bytes("1.5")
+ROCM_SOURCE = say("vllm.non_torch_rocm", "2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight")
 
 
 def non_torch(accelerator: Accelerator, tensor_parallel_size: int, known: NonTorch) -> Overhead:
@@ -146,8 +148,7 @@ def non_torch(accelerator: Accelerator, tensor_parallel_size: int, known: NonTor
     """
     if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
         central = ROCM_ONE_GPU + ROCM_EACH_MORE * (tensor_parallel_size - 1)
-        source = say("vllm.non_torch_rocm", "2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight")
-        return Overhead(NON_TORCH, central, source, central - gib_to_bytes("1"), central + gib_to_bytes("1.5"))
+        return Overhead(NON_TORCH, central, ROCM_SOURCE, central - ROCM_LESS, central + ROCM_MORE)
     if tensor_parallel_size == 1:
         return known.one_gpu
     return known.linked if accelerator.has_fast_link else known.over_pcie
