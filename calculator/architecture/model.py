@@ -280,7 +280,7 @@ class ModelArchitecture:
 
     def stages(self, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
         """Return the layer groups of each pipeline stage, first to last; stages of the same layers are one object."""
-        return self.remember(_stages, pipeline_parallel_size)
+        return (self.layers,) if pipeline_parallel_size == 1 else self.remember(_stages, pipeline_parallel_size)
 
     def with_kv_heads(self, num_key_value_heads: int) -> ModelArchitecture:
         """Return the same model with another number of KV heads in every layer, windows kept, weights counted anew.
@@ -386,8 +386,6 @@ def _is_auto(dtype: object) -> bool:
 
 
 def _stages(model: ModelArchitecture, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
-    if pipeline_parallel_size == 1:
-        return (model.layers,)
     remaining = [(group.count, group) for group in reversed(model.layers)]
     made: dict[tuple[tuple[int, int, int], ...], tuple[LayerGroup, ...]] = {}
     stages = []

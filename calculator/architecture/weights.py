@@ -148,7 +148,7 @@ def _rank_bytes(
     expert_multiples: tuple[int, int],
 ) -> int:
     """Bytes of some kinds of matrices on one rank; what does not divide is rounded up."""
-    total = 0
+    is_plain, quantised, plain = storage.is_plain, 0, 0
     for matrix in matrices:
         outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
         part, sharding = matrix.part, matrix.sharding
@@ -165,8 +165,8 @@ def _rank_bytes(
             # what tensor parallelism splits is the width, the other side the hidden size
             hidden, width = expert_multiples if sharding is ROWS else reversed(expert_multiples)
             outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
-        if storage.applies_to(matrix):
-            total += storage.bytes_of(outputs, inputs) * copies
+        if not is_plain and storage.applies_to(matrix):
+            quantised += storage.bytes_of(outputs, inputs) * copies
         else:
-            total += outputs * inputs * storage.unquantised_bytes * copies
-    return total
+            plain += outputs * inputs * copies
+    return plain * storage.unquantised_bytes + quantised

@@ -335,7 +335,4 @@ def _expanded(model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple
 
 def has(caches: tuple[Cached, ...], *kinds: type[Cache]) -> bool:
     """Whether any cache is of one of some kinds."""
-    for cached in caches:
-        if isinstance(cached.cache, kinds):
-            return True
-    return False
+    return any(isinstance(cached.cache, kinds) for cached in caches)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from calculator.architecture.counts import NO_LIMIT, Count, at_most
+from calculator.architecture.counts import NO_LIMIT, Count, at_most, smaller
 from calculator.architecture.limits import MAX_TOKENS
 
 
@@ -67,11 +67,10 @@ class Pool:
 
     def blocks(self, seq_len: Count) -> Count:
         """Return the blocks that a sequence of so many tokens takes [-]."""
-        if not self.claims:
-            return 0 * seq_len
-        first, *others = self.claims
-        total = first.blocks(seq_len)
-        for claim in others:
+        if len(self.claims) == 1:
+            return self.claims[0].blocks(seq_len)
+        total = 0 * seq_len
+        for claim in self.claims:
             total = total + claim.blocks(seq_len)
         return total
 
@@ -136,17 +135,14 @@ class Geometry:
 
     def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
         """Return the blocks of each pool, of so many bytes on one GPU [-]."""
-        return tuple(pool_bytes // pool.block_bytes for pool in self.pools)
+        return tuple([pool_bytes // pool.block_bytes for pool in self.pools])
 
     def sequences(self, pool_bytes: int, seq_len: Count) -> Count:
         """Return how many sequences of one length fit, the tightest pool deciding [-]."""
-        held = [
-            pool.sequences(count, seq_len)
-            for pool, count in zip(self.pools, self.counts(pool_bytes, seq_len), strict=True)
-        ]
-        fewest: Any = held[0]
-        for other in held[1:]:
-            fewest = fewest - (fewest - other) * (fewest > other)
+        fewest: Any = None
+        for pool, count in zip(self.pools, self.counts(pool_bytes, seq_len), strict=True):
+            held = pool.sequences(count, seq_len)
+            fewest = held if fewest is None else smaller(fewest, held)
         result: Count = fewest
         return result
 

@@ -328,7 +328,9 @@ def required(fields: Mapping[str, Field]) -> tuple[str, ...]:
     return tuple(name for name, field in fields.items() if field.required)
 
 
-def taken(fields: Mapping[str, Field], values: Mapping[str, Any], needed: Iterable[str] | None = None) -> dict[str, Any]:
+def taken(
+    fields: Mapping[str, Field], values: Mapping[str, Any], needed: Iterable[str] | None = None
+) -> dict[str, Any]:
     """Return plainly valid values as they are kept, a default without a look; raise ``NotPlain`` where one is not.
 
     ``needed`` is ``required(fields)``, where that is known.

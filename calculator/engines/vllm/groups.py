@@ -111,9 +111,9 @@ def vllm_geometry(
     Layers are grouped over the whole model, so its caches count beside those of the stage.
     """
     kinds = {type(cached.cache) for cached in caches}
-    if full_length and State in kinds and len(kinds) > 1:
+    if full_length and len(kinds) > 1 and State in kinds:
         raise UnsupportedError("vLLM cannot serve states beside attention without its hybrid KV cache manager")
-    full_length = full_length and bool(kinds & {*LOCAL}) and bool(kinds & {*FULL})
+    full_length = full_length and not kinds.isdisjoint(LOCAL) and not kinds.isdisjoint(FULL)
     size = request.block_size
     paged = [_paged(cached, size, row_multiple) for cached in _allocated(caches, full_length)]
     if not full_length and kinds == {LatentVectors, Window} and not _can_be_equal(paged):

@@ -364,6 +364,8 @@ class Vllm(Engine):
     ) -> dict[Recurrence, int]:
         """Return the pages that a request holds of each state, among the caches of a model or of its stage."""
         kinds = {cached.cache.recurrence for cached in caches if isinstance(cached.cache, State)}
+        if not kinds:
+            return {}
         asked = self.caches_states if prefix_caching is None else prefix_caching
         if not asked or not has(caches, *TOKENS):
             return dict.fromkeys(kinds, 1)
