@@ -417,6 +417,8 @@ if TYPE_CHECKING:
         @classmethod
         def _make(cls, values: Any) -> "Cutting": ...
 
+        def _replace(self, **values: Any) -> "Cutting": ...
+
 else:
 
     class Cutting(namedtuple("Cutting", _CUTS)):

@@ -18,7 +18,7 @@ from calculator.formats.names import PLAIN, SIXTEEN_BIT, TORCH
 from calculator.reading.frozen import FrozenDict, frozen
 from calculator.reading.html import table
 
-MOST_REMEMBERED = 256
+MOST_REMEMBERED = 1024
 """Answers that a model remembers before it starts anew."""
 
 Asked = TypeVarTuple("Asked")

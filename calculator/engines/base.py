@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from calculator.architecture.caches import Cache, State
+from calculator.architecture.caches import Cache, Chunk, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.engines.pools import Geometry
@@ -206,6 +206,14 @@ class Engine:
         kept_in = storage.name if storage else PLAIN
         return model.remember(_caches_of_model, kept_in, split or Split(), self.expands(model))
 
+    def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
+        """Return of a request what bears on how the KV memory of a model is cut, 0 in place of what does not.
+
+        The tokens of a forward pass bear on windows and chunks alone, in every engine.
+        """
+        has_windows = not _WINDOWS.isdisjoint(self.kinds(model))
+        return cutting if has_windows else cutting._replace(max_num_batched_tokens=0)
+
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""
         name, memory = accelerator.name.lower(), accelerator.memory_bytes
@@ -287,6 +295,7 @@ class Engine:
         raise NotImplementedError
 
 
+_WINDOWS = {Window, Chunk}
 OPTIONS = {
     "enable_attention_dp": "attention data parallelism within a replica; data_parallel_size with "
     "enable_expert_parallel does the same there",

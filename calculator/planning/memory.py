@@ -91,7 +91,7 @@ def memory_of_stages(
         rules.expert_multiples.get(request.weight_dtype, (1, 1)),
         rules.loads_encoders and not request.language_model_only,
     )
-    cut = model.remember(_cut, rules.name, rules.version, request.cutting)
+    cut = model.remember(_cut, rules.name, rules.version, rules.bearing(model, request.cutting))
     if pp == 1:
         return (_stage(model, accelerator, rules, request, 0, weights[0], *cut[0]),)
     keys: list[tuple[object, ...]] = list(zip(map(id, cut), weights, strict=True))
