@@ -128,10 +128,9 @@ def _stage(
     requested = rules.requested_bytes(total, fraction, weights, taken)
     if given is None:
         central = max(0, requested - weights - taken)
-        low, high = (
-            max(0, rules.requested_bytes(total, fraction, weights, overhead) - weights - overhead)
-            for overhead in (taken + isqrt(above), taken - isqrt(below))
-        )
+        most, least = taken + isqrt(above), taken - isqrt(below)
+        low = max(0, rules.requested_bytes(total, fraction, weights, most) - weights - most)
+        high = max(0, rules.requested_bytes(total, fraction, weights, least) - weights - least)
     else:
         central = low = high = given
     # A pool that is a fraction of the memory is allocated before what runs outside the budget is known, so that this
