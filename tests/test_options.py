@@ -224,7 +224,7 @@ def test_what_is_plainly_valid_pydantic_takes_as_it_is(name, data):
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_a_default_is_valid_itself_for_it_is_not_looked_at(name):
+def test_a_default_is_valid_itself(name):
     defaults = {key: field.default for key, field in SCHEMAS[name].fields.items() if field.default is not None}
     assert {key: SCHEMAS[name].fields[key].take(value) for key, value in defaults.items()} == defaults
 

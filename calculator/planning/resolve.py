@@ -21,11 +21,13 @@ from calculator.planning.kv_cache import encoder_tokens
 from calculator.request import PLAN_DEFAULTS, PLAN_SCHEMA, Request
 
 
-def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Accelerator, Engine, Request]:
-    """Check every input and fill in the defaults, those of the engine at its version."""
-    given = {name: value for name, value in asked.items() if name not in ("model", "gpu")}
+def resolve(
+    model: ModelArchitecture, device: Accelerator | str | None, options: Mapping[str, Any]
+) -> tuple[Accelerator, Engine, Request]:
+    """Check every input and fill in the defaults, those of the engine at its version; an option may be None."""
+    given = {name: value for name, value in options.items() if value is not None}
     values = {**PLAN_DEFAULTS, **PLAN_SCHEMA.validate(given)}
-    gpu, accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
+    gpu, accelerator = _accelerator(device, values["gpu_memory_bytes"])
     rules = engine_rules(values["engine"], values["engine_version"])
     check_degree(model, values)
     rules.check(model, values)

@@ -331,7 +331,7 @@ def required(fields: Mapping[str, Field]) -> tuple[str, ...]:
 def taken(
     fields: Mapping[str, Field], values: Mapping[str, Any], needed: Iterable[str] | None = None
 ) -> dict[str, Any]:
-    """Return plainly valid values as they are kept, a default without a look; raise ``NotPlain`` where one is not.
+    """Return plainly valid values as they are kept; raise ``NotPlain`` where one is not.
 
     ``needed`` is ``required(fields)``, where that is known.
     """
@@ -340,8 +340,7 @@ def taken(
         field = fields.get(name)
         if field is None:
             raise NotPlain
-        is_known = field.nullable if value is None else value is field.default
-        kept[name] = value if is_known else field.take(value)
+        kept[name] = value if value is None and field.nullable else field.take(value)
     for name in required(fields) if needed is None else needed:
         if name not in kept:
             raise NotPlain
