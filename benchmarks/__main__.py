@@ -17,6 +17,7 @@ BENCHMARKS = {
     "import": ("start", "import_calculator"),
     "cli": ("start", "command_line"),
     "plan": ("planning", "plans"),
+    "plan-one": ("planning", "plans_of_one_model"),
     "sweep": ("sweeping", "arrays"),
     "frame": ("sweeping", "frame"),
     "first-run": ("page", "first_run"),

@@ -1,10 +1,11 @@
-"""How long ten thousand plans take, no two of them alike."""
+"""How long ten thousand plans take, no two of them alike: each of a model object of its own, and all of one."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from random import Random
 from time import process_time
 from typing import Any
@@ -17,58 +18,89 @@ from calculator.engines import engine_rules
 from calculator.formats.weights import FORMATS
 from calculator.planning.resolve import legal_degrees
 
+Asked = dict[str, Any]
+
 CALLS = 10_000
 ROUNDS = 7
 STAGES = (1, 1, 1, 1, 1, 1, 1, 1, 2, 4)
 
 
 def plans() -> Measurement:
-    """Time plans of inputs never seen before against the last step of the arithmetic in bare integers."""
-    known = [calculator.plan(**request) for request in _requests(seed=0)]
+    """Time plans of models never seen before, so that nothing found of a model serves another plan."""
+    return _measured("plan", "each of another model object", _of_fresh_models, aim_seconds=1.5)
+
+
+def plans_of_one_model() -> Measurement:
+    """Time plans of one model object, which keeps what was found of it, all else of each request drawn anew."""
+    return _measured("plan-one", "all of one model object", _of_one_model, aim_seconds=1)
+
+
+def _measured(name: str, what: str, requests: Callable[[int], list[Asked]], aim_seconds: float) -> Measurement:
+    """Time the central answers against the last step of their arithmetic in bare integers."""
+    known = [calculator.plan(**request) for request in requests(0)]
     givens = [_givens(plan) for plan in known]
-    answers = [(plan.max_batch_size, plan.max_context_len, plan.kv_bytes_per_sequence) for plan in known]
-    if [_bare(*given) for given in givens] != answers:
+    if [_bare(*given) for given in givens] != [_answers(plan) for plan in known]:
         raise RuntimeError("the floor's arithmetic and the plans differ")
-    rounds = (_requests(seed) for seed in range(1, ROUNDS + 2))
+    rounds = (requests(seed) for seed in range(1, ROUNDS + 2))
     floor, ours = in_turns(
         stopwatch(lambda: [_bare(*given) for given in givens], process_time),
         lambda: stopwatch(partial(_plan_all, next(rounds)), process_time)(),
         ROUNDS,
     )
     return Measurement(
-        name="plan",
-        measured=f"{CALLS:,} plan() calls",
+        name=name,
+        measured=f"{CALLS:,} plan() calls, {what}",
         floor="their blocks, batch and context in bare integers, weights and overheads given",
         seconds=ours,
         floor_seconds=floor,
-        aim_seconds=1,
-        explain=lambda: costly_functions(partial(_plan_all, _requests(seed=-1))),
+        aim_seconds=aim_seconds,
+        explain=lambda: costly_functions(partial(_plan_all, requests(-1))),
         remark="processor time of this one thread, since the aim is in seconds and others may compete for the cores; "
-        "every call another model object, GPU, degree, formats and counts, new ones in every round; "
+        "batch, longest context and bytes of a sequence are read of each, ranges and words are found when they are "
+        "read; every call another GPU, degree, formats and counts, new ones in every round; "
         f"{sum(plan.fits for plan in known) / CALLS:.0%} of the plans fit",
     )
 
 
-def _plan_all(requests: list[dict[str, Any]]) -> None:
+def _plan_all(requests: list[Asked]) -> None:
     for request in requests:
-        calculator.plan(**request)
+        _answers(calculator.plan(**request))
 
 
-def _requests(seed: int) -> list[dict[str, Any]]:
+def _answers(plan: calculator.Plan) -> tuple[int, int, int]:
+    return plan.max_batch_size, plan.max_context_len, plan.kv_bytes_per_sequence
+
+
+def _of_fresh_models(seed: int) -> list[Asked]:
     """Draw keywords of ``plan``; each holds its own copy of a preset, so that no cache by model can answer."""
-    draw = Random(seed)
+    requests = _requests(seed, _uniform_models())
+    for index, request in enumerate(requests):
+        request["model"] = replace(request["model"], id=f"{request['model'].id}-{seed}-{index}")
+    return requests
+
+
+def _of_one_model(seed: int) -> list[Asked]:
+    return _requests(seed, _uniform_models()[:1])
+
+
+@cache
+def _uniform_models() -> list[calculator.ModelArchitecture]:
     presets = map(calculator.load_model, calculator.model_ids())
-    models = [model for model in presets if model.is_uniform and model.layers[0].spec.grows_until >= NO_LIMIT]
+    return [model for model in presets if model.is_uniform and model.layers[0].spec.grows_until >= NO_LIMIT]
+
+
+def _requests(seed: int, models: list[calculator.ModelArchitecture]) -> list[Asked]:
+    draw = Random(seed)
     gpus = calculator.gpu_ids()
     stored = ("auto", *engine_rules("vllm").kv_cache_dtypes)
     kv_formats = [name for name in stored if name != "fp8_ds_mla"]  # that one is for latent vectors alone
     requests = []
-    for index in range(CALLS):
+    for _ in range(CALLS):
         model = draw.choice(models)
         degrees = [degree for degree in legal_degrees(model, defaultdict(bool)) if degree <= 64]
         requests.append(
             {
-                "model": replace(model, id=f"{model.id}-{seed}-{index}"),
+                "model": model,
                 "gpu": draw.choice(gpus),
                 "seq_len": draw.randint(1, 32_768),
                 "batch_size": draw.randint(1, 64),

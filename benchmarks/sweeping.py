@@ -38,7 +38,7 @@ def arrays() -> Measurement:
         floor="the same points in bare numpy",
         seconds=own,
         floor_seconds=floor,
-        aim_ratio=4,
+        aim_ratio=3,
         explain=lambda: costly_functions(ours),
         remark=f"{len(DEGREES)} degrees x {LENGTHS.size} lengths x {BATCHES.size} batches; the floor fills "
         f"{len(COLUMNS)} columns, checked equal; ours fills those of "

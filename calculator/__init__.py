@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from calculator.hardware import Accelerator
     from calculator.logs.reading import StartupLog, read_log
     from calculator.logs.reconciliation import Reconciliation, reconcile
-    from calculator.planning.answer import Memory, Plan
+    from calculator.planning.answer import Plan
     from calculator.planning.command import serve_command
     from calculator.planning.files.plan_file import read_plan_file, write_plan_file
     from calculator.planning.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
     from calculator.planning.plan import plan, vary
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
+    from calculator.planning.stage import Memory
     from calculator.planning.sweep import sweep, sweep_arrays
     from calculator.planning.traffic.arrivals.open_arrivals import OpenArrivals, open_arrivals
     from calculator.planning.traffic.concurrency import Concurrency, concurrency
@@ -113,7 +114,8 @@ _AT_HOME = {
     "hardware": ("Accelerator",),
     "logs.reading": ("StartupLog", "read_log"),
     "logs.reconciliation": ("Reconciliation", "reconcile"),
-    "planning.answer": ("Memory", "Plan"),
+    "planning.answer": ("Plan",),
+    "planning.stage": ("Memory",),
     "planning.command": ("serve_command",),
     "planning.traffic.arrivals.open_arrivals": ("OpenArrivals", "open_arrivals"),
     "planning.traffic.concurrency": ("Concurrency", "concurrency"),

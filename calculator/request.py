@@ -109,7 +109,7 @@ def _overhead(what: str) -> Option:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """Every input of a plan, defaults filled in, under the names of ``plan``.
 
@@ -349,6 +349,13 @@ class Request:
     non_torch_bytes: Annotated[int | None, _overhead("memory outside the allocator")]
     cuda_graph_bytes: Annotated[int | None, _overhead("pool of CUDA graphs")]
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Request":
+        """Return a request of a value for every field; a frozen dataclass sets its many fields one by one."""
+        made = object.__new__(cls)
+        made.__dict__.update(values)
+        return made
+
     @property
     def storage(self) -> StorageFormat:
         """The storage format of the cache."""
@@ -364,6 +371,11 @@ class Request:
         """All of it that bears on how the engine cuts its KV memory."""
         made: Cutting = Cutting._make(_CUTTING(self))
         return made
+
+    @property
+    def given_overheads(self) -> dict[str, int]:
+        """The user's own values in place of estimates, by their keywords [bytes]."""
+        return {name: value for name in ESTIMATES if (value := getattr(self, name)) is not None}
 
     @property
     def attention_replicas(self) -> int:
@@ -389,6 +401,9 @@ PLAN_DEFAULTS: dict[str, Any] = {name: option.default for name, option in OPTION
 FLAGS = tuple(name for name, option in OPTIONS.items() if isinstance(option.field, Flag))
 PLAN_SCHEMA = Schema("Options", PLAN_FIELDS)
 
+ESTIMATES = tuple(name for name, option in OPTIONS.items() if option.absent == ESTIMATE)
+"""Keywords that stand in place of estimated lines of memory."""
+
 _CUTS = (*(name for name, option in OPTIONS.items() if option.cuts), "split")
 _CUTTING = attrgetter(*_CUTS)
 
@@ -401,6 +416,8 @@ if TYPE_CHECKING:
 
         @classmethod
         def _make(cls, values: Any) -> "Cutting": ...
+
+        def _replace(self, **values: Any) -> "Cutting": ...
 
 else:
 

@@ -16,6 +16,7 @@ import calculator
 from calculator.architecture.latent import as_latent
 from calculator.architecture.model import MOST_REMEMBERED
 from calculator.catalogue import presets
+from calculator.engines import engine_rules
 from calculator.hardware import custom_accelerator
 from calculator.planning.files import plan_file
 from calculator.reading import strict_yaml
@@ -279,6 +280,33 @@ def test_what_is_remembered_is_found_by_all_that_it_was_derived_from():
 
     assert [one.remember(derive, 1, 2), one.remember(derive, 1, 2), one.remember(derive, 1, 3)] == [3, 3, 4]
     assert derived == [(1, 2), (1, 3)]
+
+
+@pytest.mark.parametrize("preset", [LLAMA, GEMMA, "deepseek-v3", "llama-4-scout", "qwen3-next-80b-a3b", "jamba-v0.1"])
+@pytest.mark.parametrize(
+    ("engine", "version"), [("vllm", "0.7"), ("vllm", None), ("sglang", None), ("llama.cpp", None)]
+)
+def test_what_is_left_out_of_a_cut_does_not_bear_on_it(preset, engine, version):
+    rules, of = engine_rules(engine, version), model(preset)
+    for tokens in (512, 16_384):
+        cutting = calculator.plan(LLAMA, gpu=A100, engine=engine, max_num_batched_tokens=tokens).request.cutting
+        try:
+            whole = rules.geometry(of, of.groups, cutting)
+        except calculator.UnsupportedError:
+            with pytest.raises(calculator.UnsupportedError):
+                rules.geometry(of, of.groups, rules.bearing(of, cutting))
+        else:
+            assert rules.geometry(of, of.groups, rules.bearing(of, cutting)) == whole
+
+
+def test_a_window_is_cut_anew_for_other_tokens_of_a_pass():
+    # llama.cpp keeps the window and the tokens at once, in cells of 256: 4,096 + 512, then 4,096 + 2,048
+    limits = [
+        {claim.limit for claim in calculator.plan(GEMMA, gpu=A100, engine="llama.cpp", max_num_batched_tokens=tokens)
+         .stage.geometry.pools[0].claims if claim.limit < 10**6}
+        for tokens in (512, 2048)
+    ]  # fmt: skip
+    assert limits == [{4608}, {6144}]
 
 
 # What is shared

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError, fields
 from functools import reduce
 
 import pytest
@@ -220,6 +221,21 @@ def test_what_is_plainly_valid_pydantic_takes_as_it_is(name, data):
     assert missing == {key for key, field in schema.fields.items() if field.required} - set(plain)
     if not missing:
         assert schema.judged(plain) == schema.validate(plain) == plain
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_default_is_valid_itself(name):
+    defaults = {key: field.default for key, field in SCHEMAS[name].fields.items() if field.default is not None}
+    assert {key: SCHEMAS[name].fields[key].take(value) for key, value in defaults.items()} == defaults
+
+
+def test_a_request_made_at_once_is_the_one_made_field_by_field():
+    made = calculator.plan("llama-3-8b", gpu="l4").request
+    values = {field.name: getattr(made, field.name) for field in fields(Request)}
+    assert made == Request(**values)
+    assert set(vars(made)) == set(values)
+    with pytest.raises(FrozenInstanceError):
+        made.seq_len = 1
 
 
 @given(st.dictionaries(st.sampled_from([*OPTIONS]), st.sampled_from([1, 0, -1, 2.5, True, "x", None, 10**30])))

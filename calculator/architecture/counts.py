@@ -18,7 +18,7 @@ NO_LIMIT = 2**62
 
 def at_most(num_tokens: Count, limit: int) -> Count:
     """Return ``min(num_tokens, limit)``, for integers and arrays."""
-    if isinstance(num_tokens, int | bool):
+    if isinstance(num_tokens, int):
         return min(num_tokens, limit)
     return num_tokens.clip(max=limit)
 

@@ -18,7 +18,7 @@ from calculator.formats.names import PLAIN, SIXTEEN_BIT, TORCH
 from calculator.reading.frozen import FrozenDict, frozen
 from calculator.reading.html import table
 
-MOST_REMEMBERED = 256
+MOST_REMEMBERED = 1024
 """Answers that a model remembers before it starts anew."""
 
 Asked = TypeVarTuple("Asked")
@@ -253,8 +253,11 @@ class ModelArchitecture:
 
     def why_not(self, tensor_parallel_size: int) -> str | None:
         """Say why the layers cannot be split over so many ranks, or None where they can."""
-        reasons = (group.spec.why_not(self.num_attention_heads, tensor_parallel_size) for group in self.groups)
-        return next((reason for reason in reasons if reason), None)
+        for group in self.groups:
+            reason = group.spec.why_not(self.num_attention_heads, tensor_parallel_size)
+            if reason:
+                return reason
+        return None
 
     def check_tensor_parallel(self, tensor_parallel_size: int) -> None:
         """Raise ``ParallelismError`` with the legal degrees if any layer cannot be split so."""
@@ -277,7 +280,7 @@ class ModelArchitecture:
 
     def stages(self, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
         """Return the layer groups of each pipeline stage, first to last; stages of the same layers are one object."""
-        return self.remember(_stages, pipeline_parallel_size)
+        return (self.layers,) if pipeline_parallel_size == 1 else self.remember(_stages, pipeline_parallel_size)
 
     def with_kv_heads(self, num_key_value_heads: int) -> ModelArchitecture:
         """Return the same model with another number of KV heads in every layer, windows kept, weights counted anew.
@@ -383,8 +386,6 @@ def _is_auto(dtype: object) -> bool:
 
 
 def _stages(model: ModelArchitecture, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
-    if pipeline_parallel_size == 1:
-        return (model.layers,)
     remaining = [(group.count, group) for group in reversed(model.layers)]
     made: dict[tuple[tuple[int, int, int], ...], tuple[LayerGroup, ...]] = {}
     stages = []
@@ -409,7 +410,7 @@ def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:
     counts: dict[LayerSpec, int] = {}
     for group in layers:
         counts[group.spec] = counts.get(group.spec, 0) + group.count
-    return tuple(LayerGroup(spec, count) for spec, count in counts.items())
+    return tuple([LayerGroup(spec, count) for spec, count in counts.items()])
 
 
 def indivisible(heads: int, kv_heads: int) -> InvalidValueError:

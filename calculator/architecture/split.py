@@ -8,8 +8,7 @@ memory per GPU therefore stops falling at TP = G.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from calculator.errors import ParallelismError
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from calculator.architecture.counts import Count
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """How the GPUs of one pipeline stage of a replica, its ranks, share a layer: its heads, tokens and sequences.
 
     Attributes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from calculator.architecture.counts import Count
 from calculator.architecture.model import LayerGroup
@@ -13,8 +13,7 @@ from calculator.formats.kv import StorageFormat
 INT64_MAX = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """How a cache is laid out on one rank.
 
     Attributes

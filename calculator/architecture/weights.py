@@ -12,6 +12,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import kv_heads_per_rank
 from calculator.formats.weights import WeightFormat, weight_format
 
+COLUMNS, ROWS, KV_HEADS = Sharding.COLUMNS, Sharding.ROWS, Sharding.KV_HEADS
 SPLIT_APART = ("experts", "shared experts", "dense MLP")
 """Parts that stay split over all ranks where attention is data parallel."""
 
@@ -24,12 +25,23 @@ def why_width_not(model: ModelArchitecture, tensor_parallel_size: int, *, whole_
     vLLM 0.33.0, ``model_executor/layers/linear.py`` (``divide``), ``fused_moe/config.py``; SGLang 0.5.23,
     ``layers/linear.py``, ``layers/moe/fused_moe_triton/layer.py``: each asserts that the width divides.
     """
-    split = [part for part in SPLIT_APART if not (whole_experts and part == "experts")]
-    for matrix in (matrix for group in model.layers for matrix in group.weights):
-        width = {Sharding.COLUMNS: matrix.outputs, Sharding.ROWS: matrix.inputs}.get(matrix.sharding)
-        if matrix.part in split and width is not None and width % tensor_parallel_size:
-            return f"the width {width} of {matrix.part} does not divide by {tensor_parallel_size}"
+    for part, width in model.remember(_split_widths):
+        if width % tensor_parallel_size and not (whole_experts and part == "experts"):
+            return f"the width {width} of {part} does not divide by {tensor_parallel_size}"
     return None
+
+
+def _split_widths(model: ModelArchitecture) -> tuple[tuple[str, int], ...]:
+    """Return what tensor parallelism splits of MLPs and experts: each part and width once [elements]."""
+    widths: dict[tuple[str, int], None] = {}
+    for group in model.layers:
+        for matrix in group.weights:
+            if matrix.part in SPLIT_APART:
+                if matrix.sharding is COLUMNS:
+                    widths[matrix.part, matrix.outputs] = None
+                elif matrix.sharding is ROWS:
+                    widths[matrix.part, matrix.inputs] = None
+    return tuple(widths)
 
 
 def weight_bytes_per_rank(
@@ -109,25 +121,25 @@ def _weight_bytes_per_rank(
         """Bytes of one layer on one rank; runs of equal layers share their matrices, and the model keeps them alive."""
         key = id(weights), heads
         if key not in known:
-            known[key] = sum(_rank_bytes(matrix, storage, heads, *ranks) for matrix in weights)
+            known[key] = _rank_bytes(weights, storage, heads, *ranks)
         return known[key]
 
     stages = model.stages(pipeline_parallel_size)
-    of_layers = {
-        key: sum(group.count * held(group.weights, group.spec.kv_heads) for group in groups)
-        for key, groups in {id(groups): groups for groups in stages}.items()
-    }
+    of_layers: dict[int, int] = {}
+    for groups in stages:
+        if id(groups) not in of_layers:
+            of_layers[id(groups)] = sum([group.count * held(group.weights, group.spec.kv_heads) for group in groups])
     totals = [of_layers[id(groups)] for groups in stages]
     totals[0] += held(model.embedding)
-    totals[0] += sum(held(tower) for tower in model.towers.values()) if encoders else 0
+    totals[0] += sum([held(tower) for tower in model.towers.values()]) if encoders else 0
     totals[-1] += held(model.end)
     if model.tie_word_embeddings and pipeline_parallel_size > 1:
-        totals[-1] += _rank_bytes(model.embedding[0], storage, 0, *ranks)
+        totals[-1] += _rank_bytes(model.embedding[:1], storage, 0, *ranks)
     return tuple(totals)
 
 
 def _rank_bytes(
-    matrix: WeightMatrix,
+    matrices: tuple[WeightMatrix, ...],
     storage: WeightFormat,
     kv_heads: int,
     tp: int,
@@ -135,21 +147,26 @@ def _rank_bytes(
     rest: int,
     expert_multiples: tuple[int, int],
 ) -> int:
-    """Bytes of a kind of matrix on one rank; what does not divide is rounded up."""
-    tp = tp if matrix.part in SPLIT_APART else rest
-    outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
-    if ep > 1 and matrix.part == "experts":
-        copies = -(-copies // ep)
-    elif matrix.sharding is Sharding.COLUMNS:
-        outputs = -(-outputs // tp)
-    elif matrix.sharding is Sharding.ROWS:
-        inputs = -(-inputs // tp)
-    elif matrix.sharding is Sharding.KV_HEADS:
-        outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, tp)
-    if expert_multiples != (1, 1) and matrix.part == "experts" and inputs > 1:
-        # what tensor parallelism splits is the width, the other side the hidden size
-        hidden, width = expert_multiples if matrix.sharding is Sharding.ROWS else reversed(expert_multiples)
-        outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
-    if storage.applies_to(matrix):
-        return storage.bytes_of(outputs, inputs) * copies
-    return outputs * inputs * storage.unquantised_bytes * copies
+    """Bytes of some kinds of matrices on one rank; what does not divide is rounded up."""
+    is_plain, quantised, plain = storage.is_plain, 0, 0
+    for matrix in matrices:
+        outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
+        part, sharding = matrix.part, matrix.sharding
+        ranks = tp if part in SPLIT_APART else rest
+        if ep > 1 and part == "experts":
+            copies = -(-copies // ep)
+        elif sharding is COLUMNS:
+            outputs = -(-outputs // ranks)
+        elif sharding is ROWS:
+            inputs = -(-inputs // ranks)
+        elif sharding is KV_HEADS:
+            outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, ranks)
+        if expert_multiples != (1, 1) and part == "experts" and inputs > 1:
+            # what tensor parallelism splits is the width, the other side the hidden size
+            hidden, width = expert_multiples if sharding is ROWS else reversed(expert_multiples)
+            outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
+        if not is_plain and storage.applies_to(matrix):
+            quantised += storage.bytes_of(outputs, inputs) * copies
+        else:
+            plain += outputs * inputs * copies
+    return plain * storage.unquantised_bytes + quantised

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from calculator.architecture.caches import Cache, State
+from calculator.architecture.caches import Cache, Chunk, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.engines.pools import Geometry
 from calculator.engines.versions import Version, in_words, nearest
 from calculator.errors import ParallelismError, UnsupportedError
 from calculator.formats.kv import StorageFormat, storage_format
+from calculator.formats.names import PLAIN
 from calculator.request import Cutting
 from calculator.units import MIB
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from calculator.engines.overheads import Overhead
     from calculator.engines.speeds import Speeds
     from calculator.hardware import Accelerator
-    from calculator.planning.answer import Stage
+    from calculator.planning.stage import Stage
     from calculator.request import Request
 
 
@@ -78,8 +80,7 @@ class Admission:
     whole_context: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
+class Cached(NamedTuple):
     """Equal caches of a stage: one of them, and how many layers keep it."""
 
     cache: Cache
@@ -189,12 +190,29 @@ class Engine:
         """Whether the engine's class of a model's type keeps heads in place of its latent vectors."""
         return model.model_type in self.expands_latents
 
+    @cached_property
+    def _lacks(self) -> tuple[tuple[str, str], ...]:
+        """Keywords that the engine does not have of those that not every engine has, and what they are."""
+        return tuple((name, what) for name, what in OPTIONS.items() if name not in self.only_here)
+
+    def kinds(self, model: ModelArchitecture) -> tuple[type[Cache], ...]:
+        """Return the kinds of cache of a whole model as the engine keeps them, whatever their format and split."""
+        return model.remember(_kinds_of_model, self.expands(model))
+
     def caches(
         self, model: ModelArchitecture, storage: StorageFormat | None = None, split: Split | None = None
     ) -> tuple[Cached, ...]:
         """Return the caches of a whole model on one rank as the engine keeps them, by default in 16 bit on one GPU."""
-        kept_in = storage.name if storage else "bf16"
+        kept_in = storage.name if storage else PLAIN
         return model.remember(_caches_of_model, kept_in, split or Split(), self.expands(model))
+
+    def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
+        """Return of a request what bears on how the KV memory of a model is cut, 0 in place of what does not.
+
+        The tokens of a forward pass bear on windows and chunks alone, in every engine.
+        """
+        has_windows = not _WINDOWS.isdisjoint(self.kinds(model))
+        return cutting if has_windows else cutting._replace(max_num_batched_tokens=0)
 
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""
@@ -207,14 +225,14 @@ class Engine:
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
-        for name, what in OPTIONS.items():
+        for name, what in self._lacks:
             value = values[name]
-            if name not in self.only_here and (value is True or value not in (None, False, 1)):
+            if value is True or value not in (None, False, 1):
                 raise UnsupportedError(f"{name}: {self.title} has no {what}", what=name, asked=value)
-        for cached in self.caches(model):
-            if type(cached.cache) not in self.claims:
+        for kind in self.kinds(model):
+            if kind not in self.claims:
                 raise UnsupportedError(
-                    f"{model.name} keeps {cached.cache.words}, which the rules of {self.title} that are known here do "
+                    f"{model.name} keeps {kind.words}, which the rules of {self.title} that are known here do "
                     "not cover",
                     what="model",
                     asked=model.name,
@@ -277,6 +295,7 @@ class Engine:
         raise NotImplementedError
 
 
+_WINDOWS = {Window, Chunk}
 OPTIONS = {
     "enable_attention_dp": "attention data parallelism within a replica; data_parallel_size with "
     "enable_expert_parallel does the same there",
@@ -292,14 +311,15 @@ OPTIONS = {
 def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
     """Return the caches of some layers on one rank, equal ones joined."""
     counts: dict[Cache, int] = {}
+    heads, states = split.kv_head_ranks, split.state_ranks
     for group in layers:
-        kept = zip(
-            group.spec.caches(storage, split.kv_head_ranks), group.spec.caches(storage, split.state_ranks), strict=True
-        )
-        for by_head, by_rank in kept:
-            cache = by_rank if isinstance(by_rank, State) else by_head
+        kept = group.spec.caches(storage, heads)
+        if heads != states:
+            by_rank = group.spec.caches(storage, states)
+            kept = tuple(state if isinstance(state, State) else own for own, state in zip(kept, by_rank, strict=True))
+        for cache in kept:
             counts[cache] = counts.get(cache, 0) + group.count
-    return tuple(Cached(cache, count) for cache, count in counts.items())
+    return tuple([Cached(cache, count) for cache, count in counts.items()])
 
 
 def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
@@ -310,6 +330,11 @@ def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Spl
 def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split, expands: bool) -> tuple[Cached, ...]:
     layers = _expanded(model, model.groups) if expands else model.groups
     return caches_of(layers, storage_format(kv_cache_dtype), split)
+
+
+def _kinds_of_model(model: ModelArchitecture, expands: bool) -> tuple[type[Cache], ...]:
+    layers, plain = _expanded(model, model.groups) if expands else model.groups, storage_format(PLAIN)
+    return tuple(dict.fromkeys([type(cache) for group in layers for cache in group.spec.caches(plain, 1)]))
 
 
 def _expanded(model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple[LayerGroup, ...]:

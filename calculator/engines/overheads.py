@@ -6,8 +6,9 @@ the figures come from, and how often the range held on public start-up logs, is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from calculator.messages import Message, say
@@ -120,16 +121,18 @@ def none(line: Line, source: str, in_slack: bool = False) -> Overhead:
     return Overhead(line, 0, source, 0, 0, in_slack)
 
 
-def with_given(lines: Iterable[Overhead], given: Callable[[str], int | None]) -> tuple[Overhead, ...]:
+def with_given(lines: tuple[Overhead, ...], given: Mapping[str, int]) -> tuple[Overhead, ...]:
     """Return lines with the user's values in place of estimates, each taken from where the engine takes the line.
 
     The value of a keyword is that of the first of its lines and holds what its other lines would take.
     """
+    if not given:
+        return lines
     kept: list[Overhead] = []
     done: set[str] = set()
     for line in lines:
         keyword = line.line.keyword
-        value = given(keyword) if keyword else None
+        value = given.get(keyword) if keyword else None
         if keyword is None or value is None:
             kept.append(line)
         elif keyword not in done:
@@ -147,6 +150,11 @@ def estimate(line: Line, central: int, source: str, spread: tuple[float, float],
 def logged(source: str, central: str, low: str, high: str) -> Overhead:
     """Return what is held outside the allocator as read off logs, in GiB as text."""
     return Overhead(NON_TORCH, gib_to_bytes(central), source, gib_to_bytes(low), gib_to_bytes(high))
+
+
+_EAGER = tuple(
+    none(CUDA_GRAPH, say("overheads.eager", "enforce_eager: none are captured"), in_slack) for in_slack in (False, True)
+)
 
 
 def graph_sizes(max_num_seqs: int) -> int:
@@ -172,9 +180,14 @@ def captured_graphs(
     scaled with the number of captured sizes (logged 0.14 GiB at 64 sequences).
     """
     if enforce_eager:
-        return none(CUDA_GRAPH, say("overheads.eager", "enforce_eager: none are captured"), in_slack)
+        return _EAGER[in_slack]
     full = GIB if accelerator.memory_bytes >= LARGE_GPU_BYTES else GIB // 2
-    captured = graph_sizes(max_num_seqs)
+    return _captured(full, graph_sizes(max_num_seqs), in_slack)
+
+
+@lru_cache(maxsize=256)
+def _captured(full_bytes: int, captured: int, in_slack: bool) -> Overhead:
+    """Return the line of so many captured sizes, of which there are no more than ``FULL_GRAPH_SIZES``."""
     source = say(
         "overheads.captured",
         "{captured} captured sizes; 1.0 GiB for {full} on large GPUs",
@@ -182,7 +195,7 @@ def captured_graphs(
         full=FULL_GRAPH_SIZES,
     )
     source = _from_slack(source) if in_slack else source
-    return estimate(CUDA_GRAPH, -(-full * captured // FULL_GRAPH_SIZES), source, (0.1, 1.9), in_slack)
+    return estimate(CUDA_GRAPH, -(-full_bytes * captured // FULL_GRAPH_SIZES), source, (0.1, 1.9), in_slack)
 
 
 def forward_activation(

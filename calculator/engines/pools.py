@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from calculator.architecture.counts import NO_LIMIT, Count, at_most
+from calculator.architecture.counts import NO_LIMIT, Count, at_most, smaller
 from calculator.architecture.limits import MAX_TOKENS
 
 
@@ -34,11 +34,17 @@ class Claim:
     weight: int = 1
     fixed: int = 0
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether it grows with every token."""
+        return self.block_size > 0 and self.limit >= MAX_TOKENS
+
     def blocks(self, seq_len: Count) -> Count:
         """Return the blocks that a sequence of so many tokens takes [-]."""
         if not self.block_size:
             return 0 * seq_len + self.fixed
-        return self.weight * -(-at_most(seq_len, self.limit) // self.block_size) + self.fixed
+        kept = at_most(seq_len, self.limit)
+        return self.weight * -(-kept // self.block_size) + self.fixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class Pool:
 
     def blocks(self, seq_len: Count) -> Count:
         """Return the blocks that a sequence of so many tokens takes [-]."""
+        if len(self.claims) == 1:
+            return self.claims[0].blocks(seq_len)
         total = 0 * seq_len
         for claim in self.claims:
             total = total + claim.blocks(seq_len)
@@ -75,6 +83,10 @@ class Pool:
 
     def longest(self, blocks_each: Count) -> Count:
         """Return the longest sequence that takes no more than so many blocks, ``MAX_TOKENS`` for no limit [tokens]."""
+        if len(self.claims) == 1 and self.claims[0].is_endless:
+            claim = self.claims[0]
+            left = blocks_each - claim.fixed
+            return at_most(at_most(left * (left > 0) // claim.weight, MAX_TOKENS) * claim.block_size, MAX_TOKENS)
         sizes = {claim.block_size for claim in self.claims if claim.block_size}
         if len(sizes) > 1:
             return longest_by_bisection(lambda tokens: self.blocks(tokens) <= blocks_each, blocks_each)
@@ -123,17 +135,14 @@ class Geometry:
 
     def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
         """Return the blocks of each pool, of so many bytes on one GPU [-]."""
-        return tuple(pool_bytes // pool.block_bytes for pool in self.pools)
+        return tuple([pool_bytes // pool.block_bytes for pool in self.pools])
 
     def sequences(self, pool_bytes: int, seq_len: Count) -> Count:
         """Return how many sequences of one length fit, the tightest pool deciding [-]."""
-        held = [
-            pool.sequences(count, seq_len)
-            for pool, count in zip(self.pools, self.counts(pool_bytes, seq_len), strict=True)
-        ]
-        fewest: Any = held[0]
-        for other in held[1:]:
-            fewest = fewest - (fewest - other) * (fewest > other)
+        fewest: Any = None
+        for pool, count in zip(self.pools, self.counts(pool_bytes, seq_len), strict=True):
+            held = pool.sequences(count, seq_len)
+            fewest = held if fewest is None else smaller(fewest, held)
         result: Count = fewest
         return result
 

@@ -68,6 +68,11 @@ class WeightFormat:
         """The format that its matrices are multiplied in where the device can: ``16``, ``fp8`` or ``fp4``."""
         return COMPUTES_IN.get(self.name, "16")
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every value takes its bits and nothing else is kept, in whatever matrix."""
+        return self.bits == 8 * self.unquantised_bytes
+
     def applies_to(self, matrix: WeightMatrix) -> bool:
         """Say whether a matrix is stored in this format; vectors never are."""
         if self.everything:

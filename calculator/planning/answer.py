@@ -1,4 +1,4 @@
-"""The answer to a request: what fits, and memory line by line, of one GPU, a replica and all GPUs."""
+"""The answer to a request: what fits, of one GPU, a replica and all GPUs."""
 
 from __future__ import annotations
 
@@ -8,169 +8,17 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, reduce
 from typing import Any
 
-from calculator.architecture.model import LayerGroup, ModelArchitecture
+from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import kv_heads_per_rank, kv_replication
-from calculator.architecture.sums import Layout, kv_bytes_on_rank, state_bytes_on_rank
+from calculator.architecture.sums import Layout, kv_bytes_of_sequence, kv_bytes_on_rank, state_bytes_on_rank
 from calculator.engines.base import Engine
-from calculator.engines.overheads import Overhead
-from calculator.engines.pools import Geometry
 from calculator.hardware import Accelerator
 from calculator.planning import SCHEMA_VERSION as SCHEMA_VERSION
+from calculator.planning.memory import batch_range, longest_asked
+from calculator.planning.stage import Memory, Stage, distinct, tightest
 from calculator.reading.html import table
 from calculator.request import Request
 from calculator.units import format_gib
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Memory line by line, of the scope that its owner names: one GPU, a replica or all GPUs [bytes].
-
-    Attributes
-    ----------
-    total_bytes : int
-        What programs see of the devices.
-    requested_bytes : int
-        What the engine may use of that.
-    weights_bytes : int
-        What the weights take.
-    kv_pool_bytes : int
-        What is left for the KV cache, before rounding to blocks; 0 where nothing is left; a pool given outright as it
-        was given, whether the device holds it or not.
-    overheads : tuple of Overhead
-        What is taken besides, each line with its range.
-    """
-
-    total_bytes: int
-    requested_bytes: int
-    weights_bytes: int
-    kv_pool_bytes: int
-    overheads: tuple[Overhead, ...]
-
-    @property
-    def lines(self) -> dict[str, Overhead]:
-        """What is taken besides weights and KV cache, by the key of its line."""
-        return {line.line.key: line for line in self.overheads}
-
-    @property
-    def activation_bytes(self) -> int:
-        """The peak of activations [bytes]."""
-        return self._given_by("activation_bytes")
-
-    @property
-    def non_torch_bytes(self) -> int:
-        """What is held outside the engine's allocator [bytes]."""
-        return self._given_by("non_torch_bytes")
-
-    @property
-    def cuda_graph_bytes(self) -> int:
-        """The pool of CUDA graphs [bytes]."""
-        return self._given_by("cuda_graph_bytes")
-
-    def _given_by(self, keyword: str) -> int:
-        """The lines in whose place a keyword of ``plan`` stands [bytes]."""
-        return sum(line.bytes for line in self.overheads if line.line.keyword == keyword)
-
-    @property
-    def in_slack_bytes(self) -> int:
-        """How much of the overheads the engine takes from what it leaves free, not from its budget [bytes]."""
-        return sum(line.bytes for line in self.overheads if line.in_slack)
-
-    @property
-    def before_kv_bytes(self) -> int:
-        """What is taken from the budget before the KV cache [bytes]."""
-        return self.weights_bytes + sum(line.bytes for line in self.overheads if not line.in_slack)
-
-    @property
-    def unused_bytes(self) -> int:
-        """What all lines leave of the device; negative where they exceed it [bytes]."""
-        return self.total_bytes - self.before_kv_bytes - self.kv_pool_bytes - self.in_slack_bytes
-
-    def times(self, ranks: int) -> Memory:
-        """Return the memory of so many times as many GPUs."""
-        lines = tuple(line.times(ranks) for line in self.overheads)
-        return Memory(
-            ranks * self.total_bytes,
-            ranks * self.requested_bytes,
-            ranks * self.weights_bytes,
-            ranks * self.kv_pool_bytes,
-            lines,
-        )
-
-    def plus(self, other: Memory) -> Memory:
-        """Return the memory of both; a line that both have is one."""
-        lines = self.lines
-        for key, line in other.lines.items():
-            lines[key] = lines[key].plus(line) if key in lines else line
-        return Memory(
-            self.total_bytes + other.total_bytes,
-            self.requested_bytes + other.requested_bytes,
-            self.weights_bytes + other.weights_bytes,
-            self.kv_pool_bytes + other.kv_pool_bytes,
-            tuple(lines.values()),
-        )
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the lines under the documented JSON keys."""
-        return {name: getattr(self, name) for name in _MEMORY_KEYS}
-
-
-_MEMORY_KEYS = (
-    "total_bytes", "requested_bytes", "weights_bytes", "activation_bytes", "non_torch_bytes", "cuda_graph_bytes",
-    "kv_pool_bytes",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One GPU of one pipeline stage: its memory, how the engine cuts its KV pool, and what the device lacks for it."""
-
-    layers: tuple[LayerGroup, ...]
-    memory: Memory
-    geometry: Geometry
-    kv_pool_bytes_low: int
-    kv_pool_bytes_high: int
-    num_blocks: int
-    missing_bytes: int
-
-    @property
-    def overheads(self) -> tuple[Overhead, ...]:
-        """What is taken besides weights and KV cache."""
-        return self.memory.overheads
-
-    @property
-    def exceeds(self) -> bool:
-        """Whether the device cannot hold all at once."""
-        return self.missing_bytes > 0
-
-    @property
-    def usable_bytes(self) -> int:
-        """Bytes of the pool, 0 where memory is exceeded [bytes]."""
-        return 0 if self.exceeds else self.memory.kv_pool_bytes
-
-    @property
-    def usable_range(self) -> tuple[int, int]:
-        """The same at either end of the range [bytes]."""
-        return (0, 0) if self.exceeds else (self.kv_pool_bytes_low, self.kv_pool_bytes_high)
-
-
-def distinct(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    """Return each stage once, where equal ones are one object, first to last."""
-    if len(stages) == 1:
-        return stages
-    return tuple(dict(zip(map(id, stages), stages, strict=True)).values())
-
-
-def tightest(stages: tuple[Stage, ...], seq_len: int) -> Stage:
-    """Return the stage whose pools hold the fewest sequences of a length: blocks of unlike pools do not compare."""
-    if len(several := distinct(stages)) == 1:
-        return stages[0]
-    return min(
-        several,
-        key=lambda stage: (
-            stage.geometry.concurrency(stage.memory.kv_pool_bytes, seq_len),
-            -stage.memory.weights_bytes,
-        ),
-    )
 
 
 @dataclass(frozen=True)
@@ -191,16 +39,8 @@ class Plan:
         Whether ``batch_size`` sequences of ``seq_len`` tokens fit on one replica, and all else beside them.
     max_batch_size : int
         Sequences of ``seq_len`` tokens that one replica holds [-].
-    max_batch_size_low, max_batch_size_high : int
-        The same at either end of the range [-].
-    range_cause : str
-        The overhead that makes most of the range, in words; empty where there is none.
-    max_context_len : int
-        Tokens of the longest sequence, ``batch_size`` of them on one replica, by memory alone [tokens].
     num_blocks : int
         Blocks of the cache of one replica, of one GPU with attention data parallelism [-].
-    kv_bytes_per_sequence : int
-        KV cache of one sequence, summed over the GPUs of a replica, copies included [bytes].
     """
 
     model: ModelArchitecture
@@ -212,12 +52,43 @@ class Plan:
     stage: Stage
     fits: bool
     max_batch_size: int
-    max_batch_size_low: int
-    max_batch_size_high: int
-    range_cause: str
-    max_context_len: int
     num_blocks: int
-    kv_bytes_per_sequence: int
+
+    @cached_property
+    def _batch_range(self) -> tuple[int, int]:
+        low, high = batch_range(self.stages, self.request.seq_len)
+        return low * self.request.attention_replicas, high * self.request.attention_replicas
+
+    @property
+    def max_batch_size_low(self) -> int:
+        """The fewest sequences that one replica holds over the range of its pools [-]."""
+        return self._batch_range[0]
+
+    @property
+    def max_batch_size_high(self) -> int:
+        """The most sequences that one replica holds over the range of its pools [-]."""
+        return self._batch_range[1]
+
+    @property
+    def range_cause(self) -> str:
+        """The overhead that makes most of the range, in words; empty where there is none."""
+        low, high = self.stage.usable_range
+        return "" if low == high else max(self.stage.overheads, key=lambda line: line.spread).line.cause
+
+    @cached_property
+    def max_context_len(self) -> int:
+        """Tokens of the longest sequence, ``batch_size`` of them on one replica, by memory alone [tokens]."""
+        follows = self.rules.follows_length and "max_num_batched_tokens" not in self.asked
+        return longest_asked(self.model, self.accelerator, self.rules, self.request, self.stages, follows)
+
+    @cached_property
+    def kv_bytes_per_sequence(self) -> int:
+        """KV cache of one sequence, summed over the GPUs of a replica, copies included [bytes]."""
+        return kv_bytes_of_sequence(self.model.groups, self.request.seq_len, self._layout)
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self.request.storage, self.request.split, self.request.encoder_seq_len or 0)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -307,9 +178,7 @@ class Plan:
     @property
     def kv_bytes_per_gpu(self) -> int:
         """KV cache of one sequence on one GPU of the stage that decides, before rounding to blocks [bytes]."""
-        request = self.request
-        layout = Layout(request.storage, request.split, request.encoder_seq_len or 0)
-        return kv_bytes_on_rank(self.stage.layers, request.seq_len, layout)
+        return kv_bytes_on_rank(self.stage.layers, self.request.seq_len, self._layout)
 
     @property
     def state_bytes_per_gpu(self) -> int:

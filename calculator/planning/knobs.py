@@ -10,8 +10,9 @@ from calculator.catalogue.presets import gpu_ids, load_gpu
 from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.messages import Message, say
-from calculator.planning.answer import Plan, distinct
+from calculator.planning.answer import Plan
 from calculator.planning.resolve import legal_degrees
+from calculator.planning.stage import distinct
 from calculator.units import format_bytes, format_gib
 
 BATCHED_TOKENS = (2_048,)

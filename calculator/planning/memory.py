@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial, reduce
+from dataclasses import replace
+from functools import reduce
 from math import isqrt
 
 from calculator.architecture.counts import Count, smaller
+from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import LayerGroup, ModelArchitecture, merge
 from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines import engine_rules
@@ -13,28 +15,62 @@ from calculator.engines.base import Engine
 from calculator.engines.overheads import with_given
 from calculator.engines.pools import Geometry
 from calculator.hardware import Accelerator
-from calculator.planning.answer import Memory, Stage, distinct
+from calculator.planning.stage import Memory, Stage, distinct
 from calculator.request import Cutting, Request
 
 
 def largest_batch(stages: tuple[Stage, ...], seq_len: Count) -> Count:
     """Return the sequences of some length that one rank's pools hold; none where memory is exceeded [-]."""
-    batches = (stage.geometry.sequences(stage.usable_bytes, seq_len) for stage in distinct(stages))
+    batches = [stage.geometry.sequences(stage.usable_bytes, seq_len) for stage in distinct(stages)]
     fewest: Count = reduce(smaller, batches)
     return fewest
 
 
-def _batch_range(stages: tuple[Stage, ...], seq_len: int) -> tuple[int, int]:
-    """Return the fewest and the most sequences that pools of any size within their ranges hold [-]."""
+def batch_range(stages: tuple[Stage, ...], seq_len: int) -> tuple[int, int]:
+    """Return the fewest and the most sequences that one rank's pools of any size within their ranges hold [-]."""
     ranges = [stage.geometry.sequences_between(*stage.usable_range, seq_len) for stage in distinct(stages)]
     return min(fewest for fewest, _ in ranges), min(most for _, most in ranges)
 
 
 def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:
     """Return the longest sequence of which one rank's pools hold so many [tokens]."""
-    lengths = (stage.geometry.longest(stage.usable_bytes, batch_size) for stage in distinct(stages))
+    lengths = [stage.geometry.longest(stage.usable_bytes, batch_size) for stage in distinct(stages)]
     shortest: Count = reduce(smaller, lengths)
     return shortest
+
+
+def longest_asked(
+    model: ModelArchitecture,
+    accelerator: Accelerator,
+    rules: Engine,
+    request: Request,
+    stages: tuple[Stage, ...],
+    follows: bool,
+) -> int:
+    """Return the longest sequence of which a replica holds the batch that was asked for [tokens].
+
+    Where defaults follow the length, each length has memory of its own.
+    """
+    batch = request.split.sequences_on_rank(request.batch_size)
+    if not follows:
+        longest: int = longest_context(stages, batch)
+        return longest
+
+    def fits(length: int) -> bool:  # monotone up to where the defaults change, and again from there on
+        tokens = rules.batch_defaults(accelerator, length)[0]
+        varied = memory_of_stages(
+            model, accelerator, rules, replace(request, seq_len=length, max_num_batched_tokens=tokens)
+        )
+        return bool(largest_batch(varied, length) >= batch)
+
+    for least, most in ((rules.defaults_change_after + 1, MAX_TOKENS), (1, rules.defaults_change_after)):
+        low, high = least - 1, most
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle - 1)
+        if low >= least:
+            return low
+    return 0
 
 
 def memory_of_stages(
@@ -55,7 +91,9 @@ def memory_of_stages(
         rules.expert_multiples.get(request.weight_dtype, (1, 1)),
         rules.loads_encoders and not request.language_model_only,
     )
-    cut = model.remember(_cut, rules.name, rules.version, request.cutting)
+    cut = model.remember(_cut, rules.name, rules.version, rules.bearing(model, request.cutting))
+    if pp == 1:
+        return (_stage(model, accelerator, rules, request, 0, weights[0], *cut[0]),)
     keys: list[tuple[object, ...]] = list(zip(map(id, cut), weights, strict=True))
     keys[0] = (*keys[0], "first")
     keys[-1] = (*keys[-1], "last")
@@ -76,31 +114,30 @@ def _stage(
     layers: tuple[LayerGroup, ...],
     geometry: Geometry,
 ) -> Stage:
-    lines = with_given(rules.overheads(model, accelerator, request, index), partial(getattr, request))
-    taken, total = sum(line.bytes for line in lines if not line.in_slack), accelerator.memory_bytes
-
-    def pool(overhead: int) -> tuple[int, int]:
-        requested = rules.requested_bytes(total, request.gpu_memory_utilization, weights, overhead)
-        return requested, max(0, requested - weights - overhead)
-
-    requested, central = pool(taken)
-    low = pool(taken + isqrt(sum((line.high - line.bytes) ** 2 for line in lines if not line.in_slack)))[1]
-    high = pool(taken - isqrt(sum((line.bytes - line.low) ** 2 for line in lines if not line.in_slack)))[1]
-    if (given := request.kv_cache_memory_bytes) is not None:
+    lines = with_given(rules.overheads(model, accelerator, request, index), request.given_overheads)
+    total, fraction, given = accelerator.memory_bytes, request.gpu_memory_utilization, request.kv_cache_memory_bytes
+    taken = outside = hoped = above = below = 0
+    for line in lines:
+        if line.in_slack:
+            outside += line.bytes
+            hoped += line.bytes - line.low
+        else:
+            taken += line.bytes
+            above += (line.high - line.bytes) ** 2
+            below += (line.bytes - line.low) ** 2
+    requested = rules.requested_bytes(total, fraction, weights, taken)
+    if given is None:
+        central = max(0, requested - weights - taken)
+        most, least = taken + isqrt(above), taken - isqrt(below)
+        low = max(0, rules.requested_bytes(total, fraction, weights, most) - weights - most)
+        high = max(0, rules.requested_bytes(total, fraction, weights, least) - weights - least)
+    else:
         central = low = high = given
+    # A pool that is a fraction of the memory is allocated before what runs outside the budget is known, so that this
+    # counts at the low end of its range: an engine starts that may run out of memory later.
+    lacks = weights + taken + central + outside - total - (hoped if given is None else 0)
     memory = Memory(total, requested, weights, central, lines)
-    blocks = geometry.num_blocks(central, request.seq_len)
-    return Stage(layers, memory, geometry, low, high, blocks, _missing_bytes(memory, given is not None))
-
-
-def _missing_bytes(memory: Memory, pool_given: bool) -> int:
-    """Return what a device lacks to hold all at once: weights, overheads in and outside the budget, and the pool.
-
-    A pool that is a fraction of the memory is allocated before what runs outside the budget is known, so that this
-    counts at the low end of its range: an engine starts that may run out of memory later.
-    """
-    hoped = 0 if pool_given else sum(line.bytes - line.low for line in memory.overheads if line.in_slack)
-    return max(0, -memory.unused_bytes - hoped)
+    return Stage(layers, memory, geometry, low, high, geometry.num_blocks(central, request.seq_len), max(0, lacks))
 
 
 def _cut(

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from calculator.architecture.counts import NO_LIMIT
 from calculator.messages import say
-from calculator.planning.answer import Plan, distinct
+from calculator.planning.answer import Plan
 from calculator.planning.shortfall import why_it_does_not_fit
+from calculator.planning.stage import distinct
 from calculator.units import GIB, format_gib, plural
 
 CONTEXT_BYTES = GIB // 2

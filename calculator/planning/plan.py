@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
-from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import ModelArchitecture
-from calculator.architecture.sums import Layout, kv_bytes_of_sequence
 from calculator.catalogue.presets import load_model
-from calculator.engines.base import Engine
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
-from calculator.planning.answer import Plan, Stage, distinct, tightest
-from calculator.planning.memory import _batch_range, largest_batch, longest_context, memory_of_stages
+from calculator.planning.answer import Plan
+from calculator.planning.memory import largest_batch, memory_of_stages
 from calculator.planning.resolve import resolve
+from calculator.planning.stage import distinct, tightest
 from calculator.reading.frozen import FrozenDict
-from calculator.request import OPTIONS, Option, Request, asked_of
+from calculator.request import OPTIONS, Option, asked_of
 
 
 @friendly
@@ -64,15 +61,11 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     named = {"model": model} if gpu is None else {"model": model, "gpu": gpu}
     asked = FrozenDict({**named, **asked_of(options)})
     architecture = load_model(model)
-    accelerator, rules, request = resolve(architecture, asked)
+    accelerator, rules, request = resolve(architecture, gpu, options)
     stages = memory_of_stages(architecture, accelerator, rules, request)
-    replicas = request.attention_replicas
-    layout = Layout(request.storage, request.split, encoder_tokens=request.encoder_seq_len or 0)
-    batch = largest_batch(stages, request.seq_len) * replicas
-    low, high = (bound * replicas for bound in _batch_range(stages, request.seq_len))
+    batch = largest_batch(stages, request.seq_len) * request.attention_replicas
     counted = tightest(stages, request.seq_len)
     lacking = max(distinct(stages), key=lambda stage: stage.missing_bytes)
-    decides = lacking if lacking.exceeds else counted
     return Plan(
         model=architecture,
         accelerator=accelerator,
@@ -80,15 +73,10 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
         request=request,
         asked=asked,
         stages=stages,
-        stage=decides,
+        stage=lacking if lacking.exceeds else counted,
         fits=batch >= request.batch_size,
         max_batch_size=batch,
-        max_batch_size_low=low,
-        max_batch_size_high=high,
-        range_cause=_range_cause(decides),
-        max_context_len=_longest(architecture, accelerator, rules, request, asked, stages),
         num_blocks=counted.num_blocks,
-        kv_bytes_per_sequence=kv_bytes_of_sequence(architecture.groups, request.seq_len, layout),
     )
 
 
@@ -115,45 +103,6 @@ def _show_options(function: Callable[..., Plan]) -> None:
 
 
 _show_options(plan)
-
-
-def _longest(
-    model: ModelArchitecture,
-    accelerator: Accelerator,
-    rules: Engine,
-    request: Request,
-    asked: Mapping[str, Any],
-    stages: tuple[Stage, ...],
-) -> int:
-    """Return the longest sequence of which the replica holds the batch that was asked for [tokens]."""
-    batch = request.split.sequences_on_rank(request.batch_size)
-    longest: int = longest_context(stages, batch)
-    if not rules.follows_length or "max_num_batched_tokens" in asked:
-        return longest
-
-    def fits(length: int) -> bool:  # monotone up to where the defaults change, and again from there on
-        tokens = rules.batch_defaults(accelerator, length)[0]
-        varied = memory_of_stages(
-            model, accelerator, rules, replace(request, seq_len=length, max_num_batched_tokens=tokens)
-        )
-        return bool(largest_batch(varied, length) >= batch)
-
-    for least, most in ((rules.defaults_change_after + 1, MAX_TOKENS), (1, rules.defaults_change_after)):
-        low, high = least - 1, most
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if fits(middle) else (low, middle - 1)
-        if low >= least:
-            return low
-    return 0
-
-
-def _range_cause(stage: Stage) -> str:
-    """Name the overhead whose range moves the pool most; empty where nothing does."""
-    low, high = stage.usable_range
-    if low == high:
-        return ""
-    return max(stage.overheads, key=lambda line: line.spread).line.cause
 
 
 def vary(answer: Plan, **changes: Any) -> Plan:

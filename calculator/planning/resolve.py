@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,22 +21,26 @@ from calculator.planning.kv_cache import encoder_tokens
 from calculator.request import PLAN_DEFAULTS, PLAN_SCHEMA, Request
 
 
-def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Accelerator, Engine, Request]:
-    """Check every input and fill in the defaults, those of the engine at its version."""
-    given = {name: value for name, value in asked.items() if name not in ("model", "gpu")}
+def resolve(
+    model: ModelArchitecture, device: Accelerator | str | None, options: Mapping[str, Any]
+) -> tuple[Accelerator, Engine, Request]:
+    """Check every input and fill in the defaults, those of the engine at its version; an option may be None."""
+    given = {name: value for name, value in options.items() if value is not None}
     values = {**PLAN_DEFAULTS, **PLAN_SCHEMA.validate(given)}
-    gpu, accelerator = _accelerator(asked.get("gpu"), values["gpu_memory_bytes"])
+    gpu, accelerator = _accelerator(device, values["gpu_memory_bytes"])
     rules = engine_rules(values["engine"], values["engine_version"])
     check_degree(model, values)
     rules.check(model, values)
     seq_len = values["seq_len"] or model.max_position_embeddings
-    tokens, sequences = rules.batch_defaults(accelerator, seq_len)
     kv_dtype = storage_format(model.resolve_kv_dtype(values["kv_cache_dtype"]))
-    values["max_num_batched_tokens"] = values["max_num_batched_tokens"] or tokens
+    tokens, sequences = values["max_num_batched_tokens"], values["max_num_seqs"]
+    if tokens is None or sequences is None:
+        defaults = rules.batch_defaults(accelerator, seq_len)
+        tokens, sequences = tokens or defaults[0], sequences or defaults[1]
+    values["max_num_batched_tokens"] = tokens
     fraction = values["gpu_memory_utilization"] or rules.default_fraction(model, accelerator, values)
     split = Split(values["tensor_parallel_size"], values["decode_context_parallel_size"], values["enable_attention_dp"])
-    filled = {
-        **values,
+    values |= {
         "model": named(model),
         "gpu": gpu,
         "gpu_memory_bytes": accelerator.memory_bytes,
@@ -48,9 +52,9 @@ def resolve(model: ModelArchitecture, asked: Mapping[str, Any]) -> tuple[Acceler
         "engine": rules.name,
         "engine_version": rules.version,
         "block_size": rules.default_block_size(model, kv_dtype, split, values["block_size"], values),
-        "max_num_seqs": values["max_num_seqs"] or sequences,
+        "max_num_seqs": sequences,
     }
-    return accelerator, rules, Request(**filled)
+    return accelerator, rules, Request.of(values)
 
 
 _BEARS_ON_DEGREES = ("enable_attention_dp", "enable_expert_parallel")
@@ -68,26 +72,18 @@ def why_degree_not(model: ModelArchitecture, values: Mapping[str, Any]) -> str |
 
 def legal_degrees(model: ModelArchitecture, values: Mapping[str, Any]) -> tuple[int, ...]:
     """Return every tensor-parallel degree that layers can be split into under some options, ascending [-]."""
-    return model.remember(_legal_degrees, *_bearing_on_degrees(values))
-
-
-def _bearing_on_degrees(values: Mapping[str, Any]) -> Iterator[bool]:
-    return (bool(values[name]) for name in _BEARS_ON_DEGREES)
+    return model.remember(_legal_degrees, *(bool(values[name]) for name in _BEARS_ON_DEGREES))
 
 
 def _legal_degrees(model: ModelArchitecture, *options: bool) -> tuple[int, ...]:
-    tried = range(1, MOST_RANKS + 1) if options[0] else model.tensor_parallel_degrees
-    return tuple(degree for degree in tried if not _why_degree_not(model, degree, *options))
-
-
-def _why_degree_not(model: ModelArchitecture, degree: int, *options: bool) -> str:
     asked = dict(zip(_BEARS_ON_DEGREES, options, strict=True))
-    return why_degree_not(model, {**asked, "tensor_parallel_size": degree}) or ""
+    tried = range(1, MOST_RANKS + 1) if options[0] else model.tensor_parallel_degrees
+    return tuple(degree for degree in tried if not why_degree_not(model, {**asked, "tensor_parallel_size": degree}))
 
 
 def check_degree(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
     """Raise ``ParallelismError`` with the legal degrees where layers cannot be split so."""
-    reason = model.remember(_why_degree_not, values["tensor_parallel_size"], *_bearing_on_degrees(values))
+    reason = why_degree_not(model, values)
     if reason:
         raise not_possible(values["tensor_parallel_size"], reason, legal_degrees(model, values))
 

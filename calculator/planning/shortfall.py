@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from calculator.messages import Message, joined, say
-from calculator.planning.answer import Memory, Plan, distinct
+from calculator.planning.answer import Plan
 from calculator.planning.plan import vary
+from calculator.planning.stage import Memory, distinct
 from calculator.units import GIB, format_bytes, format_gib, format_size, plural
 
 

@@ -19,13 +19,14 @@ from calculator.errors import InvalidValueError, ParallelismError, UnsupportedEr
 from calculator.planning import kv_cache
 from calculator.planning.memory import largest_batch, longest_context
 from calculator.planning.plan import plan
+from calculator.planning.stage import distinct
 from calculator.request import OPTIONS
 
 if TYPE_CHECKING:
     import numpy
     import pandas
 
-    from calculator.planning.answer import Stage
+    from calculator.planning.stage import Stage
 
 MAX_POINTS = 2_000_000
 MAX_COMBINATIONS = 10_000
@@ -79,37 +80,44 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
                 what=name, asked=asked, allowed=MAX_TOKENS, nearest=MAX_TOKENS,
             )  # fmt: skip
     _check_size(seq_len.size, batch_size.size, *others)
-    inner = seq_len.size * batch_size.size
-    tokens, sequences = numpy.repeat(seq_len, batch_size.size), numpy.tile(batch_size, seq_len.size)
+    tokens, sequences = seq_len.reshape(-1, 1), batch_size.reshape(1, -1)
     combinations = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
-    total = inner * len(combinations)
-    columns: dict[str, Any] = {name: numpy.empty(total, dtype=object) for name in values}
-    columns |= {
-        "seq_len": numpy.tile(tokens, len(combinations)),
-        "batch_size": numpy.tile(sequences, len(combinations)),
-    }
-    columns |= {name: numpy.zeros(total, dtype=numpy.int64) for name in MEASURES}
-    columns |= {"fits": numpy.zeros(total, dtype=bool), "refused": numpy.full(total, "", dtype=object)}
+    grid = len(combinations), tokens.size, sequences.size
+    columns: dict[str, Any] = {name: numpy.empty(grid, dtype=object) for name in values}
+    columns |= {name: numpy.empty(grid, dtype=numpy.int64) for name in (*ARRAY_AXES, *MEASURES)}
+    columns |= {"fits": numpy.empty(grid, dtype=bool), "refused": numpy.full(grid, "", dtype=object)}
+    columns["seq_len"][:], columns["batch_size"][:] = tokens, sequences
     for index, chosen in enumerate(combinations):
-        rows = slice(index * inner, (index + 1) * inner)
+        into = {name: columns[name][index] for name in (*MEASURES, "fits")}
         try:
-            measured = _measure(architecture, chosen, tokens, sequences)
+            _measure(architecture, chosen, tokens, sequences, into)
         except (ParallelismError, UnsupportedError) as error:
-            measured = {"refused": str(error)}
-        for name, array in {**chosen, **measured}.items():
-            columns[name][rows] = array
-    return columns
+            columns["refused"][index] = str(error)
+            for column in into.values():
+                column[:] = 0
+        for name, value in chosen.items():
+            columns[name][index] = value
+    return {name: column.reshape(-1) for name, column in columns.items()}
 
 
 def _measure(
-    model: ModelArchitecture, chosen: Mapping[str, Any], tokens: numpy.ndarray, sequences: numpy.ndarray
-) -> dict[str, Any]:
-    """Compute one combination over arrays of lengths and batches."""
+    model: ModelArchitecture,
+    chosen: Mapping[str, Any],
+    tokens: numpy.ndarray,
+    sequences: numpy.ndarray,
+    into: Mapping[str, numpy.ndarray],
+) -> None:
+    """Fill the columns of one combination: a row a length, an entry a batch.
+
+    Lengths stand below each other and batches beside each other, so that what follows only one of them is computed
+    as often as there are of it.
+    """
     import numpy
 
-    base = plan(model, **{**chosen, "seq_len": int(tokens[0])})
+    base = plan(model, **{**chosen, "seq_len": int(tokens[0, 0])})
     if base.rules.follows_length and "max_num_batched_tokens" not in chosen and int(tokens.min()) < int(tokens.max()):
-        return _measure_each(model, chosen, tokens, sequences)
+        _measure_each(model, chosen, tokens, sequences, into)
+        return
     request = base.request
     layout = sums.Layout(request.storage, request.split, request.encoder_seq_len or 0)
     most = sums.kv_bytes_of_sequence(model.groups, int(tokens.max()), layout) * int(sequences.max())
@@ -121,56 +129,70 @@ def _measure(
         )
     on_rank = request.split.sequences_on_rank(sequences)
     batch = largest_batch(base.stages, tokens) * request.attention_replicas
-    counted = _tightest(base.stages, tokens)
-    decides = counted
-    if base.stage.exceeds:
-        decides = [numpy.full(tokens.shape, stage is base.stage) for stage in base.stages]
+    stages = distinct(base.stages)
+    tightest = _tightest(stages, tokens)
 
-    def of(stages: list[Any], measure: Callable[[Stage], Any]) -> Any:
-        """Take each point's value from the stage that is its own."""
-        if len(base.stages) == 1:
-            return measure(base.stages[0])
-        return numpy.select(stages, [numpy.broadcast_to(measure(stage), tokens.shape) for stage in base.stages])
+    def of_counted(measure: Callable[[Stage], Any]) -> Any:
+        """Take the value of each length from the stage that holds the fewest."""
+        return measure(stages[0]) if len(stages) == 1 else _chosen(tightest, [measure(stage) for stage in stages])
 
-    return {
+    def of_deciding(measure: Callable[[Stage], Any]) -> Any:
+        """Take it from the stage that exceeds its device, where one does."""
+        return measure(base.stage) if base.stage.exceeds else of_counted(measure)
+
+    share = of_deciding(lambda stage: sums.kv_bytes_on_rank(stage.layers, tokens, layout))
+    numpy.multiply(share, on_rank, out=into["kv_bytes_per_gpu"])
+    numpy.greater_equal(batch, sequences, out=into["fits"])
+    for name, values in {
         "kv_bytes_per_sequence": sums.kv_bytes_of_sequence(model.groups, tokens, layout),
-        "kv_bytes_per_gpu": of(decides, lambda stage: sums.kv_bytes_on_rank(stage.layers, tokens, layout)) * on_rank,
-        "weights_bytes_per_gpu": of(decides, lambda stage: stage.memory.weights_bytes),
-        "overhead_bytes_per_gpu": of(decides, lambda stage: stage.memory.before_kv_bytes - stage.memory.weights_bytes),
-        "kv_pool_bytes_per_gpu": of(decides, lambda stage: stage.memory.kv_pool_bytes),
-        "num_blocks": of(counted, lambda stage: stage.geometry.num_blocks(stage.memory.kv_pool_bytes, tokens)),
+        "weights_bytes_per_gpu": of_deciding(lambda stage: stage.memory.weights_bytes),
+        "overhead_bytes_per_gpu": of_deciding(lambda stage: stage.memory.before_kv_bytes - stage.memory.weights_bytes),
+        "kv_pool_bytes_per_gpu": of_deciding(lambda stage: stage.memory.kv_pool_bytes),
+        "num_blocks": of_counted(lambda stage: stage.geometry.num_blocks(stage.memory.kv_pool_bytes, tokens)),
         "max_batch_size": batch,
         "max_context_len": longest_context(base.stages, on_rank),
         "num_gpus": base.num_gpus,
-        "fits": numpy.greater_equal(batch, sequences),
-    }
+    }.items():
+        into[name][:] = values
 
 
-def _tightest(stages: tuple[Stage, ...], tokens: numpy.ndarray) -> list[Any]:
-    """Return for each stage the points at which it holds the fewest sequences; ``answer.tightest`` in arrays."""
+def _chosen(numbers: numpy.ndarray, values: list[Any]) -> numpy.ndarray:
+    """Return at each place the value of some number; values are arrays, or one number for all places."""
+    import numpy
+
+    stacked = numpy.stack([numpy.broadcast_to(value, numbers.shape) for value in values])
+    chosen: numpy.ndarray = numpy.take_along_axis(stacked, numbers[numpy.newaxis], axis=0)[0]
+    return chosen
+
+
+def _tightest(stages: tuple[Stage, ...], tokens: numpy.ndarray) -> numpy.ndarray:
+    """Return for each length the stage that holds the fewest sequences, by its number; ``stage.tightest`` in arrays."""
     import numpy
 
     room = [stage.geometry.room(stage.memory.kv_pool_bytes, tokens) for stage in stages]
-    weights = [stage.memory.weights_bytes for stage in stages]
-    order = sorted(range(len(stages)), key=lambda index: -weights[index])
+    order = sorted(range(len(stages)), key=lambda index: -stages[index].memory.weights_bytes)
     first = numpy.argmin([numpy.broadcast_to(room[index], tokens.shape) for index in order], axis=0)
-    chosen = numpy.asarray(order)[first]
-    return [chosen == index for index in range(len(stages))]
+    numbers: numpy.ndarray = numpy.asarray(order)[first]
+    return numbers
 
 
 def _measure_each(
-    model: ModelArchitecture, chosen: Mapping[str, Any], tokens: numpy.ndarray, sequences: numpy.ndarray
-) -> dict[str, Any]:
-    """Compute one combination length by length, where an engine's own defaults follow the length."""
-    import numpy
-
-    measured = {name: numpy.zeros(tokens.size, dtype=numpy.int64) for name in MEASURES}
-    measured["fits"] = numpy.zeros(tokens.size, dtype=bool)
-    for length in numpy.unique(tokens):
-        rows = tokens == length
-        for name, array in _measure(model, chosen, tokens[rows], sequences[rows]).items():
-            measured[name][rows] = array
-    return measured
+    model: ModelArchitecture,
+    chosen: Mapping[str, Any],
+    tokens: numpy.ndarray,
+    sequences: numpy.ndarray,
+    into: Mapping[str, numpy.ndarray],
+) -> None:
+    """Fill one combination length by length, where an engine's own defaults follow the length."""
+    rows: dict[int, int] = {}
+    for row, length in enumerate(tokens[:, 0].tolist()):
+        known = rows.setdefault(length, row)
+        if known == row:
+            _measure(
+                model, chosen, tokens[row:][:1], sequences, {name: column[row:][:1] for name, column in into.items()}
+            )
+        for column in into.values():
+            column[row] = column[known]
 
 
 @friendly

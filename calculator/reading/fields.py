@@ -323,15 +323,25 @@ def model_of(
     return create_model(name, __config__=config, __doc__=help or None, **made)
 
 
-def taken(fields: Mapping[str, Field], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plainly valid values as they are kept; raise ``NotPlain`` where one is not."""
+def required(fields: Mapping[str, Field]) -> tuple[str, ...]:
+    """Return the names of the fields that must be there."""
+    return tuple(name for name, field in fields.items() if field.required)
+
+
+def taken(
+    fields: Mapping[str, Field], values: Mapping[str, Any], needed: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """Return plainly valid values as they are kept; raise ``NotPlain`` where one is not.
+
+    ``needed`` is ``required(fields)``, where that is known.
+    """
     kept = {}
     for name, value in values.items():
         field = fields.get(name)
         if field is None:
             raise NotPlain
         kept[name] = value if value is None and field.nullable else field.take(value)
-    for name, field in fields.items():
-        if field.required and name not in kept:
+    for name in required(fields) if needed is None else needed:
+        if name not in kept:
             raise NotPlain
     return kept

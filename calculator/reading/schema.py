@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calculator.errors import CalculatorError, InvalidValueError, shown, unknown_name
-from calculator.reading.fields import Between, Choice, Count, Field, Nested, NotPlain, Number, model_of, taken
+from calculator.reading.fields import Between, Choice, Count, Field, Nested, NotPlain, Number, model_of, required, taken
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -34,6 +34,7 @@ class Schema:
     def __init__(self, name: str, fields: Mapping[str, Field]) -> None:
         self.name = name
         self.fields = fields
+        self._required = required(fields)
 
     @cached_property
     def model(self) -> type[BaseModel]:
@@ -48,7 +49,7 @@ class Schema:
     def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the checked values; raise the first problem as a ``CalculatorError``."""
         try:
-            return taken(self.fields, values)
+            return taken(self.fields, values, self._required)
         except NotPlain:
             return self.judged(_plain(values))
 
@@ -65,7 +66,7 @@ class Schema:
     def all_problems(self, values: Mapping[str, Any]) -> list[tuple[Location, CalculatorError]]:
         """Return every problem of a mapping with its location, none where it is valid."""
         try:
-            taken(self.fields, values)
+            taken(self.fields, values, self._required)
         except NotPlain:
             from pydantic import ValidationError
 

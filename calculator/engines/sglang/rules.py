@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.architecture.caches import Chunk, LatentVectors, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.configs.towers.rows import named_size
-from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of, has
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of
 from calculator.engines.overheads import captured_graphs, context, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.sglang.groups import PARTS, Part, StatePools, WindowPools
@@ -141,7 +141,7 @@ class Sglang(Engine):
                 allowed=(1,),
                 nearest=1,
             )
-        if has(self.caches(model), Window, Chunk):
+        if {Window, Chunk} & {*self.kinds(model)}:
             raise UnsupportedError(
                 f"decode_context_parallel_size {dcp}: how SGLang shares the context of sliding windows is not known "
                 "here; use 1",
@@ -197,7 +197,7 @@ class Sglang(Engine):
         largest = row.few_ranks if tp < 4 else row.many_ranks
         if values["max_num_seqs"]:
             largest = min(largest, values["max_num_seqs"])
-        eager, latent = values["enforce_eager"], has(self.caches(model), LatentVectors)
+        eager, latent = values["enforce_eager"], LatentVectors in self.kinds(model)
         reserved = 512 + 1.5 * max(chunk, 2048) + 1024 * tp * values["pipeline_parallel_size"] / 8
         if not eager:
             reserved += 2 * largest

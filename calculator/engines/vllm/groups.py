@@ -9,8 +9,7 @@ vLLM 0.33.0, ``v1/core/kv_cache_planning.py`` (grouping, page unification) and `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from calculator.architecture.caches import (
     Cache,
@@ -33,8 +32,7 @@ LATENT_HYBRID_MULTIPLE = 128
 FULL, LOCAL = (EveryToken, LatentVectors), (Window, Chunk)
 
 
-@dataclass(frozen=True, slots=True)
-class Paged:
+class Paged(NamedTuple):
     """A kind of cache as blocks: its page, the tokens of one, and the layers of the model that keep it."""
 
     cache: Any
@@ -43,8 +41,7 @@ class Paged:
     page_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Taking:
+class Taking(NamedTuple):
     """What decides what a request takes: the request, tokens of all batches in flight, pages of each state."""
 
     request: Cutting
@@ -114,9 +111,9 @@ def vllm_geometry(
     Layers are grouped over the whole model, so its caches count beside those of the stage.
     """
     kinds = {type(cached.cache) for cached in caches}
-    if full_length and State in kinds and len(kinds) > 1:
+    if full_length and len(kinds) > 1 and State in kinds:
         raise UnsupportedError("vLLM cannot serve states beside attention without its hybrid KV cache manager")
-    full_length = full_length and bool(kinds & {*LOCAL}) and bool(kinds & {*FULL})
+    full_length = full_length and not kinds.isdisjoint(LOCAL) and not kinds.isdisjoint(FULL)
     size = request.block_size
     paged = [_paged(cached, size, row_multiple) for cached in _allocated(caches, full_length)]
     if not full_length and kinds == {LatentVectors, Window} and not _can_be_equal(paged):
@@ -155,7 +152,7 @@ def pool_of_layers(
     """Return what a request takes of each layer by itself, before layers are grouped, in bytes."""
     paged = [_paged(cached, request.block_size, 1) for cached in stage_caches]
     widest = max((kind.page_bytes for kind in paged), default=0)
-    paged = [replace(kind, page_bytes=widest) if isinstance(kind.cache, State) else kind for kind in paged]
+    paged = [kind._replace(page_bytes=widest) if isinstance(kind.cache, State) else kind for kind in paged]
     taking = Taking(request, in_flight, state_pages)
     return Pool(1, tuple(CLAIMS[type(kind.cache)](kind, kind.layers * kind.page_bytes, taking) for kind in paged))
 
@@ -186,6 +183,8 @@ def _paged(cached: Cached, block_size: int, row_multiple: int) -> Paged:
 def _is_one_type(paged: list[Paged]) -> bool:
     """Whether all layers need the same number of blocks, so that one group holds them all."""
     first = paged[0].cache
+    if len(paged) == 1:
+        return True
     if len({kind.block_size for kind in paged}) > 1:
         return False
     if all(isinstance(kind.cache, FULL) for kind in paged):
@@ -194,7 +193,7 @@ def _is_one_type(paged: list[Paged]) -> bool:
         return all(type(kind.cache) is type(first) and kind.cache.window == first.window for kind in paged)
     if isinstance(first, State):
         return all(isinstance(kind.cache, State) and kind.page_bytes == paged[0].page_bytes for kind in paged)
-    return len(paged) == 1
+    return False
 
 
 def _can_be_equal(paged: list[Paged]) -> bool:
@@ -211,8 +210,8 @@ def _unified(paged: list[Paged]) -> list[Paged]:
         raise UnsupportedError("vLLM cannot make the pages of latent attention and of the other layers equal")
     page = max(kind.page_bytes for kind in paged)
     return [
-        replace(kind, block_size=kind.block_size * (page // kind.page_bytes), page_bytes=page)
+        kind._replace(block_size=kind.block_size * (page // kind.page_bytes), page_bytes=page)
         if not isinstance(kind.cache, State) and page % kind.page_bytes == 0
-        else replace(kind, page_bytes=page)
+        else kind._replace(page_bytes=page)
         for kind in paged
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from calculator.engines.overheads import (
@@ -14,7 +15,7 @@ from calculator.engines.overheads import (
     estimate,
     logged,
 )
-from calculator.messages import say
+from calculator.messages import Message, say
 from calculator.units import gib_to_bytes
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 LOGIT_BYTES = 4
 RESIDUAL_COPIES_TENTHS = 43
+_BEFORE_THE_LAST = say("overheads.mlp_stage", "one layer's MLP at max_num_batched_tokens")
 ENCODER, ENCODER_MOST = gib_to_bytes("0.2"), gib_to_bytes("3.5")
 
 
@@ -66,20 +68,24 @@ def activation(
     mlp = -(-ACTIVATION_BYTES * tokens * (10 * width + RESIDUAL_COPIES_TENTHS * hidden * tp) // (10 * tp))
     if not last_stage:
         peak = mlp + experts + 2 * ACTIVATION_BYTES * tokens * hidden
-        return estimate(
-            ACTIVATION, peak, say("overheads.mlp_stage", "one layer's MLP at max_num_batched_tokens"), spread
-        )
+        return estimate(ACTIVATION, peak, _BEFORE_THE_LAST, spread)
     logits = -(-sampler_copies_tenths * LOGIT_BYTES * max_num_seqs * model.vocab_size // 10)
     sampler = logits + ACTIVATION_BYTES * tokens * hidden + (experts if experts_stay else 0)
     if sampler >= mlp + experts * (not experts_stay):
-        source = say(
-            "overheads.sampler",
-            "the sampler's copies of the logits of {sequences:,} sequences",
-            sequences=max_num_seqs,
-        )
-        return estimate(ACTIVATION, sampler, source, spread)
-    source = say("overheads.mlp", "one layer's MLP at {tokens:,} tokens", tokens=tokens)
-    return estimate(ACTIVATION, mlp + experts * (not experts_stay), source, spread)
+        return estimate(ACTIVATION, sampler, _of_the_sampler(max_num_seqs), spread)
+    return estimate(ACTIVATION, mlp + experts * (not experts_stay), _of_an_mlp(tokens), spread)
+
+
+@lru_cache(maxsize=4096)
+def _of_the_sampler(sequences: int) -> Message:
+    return say(
+        "overheads.sampler", "the sampler's copies of the logits of {sequences:,} sequences", sequences=sequences
+    )
+
+
+@lru_cache(maxsize=4096)
+def _of_an_mlp(tokens: int) -> Message:
+    return say("overheads.mlp", "one layer's MLP at {tokens:,} tokens", tokens=tokens)
 
 
 def with_encoder(line: Overhead) -> Overhead:
@@ -133,6 +139,8 @@ NON_TORCH_0_18 = NonTorch(
     logged(say("vllm.non_torch_pcie", "a judgement for tensor parallelism over PCIe"), "0.6", "0.2", "2.1"),
 )
 ROCM_ONE_GPU, ROCM_EACH_MORE = gib_to_bytes("2.8"), gib_to_bytes("0.75")
+ROCM_LESS, ROCM_MORE = gib_to_bytes("1"), gib_to_bytes("1.5")
+ROCM_SOURCE = say("vllm.non_torch_rocm", "2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight")
 
 
 def non_torch(accelerator: Accelerator, tensor_parallel_size: int, known: NonTorch) -> Overhead:
@@ -146,8 +154,7 @@ def non_torch(accelerator: Accelerator, tensor_parallel_size: int, known: NonTor
     """
     if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
         central = ROCM_ONE_GPU + ROCM_EACH_MORE * (tensor_parallel_size - 1)
-        source = say("vllm.non_torch_rocm", "2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight")
-        return Overhead(NON_TORCH, central, source, central - gib_to_bytes("1"), central + gib_to_bytes("1.5"))
+        return Overhead(NON_TORCH, central, ROCM_SOURCE, central - ROCM_LESS, central + ROCM_MORE)
     if tensor_parallel_size == 1:
         return known.one_gpu
     return known.linked if accelerator.has_fast_link else known.over_pcie

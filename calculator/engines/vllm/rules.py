@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from calculator.engines.overheads import Overhead
     from calculator.formats.kv import StorageFormat
     from calculator.hardware import Accelerator
-    from calculator.planning.answer import Stage
+    from calculator.planning.stage import Stage
     from calculator.request import Request
 
 SPARSE_BLOCK_SIZE = 64
@@ -176,7 +176,7 @@ class Vllm(Engine):
         tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
         if dcp == 1:
             return
-        if has(self.caches(model), Window, Chunk):
+        if {Window, Chunk} & {*self.kinds(model)}:
             raise UnsupportedError(
                 f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1",
                 what="decode_context_parallel_size",
@@ -275,7 +275,7 @@ class Vllm(Engine):
         """Whether the second model runner serves a model by default."""
         if self.second_runner_types is ALL_TYPES or model.model_type in self.second_runner_types:
             return True
-        return self.second_runner_serves_dense and not (model.moe_intermediate_size or has(self.caches(model), State))
+        return self.second_runner_serves_dense and not (model.moe_intermediate_size or State in self.kinds(model))
 
     def graphs_inside(self, model: ModelArchitecture) -> bool:
         """Whether CUDA graphs are taken from the budget."""
@@ -364,6 +364,8 @@ class Vllm(Engine):
     ) -> dict[Recurrence, int]:
         """Return the pages that a request holds of each state, among the caches of a model or of its stage."""
         kinds = {cached.cache.recurrence for cached in caches if isinstance(cached.cache, State)}
+        if not kinds:
+            return {}
         asked = self.caches_states if prefix_caching is None else prefix_caching
         if not asked or not has(caches, *TOKENS):
             return dict.fromkeys(kinds, 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.counts import NO_LIMIT
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.planning import SCHEMA_VERSION
-from calculator.planning.answer import distinct
+from calculator.planning.stage import distinct
 from calculator.planning.traffic import words
 from calculator.planning.traffic.inputs import EVEN, OF_RISK, check_plan
 from calculator.planning.traffic.pools.loaded import LoadedPool, free_pools, held_by, loaded, traffic_of
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from calculator.engines.base import Admission
     from calculator.engines.pools import Pool
-    from calculator.planning.answer import Plan, Stage
+    from calculator.planning.answer import Plan
+    from calculator.planning.stage import Stage
     from calculator.planning.traffic.workload import Pairs
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from calculator.planning.answer import distinct
+from calculator.planning.stage import distinct
 from calculator.planning.traffic.arrivals.compound import Compound, compound
 from calculator.planning.traffic.arrivals.replay import MOST_REPLAYED, at_rate, replay
 from calculator.planning.traffic.pools.loaded import free_pools, own_blocks

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from calculator.planning.answer import distinct
+from calculator.planning.stage import distinct
 from calculator.planning.traffic.concurrency import Concurrency
 from calculator.planning.traffic.pools.loaded import Asked, LoadedPool, asked, loaded, tightest_stage
 

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.counts import NO_LIMIT
-from calculator.planning.answer import distinct
+from calculator.planning.stage import distinct
 from calculator.planning.traffic.inputs import EVEN
 from calculator.planning.traffic.residence import (
     Residents,
@@ -25,7 +25,8 @@ from calculator.planning.traffic.residence import (
 
 if TYPE_CHECKING:
     from calculator.engines.pools import Pool
-    from calculator.planning.answer import Plan, Stage
+    from calculator.planning.answer import Plan
+    from calculator.planning.stage import Stage
     from calculator.planning.traffic.workload import Pairs, Workload
 
 NEAR = 1000

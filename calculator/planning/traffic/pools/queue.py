@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from calculator.planning.answer import distinct
+from calculator.planning.stage import distinct
 from calculator.planning.traffic.admission import settle
 from calculator.planning.traffic.pools.loaded import Asked, asked, free_pools, tightest_stage, traffic_of
 

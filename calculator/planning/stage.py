@@ -1,0 +1,161 @@
+"""One GPU of each pipeline stage: its memory line by line, and what its KV pool holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calculator.architecture.model import LayerGroup
+from calculator.engines.overheads import Overhead
+from calculator.engines.pools import Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory line by line, of the scope that its owner names: one GPU, a replica or all GPUs [bytes].
+
+    Attributes
+    ----------
+    total_bytes : int
+        What programs see of the devices.
+    requested_bytes : int
+        What the engine may use of that.
+    weights_bytes : int
+        What the weights take.
+    kv_pool_bytes : int
+        What is left for the KV cache, before rounding to blocks; 0 where nothing is left; a pool given outright as it
+        was given, whether the device holds it or not.
+    overheads : tuple of Overhead
+        What is taken besides, each line with its range.
+    """
+
+    total_bytes: int
+    requested_bytes: int
+    weights_bytes: int
+    kv_pool_bytes: int
+    overheads: tuple[Overhead, ...]
+
+    @property
+    def lines(self) -> dict[str, Overhead]:
+        """What is taken besides weights and KV cache, by the key of its line."""
+        return {line.line.key: line for line in self.overheads}
+
+    @property
+    def activation_bytes(self) -> int:
+        """The peak of activations [bytes]."""
+        return self._given_by("activation_bytes")
+
+    @property
+    def non_torch_bytes(self) -> int:
+        """What is held outside the engine's allocator [bytes]."""
+        return self._given_by("non_torch_bytes")
+
+    @property
+    def cuda_graph_bytes(self) -> int:
+        """The pool of CUDA graphs [bytes]."""
+        return self._given_by("cuda_graph_bytes")
+
+    def _given_by(self, keyword: str) -> int:
+        """The lines in whose place a keyword of ``plan`` stands [bytes]."""
+        return sum(line.bytes for line in self.overheads if line.line.keyword == keyword)
+
+    @property
+    def in_slack_bytes(self) -> int:
+        """How much of the overheads the engine takes from what it leaves free, not from its budget [bytes]."""
+        return sum(line.bytes for line in self.overheads if line.in_slack)
+
+    @property
+    def before_kv_bytes(self) -> int:
+        """What is taken from the budget before the KV cache [bytes]."""
+        return self.weights_bytes + sum(line.bytes for line in self.overheads if not line.in_slack)
+
+    @property
+    def unused_bytes(self) -> int:
+        """What all lines leave of the device; negative where they exceed it [bytes]."""
+        return self.total_bytes - self.before_kv_bytes - self.kv_pool_bytes - self.in_slack_bytes
+
+    def times(self, ranks: int) -> Memory:
+        """Return the memory of so many times as many GPUs."""
+        lines = tuple(line.times(ranks) for line in self.overheads)
+        return Memory(
+            ranks * self.total_bytes,
+            ranks * self.requested_bytes,
+            ranks * self.weights_bytes,
+            ranks * self.kv_pool_bytes,
+            lines,
+        )
+
+    def plus(self, other: Memory) -> Memory:
+        """Return the memory of both; a line that both have is one."""
+        lines = self.lines
+        for key, line in other.lines.items():
+            lines[key] = lines[key].plus(line) if key in lines else line
+        return Memory(
+            self.total_bytes + other.total_bytes,
+            self.requested_bytes + other.requested_bytes,
+            self.weights_bytes + other.weights_bytes,
+            self.kv_pool_bytes + other.kv_pool_bytes,
+            tuple(lines.values()),
+        )
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the lines under the documented JSON keys."""
+        return {name: getattr(self, name) for name in _MEMORY_KEYS}
+
+
+_MEMORY_KEYS = (
+    "total_bytes", "requested_bytes", "weights_bytes", "activation_bytes", "non_torch_bytes", "cuda_graph_bytes",
+    "kv_pool_bytes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One GPU of one pipeline stage: its memory, how the engine cuts its KV pool, and what the device lacks for it."""
+
+    layers: tuple[LayerGroup, ...]
+    memory: Memory
+    geometry: Geometry
+    kv_pool_bytes_low: int
+    kv_pool_bytes_high: int
+    num_blocks: int
+    missing_bytes: int
+
+    @property
+    def overheads(self) -> tuple[Overhead, ...]:
+        """What is taken besides weights and KV cache."""
+        return self.memory.overheads
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether the device cannot hold all at once."""
+        return self.missing_bytes > 0
+
+    @property
+    def usable_bytes(self) -> int:
+        """Bytes of the pool, 0 where memory is exceeded [bytes]."""
+        return 0 if self.exceeds else self.memory.kv_pool_bytes
+
+    @property
+    def usable_range(self) -> tuple[int, int]:
+        """The same at either end of the range [bytes]."""
+        return (0, 0) if self.exceeds else (self.kv_pool_bytes_low, self.kv_pool_bytes_high)
+
+
+def distinct(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Return each stage once, where equal ones are one object, first to last."""
+    if len(stages) == 1:
+        return stages
+    return tuple(dict(zip(map(id, stages), stages, strict=True)).values())
+
+
+def tightest(stages: tuple[Stage, ...], seq_len: int) -> Stage:
+    """Return the stage whose pools hold the fewest sequences of a length: blocks of unlike pools do not compare."""
+    if len(several := distinct(stages)) == 1:
+        return stages[0]
+    return min(
+        several,
+        key=lambda stage: (
+            stage.geometry.concurrency(stage.memory.kv_pool_bytes, seq_len),
+            -stage.memory.weights_bytes,
+        ),
+    )
