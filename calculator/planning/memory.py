@@ -6,7 +6,8 @@ from functools import partial, reduce
 from math import isqrt
 
 from calculator.architecture.counts import Count, smaller
-from calculator.architecture.model import LayerGroup, ModelArchitecture, merge
+from calculator.architecture.groups import LayerGroup, merge
+from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine
