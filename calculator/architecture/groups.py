@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from calculator.architecture.blocks import attention
+from calculator.architecture.latent import LatentAttention
 from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.architecture.limits import MAX_HEADS
 from calculator.architecture.matrices import Sharding, WeightMatrix
@@ -35,6 +37,20 @@ def with_spec(group: LayerGroup, spec: LayerSpec) -> LayerGroup:
             for matrix in weights
         )
     return LayerGroup(spec, group.count, weights)
+
+
+def with_heads(group: LayerGroup, num_key_value_heads: int) -> LayerGroup:
+    """Return layers with another number of KV heads; a latent vector becomes heads, whose projections are counted."""
+    now = with_spec(group, group.spec.with_kv_heads(num_key_value_heads))
+    if not isinstance(group.spec, LatentAttention) or not isinstance(now.spec, FullAttention):
+        return now
+    rows = [matrix for matrix in group.weights if matrix.part == "attention" and matrix.sharding is Sharding.ROWS]
+    if not rows:
+        return now
+    hidden, heads = rows[0].outputs, rows[0].inputs // now.spec.v_head_dim
+    projections = attention(hidden, heads, num_key_value_heads, now.spec.head_dim, now.spec.v_head_dim)
+    kept = (matrix for matrix in group.weights if matrix.part not in ("attention", "indexer"))
+    return replace(now, weights=(*projections, *kept))
 
 
 def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:

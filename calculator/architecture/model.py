@@ -10,7 +10,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from calculator.architecture import split as parallelism
 from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.groups import LayerGroup as LayerGroup
-from calculator.architecture.groups import indivisible, merge, with_spec
+from calculator.architecture.groups import indivisible, merge, with_heads, with_spec
 from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.architecture.limits import MOST_RANKS
 from calculator.architecture.matrices import WeightMatrix
@@ -312,7 +312,8 @@ class ModelArchitecture:
                 what="num_key_value_heads",
                 asked=num_key_value_heads,
             )
-        varied = self.with_specs(lambda spec: spec.with_kv_heads(num_key_value_heads))
+        layers = tuple(with_heads(group, num_key_value_heads) for group in self.layers)
+        varied = self if layers == self.layers else replace(self, layers=layers)
         return self._as_varied(varied, num_key_value_heads=num_key_value_heads)
 
     def without_windows(self) -> ModelArchitecture:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from calculator.architecture.groups import LayerGroup, indivisible, with_spec
+from calculator.architecture.groups import LayerGroup, indivisible, with_heads, with_spec
 from calculator.architecture.layers import FullAttention, SlidingWindow
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, shown
@@ -98,7 +98,7 @@ def _heads(group: LayerGroup, where: str, value: Any, query_heads: int) -> Layer
     heads = getattr(group.spec, "query_heads", None) or query_heads
     if heads % value:
         raise indivisible(heads, value, where + ":")
-    return with_spec(group, group.spec.with_kv_heads(value))
+    return with_heads(group, value)
 
 
 def _window(group: LayerGroup, where: str, value: Any) -> LayerGroup:

@@ -1,0 +1,148 @@
+"""Published quality of KV heads, latent attention and KV formats: pairs of models as printed, each with its source."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+from calculator.catalogue.presets import data_file
+from calculator.errors import FileFormatError, shown
+from calculator.reading import strict_yaml
+from calculator.reading.fields import names, text
+from calculator.reading.schema import Schema
+
+KINDS = ("mqa", "gqa", "mla", "format")
+"""What is compared with multi-head attention; ``format`` is a KV format beside 16 bit."""
+CATEGORIES = ("trained", "uptrained", "converted", "format", "speed")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPair:
+    """One printed pair of values: a model with multi-head attention (or a 16 bit cache), and the same otherwise.
+
+    Attributes
+    ----------
+    study : str
+        The work that prints it.
+    category : str
+        Trained from scratch, uptrained, converted, a KV format, or a speed.
+    kind : str
+        ``mqa``, ``gqa``, ``mla`` or ``format``.
+    variant, model : str
+        What is compared, and of which model.
+    num_parameters, num_attention_heads, num_key_value_heads : int or None
+        Parameters, query heads and KV heads [-]; None where not printed.
+    training_tokens : int or None
+        Tokens of training, or of the conversion [tokens].
+    kv_saving : float or None
+        Share of the KV cache that is saved, where printed [-].
+    benchmark, unit : str
+        What was measured, and in what.
+    higher_is_better : bool
+        Whether more of it is better.
+    baseline, value : float
+        With multi-head attention or a 16 bit cache, and with the variant.
+    second_hand : bool
+        Whether it was read from a summary, not from the source or a copy of its table.
+    source, note : str
+        Where it is printed, and under which conditions.
+    """
+
+    study: str
+    category: str
+    kind: str
+    variant: str
+    model: str
+    num_parameters: int | None
+    num_attention_heads: int | None
+    num_key_value_heads: int | None
+    training_tokens: int | None
+    kv_saving: float | None
+    benchmark: str
+    unit: str
+    higher_is_better: bool
+    baseline: float
+    value: float
+    second_hand: bool
+    source: str
+    note: str
+
+    @property
+    def change(self) -> float:
+        """The variant less the baseline, to the digits that are printed."""
+        return round(self.value - self.baseline, 6)
+
+    @property
+    def query_heads_per_kv_head(self) -> float | None:
+        """H / G [-], None where either is not printed."""
+        if not self.num_attention_heads or not self.num_key_value_heads:
+            return None
+        return self.num_attention_heads / self.num_key_value_heads
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What published figures disagree on and why, or what is printed nowhere."""
+
+    key: str
+    kinds: tuple[str, ...]
+    says: str
+    why: str
+    source: str
+
+
+@cache
+def published_pairs() -> tuple[PublishedPair, ...]:
+    """Return every pair of the shipped table, in its order.
+
+    Raises
+    ------
+    FileFormatError
+        If the table is not what it should be, with its line.
+    """
+    path = data_file("published_quality.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        wanted = [field.name for field in fields(PublishedPair)]
+        if header != wanted:
+            raise FileFormatError(f"{path}:1: the columns must be {', '.join(wanted)}")
+        return tuple(_pair(dict(zip(wanted, row, strict=True)), f"{path}:{reader.line_num}") for row in reader)
+
+
+def _pair(cells: dict[str, str], where: str) -> PublishedPair:
+    try:
+        made: dict[str, Any] = dict(cells)
+        for name in ("num_parameters", "num_attention_heads", "num_key_value_heads", "training_tokens"):
+            made[name] = int(cells[name]) if cells[name] else None
+        made["kv_saving"] = float(cells["kv_saving"]) if cells["kv_saving"] else None
+        for name in ("baseline", "value"):
+            made[name] = float(cells[name])
+        for name in ("higher_is_better", "second_hand"):
+            made[name] = {"yes": True, "no": False}[cells[name]]
+        if cells["kind"] not in KINDS or cells["category"] not in CATEGORIES or not cells["source"]:
+            raise KeyError(cells["kind"])
+    except (ValueError, KeyError) as error:
+        raise FileFormatError(f"{where}: {shown(str(error))} is not what its column holds") from None
+    return PublishedPair(**made)
+
+
+_REMARK = {"kinds": names(KINDS), "says": text(600), "source": text(300)}
+_CONFLICT, _MISSING = Schema("Conflict", _REMARK | {"why": text(600)}), Schema("Missing", _REMARK)
+
+
+@cache
+def published_remarks() -> tuple[tuple[Remark, ...], tuple[Remark, ...]]:
+    """Return the conflicts between published figures, and what is printed nowhere."""
+    document = strict_yaml.read(data_file("published_conflicts.yaml"))
+    found = []
+    for section, schema in (("conflicts", _CONFLICT), ("missing", _MISSING)):
+        entries = document.data.get(section, {})
+        for key, entry in entries.items():
+            for location, problem in schema.all_problems(entry):
+                raise document.error((section, key, *location), str(problem))
+        found.append(tuple(Remark(key, tuple(e["kinds"]), e["says"], e.get("why", ""), e["source"])
+                           for key, e in entries.items()))  # fmt: skip
+    return found[0], found[1]

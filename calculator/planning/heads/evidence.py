@@ -1,0 +1,126 @@
+"""What is published about quality at some number of KV heads: pairs as printed, conflicts as conflicts, gaps as gaps."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from calculator.architecture.limits import MAX_HEADS
+from calculator.catalogue.published import KINDS, PublishedPair, Remark, published_pairs, published_remarks
+from calculator.errors import InvalidValueError, friendly, shown, unknown_name
+from calculator.messages import joined, say
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class QualityEvidence:
+    """Published pairs that a question is about; nothing between them is computed.
+
+    Attributes
+    ----------
+    rows : tuple of PublishedPair
+        The pairs, as printed.
+    conflicts : tuple of Remark
+        What the sources disagree on, and why.
+    missing : tuple of Remark
+        What is printed nowhere.
+    finding : str
+        What there is, in a sentence.
+    """
+
+    rows: tuple[PublishedPair, ...]
+    conflicts: tuple[Remark, ...]
+    missing: tuple[Remark, ...]
+    finding: str
+
+    def frame(self) -> pandas.DataFrame:
+        """Return the pairs as a DataFrame, with the change and the ratio of heads beside the printed values."""
+        import pandas
+
+        derived = ("change", "query_heads_per_kv_head")
+        rows = [{**asdict(row), **{name: getattr(row, name) for name in derived}} for row in self.rows]
+        columns = [*PublishedPair.__dataclass_fields__, *derived]
+        return pandas.DataFrame(rows, columns=columns).convert_dtypes()
+
+
+@friendly
+def quality_evidence(
+    kv_heads: int | None = None, kind: str | None = None, query_heads_per_kv_head: float | None = None
+) -> QualityEvidence:
+    """Return published pairs of quality and speed with their sources, never interpolated.
+
+    Parameters
+    ----------
+    kv_heads : int, optional
+        Only pairs with so many KV heads [-].
+    kind : str, optional
+        Only ``mqa``, ``gqa``, ``mla`` or ``format``, a KV format beside 16 bit; ``mha`` is what the others are
+        compared with [-].
+    query_heads_per_kv_head : float, optional
+        Only pairs with this ratio H / G, where it is printed [-].
+
+    Returns
+    -------
+    QualityEvidence
+        The pairs, what they disagree on, and what is printed nowhere; no rows where nothing is published.
+
+    Raises
+    ------
+    CalculatorError
+        If a kind is unknown or a number out of bounds.
+    """
+    if kind is not None and kind not in (*KINDS, "mha"):
+        raise unknown_name("kind of attention", kind, (*KINDS, "mha"))
+    if kv_heads is not None and not (type(kv_heads) is int and 1 <= kv_heads <= MAX_HEADS):
+        raise InvalidValueError(
+            f"kv_heads must be a whole number from 1 to {MAX_HEADS:,}, not {shown(kv_heads)}", what="kv_heads"
+        )
+    ratio = query_heads_per_kv_head
+    if ratio is not None and not (isinstance(ratio, int | float) and not isinstance(ratio, bool) and ratio >= 1):
+        raise InvalidValueError(f"query_heads_per_kv_head must be a number of at least 1, not {shown(ratio)}")
+    rows = tuple(
+        pair
+        for pair in published_pairs()
+        if (kind is None or pair.kind == kind)
+        and (kv_heads is None or (pair.num_key_value_heads == kv_heads and pair.kind != "format"))
+        and (ratio is None or (pair.query_heads_per_kv_head == ratio and pair.kind != "format"))
+    )
+    kinds = {kind} if kind else {pair.kind for pair in rows} or {_kind_of(kv_heads)}
+    conflicts, missing = (
+        tuple(remark for remark in remarks if kinds & set(remark.kinds)) for remarks in published_remarks()
+    )
+    return QualityEvidence(rows, conflicts, missing, _finding(rows, kv_heads, kind, ratio))
+
+
+def _kind_of(kv_heads: int | None) -> str:
+    return "mqa" if kv_heads == 1 else "gqa"
+
+
+def _finding(rows: tuple[PublishedPair, ...], kv_heads: int | None, kind: str | None, ratio: float | None) -> Any:
+    if kind == "mha":
+        return say("evidence.baseline", "Multi-head attention is what the published pairs are compared with.")
+    asked = [
+        *([say("evidence.heads", "{count} KV heads", count=kv_heads)] if kv_heads is not None else []),
+        *([say("evidence.ratio", "{ratio:g} query heads a KV head", ratio=ratio)] if ratio is not None else []),
+        *([say("evidence.kind", "{kind}", kind=kind.upper() if kind != "format" else kind)] if kind else []),
+    ]
+    about = joined(", ", asked) if asked else say("evidence.anything", "KV heads, latent attention and KV formats")
+    if not rows:
+        return say(
+            "evidence.none",
+            "Nothing is published for {about}: the pairs beside it are not interpolated.",
+            about=about,
+        )
+    points = [row.change for row in rows if row.unit == "points" and row.category in ("trained", "uptrained")]
+    spread = say(
+        "evidence.spread",
+        ", from {least:+g} to {most:+g} points against multi-head attention where models were trained or uptrained so",
+        least=min(points), most=max(points),
+    ) if points else ""  # fmt: skip
+    return say(
+        "evidence.pairs",
+        "{count} published pairs of {studies} works for {about}{spread}. They are shown, not averaged.",
+        count=len(rows), studies=len({row.study for row in rows}), about=about, spread=spread,
+    )  # fmt: skip
