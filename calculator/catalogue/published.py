@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from calculator.catalogue.presets import data_file
 from calculator.errors import FileFormatError, shown
@@ -84,7 +84,17 @@ class PublishedPair:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What published figures disagree on and why, or what is printed nowhere."""
+    """What is to be said beside published figures.
+
+    Attributes
+    ----------
+    key : str
+        What it is known by.
+    kinds : tuple of str
+        The kinds of attention, or ``format``, that it bears on.
+    says, why, source : str
+        What is printed or is not; why sources differ, empty where they do not; and where.
+    """
 
     key: str
     kinds: tuple[str, ...]
@@ -130,19 +140,38 @@ def _pair(cells: dict[str, str], where: str) -> PublishedPair:
 
 
 _REMARK = {"kinds": names(KINDS), "says": text(600), "source": text(300)}
-_CONFLICT, _MISSING = Schema("Conflict", _REMARK | {"why": text(600)}), Schema("Missing", _REMARK)
+_SCHEMAS = {
+    "conflicts": Schema("Conflict", _REMARK | {"why": text(600)}),
+    "missing": Schema("Missing", _REMARK),
+    "costs": Schema("Cost", _REMARK),
+}
+
+
+class Remarks(NamedTuple):
+    """What stands beside the pairs: conflicts, what is printed nowhere, and what conversions cost."""
+
+    conflicts: tuple[Remark, ...]
+    missing: tuple[Remark, ...]
+    costs: tuple[Remark, ...]
 
 
 @cache
-def published_remarks() -> tuple[tuple[Remark, ...], tuple[Remark, ...]]:
-    """Return the conflicts between published figures, and what is printed nowhere."""
-    document = strict_yaml.read(data_file("published_conflicts.yaml"))
+def published_remarks() -> Remarks:
+    """Return the conflicts between published figures, what is printed nowhere, and what conversions cost.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not what it should be, with line and field.
+    """
+    document = strict_yaml.read(data_file("published_remarks.yaml"))
+    return Remarks(*(_section(document, name, _SCHEMAS[name]) for name in Remarks._fields))
+
+
+def _section(document: strict_yaml.Document, section: str, schema: Schema) -> tuple[Remark, ...]:
     found = []
-    for section, schema in (("conflicts", _CONFLICT), ("missing", _MISSING)):
-        entries = document.data.get(section, {})
-        for key, entry in entries.items():
-            for location, problem in schema.all_problems(entry):
-                raise document.error((section, key, *location), str(problem))
-        found.append(tuple(Remark(key, tuple(e["kinds"]), e["says"], e.get("why", ""), e["source"])
-                           for key, e in entries.items()))  # fmt: skip
-    return found[0], found[1]
+    for key, entry in document.data[section].items():
+        for location, problem in schema.all_problems(entry):
+            raise document.error((section, key, *location), str(problem))
+        found.append(Remark(key, tuple(entry["kinds"]), entry["says"], entry.get("why", ""), entry["source"]))
+    return tuple(found)

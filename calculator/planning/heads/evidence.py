@@ -1,4 +1,4 @@
-"""What is published about quality at some number of KV heads: pairs as printed, conflicts as conflicts, gaps as gaps."""
+"""What is published about quality at some number of KV heads: pairs as printed, conflicts and gaps beside them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from calculator.architecture.limits import MAX_HEADS
 from calculator.catalogue.published import KINDS, PublishedPair, Remark, published_pairs, published_remarks
 from calculator.errors import InvalidValueError, friendly, shown, unknown_name
 from calculator.messages import joined, say
+from calculator.units import plural
 
 if TYPE_CHECKING:
     import pandas
@@ -89,7 +90,7 @@ def quality_evidence(
     )
     kinds = {kind} if kind else {pair.kind for pair in rows} or {_kind_of(kv_heads)}
     conflicts, missing = (
-        tuple(remark for remark in remarks if kinds & set(remark.kinds)) for remarks in published_remarks()
+        tuple(remark for remark in remarks if kinds & set(remark.kinds)) for remarks in published_remarks()[:2]
     )
     return QualityEvidence(rows, conflicts, missing, _finding(rows, kv_heads, kind, ratio))
 
@@ -102,7 +103,7 @@ def _finding(rows: tuple[PublishedPair, ...], kv_heads: int | None, kind: str | 
     if kind == "mha":
         return say("evidence.baseline", "Multi-head attention is what the published pairs are compared with.")
     asked = [
-        *([say("evidence.heads", "{count} KV heads", count=kv_heads)] if kv_heads is not None else []),
+        *([plural(kv_heads, "KV head")] if kv_heads is not None else []),
         *([say("evidence.ratio", "{ratio:g} query heads a KV head", ratio=ratio)] if ratio is not None else []),
         *([say("evidence.kind", "{kind}", kind=kind.upper() if kind != "format" else kind)] if kind else []),
     ]
@@ -121,6 +122,7 @@ def _finding(rows: tuple[PublishedPair, ...], kv_heads: int | None, kind: str | 
     ) if points else ""  # fmt: skip
     return say(
         "evidence.pairs",
-        "{count} published pairs of {studies} works for {about}{spread}. They are shown, not averaged.",
-        count=len(rows), studies=len({row.study for row in rows}), about=about, spread=spread,
+        "{pairs} of {studies} for {about}{spread}. They are shown, not averaged.",
+        pairs=plural(len(rows), "published pair"), studies=plural(len({row.study for row in rows}), "work"),
+        about=about, spread=spread,
     )  # fmt: skip
