@@ -14,6 +14,7 @@ from calculator.architecture.latent import LatentAttention, as_latent
 from calculator.architecture.layers import FullAttention
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.per_layer import listed
+from calculator.catalogue.presets import load_model
 from calculator.errors import UnsupportedError
 from calculator.messages import say
 
@@ -162,3 +163,13 @@ def called(variant: Variant) -> str:
     if len(counts) > 1:
         return say("heads.by_layer", "{least} to {most} by layer", least=min(counts), most=max(counts))
     return say("heads.count", "{count}", count=variant.num_key_value_heads)
+
+
+def preset_with(model: str, kv_heads: int | str | None = None) -> ModelArchitecture:
+    """Return a preset with other KV heads; ``all`` for as many as query heads, ``latent`` for latent attention."""
+    loaded = load_model(model)
+    if kv_heads is None:
+        return loaded
+    if kv_heads == "latent":
+        return with_latent(loaded)
+    return with_heads(loaded, query_heads(loaded) if kv_heads == "all" else kv_heads)
