@@ -12,6 +12,7 @@ from calculator.errors import InvalidValueError, friendly, shown
 from calculator.hardware import Accelerator
 from calculator.messages import joined, say
 from calculator.planning.answer import Plan
+from calculator.planning.heads.bench import Bench
 from calculator.planning.heads.goals import Recommendation, recommendation
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.variants import Kind, Variant, counted, keeps_latent, query_heads, with_latent
