@@ -16,7 +16,7 @@ from calculator.reading.schema import as_index
 def listed(value: Any) -> list[Any] | None:
     """Return what a list, a tuple or an array says layer by layer; None for anything else."""
     if isinstance(value, list | tuple):
-        return [as_index(one) for one in value]
+        return [one if isinstance(one, bool) else as_index(one) for one in value]
     found = value.tolist() if hasattr(value, "tolist") and not isinstance(value, int | float) else None
     return found if isinstance(found, list) else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, NamedTuple
@@ -119,23 +120,50 @@ def published_pairs() -> tuple[PublishedPair, ...]:
         wanted = [field.name for field in fields(PublishedPair)]
         if header != wanted:
             raise FileFormatError(f"{path}:1: the columns must be {', '.join(wanted)}")
-        return tuple(_pair(dict(zip(wanted, row, strict=True)), f"{path}:{reader.line_num}") for row in reader)
+        return tuple(_pair(row, f"{path}:{reader.line_num}") for row in reader)
 
 
-def _pair(cells: dict[str, str], where: str) -> PublishedPair:
-    try:
-        made: dict[str, Any] = dict(cells)
-        for name in ("num_parameters", "num_attention_heads", "num_key_value_heads", "training_tokens"):
-            made[name] = int(cells[name]) if cells[name] else None
-        made["kv_saving"] = float(cells["kv_saving"]) if cells["kv_saving"] else None
-        for name in ("baseline", "value"):
-            made[name] = float(cells[name])
-        for name in ("higher_is_better", "second_hand"):
-            made[name] = {"yes": True, "no": False}[cells[name]]
-        if cells["kind"] not in KINDS or cells["category"] not in CATEGORIES or not cells["source"]:
-            raise KeyError(cells["kind"])
-    except (ValueError, KeyError) as error:
-        raise FileFormatError(f"{where}: {shown(str(error))} is not what its column holds") from None
+def _whole(cell: str) -> int | None:
+    return int(cell) if cell else None
+
+
+def _share(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+def _yes(cell: str) -> bool:
+    return {"yes": True, "no": False}[cell]
+
+
+def _said(cell: str) -> str:
+    if not cell:
+        raise ValueError
+    return cell
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("study", "variant", "model", "benchmark", "unit", "source"), _said),
+    "category": {name: name for name in CATEGORIES}.__getitem__,
+    "kind": {name: name for name in KINDS}.__getitem__,
+    **dict.fromkeys(("num_parameters", "num_attention_heads", "num_key_value_heads", "training_tokens"), _whole),
+    "kv_saving": _share,
+    **dict.fromkeys(("higher_is_better", "second_hand"), _yes),
+    **dict.fromkeys(("baseline", "value"), float),
+    "note": str,
+}
+"""What each column holds."""
+
+
+def _pair(row: list[str], where: str) -> PublishedPair:
+    names = [field.name for field in fields(PublishedPair)]
+    if len(row) != len(names):
+        raise FileFormatError(f"{where}: has {len(row)} cells, and there are {len(names)} columns")
+    made = {}
+    for name, cell in zip(names, row, strict=True):
+        try:
+            made[name] = _READ[name](cell)
+        except (ValueError, KeyError):
+            raise FileFormatError(f"{where}: {name} cannot be {shown(cell)}") from None
     return PublishedPair(**made)
 
 
