@@ -12,7 +12,7 @@ from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model
-from calculator.errors import InvalidValueError, friendly, shown, unknown_name
+from calculator.errors import InvalidValueError, UnsupportedError, friendly, shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.messages import Message, joined, say
@@ -223,6 +223,8 @@ def _asked(model: Any, unit: str, given: dict[str, Any]) -> Asked:
         of_plan = {name: getattr(request, name) for name in given}
         model = model.model
     loaded = load_model(model)
+    if loaded.needs_encoder:
+        raise UnsupportedError(f"{loaded.name} keeps its encoder's tokens beside: its numbers are not explained")
     values = {**of_plan, **{name: value for name, value in given.items() if value is not None}}
     counts = _SCHEMA.validate(
         {
