@@ -55,7 +55,7 @@ def test_command_prints_what_the_readme_shows(command: str, output: str) -> None
 
 def test_python_session_answers_what_the_readme_shows() -> None:
     session = doctest.DocTestParser().get_doctest(README, {}, "README.md", "README.md", 0)
-    assert len(session.examples) == 16
+    assert len(session.examples) == 21
     report: list[str] = []
     failed, _ = doctest.DocTestRunner().run(session, out=report.append)
     assert failed == 0, "".join(report)

@@ -91,10 +91,16 @@ def _by_layer(
 def _heads(group: LayerGroup, where: str, value: Any, query_heads: int) -> LayerGroup:
     if not group.spec.kv_heads:
         if value != 0 or isinstance(value, bool):
-            raise InvalidValueError(f"{where} must be 0, not {shown(value)}: it keeps no KV heads of its own")
+            raise InvalidValueError(
+                f"{where} must be 0, not {shown(value)}: it keeps no KV heads of its own",
+                what="num_key_value_heads", asked=value, nearest=0,
+            )  # fmt: skip
         return group
     if type(value) is not int or value < 1:
-        raise InvalidValueError(f"{where} must be a whole number of at least 1, not {shown(value)}")
+        raise InvalidValueError(
+            f"{where} must be a whole number of at least 1, not {shown(value)}",
+            what="num_key_value_heads", asked=value, nearest=1,
+        )  # fmt: skip
     heads = getattr(group.spec, "query_heads", None) or query_heads
     if heads % value:
         raise indivisible(heads, value, where + ":")
@@ -106,10 +112,14 @@ def _window(group: LayerGroup, where: str, value: Any) -> LayerGroup:
         return with_spec(group, group.spec.without_window())
     if type(value) is not int or not 1 <= value <= MAX_TOKENS:
         raise InvalidValueError(
-            f"{where} must be a whole number of tokens from 1 to {MAX_TOKENS:,}, or None for all, not {shown(value)}"
-        )
+            f"{where} must be a whole number of tokens from 1 to {MAX_TOKENS:,}, or None for all, not {shown(value)}",
+            what="sliding_window", asked=value, allowed=(1, MAX_TOKENS),
+        )  # fmt: skip
     spec = group.spec.without_window()
     if type(spec) is not FullAttention:
-        raise InvalidValueError(f"{where} must be None: a layer of the kind {spec.kind} has no window")
+        raise InvalidValueError(
+            f"{where} must be None: a layer of the kind {spec.kind} has no window",
+            what="sliding_window", asked=value,
+        )  # fmt: skip
     window = SlidingWindow(spec.num_key_value_heads, spec.head_dim, spec.v_head_dim, spec.query_heads, value)
     return with_spec(group, window)

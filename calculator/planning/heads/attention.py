@@ -170,7 +170,10 @@ def head_sharing(
         )
     varied.check_tensor_parallel(ranks)
     if ranks > heads:
-        raise ParallelismError(f"tensor_parallel_size {ranks} is more than the {heads} query heads")
+        raise ParallelismError(
+            f"tensor_parallel_size {ranks} is more than the {heads} query heads",
+            what="tensor_parallel_size", asked=ranks, nearest=heads,
+        )  # fmt: skip
     return tuple(_shared(1 if latent else counts.pop(), heads, ranks, latent))
 
 

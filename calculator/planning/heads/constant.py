@@ -93,10 +93,14 @@ def _widened(layer: LayerGroup, parameters: int, multiple: int, name: str) -> La
         if matrix.sharding in (Sharding.COLUMNS, Sharding.ROWS)
     )
     if not column:
-        raise UnsupportedError(f"a layer of {name} has no MLP that could keep its parameters constant")
+        raise UnsupportedError(
+            f"a layer of {name} has no MLP that could keep its parameters constant", what="constant_parameters"
+        )
     wanted = round(Fraction(width * column + parameters, column * multiple)) * multiple
     if wanted < 1:
-        raise UnsupportedError(f"an MLP of {name} would have no column left at constant parameters")
+        raise UnsupportedError(
+            f"an MLP of {name} would have no column left at constant parameters", what="constant_parameters"
+        )
     weights = tuple(_of_width(matrix, wanted) if matrix in mlp else matrix for matrix in layer.weights)
     return replace(layer, weights=weights)
 

@@ -76,11 +76,17 @@ def quality_evidence(
         raise unknown_name("kind of attention", kind, (*KINDS, "mha"))
     if kv_heads is not None and not (type(kv_heads) is int and 1 <= kv_heads <= MAX_HEADS):
         raise InvalidValueError(
-            f"kv_heads must be a whole number from 1 to {MAX_HEADS:,}, not {shown(kv_heads)}", what="kv_heads"
+            f"kv_heads must be a whole number from 1 to {MAX_HEADS:,}, not {shown(kv_heads)}",
+            what="kv_heads",
+            asked=kv_heads,
+            allowed=(1, MAX_HEADS),
         )
     ratio = query_heads_per_kv_head
     if ratio is not None and not (isinstance(ratio, int | float) and not isinstance(ratio, bool) and ratio >= 1):
-        raise InvalidValueError(f"query_heads_per_kv_head must be a number of at least 1, not {shown(ratio)}")
+        raise InvalidValueError(
+            f"query_heads_per_kv_head must be a number of at least 1, not {shown(ratio)}",
+            what="query_heads_per_kv_head", asked=ratio, nearest=1,
+        )  # fmt: skip
     rows = tuple(
         pair
         for pair in published_pairs()

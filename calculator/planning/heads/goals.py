@@ -61,7 +61,9 @@ def recommendation(rows: Sequence[HeadRow], heads: int, goals: Mapping[str, Any]
     if not stated:
         raise InvalidValueError(
             "no goal is stated: give min_batch_size, min_output_tokens_per_second, max_tpot_s or without_copies; "
-            "without one no number of KV heads is better than another"
+            "without one no number of KV heads is better than another",
+            what="goals",
+            allowed=tuple(_SCHEMA.fields),
         )
     reasons = {row.label: why for row in rows if (why := _why_not(row, stated))}
     meets = tuple(row for row in rows if row.label not in reasons)

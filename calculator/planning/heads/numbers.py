@@ -224,7 +224,9 @@ def _asked(model: Any, unit: str, given: dict[str, Any]) -> Asked:
         model = model.model
     loaded = load_model(model)
     if loaded.needs_encoder:
-        raise UnsupportedError(f"{loaded.name} keeps its encoder's tokens beside: its numbers are not explained")
+        raise UnsupportedError(
+            f"{loaded.name} keeps its encoder's tokens beside: its numbers are not explained", what="model"
+        )
     values = {**of_plan, **{name: value for name, value in given.items() if value is not None}}
     counts = _SCHEMA.validate(
         {

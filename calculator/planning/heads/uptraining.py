@@ -150,7 +150,11 @@ def uptraining(
     hours = None
     if device is not None:
         if not device.bf16_tflops:
-            raise UnsupportedError(f"the 16 bit peak of {device.name} is not known, so no hours can be computed")
+            raise UnsupportedError(
+                f"the 16 bit peak of {device.name} is not known, so no hours can be computed",
+                what="gpu",
+                asked=device.id,
+            )
         hours = flops / (device.bf16_tflops * 1e12 * asked["utilisation"]) / 3600
     price = device.price_usd_per_hour if device else None
     pays = _pays_after(architecture, converted, hours, {"gpu": gpu, "seq_len": seq_len, **plan_keywords})
@@ -199,10 +203,14 @@ def _pays_after(
     """Return the output tokens whose faster decode saves as many GPU-hours as the conversion took [tokens]."""
     if asked["seq_len"] is None:
         if len(asked) > 2:
-            raise InvalidValueError("seq_len is missing: keywords of plan describe the service that pays it back")
+            raise InvalidValueError(
+                "seq_len is missing: keywords of plan describe the service that pays it back", what="seq_len"
+            )
         return None
     if hours is None:
-        raise InvalidValueError("gpu is missing: seq_len describes the service on that device that pays it back")
+        raise InvalidValueError(
+            "gpu is missing: seq_len describes the service on that device that pays it back", what="gpu"
+        )
     each = []
     for one in (model, converted):
         answer = make_plan(one, **asked)
