@@ -4,10 +4,12 @@ import math
 from fractions import Fraction
 
 import pytest
+from cases import CONFIGS
 from golden import SHAPES
 
 import calculator
 from calculator.architecture.latent import LatentAttention
+from calculator.configs.reader import model_from_hf_config
 from calculator.engines import ENGINES
 from calculator.planning.heads.presets import preset_heads
 
@@ -269,6 +271,41 @@ def test_every_kind_of_model_has_a_study(preset):
     assert study.finding.endswith(".")
     mha = max(by_heads(study))
     assert by_heads(study)[mha].saving == 0
+
+
+def test_an_encoder_decoder_counts_keys_and_values_of_both_of_its_attentions():
+    # whisper of 4 layers, 20 heads of 64, a width of 1,280: a head fewer is 64 x (1,280 + 1,280) weights and a bias of
+    # 64 of V alone, in self- and in cross-attention.
+    model = model_from_hf_config(CONFIGS["encoder and decoder"], "it")
+    study = calculator.head_study(model, gpu="l4", seq_len=400, encoder_seq_len=1500)
+    rows = by_heads(study)
+    assert list(rows) == [1, 2, 4, 5, 10, 20]
+    fewer = 19 * 64 * 4 * 2 * (2 * 1280 + 1)
+    assert rows[20].num_parameters - rows[1].num_parameters == fewer
+    assert rows[1].kv_bytes_per_sequence == 4 * (400 + 1500) * 2 * 64 * 2
+    assert rows[20].this_model
+    assert "a KV head for each query head (MHA)" in study.finding
+
+
+def test_layers_with_a_state_beside_their_heads_have_no_latent_form():
+    model = model_from_hf_config(CONFIGS["attention and state in one layer"], "it")
+    study = calculator.head_study(model, gpu="l4", seq_len=400)
+    assert [row.kind for row in study.rows] == ["mqa", "gqa", "gqa", "gqa", "mha"]
+    with pytest.raises(calculator.UnsupportedError, match="latent attention could take the place of"):
+        calculator.uptraining(model, to_latent=True, training_tokens=10**12)
+
+
+def test_a_model_without_heads_is_refused():
+    model = model_from_hf_config(CONFIGS["mamba 2 alone"], "it")
+    for ask in (
+        lambda: calculator.head_study(model, gpu="l4", seq_len=400),
+        lambda: calculator.attention_memory(model, 400),
+        lambda: calculator.arithmetic_intensity(model, 1, 400),
+        lambda: calculator.head_sharing(model),
+        lambda: calculator.uptraining(model, training_tokens=10**12),
+    ):
+        with pytest.raises(calculator.UnsupportedError, match=r"has no (layer with )?attention heads"):
+            ask()
 
 
 # Frame

@@ -12,7 +12,7 @@ from calculator.errors import CalculatorError, UnsupportedError
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.heads.variants import Kind as Kind
-from calculator.planning.heads.variants import Variant, counted, keeps_latent, with_latent
+from calculator.planning.heads.variants import Variant, can_be_latent, counted, keeps_latent, with_latent
 from calculator.planning.plan import plan as make_plan
 from calculator.planning.resolve import why_degree_not
 from calculator.units import plural
@@ -109,7 +109,7 @@ def _variants(model: ModelArchitecture) -> list[Variant]:
     if not any(variant.model.groups == model.groups for variant in variants):
         own = Kind.MLA if keeps_latent(model) else Kind.OWN
         variants.append(Variant(own, model.num_key_value_heads, model))
-    if not keeps_latent(model):
+    if can_be_latent(model):
         variants.append(Variant(Kind.MLA, 1, with_latent(model)))
     if any(isinstance(group.spec, SlidingWindow) for group in model.groups):
         variants.append(Variant(Kind.NO_WINDOW, model.num_key_value_heads, model.without_windows()))

@@ -110,6 +110,7 @@ def arithmetic_intensity(
     the batch, since each sequence reads its own cache. FLOPs depend on H, not on G. Latent attention is computed on the
     vector itself: ``2 H (2 c + r) / row(c + r)``. The FLOPs of a step are twice the parameters that a token passes
     through, for each sequence; its bytes are the weights once, of experts those that the batch touches, and the cache.
+    Layers that attend over another layer's cache, and recurrent states, are in the weights alone.
 
     References
     ----------

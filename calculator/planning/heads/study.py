@@ -15,7 +15,15 @@ from calculator.planning.answer import Plan
 from calculator.planning.heads.bench import Bench
 from calculator.planning.heads.goals import Recommendation, recommendation
 from calculator.planning.heads.rows import HeadRow
-from calculator.planning.heads.variants import Kind, Variant, counted, keeps_latent, query_heads, with_latent
+from calculator.planning.heads.variants import (
+    Kind,
+    Variant,
+    can_be_latent,
+    counted,
+    keeps_latent,
+    query_heads,
+    with_latent,
+)
 from calculator.units import plural
 
 if TYPE_CHECKING:
@@ -231,7 +239,7 @@ def _variants(
             yield Variant(Kind.MLA, model.num_key_value_heads, model)
         elif not is_latent and own > 1:
             yield Variant(Kind.OWN, model.num_key_value_heads, model)
-    if latent and not is_latent:
+    if latent and can_be_latent(model):
         yield Variant(Kind.MLA, 1, with_latent(model))
 
 
@@ -240,11 +248,17 @@ def _finding(model: ModelArchitecture, rows: tuple[HeadRow, ...], known: Plan) -
     planned = [row for row in rows if not row.refused]
     ends = [row for row in planned if row.is_counted]
     parts = []
-    if own:
+    if own and own.saving:
         parts.append(say(
             "heads.own",
             "{model} keeps {bytes:,} bytes a token ({kind}), {percent:.4g} % less than multi-head attention would.",
             model=model.name, bytes=own.kv_bytes_per_token, kind=own.kind.upper(), percent=100 * own.saving,
+        ))  # fmt: skip
+    elif own:
+        parts.append(say(
+            "heads.own_mha",
+            "{model} keeps {bytes:,} bytes a token, a KV head for each query head (MHA): the most there can be.",
+            model=model.name, bytes=own.kv_bytes_per_token,
         ))  # fmt: skip
     if len(ends) > 1:
         few, many = ends[0], ends[-1]

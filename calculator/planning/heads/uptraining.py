@@ -13,7 +13,7 @@ from calculator.errors import InvalidValueError, UnsupportedError, friendly, sho
 from calculator.hardware import Accelerator
 from calculator.messages import joined, say
 from calculator.planning.heads.evidence import quality_evidence
-from calculator.planning.heads.variants import with_heads, with_latent
+from calculator.planning.heads.variants import query_heads, with_heads, with_latent
 from calculator.planning.plan import plan as make_plan
 from calculator.planning.traffic.speed import speed
 from calculator.reading.fields import count, number
@@ -183,6 +183,7 @@ def _converted(model: ModelArchitecture, to_kv_heads: int, to_latent: bool) -> M
         )
     if to_latent:
         return with_latent(model)
+    query_heads(model)
     converted = with_heads(model, to_kv_heads)
     counts = sorted({each for each in model.kv_heads_by_layer if each})
     for before in counts:

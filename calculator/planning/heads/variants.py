@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from calculator.architecture import blocks
 from calculator.architecture.groups import LayerGroup, with_spec
 from calculator.architecture.latent import LatentAttention, as_latent
-from calculator.architecture.layers import FullAttention
+from calculator.architecture.layers import ChunkedAttention, FullAttention, SlidingWindow
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.per_layer import listed
 from calculator.catalogue.presets import load_model
@@ -137,15 +137,29 @@ def with_latent(model: ModelArchitecture) -> ModelArchitecture:
     References
     ----------
     arXiv 2405.04434, section 2.1.4 and appendix B.
+
+    Raises
+    ------
+    UnsupportedError
+        If no layer has heads alone: an encoder's tokens, or a state beside the heads, have no latent form here.
     """
     layers = tuple(_latent(model, group) for group in model.layers)
+    if layers == model.layers:
+        raise UnsupportedError(
+            f"{model.name} has no layers that latent attention could take the place of", what="model"
+        )
     return replace(model, layers=layers, variations={**model.variations, "layers": "changed"})
+
+
+_PLAIN = (FullAttention, SlidingWindow, ChunkedAttention)
+"""Layers whose only cache is that of their heads."""
 
 
 def _latent(model: ModelArchitecture, group: LayerGroup) -> LayerGroup:
     spec = as_latent(group.spec)
-    if not isinstance(spec, LatentAttention) or not isinstance(group.spec, FullAttention):
+    if type(group.spec) not in _PLAIN or not isinstance(spec, LatentAttention):
         return group
+    assert isinstance(group.spec, FullAttention)
     heads = group.spec.query_heads or model.num_attention_heads
     nope, rope = group.spec.head_dim, spec.qk_rope_head_dim
     projections = blocks.latent_attention(
@@ -153,6 +167,11 @@ def _latent(model: ModelArchitecture, group: LayerGroup) -> LayerGroup:
     )
     kept = (matrix for matrix in group.weights if matrix.part != "attention")
     return replace(with_spec(group, spec), weights=(*projections, *kept))
+
+
+def can_be_latent(model: ModelArchitecture) -> bool:
+    """Say whether latent attention could take the place of the heads of any layer."""
+    return not keeps_latent(model) and any(type(group.spec) in _PLAIN for group in model.groups)
 
 
 def called(variant: Variant) -> str:
