@@ -1,5 +1,6 @@
 """The study of KV heads: limits, the ratios of the papers, copies, goals; memory of prefill, intensity of decode."""
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -322,6 +323,19 @@ def test_the_frame_has_the_columns_of_the_contract_and_nan_for_latent_attention(
     assert {type(label) for label in frame["label"]} == {str}
 
 
+def test_a_window_reserves_no_more_than_itself():
+    # Mistral 7B v0.1: 32,768 tokens, of which 4,096 of 131,072 bytes are kept
+    (row,) = calculator.head_study("mistral-7b-v0.1", gpu="l40s", seq_len=8192, kv_heads=[8], latent=False).rows
+    assert row.reserved_bytes_per_gpu == 4096 * 131_072
+
+
+def test_numbers_of_any_integer_type():
+    numpy = pytest.importorskip("numpy")
+    asked = numpy.array([1, 8])
+    study = calculator.head_study("llama-3-8b", gpu="l40s", seq_len=numpy.int64(2048), kv_heads=asked, latent=False)
+    assert [row.num_key_value_heads for row in study.rows] == [1, 8]
+
+
 def test_without_latent_attention_and_with_numbers_of_ones_own():
     study = calculator.head_study("llama-3-8b", gpu="l40s", seq_len=2048, kv_heads=[2, 32], latent=False)
     # the model itself has 8 heads, is not asked for, and not among them
@@ -409,7 +423,8 @@ def test_a_model_whose_layers_differ_stands_beside_equal_numbers(fields):
         ({"kv_heads": [3]}, "64 query heads do not divide by it"),
         ({"kv_heads": [[8] * 79]}, "lists 79 layers, and there are 80"),
         ({"kv_heads": 8}, "kv_heads must list numbers of KV heads, not 8"),
-        ({"kv_heads": []}, "kv_heads lists 0 numbers"),
+        ({"kv_heads": []}, "kv_heads lists no numbers: give 1 to 200"),
+        ({"kv_heads": itertools.repeat(8)}, "kv_heads lists more than 200 numbers"),
         ({"latent": 1}, "latent must be true or false, not 1"),
         ({"constant_parameters": "yes"}, "constant_parameters must be true or false"),
         ({"output_tokens": 8192}, "output_tokens must be a whole number from 1 to 8,191"),

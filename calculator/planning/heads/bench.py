@@ -9,7 +9,7 @@ from typing import Any
 from calculator.architecture.latent import LatentAttention
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import Split, kv_replication
-from calculator.architecture.sums import Layout, kv_bytes_of_sequence
+from calculator.architecture.sums import Layout, kv_bytes_of_sequence, kv_bytes_on_rank
 from calculator.errors import CalculatorError
 from calculator.formats.kv import storage_format
 from calculator.messages import say
@@ -119,7 +119,7 @@ class Bench:
             weights_bytes_per_gpu=answer.per_gpu.weights_bytes,
             block_bytes_per_gpu=request.block_size * kept,
             block_waste_bytes_per_gpu=(request.block_size - 1) * kept // 2,
-            reserved_bytes_per_gpu=answer.model.max_position_embeddings * kept,
+            reserved_bytes_per_gpu=_reserved(answer),
             fits=answer.fits,
             max_batch_size=answer.max_batch_size,
             max_batch_size_low=answer.max_batch_size_low,
@@ -174,6 +174,13 @@ def _with_speeds(row: HeadRow, answer: Plan, asked: Speed, full: Speed | None) -
 
 def _saved(kept: int, of_mha: int) -> float:
     return (of_mha - kept) / of_mha
+
+
+def _reserved(answer: Plan) -> int:
+    """Return what a sequence of the model's longest context takes on one GPU of the stage that decides [bytes]."""
+    request = answer.request
+    layout = Layout(request.storage, request.split, request.encoder_seq_len or 0)
+    return int(kv_bytes_on_rank(answer.stage.layers, answer.model.max_position_embeddings, layout))
 
 
 def _row_bytes_on_gpu(answer: Plan) -> int:

@@ -128,12 +128,14 @@ def _of_shape(reading: str, asked: Asked, right: Fraction) -> Iterator[_Made]:
                             count=count, known=known, layers=layers)  # fmt: skip
                 yield "layers", words, right * count / layers
     yield from _of_heads(reading, asked)
+    stored: dict[Fraction, list[str]] = {}
     for name in FORMATS:
         try:
-            number = _bytes(reading, replace(asked, storage=FORMATS[name]))
+            stored.setdefault(_bytes(reading, replace(asked, storage=FORMATS[name])), []).append(name)
         except CalculatorError:
             continue
-        yield "format", say("check.format", "stored in {name}", name=name), number
+    for number, names in stored.items():
+        yield "format", say("check.format", "stored in {name}", name=" or ".join(names)), number
     if model.is_uniform:
         yield from _of_rows(reading, asked, right)
     if reading in ("batch", "sequence") and model.without_windows() is not model:
@@ -228,9 +230,11 @@ def weight_candidates(asked: Asked) -> Iterator[Candidate]:
     yield Candidate(whole, "active", say("check.active", "active parameters for all"), active)
     rest = right * _without_embedding(model) / model.num_parameters
     yield Candidate(whole, "embedding", say("check.embedding", "the input embedding left out"), rest)
+    stored: dict[Fraction, list[str]] = {}
     for name in WEIGHT_FORMATS:
-        number = Fraction(sum(weight_bytes_per_rank(model, name)))
-        yield Candidate(whole, "format", say("check.format", "stored in {name}", name=name), number)
+        stored.setdefault(Fraction(sum(weight_bytes_per_rank(model, name))), []).append(name)
+    for number, names in stored.items():
+        yield Candidate(whole, "format", say("check.format", "stored in {name}", name=" or ".join(names)), number)
     for count, key, varied in _other_heads(model):
         number = Fraction(sum(weight_bytes_per_rank(varied, dtype)))
         yield Candidate(whole, key, say("check.heads_alone", "{count} KV heads", count=count), number)

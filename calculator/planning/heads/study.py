@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.model import ModelArchitecture
@@ -227,9 +228,10 @@ def _variants(
     """Yield what is compared: the numbers asked for, the model itself where it is none of them, latent attention."""
     if kv_heads is not None and (isinstance(kv_heads, str) or not isinstance(kv_heads, Iterable)):
         raise InvalidValueError(f"kv_heads must list numbers of KV heads, not {shown(kv_heads)}", what="kv_heads")
-    asked = None if kv_heads is None else list(kv_heads)
+    asked = None if kv_heads is None else list(islice(kv_heads, _MOST_ROWS + 1))
     if asked is not None and not 1 <= len(asked) <= _MOST_ROWS:
-        raise InvalidValueError(f"kv_heads lists {len(asked)} numbers: give 1 to {_MOST_ROWS}", what="kv_heads")
+        many = f"more than {_MOST_ROWS}" if asked else "no"
+        raise InvalidValueError(f"kv_heads lists {many} numbers: give 1 to {_MOST_ROWS}", what="kv_heads")
     found = counted(model, asked)
     yield from found
     is_latent = keeps_latent(model)

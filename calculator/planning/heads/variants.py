@@ -17,6 +17,7 @@ from calculator.architecture.per_layer import listed
 from calculator.catalogue.presets import load_model
 from calculator.errors import UnsupportedError
 from calculator.messages import say
+from calculator.reading.schema import as_index
 
 
 class Kind(StrEnum):
@@ -107,7 +108,7 @@ def counted(model: ModelArchitecture, kv_heads: Iterable[int | Sequence[int]] | 
     heads, made = query_heads(model), []
     for count in divisors(model) if kv_heads is None else kv_heads:
         by_layer = listed(count)
-        varied = model.with_kv_heads(by_layer) if by_layer is not None else with_heads(model, count)
+        varied = model.with_kv_heads(by_layer) if by_layer is not None else with_heads(model, as_index(count))
         same = {each for each in varied.kv_heads_by_layer if each}
         most = max(same)
         made.append(Variant(kind_of(most, heads) if len(same) == 1 else Kind.OWN, most, varied))
