@@ -555,6 +555,15 @@ def test_a_window_ends_what_is_read_and_computed():
     assert far.kv_bytes_read == 4096 * 131_072
 
 
+def test_an_encoders_tokens_are_read_and_computed_in_every_step():
+    # whisper of 4 layers, 20 heads of 64: 400 tokens of its own and 1,500 of the encoder, K and V in 16 bit
+    model = model_from_hf_config(CONFIGS["encoder and decoder"], "it")
+    found = calculator.arithmetic_intensity(model, 3, 400, encoder_seq_len=1500)
+    assert found.attention_flops == 3 * 2 * 20 * 128 * (400 + 1500) * 4
+    assert found.kv_bytes_read == 3 * 2 * 20 * 64 * 2 * (400 + 1500) * 4
+    assert found.attention == 1
+
+
 def test_what_is_not_counted_is_refused():
     with pytest.raises(calculator.UnsupportedError, match="sparse indexer"):
         calculator.arithmetic_intensity("deepseek-v3.2", 1, 4096)

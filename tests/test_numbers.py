@@ -110,6 +110,19 @@ def test_weights(text, mistakes):
     assert keys(found) == (mistakes or set())
 
 
+def test_a_single_kv_head_has_one_copy():
+    # Falcon 7B: 2 x 64 x 32 x 2 bytes = 8,192 a token
+    found = calculator.explain_number("8,388,608 bytes", "falcon-7b", seq_len=1024)
+    assert [each.reading for each in found.right] == ["one sequence of 1,024 tokens, one copy"]
+
+
+def test_two_sequences_and_one_are_told_apart():
+    found = calculator.explain_number("2.684 GB", "llama-3-70b", seq_len=8192, batch_size=2)
+    assert [each.reading for each in found.right] == ["one sequence of 8,192 tokens, one copy"]
+    assert [each.reading for each in found.expected][:2] == ["2 sequences, one copy", found.right[0].reading]
+    assert found.expected[0].value == pytest.approx(5.36870912)
+
+
 def test_windows_and_latent_vectors():
     # Mistral 7B v0.1 keeps 4,096 tokens of 131,072 bytes; at full length 12,288
     found = calculator.explain_number("1.6106 GB", "mistral-7b-v0.1", seq_len=12_288)

@@ -96,6 +96,7 @@ def test_hook_runs_on_plan_files() -> None:
 def test_counts_in_the_readme() -> None:
     assert f"**{len(calculator.model_ids())} models**" in README
     assert f"**{len(calculator.gpu_ids())} GPUs**" in README
+    assert f"`circulating_claims` what {len(calculator.circulating_claims())} claims say" in README
 
 
 def test_make_targets_of_the_readme_exist() -> None:

@@ -70,6 +70,7 @@ def test_the_papers_own_figures_stand_beside_it():
         ("llama-2-7b", {"share": 0}, "share must be more than 0, not 0"),
         ("llama-2-7b", {"share": 1.01}, "share must be at most 1"),
         ("llama-2-7b", {"utilisation": 0}, "utilisation must be more than 0"),
+        ("llama-2-7b", {"utilisation": 1.01}, "utilisation must be at most 1"),
         ("llama-2-7b", {"training_tokens": None}, "training_tokens is missing"),
         ("llama-2-7b", {"training_tokens": 0}, "training_tokens must be at least 1"),
         ("llama-2-7b", {"to_kv_heads": 5}, "num_key_value_heads 5 is not possible: 32 query heads do not divide by it"),
