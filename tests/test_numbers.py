@@ -110,6 +110,15 @@ def test_weights(text, mistakes):
     assert keys(found) == (mistakes or set())
 
 
+def test_the_right_number_beside_it_is_the_nearest():
+    found = calculator.explain_number("2.56 MB", "llama-1-65b", seq_len=2048)
+    assert found.finding.startswith(
+        "2.56 MB is not right for LLaMA 1 65B: 2.62144 MB is, for one token over all layers."
+    )
+    few = calculator.explain_number("0.04 MB", "llama-1-65b", seq_len=2048)
+    assert "0.032768 MB is, for one token in one layer" in few.finding
+
+
 def test_a_single_kv_head_has_one_copy():
     # Falcon 7B: 2 x 64 x 32 x 2 bytes = 8,192 a token
     found = calculator.explain_number("8,388,608 bytes", "falcon-7b", seq_len=1024)

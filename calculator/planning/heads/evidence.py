@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calculator.architecture.limits import MAX_HEADS
 from calculator.catalogue.published import KINDS, PublishedPair, Remark, published_pairs, published_remarks
@@ -95,25 +95,50 @@ def quality_evidence(
         and (ratio is None or (pair.query_heads_per_kv_head == ratio and pair.kind != "format"))
     )
     kinds = {kind} if kind else {pair.kind for pair in rows} or {_kind_of(kv_heads)}
+    return _evidence(rows, kinds, _finding(rows, _about(kv_heads, kind, ratio), kind))
+
+
+def evidence_at(kv_heads: int, num_attention_heads: int) -> QualityEvidence:
+    """Return pairs with the same ratio of heads, and those with as many KV heads that print no query heads."""
+    ratio = num_attention_heads / kv_heads
+    rows = tuple(
+        pair
+        for pair in published_pairs()
+        if pair.kind != "format"
+        and (pair.query_heads_per_kv_head or (pair.num_key_value_heads == kv_heads and ratio)) == ratio
+    )
+    about = say(
+        "evidence.at",
+        "{ratio:g} query heads a KV head, or {heads} where query heads are not printed",
+        ratio=ratio, heads=plural(kv_heads, "KV head"),
+    )  # fmt: skip
+    return _evidence(rows, {pair.kind for pair in rows} or {_kind_of(kv_heads)}, _finding(rows, about, None))
+
+
+def _evidence(rows: tuple[PublishedPair, ...], kinds: set[str], finding: str) -> QualityEvidence:
     conflicts, missing = (
         tuple(remark for remark in remarks if kinds & set(remark.kinds)) for remarks in published_remarks()[:2]
     )
-    return QualityEvidence(rows, conflicts, missing, _finding(rows, kv_heads, kind, ratio))
+    return QualityEvidence(rows, conflicts, missing, finding)
 
 
 def _kind_of(kv_heads: int | None) -> str:
     return "mqa" if kv_heads == 1 else "gqa"
 
 
-def _finding(rows: tuple[PublishedPair, ...], kv_heads: int | None, kind: str | None, ratio: float | None) -> Any:
-    if kind == "mha":
-        return say("evidence.baseline", "Multi-head attention is what the published pairs are compared with.")
+def _about(kv_heads: int | None, kind: str | None, ratio: float | None) -> str:
     asked = [
         *([plural(kv_heads, "KV head")] if kv_heads is not None else []),
         *([say("evidence.ratio", "{ratio:g} query heads a KV head", ratio=ratio)] if ratio is not None else []),
-        *([say("evidence.kind", "{kind}", kind=kind.upper() if kind != "format" else kind)] if kind else []),
+        *([say("evidence.format", "KV formats")] if kind == "format" else []),
+        *([say("evidence.kind", "{kind}", kind=kind.upper())] if kind and kind != "format" else []),
     ]
-    about = joined(", ", asked) if asked else say("evidence.anything", "KV heads, latent attention and KV formats")
+    return joined(", ", asked) if asked else say("evidence.anything", "KV heads, latent attention and KV formats")
+
+
+def _finding(rows: tuple[PublishedPair, ...], about: str, kind: str | None) -> str:
+    if kind == "mha":
+        return say("evidence.baseline", "Multi-head attention is what the published pairs are compared with.")
     if not rows:
         return say(
             "evidence.none",

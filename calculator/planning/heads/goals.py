@@ -8,7 +8,7 @@ from typing import Any
 
 from calculator.errors import InvalidValueError
 from calculator.messages import joined, say
-from calculator.planning.heads.evidence import QualityEvidence, quality_evidence
+from calculator.planning.heads.evidence import QualityEvidence, evidence_at, quality_evidence
 from calculator.planning.heads.rows import HeadRow
 from calculator.reading.fields import count, flag, number, optional
 from calculator.reading.schema import Schema
@@ -39,8 +39,8 @@ class Recommendation:
     reasons : dict of str to str
         Why each other row does not, by its label.
     evidence, smallest_evidence : QualityEvidence
-        What is published with as many query heads a KV head as the largest and the smallest have, or at their number
-        of KV heads; of latent attention where it alone meets them.
+        What is published with as many query heads a KV head as the largest and the smallest have, and with their number
+        of KV heads where query heads are not printed; of latent attention where it alone meets them.
     finding : str
         The same in words.
     """
@@ -119,8 +119,7 @@ def _why_not(row: HeadRow, goals: Mapping[str, Any]) -> str:
 def _evidence(kv_heads: int | None, heads: int, latent_meets: bool) -> QualityEvidence:
     if kv_heads is None or kv_heads == heads:
         return quality_evidence(kind="mla" if kv_heads is None and latent_meets else "mha")
-    same_ratio = quality_evidence(query_heads_per_kv_head=heads / kv_heads)
-    return same_ratio if same_ratio.rows else quality_evidence(kv_heads=kv_heads)
+    return evidence_at(kv_heads, heads)
 
 
 def _finding(
