@@ -119,6 +119,28 @@ def test_the_right_number_beside_it_is_the_nearest():
     assert "0.032768 MB is, for one token in one layer" in few.finding
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (42_949_672_960 * 159 // 80, "159 layers in place of 80"),
+        (42_949_672_960 * 160 // 80, "160 layers in place of 80"),
+        (42_949_672_960 // 80, "1 layer in place of 80"),
+        (42_949_672_960 * 161 // 80, None),
+    ],
+)
+def test_how_far_layers_and_gpus_are_looked_for(number, words):
+    found = calculator.explain_number(f"{number} bytes", "llama-3-70b", **BATCH).mistakes
+    of_batch = [each.words for each in found if each.reading == "16 sequences, one copy"]
+    assert (words in of_batch) if words else of_batch == []
+
+
+def test_shares_are_looked_for_up_to_sixteen_gpus():
+    # 2,684,354,560 bytes of one sequence
+    for gpus, there in ((2, True), (16, True), (17, False)):
+        found = calculator.explain_number(f"{round(2_684_354_560 / gpus)} bytes", "llama-3-70b", seq_len=8192)
+        assert ("gpus" in keys(found)) is there
+
+
 def test_a_single_kv_head_has_one_copy():
     # Falcon 7B: 2 x 64 x 32 x 2 bytes = 8,192 a token
     found = calculator.explain_number("8,388,608 bytes", "falcon-7b", seq_len=1024)

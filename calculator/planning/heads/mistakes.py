@@ -124,8 +124,8 @@ def _of_shape(reading: str, asked: Asked, right: Fraction) -> Iterator[_Made]:
         for count in range(1, 2 * layers + 1):
             if count != layers:
                 known = " (its query heads)" if count == model.num_attention_heads else ""
-                words = say("check.layers", "{count} layers{known} in place of {layers}",
-                            count=count, known=known, layers=layers)  # fmt: skip
+                words = say("check.layers", "{count}{known} in place of {layers}",
+                            count=plural(count, "layer"), known=known, layers=layers)  # fmt: skip
                 yield "layers", words, right * count / layers
     yield from _of_heads(reading, asked)
     stored: dict[Fraction, list[str]] = {}
