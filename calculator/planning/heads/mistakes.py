@@ -164,7 +164,11 @@ def _of_heads(reading: str, asked: Asked) -> Iterator[_Made]:
                 )
         elif own != {count}:
             key = "all_heads" if count == heads else "kv_heads"
-            yield key, say("check.heads", "{count} KV heads in place of {own}", count=count, own=max(own)), number
+            yield (
+                key,
+                say("check.heads", "{heads} in place of {own}", heads=plural(count, "KV head"), own=max(own)),
+                number,
+            )
 
 
 def _of_rows(reading: str, asked: Asked, right: Fraction) -> Iterator[_Made]:
@@ -237,7 +241,7 @@ def weight_candidates(asked: Asked) -> Iterator[Candidate]:
         yield Candidate(whole, "format", say("check.format", "stored in {name}", name=" or ".join(names)), number)
     for count, key, varied in _other_heads(model):
         number = Fraction(sum(weight_bytes_per_rank(varied, dtype)))
-        yield Candidate(whole, key, say("check.heads_alone", "{count} KV heads", count=count), number)
+        yield Candidate(whole, key, plural(count, "KV head"), number)
     for key, words, number in _of_any(replace(asked, tensor_parallel_size=1), right):
         yield Candidate(whole, key, words, number)
 
@@ -252,7 +256,7 @@ def parameter_candidates(asked: Asked) -> Iterator[Candidate]:
     left_out = say("check.embedding", "the input embedding left out")
     yield Candidate(whole, "embedding", left_out, Fraction(_without_embedding(model)))
     for count, key, varied in _other_heads(model):
-        words = say("check.heads_alone", "{count} KV heads", count=count)
+        words = plural(count, "KV head")
         yield Candidate(whole, key, words, Fraction(varied.num_parameters))
 
 
@@ -266,7 +270,7 @@ def saving_candidates(asked: Asked) -> Iterator[Candidate]:
     yield Candidate(whole, "", "", 1 - kept)
     yield Candidate(whole, "kept_for_saved", say("check.kept", "what is kept, not what is saved"), kept)
     for count, key, _ in _other_heads(model):
-        words = say("check.heads_alone", "{count} KV heads", count=count)
+        words = plural(count, "KV head")
         yield Candidate(whole, key, words, 1 - Fraction(count, heads))
 
 
