@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     from calculator.planning.answer import Plan
     from calculator.planning.command import serve_command
     from calculator.planning.files.plan_file import read_plan_file, write_plan_file
+    from calculator.planning.heads.attention import attention_memory, head_sharing
+    from calculator.planning.heads.claims import Claim, circulating_claims
+    from calculator.planning.heads.evidence import QualityEvidence, quality_evidence
+    from calculator.planning.heads.intensity import ArithmeticIntensity, arithmetic_intensity
+    from calculator.planning.heads.numbers import NumberCheck, explain_number
+    from calculator.planning.heads.study import HeadStudy, head_study
+    from calculator.planning.heads.uptraining import Uptraining, uptraining
     from calculator.planning.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
     from calculator.planning.plan import plan, vary
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
@@ -48,29 +55,41 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accelerator",
+    "ArithmeticIntensity",
     "CalculatorError",
+    "Claim",
     "Concurrency",
     "FileFormatError",
+    "HeadStudy",
     "HostTier",
     "InvalidValueError",
     "Lever",
     "Memory",
     "ModelArchitecture",
+    "NumberCheck",
     "OpenArrivals",
     "ParallelismError",
     "Plan",
     "PrefixReuse",
+    "QualityEvidence",
     "Reconciliation",
     "Request",
     "Speed",
     "StartupLog",
     "UnknownNameError",
     "UnsupportedError",
+    "Uptraining",
     "Workload",
+    "arithmetic_intensity",
+    "attention_memory",
+    "circulating_claims",
     "concurrency",
     "custom_model",
     "engine_rules",
+    "explain_number",
     "gpu_ids",
+    "head_sharing",
+    "head_study",
     "host_tier",
     "kv_cache_bytes",
     "kv_cache_bytes_per_gpu",
@@ -84,6 +103,7 @@ __all__ = [
     "open_arrivals",
     "plan",
     "prefix_reuse",
+    "quality_evidence",
     "read_log",
     "read_plan_file",
     "reconcile",
@@ -92,6 +112,7 @@ __all__ = [
     "speed",
     "sweep",
     "sweep_arrays",
+    "uptraining",
     "vary",
     "what_would_fit",
     "workload",
@@ -121,6 +142,13 @@ _AT_HOME = {
     "planning.traffic.concurrency": ("Concurrency", "concurrency"),
     "planning.traffic.host_tier": ("HostTier", "host_tier"),
     "planning.traffic.prefixes": ("PrefixReuse", "prefix_reuse"),
+    "planning.heads.attention": ("attention_memory", "head_sharing"),
+    "planning.heads.claims": ("Claim", "circulating_claims"),
+    "planning.heads.evidence": ("QualityEvidence", "quality_evidence"),
+    "planning.heads.intensity": ("ArithmeticIntensity", "arithmetic_intensity"),
+    "planning.heads.numbers": ("NumberCheck", "explain_number"),
+    "planning.heads.study": ("HeadStudy", "head_study"),
+    "planning.heads.uptraining": ("Uptraining", "uptraining"),
     "planning.kv_cache": ("kv_cache_bytes", "kv_cache_bytes_per_gpu"),
     "planning.plan": ("plan", "vary"),
     "planning.files.plan_file": ("read_plan_file", "write_plan_file"),

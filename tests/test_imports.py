@@ -33,8 +33,10 @@ def python(code):
         "import calculator",
         "import calculator; calculator.plan('llama-3-70b', gpu='l4'); calculator.kv_cache_bytes('llama-3-70b', 5)",
         "from calculator.cli.main import main; main(['gpus', '--format', 'json'])",
+        "import calculator; calculator.head_study('llama-3-8b', gpu='l4', seq_len=512).recommend(min_batch_size=1)",
+        "import calculator; calculator.circulating_claims(21); calculator.explain_number('1 GB', 'llama-3-8b')",
     ],
-    ids=["import", "plan", "command line"],
+    ids=["import", "plan", "command line", "study of heads", "claims"],
 )
 def test_nothing_heavy_is_loaded(code):
     loaded = python(f"{code}\nimport sys\nprint('LOADED', [name for name in {HEAVY} if name in sys.modules])")

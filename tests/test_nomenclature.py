@@ -71,6 +71,12 @@ def test_a_name_of_traffic_ends_in_its_unit():
     }
 
 
+def test_every_column_of_the_study_of_heads_is_listed_once():
+    listed = [name for row in table("How many KV heads") for name in NAME.findall(row[0])]
+    study = calculator.head_study("llama-3-8b", gpu="l40s", seq_len=1024)
+    assert sorted(listed) == sorted(study.frame().columns)
+
+
 def test_attributes_of_a_model_exist_and_keys_are_those_that_are_read():
     model = calculator.load_model("llama-3-8b")
     named = [name for row in table("A model") for name in NAME.findall(row[4]) if name.startswith("model.")]

@@ -60,7 +60,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        assert "calculator/catalogue/data/plan_file.schema.json" in archive.namelist()
+        for name in ("plan_file.schema.json", "published_quality.csv", "circulating_claims.yaml"):
+            assert f"calculator/catalogue/data/{name}" in archive.namelist()
         (metadata,) = [name for name in archive.namelist() if name.endswith("METADATA")]
         text = archive.read(metadata).decode("utf-8")
         declared = [line for line in re.findall(r"^Requires-Dist: (.+)$", text, re.MULTILINE) if "extra ==" not in line]
@@ -81,6 +82,10 @@ def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     done = run(python, tmp_path, "-m", "calculator", "concurrency", *asked)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: this needs numpy, which pip install 'kv-cache-planner[notebook]' brings\n"
+    code = (
+        "import calculator as c; print(c.circulating_claims(21)[0].verdict, len(c.quality_evidence(kind='gqa').rows))"
+    )
+    assert run(python, tmp_path, "-c", code).stdout == "refuted 27\n"
 
 
 def test_app_with_its_requirements_alone(tmp_path: Path) -> None:

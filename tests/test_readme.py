@@ -55,7 +55,7 @@ def test_command_prints_what_the_readme_shows(command: str, output: str) -> None
 
 def test_python_session_answers_what_the_readme_shows() -> None:
     session = doctest.DocTestParser().get_doctest(README, {}, "README.md", "README.md", 0)
-    assert len(session.examples) == 16
+    assert len(session.examples) == 21
     report: list[str] = []
     failed, _ = doctest.DocTestRunner().run(session, out=report.append)
     assert failed == 0, "".join(report)
@@ -96,6 +96,7 @@ def test_hook_runs_on_plan_files() -> None:
 def test_counts_in_the_readme() -> None:
     assert f"**{len(calculator.model_ids())} models**" in README
     assert f"**{len(calculator.gpu_ids())} GPUs**" in README
+    assert f"`circulating_claims` what {len(calculator.circulating_claims())} claims say" in README
 
 
 def test_make_targets_of_the_readme_exist() -> None:

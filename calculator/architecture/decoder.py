@@ -7,16 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from calculator.architecture import blocks
-from calculator.architecture.layers import FullAttention
+from calculator.architecture.groups import LayerGroup, indivisible
+from calculator.architecture.layers import FullAttention, SlidingWindow
 from calculator.architecture.limits import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH
 from calculator.architecture.matrices import Sharding, WeightMatrix
-from calculator.architecture.model import LayerGroup, ModelArchitecture, indivisible
+from calculator.architecture.model import ModelArchitecture
+from calculator.architecture.per_layer import heads_by_layer, listed, windows_by_layer
 from calculator.errors import InvalidValueError, shown
 from calculator.formats.names import TORCH
-from calculator.reading.fields import choice, count, flag
+from calculator.reading.fields import Field, Listed, choice, count, flag, optional
 from calculator.reading.schema import Schema
 
-ARCHITECTURE_FIELDS = {
+ARCHITECTURE_FIELDS: dict[str, Field] = {
     "num_layers": count(MAX_LAYERS),
     "num_attention_heads": count(MAX_HEADS),
     "num_key_value_heads": count(MAX_HEADS),
@@ -39,15 +41,23 @@ ARCHITECTURE_FIELDS = {
     "norms_per_layer": count(8, required=False),
     "norm_bias": flag(required=False),
     "learned_positions": count(MAX_TOKENS, minimum=0, required=False),
+    "sliding_window": optional(count(MAX_TOKENS)),
 }
 """The fields of a uniform decoder. What is optional defaults to the most common block:
-a gated MLP, two norm gains a layer, no biases, no learned positions, no experts."""
+a gated MLP, two norm gains a layer, no biases, no learned positions, no experts, no windows."""
+PER_LAYER: dict[str, Field] = {
+    "num_key_value_heads": Listed(item=count(MAX_HEADS), least=1, most=MAX_LAYERS),
+    "sliding_window": Listed(item=optional(count(MAX_TOKENS)), least=1, most=MAX_LAYERS),
+}
+"""What may be a list with an entry for each layer, first to last, and what such a list holds."""
 
 _SCHEMA = Schema("Architecture", ARCHITECTURE_FIELDS)
+_FOR_ALL = {"num_key_value_heads": 1, "sliding_window": None}
+"""What every layer has before a list gives each its own."""
 
 
 def custom_model(name: str = "Own architecture", **fields: Any) -> ModelArchitecture:
-    """Build a decoder of equal layers from its numbers, as typed by hand.
+    """Build a decoder from its numbers, as typed by hand: equal layers, or KV heads and windows layer by layer.
 
     Parameters
     ----------
@@ -56,7 +66,8 @@ def custom_model(name: str = "Own architecture", **fields: Any) -> ModelArchitec
     **fields : int, bool or str
         ``num_layers``, ``num_attention_heads``, ``num_key_value_heads``, ``head_dim``, ``hidden_size``,
         ``intermediate_size``, ``vocab_size``, ``max_position_embeddings`` and ``tie_word_embeddings``
-        are required; ``ARCHITECTURE_FIELDS`` lists the others [-].
+        are required; ``ARCHITECTURE_FIELDS`` lists the others. ``num_key_value_heads`` and ``sliding_window`` [tokens]
+        may be lists with an entry for each layer, first to last; a window of None sees every earlier token [-].
 
     Returns
     -------
@@ -66,12 +77,20 @@ def custom_model(name: str = "Own architecture", **fields: Any) -> ModelArchitec
     Raises
     ------
     CalculatorError
-        If a field is unknown, missing or out of bounds, or if heads do not divide.
+        If a field is unknown, missing or out of bounds, or if heads do not divide; a list of the wrong length, or a
+        layer whose heads do not divide, is named.
     """
     if not isinstance(name, str):
         raise InvalidValueError(f"name must be text, not {shown(name)}", what="name", asked=name)
-    checked = _SCHEMA.validate(fields)
-    return replace(build_decoder(checked, id="custom", name=name), fields=checked)
+    lists = {key: values for key in PER_LAYER if (values := listed(fields.get(key))) is not None}
+    checked = _SCHEMA.validate({**fields, **{key: _FOR_ALL[key] for key in lists}})
+    model = build_decoder(checked, id="custom", name=name)
+    layers = model.layers
+    if "num_key_value_heads" in lists:
+        layers = heads_by_layer(layers, lists["num_key_value_heads"], model.num_attention_heads)
+    if "sliding_window" in lists:
+        layers = windows_by_layer(layers, lists["sliding_window"])
+    return replace(model, layers=layers, fields={**checked, **lists})
 
 
 def build_decoder(fields: dict[str, Any], **described: Any) -> ModelArchitecture:
@@ -97,6 +116,8 @@ def build_decoder(fields: dict[str, Any], **described: Any) -> ModelArchitecture
         )
     head_dim = fields["head_dim"]
     spec = FullAttention(kv_heads, head_dim, fields.get("v_head_dim") or head_dim)
+    if fields.get("sliding_window"):
+        spec = SlidingWindow(kv_heads, head_dim, spec.v_head_dim, window=fields["sliding_window"])
     hidden, vocab, learned = fields["hidden_size"], fields["vocab_size"], fields.get("learned_positions") or 0
     norm_bias, tied = fields.get("norm_bias", False), fields["tie_word_embeddings"]
     embedding = blocks.linear("embedding", vocab, hidden, Sharding.COLUMNS, quantised=False)

@@ -106,4 +106,5 @@ def as_latent(spec: LayerSpec) -> LayerSpec:
     """
     if not isinstance(spec, FullAttention) or spec.state_bytes(1):
         return spec
-    return LatentAttention(4 * spec.head_dim, spec.head_dim // 2)
+    rope = spec.head_dim // 2
+    return LatentAttention(4 * spec.head_dim, rope, qk_head_dim=spec.head_dim + rope, v_head_dim=spec.v_head_dim)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, TypeVar, TypeVarTuple
 
 from calculator.architecture import split as parallelism
 from calculator.architecture.counts import NO_LIMIT
+from calculator.architecture.groups import LayerGroup as LayerGroup
+from calculator.architecture.groups import indivisible, merge, with_heads, with_spec
 from calculator.architecture.layers import FullAttention, LayerSpec
-from calculator.architecture.limits import MAX_HEADS, MOST_RANKS
-from calculator.architecture.matrices import Sharding, WeightMatrix
+from calculator.architecture.limits import MOST_RANKS
+from calculator.architecture.matrices import WeightMatrix
+from calculator.architecture.per_layer import heads_by_layer, listed
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, shown
 from calculator.formats.kv import storage_format
 from calculator.formats.names import PLAIN, SIXTEEN_BIT, TORCH
@@ -23,15 +26,6 @@ MOST_REMEMBERED = 1024
 
 Asked = TypeVarTuple("Asked")
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class LayerGroup:
-    """Consecutive layers of one kind: what each keeps, and its weights."""
-
-    spec: LayerSpec
-    count: int
-    weights: tuple[WeightMatrix, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,6 +153,11 @@ class ModelArchitecture:
         """KV heads of a layer, G [-]; the largest where layers differ, 0 where none keeps any."""
         return max(group.spec.kv_heads for group in self.layers)
 
+    @property
+    def kv_heads_by_layer(self) -> list[int]:
+        """KV heads of each layer, first to last; 0 where it keeps none of its own [-]."""
+        return [group.spec.kv_heads for group in self.layers for _ in range(group.count)]
+
     @cached_property
     def groups(self) -> tuple[LayerGroup, ...]:
         """The layers by kind, whatever their order: what each keeps, and how many there are."""
@@ -282,18 +281,24 @@ class ModelArchitecture:
         """Return the layer groups of each pipeline stage, first to last; stages of the same layers are one object."""
         return (self.layers,) if pipeline_parallel_size == 1 else self.remember(_stages, pipeline_parallel_size)
 
-    def with_kv_heads(self, num_key_value_heads: int) -> ModelArchitecture:
+    def with_kv_heads(self, num_key_value_heads: int | Sequence[int]) -> ModelArchitecture:
         """Return the same model with another number of KV heads in every layer, windows kept, weights counted anew.
 
-        Latent attention becomes heads of its own query and value size.
+        Latent attention becomes heads of its own query and value size. A list gives each layer its own number, 0
+        where a layer keeps no heads.
 
         Raises
         ------
         InvalidValueError
-            If query heads do not divide into so many groups.
+            If query heads do not divide into so many groups, or a list has not one entry a layer.
         UnsupportedError
-            If layers have KV heads of different number or size.
+            If layers have KV heads of different number or size, and one number is given.
         """
+        if (counts := listed(num_key_value_heads)) is not None:
+            layers = heads_by_layer(self.layers, counts, self.num_attention_heads)
+            kept = [group.spec for group in layers for _ in range(group.count)]
+            same = kept == [group.spec for group in self.layers for _ in range(group.count)]
+            return self if same else self._as_varied(replace(self, layers=layers), num_key_value_heads=counts)
         heads = self.num_attention_heads
         if not isinstance(num_key_value_heads, int) or num_key_value_heads < 1:
             raise InvalidValueError(
@@ -310,7 +315,8 @@ class ModelArchitecture:
                 what="num_key_value_heads",
                 asked=num_key_value_heads,
             )
-        varied = self.with_specs(lambda spec: spec.with_kv_heads(num_key_value_heads))
+        layers = tuple(with_heads(group, num_key_value_heads) for group in self.layers)
+        varied = self if layers == self.layers else replace(self, layers=layers)
         return self._as_varied(varied, num_key_value_heads=num_key_value_heads)
 
     def without_windows(self) -> ModelArchitecture:
@@ -331,25 +337,7 @@ class ModelArchitecture:
 
         What changed is known as ``layers`` alone: no plan file can say it.
         """
-        layers = []
-        for group in self.layers:
-            spec = change(group.spec)
-            before, now = group.spec.kv_heads, spec.kv_heads
-            weights = group.weights
-            heads_stay = isinstance(spec, FullAttention) and isinstance(group.spec, FullAttention)
-            if before and now and heads_stay:
-                weights = tuple(
-                    replace(matrix, outputs=matrix.outputs // before * now)
-                    if matrix.sharding is Sharding.KV_HEADS
-                    else matrix
-                    for matrix in weights
-                )
-            elif type(spec) is not type(group.spec):
-                weights = tuple(
-                    replace(matrix, sharding=Sharding.COPIED) if matrix.sharding is Sharding.KV_HEADS else matrix
-                    for matrix in weights
-                )
-            layers.append(LayerGroup(spec, group.count, weights))
+        layers = [with_spec(group, change(group.spec)) for group in self.layers]
         if tuple(layers) == self.layers:
             return self
         return replace(self, layers=tuple(layers), variations={**self.variations, "layers": "changed"})
@@ -403,25 +391,3 @@ def _stages(model: ModelArchitecture, pipeline_parallel_size: int) -> tuple[tupl
             made[key] = tuple(LayerGroup(group.spec, taken, group.weights) for taken, group in parts)
         stages.append(made[key])
     return tuple(stages)
-
-
-def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:
-    """Join layers that keep the same, whatever their order and weights."""
-    counts: dict[LayerSpec, int] = {}
-    for group in layers:
-        counts[group.spec] = counts.get(group.spec, 0) + group.count
-    return tuple([LayerGroup(spec, count) for spec, count in counts.items()])
-
-
-def indivisible(heads: int, kv_heads: int) -> InvalidValueError:
-    """Build the error for KV heads that query heads do not divide into, with the nearest that they do."""
-    allowed = tuple(g for g in range(1, min(heads, MAX_HEADS) + 1) if heads % g == 0)
-    near = min(allowed, key=lambda g: (abs(g - kv_heads), g))
-    return InvalidValueError(
-        f"num_key_value_heads {kv_heads} is not possible: {heads} query heads do not divide by it; "
-        f"allowed are the divisors of {heads}, the nearest is {near}",
-        what="num_key_value_heads",
-        asked=kv_heads,
-        allowed=allowed,
-        nearest=near,
-    )

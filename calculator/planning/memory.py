@@ -7,8 +7,9 @@ from functools import reduce
 from math import isqrt
 
 from calculator.architecture.counts import Count, smaller
+from calculator.architecture.groups import LayerGroup, merge
 from calculator.architecture.limits import MAX_TOKENS
-from calculator.architecture.model import LayerGroup, ModelArchitecture, merge
+from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine

@@ -103,12 +103,13 @@ _PLAIN = (bool, int, float, str, type(None))
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Turn numpy integers and the like into plain ints; what has no index stays as it is."""
     return {
-        name: value if isinstance(value, _PLAIN) or not hasattr(value, "__index__") else _index(value)
+        name: value if isinstance(value, _PLAIN) or not hasattr(value, "__index__") else as_index(value)
         for name, value in values.items()
     }
 
 
-def _index(value: Any) -> Any:
+def as_index(value: Any) -> Any:
+    """Return a whole number of any type as a plain one; anything else as it is."""
     try:
         return operator.index(value)
     except TypeError:

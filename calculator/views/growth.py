@@ -1,9 +1,7 @@
-"""What the views of growth share: the bytes that one GPU serves, and whether heads share a latent vector."""
+"""What the views of growth share: the bytes that one GPU serves."""
 
 from __future__ import annotations
 
-from calculator.architecture.latent import LatentAttention
-from calculator.architecture.model import ModelArchitecture
 from calculator.planning.answer import Plan
 
 
@@ -13,8 +11,3 @@ def kv_bytes_per_gpu(plan: Plan) -> int:
     With pipeline stages, of the one that decides.
     """
     return plan.kv_bytes_per_gpu * plan.request.split.sequences_on_rank(plan.request.batch_size)
-
-
-def keeps_latent(model: ModelArchitecture) -> bool:
-    """Say whether any layer keeps one latent vector for all heads."""
-    return any(isinstance(group.spec, LatentAttention) for group in model.groups)

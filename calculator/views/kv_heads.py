@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import NamedTuple
 
-from calculator.architecture.latent import LatentAttention, as_latent
 from calculator.architecture.layers import SlidingWindow
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import Split
@@ -14,29 +11,15 @@ from calculator.architecture.sums import Layout, kv_bytes_of_sequence
 from calculator.errors import CalculatorError, UnsupportedError
 from calculator.messages import say
 from calculator.planning.answer import Plan
+from calculator.planning.heads.variants import Kind as Kind
+from calculator.planning.heads.variants import Variant, can_be_latent, counted, keeps_latent, with_latent
 from calculator.planning.plan import plan as make_plan
 from calculator.planning.resolve import why_degree_not
 from calculator.units import plural
 from calculator.views.base import ABSENT, Row, View, possible
-from calculator.views.growth import keeps_latent, kv_bytes_per_gpu
+from calculator.views.growth import kv_bytes_per_gpu
 
 NAME, TITLE = "kv-heads", "KV heads"
-
-
-class Kind(StrEnum):
-    """What attention a variant has."""
-
-    MQA = "MQA"
-    GQA = "GQA"
-    MHA = "MHA"
-    MLA = "MLA"
-    OWN = "own"
-    NO_WINDOW = "no window"
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether it is a number of KV heads."""
-        return self in (Kind.MQA, Kind.GQA, Kind.MHA)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +59,6 @@ class KvHeadRow(Row):
         return say("kv_heads.row", "KV heads {num_key_value_heads}", num_key_value_heads=self.num_key_value_heads)
 
 
-class _Variant(NamedTuple):
-    kind: Kind
-    num_key_value_heads: int
-    model: ModelArchitecture
-
-
 def kv_head_view(plan: Plan) -> View[KvHeadRow]:
     """Vary the KV heads from multi-query (1) to multi-head attention (all query heads), latent attention beside.
 
@@ -93,8 +70,7 @@ def kv_head_view(plan: Plan) -> View[KvHeadRow]:
     Returns
     -------
     View
-        A row for each divisor of the query heads, windows kept and key and value projections counted anew
-        (those of latent attention are left as they are);
+        A row for each divisor of the query heads, windows kept and key and value projections counted anew;
         a row for the model as it is where it is none of them; one with latent attention in its place;
         and one without windows. No rows where layers have KV heads of different number or size, or none.
     """
@@ -107,7 +83,7 @@ def kv_head_view(plan: Plan) -> View[KvHeadRow]:
     return View(NAME, TITLE, _finding(plan, rows), plan, rows)
 
 
-def _row(plan: Plan, variant: _Variant, as_mha: int) -> KvHeadRow:
+def _row(plan: Plan, variant: Variant, as_mha: int) -> KvHeadRow:
     refused = why_degree_not(variant.model, asdict(plan.request)) or ""
     saving, measures = 0.0, {}
     try:
@@ -125,25 +101,19 @@ def _row(plan: Plan, variant: _Variant, as_mha: int) -> KvHeadRow:
     return KvHeadRow(variant.num_key_value_heads, variant.kind, own, saving, refused, **measures)
 
 
-def _variants(model: ModelArchitecture) -> list[_Variant]:
+def _variants(model: ModelArchitecture) -> list[Variant]:
     """Return a model with every number of KV heads, as it is, with latent attention and without windows."""
-    heads = model.num_attention_heads
-    if not model.num_key_value_heads:
-        raise UnsupportedError(f"{model.name} has no attention heads to vary")
-    divisors = [count for count in range(1, heads + 1) if heads % count == 0]
-    variants = [_Variant(_kind(groups, heads), groups, model.with_kv_heads(groups)) for groups in divisors]
+    if len({count for count in model.kv_heads_by_layer if count}) > 1:
+        raise UnsupportedError("KV heads can be varied where all layers have the same number of them")
+    variants = counted(model)
     if not any(variant.model.groups == model.groups for variant in variants):
         own = Kind.MLA if keeps_latent(model) else Kind.OWN
-        variants.append(_Variant(own, model.num_key_value_heads, model))
-    if not any(isinstance(group.spec, LatentAttention) for group in model.groups):
-        variants.append(_Variant(Kind.MLA, 1, model.with_specs(as_latent)))
+        variants.append(Variant(own, model.num_key_value_heads, model))
+    if can_be_latent(model):
+        variants.append(Variant(Kind.MLA, 1, with_latent(model)))
     if any(isinstance(group.spec, SlidingWindow) for group in model.groups):
-        variants.append(_Variant(Kind.NO_WINDOW, model.num_key_value_heads, model.without_windows()))
+        variants.append(Variant(Kind.NO_WINDOW, model.num_key_value_heads, model.without_windows()))
     return variants
-
-
-def _kind(groups: int, heads: int) -> Kind:
-    return Kind.MHA if groups == heads else Kind.MQA if groups == 1 else Kind.GQA
 
 
 def _sequence(plan: Plan, model: ModelArchitecture) -> int:

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from calculator.errors import CalculatorError
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
+from calculator.planning.heads.variants import keeps_latent
 from calculator.planning.plan import vary
 from calculator.planning.resolve import legal_degrees, why_degree_not
 from calculator.views.base import ABSENT, Row, View, possible
-from calculator.views.growth import keeps_latent, kv_bytes_per_gpu
+from calculator.views.growth import kv_bytes_per_gpu
 
 NAME, TITLE = "tensor-parallel", "Tensor parallelism"
 MAX_DEGREE = 64

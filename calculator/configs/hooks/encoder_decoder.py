@@ -63,15 +63,21 @@ class EncoderDecoder:
         spec = CrossAttention(self.heads, size, size)
         layers: list[Layer] = []
         for index in range(self.num_layers):
-            weights = [*self._attention(self.heads), *self._attention(self.heads), *self._positions(index, self.heads)]
+            attention = list(self._attention(self.heads, Sharding.KV_HEADS))
+            weights = [*attention, *attention, *self._positions(index, self.heads)]
             weights += [*self._mlp(self.widest_mlp()), *blocks.norms(self.hidden, 3, self.norm_bias)]
             layers.append((spec, tuple(weights)))
         return runs(layers)
 
-    def _attention(self, heads: int) -> blocks.Weights:
+    def _attention(self, heads: int, keys_and_values: Sharding = Sharding.COLUMNS) -> blocks.Weights:
         encoder, size = self.encoder, self._head_dim(heads)
-        for bias in (encoder.bias, encoder.bias and encoder.key_bias, encoder.bias):
-            yield from blocks.linear("attention", heads * size, self.hidden, Sharding.COLUMNS, bias)
+        key_bias = encoder.bias and encoder.key_bias
+        for sharding, bias in (
+            (Sharding.COLUMNS, encoder.bias),
+            (keys_and_values, key_bias),
+            (keys_and_values, encoder.bias),
+        ):
+            yield from blocks.linear("attention", heads * size, self.hidden, sharding, bias)
         yield from blocks.linear("attention", self.hidden, heads * size, Sharding.ROWS, encoder.bias)
 
     def _positions(self, index: int, heads: int) -> blocks.Weights:

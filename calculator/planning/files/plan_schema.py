@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from calculator.architecture.decoder import ARCHITECTURE_FIELDS
+from calculator.architecture.decoder import ARCHITECTURE_FIELDS, PER_LAYER
 from calculator.architecture.limits import MAX_HEADS
 from calculator.hardware import ACCELERATOR_FIELDS
 from calculator.planning.files.expectations import EXPECTATIONS
@@ -27,13 +27,21 @@ MODEL_FIELDS: dict[str, Field] = {
     "assume_full_attention": flag(required=False),
     "variations": Nested(
         name="Variations",
-        fields={"num_key_value_heads": count(MAX_HEADS, required=False), "windows": flag(required=False)},
+        fields={
+            "num_key_value_heads": Either(
+                kinds=(count(MAX_HEADS), Listed(item=count(MAX_HEADS, minimum=0), least=1)), required=False
+            ),
+            "windows": flag(required=False),
+        },
         required=False,
     ),
 }
 GPU_FIELDS: dict[str, Field] = {"preset": text(80, required=False), **ACCELERATOR_FIELDS}
 _MODEL_NAME, _GPU_NAME = text(200), text(80)
-_ONE_MODEL = Nested(name="Model", fields=MODEL_FIELDS | left_out(ARCHITECTURE_FIELDS), open=True)
+_BY_HAND = ARCHITECTURE_FIELDS | {
+    name: Either(kinds=(ARCHITECTURE_FIELDS[name], each)) for name, each in PER_LAYER.items()
+}
+_ONE_MODEL = Nested(name="Model", fields=MODEL_FIELDS | left_out(_BY_HAND), open=True)
 DEPLOYMENT_FIELDS: dict[str, Field] = {
     "name": replace(text(120), help="what to call the deployment"),
     "model": Either(

@@ -138,7 +138,7 @@ def _ideal(plan: Plan, count: float, lengths: Lengths) -> _Ideal:
     matrices, attention = (ranks * rate * 1e12 for rate in _peaks(plan))
     copied = work.attention_bytes if request.enable_attention_dp else 0
     sharing = request.data_parallel_size if request.enable_expert_parallel else 1
-    touched = 1 - (1 - work.experts_per_token / work.experts) ** (count * sharing) if work.experts else 0.0
+    touched = work.touched(count * sharing)
     computed = lengths.prompt if lengths.computed is None else lengths.computed
     flops = attention_flops(model, lengths.prompt) - attention_flops(model, lengths.prompt - computed)
     return _Ideal(

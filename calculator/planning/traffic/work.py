@@ -44,6 +44,10 @@ class Work:
     experts: int
     experts_per_token: int
 
+    def touched(self, tokens: float) -> float:
+        """Return the share of the experts that so many tokens pass through, each choosing for itself [-]."""
+        return 1 - (1 - self.experts_per_token / self.experts) ** tokens if self.experts else 0.0
+
 
 def work_of(model: ModelArchitecture, weight_dtype: str) -> Work:
     """Return what one pass of a model reads and multiplies, from its matrices."""
