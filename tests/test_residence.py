@@ -12,7 +12,7 @@ from calculator.planning.traffic.admission import settle
 from calculator.planning.traffic.concurrency import concurrency
 from calculator.planning.traffic.residence import (
     Residents,
-    drawn_at_risk,
+    drawn_shares,
     most_at_risk,
     quantile_of_normal,
     residents,
@@ -119,13 +119,16 @@ def test_draws_against_the_binomial(pool, risk):
         return 1 - sum(comb(count, k) * 0.1**k * 0.9 ** (count - k) for k in range(min(most, count) + 1))
 
     exact = max(count for count in range(1, pool + 1) if exceeds(count) <= risk)
-    assert drawn_at_risk(some, some.tokens.astype(float), pool, risk) == pytest.approx(exact, abs=1 + exact // 30)
+    shares = drawn_shares(some, some.tokens.astype(float), pool)
+    assert int(numpy.flatnonzero(shares <= risk).max()) == pytest.approx(exact, abs=1 + exact // 30)
 
 
 def test_draws_of_what_always_fits_or_never():
     alike = Residents(numpy.array([10]), numpy.array([1.0]))
     for pool, held in ((95, 9), (100, 10), (9, 0)):
-        assert drawn_at_risk(alike, alike.tokens.astype(float), pool, 0.01) == held
+        shares = drawn_shares(alike, alike.tokens.astype(float), pool)
+        assert shares[: held + 1].max() == 0
+        assert shares[held + 1] == 1
 
 
 # Through the engine's blocks: requests of 100 prompt and 50 output tokens
