@@ -31,6 +31,7 @@ ACCELERATOR_FIELDS: dict[str, Field] = {
     "gpus_per_node": count(1024, required=False),
     "price_usd_per_hour": optional(listed(number(10**5), 2)),
     "price_date": text(80, required=False, minimum=0),
+    "price_quotes": optional(count(1_000)),
     "sources": text(2_000, required=False, minimum=0),
     "unverified": listed(text(80), required=False),
 }
@@ -66,6 +67,8 @@ class Accelerator:
         Devices of a usual machine [-].
     price_usd_per_hour : tuple of two float, or None
         Lowest and highest price seen [USD per device and hour].
+    price_quotes : int or None
+        How many sources quote it [-].
     generation : str
         The chips' generation, by the maker's name of it; empty where it is not told apart.
     price_date, sources : str
@@ -94,6 +97,7 @@ class Accelerator:
     generation: str = ""
     sources: str = ""
     unverified: tuple[str, ...] = ()
+    price_quotes: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no plan file could say; a count of any integer type becomes a plain one."""

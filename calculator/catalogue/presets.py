@@ -82,6 +82,7 @@ GPU_FIELDS: dict[str, Field] = {
     "price_usd_per_hour_low": number(10**5, required=False),
     "price_usd_per_hour_high": number(10**5, required=False),
     "price_date": text(80, required=False),
+    "price_quotes": count(1_000, required=False),
     "unverified": names(
         ["memory", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops", "fp4_tflops", "link_gb_per_s"],
         required=False,
@@ -117,7 +118,7 @@ def _build_gpu(key: str, fields: dict[str, Any]) -> Accelerator:
     plain = (
         "name", "vendor", "generation", "label_gb", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops",
         "fp4_tflops",
-        "link_gb_per_s", "gpus_per_node", "price_date", "sources",
+        "link_gb_per_s", "gpus_per_node", "price_date", "price_quotes", "sources",
     )  # fmt: skip
     return Accelerator(
         id=key,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from calculator.engines.command import Command
     from calculator.engines.log import Log
     from calculator.engines.speeds import Speeds
+    from calculator.engines.support import Formats
 
 ENGINES = {
     "vllm": ("vllm", "Vllm"),
@@ -50,6 +51,12 @@ def engine_speed(name: str) -> Speeds:
     """Return what a step of an engine costs besides bytes and FLOPs."""
     figures: Speeds = _file(name, "speed").SPEED
     return figures
+
+
+def engine_support(name: str) -> Formats:
+    """Return what formats an engine runs on which devices, one of ``ENGINES``."""
+    formats: Formats = _file(name, "support").SUPPORT
+    return formats
 
 
 def _file(name: str, topic: str) -> Any:

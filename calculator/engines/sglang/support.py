@@ -1,0 +1,38 @@
+"""What SGLang runs where, read at 0.5.23."""
+
+from __future__ import annotations
+
+from calculator.engines.support import Formats, Runs
+
+CDNA = ("cdna3", "cdna4")
+FROM_HOPPER = ("hopper", "blackwell")
+FROM_ADA = ("ada", *FROM_HOPPER)
+FROM_AMPERE = ("ampere", *FROM_ADA)
+
+_DEVICES = "README of 0.5.23, hardware: A100, RTX 30/40/50, H100, B200; Instinct MI300X to MI355X"
+_LAYERS = "0.5.23, srt/layers/quantization, get_min_capability"
+_ROCM = "0.5.23, srt/configs/model_config.py, rocm_supported_quantization"
+_KV = "0.5.23, srt/mem_cache/kv_cache_dtype.py"
+_FP4_KV = "0.5.23, srt/arg_groups/kv_cache_hook.py: Blackwell SM100 or SM120"
+_MARLIN = "weights are stored so and multiplied in 16 bit"
+
+SUPPORT = Formats(
+    weights=(
+        Runs(("bf16", "fp16", "fp32"), (*FROM_AMPERE, *CDNA), _DEVICES),
+        Runs(("fp8", "fp8-block"), FROM_ADA, f"{_LAYERS} of fp8.py"),
+        Runs(("fp8", "fp8-block"), ("ampere",), f"{_LAYERS} of fp8.py (80)", _MARLIN),
+        Runs(("int8",), FROM_AMPERE, f"{_LAYERS} of w8a8_int8.py (75)"),
+        Runs(("awq-int4", "gptq-int4"), FROM_AMPERE, f"{_LAYERS} of awq/awq.py (75, 80) and gptq/gptq.py (60, 80)"),
+        Runs(("nf4",), FROM_AMPERE, f"{_LAYERS} of bitsandbytes.py (70)"),
+        Runs(("mxfp4",), FROM_AMPERE, f"{_LAYERS} of mxfp4.py (80)"),
+        Runs(("nvfp4",), ("blackwell",), f"{_LAYERS} of modelopt_quant.py"),
+        Runs(("nvfp4",), ("ampere", "ada", "hopper"), f"{_LAYERS} of modelopt_quant.py (80)", _MARLIN),
+        Runs(("fp8", "fp8-block", "awq-int4", "mxfp4"), CDNA, _ROCM),
+    ),
+    kv=(
+        Runs(("bf16", "fp16"), (*FROM_AMPERE, *CDNA), _KV),
+        Runs(("fp8_e4m3", "fp8_e5m2"), (*FROM_AMPERE, *CDNA), _KV),
+        Runs(("nvfp4",), ("blackwell",), _FP4_KV),
+        Runs(("fp8_ds_mla",), FROM_HOPPER, _KV),
+    ),
+)

@@ -1,0 +1,30 @@
+"""What TensorRT-LLM runs where, by its own table of hardware."""
+
+from __future__ import annotations
+
+from calculator.engines.support import Formats, Runs
+
+FROM_ADA = ("ada", "hopper", "blackwell")
+FROM_AMPERE = ("ampere", *FROM_ADA)
+
+_DEVICES = "documentation, supported-hardware: Ampere, Ada Lovelace, Hopper, Blackwell"
+_TABLE = "documentation, features/quantization, hardware support matrix"
+_OLDER = "documentation of 0.18.2, reference/support-matrix, precision"
+_SMALL = ("rtx-",)
+"""Blackwell of SM120, which the table lists apart."""
+
+SUPPORT = Formats(
+    weights=(
+        Runs(("bf16", "fp16", "fp32"), FROM_AMPERE, _DEVICES),
+        Runs(("fp8",), FROM_ADA, _TABLE),
+        Runs(("fp8-block",), ("hopper", "blackwell"), _TABLE, not_on=_SMALL),
+        Runs(("awq-int4", "gptq-int4"), ("ampere", "ada", "hopper"), _TABLE),
+        Runs(("int8",), ("ampere", "ada", "hopper"), _OLDER),
+        Runs(("mxfp4", "nvfp4"), ("blackwell",), _TABLE),
+    ),
+    kv=(
+        Runs(("bf16", "fp16"), FROM_AMPERE, _DEVICES),
+        Runs(("fp8_e4m3",), FROM_AMPERE, _TABLE),
+        Runs(("nvfp4",), ("blackwell",), _TABLE),
+    ),
+)

@@ -1,0 +1,95 @@
+"""Which formats an engine runs on which devices, held to what the engines themselves publish."""
+
+import pytest
+
+import calculator
+from calculator.engines import ENGINES, engine_class, engine_support
+from calculator.formats.kv import FORMATS as KV
+from calculator.formats.weights import FORMATS as WEIGHTS
+
+DEVICES = {"volta": "v100-32gb", "turing": "t4", "ampere": "a100-80gb-sxm", "ada": "l40s", "hopper": "h100-sxm"}
+# vLLM's own table of hardware (0.9.2), columns Volta, Turing, Ampere, Ada, Hopper
+VLLM = {
+    "awq-int4": "nyyyy",
+    "gptq-int4": "yyyyy",
+    "int8": "nyyyy",
+}
+# TensorRT-LLM's own table of hardware, rows Ampere, Ada, Hopper, Blackwell (sm100), Blackwell (sm120)
+TENSORRT = {
+    "a100-80gb-sxm": {"awq-int4", "gptq-int4"},
+    "l40s": {"fp8", "awq-int4", "gptq-int4"},
+    "h100-sxm": {"fp8", "fp8-block", "awq-int4", "gptq-int4"},
+    "b200": {"nvfp4", "mxfp4", "fp8", "fp8-block"},
+    "rtx-5090": {"nvfp4", "mxfp4", "fp8"},
+}
+
+
+@pytest.mark.parametrize("name", VLLM)
+def test_the_published_table_of_one_engine(name):
+    for (generation, gpu), expected in zip(DEVICES.items(), VLLM[name], strict=True):
+        version = "0.9.2" if generation == "volta" else None
+        assert calculator.supports("vllm", gpu, name, engine_version=version).ok == (expected == "y"), generation
+
+
+@pytest.mark.parametrize("gpu", TENSORRT)
+def test_the_published_table_of_another(gpu):
+    tried = ("fp8", "fp8-block", "awq-int4", "gptq-int4", "nvfp4", "mxfp4")
+    assert {name for name in tried if calculator.supports("tensorrt-llm", gpu, name).ok} == TENSORRT[gpu]
+
+
+def test_devices_that_an_engine_no_longer_takes():
+    # its documentation: compute capability 7.5 or higher; 7.0 up to 0.9.2
+    assert not calculator.supports("vllm", "v100-32gb").ok
+    assert calculator.supports("vllm", "v100-32gb", engine_version="0.9.2").ok
+    assert not calculator.supports("sglang", "mi210").ok
+    assert not calculator.supports("vllm", "tpu-v5e").ok
+
+
+def test_formats_of_the_cache():
+    # v1/attention/backends: fp8 from compute capability 8.0 on; FP4 in SGLang on Blackwell alone
+    assert not calculator.supports("vllm", "t4", kv_cache_dtype="fp8").ok
+    assert calculator.supports("vllm", "a100-80gb-sxm", kv_cache_dtype="fp8").ok
+    assert not calculator.supports("sglang", "h100-sxm", kv_cache_dtype="nvfp4").ok
+    assert calculator.supports("sglang", "b200", kv_cache_dtype="nvfp4").ok
+    assert not calculator.supports("vllm", "h100-sxm", kv_cache_dtype="q8_0").ok
+
+
+def test_an_answer_says_why_and_from_where():
+    refused = calculator.supports("vllm", "mi210", "fp8")
+    assert (refused.ok, refused.why.key) == (False, "support.not_here")
+    assert "MI210" in refused.why
+    assert refused.source
+    weak = calculator.supports("vllm", "a100-80gb-sxm", "fp8")
+    assert (weak.ok, weak.why) == (True, "weights are stored so and multiplied in 16 bit")
+
+
+def test_a_device_of_ones_own_runs_16_bit_alone():
+    own = calculator.plan("llama-3.1-8b", gpu_memory_bytes=80 * 2**30, seq_len=8192).accelerator
+    assert calculator.supports("vllm", own).ok
+    assert calculator.supports("vllm", own, "fp8").why.key == "support.unknown_device"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rows_name_formats_and_generations_that_there_are(engine):
+    table = engine_support(engine)
+    generations = {calculator.load_gpu(gpu).generation for gpu in calculator.gpu_ids()}
+    for rows, formats in ((table.weights, WEIGHTS), (table.kv, KV)):
+        for row in rows:
+            assert set(row.formats) <= set(formats)
+            assert set(row.generations) <= generations
+            assert row.source
+    kept = {name for row in table.kv for name in row.formats}
+    assert kept <= set(engine_class(engine).kv_cache_dtypes)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("vlm", "h100-sxm"), "unknown engine 'vlm'"),
+        (("vllm", "h100"), "unknown GPU 'h100'"),
+        (("vllm", "h100-sxm", "fp9"), "unknown weight format 'fp9'"),
+    ],
+)
+def test_bad_input_is_a_clear_error(given, message):
+    with pytest.raises(calculator.UnknownNameError, match=message):
+        calculator.supports(*given)
