@@ -12,7 +12,7 @@ from calculator.planning.traffic.admission import settle
 from calculator.planning.traffic.concurrency import concurrency
 from calculator.planning.traffic.residence import (
     Residents,
-    drawn_shares,
+    LawOfSum,
     most_at_risk,
     quantile_of_normal,
     residents,
@@ -110,7 +110,7 @@ def test_the_expansion_is_trusted_to_a_skew_of_0_6(skew, trusted):
 
 
 @pytest.mark.parametrize(("pool", "risk"), [(400, 0.01), (400, 0.1), (150, 0.001), (60, 0.5)])
-def test_draws_against_the_binomial(pool, risk):
+def test_the_law_of_the_sum_against_the_binomial(pool, risk):
     # one of ten residents holds 21 blocks, the others one: N + 20 K, K of N
     some = Residents(numpy.array([1, 21]), numpy.array([0.9, 0.1]))
 
@@ -119,16 +119,22 @@ def test_draws_against_the_binomial(pool, risk):
         return 1 - sum(comb(count, k) * 0.1**k * 0.9 ** (count - k) for k in range(min(most, count) + 1))
 
     exact = max(count for count in range(1, pool + 1) if exceeds(count) <= risk)
-    shares = drawn_shares(some, some.tokens.astype(float), pool)
-    assert int(numpy.flatnonzero(shares <= risk).max()) == pytest.approx(exact, abs=1 + exact // 30)
+    law = LawOfSum(some.tokens.astype(float), some.weights, pool)
+    assert law.most(risk) == exact
+    assert [law.exceeds(count) for count in (1, exact, exact + 1)] == pytest.approx(
+        [exceeds(count) for count in (1, exact, exact + 1)], abs=1e-6
+    )
+    # ten times as many blocks are told apart by steps of the pool
+    assert LawOfSum(10_000 * some.tokens.astype(float), some.weights, 10_000 * pool).most(risk) == pytest.approx(
+        exact, abs=1
+    )
 
 
-def test_draws_of_what_always_fits_or_never():
+def test_the_law_of_what_always_fits_or_never():
     alike = Residents(numpy.array([10]), numpy.array([1.0]))
     for pool, held in ((95, 9), (100, 10), (9, 0)):
-        shares = drawn_shares(alike, alike.tokens.astype(float), pool)
-        assert shares[: held + 1].max() == 0
-        assert shares[held + 1] == 1
+        law = LawOfSum(alike.tokens.astype(float), alike.weights, pool)
+        assert [law.exceeds(count) for count in (held, held + 1)] == pytest.approx([0, 1], abs=1e-6)
 
 
 # Through the engine's blocks: requests of 100 prompt and 50 output tokens

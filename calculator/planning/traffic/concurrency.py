@@ -13,7 +13,7 @@ from calculator.planning import SCHEMA_VERSION
 from calculator.planning.stage import distinct
 from calculator.planning.traffic import words
 from calculator.planning.traffic.inputs import EVEN, OF_RISK, check_plan
-from calculator.planning.traffic.pools.loaded import LoadedPool, free_pools, held_by, loaded, traffic_of
+from calculator.planning.traffic.pools.loaded import LoadedPool, free_pools, held_by, loaded, loaded_at, traffic_of
 from calculator.planning.traffic.pools.queue import preemptions
 from calculator.planning.traffic.workload import Workload
 from calculator.reading.html import table
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from calculator.engines.base import Admission
     from calculator.engines.pools import Pool
     from calculator.planning.answer import Plan
-    from calculator.planning.stage import Stage
+    from calculator.planning.traffic.residence import Residents
     from calculator.planning.traffic.workload import Pairs
 
 
@@ -164,43 +164,69 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
 def check_asked(plan: Any, workload: Any, risk: Any) -> float:
     """Return a risk [-]; refuse one out of bounds, and what is no plan or no workload."""
     check_plan(plan)
+    check_workload(workload)
+    return checked_risk(risk)
+
+
+def checked_risk(risk: Any) -> float:
+    """Return a risk; raise ``InvalidValueError`` for one that is out of bounds [-]."""
+    found: float = OF_RISK.validate({"risk": risk})["risk"]
+    return found
+
+
+def check_workload(workload: Any) -> None:
+    """Refuse what is no workload."""
     if not isinstance(workload, Workload):
         text = f"a workload is a Workload, or what workload and workload_from_trace answer, not {shown(workload)}"
         raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
-    asked: float = OF_RISK.validate({"risk": risk})["risk"]
-    return asked
 
 
-def settles_at(plan: Plan, workload: Workload, admission: Admission) -> float:
-    """Return what a rule of admission settles at: the pool over what it reserves for a request in the mean."""
-    pairs, _ = traffic_of(workload, plan.request.seq_len)
-    stages = zip(distinct(plan.stages), loaded(plan, workload), strict=True)
-    fewest = min(_settled(stage, plan, pairs, workload, pools, admission) for stage, pools in stages)
+def settles_at(plan: Plan, workload: Workload, admission: Admission, end: int | None = None) -> float:
+    """Return what a rule of admission settles at: the pool over what it reserves for a request in the mean.
+
+    Of the pool at the low (0) or the high end (1) of its range, where one is given.
+    """
+    pairs, some = traffic_of(workload, plan.request.seq_len)
+    return settled_in(plan, workload, admission, pairs, some, loaded_at(plan, workload, some, end))
+
+
+def settled_in(
+    plan: Plan,
+    workload: Workload,
+    admission: Admission,
+    pairs: Pairs,
+    some: Residents,
+    loads: Sequence[Sequence[LoadedPool]],
+) -> float:
+    """Return the same of pools under load, of a whole replica [-]."""
+    fewest = float("inf")
+    for stage, pools in zip(distinct(plan.stages), loads, strict=True):
+        for (pool, _, shared), under_load in zip(free_pools(stage, plan, workload), pools, strict=True):
+            key = admission, pool.claims, shared, plan.request.seq_len, workload.max_output_tokens
+            if key not in some.known:
+                some.known[key] = _reserved(pool, plan, pairs, workload, under_load, admission)
+            fewest = min(fewest, (1 - admission.watermark) * under_load.free / (some.known[key] or 1.0))
     return fewest * plan.request.attention_replicas
 
 
-def _settled(
-    stage: Stage, plan: Plan, pairs: Pairs, workload: Workload, pools: Sequence[LoadedPool], admission: Admission
+def _reserved(
+    pool: Pool, plan: Plan, pairs: Pairs, workload: Workload, under_load: LoadedPool, admission: Admission
 ) -> float:
+    """Return the blocks that a rule of admission reserves for a request in the mean [-]."""
     import numpy
 
-    most = workload.max_output_tokens or plan.request.seq_len
-    cut = numpy.clip(plan.request.seq_len - pairs.prompt_tokens, 1, most)
+    length = plan.request.seq_len
+    if admission.whole_context:
+        return float(pool.blocks(length))
+    if not admission.whole_output and not admission.reserve_ratio:
+        return under_load.moments[0]
+    cut = numpy.clip(length - pairs.prompt_tokens, 1, workload.max_output_tokens or length)
     outputs = pairs.mean(pairs.output_tokens)
-    fewest = float("inf")
-    for (pool, free, _), under_load in zip(free_pools(stage, plan, workload), pools, strict=True):
-        if admission.whole_context:
-            mean = float(pool.blocks(plan.request.seq_len))
-        elif admission.whole_output:
-            mean = pairs.mean(pairs.output_tokens * pool.blocks(pairs.prompt_tokens + cut)) / outputs
-        else:
-            mean = under_load.moments[0]
-            if admission.reserve_ratio:
-                left = numpy.minimum(numpy.maximum(cut - pairs.output_tokens / 2, 0), admission.reserve_most_tokens)
-                tokens = admission.reserve_ratio * pairs.mean(pairs.output_tokens * left) / outputs
-                mean += tokens * _blocks_a_token(pool)
-        fewest = min(fewest, (1 - admission.watermark) * free / (mean or 1.0))
-    return fewest
+    if admission.whole_output:
+        return pairs.mean(pairs.output_tokens * pool.blocks(pairs.prompt_tokens + cut)) / outputs
+    left = numpy.minimum(numpy.maximum(cut - pairs.output_tokens / 2, 0), admission.reserve_most_tokens)
+    tokens = admission.reserve_ratio * pairs.mean(pairs.output_tokens * left) / outputs
+    return under_load.moments[0] + tokens * _blocks_a_token(pool)
 
 
 def _blocks_a_token(pool: Pool) -> float:

@@ -7,7 +7,8 @@ probability proportional to O and j is uniform in 1..O: long answers are seen mo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from math import erf, erfc, sqrt
 from typing import Any
 
@@ -16,10 +17,10 @@ from calculator.planning.traffic.workload import Pairs
 BINS = 2**21
 """Lengths are told apart up to so many; longer ones are rounded up to the next of so many steps."""
 SKEW_LIMIT = 0.6
-"""Beyond this skew of the sum the expansion is left for draws."""
+"""Beyond this skew of the sum the expansion is left for the law of the sum itself."""
+STEPS, TILT = 2_048, 18.0
+"""Steps of a pool that sums are told apart by, and how much what exceeds them is damped."""
 DRAWS, FEWEST_DRAWS, SEED = 40_000, 400, 20_260_101
-MOST_DRAWN = 40_000_000
-"""Residents that are drawn in all; the more a pool holds, the fewer draws, as its sum spreads the less."""
 SUMMED = 4_000_000
 """Residents that are drawn in all for the sums of one number of them."""
 
@@ -34,10 +35,13 @@ class Residents:
         Tokens held [tokens].
     weights : array of float64
         The share of residents that hold so many; they sum to 1 [-].
+    known : dict
+        What was worked out of them, by what it was worked out for.
     """
 
     tokens: Any
     weights: Any
+    known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def moments(self, values: Any) -> tuple[float, float, float]:
         """Return mean, variance and third central moment of a value of each resident."""
@@ -65,6 +69,7 @@ def residents(pairs: Pairs) -> Residents:
     return Residents(held * step, density[held] / density[held].sum())
 
 
+@lru_cache(maxsize=64)
 def quantile_of_normal(risk: float) -> float:
     """Return z with ``1 − Φ(z) = risk`` by bisection [-]."""
     low, high = -10.0, 10.0
@@ -126,24 +131,49 @@ def exceeding(moments: tuple[float, float, float], pools: Any, counts: Any) -> A
     return numpy.asarray([erfc(value / sqrt(2)) / 2 for value in z.tolist()])
 
 
-def drawn_shares(some: Residents, values: Any, pool: float) -> Any:
-    """Return the share of seeded draws that exceed a pool, by the number of residents from 0 on."""
-    import numpy
+class LawOfSum:
+    """The law of what some residents hold together, as far as a pool goes.
 
-    random = numpy.random.default_rng(SEED)
-    cumulative = numpy.cumsum(some.weights)
-    most = max(2, int(pool // max(1e-9, float((some.weights * values).sum()))) * 2 + 2)
-    draws = max(FEWEST_DRAWS, min(DRAWS, MOST_DRAWN // most))
-    exceeded = numpy.zeros(most + 1)
-    rows = max(1, 4_000_000 // most)
-    done = 0
-    while done < draws:
-        now = min(rows, draws - done)
-        drawn = values[numpy.searchsorted(cumulative, random.random((now, most)) * cumulative[-1])]
-        first = (numpy.cumsum(drawn, axis=1) <= pool).sum(axis=1)  # N at which a draw still fits
-        exceeded += numpy.bincount(first + 1, minlength=most + 2)[: most + 1]
-        done += now
-    return numpy.cumsum(exceeded) / draws
+    Notes
+    -----
+    Values are kept on a grid: whole ones in a pool of up to 2,048 as they are, others on 2,048 steps of the pool, each
+    shared out over the two next to it. The law of N of them is the N-th power of their transform, tilted by
+    ``exp(−θ x)`` so that what exceeds the grid does not come back.
+    """
+
+    def __init__(self, values: Any, weights: Any, pool: float) -> None:
+        import numpy
+
+        self.pool, self.mean = pool, float((weights * values).sum())
+        if pool <= 0:
+            return
+        self._steps = max(1, int(min(pool, STEPS)))
+        self._size = 2 * self._steps + 4
+        place = values * (self._steps / pool)
+        inside = place <= self._steps
+        place, share = place[inside], weights[inside]
+        below = place.astype(numpy.int64)
+        part = place - below
+        law = numpy.bincount(below, share * (1 - part), self._size)
+        law += numpy.bincount(below + 1, share * part, self._size)
+        self._tilt = numpy.exp(-TILT / self._size * numpy.arange(self._size))
+        self._transform = numpy.fft.rfft(law * self._tilt)
+
+    def exceeds(self, count: int) -> float:
+        """Return the risk that so many residents hold more than the pool [-]."""
+        import numpy
+
+        if count <= 0:
+            return 0.0
+        if self.pool <= 0:
+            return 1.0
+        within = numpy.fft.irfft(self._transform ** int(count), self._size) / self._tilt
+        return float(min(1.0, max(0.0, 1 - within[: self._steps + 1].sum())))
+
+    def most(self, risk: float) -> int:
+        """Return the most residents that exceed the pool at no more than a risk [-]."""
+        top = int(self.pool // self.mean) * 2 + 2 if self.mean > 0 else 0
+        return _largest(lambda count: self.exceeds(count) <= risk, top)
 
 
 def drawn_sums(some: Residents, values: Any, count: int) -> Any:

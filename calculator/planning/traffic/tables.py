@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from calculator.catalogue.traces import TRACES, trace_text
-from calculator.errors import CalculatorError, FileFormatError, friendly, unknown_name
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, friendly, unknown_name
 from calculator.planning.traffic.columns import COLUMNS, check_pairs, check_titles, lengths, times, titles_of
+from calculator.planning.traffic.inputs import LENGTHS, TRAFFIC
 from calculator.planning.traffic.prefixes import HASH_BLOCK_TOKENS, prefixes_of
 from calculator.planning.traffic.workload import Workload
 from calculator.reading.json_lines import read_objects
@@ -178,3 +180,27 @@ def _arrivals(seconds: Any) -> tuple[float | None, float]:
         mean = counts.sum() / windows
         dispersion = float(((counts**2).sum() / windows - mean**2) / mean)
     return (len(seconds) - 1) / span, dispersion
+
+
+def given_workload(said: Mapping[str, Any]) -> Workload:
+    """Return what is said of traffic as a workload: of a trace, of a table in the package, or of means.
+
+    Parameters
+    ----------
+    said : mapping
+        ``trace`` (a file), ``workload`` (an id) or the lengths, and what stands beside them; one request a second
+        where no rate is said [-].
+    """
+    means = {name: value for name, value in said.items() if name in LENGTHS}
+    beside = {name: value for name, value in said.items() if name in TRAFFIC}
+    given = [name for name in ("trace", "workload") if name in said] + list(means)
+    if len(given) > 1 and given[0] in ("trace", "workload"):
+        text = f"give one of trace, workload and means: {given[0]} and {given[1]} both say how long requests are"
+        raise InvalidValueError(text, what=given[1], asked=said[given[1]])
+    missing = [name for name in ("prompt_tokens", "output_tokens") if name not in means]
+    if means or not given:
+        if missing:
+            text = f"{missing[0]} is missing: give trace, workload, or prompt_tokens and output_tokens"
+            raise InvalidValueError(text, what=missing[0])
+        return Workload(**{"requests_per_second": 1.0, **means, **beside})
+    return replace(workload(said["workload"]) if "workload" in said else workload_from_trace(said["trace"]), **beside)

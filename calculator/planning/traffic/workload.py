@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from math import expm1, log1p, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -152,27 +153,37 @@ class Workload:
             prompt, output = self.trace
             weights = numpy.full(len(prompt), 1 / len(prompt))
         else:
-            prompt, output, weights = self._lognormal()
+            prompt, output, weights = _lognormal(
+                self.prompt_tokens, self.output_tokens, self.prompt_cv, self.output_cv, self.correlation
+            )
         prompt = numpy.clip(prompt, 1, max(1, seq_len - 1))
         output = numpy.clip(output, 1, numpy.maximum(1, seq_len - prompt))
         return Pairs(prompt, output, weights)
 
-    def _lognormal(self) -> tuple[Any, Any, Any]:
-        import numpy
 
-        deviates, share = _normal_grid()
-        sigma_p, sigma_o = _sigma(self.prompt_cv), _sigma(self.output_cv)
-        together = 0.0
-        if sigma_p and sigma_o:
-            together = log1p(self.correlation * self.prompt_cv * self.output_cv) / (sigma_p * sigma_o)
-        first, second = (deviates if sigma_p else deviates[:1] * 0), (deviates if sigma_o else deviates[:1] * 0)
-        weights = numpy.outer(share if sigma_p else [1.0], share if sigma_o else [1.0]).ravel()
-        x, y = (grid.ravel() for grid in numpy.meshgrid(first, second, indexing="ij"))
-        y = together * x + sqrt(max(0.0, 1 - together**2)) * y if sigma_o else y
-        prompt = _rounded(self.prompt_tokens * numpy.exp(sigma_p * x - sigma_p**2 / 2))
-        output = _rounded(self.output_tokens * numpy.exp(sigma_o * y - sigma_o**2 / 2))
-        kept = weights > 1e-15 * weights.max()
-        return prompt[kept], output[kept], weights[kept] / weights[kept].sum()
+@lru_cache(maxsize=4)
+def _lognormal(
+    prompt_tokens: float, output_tokens: float, prompt_cv: float, output_cv: float, correlation: float
+) -> tuple[Any, Any, Any]:
+    """Return the grid of lognormal lengths, whatever their rate."""
+    import numpy
+
+    deviates, share = _normal_grid()
+    sigma_p, sigma_o = _sigma(prompt_cv), _sigma(output_cv)
+    together = 0.0
+    if sigma_p and sigma_o:
+        together = log1p(correlation * prompt_cv * output_cv) / (sigma_p * sigma_o)
+    first, second = (deviates if sigma_p else deviates[:1] * 0), (deviates if sigma_o else deviates[:1] * 0)
+    weights = numpy.outer(share if sigma_p else [1.0], share if sigma_o else [1.0]).ravel()
+    x, y = (grid.ravel() for grid in numpy.meshgrid(first, second, indexing="ij"))
+    y = together * x + sqrt(max(0.0, 1 - together**2)) * y if sigma_o else y
+    prompt = _rounded(prompt_tokens * numpy.exp(sigma_p * x - sigma_p**2 / 2))
+    output = _rounded(output_tokens * numpy.exp(sigma_o * y - sigma_o**2 / 2))
+    kept = weights > 1e-15 * weights.max()
+    found = prompt[kept], output[kept], weights[kept] / weights[kept].sum()
+    for each in found:
+        each.flags.writeable = False
+    return found
 
 
 def _normal_grid() -> tuple[Any, Any]:

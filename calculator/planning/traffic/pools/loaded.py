@@ -15,8 +15,8 @@ from calculator.architecture.counts import NO_LIMIT
 from calculator.planning.stage import distinct
 from calculator.planning.traffic.inputs import EVEN
 from calculator.planning.traffic.residence import (
+    LawOfSum,
     Residents,
-    drawn_shares,
     drawn_sums,
     exceeding,
     most_at_risk,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NEAR = 1000
 """Where the sequences that fit whatever they hold come this near, one part in so many, they are the answer."""
-MOST_BY_DRAWS = 50_000
+MOST_SUMMED = 50_000
 """Of more sequences the expansion is taken as it is: their sum hardly spreads."""
 
 
@@ -54,33 +54,41 @@ class LoadedPool:
     free: int
 
     @cached_property
+    def _worked_out(self) -> tuple[tuple[float, float, float], float]:
+        known, key = self.some.known, ("moments", id(self.blocks))
+        if key not in known:
+            known[key] = self.some.moments(self.blocks), float(self.blocks.max()), self.blocks
+        moments, largest, _ = known[key]
+        return moments, largest
+
+    @property
     def moments(self) -> tuple[float, float, float]:
         """Mean, variance and third central moment of the blocks of a resident."""
-        return self.some.moments(self.blocks)
+        return self._worked_out[0]
 
     @cached_property
-    def shares(self) -> Any:
-        """The share of draws that exceed the pool, by the number of residents."""
-        return drawn_shares(self.some, self.blocks, self.free)
+    def law(self) -> LawOfSum:
+        """The law of what residents take together."""
+        return LawOfSum(self.blocks, self.some.weights, self.free)
 
     def most(self, risk: float) -> int:
         """Return the most residents that exceed the pool at no more than a risk [-]."""
-        count, by_draws = self._expanded(risk)
-        return int((self.shares <= risk).nonzero()[0].max()) if by_draws else count
+        count, by_law = self._expanded(risk)
+        return self.law.most(risk) if by_law else count
 
     def _expanded(self, risk: float) -> tuple[int, bool]:
-        """Return the most by the expansion, or those that always fit; and whether draws must decide."""
-        if not self.blocks.any():  # what takes none counts as one block, as in ``Pool.sequences``
+        """Return the most by the expansion, or those that always fit; and whether the law itself must decide."""
+        if not self._worked_out[1]:  # what takes none counts as one block, as in ``Pool.sequences``
             return self.free, False
         count, trusted = most_at_risk(self.moments, self.free, risk)
         certain = self._certain
         if count - certain <= count // NEAR:
             return certain, False
-        return count, not trusted and count <= MOST_BY_DRAWS
+        return count, not trusted and count <= MOST_SUMMED
 
     @property
     def _certain(self) -> int:
-        return int(self.free // (self.blocks.max() or 1.0))
+        return int(self.free // (self._worked_out[1] or 1.0))
 
     def risks(self, counts: Sequence[int], risk: float) -> Any:
         """Return the risk that each number of residents exceeds the pool, as ``most(risk)`` sees it."""
@@ -88,7 +96,7 @@ class LoadedPool:
 
         numbers = numpy.asarray(counts)
         if self._expanded(risk)[1]:
-            found = self.shares[numpy.minimum(numbers, len(self.shares) - 1)]
+            found = numpy.asarray([self.law.exceeds(number) for number in numbers.tolist()])
         else:
             found = exceeding(self.moments, self.free, numbers)
         return numpy.where(numbers <= self._certain, 0.0, found)
@@ -191,12 +199,29 @@ def _traffic_of(lengths: _Lengths) -> tuple[Pairs, Residents]:
 
 @lru_cache(maxsize=8)
 def _loaded(one: Asked) -> tuple[tuple[LoadedPool, ...], ...]:
-    plan, workload = one.plan, one.workload
-    _, some = traffic_of(workload, plan.request.seq_len)
+    _, some = traffic_of(one.workload, one.plan.request.seq_len)
+    return loaded_at(one.plan, one.workload, some)
+
+
+def loaded_at(
+    plan: Plan, workload: Workload, some: Residents, end: int | None = None
+) -> tuple[tuple[LoadedPool, ...], ...]:
+    """Return the pools of each stage, like stages once, at the low (0) or the high end (1) of their range.
+
+    ``some`` are the residents of the workload at the plan's longest sequence; what is worked out of them is kept there.
+    """
     return tuple(
         tuple(
-            LoadedPool(some, own_blocks(pool, some.tokens, shared), free)
-            for pool, free, shared in free_pools(stage, plan, workload)
+            LoadedPool(some, _own_blocks(pool, some, shared), free)
+            for pool, free, shared in free_pools(stage, plan, workload, None if end is None else stage.usable_range[end])
         )
         for stage in distinct(plan.stages)
     )
+
+
+def _own_blocks(pool: Pool, some: Residents, shared: int) -> Any:
+    """Return the blocks of a pool that each resident takes for itself, worked out once."""
+    key = "blocks", pool.claims, shared
+    if key not in some.known:
+        some.known[key] = own_blocks(pool, some.tokens, shared)
+    return some.known[key]
