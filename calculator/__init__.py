@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from calculator.configs.hub import model_from_hub
     from calculator.configs.reader import model_from_hf_config
     from calculator.engines import engine_rules
+    from calculator.engines.support import Support, supports
     from calculator.errors import (
         CalculatorError,
         FileFormatError,
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
     from calculator.planning.plan import plan, vary
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
     from calculator.planning.stage import Memory
+    from calculator.planning.sizing.found import Found
+    from calculator.planning.sizing.owned import WhatRuns, what_runs
+    from calculator.planning.sizing.served import service
+    from calculator.planning.sizing.service import Service
+    from calculator.planning.sizing.size import size
     from calculator.planning.sweep import sweep, sweep_arrays
     from calculator.planning.traffic.arrivals.open_arrivals import OpenArrivals, open_arrivals
     from calculator.planning.traffic.concurrency import Concurrency, concurrency
@@ -60,6 +66,7 @@ __all__ = [
     "Claim",
     "Concurrency",
     "FileFormatError",
+    "Found",
     "HeadStudy",
     "HostTier",
     "InvalidValueError",
@@ -74,11 +81,14 @@ __all__ = [
     "QualityEvidence",
     "Reconciliation",
     "Request",
+    "Service",
     "Speed",
     "StartupLog",
+    "Support",
     "UnknownNameError",
     "UnsupportedError",
     "Uptraining",
+    "WhatRuns",
     "Workload",
     "arithmetic_intensity",
     "attention_memory",
@@ -108,12 +118,16 @@ __all__ = [
     "read_plan_file",
     "reconcile",
     "serve_command",
+    "service",
+    "size",
     "smallest_fit",
     "speed",
+    "supports",
     "sweep",
     "sweep_arrays",
     "uptraining",
     "vary",
+    "what_runs",
     "what_would_fit",
     "workload",
     "workload_from_trace",
@@ -128,6 +142,7 @@ _AT_HOME = {
     "configs.hub": ("model_from_hub",),
     "configs.reader": ("model_from_hf_config",),
     "engines": ("engine_rules",),
+    "engines.support": ("Support", "supports"),
     "errors": (
         "CalculatorError", "FileFormatError", "InvalidValueError", "ParallelismError", "UnknownNameError",
         "UnsupportedError",
@@ -154,6 +169,11 @@ _AT_HOME = {
     "planning.files.plan_file": ("read_plan_file", "write_plan_file"),
     "planning.search": ("Lever", "levers", "next_steps", "smallest_fit", "what_would_fit"),
     "planning.traffic.speed": ("Speed", "speed"),
+    "planning.sizing.found": ("Found",),
+    "planning.sizing.owned": ("WhatRuns", "what_runs"),
+    "planning.sizing.served": ("service",),
+    "planning.sizing.service": ("Service",),
+    "planning.sizing.size": ("size",),
     "planning.sweep": ("sweep", "sweep_arrays"),
     "planning.traffic.tables": ("workload", "workload_from_trace", "workload_ids"),
     "planning.traffic.workload": ("Workload",),

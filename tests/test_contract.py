@@ -135,6 +135,39 @@ def test_answers_of_traffic_and_speed_are_frozen_plain_and_survive_pickling(refe
         assert type(getattr(held, name)) is float
 
 
+def test_keywords_of_sizing():
+    signatures = {
+        calculator.service: {"plan": EMPTY, "workload": EMPTY, "risk": 0.01, "max_ttft_s": None, "max_tpot_s": None},
+        calculator.size: {
+            "model": EMPTY, "workload": None, "users": None, "seq_len": None, "output_tokens": None, "gpus": None,
+            "engines": ("vllm",), "weight_dtypes": ("auto",), "kv_cache_dtypes": ("auto",), "max_ttft_s": None,
+            "max_tpot_s": None, "max_gpus": 64, "prices": None, "risk": 0.01,
+        },
+        calculator.what_runs: {"gpu": EMPTY, "num_gpus": 1, "engine": "vllm", "min_context": 8192},
+        calculator.supports: {
+            "engine": EMPTY, "gpu": EMPTY, "weight_dtype": "auto", "kv_cache_dtype": "auto", "engine_version": None,
+        },
+    }  # fmt: skip
+    for call, wanted in signatures.items():
+        parameters = inspect.signature(call).parameters
+        assert {name: parameters[name].default for name in wanted} == wanted
+
+
+def test_answers_of_sizing_are_frozen_plain_and_survive_pickling(reference):
+    traffic = calculator.workload_from_trace({"input_tokens": [100, 300], "output_tokens": [50, 10]}, 2.0)
+    served = calculator.service(reference, traffic)
+    found = calculator.size("llama-3-8b", users=4, seq_len=2048, gpus="l4")
+    for thing, name in ((served, "replicas"), (found, "options"), (calculator.supports("vllm", "l4"), "ok")):
+        with pytest.raises(FrozenInstanceError, match=f"cannot assign to field '{name}'"):
+            setattr(thing, name, 0)
+        again = pickle.loads(pickle.dumps(thing))
+        assert again == thing
+        if thing in (served, found):
+            assert again.as_dict() == thing.as_dict()
+            assert json.loads(json.dumps(thing.as_dict(), allow_nan=False)) == thing.as_dict()
+            assert thing._repr_html_().endswith("</table>")
+
+
 def test_results_are_frozen(reference):
     for thing, name in [
         (reference, "fits"),

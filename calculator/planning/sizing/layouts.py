@@ -1,0 +1,154 @@
+"""Ways to lay a model out over GPUs that can be bought: machines or parts of one, and how their GPUs share a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from calculator.architecture.latent import LatentAttention
+from calculator.architecture.model import ModelArchitecture
+from calculator.architecture.split import kv_replication
+from calculator.engines.base import Engine
+from calculator.hardware import Accelerator
+from calculator.messages import Message, say
+from calculator.planning.resolve import legal_degrees
+
+SPLITS = (
+    "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "decode_context_parallel_size",
+    "enable_expert_parallel", "enable_attention_dp",
+)  # fmt: skip
+"""Keywords of ``plan`` that say how GPUs share a model; one that is given is kept as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the GPUs of one unit share a model; a unit is what is bought again for more load.
+
+    Attributes
+    ----------
+    keywords : mapping
+        Keywords of ``plan``.
+    num_gpus : int
+        GPUs of a unit: of one replica, or of the replicas that share experts [-].
+    """
+
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    num_gpus: int = 1
+
+    @property
+    def units(self) -> int:
+        """Replicas of one unit [-]."""
+        return int(self.keywords.get("data_parallel_size", 1))
+
+
+def machine_sizes(gpu: Accelerator, most: int) -> tuple[int, ...]:
+    """Return how many GPUs can be had together: powers of two within a machine, then whole machines, up to a bound.
+
+    Parameters
+    ----------
+    gpu : Accelerator
+        The GPU, which knows how many a usual machine holds [-].
+    most : int
+        The bound [-].
+
+    Returns
+    -------
+    tuple of int
+        Ascending; 11 GPUs of machines of 8 are 16. Machines of one GPU are joined in powers of two [-].
+    """
+    node = gpu.gpus_per_node
+    powers = {1 << power for power in range((most if node == 1 else node).bit_length())}
+    within = {size for size in powers if node == 1 or size <= node}
+    whole = set() if node == 1 else set(range(node, most + 1, node))
+    return tuple(sorted(size for size in within | whole if size <= most))
+
+
+def layouts(
+    model: ModelArchitecture, rules: Engine, gpu: Accelerator, most: int, given: Mapping[str, Any]
+) -> Iterator[Layout]:
+    """Yield every layout of a model over up to so many GPUs of a kind, the fewest GPUs first.
+
+    Parameters
+    ----------
+    model, rules, gpu : ModelArchitecture, Engine, Accelerator
+        The model, the engine's rules and the device [-].
+    most : int
+        GPUs at most [-].
+    given : mapping
+        Keywords of ``plan`` that are kept as they are [-].
+
+    Returns
+    -------
+    iterator of Layout
+        Tensor parallelism within a machine times pipeline stages; where they can make a difference also copies of
+        attention under shared experts, and ranks that share a sequence's tokens.
+    """
+    fixed = {name: given[name] for name in SPLITS if given.get(name) is not None}
+    for size in machine_sizes(gpu, most):
+        seen = set()
+        for keywords in _ways(model, rules, gpu, size, fixed):
+            asked = {**keywords, **fixed}
+            unit = asked.get("tensor_parallel_size", 1) * asked.get("pipeline_parallel_size", 1)
+            unit *= asked.get("data_parallel_size", 1) if asked.get("enable_expert_parallel") else 1
+            key = tuple(sorted(asked.items()))
+            if unit == size and key not in seen:
+                seen.add(key)
+                yield Layout(asked, size)
+
+
+def _ways(
+    model: ModelArchitecture, rules: Engine, gpu: Accelerator, size: int, fixed: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    base = {"enable_attention_dp": False, "enable_expert_parallel": False, **fixed}
+    degrees = [1]
+    if rules.splits_layers:
+        degrees = [tp for tp in legal_degrees(model, base) if tp <= gpu.gpus_per_node and not size % tp]
+    for tp in reversed(degrees):
+        if (stages := size // tp) <= model.num_layers:
+            plain = _sizes(tp, stages)
+            yield plain
+            copies = _copies(model, tp)
+            if copies > 1 and _has(rules, "decode_context_parallel_size"):
+                yield {**plain, "decode_context_parallel_size": copies}
+    if not rules.splits_layers or size == 1 or not model.moe_intermediate_size:
+        return
+    if _has(rules, "enable_attention_dp"):
+        if size <= gpu.gpus_per_node:
+            yield {**_sizes(size, 1), "enable_attention_dp": True}
+    elif "enable_expert_parallel" in rules.flags and size <= gpu.gpus_per_node:
+        for tp in degrees:
+            if tp < size:
+                yield {**_sizes(tp, 1), "data_parallel_size": size // tp, "enable_expert_parallel": True}
+
+
+def _sizes(tensor: int, stages: int) -> dict[str, Any]:
+    return {"tensor_parallel_size": tensor, "pipeline_parallel_size": stages}
+
+
+def _has(rules: Engine, keyword: str) -> bool:
+    return keyword in rules.only_here
+
+
+def _copies(model: ModelArchitecture, tensor: int) -> int:
+    """Return how many ranks keep the same part of the cache: what sharing a sequence's tokens would save [-]."""
+    if any(isinstance(group.spec, LatentAttention) for group in model.groups):
+        return tensor
+    heads = model.num_key_value_heads
+    return kv_replication(heads, tensor) if heads else 1
+
+
+def in_words(keywords: Mapping[str, Any]) -> Message:
+    """Say how GPUs share a model: TP, PP and what else is not plain."""
+    parts = [
+        ("layout.tp", "TP {n}", keywords.get("tensor_parallel_size", 1), True),
+        ("layout.pp", ", PP {n}", keywords.get("pipeline_parallel_size", 1), False),
+        ("layout.dcp", ", DCP {n}", keywords.get("decode_context_parallel_size", 1), False),
+        ("layout.dp", ", DP {n}", keywords.get("data_parallel_size", 1), False),
+    ]
+    said = [say(key, text, n=n) for key, text, n, always in parts if always or n > 1]
+    for name, text in (("enable_expert_parallel", ", EP"), ("enable_attention_dp", ", attention DP")):
+        if keywords.get(name):
+            said.append(say(f"layout.{name}", text))
+    template = "".join(f"{{part_{index}}}" for index in range(len(said)))
+    return say("layout.of", template, **{f"part_{index}": part for index, part in enumerate(said)})

@@ -1,0 +1,157 @@
+"""What is to be served: a workload at its rate, or so many users at once; both say what a replica takes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+from calculator.architecture.limits import MAX_TOKENS
+from calculator.errors import InvalidValueError, shown
+from calculator.planning.sizing.operating import Lengths, Point, Replica, most_in_service
+from calculator.planning.traffic.concurrency import check_workload, held_on_rank, settled_on_rank
+from calculator.planning.traffic.inputs import EVEN
+from calculator.planning.traffic.prefixes import prefix_reuse
+from calculator.planning.traffic.residence import Residents, quantile_of_normal, residents
+
+if TYPE_CHECKING:
+    from calculator.planning.answer import Plan
+    from calculator.planning.traffic.workload import Pairs, Workload
+
+MOST_USERS = 10**9
+WHOLE = 0.999
+"""The share of requests that the longest sequence holds whole, where none is given [-]."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is to be served.
+
+    Attributes
+    ----------
+    lengths : Lengths
+        Mean lengths of its requests.
+    risk : float
+        The risk that is taken [-].
+    workload : Workload or None
+        The traffic; None for users.
+    users : int or None
+        Sequences at once; None for a workload [-].
+    some, pairs : Residents, Pairs, or None
+        What a resident request of the workload holds, and the lengths of its requests.
+    """
+
+    lengths: Lengths
+    risk: float = 0.01
+    workload: Workload | None = None
+    users: int | None = None
+    some: Residents | None = field(default=None, repr=False, compare=False)
+    pairs: Pairs | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def output_tokens(self) -> float | None:
+        """Mean output of a request [tokens]."""
+        return self.lengths.output_tokens
+
+    @property
+    def asked(self) -> float:
+        """What all replicas are asked for: requests a second, or sequences at once."""
+        return float(self.users) if self.workload is None else self.workload.requests_per_second  # type: ignore[arg-type]
+
+    def lengths_on(self, plan: Plan) -> Lengths:
+        """Return the lengths as a plan serves them: what is stated of prefixes in common is not computed again.
+
+        What hashes of a trace say depends on the cache, and is left out: all of its prompts are computed.
+        """
+        workload = self.workload
+        if workload is None or (workload.prefix_hit_rate is None and not workload.shared_prefix_tokens):
+            return self.lengths
+        computed = prefix_reuse(workload, plan).computed_prompt_tokens
+        return replace(self.lengths, computed_tokens=min(computed, self.lengths.prompt_tokens))
+
+    def room(self, plan: Plan, end: int) -> int:
+        """Return what memory holds at the low end of its range (0), in the middle (1) or at the high end (2) [-].
+
+        Of a workload that is what the risk allows, and no more than the engine's own admission settles at.
+        """
+        if self.workload is None or plan.rules.admission.whole_context:
+            return (plan.max_batch_size_low, plan.max_batch_size, plan.max_batch_size_high)[end]
+        return int(self._held(plan, self.risk, (0, None, 1)[end]))
+
+    def _held(self, plan: Plan, risk: float, end: int | None) -> float:
+        """Return what one replica holds of the workload at a risk, as its engine lets requests in [-]."""
+        if not plan.fits or self.workload is None or self.some is None or self.pairs is None:
+            return 0.0
+        held = held_on_rank(plan, self.workload, self.some, risk, end)
+        admitted = settled_on_rank(plan, self.workload, self.some, self.pairs, end)
+        return min(held, int(admitted)) * plan.request.attention_replicas
+
+    def taken(self, plan: Plan, replica: Replica, point: Point, end: int) -> float:
+        """Return what one replica takes of the load: requests a second that leave room, or sequences [-]."""
+        if self.workload is None:
+            return float(point.batch_size)
+        in_service = self.in_service(plan, point, end)
+        return replica.requests_per_second(in_service) if in_service > 0 else 0.0
+
+    def in_service(self, plan: Plan, point: Point, end: int) -> float:
+        """Return the largest mean in service that leaves room for arrivals at random [-]."""
+        z = quantile_of_normal(self.risk)
+        spread = self.workload.dispersion if self.workload is not None else 0.0
+        by_slots = most_in_service(point.batch_size, z, spread)
+        if point.limited_by != "memory" or plan.rules.admission.whole_context:
+            return by_slots
+        even = self._held(plan, EVEN, (0, None)[end])
+        varied = (self.lengths.sd_tokens / self.lengths.held_tokens) ** 2
+        return min(most_in_service(even, z, spread + varied), float(point.batch_size))
+
+    def capacity(self, replica: Replica, point: Point) -> float:
+        """Return what one full replica serves: requests a second, or sequences [-]."""
+        if self.workload is None or not point.batch_size:
+            return float(point.batch_size)
+        return replica.requests_per_second(point.batch_size)
+
+
+def load_of(seq_len: int, workload: Workload, risk: float) -> Load:
+    """Return a workload as an engine with that longest sequence serves it."""
+    check_workload(workload)
+    pairs = workload.pairs(seq_len)
+    some = residents(pairs)
+    mean, variance, _ = some.moments(some.tokens)
+    lengths = Lengths(pairs.mean(pairs.prompt_tokens), pairs.mean(pairs.output_tokens), mean, sqrt(max(0.0, variance)))
+    return Load(lengths, risk, workload, some=some, pairs=pairs)
+
+
+def users_of(users: Any, seq_len: Any, output_tokens: Any = None) -> Load:
+    """Return so many sequences of one length at once; their outputs may be known."""
+    for name, value, most in (("users", users, MOST_USERS), ("seq_len", seq_len, MAX_TOKENS)):
+        if type(value) is not int or not 1 <= value <= most:
+            raise InvalidValueError(
+                f"{name} must be a whole number from 1 to {most:,}, not {shown(value)}",
+                what=name,
+                asked=value,
+                allowed=(1, most),
+                nearest=min(most, max(1, value)) if type(value) is int else None,
+            )
+    if output_tokens is None:
+        return Load(Lengths(seq_len, None, seq_len), users=users)
+    number = isinstance(output_tokens, int | float) and not isinstance(output_tokens, bool)
+    if not number or not 0 < output_tokens < seq_len:
+        raise InvalidValueError(
+            f"output_tokens must be more than 0 and less than seq_len {seq_len:,}, of which they are a part, not "
+            f"{shown(output_tokens)}",
+            what="output_tokens",
+            asked=output_tokens,
+            allowed=(0, seq_len),
+        )
+    prompt = seq_len - output_tokens
+    return Load(Lengths(prompt, output_tokens, prompt + output_tokens / 2), users=users)
+
+
+def length_of(workload: Workload, longest: int) -> int:
+    """Return the least power of two that holds all but one in a thousand requests whole, at most a bound [tokens]."""
+    import numpy
+
+    pairs = workload.pairs(MAX_TOKENS)
+    powers = numpy.ceil(numpy.log2(pairs.prompt_tokens + pairs.output_tokens)).astype(numpy.int64)
+    held = numpy.cumsum(numpy.bincount(powers, pairs.weights))
+    return min(longest, 1 << int(numpy.searchsorted(held, WHOLE)))
