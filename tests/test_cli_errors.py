@@ -165,6 +165,8 @@ def test_the_names_of_a_config_are_escaped_as_text_and_as_json(run, tmp_path):
         ("plan", "--model", path, *asked),
         ("speed", "--model", path, *asked),
         ("concurrency", "--model", path, *asked, "--prompt-tokens", 4, "--output-tokens", 4),
+        ("service", "--model", path, *asked, "--prompt-tokens", 4, "--output-tokens", 4),
+        ("size", "--model", path, "--gpus", "l4", "--users", 2, "--seq-len", 8),
     ):
         code, out, err = run(*command)
         assert (err, acts_on_a_terminal(out)) == ("", set())
@@ -191,6 +193,10 @@ def test_the_names_of_a_config_are_escaped_as_text_and_as_json(run, tmp_path):
         ["concurrency", "--model", HOSTILE, "--gpu", "l4"],
         ["speed", "--model", "llama-3-8b", "--gpu", "l4", "--clients", HOSTILE],
         ["speed", "--model", "llama-3-8b", "--gpu", HOSTILE],
+        ["size", "--model", HOSTILE, "--users", "1"],
+        ["size", "--model", "llama-3-8b", "--users", "1", "--gpus", HOSTILE],
+        ["size", "--model", "llama-3-8b", "--users", "1", "--price", HOSTILE],
+        ["service", "--model", "llama-3-8b", "--gpu", "l4", "--workload", HOSTILE],
     ],
     ids=lambda value: value[0][:9],
 )

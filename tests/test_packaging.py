@@ -79,6 +79,8 @@ def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     assert run(python, tmp_path, "-m", "calculator", "check").returncode == 0
     asked = ["--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--prompt-tokens", "1000", "--output-tokens", "250"]
     assert run(python, tmp_path, "-m", "calculator", "speed", *asked).returncode == 0
+    size = ["--model", "llama-3.1-8b", "--users", "4", "--seq-len", "4096", "--gpus", "l4"]
+    assert run(python, tmp_path, "-m", "calculator", "size", *size).returncode == 0
     done = run(python, tmp_path, "-m", "calculator", "concurrency", *asked)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: this needs numpy, which pip install 'kv-cache-planner[notebook]' brings\n"

@@ -48,6 +48,15 @@ COMMANDS = {
         "a start-up log beside the plan of the same set-up",
         "Predicted beside reported, term by term, and what explains the difference.",
     ),
+    "service": Command(
+        "service",
+        "run",
+        "how a plan serves traffic, with how many replicas, and what it costs",
+        "Where one replica is run, how many there are, how full they are, and the cost.",
+    ),
+    "size": Command(
+        "size", "run", "which GPUs, how many, at what price, for a load", "The hardware for a load, cheapest first."
+    ),
     "models": Command("listing", "run_models", "list the models", "List the models that presets exist for."),
     "gpus": Command("listing", "run_gpus", "list the GPUs", "List the GPUs that presets exist for."),
     "check": Command(

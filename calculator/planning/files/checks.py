@@ -137,7 +137,7 @@ def _check_deployments(document: strict_yaml.Document) -> Iterator[Finding]:
             rule = EXPECTATIONS[field]
             place = (*deployment.location, "expect", field)
             try:
-                actual = rule.actual(deployment.plan)
+                actual = rule.actual(deployment.service if rule.of_service else deployment.plan)
             except ValueError as error:
                 raise document.error(place, str(error)) from None
             yield Finding(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -15,7 +16,7 @@ from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_id
 from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.answer import Plan
-from calculator.planning.files.expectations import EXPECTATIONS
+from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
 from calculator.planning.files.plan_schema import (
     DEPLOYMENT,
     DESCRIPTION,
@@ -27,17 +28,39 @@ from calculator.planning.files.plan_schema import (
     NAMED_MODEL,
 )
 from calculator.planning.plan import plan
+from calculator.planning.traffic.inputs import RISK
 from calculator.reading import strict_yaml
+
+if TYPE_CHECKING:
+    from calculator.planning.sizing.service import Service
+    from calculator.planning.traffic.workload import Workload
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployment of a plan file: its plan and what is expected of it."""
+    """One deployment of a plan file: its plan, its traffic where that is stated, and what is expected of it."""
 
     name: str
     plan: Plan
     expect: dict[str, Any]
     location: strict_yaml.Location
+    workload: Workload | None = None
+    risk: float = 0.01
+
+    @cached_property
+    def service(self) -> Service:
+        """The replicas that the deployment states under its workload, within the goals that are expected."""
+        from calculator.planning.sizing.served import service
+
+        if self.workload is None:
+            raise InvalidValueError(f"workload is missing: {' and '.join(self.expects_service)} are of a workload")
+        goals = {name: self.expect[name] for name in ("max_ttft_s", "max_tpot_s") if name in self.expect}
+        return service(self.plan, self.workload, self.risk, **goals, replicas=self.plan.request.data_parallel_size)
+
+    @property
+    def expects_service(self) -> list[str]:
+        """What of its expectations is of a workload."""
+        return [name for name in OF_SERVICE if name in self.expect]
 
 
 def read_deployments(document: strict_yaml.Document) -> list[Deployment]:
@@ -64,7 +87,7 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
         raise document.error((*place, *location), str(problem))
     if not entry["expect"]:
         raise document.error((*place, "expect"), f"expects nothing: name at least one of {', '.join(EXPECTATIONS)}")
-    asked = {name: value for name, value in entry.items() if name not in ("name", "expect")}
+    asked = {name: value for name, value in entry.items() if name not in ("name", "expect", "workload")}
     try:
         if isinstance(asked["model"], dict):
             asked["model"] = _stated_model(asked["model"])
@@ -79,7 +102,29 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
         text = str(error).lower()
         field = next((name for name in entry if text.startswith((name, f"unknown {name} "))), None)
         raise document.error((*place, field) if field else place, str(error)) from None
-    return Deployment(entry["name"], answer, entry["expect"], place)
+    load, risk = _traffic(document, (*place, "workload"), entry.get("workload"))
+    made = Deployment(entry["name"], answer, entry["expect"], place, load, risk)
+    if load is None and made.expects_service:
+        raise document.error((*place, "expect"), f"{made.expects_service[0]} is of a workload: state one beside it")
+    return made
+
+
+def _traffic(
+    document: strict_yaml.Document, place: strict_yaml.Location, stated: Mapping[str, Any] | None
+) -> tuple[Workload | None, float]:
+    """Return the traffic that a deployment states, and the risk."""
+    if stated is None:
+        return None, RISK["risk"].default
+    from calculator.planning.traffic.tables import given_workload
+
+    said = {name: value for name, value in stated.items() if name != "risk"}
+    if "trace" in said:
+        said["trace"] = Path(document.name).parent / said["trace"]
+    try:
+        return given_workload(said), stated.get("risk", RISK["risk"].default)
+    except CalculatorError as error:
+        field = next((name for name in stated if str(error).startswith(name)), None)
+        raise document.error((*place, field) if field else place, str(error)) from None
 
 
 def _stated_model(stated: Any) -> ModelArchitecture:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS, PER_LAYER
 from calculator.architecture.limits import MAX_HEADS
 from calculator.hardware import ACCELERATOR_FIELDS
-from calculator.planning.files.expectations import EXPECTATIONS
+from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
+from calculator.planning.traffic.inputs import LENGTHS, RISK, TRAFFIC
 from calculator.reading.fields import Either, Field, Listed, Nested, count, flag, left_out, mapping, number, text
 from calculator.reading.schema import Schema
 from calculator.request import PLAN_FIELDS
@@ -18,6 +19,13 @@ MAX_DEPLOYMENTS = 1_000
 _EXPECT_FIELDS: dict[str, Field] = {name: count(2**62, minimum=0, required=False) for name in EXPECTATIONS} | {
     "fits": flag(required=False),
     "max_price_usd_per_hour": number(10**9, required=False),
+    **{name: number(10**9, required=False) for name in OF_SERVICE},
+}
+WORKLOAD_FIELDS: dict[str, Field] = {
+    "workload": replace(text(80, required=False), help="lengths of a table in the package, by its id"),
+    "trace": replace(text(400, required=False), help="lengths of a CSV file, found beside this one"),
+    **{name: replace(field, required=False) for name, field in {**LENGTHS, **TRAFFIC}.items()},
+    **RISK,
 }
 DESCRIPTION = ("id", "name", "huggingface_id", "family", "source", "checked", "unverified")
 MODEL_FIELDS: dict[str, Field] = {
@@ -54,6 +62,12 @@ DEPLOYMENT_FIELDS: dict[str, Field] = {
         help="a preset id, or the fields of a GPU; may be left out where gpu_memory_bytes is given",
     ),
     **left_out(PLAN_FIELDS),
+    "workload": Nested(
+        name="Workload",
+        fields=WORKLOAD_FIELDS,
+        required=False,
+        help="the traffic over all replicas: means, a table of the package, or the file of a trace beside this one",
+    ),
     "expect": Nested(name="Expect", fields=_EXPECT_FIELDS, help="what the plan must come to, at least one of them"),
 }
 DEPLOYMENT = Schema("Deployment", DEPLOYMENT_FIELDS)
