@@ -16,6 +16,7 @@ from typing import Any
 
 from calculator.catalogue.presets import data_file, load_model
 from calculator.errors import CalculatorError
+from calculator.logs.choices import choices_markdown
 from calculator.logs.comparison import Comparison, compare
 from calculator.logs.reading import StartupLog
 from calculator.logs.speed_accuracy import speed_markdown
@@ -181,7 +182,7 @@ def summaries(some: Sequence[Row]) -> list[Summary]:
 def markdown(some: Sequence[Row] | None = None) -> str:
     """Return the report: what was compared, how far off, and every row that is not close, explained or left open."""
     every = comparisons() if some is None else some
-    parts = [_HEAD, table(_SUMMARY_COLUMNS, summaries(every)), speed_markdown(), _ROWS]
+    parts = [_HEAD, table(_SUMMARY_COLUMNS, summaries(every)), speed_markdown(), choices_markdown(), _ROWS]
     parts.append(table(COMPARED, [one for one in every if one.capacity_error is not None]))
     off = [one for one in every if one.capacity_error is not None and abs(one.capacity_error) > CLOSE]
     parts += [_OFF, *(f"- `{one.id}`: {one.capacity_error:+.1%}. {_explained(one)}" for one in off)]
@@ -243,7 +244,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the report, or write it to a file."""
     if len(arguments) == 2 and arguments[0] == "--write":
         Path(arguments[1]).write_text(markdown(), encoding="utf-8")
-    print(_HEAD, table(_SUMMARY_COLUMNS, summaries(comparisons())), speed_markdown(), sep="\n")
+    print(_HEAD, table(_SUMMARY_COLUMNS, summaries(comparisons())), speed_markdown(), choices_markdown(), sep="\n")
     return 0
 
 
