@@ -94,3 +94,27 @@ def test_what_would_fit_offers_the_longest_context_that_does(reference):
 
 def test_nothing_is_offered_where_the_plan_fits(reference):
     assert what_would_fit(reference) == ()
+
+
+def test_splits_that_cost_nothing_come_first():
+    # DeepSeek-V3 on 8 x H200 at 32,768 tokens: 20 users by TP, 112 by DP and EP, 161 by DCP
+    plan = calculator.plan("deepseek-v3", gpu="h200", tensor_parallel_size=8, seq_len=32768)
+    assert plan.total_max_batch_size == 20
+    found = calculator.levers(plan)
+    held = {str(lever.label): lever.plan.total_max_batch_size for lever in found if lever.key == "knob.split"}
+    assert held["TP 8, DCP 8 on the same GPUs"] == 161
+    assert held["TP 1, DP 8, EP on the same GPUs"] == 112
+    assert [lever.key for lever in found[: len(held)]] == ["knob.split"] * len(held)
+    assert {lever.plan.num_gpus for lever in found if lever.key == "knob.split"} == {8}
+    assert calculator.next_steps(plan)[0].key == "knob.split"
+
+
+def test_a_split_that_holds_less_is_not_put_first():
+    plan = calculator.plan(
+        "deepseek-v3", gpu="h200", tensor_parallel_size=8, decode_context_parallel_size=8, seq_len=32768
+    )
+    found = calculator.levers(plan)
+    losses = [lever for lever in found if lever.key == "knob.split" and lever.gain < 0]
+    assert losses
+    gains = [lever.gain for lever in found if lever.key != "knob.split" or lever.gain < 0]
+    assert gains == sorted(gains, reverse=True)

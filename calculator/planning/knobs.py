@@ -13,6 +13,7 @@ from calculator.messages import Message, say
 from calculator.planning.answer import Plan
 from calculator.planning.resolve import legal_degrees
 from calculator.planning.stage import distinct
+from calculator.planning.sizing.layouts import SPLITS, in_words, layouts
 from calculator.units import format_bytes, format_gib
 
 BATCHED_TOKENS = (2_048,)
@@ -21,7 +22,11 @@ NEXT_GPU = 1.05
 
 KV_FORMAT, WEIGHT_FORMAT = say("knob.kv_format", "KV format"), say("knob.weight_format", "Weight format")
 GPUS, LENGTH, GPU = say("knob.gpus", "GPUs"), say("knob.length", "Length"), say("knob.gpu", "GPU")
+SPLIT = say("knob.split", "Split")
 TOKENS, POOL = say("knob.batched_tokens", "Batched tokens"), say("knob.kv_pool", "KV pool")
+
+
+_SWITCHES = ("enable_expert_parallel", "enable_attention_dp")
 
 
 class Change(NamedTuple):
@@ -38,6 +43,7 @@ def changes_of(plan: Plan) -> Iterator[Change]:
     yield from _kv_pool(plan)
     yield from _kv_formats(plan)
     yield from _weight_formats(plan)
+    yield from _splits(plan)
     yield from _degrees(plan)
     yield from _lengths(plan)
     yield from _batched_tokens(plan)
@@ -72,6 +78,18 @@ def _weight_formats(plan: Plan) -> Iterator[Change]:
             label = say("lever.weight_format", "Weights in {name}", name=weight.name)
             cost = say("lever.bits_a_weight", "{bits} bits a weight instead of {now}", bits=weight.bits, now=now)
             yield Change(WEIGHT_FORMAT, label, cost, {"weight_dtype": weight.name})
+
+
+def _splits(plan: Plan) -> Iterator[Change]:
+    """Yield other ways to share a model among the same GPUs: copies of a cache that need not be kept."""
+    request, plain = plan.request, {"decode_context_parallel_size": 1, **dict.fromkeys(_SWITCHES, False)}
+    now = {name: getattr(request, name) for name in SPLITS}
+    for layout in layouts(plan.model, plan.rules, plan.accelerator, plan.num_gpus, {}):
+        keywords = {**plain, "data_parallel_size": 1, **layout.keywords}
+        if layout.num_gpus != plan.num_gpus or keywords == now or all(keywords[name] == plain[name] for name in plain):
+            continue
+        label = say("lever.split", "{split} on the same GPUs", split=in_words(keywords))
+        yield Change(SPLIT, label, say("lever.no_cost", "no more GPUs, the same formats"), keywords)
 
 
 def _degrees(plan: Plan) -> Iterator[Change]:

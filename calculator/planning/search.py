@@ -12,7 +12,7 @@ from typing import Any
 from calculator.errors import CalculatorError
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
-from calculator.planning.knobs import GPUS, LENGTH, Change, changes_of, degrees_within_a_node, length, more_gpus
+from calculator.planning.knobs import GPUS, LENGTH, SPLIT, Change, changes_of, degrees_within_a_node, length, more_gpus
 from calculator.planning.plan import vary
 
 MAX_REPLICA_GPUS = 64
@@ -100,7 +100,18 @@ def _tried(plan: Plan) -> Iterator[Lever]:
 
 
 def _by_gain(found: Iterable[Lever]) -> tuple[Lever, ...]:
-    return tuple(sorted(found, key=lambda lever: (-lever.gain, lever.plan.num_gpus, lever.label)))
+    """Return changes by their gain, those that cost nothing first."""
+    return tuple(
+        sorted(
+            found,
+            key=lambda lever: (
+                lever.key != SPLIT.key or lever.gain <= 0,
+                -lever.gain,
+                lever.plan.num_gpus,
+                lever.label,
+            ),
+        )
+    )
 
 
 def smallest_fit(plan: Plan) -> Plan | None:
