@@ -61,6 +61,14 @@ def test_every_attribute_of_traffic_and_speed_is_listed_once():
     }
 
 
+def test_every_attribute_of_sizing_is_listed_once():
+    listed = [name for row in table("From a load to hardware") for name in NAME.findall(row[0])]
+    answers = (calculator.Service, calculator.Found)
+    public = {field.name for answer in answers for field in fields(answer)}
+    public |= {name for answer in answers for name in vars(answer) if not name.startswith("_")}
+    assert sorted(listed) == sorted(public - {"as_dict", "frame", "row"})
+
+
 def test_a_name_of_traffic_ends_in_its_unit():
     units = {name: row[2] for row in table("Traffic and speed") for name in NAME.findall(row[1])}
     assert {name for name, unit in units.items() if unit == "s"} - {"terms"} == {

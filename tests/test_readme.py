@@ -17,7 +17,7 @@ import calculator
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = re.findall(r"```console\n\$ (.+)\n((?:.+\n)*?)```", README)
-COMMANDS = re.findall(r"^python -m calculator (?:concurrency|speed) .+", README, re.MULTILINE)
+COMMANDS = re.findall(r"^python -m calculator (?:concurrency|speed|size|service) .+", README, re.MULTILINE)
 YAML_BLOCKS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 
@@ -37,14 +37,22 @@ def run(command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def test_there_are_commands_to_try() -> None:
     assert len(CONSOLE) == 2
-    assert len(COMMANDS) == 3
+    assert len(COMMANDS) == 6
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[" ".join(command.split()[3:6]) for command in COMMANDS])
 def test_command_of_traffic_runs(command: str) -> None:
     done = run(command)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(("One replica holds ", "With 64 sequences at once "))
+    said = (
+        "One replica holds ",
+        "With 64 sequences at once ",
+        "2 × MI325X ",
+        "1 × ",
+        "1 replica of H100 SXM ",
+        "2 replicas",
+    )
+    assert done.stdout.startswith(said)
 
 
 @pytest.mark.parametrize(("command", "output"), CONSOLE, ids=[command for command, _ in CONSOLE])
@@ -55,7 +63,7 @@ def test_command_prints_what_the_readme_shows(command: str, output: str) -> None
 
 def test_python_session_answers_what_the_readme_shows() -> None:
     session = doctest.DocTestParser().get_doctest(README, {}, "README.md", "README.md", 0)
-    assert len(session.examples) == 21
+    assert len(session.examples) == 27
     report: list[str] = []
     failed, _ = doctest.DocTestRunner().run(session, out=report.append)
     assert failed == 0, "".join(report)
@@ -127,3 +135,16 @@ def test_notebook_runs() -> None:
     assert any("Requests that decode at once, risk 1 %" in text for text in tables)
     assert sum("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs) == 4
     assert not any(output.output_type == "error" for output in outputs)
+
+
+def test_the_notebook_from_a_trace_to_a_price_runs() -> None:
+    notebook = nbformat.read(ROOT / "notebooks" / "from_a_trace_to_a_price.ipynb", as_version=4)
+    resources = {"metadata": {"path": str(ROOT)}}
+    done = NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
+    outputs = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert not any(output.output_type == "error" for output in outputs)
+    said = "".join(output.get("text", "") for output in outputs)
+    assert "hold it for the least" in said
+    assert "--max-num-seqs" in said
+    assert "Nothing meets the goals. " in said
+    assert sum("text/html" in output.get("data", {}) for output in outputs) == 3
