@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, shown
 from calculator.planning.sizing.operating import Lengths, Point, Replica, most_in_service
-from calculator.planning.traffic.concurrency import check_workload, held_on_rank, settled_on_rank
+from calculator.planning.traffic.concurrency import check_workload, settled_in
 from calculator.planning.traffic.inputs import EVEN
+from calculator.planning.traffic.pools.loaded import held_by, loaded_at, traffic_of
 from calculator.planning.traffic.prefixes import prefix_reuse
-from calculator.planning.traffic.residence import Residents, quantile_of_normal, residents
+from calculator.planning.traffic.residence import Residents, quantile_of_normal
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -82,9 +83,9 @@ class Load:
         """Return what one replica holds of the workload at a risk, as its engine lets requests in [-]."""
         if not plan.fits or self.workload is None or self.some is None or self.pairs is None:
             return 0.0
-        held = held_on_rank(plan, self.workload, self.some, risk, end)
-        admitted = settled_on_rank(plan, self.workload, self.some, self.pairs, end)
-        return min(held, int(admitted)) * plan.request.attention_replicas
+        loads = loaded_at(plan, self.workload, self.some, end)
+        held = min(held_by(pools, risk) for pools in loads) * plan.request.attention_replicas
+        return min(held, settled_in(plan, self.workload, plan.rules.admission, self.pairs, self.some, loads))
 
     def taken(self, plan: Plan, replica: Replica, point: Point, end: int) -> float:
         """Return what one replica takes of the load: requests a second that leave room, or sequences [-]."""
@@ -114,8 +115,7 @@ class Load:
 def load_of(seq_len: int, workload: Workload, risk: float) -> Load:
     """Return a workload as an engine with that longest sequence serves it."""
     check_workload(workload)
-    pairs = workload.pairs(seq_len)
-    some = residents(pairs)
+    pairs, some = traffic_of(workload, seq_len)
     mean, variance, _ = some.moments(some.tokens)
     lengths = Lengths(pairs.mean(pairs.prompt_tokens), pairs.mean(pairs.output_tokens), mean, sqrt(max(0.0, variance)))
     return Load(lengths, risk, workload, some=some, pairs=pairs)
