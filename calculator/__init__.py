@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from calculator.planning.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
     from calculator.planning.plan import plan, vary
     from calculator.planning.search import Lever, levers, next_steps, smallest_fit, what_would_fit
-    from calculator.planning.stage import Memory
     from calculator.planning.sizing.found import Found
     from calculator.planning.sizing.owned import WhatRuns, what_runs
     from calculator.planning.sizing.served import service
     from calculator.planning.sizing.service import Service
     from calculator.planning.sizing.size import size
+    from calculator.planning.stage import Memory
     from calculator.planning.sweep import sweep, sweep_arrays
     from calculator.planning.traffic.arrivals.open_arrivals import OpenArrivals, open_arrivals
     from calculator.planning.traffic.concurrency import Concurrency, concurrency

@@ -11,8 +11,8 @@ import calculator
 from calculator.planning.traffic.admission import settle
 from calculator.planning.traffic.concurrency import concurrency
 from calculator.planning.traffic.residence import (
-    Residents,
     LawOfSum,
+    Residents,
     most_at_risk,
     quantile_of_normal,
     residents,

@@ -12,8 +12,8 @@ from calculator.formats import weights
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
 from calculator.planning.resolve import legal_degrees
-from calculator.planning.stage import distinct
 from calculator.planning.sizing.layouts import SPLITS, in_words, layouts
+from calculator.planning.stage import distinct
 from calculator.units import format_bytes, format_gib
 
 BATCHED_TOKENS = (2_048,)
