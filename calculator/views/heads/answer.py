@@ -7,7 +7,7 @@ from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.units import plural
 from calculator.views.heads.chosen import ends, known_plan, plan_of
-from calculator.views.heads.quality import evidence_of, is_shown
+from calculator.views.heads.quality import evidence_of, is_shown, trained
 from calculator.views.load.wording import rounded
 from calculator.views.words import hardware
 
@@ -103,14 +103,13 @@ def published(study: HeadStudy, row: HeadRow) -> str:
     """Say in a sentence what is published about quality at the ratio of a row, conflicts included."""
     if row.kind == "mha":
         return say("heads_answer.baseline", "Quality: what all published pairs are compared with.")
-    found = evidence_of(study, row)
-    pairs = [pair for pair in found.rows if is_shown(pair)] if found else []
-    trained = [pair for pair in pairs if pair.category != "converted"]
+    pairs = trained(study, row)
     if not pairs:
+        found = evidence_of(study, row)
+        if found and any(map(is_shown, found.rows)):
+            return say("heads_answer.converted", "Quality: only conversions of trained models are published there.")
         return say("heads_answer.no_data", "Quality: nothing is published at this ratio.")
-    if not trained:
-        return say("heads_answer.converted", "Quality: only conversions of trained models are published at this ratio.")
-    points, works = [pair.change for pair in trained], {pair.study for pair in trained}
+    points, works = [pair.change for pair in pairs], {pair.study for pair in pairs}
     if len(points) == 1:
         return say("heads_answer.one_pair", "Quality: {change:+g} points against MHA in the one published pair.",
                    change=points[0])  # fmt: skip

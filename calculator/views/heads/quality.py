@@ -85,6 +85,12 @@ def is_shown(pair: PublishedPair) -> bool:
     return pair.unit == POINTS and pair.higher_is_better and pair.category not in ("speed", "format")
 
 
+def trained(study: HeadStudy, row: HeadRow) -> list[PublishedPair]:
+    """Return the pairs in points at the ratio of a row where models were trained or uptrained so, not converted."""
+    found = evidence_of(study, row)
+    return [pair for pair in found.rows if is_shown(pair) and pair.category != "converted"] if found else []
+
+
 def _row(label: str, pair: PublishedPair) -> QualityRow:
     return QualityRow(
         label, pair.change, pair.baseline, pair.value, pair.benchmark, pair.model, pair.study, pair.category,
