@@ -82,7 +82,9 @@ def test_commands_have_the_options_of_plan_and_the_fields_of_their_tables(comman
         assert shown[name].help == field.help, name
         # what is left out is left to the table
         assert shown[name].default is None, name
-        assert shown[name].type.__name__ == ("count" if isinstance(field, Count) else "number"), name
+        kind = None if isinstance(field, Flag) else "count" if isinstance(field, Count) else "number"
+        assert getattr(shown[name].type, "__name__", None) == kind, name
+        assert isinstance(shown[name], argparse.BooleanOptionalAction) is isinstance(field, Flag), name
     for name, option in OPTIONS.items():
         if name not in ("seq_len", "batch_size"):
             assert shown[name].help.startswith(option.help), name
