@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import streamlit as st
@@ -74,11 +74,11 @@ def show_link() -> None:
 
 def of_view(view: View, figure: go.Figure) -> None:
     """Offer a view's rows and its chart."""
-    of_rows(view.name, view, {view.finding: figure})
+    of_rows(view.name, view, {view.finding: lambda: figure})
 
 
-def of_rows(name: str, rows: Rows, figures: Mapping[str, go.Figure]) -> None:
-    """Offer rows as CSV, and what is drawn of them as one page, each chart below what it says."""
+def of_rows(name: str, rows: Rows, figures: Mapping[str, Callable[[], go.Figure]]) -> None:
+    """Offer rows as CSV, and what is drawn of them as one page, each chart below what it says; drawn when wanted."""
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "CSV",
@@ -104,15 +104,15 @@ def csv_of(rows: Rows) -> str:
     return str(rows.frame().map(cell).to_csv(index=False))
 
 
-def _page(figures: Mapping[str, go.Figure]) -> str:
+def _page(figures: Mapping[str, Callable[[], go.Figure]]) -> str:
     """Return a page that needs no network: what each chart says, and the charts with their library, held once."""
     from html import escape
 
     import plotly.graph_objects as go
 
     drawn = [
-        go.Figure(figure).update_layout(title={"text": escape(says), "font": {"size": 14}}, margin={"t": 90})
-        for says, figure in figures.items()
+        go.Figure(draw()).update_layout(title={"text": escape(says), "font": {"size": 14}}, margin={"t": 90})
+        for says, draw in figures.items()
     ]
     first, *others = drawn
     page = str(first.to_html(include_plotlyjs=True, full_html=True))

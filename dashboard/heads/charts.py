@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -36,12 +37,14 @@ class Small(NamedTuple):
 def show(study: calculator.HeadStudy, row: HeadRow) -> None:
     """Show memory, users, speed and quality over the KV heads, the chosen row in full colour."""
     shown = list(_small(study, row))
-    with st.grid(4, min_column_width=250):
-        for one in shown:
-            with st.container(gap="xsmall"):
+    halves = st.grid(2, min_column_width=440)  # four beside each other, else two and two, else one below the other
+    for pair in (shown[:2], shown[2:]):
+        quarters = halves.grid(2, min_column_width=250)
+        for one in pair:
+            with quarters.container(gap="xsmall"):
                 st.markdown(f"**{one.title}** {plain(one.value)}  \n:small[{plain(one.note)}]")
                 figure.show(one.draw(study, row), f"chart-heads-{one.key}", one.alt, QUIET)
-    downloads.of_rows("kv-heads-study", study, {one.alt: one.draw(study, row) for one in shown})
+    downloads.of_rows("kv-heads-study", study, {one.alt: partial(one.draw, study, row) for one in shown})
     with st.expander("Table", key="fold-heads"):
         st.dataframe(study.frame(), hide_index=True, key="table-heads", alt="Every number of KV heads")
 
@@ -62,15 +65,19 @@ def _small(study: calculator.HeadStudy, row: HeadRow) -> Iterator[Small]:
     )  # fmt: skip
     rate = row.full_output_tokens_per_second
     fast = "none" if rate is None else f"{rounded(rate)} tokens/s"
+    around = "" if rate is None else (
+        f" · {rounded(row.full_output_tokens_per_second_low or 0)} to "
+        f"{rounded(row.full_output_tokens_per_second_high or 0)}"
+    )  # fmt: skip
     yield Small(
-        "speed", "Speed, full", fast, "all users held together · thin bars: the range",
+        "speed", "Speed, full", fast, f"all users held together{around}",
         f"Tokens a second of all users held over the KV heads; chosen: {fast}", heads.speed_chart,
     )  # fmt: skip
     points = [pair.change for pair in trained(study, row)]
     value = "no data" if not points else f"{min(points):+g} to {max(points):+g} points"
     yield Small(
         "quality", "Quality", "the baseline" if row.kind == "mha" else value,
-        "against MHA · a dot a published pair · diamonds: conversions",
+        "each a published pair · diamonds: converted",
         f"{quality_view(study).finding} {published(study, row)}", heads.quality_chart,
     )  # fmt: skip
 
@@ -80,6 +87,6 @@ def presets(study: calculator.HeadStudy, row: HeadRow) -> None:
     view = ratio_view(study, row)
     st.header(plain(view.finding), anchor=False)
     figure.show(heads.ratio_chart(view), "chart-ratios", view.finding, QUIET)
-    downloads.of_view(view, heads.ratio_chart(view))
+    downloads.of_rows(view.name, view, {view.finding: partial(heads.ratio_chart, view)})
     with st.expander("Table", key="fold-ratios"):
         st.dataframe(view.frame(), hide_index=True, key="table-ratios", alt="Presets by query heads to a KV head")

@@ -139,7 +139,7 @@ def _bar(
         marker={
             "color": colours,
             "line": {"color": KV, "width": 1},
-            "pattern": {"shape": shapes, "fgcolor": KV, "size": 6, "solidity": 0.4, "fillmode": "overlay"},
+            "pattern": {"shape": shapes, "fgcolor": GREY, "size": 6, "solidity": 0.5, "fillmode": "overlay"},
         },
         customdata=hover,
         hovertemplate="%{customdata}<extra></extra>",

@@ -38,11 +38,15 @@ def row_of(study: HeadStudy, name: str | None = None) -> HeadRow:
     found = next((row for row in rows if name_of(row) == name), None)
     if found is None:
         nearest = _nearest(study, name)
+        wanted = name if name.isdecimal() else shown(name)
         raise InvalidValueError(
-            f"{study.model.name} cannot have {shown(name)} KV heads here: there are {', '.join(names(rows))}, "
+            f"{study.model.name} cannot have {wanted} KV heads here: there are {', '.join(names(rows))}, "
             f"the nearest is {nearest}",
-            what="kv_heads", asked=name, allowed=tuple(names(rows)), nearest=nearest,
-        )  # fmt: skip
+            what="kv_heads",
+            asked=name,
+            allowed=tuple(names(rows)),
+            nearest=nearest,
+        )
     return found
 
 

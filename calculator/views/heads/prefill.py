@@ -85,8 +85,8 @@ def prefill_view(plan: Plan) -> View[PrefillRow]:
     finding = say(
         "prefill.finding",
         "A prompt of {tokens:,} tokens computed whole holds {scores} a layer with a score matrix, and {flash} with "
-        "FlashAttention. Scores depend on the query heads, not on G; and decode keeps and reads the same {kept} a "
-        "sequence with either.",
+        "FlashAttention. Scores depend on the query heads, not on G; and decode reads the same {kept} a "
+        "sequence, over all GPUs, with either.",
         tokens=tokens, scores=format_size(whole.with_scores_bytes), flash=format_size(whole.flash_attention_bytes),
         kept=format_size(plan.kv_bytes_per_sequence),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from calculator.views.base import Row, View
 from calculator.views.heads.chosen import known_plan
 
 NAME, TITLE = "heads-of-presets", "What presets chose"
-LATENT, DIFFER = "MLA", "by layer"
+LATENT, DIFFER = "MLA", "mixed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class RatioRow(Row):
     Attributes
     ----------
     label : str
-        Query heads to a KV head, ``MLA`` for latent attention, ``by layer`` where layers differ.
+        Query heads to a KV head, ``MLA`` for latent attention, ``mixed`` where layers differ.
     query_heads_per_kv_head : float or None
         H / G [-].
     num_models : int
@@ -70,7 +70,7 @@ def ratio_view(study: HeadStudy, row: HeadRow) -> View[RatioRow]:
         )
         for label in sorted(ratios, key=lambda label: (ratios[label] or float("inf"), label != LATENT))
     ]
-    return View(NAME, TITLE, _finding(rows, len(presets)), known_plan(study), rows)
+    return View(NAME, TITLE, _finding(rows, len(presets), row), known_plan(study), rows)
 
 
 def _label(one: PresetHeads) -> str:
@@ -81,7 +81,7 @@ def _written(ratio: float | None) -> str:
     return DIFFER if ratio is None else f"{ratio:g}"
 
 
-def _finding(rows: list[RatioRow], presets: int) -> str:
+def _finding(rows: list[RatioRow], presets: int, row: HeadRow) -> str:
     ratios = [row for row in rows if row.query_heads_per_kv_head]
     most = max(row.num_models for row in ratios)
     leading = [row for row in ratios if row.num_models == most]
@@ -93,6 +93,8 @@ def _finding(rows: list[RatioRow], presets: int) -> str:
         else "{models} of {presets} models have {leading} query heads to a KV head each, the most common ratios.",
         models=most, presets=presets, leading=joined(" and ", [f"{row.label}:1" for row in leading]),
     )  # fmt: skip
+    if chosen is None and row.query_heads_per_kv_head:
+        return say("ratios.none", "{common} None has {ratio:g}:1.", common=common, ratio=row.query_heads_per_kv_head)
     if chosen is None or chosen.num_models == most:
         return common
     return say(
