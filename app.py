@@ -3,14 +3,15 @@
 import streamlit as st
 
 from dashboard import state
-from dashboard.pages import fits
+from dashboard.pages import fits, heads
 
 st.set_page_config(page_title="KV-cache planner", layout="wide")
 
-PAGES = [st.Page(fits.show, title="Does it fit?", default=True)]
+PAGES = [
+    st.Page(fits.show, title="Does it fit?", default=True),
+    st.Page(heads.show, title="How many KV heads?", url_path="heads"),
+]
 
 page = st.navigation(PAGES, position="top" if len(PAGES) > 1 else "hidden")
 state.load(page.url_path)
-with st.sidebar:
-    st.markdown("**KV-cache planner**")
 page.run()

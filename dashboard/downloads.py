@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import streamlit as st
 
@@ -13,17 +14,23 @@ from calculator.planning.files.plan_file import write_plan_file
 from dashboard.text import cell, file_name, plain, sentence
 
 if TYPE_CHECKING:
+    import pandas
     import plotly.graph_objects as go
 
     from calculator.views import View
 
 
+class Rows(Protocol):
+    """What has rows that can be taken away: a view, a study, published pairs."""
+
+    def frame(self) -> pandas.DataFrame:
+        """Return the rows as a DataFrame."""
+
+
 def save_and_share(plan: calculator.Plan) -> None:
     """Offer the link and the downloads of a plan."""
     with st.container(horizontal=True, horizontal_alignment="right", gap="small", width="content"):
-        with st.popover("Link"):
-            st.markdown("This link opens the same answer; so does the one in the address bar.")
-            st.session_state["_link_slot"] = st.empty()
+        link()
         with st.popover("Command"):
             st.markdown(f"This plan as {plan.rules.title}'s own command line:")
             st.code(serve_command(plan), language="bash", wrap_lines=True)
@@ -48,6 +55,13 @@ def save_and_share(plan: calculator.Plan) -> None:
             )
 
 
+def link() -> None:
+    """Offer the link; ``show_link`` fills it in."""
+    with st.popover("Link"):
+        st.markdown("This link opens the same answer; so does the one in the address bar.")
+        st.session_state["_link_slot"] = st.empty()
+
+
 def show_link() -> None:
     """Fill in the link once the state is written to the URL."""
     from urllib.parse import urlencode
@@ -60,37 +74,47 @@ def show_link() -> None:
 
 def of_view(view: View, figure: go.Figure) -> None:
     """Offer a view's rows and its chart."""
+    of_rows(view.name, view, {view.finding: lambda: figure})
+
+
+def of_rows(name: str, rows: Rows, figures: Mapping[str, Callable[[], go.Figure]]) -> None:
+    """Offer rows as CSV, and what is drawn of them as one page, each chart below what it says; drawn when wanted."""
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "CSV",
-            lambda: csv_of(view),
-            f"{view.name}.csv",
+            lambda: csv_of(rows),
+            f"{name}.csv",
             "text/csv",
             on_click="ignore",
-            key=f"csv-{view.name}",
+            key=f"csv-{name}",
         )
-        st.download_button(
-            "Chart as HTML",
-            lambda: _page(view, figure),
-            f"{view.name}.html",
-            "text/html",
-            on_click="ignore",
-            key=f"html-{view.name}",
-        )
+        if figures:
+            st.download_button(
+                "Chart as HTML" if len(figures) == 1 else "Charts as HTML",
+                lambda: _page(figures),
+                f"{name}.html",
+                "text/html",
+                on_click="ignore",
+                key=f"html-{name}",
+            )
 
 
-def csv_of(view: View) -> str:
-    """Return a view's rows as CSV that is safe to open in a spreadsheet."""
-    return str(view.frame().map(cell).to_csv(index=False))
+def csv_of(rows: Rows) -> str:
+    """Return rows as CSV that is safe to open in a spreadsheet."""
+    return str(rows.frame().map(cell).to_csv(index=False))
 
 
-def _page(view: View, figure: go.Figure) -> str:
-    """Return a page that needs no network: the finding, and the chart with its library."""
+def _page(figures: Mapping[str, Callable[[], go.Figure]]) -> str:
+    """Return a page that needs no network: what each chart says, and the charts with their library, held once."""
     from html import escape
 
     import plotly.graph_objects as go
 
-    chart = go.Figure(figure).update_layout(
-        title={"text": escape(view.finding), "font": {"size": 14}}, margin={"t": 90}
-    )
-    return str(chart.to_html(include_plotlyjs=True, full_html=True))
+    drawn = [
+        go.Figure(draw()).update_layout(title={"text": escape(says), "font": {"size": 14}}, margin={"t": 90})
+        for says, draw in figures.items()
+    ]
+    first, *others = drawn
+    page = str(first.to_html(include_plotlyjs=True, full_html=True))
+    more = "".join(str(one.to_html(include_plotlyjs=False, full_html=False)) for one in others)
+    return page.replace("</body>", f"{more}</body>") if more else page

@@ -1,4 +1,4 @@
-"""The sidebar: what the reader asks, and what was made of it."""
+"""The inputs: what the reader asks, and what was made of it."""
 
 from __future__ import annotations
 
@@ -58,39 +58,71 @@ def ask() -> dict[str, Any]:
     CalculatorError
         If an architecture typed by hand or a config is not possible.
     """
-    st.selectbox("Model", [*calculator.model_ids(), *LABELS], format_func=_model_name, key="model")
-    model = _MODELS.get(st.session_state["model"], _preset)()
+    model = ask_model()
     st.caption(plain(_shape(model)))
+    gpu = ask_gpu()
+    if gpu is not None:
+        st.caption(plain(gpu.memory_note))
+    ask_tensor_parallel(model)
+    ask_number("Sequence length, tokens", "seq_len", step=1024, help="Prompt and generated")
+    ask_number("Sequences at once", "batch_size", help="What one replica must hold")
+    ask_encoder(model)
+    ask_weights(model)
+    ask_kv_cache(model)
+    with st.expander("Engine and overheads"):
+        ask_engine(gpu)
+    return {"model": model, "gpu": gpu, **keywords()}
+
+
+def ask_model() -> calculator.ModelArchitecture:
+    """Ask for the model, and for what an own one is.
+
+    Raises
+    ------
+    CalculatorError
+        If an architecture typed by hand or a config is not possible.
+    """
+    st.selectbox("Model", [*calculator.model_ids(), *LABELS], format_func=_model_name, key="model")
+    return _MODELS.get(st.session_state["model"], _preset)()
+
+
+def ask_gpu() -> calculator.Accelerator | None:
+    """Ask for the GPU; None for an own one, whose memory is asked for."""
     st.selectbox(
         "GPU", [*calculator.gpu_ids(), state.CUSTOM], format_func=_gpu_name, key="gpu", on_change=_forget_own_memory
     )
-    gpu = None if st.session_state["gpu"] == state.CUSTOM else load_gpu(st.session_state["gpu"])
-    if gpu is None:
-        if st.session_state["gpu_memory_gib"] is None:
-            st.session_state["gpu_memory_gib"] = OWN_GPU_GIB
-        _gib("Memory that a program sees, GiB", "gpu_memory_gib")
-    else:
-        st.caption(plain(gpu.memory_note))
-    _tensor_parallel(model)
-    _number("Sequence length, tokens", "seq_len", step=1024, help="Prompt and generated")
-    _number("Sequences at once", "batch_size", help="What one replica must hold")
+    if st.session_state["gpu"] != state.CUSTOM:
+        return load_gpu(st.session_state["gpu"])
+    if st.session_state["gpu_memory_gib"] is None:
+        st.session_state["gpu_memory_gib"] = OWN_GPU_GIB
+    _gib("Memory that a program sees, GiB", "gpu_memory_gib")
+    return None
+
+
+def ask_encoder(model: calculator.ModelArchitecture) -> None:
+    """Ask for the encoder's tokens, of a model that needs them."""
     if model.needs_encoder:
         st.session_state["encoder_seq_len"] = st.session_state["encoder_seq_len"] or ENCODER_TOKENS
-        _number("Encoder length, tokens", "encoder_seq_len")
+        ask_number("Encoder length, tokens", "encoder_seq_len")
     else:
         st.session_state["encoder_seq_len"] = None
+
+
+def ask_weights(model: calculator.ModelArchitecture) -> None:
+    """Ask for the format of the weights."""
     st.selectbox(
         "Weights", ["auto", *weights.FORMATS], format_func=_auto(model.resolve_weight_dtype), key="weight_dtype"
     )
+
+
+def ask_kv_cache(model: calculator.ModelArchitecture) -> None:
+    """Ask for the format of the KV cache."""
     st.selectbox(
         "KV cache", ["auto", *storage.FORMATS], format_func=_auto(model.resolve_kv_dtype), key="kv_cache_dtype"
     )
-    with st.expander("Engine and overheads"):
-        _engine(gpu)
-    return {"model": model, "gpu": gpu, **_asked()}
 
 
-def _asked() -> dict[str, Any]:
+def keywords() -> dict[str, Any]:
     """Turn the state into keywords; GiB become bytes."""
     asked = {name: st.session_state[name] for name in state.PARAMETERS if name in OPTIONS}
     for name, keyword in state.GIB_FIELDS.items():
@@ -154,7 +186,7 @@ def _own_model() -> calculator.ModelArchitecture:
         columns = st.columns(2)
         for index, (name, label) in enumerate(ARCHITECTURE_LABELS.items()):
             with columns[index % 2]:
-                _number(label, name, placeholder="none" if name in state.OPTIONAL_COUNTS else "needed")
+                ask_number(label, name, placeholder="none" if name in state.OPTIONAL_COUNTS else "needed")
         st.checkbox("The head is the embedding", key="tie_word_embeddings")
         st.caption("A gated MLP, two norms a layer and no biases are assumed.")
     fields = {name: st.session_state[name] for name in state.OWN_FIELDS}
@@ -172,7 +204,7 @@ def _config_model() -> calculator.ModelArchitecture:
             st.button("Fetch it", on_click=_fetch_config, disabled=not st.session_state["_repository"])
     content = st.session_state["config_json"]
     if content is None:
-        raise calculator.InvalidValueError("no config.json is read yet: paste one in the sidebar, or choose a file")
+        raise calculator.InvalidValueError("no config.json is read yet: paste one, or choose a file")
     return model_from_hf_config(parse_config(content, "config.json"))
 
 
@@ -213,7 +245,7 @@ def _keep(content: str) -> None:
 _MODELS = {state.CUSTOM: _own_model, state.CONFIG: _config_model}
 
 
-def _tensor_parallel(model: calculator.ModelArchitecture) -> None:
+def ask_tensor_parallel(model: calculator.ModelArchitecture) -> None:
     """Offer the legal degrees; one that is not legal for this model is replaced by the nearest, and said."""
     asked, rules = st.session_state["tensor_parallel_size"], engine_class(st.session_state["engine"])
     options = {
@@ -234,7 +266,7 @@ def _tensor_parallel(model: calculator.ModelArchitecture) -> None:
     )
 
 
-def _engine(gpu: calculator.Accelerator | None) -> None:
+def ask_engine(gpu: calculator.Accelerator | None) -> None:
     """Ask for what is rarely touched; an empty field means the engine's default or the estimate."""
     st.selectbox("Engine", list(ENGINES), format_func=lambda name: engine_class(name).title, key="engine")
     rules = engine_class(st.session_state["engine"])
@@ -244,7 +276,7 @@ def _engine(gpu: calculator.Accelerator | None) -> None:
         plain(f"Rules of {known.title} {known.version}. An empty field means the engine's default, or the estimate.")
     )
     if "gpu_memory_utilization" in rules.flags:
-        _number("Memory fraction", "gpu_memory_utilization", step=0.01, placeholder="default")
+        ask_number("Memory fraction", "gpu_memory_utilization", step=0.01, placeholder="default")
     else:
         st.session_state["gpu_memory_utilization"] = None
     for name, label in SWITCHES.items():
@@ -253,30 +285,30 @@ def _engine(gpu: calculator.Accelerator | None) -> None:
         else:
             st.session_state[name] = False
     if "decode_context_parallel_size" in rules.only_here:
-        _number("GPUs that share a context", "decode_context_parallel_size")
+        ask_number("GPUs that share a context", "decode_context_parallel_size")
     else:
         st.session_state["decode_context_parallel_size"] = 1
     left, right = st.columns(2)
     with left:
-        _number("Pipeline stages", "pipeline_parallel_size")
-        _number("Block size, tokens", "block_size", placeholder="default")
-        _number("max_num_batched_tokens", "max_num_batched_tokens", placeholder="default")
+        ask_number("Pipeline stages", "pipeline_parallel_size")
+        ask_number("Block size, tokens", "block_size", placeholder="default")
+        ask_number("max_num_batched_tokens", "max_num_batched_tokens", placeholder="default")
         _gib("Activations, GiB", "activation_gib")
         _gib("CUDA graphs, GiB", "cuda_graph_gib")
     with right:
-        _number("Replicas", "data_parallel_size")
-        _number("max_num_seqs", "max_num_seqs", placeholder="default")
+        ask_number("Replicas", "data_parallel_size")
+        ask_number("max_num_seqs", "max_num_seqs", placeholder="default")
         if gpu is not None:
             _gib("GPU memory, GiB", "gpu_memory_gib", placeholder="catalogue")
         _gib("Non-torch, GiB", "non_torch_gib")
         _gib("KV pool, GiB", "kv_cache_memory_gib", placeholder="what is left")
 
 
-def _number(label: str, key: str, step: float = 1, **options: Any) -> None:
+def ask_number(label: str, key: str, step: float = 1, **options: Any) -> None:
     """Show a number within the bounds that links have too."""
     bounds = state.PARAMETERS[key]
     st.number_input(label, bounds.least, bounds.most, value=None, step=step, key=key, **options)
 
 
 def _gib(label: str, key: str, placeholder: str = "estimate") -> None:
-    _number(label, key, step=0.25, format="%.3f", placeholder=placeholder)
+    ask_number(label, key, step=0.25, format="%.3f", placeholder=placeholder)

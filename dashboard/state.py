@@ -19,6 +19,7 @@ from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.reading.fields import Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
+from dashboard.heads_parameters import HEADS
 from dashboard.packing import MAX_LINK_PACKED, pack_config, packed_config
 from dashboard.parameters import CLEARED, Parameter, bounded, choice, flag, number, preset, whole
 from dashboard.tab_names import TABS
@@ -106,6 +107,7 @@ PARAMETERS = {
     "tie_word_embeddings": Parameter(flag, None),
     "config_json": Parameter(packed_config, None),
     **TRAFFIC,
+    **HEADS,
     "view": Parameter(_view, OPENING_VIEW),
     "log_x": Parameter(flag, False),
 }

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 import calculator
 from calculator.configs.reader import model_from_hf_config
@@ -61,12 +62,18 @@ def unescaped(text):
     return re.sub(r"\\([^\w\s]|_)", r"\1", text).replace(WORD_JOINER, "")
 
 
-def open_page(**link):
-    """Open the page with a link."""
+def open_page(address="", **link):
+    """Open a page with a link; the bare address is the first page."""
     page = AppTest.from_file(str(APP), default_timeout=60)
+    turn_to(page, address)
     for name, value in link.items():
         page.query_params[name] = str(value)
     return checked(page.run())
+
+
+def turn_to(page, address):
+    """Turn to the page of an address; what is drawn next is that one."""
+    page._page_hash = calc_hash(address)  # AppTest itself can only turn to pages that are files
 
 
 def checked(page):
@@ -88,7 +95,16 @@ def metric(page, label):
 
 
 def widget(page, key):
-    for kind in ("selectbox", "number_input", "segmented_control", "toggle", "checkbox", "text_area", "text_input"):
+    for kind in (
+        "selectbox",
+        "number_input",
+        "segmented_control",
+        "select_slider",
+        "toggle",
+        "checkbox",
+        "text_area",
+        "text_input",
+    ):
         for found in getattr(page, kind):
             if found.key == key:
                 return found

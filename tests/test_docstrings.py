@@ -136,6 +136,12 @@ def test_plan_request_schema_and_command_line_have_the_same_keywords():
             "speed",
             OF_PLAN | {f"--{name.replace('_', '-')}" for name in parameters_of(calculator.speed) if name != "plan"},
         ),
+        (
+            "heads",
+            OF_PLAN
+            | {f"--{name.replace('_', '-')}" for name in parameters_of(calculator.head_study) if "*" not in name}
+            | {f"--{name.replace('_', '-')}" for name in parameters_of(calculator.HeadStudy.recommend)},
+        ),
         ("kv", {f"--{name.replace('_', '-')}" for name in parameters_of(calculator.kv_cache_bytes)}),
         ("models", set()),
         ("gpus", set()),
@@ -156,11 +162,14 @@ def test_help_names_every_command_and_the_exit_codes(capsys):
         cli.main(["--help"])
     out = " ".join(capsys.readouterr().out.split())
     assert "Exit codes: 0 fine; 1 an expectation is missed or the plan does not fit; 2 bad usage or bad input." in out
-    assert re.findall(r"\b(kv|plan|concurrency|speed|models|gpus|check) +(?:bytes|what|how|list|verify)", out) == [
+    assert re.findall(
+        r"\b(kv|plan|concurrency|speed|heads|models|gpus|check) +(?:bytes|what|how|list|verify)", out
+    ) == [
         "kv",
         "plan",
         "concurrency",
         "speed",
+        "heads",
         "models",
         "gpus",
         "check",

@@ -20,6 +20,7 @@ from calculator.architecture.decoder import _SCHEMA as ARCHITECTURE
 from calculator.catalogue import presets
 from calculator.cli import main as cli
 from calculator.planning.files import plan_schema
+from calculator.planning.heads.goals import GOALS
 from calculator.planning.kv_cache import _SCHEMA as FORMULA
 from calculator.planning.traffic import inputs as traffic
 from calculator.reading.fields import Count, Field, Flag, Listed, Names, NotPlain, Number, Text, taken
@@ -71,16 +72,19 @@ def test_the_command_line_is_the_table():
     [
         ("concurrency", {**traffic.LENGTHS, **traffic.TRAFFIC, **traffic.RISK}, {"trace", "workload"}),
         ("speed", {name: field for name, field in traffic.STEP.items() if name != "batch_size"}, set()),
+        ("heads", GOALS, {"kv_heads", "output_tokens", "latent", "constant_parameters"}),
     ],
 )
-def test_commands_of_traffic_have_the_options_of_plan_and_the_fields_of_their_tables(command, fields, others):
+def test_commands_have_the_options_of_plan_and_the_fields_of_their_tables(command, fields, others):
     shown = arguments(command)
     assert set(shown) - {"help", "format", "model", "gpu", "gpu_memory_gib"} == {*OPTIONS, *fields, *others}
     for name, field in fields.items():
         assert shown[name].help == field.help, name
         # what is left out is left to the table
         assert shown[name].default is None, name
-        assert shown[name].type.__name__ == ("count" if isinstance(field, Count) else "number"), name
+        kind = None if isinstance(field, Flag) else "count" if isinstance(field, Count) else "number"
+        assert getattr(shown[name].type, "__name__", None) == kind, name
+        assert isinstance(shown[name], argparse.BooleanOptionalAction) is isinstance(field, Flag), name
     for name, option in OPTIONS.items():
         if name not in ("seq_len", "batch_size"):
             assert shown[name].help.startswith(option.help), name

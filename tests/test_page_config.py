@@ -79,7 +79,7 @@ def test_a_config_is_asked_for_before_anything_is_answered():
     page = importing(seq_len=4096)
     assert headline(page) == "This cannot be planned"
     (error,) = page.error
-    assert unescaped(error.value).startswith("No config.json is read yet: paste one in the sidebar")
+    assert unescaped(error.value).startswith("No config.json is read yet: paste one, or choose a file")
     change(page, "model", "llama-3-8b")
     agrees(page, expected(model="llama-3-8b", seq_len=4096))
 

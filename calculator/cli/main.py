@@ -36,6 +36,13 @@ COMMANDS = {
         "How many requests of real traffic one replica holds at a risk that its KV pool is exceeded.",
     ),
     "speed": Command("speed", "run", "how fast one replica is", "Seconds a token and tokens a second, term by term."),
+    "heads": Command(
+        "heads",
+        "run",
+        "what every number of KV heads holds and costs",
+        "Memory, sequences, speed and price of a model with every number of KV heads, and which of them meet goals. "
+        "Exit code 1 where no number meets the goals, or without goals the model as it is does not fit.",
+    ),
     "inspect": Command(
         "inspect",
         "run",

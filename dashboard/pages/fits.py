@@ -12,6 +12,7 @@ from dashboard.text import plain, sentence
 def show() -> None:
     """Show the inputs, the answer and what follows from it."""
     with st.sidebar:
+        st.markdown("**KV-cache planner**")
         try:
             plan = calculator.plan(**inputs.ask())
             refusal = None

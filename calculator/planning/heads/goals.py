@@ -10,18 +10,21 @@ from calculator.errors import InvalidValueError
 from calculator.messages import joined, say
 from calculator.planning.heads.evidence import QualityEvidence, evidence_at, quality_evidence
 from calculator.planning.heads.rows import HeadRow
-from calculator.reading.fields import count, flag, number, optional
+from calculator.reading.fields import Count, Field, Flag, Number, optional
 from calculator.reading.schema import Schema
 
-_SCHEMA = Schema(
-    "Goals",
-    {
-        "min_batch_size": optional(count(10**9)),
-        "min_output_tokens_per_second": optional(number(10**12)),
-        "max_tpot_s": optional(number(10**6)),
-        "without_copies": optional(flag()),
-    },
-)
+GOALS: dict[str, Field] = {
+    "min_batch_size": optional(Count(most=10**9, unit="-", help="goal: sequences that one replica must hold")),
+    "min_output_tokens_per_second": optional(
+        Number(most=10**12, unit="1/s", help="goal: tokens a second of one replica at its largest batch")
+    ),
+    "max_tpot_s": optional(
+        Number(most=10**6, unit="s", help="goal: most seconds a token with the batch that is asked, which must fit")
+    ),
+    "without_copies": optional(Flag(unit="-", help="goal: no KV head on more than one GPU of a stage")),
+}
+"""What can be stated: bounds, unit and help stand once for all faces."""
+_SCHEMA = Schema("Goals", GOALS)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,17 @@ class Recommendation:
     evidence: QualityEvidence
     smallest_evidence: QualityEvidence
     finding: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer as plain values under the documented JSON keys."""
+        return {
+            "finding": self.finding,
+            "smallest": self.smallest,
+            "largest": self.largest,
+            "latent_meets": self.latent_meets,
+            "meets": [row.label for row in self.meets],
+            "reasons": dict(self.reasons),
+        }
 
 
 def recommendation(rows: Sequence[HeadRow], heads: int, goals: Mapping[str, Any]) -> Recommendation:

@@ -12,6 +12,7 @@ from calculator.catalogue.presets import load_model
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.hardware import Accelerator
 from calculator.messages import joined, say
+from calculator.planning import SCHEMA_VERSION
 from calculator.planning.answer import Plan
 from calculator.planning.heads.bench import Bench
 from calculator.planning.heads.goals import Recommendation, recommendation
@@ -79,6 +80,22 @@ class HeadStudy:
         heads = pandas.Series([row.num_key_value_heads for row in self.rows], dtype="float64")
         table.insert(1, "num_key_value_heads", heads)
         return table
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the study as plain values under the documented JSON keys."""
+        known = next(plan for plan in self.plans if plan)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "finding": self.finding,
+            "model": self.model.id,
+            "seq_len": self.seq_len,
+            "batch_size": self.batch_size,
+            "output_tokens": self.output_tokens,
+            "constant_parameters": self.constant_parameters,
+            "rows": [asdict(row) for row in self.rows],
+            "assumptions": list(self.assumptions),
+            "request": asdict(known.request),
+        }
 
     def recommend(
         self,

@@ -1,0 +1,205 @@
+"""Memory, users and speed over the KV heads: small charts on the same axis, the chosen row in full colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from calculator.charts.base import GREY, KV, KV_FAINT, base_figure
+from calculator.planning.heads.rows import HeadRow
+from calculator.planning.heads.study import HeadStudy
+from calculator.units import GIB, format_bytes
+from calculator.views.heads.chosen import plan_of
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+HEIGHT = 250
+COPIES, LATENT = "/", "."
+"""Patterns: what is a copy, and what is one latent vector."""
+
+
+def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
+    """Draw what one GPU keeps of one sequence over the KV heads; copies hatched, latent attention dotted.
+
+    Parameters
+    ----------
+    study : HeadStudy
+        The study [-].
+    chosen : HeadRow, optional
+        The row in full colour; by default the model as it is [-].
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A bar a row in GiB: below what the GPU would keep if nothing were kept twice, above it the copies.
+    """
+    import plotly.graph_objects as go
+
+    rows = _planned(study)
+    kept = [plan.kv_bytes_per_gpu if (plan := plan_of(study, row)) else 0 for row in rows]
+    once = [size / row.kv_replication for size, row in zip(kept, rows, strict=True)]
+    labels, colours = [row.label for row in rows], _colours(study, rows, chosen)
+    hover = [
+        f"{format_bytes(size)} on one GPU" + (f", on {row.kv_replication} GPUs the same" if _copied(row) else "")
+        for size, row in zip(kept, rows, strict=True)
+    ]
+    traces: list[Any] = [
+        _bar(labels, [size / GIB for size in once], colours, hover, "Kept once", rows),
+        go.Bar(
+            x=labels,
+            y=[(size - own) / GIB for size, own in zip(kept, once, strict=True)],
+            name="Copies",
+            marker={
+                "color": "rgba(140,150,165,0.18)",
+                "pattern": {"shape": COPIES, "fgcolor": KV, "size": 6, "solidity": 0.3, "fillmode": "overlay"},
+                "line": {"color": colours, "width": 1},
+            },
+            customdata=hover,
+            hovertemplate="%{customdata}<extra></extra>",
+        ),
+    ]
+    return _small(study, traces, "GiB", barmode="stack")
+
+
+def batch_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
+    """Draw the sequences that one replica holds over the KV heads, with the range.
+
+    Parameters
+    ----------
+    study : HeadStudy
+        The study [-].
+    chosen : HeadRow, optional
+        The row in full colour; by default the model as it is [-].
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A bar a row, and a thin bar from the low to the high end.
+    """
+    return _ranged(study, chosen, lambda row: row.max_batch_size, "max_batch_size", "users", "Users")
+
+
+def speed_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
+    """Draw tokens a second at the largest batch over the KV heads, with the range.
+
+    Parameters
+    ----------
+    study : HeadStudy
+        The study [-].
+    chosen : HeadRow, optional
+        The row in full colour; by default the model as it is [-].
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A bar a row that holds any sequence, and a thin bar from the low to the high end.
+    """
+    name = "full_output_tokens_per_second"
+    return _ranged(study, chosen, lambda row: row.full_output_tokens_per_second, name, "tokens/s", "Tokens/s")
+
+
+def _ranged(
+    study: HeadStudy,
+    chosen: HeadRow | None,
+    value: Callable[[HeadRow], float | None],
+    name: str,
+    unit: str,
+    title: str,
+) -> go.Figure:
+    rows = [row for row in _planned(study) if value(row) is not None]
+    middle, low, high = ([getattr(row, f"{name}{end}") for row in rows] for end in ("", "_low", "_high"))
+    hover = [
+        f"{_rounded(one)} {unit} ({_rounded(least)} to {_rounded(most)})"
+        for one, least, most in zip(middle, low, high, strict=True)
+    ]
+    bars = _bar([row.label for row in rows], middle, _colours(study, rows, chosen), hover, title, rows)
+    bars.error_y = {
+        "type": "data",
+        "symmetric": False,
+        "array": [most - one for one, most in zip(middle, high, strict=True)],
+        "arrayminus": [one - least for one, least in zip(middle, low, strict=True)],
+        "color": GREY,
+        "thickness": 1.5,
+        "width": 3,
+    }
+    return _small(study, [bars], title, drawn=rows)
+
+
+def _bar(
+    labels: list[str], heights: list[float], colours: list[str], hover: list[str], name: str, rows: list[HeadRow]
+) -> Any:
+    import plotly.graph_objects as go
+
+    shapes = [LATENT if row.kind == "mla" else "" for row in rows]
+    return go.Bar(
+        x=labels,
+        y=heights,
+        name=name,
+        marker={
+            "color": colours,
+            "line": {"color": KV, "width": 1},
+            "pattern": {"shape": shapes, "fgcolor": GREY, "size": 6, "solidity": 0.5, "fillmode": "overlay"},
+        },
+        customdata=hover,
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _colours(study: HeadStudy, rows: list[HeadRow], chosen: HeadRow | None) -> list[str]:
+    full = chosen or next((row for row in study.rows if row.this_model), None)
+    return [KV if row is full else KV_FAINT for row in rows]
+
+
+def _planned(study: HeadStudy) -> list[HeadRow]:
+    return [row for row in study.rows if not row.refused]
+
+
+def _copied(row: HeadRow) -> bool:
+    return row.kv_replication > 1
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{float(f'{value:.3g}'):,.0f}"
+
+
+def _small(
+    study: HeadStudy, traces: list[Any], title: str, drawn: list[HeadRow] | None = None, **layout: Any
+) -> go.Figure:
+    figure = base_figure(
+        traces,
+        showlegend=False,
+        height=HEIGHT,
+        bargap=0.2,
+        margin={"l": 52, "r": 8, "t": 12, "b": 44},
+        xaxis=heads_axis(study),
+        yaxis={"title": {"text": title}, "rangemode": "tozero", "tickformat": "~g" if title == "GiB" else ","},
+        **layout,
+    )
+    shown = _planned(study) if drawn is None else drawn
+    for index, row in enumerate(study.rows):
+        if row not in shown:
+            write_upright(figure, index, "not possible" if row.refused else "none")
+    return figure
+
+
+def heads_axis(study: HeadStudy) -> dict[str, Any]:
+    """Return the axis that all charts of a study share: a place for each row, refused or not."""
+    labels = [row.label for row in study.rows]
+    return {
+        "title": {"text": "KV heads, G"},
+        "type": "category",
+        "categoryorder": "array",
+        "categoryarray": labels,
+        "range": [-0.5, len(labels) - 0.5],
+        "tickangle": 0,
+        "tickfont": {"size": 12 if len(labels) <= 9 else 10},
+    }
+
+
+def write_upright(figure: go.Figure, index: int, text: str, y: float = 0.02) -> None:
+    """Write upright at the place of a row why nothing is drawn there."""
+    figure.add_annotation(
+        x=index, y=y, yref="paper", text=text, textangle=-90, showarrow=False, yanchor="bottom",
+        font={"size": 12},
+    )  # fmt: skip

@@ -1,0 +1,82 @@
+"""Published quality over the KV heads: a dot a pair, nothing between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from calculator.charts.base import GREY, KV, base_figure
+from calculator.charts.heads.bars import HEIGHT, heads_axis, write_upright
+from calculator.planning.heads.rows import HeadRow
+from calculator.planning.heads.study import HeadStudy
+from calculator.views.heads.quality import quality_view, without_evidence
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+TRAINED, CONVERTED = "circle", "diamond"
+
+
+def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
+    """Draw the change in points against multi-head attention of every published pair, over the KV heads.
+
+    Parameters
+    ----------
+    study : HeadStudy
+        The study [-].
+    chosen : HeadRow, optional
+        The row whose pairs are in full colour; by default the model as it is [-].
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A dot a pair, conversions as diamonds, hollow where read second-hand; "no data" where nothing is published.
+    """
+    import plotly.graph_objects as go
+
+    full = chosen or next((row for row in study.rows if row.this_model), None)
+    rows = list(quality_view(study).rows)
+    dots = go.Scatter(
+        x=[row.label for row in rows],
+        y=[row.change_points for row in rows],
+        name="Published pairs",
+        mode="markers",
+        cliponaxis=False,
+        marker={
+            "color": [KV if full and row.label == full.label else GREY for row in rows],
+            "symbol": [
+                (CONVERTED if row.category == "converted" else TRAINED) + ("-open" if row.second_hand else "")
+                for row in rows
+            ],
+            "size": 8,
+            "opacity": 0.8,
+        },
+        customdata=[
+            f"{row.change_points:+g} points: {row.benchmark}, {row.model}<br>"
+            f"{row.baseline:g} with MHA, {row.value:g} here"
+            f"<br>{row.category}, {row.study}" + (", second-hand" if row.second_hand else "")
+            for row in rows
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+    figure = base_figure(
+        [dots],
+        showlegend=False,
+        height=HEIGHT,
+        margin={"l": 52, "r": 8, "t": 12, "b": 44},
+        xaxis=heads_axis(study),
+        yaxis={"title": {"text": "Points"}, "tickformat": "+~g", **_reach([row.change_points for row in rows])},
+    )
+    figure.add_hline(y=0, line={"color": GREY, "width": 1.5})
+    for index, row in enumerate(study.rows):
+        if row.kind == "mha":
+            figure.add_annotation(x=index, y=0, text="MHA<br>= 0", showarrow=False, yanchor="top", font={"size": 12})
+        elif row.label in without_evidence(study, rows):
+            write_upright(figure, index, "no data", 0.08)
+    return figure
+
+
+def _reach(changes: list[float]) -> dict[str, list[float]]:
+    """Return a range that holds zero and every dot."""
+    low, high = min([0.0, *changes]), max([0.0, *changes])
+    edge = 0.08 * (high - low) or 1.0
+    return {"range": [low - edge, high + edge]}

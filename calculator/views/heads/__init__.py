@@ -1,0 +1,1 @@
+"""How many KV heads: one number of them in words, published quality beside it, and what presets chose."""

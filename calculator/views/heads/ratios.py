@@ -1,0 +1,103 @@
+"""What published models chose: how many query heads share a KV head, counted over all presets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from calculator.messages import joined, say
+from calculator.planning.heads.presets import PresetHeads, preset_heads
+from calculator.planning.heads.rows import HeadRow
+from calculator.planning.heads.study import HeadStudy
+from calculator.views.base import Row, View
+from calculator.views.heads.chosen import known_plan
+
+NAME, TITLE = "heads-of-presets", "What presets chose"
+LATENT, DIFFER = "MLA", "mixed"
+
+
+@dataclass(frozen=True, eq=False)
+class RatioRow(Row):
+    """One ratio of heads.
+
+    Attributes
+    ----------
+    label : str
+        Query heads to a KV head, ``MLA`` for latent attention, ``mixed`` where layers differ.
+    query_heads_per_kv_head : float or None
+        H / G [-].
+    num_models : int
+        Presets that have it [-].
+    models : str
+        Their names.
+    chosen : bool
+        Whether it is that of the row asked about.
+    """
+
+    label: str
+    query_heads_per_kv_head: float | None
+    num_models: int
+    models: str
+    chosen: bool
+
+
+def ratio_view(study: HeadStudy, row: HeadRow) -> View[RatioRow]:
+    """Count presets by their query heads to a KV head, that of one row of a study marked.
+
+    Parameters
+    ----------
+    study : HeadStudy
+        The study [-].
+    row : HeadRow
+        The row that is marked [-].
+
+    Returns
+    -------
+    View
+        A row a ratio, from multi-head attention up; then latent attention, and models whose layers differ.
+    """
+    presets = preset_heads()
+    counts = Counter(map(_label, presets))
+    ratios: dict[str, float | None] = {_label(one): one.query_heads_per_kv_head for one in presets}
+    chosen = LATENT if row.kind == "mla" else _written(row.query_heads_per_kv_head)
+    rows = [
+        RatioRow(
+            label,
+            ratios[label],
+            counts[label],
+            ", ".join(one.name for one in presets if _label(one) == label),
+            label == chosen,
+        )
+        for label in sorted(ratios, key=lambda label: (ratios[label] or float("inf"), label != LATENT))
+    ]
+    return View(NAME, TITLE, _finding(rows, len(presets), row), known_plan(study), rows)
+
+
+def _label(one: PresetHeads) -> str:
+    return LATENT if one.is_latent else _written(one.query_heads_per_kv_head)
+
+
+def _written(ratio: float | None) -> str:
+    return DIFFER if ratio is None else f"{ratio:g}"
+
+
+def _finding(rows: list[RatioRow], presets: int, row: HeadRow) -> str:
+    ratios = [row for row in rows if row.query_heads_per_kv_head]
+    most = max(row.num_models for row in ratios)
+    leading = [row for row in ratios if row.num_models == most]
+    chosen = next((row for row in ratios if row.chosen), None)
+    common = say(
+        "ratios.most" if len(leading) == 1 else "ratios.most_each",
+        "{models} of {presets} models have {leading} query heads to a KV head, the most common ratio."
+        if len(leading) == 1
+        else "{models} of {presets} models have {leading} query heads to a KV head each, the most common ratios.",
+        models=most, presets=presets, leading=joined(" and ", [f"{row.label}:1" for row in leading]),
+    )  # fmt: skip
+    if chosen is None and row.query_heads_per_kv_head:
+        return say("ratios.none", "{common} None has {ratio:g}:1.", common=common, ratio=row.query_heads_per_kv_head)
+    if chosen is None or chosen.num_models == most:
+        return common
+    return say(
+        "ratios.chosen", "{common} {models} {have} {label}:1.",
+        common=common, models=chosen.num_models, have="has" if chosen.num_models == 1 else "have", label=chosen.label,
+    )  # fmt: skip

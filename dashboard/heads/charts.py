@@ -1,0 +1,92 @@
+"""Four small charts that move together, and what presets chose: each with its number above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+import calculator
+from calculator.charts import heads
+from calculator.planning.heads.rows import HeadRow
+from calculator.units import format_size
+from calculator.views.heads.answer import published
+from calculator.views.heads.chosen import plan_of
+from calculator.views.heads.quality import quality_view, trained
+from calculator.views.heads.ratios import ratio_view
+from calculator.views.load.wording import rounded
+from dashboard import downloads, figure
+from dashboard.text import plain
+
+QUIET = {"displayModeBar": False}
+
+
+class Small(NamedTuple):
+    """One small chart: its key, what stands above it, what it says to who does not see it, and how it is drawn."""
+
+    key: str
+    title: str
+    value: str
+    note: str
+    alt: str
+    draw: Any
+
+
+def show(study: calculator.HeadStudy, row: HeadRow) -> None:
+    """Show memory, users, speed and quality over the KV heads, the chosen row in full colour."""
+    shown = list(_small(study, row))
+    halves = st.grid(2, min_column_width=440)  # four beside each other, else two and two, else one below the other
+    for pair in (shown[:2], shown[2:]):
+        quarters = halves.grid(2, min_column_width=250)
+        for one in pair:
+            with quarters.container(gap="xsmall"):
+                st.markdown(f"**{one.title}** {plain(one.value)}  \n:small[{plain(one.note)}]")
+                figure.show(one.draw(study, row), f"chart-heads-{one.key}", one.alt, QUIET)
+    downloads.of_rows("kv-heads-study", study, {one.alt: partial(one.draw, study, row) for one in shown})
+    with st.expander("Table", key="fold-heads"):
+        st.dataframe(study.frame(), hide_index=True, key="table-heads", alt="Every number of KV heads")
+
+
+def _small(study: calculator.HeadStudy, row: HeadRow) -> Iterator[Small]:
+    plan = plan_of(study, row)
+    kept = "not possible" if plan is None else f"{format_size(plan.kv_bytes_per_gpu)} a user"
+    yield Small(
+        "memory", "Memory", kept, "of one GPU · hatched: copies · dotted: MLA",
+        f"Memory of one GPU over the KV heads; chosen: {kept}", heads.memory_chart,
+    )  # fmt: skip
+    held = "not possible" if plan is None else (
+        f"{row.max_batch_size:,} ({row.max_batch_size_low:,} to {row.max_batch_size_high:,})"
+    )  # fmt: skip
+    yield Small(
+        "users", "Users held", held, f"of {study.seq_len:,} tokens each, on one replica",
+        f"Users held over the KV heads; chosen: {held}", heads.batch_chart,
+    )  # fmt: skip
+    rate = row.full_output_tokens_per_second
+    fast = "none" if rate is None else f"{rounded(rate)} tokens/s"
+    around = "" if rate is None else (
+        f" · {rounded(row.full_output_tokens_per_second_low or 0)} to "
+        f"{rounded(row.full_output_tokens_per_second_high or 0)}"
+    )  # fmt: skip
+    yield Small(
+        "speed", "Speed, full", fast, f"all users held together{around}",
+        f"Tokens a second of all users held over the KV heads; chosen: {fast}", heads.speed_chart,
+    )  # fmt: skip
+    points = [pair.change for pair in trained(study, row)]
+    value = "no data" if not points else f"{min(points):+g} to {max(points):+g} points"
+    yield Small(
+        "quality", "Quality", "the baseline" if row.kind == "mha" else value,
+        "each a published pair · diamonds: converted",
+        f"{quality_view(study).finding} {published(study, row)}", heads.quality_chart,
+    )  # fmt: skip
+
+
+def presets(study: calculator.HeadStudy, row: HeadRow) -> None:
+    """Show how many presets chose which ratio of heads."""
+    view = ratio_view(study, row)
+    st.header(plain(view.finding), anchor=False)
+    figure.show(heads.ratio_chart(view), "chart-ratios", view.finding, QUIET)
+    downloads.of_rows(view.name, view, {view.finding: partial(heads.ratio_chart, view)})
+    with st.expander("Table", key="fold-ratios"):
+        st.dataframe(view.frame(), hide_index=True, key="table-ratios", alt="Presets by query heads to a KV head")

@@ -1,0 +1,125 @@
+"""Published quality as a table, a number that one has seen, and the claims that circulate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+import calculator
+from calculator.catalogue.published import PublishedPair, Remark
+from calculator.planning.heads.claims import Claim
+from calculator.planning.heads.rows import HeadRow
+from calculator.views.heads.chosen import known_plan
+from calculator.views.heads.claims import find_claims, leading_claims
+from calculator.views.heads.quality import evidence_of
+from dashboard import downloads
+from dashboard.heads_parameters import MOST_SEEN, SEEN_OF
+from dashboard.text import plain, sentence
+
+ICONS = {
+    "reproduced": ":green[:material/check_circle:]",
+    "refuted": ":red[:material/cancel:]",
+    "conditional": ":orange[:material/rule:]",
+}
+SEEN_LABELS = dict(zip(SEEN_OF, ("KV cache", "Weights", "Parameters", "Saving"), strict=True))
+
+
+def table(study: calculator.HeadStudy, row: HeadRow) -> None:
+    """Show what is published at the chosen ratio, what disagrees, and everything else that is published."""
+    st.header("Evidence, as published", anchor=False)
+    found, everything = evidence_of(study, row), calculator.quality_evidence()
+    if found is None:
+        st.markdown("Nothing is published of a model whose layers differ.")
+    else:
+        st.markdown(plain(found.finding))
+        if found.rows:
+            _pairs(found.rows, "evidence_here")
+            downloads.of_rows("evidence", found, {})
+        _remarks("Where they disagree, and why", found.conflicts, "conflicts")
+        _remarks("What is printed nowhere", found.missing, "missing")
+    title = f"All {len(everything.rows)} published pairs, KV formats included"
+    with st.expander(title, on_change="rerun", key="fold-evidence") as fold:
+        if fold.open:
+            _pairs(everything.rows, "evidence_all")
+            downloads.of_rows("all-evidence", everything, {})
+
+
+def _pairs(pairs: Iterable[PublishedPair], key: str) -> None:
+    rows = [
+        {
+            "What": pair.variant,
+            "Test": pair.benchmark,
+            "Change": pair.change,
+            "Before": pair.baseline,
+            "After": pair.value,
+            "Unit": pair.unit,
+            "Model": pair.model,
+            "How": pair.category,
+            "Read": "second-hand" if pair.second_hand else "in the source",
+            "Source": pair.source,
+        }
+        for pair in pairs
+    ]
+    st.dataframe(rows, hide_index=True, key=key, alt="Published pairs: a model with MHA before, and the same otherwise")
+
+
+def _remarks(title: str, remarks: Iterable[Remark], key: str) -> None:
+    said = [f"- {plain(f'{one.says}. {one.why} ({one.source})')}" for one in remarks]
+    if said:
+        with st.expander(f"{title} ({len(said)})", key=f"fold-{key}"):
+            st.markdown("\n".join(said))
+
+
+def seen(study: calculator.HeadStudy) -> None:
+    """Ask for a number that the reader has seen; say whether it is right, and which single mistakes give it."""
+    st.header("Check a number you have seen", anchor=False)
+    st.session_state["_seen_of"] = st.session_state["seen_of"]
+    with st.grid(2, min_column_width=150):
+        st.text_input("The number, with its unit", key="seen", max_chars=MOST_SEEN, placeholder="34.36 GB")
+        st.selectbox(
+            "It is said of", SEEN_OF, format_func=SEEN_LABELS.get, key="_seen_of", on_change=_take_kind, index=None,
+            placeholder="what its unit says",
+        )  # fmt: skip
+    plan = known_plan(study)
+    st.markdown(
+        plain(
+            f"Of {study.model.name} as it is, {study.batch_size:,} × {study.seq_len:,} tokens: it is set beside the "
+            "right numbers, and beside every single mistake of a list."
+        )
+    )
+    if not st.session_state["seen"]:
+        return
+    try:
+        found = calculator.explain_number(st.session_state["seen"], plan, what=st.session_state["seen_of"])
+    except calculator.CalculatorError as error:
+        st.error(plain(sentence(str(error))))
+        return
+    badge = ":green-badge[:material/check: right]" if found.right else ":red-badge[:material/close: not this model]"
+    st.markdown(f"{badge} {plain(found.finding)}")
+    with st.expander("What was looked for", key="fold-looked"):
+        st.markdown("\n".join(f"- {plain(words)}" for words in found.looked_for.values()))
+
+
+def _take_kind() -> None:
+    st.session_state["seen_of"] = st.session_state["_seen_of"]
+
+
+def claims() -> None:
+    """Show claims that circulate with what holds: the first ones, and all behind a fold, found by words."""
+    st.header("What circulates, and what holds", anchor=False)
+    _list(leading_claims())
+    every = len(find_claims())
+    with st.expander(
+        f"All {every} claims", on_change="rerun", key="fold-claims", expanded=bool(st.session_state["claim"])
+    ) as fold:
+        if fold.open:
+            st.text_input("Find a claim", key="claim", max_chars=MOST_SEEN, placeholder="words, such as MLA or 34.36")
+            found = find_claims(st.session_state["claim"] or "")
+            st.markdown(f"{len(found)} of {every}")
+            _list(found)
+
+
+def _list(some: Iterable[Claim]) -> None:
+    lines = [f"{ICONS[one.verdict]} “{plain(one.says)}” **{one.verdict}**: {plain(one.holds)}" for one in some]
+    st.markdown("\n\n".join(lines))

@@ -1,0 +1,70 @@
+"""What a link says of the number of KV heads: which one, goals, a number to check, and what a conversion trains on."""
+
+from __future__ import annotations
+
+import calculator
+from calculator.architecture.limits import MAX_HEADS
+from calculator.errors import shown, unknown_name
+from calculator.planning.heads.goals import GOALS
+from calculator.reading.fields import Count, Field, Flag
+from calculator.views.heads.chosen import LATENT, OWN
+from dashboard.parameters import Parameter, bounded, flag, number, whole
+
+MOST_TRAINED = 10**15
+"""Tokens of training that a field takes; the most that has been published is a hundredth of it."""
+SEEN_OF = ("kv_cache", "weights", "parameters", "saving")
+MOST_SEEN = 60
+PANELS = ("why", "prefill", "uptraining")
+
+
+def _kv_heads(text: str) -> str:
+    if text in (LATENT, OWN):
+        return text
+    try:
+        return str(bounded(whole(text), 1, MAX_HEADS))
+    except calculator.CalculatorError:
+        raise calculator.InvalidValueError(
+            f"must be a whole number from 1 to {MAX_HEADS:,}, {LATENT} or {OWN}, not {shown(text)}"
+        ) from None
+
+
+def _seen_of(text: str) -> str:
+    if text not in SEEN_OF:
+        raise unknown_name("kind of number", text, SEEN_OF)
+    return text
+
+
+def _panel(text: str) -> str:
+    if text not in PANELS:
+        raise unknown_name("panel", text, PANELS)
+    return text
+
+
+def _words(text: str) -> str:
+    if len(text) > MOST_SEEN or not text.isprintable():
+        raise calculator.InvalidValueError(f"must be at most {MOST_SEEN} characters that can be seen")
+    return text
+
+
+def _goal(field: Field) -> Parameter:
+    if isinstance(field, Flag):
+        return Parameter(flag, None)
+    is_count = isinstance(field, Count)
+    read, least = (whole, 1) if is_count else (number, 1e-6)
+    most = int(getattr(field, "most", 0)) if is_count else float(getattr(field, "most", 0))
+    return Parameter(lambda text: bounded(read(text), least, most), None, least, most, "none", clears=True)
+
+
+HEADS = {
+    "kv_heads": Parameter(_kv_heads, None, absent="the model's own"),
+    "constant_parameters": Parameter(flag, None),
+    **{name: _goal(field) for name, field in GOALS.items()},
+    "seen": Parameter(_words, None),
+    "seen_of": Parameter(_seen_of, None, absent="what its unit says"),
+    "claim": Parameter(_words, None),
+    "training_tokens": Parameter(
+        lambda text: bounded(whole(text), 1, MOST_TRAINED), None, 1, MOST_TRAINED, "needed", clears=True
+    ),
+    "share": Parameter(lambda text: bounded(number(text), 1e-6, 1.0), None, 1e-6, 1.0, "0.05", clears=True),
+    "panel": Parameter(_panel, None, absent=PANELS[0]),
+}

@@ -1,0 +1,63 @@
+"""How many KV heads: what G buys and costs, in memory, users, speed and published quality."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import calculator
+from calculator.planning.heads.rows import HeadRow
+from calculator.views.heads import answer
+from dashboard import downloads, state
+from dashboard.heads import asking, charts, evidence, panels
+from dashboard.text import plain, sentence
+
+WIDTH = 1200
+
+
+def show() -> None:
+    """Show the answer, what is asked below it, the charts, the evidence and what follows."""
+    with st.container(horizontal_alignment="center").container(width=WIDTH):
+        said, problems = st.container(gap="xsmall"), st.container()
+        try:
+            study = asking.ask()
+            row = asking.choose(study)
+        except calculator.CalculatorError as error:
+            _warn(problems)
+            said.title("This cannot be planned", anchor=False)
+            said.error(plain(sentence(str(error))))
+            said.markdown("Change an input below; nothing else was lost.")
+            state.save()
+            return
+        _warn(problems)
+        with said:
+            _answer(study, row)
+        charts.show(study, row)
+        charts.presets(study, row)
+        with st.grid(2, min_column_width=420, gap="large"):
+            with st.container():
+                evidence.table(study, row)
+            with st.container():
+                evidence.seen(study)
+                evidence.claims()
+        panels.show(study, row)
+        state.save()
+        downloads.show_link()
+
+
+def _answer(study: calculator.HeadStudy, row: HeadRow) -> None:
+    """Show the headline, the verdict and which numbers meet the goals."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.title(plain(answer.headline(study, row)), anchor=False, width="content")
+        downloads.link()
+    good = not row.refused and row.fits
+    colour, icon = ("green", "check") if good else ("red", "close")
+    room = f":{colour}-badge[:material/{icon}: {plain(answer.room(study, row))}]"
+    st.markdown(f":blue-badge[{plain(answer.kind(row))}] {room} {plain(answer.verdict(study, row))}")
+    asking.goals(study)
+    for text in study.assumptions if row.kind == "mla" else ():
+        st.caption(plain(text))
+
+
+def _warn(where: st.delta_generator.DeltaGenerator) -> None:
+    for problem in state.problems():
+        where.warning(plain(problem))
