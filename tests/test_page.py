@@ -21,6 +21,8 @@ from pages import (
 
 import calculator
 from calculator.views import words
+from dashboard.heads_parameters import HEADS
+from dashboard.traffic_parameters import TRAFFIC
 
 # What the page opens on
 
@@ -115,8 +117,9 @@ def test_the_whole_state_is_in_the_link_and_opens_the_same_answer():
     again = open_page(**link)
     assert again.query_params == link
     assert everything_said(again) == everything_said(page)
+    elsewhere = {"view", "enable_attention_dp", "swa_full", *TRAFFIC, *HEADS}  # of other engines, tabs and pages
     for key in link:
-        if key not in ("view", "enable_attention_dp", "swa_full"):  # of other engines
+        if key not in elsewhere:
             shown = {"log_x": "_log_x"}.get(key, key)
             assert widget(again, shown).value == widget(page, shown).value, key
 

@@ -29,6 +29,7 @@ from streamlit.testing.v1 import AppTest
 from calculator import views
 from calculator.configs.reader import model_from_hf_config
 from calculator.views import words
+from dashboard.tab_names import TABS
 from dashboard.text import plain
 from tests.small_config import CONFIG
 
@@ -118,7 +119,7 @@ def test_what_was_assumed_of_a_config_is_shown():
     assert "vision_config: its weights are not counted" in said
 
 
-@pytest.mark.parametrize("view", list(views.VIEWS))
+@pytest.mark.parametrize("view", [name for name in TABS if name in views.VIEWS])
 def test_every_view_works_from_a_config(view):
     page = open_page(model="config", config_json=packed(CONFIG), view=view, seq_len=2048, tensor_parallel_size=1)
     made = views.VIEWS[view](imported(seq_len=2048, tensor_parallel_size=1))

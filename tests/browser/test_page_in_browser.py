@@ -356,7 +356,7 @@ def test_tabs_change_by_arrow_keys(open_page):
     page = open_page()
     page.get_by_role("tab", name="Sequence length").focus()
     tabs = (
-        ("KV heads", "kv-heads"), ("Tensor parallel", "tensor-parallel"), ("Engines", "engines"),
+        ("KV heads", "kv-heads"), ("Tensor parallel", "tensor-parallel"), ("Load", "load"), ("Engines", "engines"),
         ("KV in use", "kv-in-use"), ("Ways to split", "parallelism"), ("Memory table", "memory"),
     )  # fmt: skip
     for name, view in tabs:

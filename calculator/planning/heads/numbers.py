@@ -45,7 +45,7 @@ _KINDS: dict[str, Callable[[Asked], Iterator[Candidate]]] = {
     "saving": saving_candidates,
 }
 _BY_UNIT = {"%": "saving", "parameters": "parameters", "billion parameters": "parameters"}
-_NUMBER = re.compile(r"\s{0,9}(\d{1,3}(?:,\d{3}){1,6}|\d{1,30})(\.\d{1,12})?\s{0,9}(\D{0,30})", re.ASCII)
+_NUMBER = re.compile(r"\s{0,9}+(\d{1,3}+(?:,\d{3}){1,6}+|\d{1,30}+)(\.\d{1,12}+)?+\s{0,9}+(\D{0,30}+)", re.ASCII)
 _COUNTS = ("seq_len", "batch_size", "tensor_parallel_size")
 _SCHEMA = Schema("Check", {name: OPTIONS[name].field for name in _COUNTS})
 _MOST_LISTED = 6
