@@ -17,7 +17,7 @@ import calculator
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = re.findall(r"```console\n\$ (.+)\n((?:.+\n)*?)```", README)
-COMMANDS = re.findall(r"^python -m calculator (?:concurrency|speed|size|service) .+", README, re.MULTILINE)
+COMMANDS = re.findall(r"^python -m calculator (?:concurrency|speed|heads|size|service) .+", README, re.MULTILINE)
 YAML_BLOCKS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 
@@ -37,16 +37,17 @@ def run(command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def test_there_are_commands_to_try() -> None:
     assert len(CONSOLE) == 2
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 7
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[" ".join(command.split()[3:6]) for command in COMMANDS])
-def test_command_of_traffic_runs(command: str) -> None:
+def test_command_that_is_shown_without_its_output_runs(command: str) -> None:
     done = run(command)
     assert (done.returncode, done.stderr) == (0, "")
     said = (
         "One replica holds ",
         "With 64 sequences at once ",
+        "LLaMA 3 70B keeps ",
         "2 × MI325X ",
         "1 × ",
         "1 replica of H100 SXM ",
@@ -133,7 +134,7 @@ def test_notebook_runs() -> None:
     ]  # fmt: skip
     tables = [output["data"].get("text/html", "") for output in outputs if "data" in output]
     assert any("Requests that decode at once, risk 1 %" in text for text in tables)
-    assert sum("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs) == 4
+    assert sum("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs) == 6
     assert not any(output.output_type == "error" for output in outputs)
 
 
