@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import streamlit as st
@@ -74,8 +75,8 @@ def ask() -> dict[str, Any]:
     return {"model": model, "gpu": gpu, **keywords()}
 
 
-def ask_model() -> calculator.ModelArchitecture:
-    """Ask for the model, and for what an own one is.
+def ask_model(below: AbstractContextManager[Any] | None = None) -> calculator.ModelArchitecture:
+    """Ask for the model, and for what an own one is: here, or below a row that has no room for it.
 
     Raises
     ------
@@ -83,7 +84,8 @@ def ask_model() -> calculator.ModelArchitecture:
         If an architecture typed by hand or a config is not possible.
     """
     st.selectbox("Model", [*calculator.model_ids(), *LABELS], format_func=_model_name, key="model")
-    return _MODELS.get(st.session_state["model"], _preset)()
+    with below or nullcontext():
+        return _MODELS.get(st.session_state["model"], _preset)()
 
 
 def ask_gpu() -> calculator.Accelerator | None:
@@ -183,9 +185,8 @@ def _own_model() -> calculator.ModelArchitecture:
         taken = ", ".join(f"{name} {raw.get(name)}" for name in missing)
         state.say(f"An own architecture needs more than was given; taken from {raw['name']}: {taken}.")
     with st.expander("Own architecture", expanded=True):
-        columns = st.columns(2)
-        for index, (name, label) in enumerate(ARCHITECTURE_LABELS.items()):
-            with columns[index % 2]:
+        with st.grid(6, min_column_width=115):
+            for name, label in ARCHITECTURE_LABELS.items():
                 ask_number(label, name, placeholder="none" if name in state.OPTIONAL_COUNTS else "needed")
         st.checkbox("The head is the embedding", key="tie_word_embeddings")
         st.caption("A gated MLP, two norms a layer and no biases are assumed.")

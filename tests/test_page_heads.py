@@ -212,7 +212,7 @@ def test_a_refusal_is_said_and_nothing_else_is_lost(link, says):
     assert page.query_params["kv_heads"] == "16"
     for name, value in link.items():
         assert page.query_params[name] == str(value)
-    assert {"batch_size", "seq_len", "gpu"} <= set(page.query_params)
+    assert (widget(page, "batch_size").value, widget(page, "seq_len").value) == (16, 8192)
 
 
 def test_a_model_without_heads_is_refused_in_words():

@@ -59,6 +59,18 @@ BAD = [
     ("requests_per_second", "0", "must lie between 1e-06 and 1,000,000,000.0, not 0.0", "none"),
     ("shared_prefix_tokens", "-1", "must lie between 0 and 1,000,000,000, not -1", "0"),
     ("trace", "x", "belongs to workload=trace", "nothing"),
+    ("kv_heads", "0", "must be a whole number from 1 to 65,536, mla or own, not '0'", "the model's own"),
+    ("kv_heads", "gqa", "must be a whole number from 1 to 65,536, mla or own, not 'gqa'", "the model's own"),
+    ("constant_parameters", "yes", "must be true or false, not 'yes'", "nothing"),
+    ("min_batch_size", "0", "must lie between 1 and 1,000,000,000, not 0", "none"),
+    ("max_tpot_s", "inf", "must lie between 1e-06 and 1,000,000.0, not inf", "none"),
+    ("without_copies", "1", "must be true or false, not '1'", "nothing"),
+    ("seen", "x" * 61, "must be at most 60 characters that can be seen", "nothing"),
+    ("seen_of", "layers", "unknown kind of number 'layers'", "what its unit says"),
+    ("claim", "a\tb", "must be at most 60 characters that can be seen", "nothing"),
+    ("training_tokens", "0", "must lie between 1 and 1,000,000,000,000,000, not 0", "needed"),
+    ("share", "1.5", "must lie between 1e-06 and 1.0, not 1.5", "0.05"),
+    ("panel", "pie", "known are prefill, uptraining, why", "why"),
 ]
 
 

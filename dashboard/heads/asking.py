@@ -32,20 +32,34 @@ def ask() -> calculator.HeadStudy:
     CalculatorError
         If a model is not possible, or no number of KV heads can be planned.
     """
-    with st.grid(4, min_column_width=150):
-        with st.container():
-            model = inputs.ask_model()
-        with st.container():
-            gpu = inputs.ask_gpu()
+    row, below = st.grid(4, min_column_width=150), st.container()
+    with row.container():
+        model = _model(below)
+    with row.container():
+        gpu = inputs.ask_gpu()
+    with row.container():
         inputs.ask_number("Users at once", "batch_size", help="Sequences that one replica must hold")
-        with st.container():
-            inputs.ask_number("Tokens each", "seq_len", step=1024, help="Prompt and generated")
+    with row.container():
+        inputs.ask_number("Tokens each", "seq_len", step=1024, help="Prompt and generated")
+        if not isinstance(model, calculator.CalculatorError):
             inputs.ask_encoder(model)
+    if isinstance(model, calculator.CalculatorError):
+        raise model
     with st.container(horizontal=True, gap="xsmall"):
         _chips(model, gpu)
     asked = {**inputs.keywords(), "model": model, "gpu": gpu}
     asked = {name: value for name, value in asked.items() if value is not None}
     return calculator.head_study(**asked, constant_parameters=bool(st.session_state["constant_parameters"]))
+
+
+def _model(
+    below: st.delta_generator.DeltaGenerator,
+) -> calculator.ModelArchitecture | calculator.CalculatorError:
+    """Ask for the model; return why it is none where it is not possible, so that the rest is still asked."""
+    try:
+        return inputs.ask_model(below)
+    except calculator.CalculatorError as error:
+        return error
 
 
 def _chips(model: calculator.ModelArchitecture, gpu: calculator.Accelerator | None) -> None:
