@@ -82,7 +82,23 @@ def ask_model() -> calculator.ModelArchitecture:
     CalculatorError
         If an architecture typed by hand or a config is not possible.
     """
+    choose_model()
+    return chosen_model()
+
+
+def choose_model() -> None:
+    """Show the list of models."""
     st.selectbox("Model", [*calculator.model_ids(), *LABELS], format_func=_model_name, key="model")
+
+
+def chosen_model() -> calculator.ModelArchitecture:
+    """Return the model that is chosen; ask for what an own one is.
+
+    Raises
+    ------
+    CalculatorError
+        If an architecture typed by hand or a config is not possible.
+    """
     return _MODELS.get(st.session_state["model"], _preset)()
 
 
