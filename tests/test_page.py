@@ -22,6 +22,7 @@ from pages import (
 import calculator
 from calculator.views import words
 from dashboard.heads_parameters import HEADS
+from dashboard.need.parameters import NEED
 from dashboard.traffic_parameters import TRAFFIC
 
 # What the page opens on
@@ -117,7 +118,7 @@ def test_the_whole_state_is_in_the_link_and_opens_the_same_answer():
     again = open_page(**link)
     assert again.query_params == link
     assert everything_said(again) == everything_said(page)
-    elsewhere = {"view", "enable_attention_dp", "swa_full", *TRAFFIC, *HEADS}  # of other engines, tabs and pages
+    elsewhere = {"view", "enable_attention_dp", "swa_full", *TRAFFIC, *HEADS, *NEED}  # of other engines, tabs, pages
     for key in link:
         if key not in elsewhere:
             shown = {"log_x": "_log_x"}.get(key, key)
