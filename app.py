@@ -2,16 +2,18 @@
 
 import streamlit as st
 
-from dashboard import state
-from dashboard.pages import fits, heads
+from dashboard import state, turning
+from dashboard.pages import fits, heads, need
 
 st.set_page_config(page_title="KV-cache planner", layout="wide")
 
 PAGES = [
     st.Page(fits.show, title="Does it fit?", default=True),
+    st.Page(need.show, title="What do I need?", url_path=turning.NEED),
     st.Page(heads.show, title="How many KV heads?", url_path="heads"),
 ]
 
 page = st.navigation(PAGES, position="top" if len(PAGES) > 1 else "hidden")
+turning.remember(PAGES)
 state.load(page.url_path)
 page.run()

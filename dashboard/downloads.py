@@ -11,6 +11,7 @@ import streamlit as st
 import calculator
 from calculator.planning.command import serve_command
 from calculator.planning.files.plan_file import write_plan_file
+from dashboard import turning
 from dashboard.text import cell, file_name, plain, sentence
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Rows(Protocol):
 def save_and_share(plan: calculator.Plan) -> None:
     """Offer the link and the downloads of a plan."""
     with st.container(horizontal=True, horizontal_alignment="right", gap="small", width="content"):
+        st.page_link(turning.to(turning.NEED), label="Which GPUs do I need?")
         link()
         with st.popover("Command"):
             st.markdown(f"This plan as {plan.rules.title}'s own command line:")

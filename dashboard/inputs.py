@@ -83,9 +83,25 @@ def ask_model(below: AbstractContextManager[Any] | None = None) -> calculator.Mo
     CalculatorError
         If an architecture typed by hand or a config is not possible.
     """
-    st.selectbox("Model", [*calculator.model_ids(), *LABELS], format_func=_model_name, key="model")
+    choose_model()
     with below or nullcontext():
-        return _MODELS.get(st.session_state["model"], _preset)()
+        return chosen_model()
+
+
+def choose_model() -> None:
+    """Show the list of models."""
+    st.selectbox("Model", [*calculator.model_ids(), *LABELS], format_func=_model_name, key="model")
+
+
+def chosen_model() -> calculator.ModelArchitecture:
+    """Return the model that is chosen; ask for what an own one is.
+
+    Raises
+    ------
+    CalculatorError
+        If an architecture typed by hand or a config is not possible.
+    """
+    return _MODELS.get(st.session_state["model"], _preset)()
 
 
 def ask_gpu() -> calculator.Accelerator | None:

@@ -20,6 +20,7 @@ from calculator.formats.weights import weight_format
 from calculator.reading.fields import Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
 from dashboard.heads_parameters import HEADS
+from dashboard.need.parameters import LONG, MAX_LIST, NEED
 from dashboard.packing import MAX_LINK_PACKED, pack_config, packed_config
 from dashboard.parameters import CLEARED, Parameter, bounded, choice, flag, number, preset, whole
 from dashboard.tab_names import TABS
@@ -108,6 +109,7 @@ PARAMETERS = {
     "config_json": Parameter(packed_config, None),
     **TRAFFIC,
     **HEADS,
+    **NEED,
     "view": Parameter(_view, OPENING_VIEW),
     "log_x": Parameter(flag, False),
 }
@@ -138,7 +140,12 @@ def load(page: str = "") -> None:
     elif _current() != link:
         st.session_state[_PROBLEMS] = []
     for name, parameter in PARAMETERS.items():
-        st.session_state[name] = st.session_state.get(name, parameter.default)
+        st.session_state[name] = st.session_state.get(name, _opening(parameter))
+
+
+def _opening(parameter: Parameter) -> Any:
+    """Return what a parameter opens with; a list of its own for each session."""
+    return list(parameter.default) if isinstance(parameter.default, list) else parameter.default
 
 
 def _note(link: dict[str, str]) -> None:
@@ -174,12 +181,16 @@ def _apply(link: Mapping[str, str]) -> list[str]:
     if len(unknown) > MAX_NAMED:
         said.append(f"The link names {len(unknown) - MAX_NAMED} more that this page does not have.")
     for name, parameter in PARAMETERS.items():
-        st.session_state[name] = parameter.default
+        st.session_state[name] = _opening(parameter)
         if name in link:
             try:
                 st.session_state[name] = _read(name, parameter, link[name], link)
             except calculator.CalculatorError as error:
-                used = parameter.absent if parameter.default is None else parameter.default
+                used = (
+                    parameter.absent
+                    if parameter.default is None or isinstance(parameter.default, list)
+                    else parameter.default
+                )
                 said.append(f"The link asked for {name}={shown(link[name], 40)}: {error}. Used in its place: {used}.")
     return said
 
@@ -188,7 +199,7 @@ def _read(name: str, parameter: Parameter, text: str, link: Mapping[str, str]) -
     owner, owned = _BELONGS_TO.get(name, ("", ""))
     if owner and link.get(owner, PARAMETERS[owner].default) != owned:
         raise calculator.InvalidValueError(f"belongs to {owner}={owned}")
-    most = MAX_LINK_PACKED if name in _PACKED else MAX_LINK_VALUE
+    most = MAX_LINK_PACKED if name in _PACKED else MAX_LIST if name in LONG else MAX_LINK_VALUE
     if len(text) > most:
         raise calculator.InvalidValueError(f"longer than {most:,} characters")
     return None if parameter.clears and text == CLEARED else parameter.read(text)
@@ -204,26 +215,36 @@ def save() -> None:
     st.session_state[_SEEN] = state
 
 
+def link_of(held: Mapping[str, Any]) -> dict[str, str]:
+    """Return a link that opens what is held by the names of parameters."""
+    return {
+        name: _written(name, held[name])
+        for name in PARAMETERS
+        if name in held and _is_said(name, held[name]) and _is_owned(name, held)
+    }
+
+
+def held(*names: str) -> dict[str, Any]:
+    """Return what the state holds by such names."""
+    return {name: st.session_state[name] for name in names}
+
+
 def _current() -> dict[str, str]:
     """Return the state as the parameters of a link."""
-    state = {
-        name: _written(name, st.session_state[name])
-        for name in PARAMETERS
-        if _is_said(name, st.session_state.get(name)) and _is_owned(name)
-    }
+    state = link_of({name: st.session_state.get(name) for name in PARAMETERS})
     kept = {name: value for name, value in st.query_params.to_dict().items() if name in _STREAMLITS_OWN}
     return kept | state
 
 
-def _is_owned(name: str) -> bool:
+def _is_owned(name: str, held: Mapping[str, Any]) -> bool:
     """Whether a parameter belongs to what is chosen."""
     owner, owned = _BELONGS_TO.get(name, ("", ""))
-    return not owner or st.session_state.get(owner) == owned
+    return not owner or held.get(owner) == owned
 
 
 def _is_said(name: str, value: Any) -> bool:
     """Whether a link must say a value: all but what a link means that leaves it out and the field is empty."""
-    return value not in (None, "") or (PARAMETERS[name].clears and PARAMETERS[name].default is not None)
+    return value not in (None, "", []) or (PARAMETERS[name].clears and PARAMETERS[name].default is not None)
 
 
 def _written(name: str, value: Any) -> str:
@@ -231,6 +252,8 @@ def _written(name: str, value: Any) -> str:
         return CLEARED
     if name == "config_json":
         return pack_config(value)
+    if isinstance(value, list):
+        return ",".join(value)
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -71,23 +71,46 @@ def ask() -> Traffic:
     CalculatorError
         If there can be no such traffic, or the trace is not read.
     """
-    asked = st.session_state["workload"]
-    st.session_state["_traffic"] = kind = asked if asked in (MEANS, TRACE) else TABLE
+    chosen = choose_kind()
+    names = [name for name in LABELS if chosen == MEANS or name not in OF_MEANS]
+    with st.grid(5, min_column_width=150):
+        for name in names:
+            field(name)
+    return asked()
+
+
+def choose_kind() -> str:
+    """Ask where the lengths are from, and for the table or the trace; return which it is."""
+    chosen = st.session_state["_traffic"] = kind()
     st.segmented_control(
         "Traffic", list(KINDS), format_func=KINDS.get, key="_traffic", required=True, on_change=_take_kind
     )
-    if kind == TABLE:
-        _table(asked)
-    if kind == TRACE:
+    if chosen == TABLE:
+        _table(st.session_state["workload"])
+    if chosen == TRACE:
         _trace()
-    names = [name for name in LABELS if kind == MEANS or name not in OF_MEANS]
-    with st.grid(5, min_column_width=150):
-        for name in names:
-            _number(name)
-    return Traffic(_workload(kind), _value("risk"), _value("requests_per_second"))
+    return chosen
 
 
-def _number(name: str) -> None:
+def asked() -> Traffic:
+    """Return what is asked by the fields as they stand.
+
+    Raises
+    ------
+    CalculatorError
+        If there can be no such traffic, or the trace is not read.
+    """
+    return Traffic(_workload(kind()), value("risk"), value("requests_per_second"))
+
+
+def kind() -> str:
+    """Return where the lengths are from: means, a table or a trace."""
+    asked = st.session_state["workload"]
+    return asked if asked in (MEANS, TRACE) else TABLE
+
+
+def field(name: str) -> None:
+    """Show the field of a number."""
     bounds = TRAFFIC[name]
     is_real = isinstance(bounds.least, float)
     st.number_input(
@@ -103,17 +126,17 @@ def _number(name: str) -> None:
     )
 
 
-def _value(name: str) -> Any:
+def value(name: str) -> Any:
     """Return what a field holds; what a link means that says nothing where it was cleared."""
-    value = st.session_state[name]
-    return TRAFFIC[name].default if value is None else value
+    held = st.session_state[name]
+    return TRAFFIC[name].default if held is None else held
 
 
 def _workload(kind: str) -> calculator.Workload:
-    more = {"shared_prefix_tokens": _value("shared_prefix_tokens"), "max_output_tokens": _value("max_output_tokens")}
-    rate = _value("requests_per_second")
+    more = {"shared_prefix_tokens": value("shared_prefix_tokens"), "max_output_tokens": value("max_output_tokens")}
+    rate = value("requests_per_second")
     if kind == MEANS:
-        return calculator.Workload(rate or 1.0, **{name: _value(name) for name in OF_MEANS}, **more)
+        return calculator.Workload(rate or 1.0, **{name: value(name) for name in OF_MEANS}, **more)
     found = calculator.workload(st.session_state["workload"]) if kind == TABLE else _of_trace()
     return replace(found, requests_per_second=rate or found.requests_per_second, **more)
 

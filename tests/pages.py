@@ -104,6 +104,7 @@ def widget(page, key):
         "checkbox",
         "text_area",
         "text_input",
+        "multiselect",
     ):
         for found in getattr(page, kind):
             if found.key == key:

@@ -61,6 +61,7 @@ def test_only_what_a_bare_link_would_fill_in_is_written_for_a_cleared_field(page
     assert written == {
         "seq_len", "batch_size", "pipeline_parallel_size", "data_parallel_size", "decode_context_parallel_size",
         "prompt_tokens", "output_tokens", "prompt_cv", "output_cv", "correlation", "shared_prefix_tokens", "risk",
+        "users", "num_gpus", "max_gpus",
     }  # fmt: skip
 
 

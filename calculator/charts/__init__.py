@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from calculator.charts.load.speed import speed_chart, step_chart
     from calculator.charts.memory import memory_bar
     from calculator.charts.parallelism import parallelism_chart
+    from calculator.charts.price import price_chart
     from calculator.charts.registry import DRAWN, draw
     from calculator.charts.sequence_length import sequence_length_chart
     from calculator.charts.tensor_parallel import tensor_parallel_chart
@@ -34,6 +35,7 @@ __all__ = [
     "on_ground",
     "parallelism_chart",
     "preemption_chart",
+    "price_chart",
     "resident_tokens_chart",
     "risk_chart",
     "sequence_length_chart",
@@ -54,6 +56,7 @@ _AT_HOME = {
     "load.speed": ("speed_chart", "step_chart"),
     "memory": ("memory_bar",),
     "parallelism": ("parallelism_chart",),
+    "price": ("price_chart",),
     "registry": ("DRAWN", "draw"),
     "sequence_length": ("sequence_length_chart",),
     "tensor_parallel": ("tensor_parallel_chart",),

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from calculator.cli.arguments import add_field, number
-from calculator.errors import InvalidValueError
+from calculator.planning.sizing.prices import price_in_text
 from calculator.planning.traffic.inputs import LENGTHS, RISK, TRAFFIC
 from calculator.planning.traffic.tables import given_workload, workload_ids
 from calculator.planning.traffic.workload import Workload
@@ -47,21 +47,5 @@ def goals_of(arguments: argparse.Namespace) -> dict[str, Any]:
         name: value for name in ("max_ttft_s", "max_tpot_s") if (value := getattr(arguments, name)) is not None
     }
     if arguments.price:
-        given["prices"] = dict(map(_price, arguments.price))
+        given["prices"] = dict(map(price_in_text, arguments.price))
     return given
-
-
-def _price(text: str) -> tuple[str, Any]:
-    name, equals, amount = text.partition("=")
-    try:
-        values = [float(part) for part in amount.split(":")]
-    except ValueError:
-        values = []
-    if not equals or len(values) not in (1, 2):
-        raise InvalidValueError(
-            f"price must be such as h100-sxm=2.5 or h100-sxm=2:3, in USD per GPU and hour without a currency, not "
-            f"{text[:60]!r}",
-            what="price",
-            asked=text,
-        )
-    return name, values[0] if len(values) == 1 else tuple(values)

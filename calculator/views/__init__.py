@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from calculator.views.registry import VIEWS
     from calculator.views.same_request import on_engine
     from calculator.views.sequence_length import sequence_length_view
+    from calculator.views.sizing.options import options_view
     from calculator.views.tensor_parallel import tensor_parallel_view
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "kv_in_use_view",
     "load_answer",
     "on_engine",
+    "options_view",
     "parallelism_view",
     "preemption_view",
     "resident_tokens_view",
@@ -58,6 +60,7 @@ _AT_HOME = {
     "registry": ("VIEWS",),
     "same_request": ("on_engine",),
     "sequence_length": ("sequence_length_view",),
+    "sizing.options": ("options_view",),
     "tensor_parallel": ("tensor_parallel_view",),
 }
 

@@ -124,6 +124,47 @@ def _is_price(value: Any) -> bool:
     return number and isfinite(value) and 0 < value <= MOST_USD_PER_HOUR
 
 
+def price_in_text(text: str) -> tuple[str, float | tuple[float, ...]]:
+    """Read a price as people write it, such as ``h100-sxm=2.5`` or ``h100-sxm=2:3``; return the GPU's id and its price.
+
+    Raises
+    ------
+    CalculatorError
+        If it is not written so.
+    """
+    name, equals, amount = text.partition("=")
+    try:
+        values = tuple(float(part) for part in amount.split(":"))
+    except ValueError:
+        values = ()
+    if not equals or len(values) not in (1, 2):
+        raise InvalidValueError(
+            f"price must be such as h100-sxm=2.5 or h100-sxm=2:3, in USD per GPU and hour without a currency, not "
+            f"{text[:60]!r}",
+            what="price",
+            asked=text,
+        )
+    return name.strip(), values[0] if len(values) == 1 else values
+
+
+def prices_in_text(text: str) -> dict[str, float | tuple[float, ...]]:
+    """Read prices that stand one after the other, with commas between, such as ``h100-sxm=2, mi300x=1.5:3``.
+
+    Raises
+    ------
+    CalculatorError
+        If one is not written so, is no number above 0, or is of no GPU that is known.
+    """
+    given: dict[str, float | tuple[float, ...]] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, price = price_in_text(part)
+        if name in given:
+            raise InvalidValueError(f"prices name {name} twice: keep one of them", what="prices", asked=text)
+        given[name] = price
+    checked_prices(given)
+    return given
+
+
 def gpus_of(asked: Sequence[Accelerator | str] | Accelerator | str | None) -> list[Accelerator]:
     """Return the GPUs that are asked for, by default the whole catalogue."""
     if asked is None:

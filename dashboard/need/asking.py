@@ -1,0 +1,192 @@
+"""What is asked of the search: model, load, context; engines, formats, GPUs, goals and prices as chips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import streamlit as st
+
+import calculator
+from calculator.catalogue.presets import load_gpu
+from calculator.engines import ENGINES, engine_class
+from calculator.formats import kv, weights
+from calculator.planning.sizing.prices import prices_in_text
+from calculator.units import plural
+from dashboard import inputs, state, traffic
+from dashboard.need.parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
+from dashboard.text import plain
+from dashboard.traffic_parameters import MEANS
+from dashboard.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS
+
+LOADS = {USERS: "Users at once", TRAFFIC: "Traffic"}
+GOALS = {"max_tpot_ms": "max_tpot_s", "max_ttft_ms": "max_ttft_s"}
+"""What the page calls a goal, in ms, and its keyword of ``size``, in seconds."""
+FOLDED = ("prompt_cv", "output_cv", "correlation", "shared_prefix_tokens", "max_output_tokens", "risk")
+OF_MODEL = ("model", *state.OWN_FIELDS, "config_json")
+SEARCHED = ("engines", "weight_dtypes", "kv_cache_dtypes", "gpus", "max_gpus", *GOALS, "prices")
+LENGTH = 14
+PRICES = "h100-sxm=2.0, mi300x=1.5:3"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked: a model and the other keywords of ``calculator.size``, and by what its answer is known again."""
+
+    model: calculator.ModelArchitecture
+    keywords: Mapping[str, Any]
+    key: tuple[Any, ...]
+
+
+def fields() -> None:
+    """Show the question: model, users or traffic, context in and out."""
+    with st.grid(4, min_column_width=150):
+        inputs.choose_model()
+        if st.session_state["load"] == USERS:
+            _number("Users at once", "users", 10)
+            st.number_input("Tokens each, in and out", 1, NEED["users"].most, step=1024, value=None, key="seq_len",
+                            placeholder="the model's longest")  # fmt: skip
+            _number("Of them the answer, tokens", "answer_tokens", 50, help=(
+                "Empty: the time of a token has no share of new prompts"
+            ))  # fmt: skip
+        else:
+            for name in ("requests_per_second", *(("prompt_tokens", "output_tokens") if _by_means() else ())):
+                traffic.field(name)
+
+
+def chips() -> None:
+    """Show what bears on the search besides, each as a chip that says its value."""
+    _load()
+    _engines()
+    _formats()
+    _gpus()
+    _goals()
+    _prices()
+
+
+def asked() -> Asked:
+    """Return what is asked; a model of one's own is asked for here.
+
+    Raises
+    ------
+    CalculatorError
+        If it is not possible.
+    """
+    model = inputs.chosen_model()
+    held = state.held(*SEARCHED)
+    keywords: dict[str, Any] = {name: held[name] for name in ("engines", "weight_dtypes", "kv_cache_dtypes")}
+    keywords["gpus"] = held["gpus"] or None
+    keywords["max_gpus"] = held["max_gpus"] or NEED["max_gpus"].default
+    keywords |= {keyword: held[name] / 1e3 for name, keyword in GOALS.items() if held[name] is not None}
+    if held["prices"]:
+        keywords["prices"] = prices_in_text(held["prices"])
+    mark = ""
+    names = OF_MODEL
+    if st.session_state["load"] == USERS:
+        names += ("users", "seq_len", "answer_tokens")
+        keywords["users"] = st.session_state["users"] or NEED["users"].default
+        keywords["seq_len"] = st.session_state["seq_len"]
+        keywords["output_tokens"] = st.session_state["answer_tokens"]
+    else:
+        names += tuple(TRAFFIC_PARAMETERS)
+        of = traffic.asked()
+        keywords |= {"workload": of.workload, "risk": of.risk}
+        mark = _mark(of.workload)
+    link = state.link_of(state.held("load", *SEARCHED, *names))
+    return Asked(model, keywords, (*sorted(link.items()), mark))
+
+
+def _mark(workload: calculator.Workload) -> str:
+    """Return by what the lengths of a trace are known again; it may be too long for a link."""
+    digest = sha256()
+    for column in workload.trace or ():
+        digest.update(memoryview(column).tobytes())
+    return digest.hexdigest()
+
+
+def _by_means() -> bool:
+    return traffic.kind() == MEANS
+
+
+def _number(label: str, key: str, step: int, **options: Any) -> None:
+    bounds = NEED[key]
+    st.number_input(
+        label, bounds.least, bounds.most, value=None, step=step, key=key, placeholder=bounds.absent, **options
+    )
+
+
+def _load() -> None:
+    kind = st.session_state["load"]
+    said = LOADS[kind].lower() if kind == USERS else f"traffic, {traffic.KINDS[traffic.kind()].lower()}"
+    with st.popover(f"Load: {said}"):
+        st.segmented_control("Load", list(LOADS), format_func=LOADS.__getitem__, key="load", required=True)
+        if kind == TRAFFIC:
+            traffic.choose_kind()
+            for name in FOLDED:
+                if _by_means() or name not in ("prompt_cv", "output_cv", "correlation"):
+                    traffic.field(name)
+
+
+def _engines() -> None:
+    _at_least_one("engines")
+    chosen = st.session_state["engines"]
+    with st.popover(plain(_said([engine_class(name).title for name in chosen], "engine"))):
+        st.multiselect("Engines", list(ENGINES), format_func=lambda name: engine_class(name).title, key="engines")
+
+
+def _formats() -> None:
+    for name in ("weight_dtypes", "kv_cache_dtypes"):
+        _at_least_one(name)
+    label = f"Weights {_said(st.session_state['weight_dtypes'], 'format')}, "
+    label += f"KV {_said(st.session_state['kv_cache_dtypes'], 'format')}"
+    with st.popover(plain(label)):
+        st.multiselect("Weights", ["auto", *weights.FORMATS], key="weight_dtypes", help="auto: the checkpoint's own")
+        st.multiselect("KV cache", ["auto", *kv.FORMATS], key="kv_cache_dtypes", help="auto: the checkpoint's own")
+
+
+def _gpus() -> None:
+    chosen = st.session_state["gpus"]
+    label = _said([load_gpu(name).name for name in chosen], "GPU") if chosen else "All GPUs"
+    with st.popover(plain(f"{label}, up to {st.session_state['max_gpus'] or NEED['max_gpus'].default}")):
+        st.multiselect(
+            "GPUs", calculator.gpu_ids(), format_func=lambda name: load_gpu(name).name, key="gpus", placeholder="All"
+        )
+        _number("GPUs at most", "max_gpus", 8)
+
+
+def _goals() -> None:
+    tpot, ttft = (st.session_state[name] for name in GOALS)
+    parts = [f"at most {tpot:,.4g} ms a token"] if tpot is not None else []
+    parts += [f"first token within {ttft:,.4g} ms"] if ttft is not None else []
+    label = ", ".join(parts) or "No goals"
+    with st.popover(plain(label[:1].upper() + label[1:])):
+        for label, key in (
+            ("Most ms a token (TPOT)", "max_tpot_ms"),
+            ("Most ms to the first token (TTFT)", "max_ttft_ms"),
+        ):
+            st.number_input(
+                label, LEAST_MS, MOST_MS, value=None, step=10.0, format="%g", key=key, placeholder=NEED[key].absent
+            )
+        st.markdown("Goals are judged on central means; the table shows the range.")
+
+
+def _prices() -> None:
+    with st.popover("Own prices" if st.session_state["prices"] else "Prices seen"):
+        st.text_input(
+            "Own prices, USD per GPU and hour", key="prices", placeholder=PRICES, max_chars=1_000,
+            help="By the ids of GPUs: one number, or the lowest and the highest with a colon between",
+        )  # fmt: skip
+        st.markdown("Without a price of your own the catalogue's dated examples hold; they are no offers.")
+
+
+def _at_least_one(name: str) -> None:
+    """Take the default where everything was taken out."""
+    if not st.session_state[name]:
+        st.session_state[name] = list(NEED[name].default)
+
+
+def _said(names: list[str], what: str) -> str:
+    text = ", ".join(names)
+    return text if len(names) == 1 or len(text) <= 2 * LENGTH else plural(len(names), what)

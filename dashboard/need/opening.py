@@ -1,0 +1,41 @@
+"""From an option to its plan: the link that opens it under "Does it fit?", with all that is asked here kept in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import calculator
+from calculator.planning.answer import Plan
+from dashboard import state
+from dashboard.need.asking import OF_MODEL
+from dashboard.need.parameters import NEED
+from dashboard.traffic_parameters import TRAFFIC
+
+OF_PLAN = (
+    "tensor_parallel_size", "pipeline_parallel_size", "decode_context_parallel_size", "enable_expert_parallel",
+    "enable_attention_dp", "engine", "weight_dtype", "kv_cache_dtype", "seq_len",
+)  # fmt: skip
+
+
+def link_of_option(option: calculator.Service) -> dict[str, str]:
+    """Return the link of an option: its replicas, each with what it is to hold.
+
+    Of several groups of replicas that share experts it is one.
+    """
+    plan = option.plan
+    room = plan.max_batch_size_low if option.holds else plan.max_batch_size
+    shared = plan.request.enable_expert_parallel
+    return link_of_plan(
+        plan,
+        batch_size=max(1, min(option.batch_size, room)),
+        data_parallel_size=plan.request.data_parallel_size if shared else option.replicas,
+    )
+
+
+def link_of_plan(plan: Plan, **changes: Any) -> dict[str, str]:
+    """Return the link of a plan, with some values changed; what the plan does not say opens at its default."""
+    held = {name: parameter.default for name, parameter in state.PARAMETERS.items()}
+    held |= state.held(*OF_MODEL, *TRAFFIC, *NEED)
+    held |= {name: getattr(plan.request, name) for name in OF_PLAN}
+    held["gpu"] = plan.accelerator.id
+    return state.link_of(held | changes)

@@ -1,0 +1,131 @@
+"""Tables of what was found: value and range in one cell that still sorts as a number, the first column opens a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from calculator.views.load.wording import milliseconds, rounded
+from calculator.views.sizing.options import OptionRow
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+ROW_PX, ROWS = 35, 11
+"""The height of a row, and how many are seen at once, the head among them; the rest scrolls in the table."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: what it sorts by, and what is read; a text where both are the same."""
+
+    name: str
+    value: Callable[[Any], Any]
+    text: Callable[[Any], str] | None = None
+
+
+def _dollars(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "not known"
+    return f"{low:,.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:,.2f}–{high:,.2f}"
+
+
+def _held(row: OptionRow) -> str:
+    return f"{row.held:,}" + (f" ({row.held_low:,}–{row.held_high:,})" if row.held_low != row.held_high else "")
+
+
+def _ms(row: OptionRow) -> str:
+    ends = row.time_per_output_token_s, row.time_per_output_token_s_low, row.time_per_output_token_s_high
+    if any(end is None for end in ends):
+        return "not known"
+    central, low, high = (milliseconds(end or 0.0) for end in ends)
+    return f"{central} ({low}–{high})"
+
+
+def _tokens(row: OptionRow) -> str:
+    return "not known" if row.output_tokens_per_second is None else rounded(row.output_tokens_per_second)
+
+
+OPTIONS = (
+    Column("Hardware, opens it", lambda row: row.hardware),
+    Column(
+        "$ / h", lambda row: row.usd_per_hour_low, lambda row: _dollars(row.usd_per_hour_low, row.usd_per_hour_high)
+    ),
+    Column("Users held", lambda row: row.held, _held),
+    Column("ms a token", lambda row: row.time_per_output_token_s, _ms),
+    Column("Split", lambda row: row.split),
+    Column("Tokens/s", lambda row: row.output_tokens_per_second, _tokens),
+    Column(
+        "$ / M tokens",
+        lambda row: row.usd_per_million_output_tokens_low,
+        lambda row: _dollars(row.usd_per_million_output_tokens_low, row.usd_per_million_output_tokens_high),
+    ),
+    Column("Limited by", lambda row: row.limited_by),
+    Column("Engine", lambda row: row.engine),
+    Column("Weights", lambda row: row.weight_dtype),
+    Column("KV", lambda row: row.kv_cache_dtype),
+    Column("Price seen", lambda row: row.price_seen),
+)
+WHERE_THEY_DIFFER = ("Engine", "Weights", "KV")
+RUNS = (
+    Column("Model, opens it", lambda row: row.name),
+    Column("Parameters, 10⁹", lambda row: row.num_parameters / 1e9, lambda row: f"{row.num_parameters / 1e9:,.1f}"),
+    Column("Users held", lambda row: row.max_batch_size, lambda row: f"{row.max_batch_size:,}"),
+    Column("Weights", lambda row: row.weight_dtype),
+    Column("Longest, tokens", lambda row: row.max_context_len, lambda row: f"{row.max_context_len:,}"),
+    Column("Split", lambda row: _split(row)),
+    Column("Note", lambda row: row.note),
+)
+
+
+def _split(row: Any) -> str:
+    stages = f", PP {row.pipeline_parallel_size}" if row.pipeline_parallel_size > 1 else ""
+    return f"TP {row.tensor_parallel_size}{stages}"
+
+
+def show(columns: Sequence[Column], rows: Sequence[Any], key: str, alt: str, on_open: Callable[..., None]) -> None:
+    """Show rows; a click on the first column calls ``on_open`` with the key, which holds the row."""
+    kept = [
+        column
+        for column in columns
+        if column.name not in WHERE_THEY_DIFFER or columns is RUNS or len({column.value(row) for row in rows}) > 1
+    ]
+    kept = [column for column in kept if any(column.value(row) not in (None, "") for row in rows)]
+    opens = st.column_config.ButtonColumn(
+        kept[0].name,
+        type="tertiary",
+        alignment="left",
+        key=f"{key}-open",
+        on_click=on_open,
+        args=(f"{key}-open",),
+        pinned=False,
+    )
+    st.dataframe(
+        styled(kept, rows),
+        hide_index=True,
+        key=key,
+        alt=alt,
+        height=ROW_PX * ROWS if len(rows) >= ROWS else "content",
+        placeholder="not known",
+        column_config={kept[0].name: opens},
+    )
+
+
+def styled(columns: Sequence[Column], rows: Sequence[Any]) -> Styler:
+    """Return a table whose cells hold numbers and read as text."""
+    import pandas
+
+    frame = pandas.DataFrame({column.name: [column.value(row) for row in rows] for column in columns})
+    style = frame.style
+    for column in columns:
+        if column.text is not None:
+            for index, row in enumerate(rows):
+                style = style.format(_saying(column.text(row)), subset=([index], [column.name]))
+    return style
+
+
+def _saying(text: str) -> Callable[[Any], str]:
+    return lambda _: text
