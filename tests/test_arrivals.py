@@ -127,7 +127,7 @@ def test_the_number_in_service_of_poisson_arrivals(plan):
             plan, max(1, count), lengths[0], None, resident_tokens=lengths[2]
         ).time_per_output_token_s
 
-    prompt_s = calculator.speed(plan, 1, lengths[0], None).prefill_s
+    prompt_s = calculator.speed(plan, 1, lengths[0], None).prompt_compute_s
     table = [step_s(count) / (1 - rate * prompt_s) for count in range(800)]
     random = numpy.random.default_rng(2)
     times = random.exponential(1 / rate, 60_000).cumsum().tolist()

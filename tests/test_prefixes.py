@@ -148,7 +148,7 @@ def test_time_of_a_prompt_is_that_of_what_is_computed():
     pairs = 32 * 2 * 32 * 256  # FLOPs of a pair of tokens: layers x 2 x heads x (128 + 128)
     half = speed(plan, 1, 20_000, 100, computed_prompt_tokens=10_000)
     # the last 10,000 tokens see the 10,000 before them: 20,000^2 / 2 - 10,000^2 / 2 pairs
-    assert half.prefill_s == pytest.approx(1.45 * (10_000 * matrices + pairs * 1.5e8) / peak, rel=1e-6)
+    assert half.prompt_compute_s == pytest.approx(1.45 * (10_000 * matrices + pairs * 1.5e8) / peak, rel=1e-6)
     assert not half.checked
     assert "no speed with hits in a prefix cache was measured" in half.why
     whole = speed(plan, 1, 20_000, 100)

@@ -91,7 +91,7 @@ def test_a_goal_of_the_first_token_is_met_by_the_largest_batch(chat_plan):
         step = calculator.speed(
             chat_plan, count, lengths.prompt_tokens, lengths.output_tokens, resident_tokens=lengths.held_tokens
         )
-        prompt = step.prefill_s
+        prompt = step.prompt_compute_s
         return 1.27 * prompt + 0.076 * count * prompt + 6.2 * step.time_per_output_token_s + 0.012
 
     assert found.limited_by == "ttft"

@@ -35,7 +35,7 @@ def test_terms_are_those_worked_by_hand(case):
     assert terms["prefill"] == pytest.approx(share, rel=0.01, abs=0.006)
     assert 1000 * found.time_per_output_token_s == pytest.approx(tpot, rel=0.005)
     assert found.output_tokens_per_second == pytest.approx(rate, rel=0.005)
-    assert 1000 * found.prefill_s == pytest.approx(prefill, rel=0.005)
+    assert 1000 * found.prompt_compute_s == pytest.approx(prefill, rel=0.005)
     assert found.time_per_output_token_s_low < found.time_per_output_token_s < found.time_per_output_token_s_high
 
 
@@ -162,7 +162,7 @@ def test_versions_are_told_apart_by_what_was_measured(version, expected):
 def _first(found):
     """TTFT of vLLM in a closed loop: 1.27 T + 0.076 N T + 6.2 t + 12 ms."""
     step = found.time_per_output_token_s
-    return 1.27 * found.prefill_s + 0.076 * found.batch_size * found.prefill_s + 6.2 * step + 0.012
+    return 1.27 * found.prompt_compute_s + 0.076 * found.batch_size * found.prompt_compute_s + 6.2 * step + 0.012
 
 
 @pytest.mark.parametrize(
@@ -172,18 +172,23 @@ def _first(found):
         (lambda: plan_of(gpu="b200"), {"batch_size": 600}, "600 sequences at once, measured were up to 512"),
         (lambda: plan_of(gpu="l40s"), {"batch_size": 400}, "memory holds"),
         (lambda: plan_of("llama-3-70b"), {"batch_size": 1}, "the plan does not fit"),
-        (lambda: plan_of(engine="llama.cpp", kv_cache_dtype="fp16"), {"batch_size": 1}, ""),
+        (
+            lambda: plan_of(engine="llama.cpp", kv_cache_dtype="fp16", gpu="rtx-4090"),
+            {"batch_size": 1, "prompt_tokens": 500},
+            "",
+        ),
         (
             lambda: plan_of(engine="llama.cpp", kv_cache_dtype="fp16"),
             {"batch_size": 2},
             "2 sequences at once, measured were up to 1",
         ),
         (lambda: plan_of("qwen3.5-27b"), {"batch_size": 4}, "no speed of hybrid models was measured on vLLM"),
-        (lambda: plan_of("qwen3.5-27b", engine="sglang"), {"batch_size": 4}, ""),
+        (lambda: plan_of("qwen3.5-27b", engine="sglang", gpu="b200"), {"batch_size": 4}, ""),
         (lambda: plan_of(engine_version="0.6.4"), {"batch_size": 4}, "no speed of vLLM before 0.9 was measured"),
         (lambda: plan_of(engine_version="0.19.1"), {"batch_size": 4}, ""),
-        (lambda: plan_of(weight_dtype="nf4"), {"batch_size": 4}, "no speed of weights in nf4 was measured"),
-        (lambda: plan_of(weight_dtype="awq-int4-g32"), {"batch_size": 4}, ""),
+        (lambda: plan_of(weight_dtype="nf4"), {"batch_size": 4}, "no speed of dense models with weights in nf4"),
+        (lambda: plan_of(weight_dtype="awq-int4-g32", engine="sglang"), {"batch_size": 4}, ""),
+        (lambda: plan_of(weight_dtype="awq-int4-g32"), {"batch_size": 4}, "with weights in awq-int4-g32"),
         (lambda: plan_of(seq_len=40_000), {"batch_size": 2, "prompt_tokens": 20_000}, "prompts of 20,000 tokens"),
         (
             lambda: plan_of("llama-3-70b", tensor_parallel_size=8, pipeline_parallel_size=2),
@@ -191,7 +196,9 @@ def _first(found):
             "16 GPUs a replica, measured were up to 8; work in pipeline stages was not measured on vLLM",
         ),
         (
-            lambda: plan_of(gpu="l40s", pipeline_parallel_size=2, engine="tensorrt-llm", weight_dtype="fp8"),
+            lambda: plan_of(
+                gpu="l40s", pipeline_parallel_size=2, engine="tensorrt-llm", weight_dtype="fp8", kv_cache_dtype="fp8"
+            ),
             {"batch_size": 8},
             "",
         ),
@@ -221,7 +228,7 @@ def _first(found):
         ),
         (lambda: plan_of(gpu="mi300x"), {"batch_size": 64}, "24 to 78 % slower"),
         (lambda: plan_of(gpu="rtx-4090", weight_dtype="fp8"), {"batch_size": 4}, "consumer cards"),
-        (lambda: plan_of(gpu="trainium2"), {"batch_size": 1}, "no speed on Trainium2 was measured"),
+        (lambda: plan_of(gpu="trainium2"), {"batch_size": 1}, "no speed on Trainium2 was measured with vLLM"),
         (lambda: plan_of(), {"batch_size": 8, "output_tokens": 4}, "in bursts"),
     ],
 )

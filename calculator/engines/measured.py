@@ -1,9 +1,8 @@
-"""Where speeds were measured: groups of set-ups and their ranges, and what lies outside."""
+"""Where speeds were measured: kinds of models, groups of set-ups with their ranges, what the sum does not describe."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,17 +11,13 @@ from calculator.architecture.latent import LatentAttention
 if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture
     from calculator.planning.answer import Plan
-    from calculator.request import Request
 
 _RELEASE = re.compile(r"v?(\d{1,6}(?:\.\d{1,6}){1,4})", re.ASCII)
 
-MEASURED_GENERATIONS = ("hopper", "blackwell", "ampere", "ada", "cdna3")
 MOST_SEQUENCES, LONGEST_PROMPT, MOST_GPUS = 512, 10_000, 8
 """Beyond these, measured speeds were few or not described [-, tokens, -]."""
-MEASURED_WEIGHTS = (
-    "bf16", "fp16", "fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "mxfp4", "nvfp4",
-)  # fmt: skip
-"""Weight formats with public speeds on more than one engine or device."""
+SMALLEST_MODEL, LARGEST_MODEL = 596_049_920, 1_026_408_209_408
+"""Parameters of the smallest and the largest model with measured speeds [-]."""
 KINDS = {
     "dense": "dense models",
     "experts": "models with experts",
@@ -30,14 +25,6 @@ KINDS = {
     "sparse": "models with sparse attention",
     "hybrid": "hybrid models",
 }
-LAYOUTS = {
-    "stages": "work in pipeline stages",
-    "attention": "attention data parallelism",
-    "experts": "sharing experts between replicas",
-    "context": "decode context parallelism",
-}
-"""Ways to spread over GPUs besides tensor parallelism."""
-
 BANDS: dict[str, tuple[float, float]] = {
     "dense": (0.78, 1.39),
     "experts": (0.75, 1.60),
@@ -100,7 +87,7 @@ class NotDescribed:
         """Whether a set-up is one of these."""
         names = (
             (self.kinds, architecture_kind(plan.model)),
-            (self.weights, _plain(plan.request.weight_dtype)),
+            (self.weights, plain(plan.request.weight_dtype)),
             (self.generations, plan.accelerator.generation),
         )
         if any(wanted and value not in wanted for wanted, value in names):
@@ -122,43 +109,10 @@ NOT_DESCRIBED = (
 )  # fmt: skip
 
 
-def outside(plan: Plan, prompt_tokens: float, output_tokens: float | None, sequences: float) -> Iterator[str]:
-    """Yield what of a set-up no public figure is known of, or none that the sum describes."""
-    gpu, request, title, figures = plan.accelerator, plan.request, plan.rules.title, plan.rules.speed
-    if not figures.launch_us:
-        yield f"no speed of {title} was measured"
-    elif (kind := architecture_kind(plan.model)) not in figures.launch_us:
-        yield f"no speed of {KINDS[kind]} was measured on {title}"
-    if (asked := release(plan.rules.asked_version)) and asked < figures.oldest:
-        yield f"no speed of {title} before {'.'.join(map(str, figures.oldest))} was measured"
-    if gpu.generation not in MEASURED_GENERATIONS:
-        yield f"no speed on {gpu.name} was measured"
-    if sequences > figures.most_sequences:
-        yield f"{sequences:,.0f} sequences at once, measured were up to {figures.most_sequences}"
-    if prompt_tokens > LONGEST_PROMPT:
-        yield f"prompts of {prompt_tokens:,.0f} tokens, measured were up to {LONGEST_PROMPT:,}"
-    unseen = [words for name, words in LAYOUTS.items() if _spreads(request, name) and name not in figures.layouts]
-    yield from (f"{words} was not measured on {title}" for words in unseen)
-    if request.pipeline_parallel_size > 1 and "stages" in figures.layouts and gpu.has_fast_link:
-        yield "work in pipeline stages was measured over PCIe alone"
-    if _plain(request.weight_dtype) not in MEASURED_WEIGHTS + figures.weight_dtypes:
-        yield f"no speed of weights in {request.weight_dtype} was measured"
-    yield from (row.why for row in NOT_DESCRIBED + figures.not_described if row.holds(plan, output_tokens, sequences))
-
-
-def _spreads(request: Request, layout: str) -> bool:
-    """Say whether a request spreads over GPUs in one of ``LAYOUTS``."""
-    return {
-        "stages": request.pipeline_parallel_size > 1,
-        "attention": request.enable_attention_dp,
-        "experts": request.data_parallel_size > 1 and request.enable_expert_parallel,
-        "context": request.decode_context_parallel_size > 1,
-    }[layout]
-
-
-def _plain(weight_dtype: str) -> str:
-    """Return the name of a weight format without the size of its groups."""
-    return weight_dtype.partition("-g")[0]
+def plain(dtype: str) -> str:
+    """Return the name of a format without the size of its groups, and one name for both of 16 bit."""
+    name = dtype.partition("-g")[0]
+    return "bf16" if name == "fp16" else name
 
 
 def release(version: str) -> tuple[int, ...]:

@@ -44,15 +44,25 @@ class Speeds:
         ``TTFT = a T_p + b N T_p + c t_step + d`` under a closed loop: a, b, c [-] and d [s].
     most_sequences : int
         Sequences at once up to which speeds were measured [-].
-    oldest : tuple of int
-        The oldest version that was measured.
+    oldest, newest : tuple of int
+        The oldest and the newest version that was measured.
     longest_queue : mapping of str to float
         Clients over requests that run at once up to which speeds were measured, by kind of architecture; 1 for one
         that is not named [-].
-    weight_dtypes : tuple of str
-        Weight formats that were measured on this engine alone.
+    devices : tuple of str
+        Ids of the devices that it was measured on; none where it was not measured.
+    weights : mapping
+        Weight formats that were measured, by generation of devices and kind of architecture.
+    caches : mapping
+        KV formats that were measured, by generation of devices.
+    recurrences : tuple of str
+        What made the states of hybrid models that were measured.
+    without_gate : bool
+        Whether models whose MLP has no gate were measured.
+    longest_output, longest_sequence : int
+        The longest mean answer that was measured, and the longest sum of mean prompt and answer [tokens].
     layouts : tuple of str
-        Ways to spread over GPUs besides tensor parallelism that were measured, of ``LAYOUTS``.
+        Ways to spread over GPUs besides tensor parallelism that were measured, of ``unmeasured.LAYOUTS``.
     not_described : tuple of NotDescribed
         Set-ups of this engine that the sum does not describe.
     """
@@ -62,8 +72,15 @@ class Speeds:
     first_token_factors: tuple[float, float, float, float] = (1.3, 0.3, 10.0, 0.1)
     most_sequences: int = MOST_SEQUENCES
     oldest: tuple[int, ...] = ()
+    newest: tuple[int, ...] = ()
     longest_queue: Mapping[str, float] = field(default_factory=dict)
-    weight_dtypes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    weights: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    caches: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    recurrences: tuple[str, ...] = ()
+    without_gate: bool = False
+    longest_output: int = 0
+    longest_sequence: int = 0
     layouts: tuple[str, ...] = ()
     not_described: tuple[NotDescribed, ...] = ()
 

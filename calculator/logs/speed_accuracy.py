@@ -27,7 +27,7 @@ class SpeedSummary:
     step, rate, first : tuple of float
         Computed over measured, less 1 [-].
     held : tuple of two int
-        Measured steps within their range, and all [-].
+        Measured steps, or first tokens of single requests, within their range, and all [-].
     """
 
     name: str
@@ -105,11 +105,12 @@ _HEAD: Mapping[str, Callable[[Any], str]] = {
     "rows": lambda summary: summary.name,
     "points": lambda summary: f"{summary.rows}",
 }
+_HELD: Mapping[str, Callable[[Any], str]] = {"range held": lambda summary: "{} of {}".format(*summary.held)}
 _STEP: Mapping[str, Callable[[Any], str]] = {
     "TPOT, median": lambda summary: _share(summary.step, 0.5),
     "nine of ten within": lambda summary: _share(summary.step, 0.9),
     "signed": lambda summary: _bias(summary.step),
-    "range held": lambda summary: "{} of {}".format(*summary.held),
+    **_HELD,
 }
 _RATE: Mapping[str, Callable[[Any], str]] = {
     "tokens/s, median": lambda summary: _share(summary.rate, 0.5),
@@ -132,7 +133,7 @@ def speed_markdown() -> str:
         _QUEUES,
         table({**_HEAD, **_RATE}, queues()),
         _ALONE,
-        table({**_HEAD, **_FIRST}, alone()),
+        table({**_HEAD, **_FIRST, **_HELD}, alone()),
         _ABSENT,
         *absent,
     ]

@@ -16,7 +16,7 @@ from typing import Any
 
 from calculator.catalogue.presets import data_file
 from calculator.engines import ENGINES
-from calculator.engines.measured import group_of
+from calculator.engines.measured import BANDS, group_of
 from calculator.errors import CalculatorError, UnknownNameError
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan
@@ -115,7 +115,8 @@ class Judged:
         Computed over measured, less 1: of the step at the sequences that decoded, of tokens a second with only the
         clients known (of a full queue: from this package's own pool), of the time to the first token [-].
     in_range : bool or None
-        Whether the measured step lies within the range of the computed one.
+        Whether the measured step lies within the range of its group, which that of the answer is at least; of one
+        request whether the first token lies within that of ``prefill_s``.
     """
 
     row: Measured
@@ -191,8 +192,9 @@ def _judge(row: Measured) -> Judged:
     replicas = found.request.data_parallel_size
     if row.kind == "ttft1":
         first = speed(found, batch_size=1, prompt_tokens=row.prompt_tokens, output_tokens=None)
-        alone = first.prefill_s + first.time_per_output_token_s  # the weights are read and the kernels launched once
-        return Judged(row, found, "", "one request", first.checked, first_error=_error(alone, row.ttft_s))
+        held = None if row.ttft_s is None else first.prefill_s_low <= row.ttft_s <= first.prefill_s_high
+        error = _error(first.prefill_s, row.ttft_s)
+        return Judged(row, found, "", "one request", first.checked, first_error=error, in_range=held)
     if row.kind in ("full", "burst"):
         full = speed(found, clients=(row.clients or QUEUE) / replicas, **lengths)
         group = group_of(found, full.batch_size)
@@ -202,12 +204,13 @@ def _judge(row: Measured) -> Judged:
     if count is None or step_s is None:
         return Judged(row, found)
     known = speed(found, batch_size=count / replicas, **lengths)
-    held = known.time_per_output_token_s_low <= step_s <= known.time_per_output_token_s_high
+    low, high = BANDS[group_of(found, count / replicas)]
+    held = low <= step_s / known.time_per_output_token_s <= high
     rate = first_error = None
     if row.kind == "serve" and row.sequences is not None:
         loop = speed(found, clients=row.sequences / replicas, **lengths)
         rate = _error(loop.output_tokens_per_second * replicas, row.rate)
-        waited = found.rules.speed.first_token(loop.prefill_s, loop.batch_size, loop.time_per_output_token_s)
+        waited = found.rules.speed.first_token(loop.prompt_compute_s, loop.batch_size, loop.time_per_output_token_s)
         first_error = _error(waited, row.ttft_s)
     return Judged(
         row, found, "", group_of(found, count), known.checked, known.time_per_output_token_s / step_s - 1, rate,

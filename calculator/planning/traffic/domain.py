@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calculator.engines.measured import BANDS, KINDS, MOST_GPUS, UNSEEN, architecture_kind, group_of, outside
+from calculator.engines.measured import BANDS, KINDS, MOST_GPUS, UNSEEN, architecture_kind, group_of
+from calculator.engines.unmeasured import newer_than_measured, outside
 from calculator.planning.traffic.clients import room, running
 
 if TYPE_CHECKING:
@@ -13,9 +14,14 @@ if TYPE_CHECKING:
 
 
 def range_of(plan: Plan, sequences: float, is_outside: bool) -> tuple[float, float]:
-    """Return measured over computed, nine of ten, for a set-up inside or outside what was measured [-]."""
+    """Return measured over computed, nine of ten, for a set-up inside or outside what was measured [-].
+
+    A version newer than all that were measured has the wider range too: what it changed is not known.
+    """
     low, high = BANDS[group_of(plan, sequences)]
-    return (min(low, UNSEEN[0]), max(high, UNSEEN[1])) if is_outside else (low, high)
+    if is_outside or newer_than_measured(plan):
+        return min(low, UNSEEN[0]), max(high, UNSEEN[1])
+    return low, high
 
 
 def why_not_checked(plan: Plan, sequences: float, lengths: Lengths, clients: float | None = None) -> str:
@@ -29,12 +35,28 @@ def why_not_checked(plan: Plan, sequences: float, lengths: Lengths, clients: flo
         reasons.append("the plan does not fit")
     elif sequences > held:
         reasons.append(f"memory holds {held:,} such requests at once")
+    reasons += _refused(plan, sequences, lengths)
     if clients is not None:
         reasons += _queued(plan, clients, running(plan, lengths))
     if lengths.computed is not None and lengths.computed < lengths.prompt:
         reasons.append("no speed with hits in a prefix cache was measured")
     reasons += outside(plan, lengths.prompt, lengths.output, sequences)
     return "; ".join(reasons)
+
+
+def _refused(plan: Plan, sequences: float, lengths: Lengths) -> list[str]:
+    """Say what of it the engine does not take as it is set, and lengths beyond those measured."""
+    request, reasons = plan.request, list[str]()
+    longest = max(lengths.prompt + (lengths.output or 0.0), lengths.held)
+    most = request.max_num_seqs * request.attention_replicas
+    if longest > request.seq_len:
+        reasons.append(f"requests of {longest:,.0f} tokens, where the plan takes {request.seq_len:,}")
+    if sequences > most:
+        reasons.append(f"{sequences:,.0f} sequences at once, where max_num_seqs lets {most:,} run")
+    measured = plan.rules.speed.longest_sequence
+    if measured and lengths.held > measured:
+        reasons.append(f"sequences of {lengths.held:,.0f} tokens, measured were up to {measured:,}")
+    return reasons
 
 
 def _queued(plan: Plan, clients: float, most: int) -> list[str]:

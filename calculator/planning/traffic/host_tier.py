@@ -3,7 +3,8 @@
 ::
 
     load      = bytes on one GPU / link         each GPU of a replica has a link of its own
-    recompute = prefill of the same tokens
+    recompute = FLOPs and all-reduces of the same tokens, which a hit saves: what follows the prefix still reads the
+                weights and launches the kernels
     worth it from a hit rate h with  h (recompute − load) = (1 − h) store,  where storing hides behind nothing
 """
 
@@ -20,7 +21,7 @@ from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.messages import Message, say
 from calculator.planning.traffic.inputs import check_plan
 from calculator.planning.traffic.prefixes import prefix_reuse
-from calculator.planning.traffic.speed import speed
+from calculator.planning.traffic.speed import PROMPT_RANGE, speed
 from calculator.units import format_gib
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class HostTier:
     load_s, load_s_low, load_s_high : float
         Seconds to load it; all GPUs load at once [s].
     recompute_s, recompute_s_low, recompute_s_high : float
-        Seconds to compute it again, alone on the replica [s].
+        Seconds to compute it again: what a hit saves (``Speed.prompt_compute_s``) [s].
     faster : str
         ``load`` or ``recompute`` where the ranges do not overlap, else ``open``.
     pays_from_tokens : int or None
@@ -151,7 +152,7 @@ def host_tier(
     on_gpu = _bytes_per_gpu(plan, prompt_tokens)
     load = tuple(on_gpu / (rate * 1e9) for rate in (link.gb_per_s, link.gb_per_s_high, link.gb_per_s_low))
     computed = speed(plan, 1, prompt_tokens, None)
-    recompute = computed.prefill_s, computed.prefill_s_low, computed.prefill_s_high
+    recompute = tuple(computed.prompt_compute_s * factor for factor in (1.0, *PROMPT_RANGE))
     faster = "load" if load[2] < recompute[1] else "recompute" if load[1] > recompute[2] else "open"
     hit_rate = load[0] / recompute[0] if load[0] < recompute[0] else None
     working_set = sequences * each if sequences else None
@@ -212,7 +213,7 @@ def _pays_from(plan: Plan, link: HostLink) -> int | None:
 
     def slower(blocks: int) -> bool:
         tokens = blocks * block
-        computed_s = speed(plan, 1, tokens, None).prefill_s
+        computed_s = speed(plan, 1, tokens, None).prompt_compute_s
         return _bytes_per_gpu(plan, tokens) / (link.gb_per_s * 1e9) >= computed_s
 
     blocks = longest_by_bisection(lambda middle: middle <= most and (middle == 0 or slower(middle)), 0) + 1

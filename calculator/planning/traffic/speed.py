@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from calculator.planning.answer import Plan
 
 PROMPT_RANGE = (0.5, 2.9)
-"""Times to the first token under load over computed ones, nine of ten: an order of magnitude [-]."""
+"""Times to the first token over computed ones, under load and alone, nine of ten: an order of magnitude [-]."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,11 @@ class Speed:
     output_tokens_per_second, output_tokens_per_second_low, output_tokens_per_second_high : float
         Tokens of all its sequences [1/s].
     prefill_s, prefill_s_low, prefill_s_high : float
-        Seconds that one prompt takes alone: an order of magnitude [s].
+        Seconds that one prompt takes alone on an idle replica, reading the weights once and launching the kernels
+        included: an order of magnitude [s].
+    prompt_compute_s : float
+        Of them FLOPs and all-reduces of the prompt: what it adds to steps that run anyway, and what a hit in a prefix
+        cache saves [s].
     terms : tuple of Term
         The parts of a step; they sum to ``time_per_output_token_s``.
     bound : str
@@ -63,6 +67,7 @@ class Speed:
     prefill_s: float
     prefill_s_low: float
     prefill_s_high: float
+    prompt_compute_s: float
     terms: tuple[Term, ...]
     bound: str
     checked: bool
@@ -190,9 +195,10 @@ def speed(
         output_tokens_per_second=count / seconds,
         output_tokens_per_second_low=count / (seconds * high),
         output_tokens_per_second_high=count / (seconds * low),
-        prefill_s=step.prompt_s,
-        prefill_s_low=step.prompt_s * PROMPT_RANGE[0],
-        prefill_s_high=step.prompt_s * PROMPT_RANGE[1],
+        prefill_s=step.alone_s,
+        prefill_s_low=step.alone_s * PROMPT_RANGE[0],
+        prefill_s_high=step.alone_s * PROMPT_RANGE[1],
+        prompt_compute_s=step.prompt_s,
         terms=step.terms,
         bound=max(step.terms, key=lambda term: term.seconds).name,
         checked=not why,

@@ -5,12 +5,14 @@
     step    = 1.0 Wd + 1.3 We + 1.1 KV + 1.0 C + 1.8 B + c_L L + 20 us N
     prefill = (N / O) (e (G + Q) + 1.8 B_p)                    what new prompts add to a step
     TPOT    = step + prefill,   tokens/s = N / TPOT
+    alone   = 1.0 Wd + 1.3 We_p + e (G + Q) + 1.8 B_p + c_L L + 20 us      one prompt on an idle replica
 
 Ideal times at nameplate: Wd weights that every step reads, We those of the experts that N tokens touch, KV the cache of
 N sequences of ``P + O / 2`` tokens or of what they hold, C the FLOPs of N tokens, B the all-reduces of N tokens, G and
-Q the matrix and attention FLOPs of what is computed of a prompt, B_p its all-reduces. A token passes one pipeline stage
-after the other, each of them with ``N / PP`` sequences at a time: the times of all stages add up. The factors are a
-first fit to public measured speeds.
+Q the matrix and attention FLOPs of what is computed of a prompt, B_p its all-reduces, We_p the experts that its tokens
+touch. In a step that serves, weights and launches are there anyway; one prompt alone waits for them. A token passes one
+pipeline stage after the other, each of them with ``N / PP`` sequences at a time: the times of all stages add up. The
+factors are a first fit to public measured speeds.
 """
 
 from __future__ import annotations
@@ -83,13 +85,16 @@ class Step:
     launch_s : float
         Of them the launches of kernels, which are the engine's own [s].
     prompt_s : float
-        What one prompt takes alone [s].
+        FLOPs and all-reduces of one prompt: what it adds to steps that run anyway [s].
+    alone_s : float
+        What one prompt takes on an idle replica: the same, one pass over the weights and the launches [s].
     """
 
     terms: tuple[Term, ...]
     seconds: float
     launch_s: float
     prompt_s: float
+    alone_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +109,18 @@ class _Ideal:
     prompt_matrices: float
     prompt_attention: float
     prompt_links: float
+    prompt_experts: float
 
 
 def step_of(plan: Plan, sequences: float, lengths: Lengths) -> Step:
-    """Return the parts of a step of so many sequences of a replica, and the seconds of one prompt alone."""
+    """Return the parts of a step of so many sequences of a replica, and the seconds of one prompt."""
     rules = plan.rules.speed
     each = max(sequences / plan.request.pipeline_parallel_size, min(sequences, 1.0))
     ideal = _ideal(plan, each, lengths)
     launch_s = rules.launch_s(plan) * launched_layers(plan.model)
     prompt_s = rules.prompt_factor(plan) * (ideal.prompt_matrices + ideal.prompt_attention)
     prompt_s += LINK_FACTOR * ideal.prompt_links
+    once_s = DENSE_FACTOR * ideal.dense + EXPERT_FACTOR * ideal.prompt_experts + launch_s + SEQUENCE_S
     terms = (
         Term("weights", DENSE_FACTOR * ideal.dense + EXPERT_FACTOR * ideal.experts),
         Term("kv", KV_FACTOR * ideal.kv),
@@ -122,7 +129,7 @@ def step_of(plan: Plan, sequences: float, lengths: Lengths) -> Step:
         Term("launch", launch_s + SEQUENCE_S * each),
         Term("prefill", each / lengths.output * prompt_s if lengths.output else 0.0),
     )
-    return Step(terms, sum(term.seconds for term in terms), launch_s, prompt_s)
+    return Step(terms, sum(term.seconds for term in terms), launch_s, prompt_s, prompt_s + once_s)
 
 
 def launched_layers(model: ModelArchitecture) -> int:
@@ -150,6 +157,7 @@ def _ideal(plan: Plan, count: float, lengths: Lengths) -> _Ideal:
         prompt_matrices=2 * work.active_parameters * computed / matrices,
         prompt_attention=flops / attention,
         prompt_links=_all_reduce_s(plan, computed),
+        prompt_experts=work.expert_bytes * work.touched(computed) / (ranks * sharing) / bandwidth,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from calculator.engines.unmeasured import newer_than_measured
 from calculator.messages import Message, say
 from calculator.units import plural
 
@@ -102,5 +103,13 @@ def _sequences(count: float) -> Message:
 def checked(found: Speed) -> Message:
     """Say whether such a set-up was measured, and what of it was not."""
     if found.checked:
+        if newer_than_measured(found.plan):
+            return say(
+                "speed.checked_older",
+                "such set-ups were measured with {engine} up to {version}; the range is wider for what newer versions "
+                "changed",
+                engine=found.plan.rules.title,
+                version=".".join(map(str, found.plan.rules.speed.newest)),
+            )
         return say("speed.checked", "such set-ups were measured, and nine of ten lay within the range")
     return say("speed.not_checked", "not checked against measured speeds: {why}", why=found.why)
