@@ -184,7 +184,7 @@ def _apply(link: Mapping[str, str]) -> list[str]:
         st.session_state[name] = _opening(parameter)
         if name in link:
             try:
-                st.session_state[name] = _read(name, parameter, link[name], link)
+                st.session_state[name] = _read(name, parameter, link[name])
             except calculator.CalculatorError as error:
                 used = (
                     parameter.absent
@@ -195,9 +195,9 @@ def _apply(link: Mapping[str, str]) -> list[str]:
     return said
 
 
-def _read(name: str, parameter: Parameter, text: str, link: Mapping[str, str]) -> Any:
+def _read(name: str, parameter: Parameter, text: str) -> Any:
     owner, owned = _BELONGS_TO.get(name, ("", ""))
-    if owner and link.get(owner, PARAMETERS[owner].default) != owned:
+    if owner and st.session_state[owner] != owned:  # what the page took, not what the link asked for
         raise calculator.InvalidValueError(f"belongs to {owner}={owned}")
     most = MAX_LINK_PACKED if name in _PACKED else MAX_LIST if name in LONG else MAX_LINK_VALUE
     if len(text) > most:

@@ -101,8 +101,9 @@ def test_without_spread_the_pool_is_divided():
     assert most_at_risk((0.0, 0.0, 0.0), 99, 0.01) == (0, True)
 
 
-@pytest.mark.parametrize(("skew", "trusted"), [(0.59, True), (-0.59, True), (0.61, False), (-0.61, False)])
-def test_the_expansion_is_trusted_to_a_skew_of_0_6(skew, trusted):
+@pytest.mark.parametrize(("skew", "trusted"), [(0.119, True), (-0.119, True), (0.121, False), (-0.121, False)])
+def test_the_expansion_is_trusted_while_skew_moves_it_little(skew, trusted):
+    # g / 6 of a deviation where z^2 - 1 is -1: 0.02 at a skew of 0.12
     # 100 residents at a risk of one half less a trifle: of the sum k3 / (s^3 sqrt(N))
     third = skew * 20.0**3 * 10
     count, found = most_at_risk((100.0, 400.0, third), 10_000 - third / (6 * 400), 0.5)
@@ -204,9 +205,10 @@ def test_ranks_with_sequences_of_their_own_add_up():
         kv_cache_memory_bytes=1_010 * 70_272, seq_len=1_000, weight_dtype="fp8-block",
     )  # fmt: skip
     found = concurrency(plan, trace_of([100], [1], max_output_tokens=1))
-    assert (found.sequences, found.sequences_even, found.max_num_seqs) == (80, 80, 10)
+    assert (found.sequences, found.sequences_even) == (80, 80)
     # 101 tokens and 0.098 of the half token that is still expected
     assert found.saturated == pytest.approx(8 * 1_010 / (101 + 0.098 * 0.5))
+    assert found.max_num_seqs == 9  # of 9.995
 
 
 @pytest.mark.parametrize(("shared", "blocks"), [(0, 0), (15, 0), (16, 1), (31, 1), (64, 4), (100, 6)])
@@ -280,7 +282,7 @@ def test_a_queue_is_full_up_to_its_limit(free, most, running):
     [(10, 480 - 144, 30), (2, 200 - 60, 46)],
 )
 def test_a_queue_is_simulated_as_long_as_its_answers_ask_for(output, simulated, empty):
-    found, _ = settled(1_000, 5, output, most=1, steps=100_000)
+    found, _ = settled(1_000, 5, output, most=1, steps=None)
     assert found == pytest.approx(1 - empty / simulated, rel=1e-9)
 
 

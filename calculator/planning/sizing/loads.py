@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, shown
 from calculator.planning.sizing.operating import Lengths, Point, Replica, most_in_service
-from calculator.planning.traffic.concurrency import check_workload, settled_in
+from calculator.planning.traffic.concurrency import settled_in
 from calculator.planning.traffic.inputs import EVEN
 from calculator.planning.traffic.pools.loaded import held_by, loaded_at, traffic_of
-from calculator.planning.traffic.prefixes import prefix_reuse
+from calculator.planning.traffic.prefixes import computed_tokens
 from calculator.planning.traffic.residence import Residents, quantile_of_normal
+from calculator.planning.traffic.workload import check_workload
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -64,10 +65,9 @@ class Load:
 
         What hashes of a trace say depends on the cache, and is left out: all of its prompts are computed.
         """
-        workload = self.workload
-        if workload is None or (workload.prefix_hit_rate is None and not workload.shared_prefix_tokens):
+        computed = None if self.workload is None else computed_tokens(self.workload, plan)
+        if computed is None:
             return self.lengths
-        computed = prefix_reuse(workload, plan).computed_prompt_tokens
         return replace(self.lengths, computed_tokens=min(computed, self.lengths.prompt_tokens))
 
     def room(self, plan: Plan, end: int) -> int:

@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.counts import NO_LIMIT
-from calculator.errors import InvalidValueError, friendly, shown
+from calculator.errors import friendly
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.stage import distinct
 from calculator.planning.traffic import words
 from calculator.planning.traffic.inputs import EVEN, OF_RISK, check_plan
 from calculator.planning.traffic.pools.loaded import LoadedPool, free_pools, held_by, loaded, loaded_at, traffic_of
 from calculator.planning.traffic.pools.queue import preemptions
-from calculator.planning.traffic.workload import Workload
+from calculator.planning.traffic.workload import Workload, check_workload
 from calculator.reading.html import table
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class Concurrency:
     saturated : float
         What the engine's own admission settles at with a full queue [-].
     max_num_seqs : int
-        The limit that keeps the risk: sequences of one scheduler [-].
+        The limit that keeps the risk, at most what the engine's own admission settles at: sequences of one scheduler
+        [-].
     risk : float
         The stated risk [-].
     plan, workload : Plan, Workload
@@ -64,11 +65,16 @@ class Concurrency:
     def preemptions_per_request(self) -> tuple[float, float, float]:
         """Times that a request is thrown out and computed again with a full queue: low, central, high [-].
 
-        A seeded simulation of the engine's admission on the tightest pool, at either end of the pool's range; none
-        where the engine sets the output aside.
+        A seeded simulation of the engine's admission on the tightest pool, at either end of the pool's range, three
+        deviations between draws on either side; none where the engine sets the output aside.
         """
         plan = self.plan
         return preemptions(plan, self.workload, plan.rules.admission, plan.request.max_num_seqs, self.risk)
+
+    @property
+    def servable(self) -> int:
+        """Requests at once that hold the risk and that the engine's own admission lets in [-]."""
+        return min(self.sequences, _whole(self.saturated))
 
     @property
     def finding(self) -> str:
@@ -148,17 +154,23 @@ def concurrency(plan: Plan, workload: Workload, risk: float = 0.01) -> Concurren
     stages = loaded(plan, workload)
     held = min(held_by(pools, risk) for pools in stages)
     even = min(held_by(pools, EVEN) for pools in stages)
+    saturated = settles_at(plan, workload, plan.rules.admission)
     return Concurrency(
         sequences=held * ranks,
         sequences_even=even * ranks,
         mean_tokens=mean,
         sd_tokens=variance**0.5,
-        saturated=settles_at(plan, workload, plan.rules.admission),
-        max_num_seqs=max(1, held),
+        saturated=saturated,
+        max_num_seqs=max(1, min(held, _whole(saturated / ranks))),
         risk=risk,
         plan=plan,
         workload=workload,
     )
+
+
+def _whole(count: float) -> int:
+    """Return the whole requests in a mean number of them, but for its rounding [-]."""
+    return int(count * (1 + 1e-9)) if count < NO_LIMIT else NO_LIMIT
 
 
 def check_asked(plan: Any, workload: Any, risk: Any) -> float:
@@ -172,13 +184,6 @@ def checked_risk(risk: Any) -> float:
     """Return a risk; raise ``InvalidValueError`` for one that is out of bounds [-]."""
     found: float = OF_RISK.validate({"risk": risk})["risk"]
     return found
-
-
-def check_workload(workload: Any) -> None:
-    """Refuse what is no workload."""
-    if not isinstance(workload, Workload):
-        text = f"a workload is a Workload, or what workload and workload_from_trace answer, not {shown(workload)}"
-        raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
 
 
 def settles_at(plan: Plan, workload: Workload, admission: Admission, end: int | None = None) -> float:

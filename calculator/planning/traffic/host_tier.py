@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.catalogue.host_links import HostLink, host_link
 from calculator.engines.pools import longest_by_bisection
-from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.errors import InvalidValueError, UnsupportedError, friendly, shown
 from calculator.messages import Message, say
 from calculator.planning.traffic.inputs import check_plan
 from calculator.planning.traffic.prefixes import prefix_reuse
 from calculator.planning.traffic.speed import PROMPT_RANGE, speed
+from calculator.planning.traffic.workload import check_workload
 from calculator.units import format_gib
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class HostTier:
     finding: Message = field(repr=False, compare=False)
 
 
+@friendly
 def host_tier(
     plan: Plan,
     prompt_tokens: int,
@@ -140,6 +142,8 @@ def host_tier(
     nothing: LMCache/LMCache issue 1109 (2025-07-21).
     """
     check_plan(plan)
+    if workload is not None:
+        check_workload(workload)
     prompt_tokens = _count("prompt_tokens", prompt_tokens, 1, MAX_TOKENS)
     if host_memory_bytes is not None:
         host_memory_bytes = _count("host_memory_bytes", host_memory_bytes, 0, MOST_BYTES)

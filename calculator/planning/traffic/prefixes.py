@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.limits import MAX_TOKENS
-from calculator.errors import InvalidValueError, shown
+from calculator.errors import InvalidValueError, friendly, shown
+from calculator.planning.traffic.inputs import check_plan
+from calculator.planning.traffic.workload import check_workload
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -62,6 +64,7 @@ class PrefixReuse:
     cache_tokens: int | None
 
 
+@friendly
 def prefix_reuse(
     workload: Workload, plan: Plan | None = None, cache_tokens: int | None = None, running: float = 0
 ) -> PrefixReuse:
@@ -104,6 +107,9 @@ def prefix_reuse(
     """
     import numpy
 
+    check_workload(workload)
+    if plan is not None:
+        check_plan(plan)
     if cache_tokens is not None and (type(cache_tokens) is not int or not 0 <= cache_tokens <= LARGEST_ID):
         raise InvalidValueError(
             f"cache_tokens must be a whole number of at least 0, not {shown(cache_tokens)}",
@@ -130,8 +136,23 @@ def prefix_reuse(
         found = workload.prefix_hit_rate * pairs.prompt_tokens
     else:
         found = numpy.minimum(workload.shared_prefix_tokens, pairs.prompt_tokens - 1)
-    hits = 0.0 if plan and plan.request.enable_prefix_caching is False else pairs.mean(found)
+    hits = pairs.mean(found) if plan is None or caches_prefixes(plan) else 0.0
     return PrefixReuse(hits / mean, mean, mean - hits, unique, cache_tokens)
+
+
+def caches_prefixes(plan: Plan) -> bool:
+    """Whether an engine keeps what prompts share once: unless it is told not to."""
+    return plan.request.enable_prefix_caching is not False
+
+
+def computed_tokens(workload: Workload, plan: Plan) -> float | None:
+    """Return what of a mean prompt is computed where its traffic states what prompts share; None for all [tokens].
+
+    What hashes of a trace say depends on what the pool has left for them, and is not taken for stated.
+    """
+    if workload.prefix_hit_rate is None and not workload.shared_prefix_tokens:
+        return None
+    return max(1.0, prefix_reuse(workload, plan).computed_prompt_tokens)  # the last token is computed to answer
 
 
 def _resident_tokens(pairs: Any) -> float:
@@ -172,16 +193,22 @@ def hit_tokens(prefixes: Prefixes, prompt_tokens: Any, cache_tokens: int | None,
     return numpy.minimum(hits * size, prompt_tokens - 1)
 
 
-def prefixes_of(column: Any, prompt_tokens: Any, block_tokens: int, name: str) -> Prefixes:
-    """Read the hashes of a trace: lists of whole numbers, or text such as ``0 14-27`` where a run is written short."""
-    import numpy
-
+def check_block_tokens(block_tokens: Any) -> None:
+    """Refuse what is no number of tokens of a hashed block."""
     if type(block_tokens) is not int or not 1 <= block_tokens <= MAX_TOKENS:
         raise InvalidValueError(
             f"hash_block_tokens must be a whole number from 1 to {MAX_TOKENS:,}, not {shown(block_tokens)}",
             what="hash_block_tokens",
             asked=block_tokens,
+            allowed=(1, MAX_TOKENS),
+            nearest=min(MAX_TOKENS, max(1, block_tokens)) if type(block_tokens) is int else None,
         )
+
+
+def prefixes_of(column: Any, prompt_tokens: Any, block_tokens: int, name: str) -> Prefixes:
+    """Read the hashes of a trace: lists of whole numbers, or text such as ``0 14-27`` where a run is written short."""
+    import numpy
+
     rows = list(column)
     if len(rows) != len(prompt_tokens):
         raise InvalidValueError(f"{name}: {len(rows):,} hash_ids stand beside {len(prompt_tokens):,} input_tokens")

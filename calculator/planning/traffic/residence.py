@@ -16,13 +16,11 @@ from calculator.planning.traffic.workload import Pairs
 
 BINS = 2**21
 """Lengths are told apart up to so many; longer ones are rounded up to the next of so many steps."""
-SKEW_LIMIT = 0.6
-"""Beyond this skew of the sum the expansion is left for the law of the sum itself."""
-STEPS, TILT = 2_048, 18.0
-"""Steps of a pool that sums are told apart by, and how much what exceeds them is damped."""
-DRAWS, FEWEST_DRAWS, SEED = 40_000, 400, 20_260_101
-SUMMED = 4_000_000
-"""Residents that are drawn in all for the sums of one number of them."""
+BENT = 0.02
+"""Where skew moves the expansion by more of a standard deviation, it is left for the law of the sum itself."""
+STEPS, MOST_STEPS, STEPS_EACH, TILT = 2_048, 32_768, 8, 18.0
+"""Steps of a pool that sums are told apart by, at least, at most and for each resident, and how much what exceeds them
+is damped."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,8 @@ def most_at_risk(moments: tuple[float, float, float], pool: float, risk: float) 
 
     Notes
     -----
-    ``N m + √(N s²) (z + g (z² − 1) / 6) ≤ pool`` with ``g = k₃ / (s³ √N)``: Cornish-Fisher, within 1 % of draws
-    where ``|g| ≤ 0.6``.
+    ``N m + √(N s²) (z + g (z² − 1) / 6) ≤ pool`` with ``g = k₃ / (s³ √N)``: Cornish-Fisher, whose next terms are of
+    the order of the square of its last: trusted where ``|g| max(1, |z² − 1|) / 6 ≤ 0.02``.
     """
     mean, variance, third = moments
     z = quantile_of_normal(risk)
@@ -98,7 +96,8 @@ def most_at_risk(moments: tuple[float, float, float], pool: float, risk: float) 
     if mean <= 0:
         return 0, True
     count = _largest(lambda n: needs(n) <= pool, int(pool // mean) * 2 + 2)
-    trusted = not count or not spread or abs(third) <= SKEW_LIMIT * spread**3 * sqrt(count)
+    bends = max(1.0, abs(z * z - 1)) / 6
+    trusted = not spread or bends * abs(third) <= BENT * spread**3 * sqrt(max(1, count))
     return count, trusted
 
 
@@ -136,9 +135,9 @@ class LawOfSum:
 
     Notes
     -----
-    Values are kept on a grid: whole ones in a pool of up to 2,048 as they are, others on 2,048 steps of the pool, each
-    shared out over the two next to it. The law of N of them is the N-th power of their transform, tilted by
-    ``exp(−θ x)`` so that what exceeds the grid does not come back.
+    Values are kept on a grid of 2,048 steps of the pool or more, eight for each resident of its mean: whole ones in a
+    pool of no more steps as they are, others shared out over the two steps next to each. The law of N of them is the
+    N-th power of their transform, tilted by ``exp(−θ x)`` so that what exceeds the grid does not come back.
     """
 
     def __init__(self, values: Any, weights: Any, pool: float) -> None:
@@ -147,7 +146,8 @@ class LawOfSum:
         self.pool, self.mean = pool, float((weights * values).sum())
         if pool <= 0:
             return
-        self._steps = max(1, int(min(pool, STEPS)))
+        steps = max(STEPS, min(MOST_STEPS, STEPS_EACH * int(pool / self.mean))) if self.mean > 0 else STEPS
+        self._steps = max(1, int(min(pool, steps)))
         self._size = 2 * self._steps + 4
         place = values * (self._steps / pool)
         inside = place <= self._steps
@@ -161,30 +161,41 @@ class LawOfSum:
 
     def exceeds(self, count: int) -> float:
         """Return the risk that so many residents hold more than the pool [-]."""
-        import numpy
-
         if count <= 0:
             return 0.0
         if self.pool <= 0:
             return 1.0
+        return float(min(1.0, max(0.0, 1 - self._of(count).sum())))
+
+    def _of(self, count: int) -> Any:
+        """Return the share in which so many residents hold each step of the pool, up to all of it."""
+        import numpy
+
         within = numpy.fft.irfft(self._transform ** int(count), self._size) / self._tilt
-        return float(min(1.0, max(0.0, 1 - within[: self._steps + 1].sum())))
+        return within[: self._steps + 1]
 
-    def most(self, risk: float) -> int:
-        """Return the most residents that exceed the pool at no more than a risk [-]."""
-        top = int(self.pool // self.mean) * 2 + 2 if self.mean > 0 else 0
-        return _largest(lambda count: self.exceeds(count) <= risk, top)
+    def beyond(self, count: int, ends: Any) -> Any:
+        """Return the shares in which so many residents hold more than parts of the pool [-]."""
+        import numpy
 
+        places = numpy.asarray(ends) * (self._steps / self.pool)
+        if self._steps == self.pool:
+            places = numpy.floor(places + 1e-9)
+        up_to = numpy.cumsum(self._of(count))
+        return numpy.clip(1 - numpy.interp(places, numpy.arange(up_to.size), up_to), 0, 1)
 
-def drawn_sums(some: Residents, values: Any, count: int) -> Any:
-    """Return what so many residents hold together, drawn often."""
-    import numpy
+    def most(self, risk: float, near: int = 0) -> int:
+        """Return the most residents that exceed the pool at no more than a risk, looked for near a number [-]."""
+        low, high = 0, int(self.pool // self.mean) * 2 + 2 if self.mean > 0 else 0
 
-    random = numpy.random.default_rng(SEED)
-    cumulative = numpy.cumsum(some.weights)
-    draws = max(FEWEST_DRAWS, min(DRAWS, SUMMED // max(1, count)))
-    sums = numpy.zeros(draws)
-    for begin in range(0, draws, rows := max(1, 1_000_000 // max(1, count))):
-        drawn = random.random((min(rows, draws - begin), count)) * cumulative[-1]
-        sums[begin : begin + rows] = values[numpy.searchsorted(cumulative, drawn)].sum(axis=1)
-    return sums
+        def holds(count: int) -> bool:
+            return self.exceeds(count) <= risk
+
+        step = 1
+        while low < near < high:
+            if holds(near):
+                low, near = near, near + step
+            else:
+                high, near = near - 1, near - step
+            step *= 4
+        return low + _largest(lambda more: holds(low + more), high - low)

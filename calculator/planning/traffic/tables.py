@@ -13,7 +13,7 @@ from calculator.catalogue.traces import TRACES, trace_text
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, friendly, unknown_name
 from calculator.planning.traffic.columns import COLUMNS, check_pairs, check_titles, lengths, times, titles_of
 from calculator.planning.traffic.inputs import LENGTHS, TRAFFIC
-from calculator.planning.traffic.prefixes import HASH_BLOCK_TOKENS, prefixes_of
+from calculator.planning.traffic.prefixes import HASH_BLOCK_TOKENS, check_block_tokens, prefixes_of
 from calculator.planning.traffic.workload import Workload
 from calculator.reading.json_lines import read_objects
 from calculator.reading.strict_csv import read_numbers
@@ -55,6 +55,7 @@ def workload_from_trace(
     CalculatorError
         If a column is missing or a length is no whole number above 0, with the row and the column.
     """
+    check_block_tokens(hash_block_tokens)
     if not isinstance(trace, str | Path):
         return _of_columns(trace, "trace", "trace", requests_per_second, max_output_tokens, hash_block_tokens)
     path = Path(trace)
@@ -122,6 +123,13 @@ def columns_of(file: BinaryIO, name: str) -> dict[str, Any]:
     file.seek(0)
     if begins.startswith(b"{"):
         return read_objects(file, name, COLUMNS, check_titles, as_given=(HASHES,))
+    if begins.startswith(b"["):
+        raise FileFormatError(
+            f"{name}: begins with [, a JSON array: write each request as an object on a line of its own, without [, ] "
+            "and commas between them (JSON lines), or the table as CSV",
+            what="trace",
+            allowed=("CSV", "JSON lines"),
+        )
 
     def places(header: list[str]) -> dict[str, int]:
         check_titles(header, name)

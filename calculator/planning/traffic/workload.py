@@ -64,7 +64,8 @@ class Workload:
     shared_prefix_tokens : int
         Leading tokens that all prompts share and a prefix cache keeps once [tokens].
     max_output_tokens : int or None
-        What requests ask for at most, which some engines reserve; None for up to the longest sequence [tokens].
+        What requests ask for at most, which cuts longer answers, and which some engines reserve; None for up to the
+        longest sequence [tokens].
     trace : tuple of arrays, or None
         Lengths of a trace, pair by pair; means and variation are then those of the pairs [tokens].
     name, licence, source : str
@@ -99,6 +100,10 @@ class Workload:
 
     def __post_init__(self) -> None:
         """Refuse what is no traffic, with the bounds."""
+        for name in ("name", "licence", "source"):
+            if not isinstance(getattr(self, name), str):
+                said = getattr(self, name)
+                raise InvalidValueError(f"{name} must be text, not {shown(said)}", what=name, asked=said)
         asked = OF_MEANS if self.trace is None else OF_TRACE
         checked: dict[str, Any] = asked.validate({name: getattr(self, name) for name in asked.fields})
         if self.trace is None:
@@ -135,7 +140,8 @@ class Workload:
         Parameters
         ----------
         seq_len : int
-            The longest sequence; prompts are cut at one less, outputs at what is left, at least 1 [tokens].
+            The longest sequence; prompts are cut at one less, outputs at what is left, at least 1, and at what the
+            requests ask for at most [tokens].
 
         Returns
         -------
@@ -158,6 +164,8 @@ class Workload:
             )
         prompt = numpy.clip(prompt, 1, max(1, seq_len - 1))
         output = numpy.clip(output, 1, numpy.maximum(1, seq_len - prompt))
+        if self.max_output_tokens is not None:
+            output = numpy.minimum(output, self.max_output_tokens)
         return Pairs(prompt, output, weights)
 
 
@@ -223,6 +231,13 @@ def _check_correlation(prompt_cv: float, output_cv: float, correlation: float) -
             allowed=(low, high),
             nearest=nearest,
         )
+
+
+def check_workload(workload: Any) -> None:
+    """Refuse what is no workload."""
+    if not isinstance(workload, Workload):
+        text = f"a workload is a Workload, or what workload and workload_from_trace answer, not {shown(workload)}"
+        raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
 
 
 def _pairs_of(trace: Any) -> tuple[Lengths, Lengths]:

@@ -6,8 +6,8 @@ from calculator.errors import UnsupportedError
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.traffic.concurrency import Concurrency, concurrency
-from calculator.planning.traffic.pools.loaded import mean_lengths
-from calculator.planning.traffic.speed import speed
+from calculator.planning.traffic.curves.batches import speed_at
+from calculator.planning.traffic.pools.loaded import lengths_served
 from calculator.planning.traffic.workload import Workload
 from calculator.units import plural
 from calculator.views.load.risk import RISK, TYPICAL, holds_none
@@ -36,9 +36,8 @@ def load_answer(plan: Plan, workload: Workload = TYPICAL, risk: float = RISK) ->
     if not found.sequences_even:
         return holds_none(plan)
     fit = _fit(found)
-    prompt, output = mean_lengths(plan, workload)
     try:
-        here = speed(for_traffic(plan), batch_size=plan.request.batch_size, prompt_tokens=prompt, output_tokens=output)
+        here = speed_at(for_traffic(plan), plan.request.batch_size, lengths_served(plan, workload))
     except UnsupportedError as error:
         return say("load.no_speed", "{fit}; {why}.{limited}", fit=fit, why=str(error), limited=_limited(found))
     return say(
@@ -55,6 +54,18 @@ def load_answer(plan: Plan, workload: Workload = TYPICAL, risk: float = RISK) ->
 
 
 def _fit(found: Concurrency) -> str:
+    if found.servable < found.sequences:
+        return say(
+            "load.let_in",
+            "{requests} of this traffic {run} at once, as {engine} lets requests in; memory alone would hold {fit:,} "
+            "at a risk of {risk} ({even:,} at even odds)",
+            requests=plural(found.servable, "request"),
+            run=say("load.runs_one", "runs") if found.servable == 1 else say("load.run_many", "run"),
+            engine=found.plan.rules.title,
+            fit=found.sequences,
+            risk=percent(found.risk),
+            even=found.sequences_even,
+        )
     if not found.sequences:
         return say(
             "load.only_even",
@@ -73,12 +84,9 @@ def _fit(found: Concurrency) -> str:
 
 
 def _limited(found: Concurrency) -> str:
-    """Say so where the engine lets in fewer than memory holds."""
+    """Say so where the engine is set to let in fewer."""
     request = found.plan.request
     title, limit = found.plan.rules.title, request.max_num_seqs * request.attention_replicas
-    runs = min(found.saturated, limit)
-    if runs >= found.sequences:
+    if limit >= found.servable:
         return ""
-    if limit <= found.saturated:
-        return say("load.by_limit", " {engine} lets in {limit:,} as it is set.", engine=title, limit=limit)
-    return say("load.by_rule", " {engine} itself lets in about {runs}.", engine=title, runs=rounded(runs))
+    return say("load.by_limit", " {engine} lets in {limit:,} as it is set.", engine=title, limit=limit)

@@ -13,9 +13,9 @@ from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.plan import vary
 from calculator.planning.traffic.concurrency import concurrency
-from calculator.planning.traffic.curves.batches import bend, decoding_at
-from calculator.planning.traffic.pools.loaded import mean_lengths
-from calculator.planning.traffic.speed import Speed, speed
+from calculator.planning.traffic.curves.batches import bend, decoding_at, speed_at
+from calculator.planning.traffic.pools.loaded import lengths_served
+from calculator.planning.traffic.speed import Speed
 from calculator.planning.traffic.workload import Workload
 from calculator.views.base import Row, View
 from calculator.views.load.risk import RISK, TYPICAL
@@ -37,8 +37,8 @@ class SpeedRow(Row):
     batch_size : float
         Sequences that decode at once [-].
     asked, fits, bend, arrivals : bool
-        Whether it is the number asked of the plan, the most of the traffic at the stated risk, the number that
-        gives half of the limit, and the one that the stated arrivals keep decoding.
+        Whether it is the number asked of the plan, the most of the traffic that the engine lets in at the stated
+        risk, the number that gives half of the limit, and the one that the stated arrivals keep decoding in the mean.
     time_per_output_token_s, time_per_output_token_s_low, time_per_output_token_s_high : float
         From one token of a sequence to its next [s].
     output_tokens_per_second, output_tokens_per_second_low, output_tokens_per_second_high : float
@@ -88,7 +88,8 @@ def speed_view(
     plan : Plan
         The answer to start from [-].
     workload : Workload
-        The traffic; its means are those of what the plan's longest sequence leaves [-].
+        The traffic; its means are those of what the plan's longest sequence leaves, and a sequence holds what
+        residents hold in the mean [-].
     risk : float
         At which the most that fit are marked [-].
     requests_per_second : float, optional
@@ -123,24 +124,24 @@ def step_view(
 def _view(
     name: str, title: str, plan: Plan, workload: Workload, risk: float, requests_per_second: float | None
 ) -> View[SpeedRow]:
-    prompt, output = mean_lengths(plan, workload)
+    lengths = lengths_served(plan, workload)
     asked = plan.request.batch_size
     served = for_traffic(plan)
     try:
-        here = speed(served, batch_size=asked, prompt_tokens=prompt, output_tokens=output)
+        here = speed_at(served, asked, lengths)
     except UnsupportedError as error:
         return View(name, title, say(f"{name}.unknown", "{why}.", why=str(error)), plan, [])
-    fits = concurrency(plan, workload, risk).sequences
-    bent = bend(served, prompt, output)
+    fits = concurrency(plan, workload, risk).servable
+    bent = bend(served, lengths)
     arriving = None
     if requests_per_second is not None:
-        arriving = decoding_at(served, requests_per_second, prompt, output)
+        arriving = decoding_at(served, workload, requests_per_second)
     marks = _Marks(asked, fits, bent.batch_size, arriving.batch_size if arriving else 0)
     shown = [count for count in marks if 0 < count <= MOST]
     furthest = max(FEWEST, BEYOND * max(shown, default=0))
 
     def at(count: float) -> Speed:
-        return speed(served, batch_size=count, prompt_tokens=prompt, output_tokens=output)
+        return speed_at(served, count, lengths)
 
     counts = _refined(sorted({*_grid(min(MOST, round(furthest))), *shown}), at)
     rows = [_row(count, at(count), marks) for count in counts]

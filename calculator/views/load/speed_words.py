@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from calculator.messages import joined, say
 from calculator.planning.traffic.words import PARTS
-from calculator.views.load.wording import pace, percent, rounded, with_so_many
+from calculator.views.load.wording import milliseconds, pace, percent, rounded, with_so_many
 
 if TYPE_CHECKING:
-    from calculator.planning.traffic.curves.batches import Bend
+    from calculator.planning.traffic.curves.batches import Bend, Decoding
     from calculator.planning.traffic.speed import Speed
     from calculator.views.load.speed import SpeedRow
 
+UNEVEN = 1.1
+"""Beyond so many times the step of a steady number, what bursts do is said."""
+
 
 def finding(
-    here: Speed, rows: Sequence[SpeedRow], bent: Bend, arriving: Speed | None, requests_per_second: float | None
+    here: Speed, rows: Sequence[SpeedRow], bent: Bend, arriving: Decoding | None, requests_per_second: float | None
 ) -> str:
     parts: list[str] = [
         say(
@@ -32,22 +35,27 @@ def finding(
         )
     ]
     if requests_per_second is not None:
-        parts.append(_arrivals(arriving, requests_per_second))
+        parts.append(_arrivals(arriving, requests_per_second, rows))
     unchecked = _not_checked(here, rows)
     if unchecked:
         parts.append(unchecked)
     return say("speed.finding", "{text}", text=joined(" ", parts))
 
 
-def _arrivals(arriving: Speed | None, rate: float) -> str:
+def _arrivals(arriving: Decoding | None, rate: float, rows: Sequence[SpeedRow]) -> str:
     if arriving is None:
         return say("speed.too_many", "{rate:g} requests/s are more than these replicas could ever answer.", rate=rate)
+    even = next((row.time_per_output_token_s for row in rows if row.arrivals), arriving.time_per_output_token_s)
+    bursts = ""
+    if arriving.time_per_output_token_s > UNEVEN * even:
+        bursts = say("speed.bursts", ", as they come in bursts: {even} ms were they even", even=milliseconds(even))
     return say(
         "speed.arrivals",
-        "{rate:g} requests/s keep {count} decoding on one replica, at {pace} a token.",
+        "{rate:g} requests/s keep {count} decoding on one replica in the mean, at {pace} a token{bursts}.",
         rate=rate,
         count=rounded(arriving.batch_size, 2),
         pace=pace(arriving),
+        bursts=bursts,
     )
 
 

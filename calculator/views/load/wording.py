@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from calculator.messages import say
-from calculator.planning.traffic.speed import Speed
+
+if TYPE_CHECKING:
+    from calculator.planning.traffic.curves.batches import Decoding
+    from calculator.planning.traffic.speed import Speed
 
 
 def rounded(value: float, digits: int = 3) -> str:
@@ -27,7 +32,7 @@ def milliseconds(seconds: float) -> str:
     return rounded(1000 * seconds, 2)
 
 
-def pace(found: Speed) -> str:
+def pace(found: Speed | Decoding) -> str:
     """Say how long a token takes, with its range: ``18 ms (14 to 25)``."""
     return say(
         "load.pace",

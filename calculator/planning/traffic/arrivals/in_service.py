@@ -23,6 +23,7 @@ from calculator.planning.stage import distinct
 from calculator.planning.traffic.arrivals.compound import Compound, compound
 from calculator.planning.traffic.arrivals.replay import MOST_REPLAYED, at_rate, replay
 from calculator.planning.traffic.pools.loaded import free_pools, own_blocks
+from calculator.planning.traffic.prefixes import computed_tokens
 from calculator.planning.traffic.residence import Residents, residents
 from calculator.planning.traffic.speed import speed
 from calculator.planning.traffic.step import Lengths, step_of
@@ -83,6 +84,8 @@ class InService:
         mean = self.decode.moments(self.decode.tokens)[0]
         prompt, output = (self.pairs.mean(each) for each in (self.pairs.prompt_tokens, self.pairs.output_tokens))
         computed = self.computed_prompt_tokens
+        if computed is None:
+            computed = computed_tokens(self.workload, self.plan)
         return Lengths(prompt, output, None if computed is None else min(computed, prompt), mean)
 
     def range_of_speed(self, count: float) -> tuple[float, float]:

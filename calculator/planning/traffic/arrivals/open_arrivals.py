@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from calculator.errors import InvalidValueError, shown
+from calculator.errors import InvalidValueError, friendly, shown
+from calculator.planning import SCHEMA_VERSION
 from calculator.planning.traffic.arrivals.in_service import InService
 from calculator.planning.traffic.concurrency import check_asked
-from calculator.planning.traffic.inputs import MOST_RATE
+from calculator.planning.traffic.inputs import MOST_RATE, STEP
+from calculator.reading.schema import Schema
 
 if TYPE_CHECKING:
+    import pandas
+
     from calculator.planning.answer import Plan
     from calculator.planning.traffic.workload import Workload
+
+_OF_COMPUTED = Schema("Arrivals", {"computed_prompt_tokens": STEP["computed_prompt_tokens"]})
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,19 @@ class OpenArrivals:
     largest_requests_per_second_high: float
     largest_requests: float
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer as plain values under the documented JSON keys; what has no bound is None."""
+        plain = {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}
+        return {"schema_version": SCHEMA_VERSION, **plain}
 
+    def frame(self) -> pandas.DataFrame:
+        """Return the answer as one row of a DataFrame, so that answers can stand one below the other."""
+        import pandas
+
+        return pandas.DataFrame([asdict(self)])
+
+
+@friendly
 def open_arrivals(
     plan: Plan,
     workload: Workload,
@@ -86,7 +104,8 @@ def open_arrivals(
     requests_per_second : float, optional
         The rate at this replica; by default the workload's over the plan's replicas [1/s].
     computed_prompt_tokens : float, optional
-        What of a mean prompt is computed, where a prefix cache holds the rest; by default all [tokens].
+        What of a mean prompt is computed, where a prefix cache holds the rest (``prefix_reuse``); by default what the
+        workload's shared prefix or hit rate leaves, and all where it states neither [tokens].
 
     Returns
     -------
@@ -110,6 +129,7 @@ def open_arrivals(
     Kelly, Reversibility and Stochastic Networks (1979), 3.3: symmetric queues do not depend on the law of the service.
     """
     risk = check_asked(plan, workload, risk)
+    computed = _OF_COMPUTED.validate({"computed_prompt_tokens": computed_prompt_tokens})["computed_prompt_tokens"]
     if requests_per_second is None:
         rate = workload.requests_per_second / plan.request.data_parallel_size
     else:
@@ -121,7 +141,7 @@ def open_arrivals(
                 what="requests_per_second",
                 asked=rate,
             )
-    service = InService(plan, workload, computed_prompt_tokens)
+    service = InService(plan, workload, computed)
     at, largest = service.at_rate(rate), service.largest(risk)
     low, high = service.range_of_speed(at.decoding if math.isfinite(at.decoding) else largest.decoding)
     # a replica that is slower throughout is one to which requests come more often

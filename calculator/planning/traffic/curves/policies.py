@@ -94,7 +94,7 @@ def _policy(
 ) -> Policy:
     own, running = admission == plan.rules.admission, settles_at(plan, workload, admission)
     if most is None:
-        middle = thrown_out(plan, workload, admission, MOST_RUNNING, risk, 1)
+        middle = thrown_out(plan, workload, admission, MOST_RUNNING, risk)
         return Policy(title, since, admission, own, most, running, middle)
     low, middle, high = preemptions(plan, workload, admission, most, risk)
     running = min(running, most * plan.request.attention_replicas)

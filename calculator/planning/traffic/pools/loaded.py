@@ -5,6 +5,7 @@ What is derived of one workload and length, and of one plan, is kept for the nex
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -14,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.counts import NO_LIMIT
 from calculator.planning.stage import distinct
 from calculator.planning.traffic.inputs import EVEN
+from calculator.planning.traffic.prefixes import caches_prefixes, computed_tokens
 from calculator.planning.traffic.residence import (
     LawOfSum,
     Residents,
-    drawn_sums,
     exceeding,
     most_at_risk,
     residents,
 )
+from calculator.planning.traffic.step import Lengths
 
 if TYPE_CHECKING:
     from calculator.engines.pools import Pool
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 
 NEAR = 1000
 """Where the sequences that fit whatever they hold come this near, one part in so many, they are the answer."""
-MOST_SUMMED = 50_000
-"""Of more sequences the expansion is taken as it is: their sum hardly spreads."""
+MOST_SUMMED = 2_048
+"""Of more sequences the expansion is taken as it is: what it is off is a small part of how little their sum spreads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class LoadedPool:
     def most(self, risk: float) -> int:
         """Return the most residents that exceed the pool at no more than a risk [-]."""
         count, by_law = self._expanded(risk)
-        return self.law.most(risk) if by_law else count
+        return self.law.most(risk, count) if by_law else count
 
     def _expanded(self, risk: float) -> tuple[int, bool]:
         """Return the most by the expansion, or those that always fit; and whether the law itself must decide."""
@@ -106,14 +108,21 @@ class LoadedPool:
         import numpy
 
         if self._expanded(risk)[1]:
-            sums = numpy.sort(drawn_sums(self.some, self.blocks, count))
-            return 1 - numpy.searchsorted(sums, ends, side="right") / sums.size
+            return LawOfSum(self.blocks, self.some.weights, math.ceil(max(ends))).beyond(count, ends)
         return exceeding(self.moments, ends, numpy.full(len(ends), count))
 
 
 def loaded(plan: Plan, workload: Workload) -> tuple[tuple[LoadedPool, ...], ...]:
     """Return the pools of each stage of a plan under a workload, like stages once."""
     return _loaded(asked(plan, workload))
+
+
+def tightest_pool(plan: Plan, workload: Workload, risk: float) -> tuple[int, int]:
+    """Return the place of that stage, and of the pool in it that holds the fewest."""
+    stage = tightest_stage(plan, workload, risk)
+    pools = loaded(plan, workload)[stage]
+    held = [pool.most(_each(risk, len(pools))) for pool in pools]
+    return stage, held.index(min(held))
 
 
 def tightest_stage(plan: Plan, workload: Workload, risk: float) -> int:
@@ -124,8 +133,12 @@ def tightest_stage(plan: Plan, workload: Workload, risk: float) -> int:
 
 def held_by(pools: Sequence[LoadedPool], risk: float) -> int:
     """Return the sequences that all pools of a stage hold."""
-    each = risk / len(pools) if risk < EVEN else risk  # any of them may be the one that is exceeded
-    return min((pool.most(each) for pool in pools), default=0)
+    return min((pool.most(_each(risk, len(pools))) for pool in pools), default=0)
+
+
+def _each(risk: float, pools: int) -> float:
+    """Return the risk of each of several pools: any of them may be the one that is exceeded [-]."""
+    return risk / pools if risk < EVEN else risk
 
 
 def traffic_of(workload: Workload, seq_len: int) -> tuple[Pairs, Residents]:
@@ -133,10 +146,15 @@ def traffic_of(workload: Workload, seq_len: int) -> tuple[Pairs, Residents]:
     return _traffic_of(_Lengths(_key(workload), seq_len, workload))
 
 
-def mean_lengths(plan: Plan, workload: Workload) -> tuple[float, float]:
-    """Return the mean prompt and output of a workload as a plan serves them [tokens]."""
-    pairs, _ = traffic_of(workload, plan.request.seq_len)
-    return pairs.mean(pairs.prompt_tokens), pairs.mean(pairs.output_tokens)
+def lengths_served(plan: Plan, workload: Workload) -> Lengths:
+    """Return the mean lengths of a workload as a plan serves them: cut, what is computed, and what residents hold."""
+    pairs, some = traffic_of(workload, plan.request.seq_len)
+    return Lengths(
+        prompt=pairs.mean(pairs.prompt_tokens),
+        output=pairs.mean(pairs.output_tokens),
+        computed=computed_tokens(workload, plan),
+        resident=some.moments(some.tokens)[0],
+    )
 
 
 def free_pools(
@@ -146,7 +164,7 @@ def free_pools(
     size = stage.usable_bytes if pool_bytes is None else pool_bytes
     counts = stage.geometry.counts(size, plan.request.seq_len)
     found = []
-    kept_once = min(workload.shared_prefix_tokens, plan.request.seq_len - 1)
+    kept_once = min(workload.shared_prefix_tokens, plan.request.seq_len - 1) if caches_prefixes(plan) else 0
     for pool, count in zip(stage.geometry.pools, counts, strict=True):
         shared = sum(
             claim.weight * (kept_once // claim.block_size)

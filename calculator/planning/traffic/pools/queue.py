@@ -7,8 +7,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from calculator.planning.stage import distinct
-from calculator.planning.traffic.admission import settle
-from calculator.planning.traffic.pools.loaded import Asked, asked, free_pools, tightest_stage, traffic_of
+from calculator.planning.traffic.admission import Settled, settle
+from calculator.planning.traffic.pools.loaded import Asked, asked, free_pools, tightest_pool, traffic_of
 
 if TYPE_CHECKING:
     from calculator.engines.base import Admission
@@ -17,23 +17,36 @@ if TYPE_CHECKING:
     from calculator.planning.traffic.workload import Workload
 
 
+DEVIATIONS = 3
+"""How far the range goes beyond the means, in deviations between draws: parts of one run are somewhat alike."""
+
+
 def preemptions(
     plan: Plan, workload: Workload, admission: Admission, max_num_seqs: int, risk: float
 ) -> tuple[float, float, float]:
     """Return how often a rule of admission throws a request out with a full queue: low, central, high [-].
 
-    A seeded simulation on the tightest pool, at either end of the pool's range; none where output is set aside.
+    A seeded simulation on the tightest pool, at either end of the pool's range, ``DEVIATIONS`` between draws on either
+    side; none where output is set aside.
     """
-    low, middle, high = sorted(thrown_out(plan, workload, admission, max_num_seqs, risk, place) for place in range(3))
-    return low, middle, high
+    found = [_settled(plan, workload, admission, max_num_seqs, risk, place) for place in range(3)]
+    means = [each.preemptions_per_request for each in found]
+    off = [DEVIATIONS * each.deviation for each in found]
+    low = min(mean - around for mean, around in zip(means, off, strict=True))
+    return max(0.0, low), means[1], max(mean + around for mean, around in zip(means, off, strict=True))
 
 
-def thrown_out(
+def thrown_out(plan: Plan, workload: Workload, admission: Admission, max_num_seqs: int, risk: float) -> float:
+    """Return the same in the middle of the pool's range."""
+    return _settled(plan, workload, admission, max_num_seqs, risk, 1).preemptions_per_request
+
+
+def _settled(
     plan: Plan, workload: Workload, admission: Admission, max_num_seqs: int, risk: float, place: int
-) -> float:
-    """Return the same at one place of the pool's range: its low end, its middle or its high end."""
+) -> Settled:
+    """Return what a queue settles at, at one place of the pool's range: its low end, its middle or its high end."""
     if admission.whole_output or admission.whole_context or admission.reserve_ratio:
-        return 0.0
+        return Settled(0.0, 0.0)
     return _simulated(_Queue(asked(plan, workload), admission.watermark, max_num_seqs, risk, place))
 
 
@@ -47,13 +60,14 @@ class _Queue:
 
 
 @lru_cache(maxsize=64)
-def _simulated(queue: _Queue) -> float:
+def _simulated(queue: _Queue) -> Settled:
     plan, workload = queue.of.plan, queue.of.workload
     pairs, _ = traffic_of(workload, plan.request.seq_len)
-    stage = distinct(plan.stages)[tightest_stage(plan, workload, queue.risk)]
+    place, which = tightest_pool(plan, workload, queue.risk)
+    stage = distinct(plan.stages)[place]
     size = (stage.usable_range[0], stage.usable_bytes, stage.usable_range[1])[queue.place]
-    pool, free, shared = free_pools(stage, plan, workload, size)[0]
-    settled = settle(
+    pool, free, shared = free_pools(stage, plan, workload, size)[which]
+    return settle(
         partial(_own_blocks, pool, shared),
         free,
         pairs.prompt_tokens,
@@ -63,7 +77,6 @@ def _simulated(queue: _Queue) -> float:
         queue.max_num_seqs,
         seed=queue.place,
     )
-    return settled.preemptions_per_request
 
 
 def _own_blocks(pool: Pool, shared: int, tokens: Any) -> Any:
