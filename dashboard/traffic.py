@@ -37,7 +37,7 @@ HELP = {
     "risk": "Share of the time in which the pool may be exceeded: 0.01 is 1 %",
     "requests_per_second": "Over all replicas; marks how many decode at that rate",
     "shared_prefix_tokens": "Leading tokens that all prompts share, kept once",
-    "max_output_tokens": "What requests ask for at most, which some engines set aside",
+    "max_output_tokens": "Answers end there; some engines set all of it aside",
 }
 STEPS = {"prompt_cv": 0.1, "output_cv": 0.1, "correlation": 0.1, "risk": 0.005, "requests_per_second": 1.0}
 TOKEN_STEP = 50

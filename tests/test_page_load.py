@@ -281,3 +281,11 @@ def test_each_chart_has_its_downloads_and_its_table():
     made = [views.VIEWS[name](expected(), workload=calculator.Workload(1.0, 1000, 250)).frame() for name in LOAD]
     assert [len(frame) for frame in frames] == [len(frame) for frame in made]
     assert [list(frame.columns) for frame in frames] == [list(frame.columns) for frame in made]
+
+
+def test_what_stands_beside_a_workload_that_there_is_not_is_judged_by_what_the_page_shows():
+    page = load_page(workload="nope", prompt_tokens="-5", output_tokens="70")
+    said = everything_said(page)
+    assert "belongs to workload=means" not in said
+    assert "prompt_tokens='-5'" in said
+    assert widget(page, "output_tokens").value == 70
