@@ -137,7 +137,7 @@ def test_traffic_and_speed_of_every_plan(kind, engine):
         assert 0 <= held.sequences <= held.sequences_even, switch
         assert (held.sequences_even > 0) or not answer.fits, switch
         assert isfinite(held.saturated), switch
-        assert held.max_num_seqs == max(1, held.sequences // answer.request.attention_replicas), switch
+        assert held.max_num_seqs == max(1, held.servable // answer.request.attention_replicas), switch
         fast = calculator.speed(answer, batch_size=answer.request.batch_size)
         report = json.loads(json.dumps(fast.as_dict(), allow_nan=False))
         assert sum(term["seconds"] for term in report["terms"]) == pytest.approx(report["time_per_output_token_s"])
