@@ -80,13 +80,13 @@ def test_what_cannot_be_cleared_is_not_by_a_link_either(page, name):
 @given(st.floats(0.01, 1))
 def test_every_fraction_of_a_link_is_read_as_it_was_written(fraction):
     text = state._written("gpu_memory_utilization", fraction)
-    assert state._read("gpu_memory_utilization", state.PARAMETERS["gpu_memory_utilization"], text, None) == fraction
+    assert state._read("gpu_memory_utilization", state.PARAMETERS["gpu_memory_utilization"], text) == fraction
 
 
 @given(st.floats(0, 10**6))
 def test_every_size_of_a_link_is_read_as_it_was_written(size):
     text = state._written("activation_gib", size)
-    assert state._read("activation_gib", state.PARAMETERS["activation_gib"], text, None) == size
+    assert state._read("activation_gib", state.PARAMETERS["activation_gib"], text) == size
 
 
 def test_turning_to_another_page_keeps_what_was_asked(page):
