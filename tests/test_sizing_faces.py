@@ -81,6 +81,9 @@ def test_too_few_replicas_are_said_in_the_exit_code(capsys):
         (["size", "--model", "llama-3.1-8b", "--users", "5", "--price", "h100-sxm=$2"], "price must be such as"),
         (["size", "--model", "llama-3.1-8b", "--users", "5", "--price", "h100-sxm=0"], "the price of h100-sxm must be"),
         (["size", "--model", "llama-3.1-8b", "--users", "5", "--gpus", "h100"], "unknown GPU 'h100'"),
+        (["size", "--model", "llama-3.1-8b", "--users", "3", "--trace", "none.csv"], "give users or traffic, not both"),
+        (["size", "--model", "llama-3.1-8b", "--users", "3", "--risk", "0.3"], "risk is of traffic"),
+        (["size", "--model", "llama-3.1-8b", "--users", "3", "--max-ttft-s", "1"], "output_tokens is missing"),
         (["service", *PLAN, *CHAT, "--max-ttft-s", "-1"], "max_ttft_s must be a number of seconds, more than 0"),
     ],
 )

@@ -1,6 +1,7 @@
 """What a conversion costs, and what is published of quality: as printed, with conflicts and gaps."""
 
 import csv
+import math
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,24 @@ def test_when_it_is_paid_back():
     # after so many tokens both ways have taken the same GPU-hours
     tokens = found.served_tokens_to_pay
     assert tokens * hours[0] == pytest.approx(found.gpu_hours + tokens * hours[1])
+
+
+def test_what_is_not_known_is_not_said_to_be_never():
+    # 70 billion parameters in 16 bit hold no sequence on one device of 80 GB: nothing is known of the service
+    known = {"to_kv_heads": 4, "training_tokens": 10**12, "gpu": "a100-80gb-sxm"}
+    assert calculator.uptraining("llama-3-70b", **known, seq_len=8192).served_tokens_to_pay is None
+    assert calculator.uptraining("llama-3-70b", **known).served_tokens_to_pay is None
+    # on 8 ranks a GPU keeps 1 head of 2 x 128 elements a layer, or a whole latent vector of 512 + 64: nothing is saved
+    latent = {"to_latent": True, "training_tokens": 10**12, "gpu": "a100-80gb-sxm"}
+    slower = calculator.uptraining("llama-3-70b", **latent, seq_len=8192, tensor_parallel_size=8)
+    assert slower.served_tokens_to_pay == math.inf
+    assert "nothing pays it back" in slower.finding
+
+
+def test_the_utilisation_that_hours_rest_on_is_said():
+    found = calculator.uptraining("llama-2-7b", training_tokens=10**12, gpu="a100-80gb-sxm", utilisation=0.2)
+    assert found.utilisation == 0.2
+    assert "at 20 % of its 16 bit peak" in found.finding
 
 
 def test_conversion_to_latent_attention():

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from calculator.cli.arguments import add_field, number
+from calculator.errors import InvalidValueError
 from calculator.planning.sizing.prices import price_in_text
 from calculator.planning.traffic.inputs import LENGTHS, RISK, TRAFFIC
 from calculator.planning.traffic.tables import given_workload, workload_ids
@@ -25,6 +26,16 @@ def traffic_of(arguments: argparse.Namespace) -> Workload:
     """Return the workload: of a trace, of a table in the package or of means."""
     names = ("trace", "workload", *LENGTHS, *TRAFFIC)
     return given_workload({name: value for name in names if (value := getattr(arguments, name)) is not None})
+
+
+def no_traffic_beside(arguments: argparse.Namespace, name: str, but: str) -> None:
+    """Refuse flags of traffic beside one that stands in its place, but for one that both have."""
+    for other in ("trace", "workload", *LENGTHS, *TRAFFIC, *RISK):
+        value = getattr(arguments, other)
+        if other != but and value is not None:
+            raise InvalidValueError(
+                f"give {name} or traffic, not both: {other} is of traffic", what=other, asked=value, allowed=(but,)
+            )
 
 
 def add_goals(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from calculator.cli import MISSED, OK
 from calculator.cli.arguments import MODEL_HELP, add_format, add_option, count, number
-from calculator.cli.loads import add_goals, add_traffic, goals_of, traffic_of
+from calculator.cli.loads import add_goals, add_traffic, goals_of, no_traffic_beside, traffic_of
 from calculator.cli.printing import print_json, print_table, say
 from calculator.planning.sizing.found import Found
 from calculator.planning.sizing.service import Service
@@ -55,8 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if arguments.users is None:
         given["workload"] = traffic_of(arguments)
-    elif arguments.output_tokens is not None:
-        given["output_tokens"] = arguments.output_tokens
+    else:
+        no_traffic_beside(arguments, "users", but="output_tokens")
+        if arguments.output_tokens is not None:
+            given["output_tokens"] = arguments.output_tokens
     found = size(arguments.model, **given, **goals_of(arguments))
     if arguments.format == "json":
         print_json(found.as_dict())

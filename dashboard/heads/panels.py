@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import streamlit as st
@@ -127,11 +128,16 @@ def _uptraining(study: calculator.HeadStudy, row: HeadRow) -> None:
         st.metric("Tokens to train on", f"{found.tokens:,}")
         st.metric("FLOPs", f"{found.flops:.2e}")
         st.metric("GPU-hours", "unknown" if found.gpu_hours is None else f"{found.gpu_hours:,.0f}")
-        served = found.served_tokens_to_pay
-        st.metric("Paid back after, output tokens", "never" if served is None else rounded(served, 2))
+        st.metric("Paid back after, output tokens", _paid_back(found.served_tokens_to_pay))
     if found.published_costs:
         st.markdown("What such conversions took, as published:")
         st.markdown("\n".join(f"- {plain(f'{one.says} ({one.source})')}" for one in found.published_costs))
+
+
+def _paid_back(tokens: float | None) -> str:
+    if tokens is None:
+        return "unknown"
+    return "never" if tokens == math.inf else rounded(tokens, 2)
 
 
 _SHOWN: dict[str, Callable[[calculator.HeadStudy, HeadRow], None]] = dict(

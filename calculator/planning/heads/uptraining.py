@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from calculator.architecture.latent import LatentAttention
@@ -48,8 +49,10 @@ class Uptraining:
     usd : tuple of two float, or None
         Lowest and highest price of those hours [USD]; None where no price is known.
     served_tokens_to_pay : float or None
-        Output tokens after which the GPU-hours that faster decode saves are those of the conversion [tokens]; None
-        where it was not asked, or nothing is saved.
+        Output tokens after which the GPU-hours that faster decode saves are those of the conversion [tokens];
+        infinite where nothing is saved, None where it was not asked or is not known.
+    utilisation : float
+        Share of the device's 16 bit peak that training reaches [-].
     evidence : tuple of PublishedPair
         What is published of such conversions: quality before and after, with source.
     published_costs : tuple of Remark
@@ -65,6 +68,7 @@ class Uptraining:
     gpu_hours: float | None
     usd: tuple[float, float] | None
     served_tokens_to_pay: float | None
+    utilisation: float
     evidence: tuple[PublishedPair, ...]
     published_costs: tuple[Remark, ...]
     finding: str
@@ -169,9 +173,10 @@ def uptraining(
         gpu_hours=hours,
         usd=usd,
         served_tokens_to_pay=pays,
+        utilisation=asked["utilisation"],
         evidence=evidence,
         published_costs=tuple(remark for remark in published_remarks().costs if kind in remark.kinds),
-        finding=_finding(architecture, converted, tokens, hours, device, usd, pays),
+        finding=_finding(architecture, converted, tokens, hours, device, asked["utilisation"], usd, pays),
     )
 
 
@@ -220,7 +225,7 @@ def _pays_after(
         rate = speed(answer, answer.max_batch_size, answer.request.seq_len, None).output_tokens_per_second
         each.append(answer.gpus_per_replica / rate / 3600)
     saved = each[0] - each[1]
-    return hours / saved if saved > 0 else None
+    return hours / saved if saved > 0 else inf
 
 
 def _finding(
@@ -229,6 +234,7 @@ def _finding(
     tokens: int,
     hours: float | None,
     device: Accelerator | None,
+    utilisation: float,
     usd: tuple[float, float] | None,
     pays: float | None,
 ) -> str:
@@ -240,10 +246,15 @@ def _finding(
         model=model.name, what=what, tokens=tokens,
     )]  # fmt: skip
     if device is not None and hours is not None:
-        parts.append(say("uptraining.hours", "That is {hours:,.0f} hours of one {gpu}.", hours=hours, gpu=device.name))
+        parts.append(say(
+            "uptraining.hours", "That is {hours:,.0f} hours of one {gpu}, at {share:.3g} % of its 16 bit peak.",
+            hours=hours, gpu=device.name, share=100 * utilisation,
+        ))  # fmt: skip
     if usd:
         parts.append(say("uptraining.usd", "They cost {low:,.0f} to {high:,.0f} USD.", low=usd[0], high=usd[1]))
-    if pays is not None:
+    if pays == inf:
+        parts.append(say("uptraining.never", "Decode is no faster afterwards, so nothing pays it back."))
+    elif pays is not None:
         parts.append(say(
             "uptraining.pays", "Faster decode saves as many GPU-hours after {tokens:.2g} output tokens.", tokens=pays
         ))  # fmt: skip

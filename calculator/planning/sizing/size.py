@@ -108,6 +108,11 @@ def size(
     architecture = load_model(model)
     goals, risk = Goals(max_ttft_s, max_tpot_s), checked_risk(risk)
     longest, load = _load(architecture, workload, users, seq_len, output_tokens, risk)
+    if users is not None and output_tokens is None and max_ttft_s is not None:
+        raise InvalidValueError(
+            "output_tokens is missing: without the length of answers no prompts arrive, and no first token has a time",
+            what="output_tokens", allowed=(1, longest - 1),
+        )  # fmt: skip
     _check_bounds(max_gpus, max_seconds, plan_keywords)
     kinds, refused = _kinds(architecture, gpus, engines, weight_dtypes, kv_cache_dtypes, prices, plan_keywords)
     keywords = {**plan_keywords, "seq_len": longest}
