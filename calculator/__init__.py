@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from calculator.planning.sweep import sweep, sweep_arrays
     from calculator.planning.traffic.arrivals.open_arrivals import OpenArrivals, open_arrivals
     from calculator.planning.traffic.concurrency import Concurrency, concurrency
-    from calculator.planning.traffic.host_tier import HostTier, host_tier
-    from calculator.planning.traffic.prefixes import PrefixReuse, prefix_reuse
-    from calculator.planning.traffic.speed import Speed, speed
+    from calculator.planning.traffic.reuse.host_tier import HostTier, host_tier
+    from calculator.planning.traffic.reuse.prefixes import PrefixReuse, prefix_reuse
     from calculator.planning.traffic.tables import workload, workload_from_trace, workload_ids
+    from calculator.planning.traffic.timing.speed import Speed, speed
     from calculator.planning.traffic.workload import Workload
     from calculator.request import Request
 
@@ -155,8 +155,8 @@ _AT_HOME = {
     "planning.command": ("serve_command",),
     "planning.traffic.arrivals.open_arrivals": ("OpenArrivals", "open_arrivals"),
     "planning.traffic.concurrency": ("Concurrency", "concurrency"),
-    "planning.traffic.host_tier": ("HostTier", "host_tier"),
-    "planning.traffic.prefixes": ("PrefixReuse", "prefix_reuse"),
+    "planning.traffic.reuse.host_tier": ("HostTier", "host_tier"),
+    "planning.traffic.reuse.prefixes": ("PrefixReuse", "prefix_reuse"),
     "planning.heads.attention": ("attention_memory", "head_sharing"),
     "planning.heads.claims": ("Claim", "circulating_claims"),
     "planning.heads.evidence": ("QualityEvidence", "quality_evidence"),
@@ -168,7 +168,7 @@ _AT_HOME = {
     "planning.plan": ("plan", "vary"),
     "planning.files.plan_file": ("read_plan_file", "write_plan_file"),
     "planning.search": ("Lever", "levers", "next_steps", "smallest_fit", "what_would_fit"),
-    "planning.traffic.speed": ("Speed", "speed"),
+    "planning.traffic.timing.speed": ("Speed", "speed"),
     "planning.sizing.found": ("Found",),
     "planning.sizing.owned": ("WhatRuns", "what_runs"),
     "planning.sizing.served": ("service",),

@@ -19,7 +19,8 @@ from calculator.planning.resolve import check_degree, legal_degrees
 from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
 from calculator.units import gib_to_bytes, plural
-from dashboard import packing, state
+from dashboard import state
+from dashboard.link import packing
 from dashboard.text import plain, sentence
 
 LABELS = {state.CUSTOM: "Own architecture", state.CONFIG: "From a config.json"}

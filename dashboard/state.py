@@ -19,12 +19,12 @@ from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.reading.fields import Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
-from dashboard.heads_parameters import HEADS
-from dashboard.need.parameters import LONG, MAX_LIST, NEED
-from dashboard.packing import MAX_LINK_PACKED, pack_config, packed_config
-from dashboard.parameters import CLEARED, Parameter, bounded, choice, flag, number, preset, whole
-from dashboard.tab_names import TABS
-from dashboard.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
+from dashboard.link.heads_parameters import HEADS
+from dashboard.link.need_parameters import LONG, MAX_LIST, NEED
+from dashboard.link.packing import MAX_LINK_PACKED, pack_config, packed_config
+from dashboard.link.parameters import CLEARED, Parameter, bounded, choice, flag, number, preset, whole
+from dashboard.link.tab_names import TABS
+from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 
 CUSTOM, CONFIG = "custom", "config"
 MAX_LINK_VALUE = 100

@@ -11,9 +11,9 @@ import streamlit as st
 
 import calculator
 from calculator.planning.traffic.tables import columns_of, workload_from_text
-from dashboard import packing
+from dashboard.link import packing
+from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 from dashboard.text import plain, sentence
-from dashboard.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 
 TABLE = "table"
 KINDS = {MEANS: "Means", TABLE: "Shipped table", TRACE: "Trace"}

@@ -5,7 +5,7 @@ from statistics import median
 import pytest
 
 from calculator.logs.choices import FAR, VERY_FAR, at_goals, choices, choices_markdown, share
-from calculator.planning.traffic.accuracy import measured
+from calculator.planning.traffic.judged.accuracy import measured
 
 
 def test_the_better_of_two_set_ups_is_chosen():

@@ -4,7 +4,7 @@ import pytest
 
 import calculator
 from calculator.catalogue.host_links import BY_GENERATION, LINKS, host_link
-from calculator.planning.traffic.host_tier import host_tier
+from calculator.planning.traffic.reuse.host_tier import host_tier
 
 TOKEN = 131_072  # Llama 3.1 8B: 2 x 8 x 128 x 32 layers x 2 bytes
 PAIRS = 32 * 2 * 32 * 256  # FLOPs of attention for a pair of tokens: layers x 2 x heads x (128 + 128)

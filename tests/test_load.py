@@ -17,8 +17,8 @@ from calculator.planning.traffic.concurrency import concurrency
 from calculator.planning.traffic.curves.batches import bend, decoding_at
 from calculator.planning.traffic.curves.policies import known, policies
 from calculator.planning.traffic.curves.risk import holding, risk_curve, risks
-from calculator.planning.traffic.step import Lengths
 from calculator.planning.traffic.tables import workload_from_text, workload_from_trace
+from calculator.planning.traffic.timing.step import Lengths
 from calculator.planning.traffic.workload import Workload
 
 BYTES_A_TOKEN = 131_072  # 2 x 8 x 128 x 32 layers x 2 bytes

@@ -21,9 +21,9 @@ from pages import (
 
 import calculator
 from calculator.views import words
-from dashboard.heads_parameters import HEADS
-from dashboard.need.parameters import NEED
-from dashboard.traffic_parameters import TRAFFIC
+from dashboard.link.heads_parameters import HEADS
+from dashboard.link.need_parameters import NEED
+from dashboard.link.traffic_parameters import TRAFFIC
 
 # What the page opens on
 

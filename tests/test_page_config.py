@@ -29,7 +29,7 @@ from streamlit.testing.v1 import AppTest
 from calculator import views
 from calculator.configs.reader import model_from_hf_config
 from calculator.views import words
-from dashboard.tab_names import TABS
+from dashboard.link.tab_names import TABS
 from dashboard.text import plain
 from tests.small_config import CONFIG
 

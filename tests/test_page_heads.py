@@ -23,7 +23,7 @@ from calculator.charts import heads
 from calculator.views.heads import answer, chosen, ratios
 from dashboard import state
 from dashboard.downloads import _page, csv_of
-from dashboard.heads_parameters import HEADS
+from dashboard.link.heads_parameters import HEADS
 
 SMALL = ("memory_chart", "batch_chart", "speed_chart", "quality_chart")
 TOKENS = 15 * 10**12

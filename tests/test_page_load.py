@@ -7,7 +7,7 @@ from pages import change, checked, everything_said, expected, open_page, unescap
 
 import calculator
 from calculator import views
-from dashboard.packing import MAX_LINK_PACKED, pack_trace, unpack_trace
+from dashboard.link.packing import MAX_LINK_PACKED, pack_trace, unpack_trace
 
 TRACE = "input_tokens,output_tokens\n1000,200\n3000,50\n500,900\n"
 OF_TRACE = calculator.workload_from_trace({"input_tokens": [1000, 3000, 500], "output_tokens": [200, 50, 900]})

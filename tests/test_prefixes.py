@@ -6,8 +6,8 @@ import numpy
 import pytest
 
 import calculator
-from calculator.planning.traffic.prefixes import prefix_reuse
-from calculator.planning.traffic.speed import speed
+from calculator.planning.traffic.reuse.prefixes import prefix_reuse
+from calculator.planning.traffic.timing.speed import speed
 
 
 def trace(ids, block=10, tokens=None, **columns):

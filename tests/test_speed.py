@@ -5,8 +5,8 @@ import pytest
 import calculator
 from calculator.engines import engine_speed
 from calculator.engines.speeds import minor
-from calculator.planning.traffic.speed import speed
-from calculator.planning.traffic.work import attention_flops, work_of
+from calculator.planning.traffic.timing.speed import speed
+from calculator.planning.traffic.timing.work import attention_flops, work_of
 
 # model, weights, KV, GPU, TP, engine, P, O, N; decode part, prefill share, TPOT, tokens/s, time of one prompt [ms]:
 # worked from nameplate figures with the rounded factors, bytes and FLOPs of the published configs

@@ -15,9 +15,9 @@ from calculator.engines.measured import BANDS
 from calculator.hardware import custom_accelerator
 from calculator.logs.speed_accuracy import not_computed, served, speed_markdown
 from calculator.logs.tables import quantile
-from calculator.planning.traffic.accuracy import Measured, judged, measured
-from calculator.planning.traffic.fit import bands, launches
-from calculator.planning.traffic.speed import PROMPT_RANGE
+from calculator.planning.traffic.judged.accuracy import Measured, judged, measured
+from calculator.planning.traffic.judged.fit import bands, launches
+from calculator.planning.traffic.timing.speed import PROMPT_RANGE
 
 ROOT = Path(__file__).parents[1]
 SERVED = [one for one in judged() if one.plan and one.row.kind == "serve"]

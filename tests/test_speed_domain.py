@@ -10,8 +10,8 @@ from calculator.architecture.layers import CrossAttention
 from calculator.architecture.recurrent import RecurrentState
 from calculator.engines import ENGINES, engine_speed
 from calculator.engines.measured import LARGEST_MODEL, LONGEST_PROMPT, SMALLEST_MODEL, architecture_kind
-from calculator.planning.traffic.accuracy import planned
-from calculator.planning.traffic.speed import speed
+from calculator.planning.traffic.judged.accuracy import planned
+from calculator.planning.traffic.timing.speed import speed
 
 # rows that say how long a step takes or what a full load gives; of bursts neither is described
 COUNTED = [(row, plan) for row, plan in planned() if row.kind in ("serve", "static", "full")]

@@ -11,7 +11,7 @@ do beside measured speeds is held by ``test_speed_accuracy``.
 import pytest
 
 import calculator
-from calculator.planning.traffic.speed import speed
+from calculator.planning.traffic.timing.speed import speed
 
 BANDWIDTH = {"h100-sxm": 3350e9, "h200": 4800e9, "b200": 8000e9, "a100-80gb-sxm": 2039e9}  # data sheets
 PEAK = {"h100-sxm": 989e12, "h200": 989e12, "b200": 2250e12, "a100-80gb-sxm": 312e12}  # dense, 16 bit

@@ -13,8 +13,8 @@ from calculator.charts import base, registry
 from calculator.messages import Message, joined, say
 from calculator.views import words
 from calculator.views.kv_heads import Kind
+from dashboard.link.tab_names import PANELS, TABS
 from dashboard.state import VIEW_IDS
-from dashboard.tab_names import PANELS, TABS
 
 each_view = pytest.mark.parametrize("name", list(views.VIEWS))
 

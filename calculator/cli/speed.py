@@ -14,7 +14,7 @@ from calculator.errors import InvalidValueError
 from calculator.planning.plan import plan
 from calculator.planning.traffic import words
 from calculator.planning.traffic.inputs import OF_STEP, STEP
-from calculator.planning.traffic.speed import Speed, speed
+from calculator.planning.traffic.timing.speed import Speed, speed
 
 ASKED = tuple(name for name in STEP if name != "batch_size")
 

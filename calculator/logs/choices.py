@@ -17,8 +17,8 @@ from typing import Any
 
 from calculator.logs.tables import quantile
 from calculator.planning.answer import Plan
-from calculator.planning.traffic.accuracy import Measured, planned
-from calculator.planning.traffic.step import Lengths, step_of
+from calculator.planning.traffic.judged.accuracy import Measured, planned
+from calculator.planning.traffic.timing.step import Lengths, step_of
 
 GOALS_S = (0.015, 0.02, 0.03, 0.05)
 FAR, VERY_FAR = 0.10, 0.50

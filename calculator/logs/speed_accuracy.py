@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calculator.logs.tables import quantile, table
-from calculator.planning.traffic.accuracy import Judged, judged
+from calculator.planning.traffic.judged.accuracy import Judged, judged
 
 HALVES = {"given": True, "held out": False}
 SERVED, FULL = ("serve",), ("full",)

@@ -14,7 +14,7 @@ from calculator.views.heads.chosen import known_plan
 from calculator.views.heads.claims import find_claims, leading_claims
 from calculator.views.heads.quality import evidence_of
 from dashboard import downloads
-from dashboard.heads_parameters import MOST_SEEN, SEEN_OF
+from dashboard.link.heads_parameters import MOST_SEEN, SEEN_OF
 from dashboard.text import plain, sentence
 
 ICONS = {

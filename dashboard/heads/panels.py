@@ -17,7 +17,7 @@ from calculator.views.heads.prefill import page_view, prefill_view
 from calculator.views.heads.why import why_keys_and_values
 from calculator.views.load.wording import rounded
 from dashboard import downloads, figure, inputs
-from dashboard.heads_parameters import PANELS
+from dashboard.link.heads_parameters import PANELS
 from dashboard.text import plain, sentence
 
 LABELS = dict(zip(PANELS, ("Why K and V, not Q", "Prefill and pages", "Converting a trained model"), strict=True))

@@ -16,10 +16,10 @@ from calculator.formats import kv, weights
 from calculator.planning.sizing.prices import prices_in_text
 from calculator.units import plural
 from dashboard import inputs, state, traffic
-from dashboard.need.parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
+from dashboard.link.need_parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
+from dashboard.link.traffic_parameters import MEANS
+from dashboard.link.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS
 from dashboard.text import plain
-from dashboard.traffic_parameters import MEANS
-from dashboard.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS
 
 LOADS = {USERS: "Users at once", TRAFFIC: "Traffic"}
 GOALS = {"max_tpot_ms": "max_tpot_s", "max_ttft_ms": "max_ttft_s"}

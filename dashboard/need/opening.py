@@ -7,9 +7,9 @@ from typing import Any
 import calculator
 from calculator.planning.answer import Plan
 from dashboard import state
+from dashboard.link.need_parameters import NEED
+from dashboard.link.traffic_parameters import TRAFFIC
 from dashboard.need.asking import OF_MODEL
-from dashboard.need.parameters import NEED
-from dashboard.traffic_parameters import TRAFFIC
 
 OF_PLAN = (
     "tensor_parallel_size", "pipeline_parallel_size", "decode_context_parallel_size", "enable_expert_parallel",

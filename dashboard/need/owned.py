@@ -12,10 +12,10 @@ from calculator.planning.sizing.owned import WhatRuns
 from calculator.units import gib_to_bytes
 from calculator.views.sizing import answer
 from dashboard import inputs, state
+from dashboard.link.need_parameters import NEED
 from dashboard.need import searching, tables
 from dashboard.need.found import OPENS
 from dashboard.need.opening import link_of_plan
-from dashboard.need.parameters import NEED
 from dashboard.text import plain
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 import calculator
-from dashboard import answer, changes, downloads, inputs, memory, state, tabs
+from dashboard import answer, changes, downloads, inputs, state
+from dashboard.fits import memory, tabs
 from dashboard.text import plain, sentence
 
 

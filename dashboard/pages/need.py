@@ -9,8 +9,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 import calculator
 from dashboard import state, traffic, turning
+from dashboard.link.need_parameters import GPUS, MODELS
 from dashboard.need import asking, found, owned, searching
-from dashboard.need.parameters import GPUS, MODELS
 from dashboard.text import plain, sentence
 
 WIDTH = 1200

@@ -33,7 +33,10 @@ CHROMIUM_FLAGS = [
 ASKED_BELOW_A_PAGE = re.compile(r"/(?:heads|need)/_stcore/(?:health|host-config)$")
 """What Streamlit asks for below a page's own address first, and then finds at the root."""
 NOTHING_KEPT = """
-if (window === top && !sessionStorage.getItem("opened")) { localStorage.clear(); sessionStorage.setItem("opened", "1"); }
+if (window === top && !sessionStorage.getItem("opened")) {
+  localStorage.clear();
+  sessionStorage.setItem("opened", "1");
+}
 """
 """A page begins without what an earlier one of its context left, such as inputs unfolded on a phone."""
 expect.set_options(timeout=WAIT_MS)

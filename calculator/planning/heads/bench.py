@@ -20,7 +20,7 @@ from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.variants import Kind, Variant, called, keeps_latent, query_heads
 from calculator.planning.kv_cache import encoder_tokens
 from calculator.planning.plan import plan as make_plan
-from calculator.planning.traffic.speed import Speed, speed
+from calculator.planning.traffic.timing.speed import Speed, speed
 
 _KINDS = {Kind.OWN: "mixed"}
 Answer = tuple[Plan | None, CalculatorError | None, ModelArchitecture]

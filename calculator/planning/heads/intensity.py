@@ -23,7 +23,7 @@ from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
 from calculator.planning.heads.attention import ELEMENT_BYTES, specs_with_heads
 from calculator.planning.kv_cache import encoder_tokens
-from calculator.planning.traffic.work import work_of
+from calculator.planning.traffic.timing.work import work_of
 from calculator.reading.schema import Schema
 from calculator.request import OPTIONS
 

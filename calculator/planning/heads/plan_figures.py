@@ -12,8 +12,8 @@ from calculator.planning.heads.model_figures import token_bytes
 from calculator.planning.heads.uptraining import uptraining
 from calculator.planning.heads.variants import preset_with
 from calculator.planning.plan import plan as make_plan
-from calculator.planning.traffic.speed import speed
-from calculator.planning.traffic.work import work_of
+from calculator.planning.traffic.timing.speed import speed
+from calculator.planning.traffic.timing.work import work_of
 
 
 def weights_bytes(model: str, weight_dtype: str = "bf16") -> int:

@@ -16,7 +16,7 @@ from calculator.messages import joined, say
 from calculator.planning.heads.evidence import quality_evidence
 from calculator.planning.heads.variants import query_heads, with_heads, with_latent
 from calculator.planning.plan import plan as make_plan
-from calculator.planning.traffic.speed import speed
+from calculator.planning.traffic.timing.speed import speed
 from calculator.reading.fields import count, number
 from calculator.reading.schema import Schema
 from calculator.units import plural

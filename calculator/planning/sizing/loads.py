@@ -12,8 +12,8 @@ from calculator.planning.sizing.operating import Lengths, Point, Replica, most_i
 from calculator.planning.traffic.concurrency import settled_in
 from calculator.planning.traffic.inputs import EVEN
 from calculator.planning.traffic.pools.loaded import held_by, loaded_at, traffic_of
-from calculator.planning.traffic.prefixes import computed_tokens
 from calculator.planning.traffic.residence import Residents, quantile_of_normal
+from calculator.planning.traffic.reuse.prefixes import computed_tokens
 from calculator.planning.traffic.workload import check_workload
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from math import floor, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown
-from calculator.planning.traffic.speed import PROMPT_RANGE
-from calculator.planning.traffic.step import Lengths as OfStep
-from calculator.planning.traffic.step import step_of
+from calculator.planning.traffic.timing.speed import PROMPT_RANGE
+from calculator.planning.traffic.timing.step import Lengths as OfStep
+from calculator.planning.traffic.timing.step import step_of
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan

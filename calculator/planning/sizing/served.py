@@ -14,7 +14,7 @@ from calculator.planning.sizing.prices import Given, Price, price_of
 from calculator.planning.sizing.service import RANGED, Service
 from calculator.planning.traffic.concurrency import checked_risk
 from calculator.planning.traffic.inputs import check_plan
-from calculator.planning.traffic.speed import Speed, speed
+from calculator.planning.traffic.timing.speed import Speed, speed
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan

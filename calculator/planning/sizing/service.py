@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from calculator.planning.sizing.loads import Load
     from calculator.planning.sizing.operating import Goals
     from calculator.planning.sizing.prices import Price
-    from calculator.planning.traffic.speed import Speed
+    from calculator.planning.traffic.timing.speed import Speed
 
 Pair = tuple[float, float]
 LIMITS = {

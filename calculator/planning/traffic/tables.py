@@ -13,7 +13,7 @@ from calculator.catalogue.traces import TRACES, trace_text
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, friendly, unknown_name
 from calculator.planning.traffic.columns import COLUMNS, check_pairs, check_titles, lengths, times, titles_of
 from calculator.planning.traffic.inputs import LENGTHS, TRAFFIC
-from calculator.planning.traffic.prefixes import HASH_BLOCK_TOKENS, check_block_tokens, prefixes_of
+from calculator.planning.traffic.reuse.prefixes import HASH_BLOCK_TOKENS, check_block_tokens, prefixes_of
 from calculator.planning.traffic.workload import Workload
 from calculator.reading.json_lines import read_objects
 from calculator.reading.strict_csv import read_numbers

@@ -10,7 +10,7 @@ from calculator.units import plural
 
 if TYPE_CHECKING:
     from calculator.planning.traffic.concurrency import Concurrency
-    from calculator.planning.traffic.speed import Speed
+    from calculator.planning.traffic.timing.speed import Speed
     from calculator.planning.traffic.workload import Workload
 
 PARTS = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-    from calculator.planning.traffic.prefixes import Prefixes
+    from calculator.planning.traffic.reuse.prefixes import Prefixes
 
     Lengths = NDArray[numpy.int64]
     Weights = NDArray[numpy.float64]

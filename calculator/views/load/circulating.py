@@ -8,7 +8,7 @@ from calculator.catalogue.presets import load_model
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan as make_plan
-from calculator.planning.traffic.speed import speed
+from calculator.planning.traffic.timing.speed import speed
 from calculator.views.base import Row, View
 from calculator.views.load.wording import rounded
 

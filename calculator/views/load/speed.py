@@ -15,7 +15,7 @@ from calculator.planning.plan import vary
 from calculator.planning.traffic.concurrency import concurrency
 from calculator.planning.traffic.curves.batches import bend, decoding_at, speed_at
 from calculator.planning.traffic.pools.loaded import lengths_served
-from calculator.planning.traffic.speed import Speed
+from calculator.planning.traffic.timing.speed import Speed
 from calculator.planning.traffic.workload import Workload
 from calculator.views.base import Row, View
 from calculator.views.load.risk import RISK, TYPICAL

@@ -12,7 +12,7 @@ from calculator.views.load.wording import milliseconds, pace, percent, rounded, 
 
 if TYPE_CHECKING:
     from calculator.planning.traffic.curves.batches import Bend, Decoding
-    from calculator.planning.traffic.speed import Speed
+    from calculator.planning.traffic.timing.speed import Speed
     from calculator.views.load.speed import SpeedRow
 
 UNEVEN = 1.1

@@ -8,7 +8,7 @@ from calculator.messages import say
 
 if TYPE_CHECKING:
     from calculator.planning.traffic.curves.batches import Decoding
-    from calculator.planning.traffic.speed import Speed
+    from calculator.planning.traffic.timing.speed import Speed
 
 
 def rounded(value: float, digits: int = 3) -> str:

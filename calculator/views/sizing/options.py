@@ -8,7 +8,7 @@ from calculator.errors import UnsupportedError
 from calculator.messages import say
 from calculator.planning.sizing.found import Found
 from calculator.planning.sizing.service import LIMITS, Service
-from calculator.planning.traffic.speed import Speed, speed
+from calculator.planning.traffic.timing.speed import Speed, speed
 from calculator.units import plural
 from calculator.views.base import Row, View
 

@@ -23,10 +23,10 @@ from calculator.planning.stage import distinct
 from calculator.planning.traffic.arrivals.compound import Compound, compound
 from calculator.planning.traffic.arrivals.replay import MOST_REPLAYED, at_rate, replay
 from calculator.planning.traffic.pools.loaded import free_pools, own_blocks
-from calculator.planning.traffic.prefixes import computed_tokens
 from calculator.planning.traffic.residence import Residents, residents
-from calculator.planning.traffic.speed import speed
-from calculator.planning.traffic.step import Lengths, step_of
+from calculator.planning.traffic.reuse.prefixes import computed_tokens
+from calculator.planning.traffic.timing.speed import speed
+from calculator.planning.traffic.timing.step import Lengths, step_of
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.planning.traffic.arrivals.in_service import InService
-from calculator.planning.traffic.speed import Speed, speed
+from calculator.planning.traffic.timing.speed import Speed, speed
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
-    from calculator.planning.traffic.step import Lengths
+    from calculator.planning.traffic.timing.step import Lengths
     from calculator.planning.traffic.workload import Workload
 
 HALF = 0.5

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.counts import NO_LIMIT
 from calculator.planning.stage import distinct
 from calculator.planning.traffic.inputs import EVEN
-from calculator.planning.traffic.prefixes import caches_prefixes, computed_tokens
 from calculator.planning.traffic.residence import (
     LawOfSum,
     Residents,
@@ -23,7 +22,8 @@ from calculator.planning.traffic.residence import (
     most_at_risk,
     residents,
 )
-from calculator.planning.traffic.step import Lengths
+from calculator.planning.traffic.reuse.prefixes import caches_prefixes, computed_tokens
+from calculator.planning.traffic.timing.step import Lengths
 
 if TYPE_CHECKING:
     from calculator.engines.pools import Pool

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calculator.planning.memory import largest_batch
-from calculator.planning.traffic.step import Lengths, step_of
+from calculator.planning.traffic.timing.step import Lengths, step_of
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.traffic import words
-from calculator.planning.traffic.clients import decoding
-from calculator.planning.traffic.domain import range_of, why_not_checked
 from calculator.planning.traffic.inputs import OF_STEP, check_plan
-from calculator.planning.traffic.step import Lengths, Term, step_of
+from calculator.planning.traffic.timing.clients import decoding
+from calculator.planning.traffic.timing.domain import range_of, why_not_checked
+from calculator.planning.traffic.timing.step import Lengths, Term, step_of
 from calculator.reading.html import table
 
 if TYPE_CHECKING:

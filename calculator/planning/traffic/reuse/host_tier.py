@@ -20,8 +20,8 @@ from calculator.engines.pools import longest_by_bisection
 from calculator.errors import InvalidValueError, UnsupportedError, friendly, shown
 from calculator.messages import Message, say
 from calculator.planning.traffic.inputs import check_plan
-from calculator.planning.traffic.prefixes import prefix_reuse
-from calculator.planning.traffic.speed import PROMPT_RANGE, speed
+from calculator.planning.traffic.reuse.prefixes import prefix_reuse
+from calculator.planning.traffic.timing.speed import PROMPT_RANGE, speed
 from calculator.planning.traffic.workload import check_workload
 from calculator.units import format_gib
 

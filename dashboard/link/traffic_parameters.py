@@ -5,8 +5,8 @@ from __future__ import annotations
 import calculator
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.planning.traffic.inputs import EVEN, LEAST_RISK, MOST_CV, MOST_RATE
-from dashboard.packing import packed_trace
-from dashboard.parameters import Parameter, bounded, choice, number, preset, whole
+from dashboard.link.packing import packed_trace
+from dashboard.link.parameters import Parameter, bounded, choice, number, preset, whole
 
 MEANS, TRACE = "means", "trace"
 """What traffic may be besides one of the shipped tables."""

@@ -17,7 +17,7 @@ from calculator.planning.sizing.operating import MOST_SECONDS
 from calculator.planning.sizing.owned import MOST_OWNED
 from calculator.planning.sizing.prices import prices_in_text
 from calculator.planning.sizing.size import MOST_GPUS
-from dashboard.parameters import Parameter, bounded, number, preset, whole
+from dashboard.link.parameters import Parameter, bounded, number, preset, whole
 
 GPUS, MODELS = "gpus", "models"
 """What is searched: GPUs for a load, or models for the GPUs that are there."""

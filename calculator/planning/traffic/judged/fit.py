@@ -12,8 +12,8 @@ from statistics import median
 
 from calculator.engines.measured import architecture_kind
 from calculator.engines.speeds import OTHER_LAUNCH_US, minor
-from calculator.planning.traffic.accuracy import Judged, planned
-from calculator.planning.traffic.step import Lengths, launched_layers, step_of
+from calculator.planning.traffic.judged.accuracy import Judged, planned
+from calculator.planning.traffic.timing.step import Lengths, launched_layers, step_of
 
 PRIOR_ROWS, FEWEST_ROWS = 3, 3
 BEYOND = 0.02

@@ -9,8 +9,8 @@ import streamlit as st
 import calculator
 from calculator import views
 from calculator.views.registry import Question
-from dashboard import about, load, memory, reconciling, shown
-from dashboard.tab_names import TABS
+from dashboard.fits import about, load, memory, reconciling, shown
+from dashboard.link.tab_names import TABS
 from dashboard.text import plain, sentence
 
 

@@ -8,7 +8,7 @@ from calculator.errors import shown, unknown_name
 from calculator.planning.heads.goals import GOALS
 from calculator.reading.fields import Count, Field, Flag
 from calculator.views.heads.chosen import LATENT, OWN
-from dashboard.parameters import Parameter, bounded, flag, number, whole
+from dashboard.link.parameters import Parameter, bounded, flag, number, whole
 
 MOST_TRAINED = 10**15
 """Tokens of training that a field takes; the most that has been published is a hundredth of it."""

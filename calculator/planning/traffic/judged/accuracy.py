@@ -20,7 +20,7 @@ from calculator.engines.measured import BANDS, group_of
 from calculator.errors import CalculatorError, UnknownNameError
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan
-from calculator.planning.traffic.speed import speed
+from calculator.planning.traffic.timing.speed import speed
 
 QUEUE = 1e6
 """Clients of a row that prints only that there were more than memory holds [-]."""

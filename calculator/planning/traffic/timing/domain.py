@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from calculator.engines.measured import BANDS, KINDS, MOST_GPUS, UNSEEN, architecture_kind, group_of
 from calculator.engines.unmeasured import newer_than_measured, outside
-from calculator.planning.traffic.clients import room, running
+from calculator.planning.traffic.timing.clients import room, running
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
-    from calculator.planning.traffic.step import Lengths
+    from calculator.planning.traffic.timing.step import Lengths
 
 
 def range_of(plan: Plan, sequences: float, is_outside: bool) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from calculator.errors import UnsupportedError
 from calculator.formats.weights import weight_format
-from calculator.planning.traffic.work import attention_flops, kv_bytes_read, work_of
+from calculator.planning.traffic.timing.work import attention_flops, kv_bytes_read, work_of
 
 if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture

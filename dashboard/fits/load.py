@@ -9,7 +9,8 @@ import streamlit as st
 import calculator
 from calculator import views
 from calculator.views.load.circulating import said
-from dashboard import shown, traffic
+from dashboard import traffic
+from dashboard.fits import shown
 from dashboard.text import plain, sentence
 
 LAST = "_traffic_last"

@@ -1,0 +1,1 @@
+"""What the speed model says held against published sweeps."""

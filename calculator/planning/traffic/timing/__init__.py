@@ -1,0 +1,1 @@
+"""How long a step of one replica takes, and what of it is measured."""

@@ -1,0 +1,1 @@
+"""What stands under the answer of the landing page: its tabs."""
