@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import state, turning
+from dashboard import process, state, turning
 from dashboard.pages import fits, heads, need
 
 st.set_page_config(page_title="KV-cache planner", layout="wide")
@@ -17,3 +17,4 @@ page = st.navigation(PAGES, position="top" if len(PAGES) > 1 else "hidden")
 turning.remember(PAGES)
 state.load(page.url_path)
 page.run()
+process.freeze()

@@ -1,5 +1,6 @@
 """What every test module shares: one small model to build others from, and reproducible property tests."""
 
+import gc
 import os
 
 import pytest
@@ -11,6 +12,12 @@ from calculator.cli.main import main
 settings.register_profile("stable", deadline=None, derandomize=True, max_examples=60)
 settings.register_profile("fuzz", deadline=None, max_examples=20_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
+
+
+def pytest_collection_finish():
+    """Take all that is imported and collected out of the collector's sight: Streamlit collects after every script."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

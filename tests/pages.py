@@ -4,8 +4,10 @@ import base64
 import json
 import re
 import zlib
+from functools import cache
 from pathlib import Path
 
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -14,6 +16,9 @@ from calculator.configs.reader import model_from_hf_config
 from calculator.units import format_size
 from calculator.views import words
 from tests.small_config import CONFIG
+
+# Every AppTest reads what is installed anew for components, which takes longer than a run of the page.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 APP = Path(__file__).parents[1] / "app.py"
 OPENING = {

@@ -1,5 +1,6 @@
 """The dashboard's wiring: every input reaches the library, the answer is the library's, the state is in the URL."""
 
+import gc
 import re
 
 import pytest
@@ -21,6 +22,7 @@ from pages import (
 
 import calculator
 from calculator.views import words
+from dashboard import process
 from dashboard.link.heads_parameters import HEADS
 from dashboard.link.need_parameters import NEED
 from dashboard.link.traffic_parameters import TRAFFIC
@@ -198,3 +200,9 @@ def test_what_was_replaced_stays_said_until_something_changes():
 def test_kv_copies_are_said():
     page = open_page(tensor_parallel_size=16)
     assert "16 GPUs share 8 KV heads, so each head is kept 2 times" in everything_said(page)
+
+
+def test_what_is_imported_is_taken_from_the_collector_after_the_first_run():
+    open_page()
+    assert process.freeze.cache_info().currsize == 1
+    assert gc.get_freeze_count() > 100_000  # streamlit and pandas alone are more

@@ -188,15 +188,15 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "why"), HOSTILE, ids=range(len(HOSTILE)))
-def test_what_is_no_trace_is_said_at_the_field_and_the_last_one_stays_dimmed(text, why):
+def test_what_is_no_trace_is_said_at_the_field_and_the_last_one_stays_dimmed():
     page = load_page(workload="trace", trace=packed(TRACE))
     states(page, OF_TRACE)
-    read_trace(page, text)
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
-    (said,) = tab.error
-    assert why in unescaped(said.value)
-    assert unescaped(tab.markdown[0].value) == f":gray[Before: {views.load_answer(expected(), OF_TRACE)}]"
+    for text, why in HOSTILE:
+        read_trace(page, text)
+        (tab,) = [tab for tab in page.tabs if list(tab.children)]
+        (said,) = tab.error
+        assert why in unescaped(said.value)
+        assert unescaped(tab.markdown[0].value) == f":gray[Before: {views.load_answer(expected(), OF_TRACE)}]"
     read_trace(page, TRACE)
     states(page, OF_TRACE)
 
