@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from calculator.logs.reconciliation import Reconciliation, reconcile
     from calculator.planning.answer import Plan
     from calculator.planning.command import serve_command
+    from calculator.planning.comparing.compare import Comparison, compare, upgrade
     from calculator.planning.files.plan_file import read_plan_file, write_plan_file
     from calculator.planning.heads.attention import attention_memory, head_sharing
     from calculator.planning.heads.claims import Claim, circulating_claims
@@ -64,6 +65,7 @@ __all__ = [
     "ArithmeticIntensity",
     "CalculatorError",
     "Claim",
+    "Comparison",
     "Concurrency",
     "FileFormatError",
     "Found",
@@ -93,6 +95,7 @@ __all__ = [
     "arithmetic_intensity",
     "attention_memory",
     "circulating_claims",
+    "compare",
     "concurrency",
     "custom_model",
     "engine_rules",
@@ -125,6 +128,7 @@ __all__ = [
     "supports",
     "sweep",
     "sweep_arrays",
+    "upgrade",
     "uptraining",
     "vary",
     "what_runs",
@@ -153,6 +157,7 @@ _AT_HOME = {
     "planning.answer": ("Plan",),
     "planning.stage": ("Memory",),
     "planning.command": ("serve_command",),
+    "planning.comparing.compare": ("Comparison", "compare", "upgrade"),
     "planning.traffic.arrivals.open_arrivals": ("OpenArrivals", "open_arrivals"),
     "planning.traffic.concurrency": ("Concurrency", "concurrency"),
     "planning.traffic.reuse.host_tier": ("HostTier", "host_tier"),

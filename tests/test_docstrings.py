@@ -130,7 +130,7 @@ def test_plan_request_schema_and_command_line_have_the_same_keywords():
 @pytest.mark.parametrize(
     ("command", "flags"),
     [
-        ("plan", OF_PLAN),
+        ("plan", OF_PLAN | {"--upgrade-to"}),
         ("concurrency", OF_PLAN | OF_TRAFFIC | {"--trace", "--workload"}),
         (
             "speed",
@@ -145,7 +145,7 @@ def test_plan_request_schema_and_command_line_have_the_same_keywords():
         ("kv", {f"--{name.replace('_', '-')}" for name in parameters_of(calculator.kv_cache_bytes)}),
         ("models", set()),
         ("gpus", set()),
-        ("check", set()),
+        ("check", {"--upgrade-to"}),
     ],
 )
 def test_help_names_every_flag_and_no_other(capsys, command, flags):

@@ -10,6 +10,7 @@ from typing import Any
 from calculator.cli import MISSED, OK
 from calculator.cli.arguments import add_format
 from calculator.cli.printing import print_json, say
+from calculator.errors import InvalidValueError
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.files.checks import check_file, check_presets
 from calculator.units import plural
@@ -20,13 +21,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="*", metavar="FILE", help="plan files or preset files; none: the project's presets"
     )
+    parser.add_argument(
+        "--upgrade-to",
+        metavar="[ENGINE=]X.Y",
+        help="check plan files as if their engine were of that version; the engine's name where a file has several",
+    )
     add_format(parser, "text", "json", "github")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is missed."""
+    if arguments.upgrade_to is not None and not arguments.files:
+        raise InvalidValueError("--upgrade-to is of plan files: name at least one", what="upgrade_to")
     findings = (
-        [finding for name in arguments.files for finding in check_file(Path(name))]
+        [finding for name in arguments.files for finding in check_file(Path(name), arguments.upgrade_to)]
         if arguments.files
         else check_presets()
     )

@@ -43,6 +43,13 @@ COMMANDS = {
         "Memory, sequences, speed and price of a model with every number of KV heads, and which of them meet goals. "
         "Exit code 1 where no number meets the goals, or without goals the model as it is does not fit.",
     ),
+    "compare": Command(
+        "compare",
+        "run",
+        "two plan files side by side: what differs, and why",
+        "What differs between the deployments of two plan files, which change makes it, and what brings it back. "
+        "Exit code 1 where a deployment of the second does not fit.",
+    ),
     "inspect": Command(
         "inspect",
         "run",

@@ -6,9 +6,11 @@ import argparse
 
 from calculator.cli import MISSED, OK
 from calculator.cli.arguments import add_format, add_plan, plan_keywords
+from calculator.cli.compare import print_comparison
 from calculator.cli.printing import print_json, print_table, say
 from calculator.planning.answer import Plan
 from calculator.planning.command import serve_command
+from calculator.planning.comparing.compare import upgrade
 from calculator.planning.plan import plan
 from calculator.planning.search import shape, smallest_fit, what_would_fit
 from calculator.units import format_gib, format_size
@@ -18,12 +20,17 @@ from calculator.views import words
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_plan(parser)
+    parser.add_argument("--upgrade-to", metavar="X.Y", help="print what another version of the engine changes")
     add_format(parser, "text", "json")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what fits, and why."""
     answer = plan(**plan_keywords(arguments))
+    if arguments.upgrade_to is not None:
+        upgraded = upgrade(answer, arguments.upgrade_to)
+        print_json(upgraded.as_dict()) if arguments.format == "json" else print_comparison(upgraded)
+        return OK if upgraded.after.fits else MISSED
     if arguments.format == "json":
         print_json(answer.as_dict())
     else:

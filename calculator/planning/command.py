@@ -43,6 +43,12 @@ def serve_command(plan: Plan) -> str:
     return " ".join(map(_quoted, words)) + _comment(plan, own, left)
 
 
+def flag_of(plan: Plan, name: str) -> str:
+    """Return one keyword of a plan as the engine's command line has it, its own name where the command has no flag."""
+    parts = _parts(plan, engine_command(plan.request.engine), name)
+    return " ".join(map(_quoted, parts)) if parts else f"{name} {getattr(plan.request, name)}"
+
+
 def _quoted(word: str) -> str:
     """Quote a word for a shell; what does not print is written out, so that a command stays one line."""
     if word.isprintable():

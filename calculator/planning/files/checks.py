@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue import presets
-from calculator.errors import FileFormatError
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown
 from calculator.planning.files import plan_file
 from calculator.planning.files.expectations import EXPECTATIONS
+from calculator.planning.files.plan_file import Deployment
+from calculator.planning.plan import vary
 from calculator.reading import strict_yaml
 
 _ID = re.compile(r"[a-z0-9]{1,80}+(?:[.-][a-z0-9]{1,80}+){0,20}+")
@@ -60,22 +62,34 @@ def check_presets(model_path: Path | None = None, gpu_path: Path | None = None) 
     return [*_check_models(model_path), *_check_gpus(gpu_path)]
 
 
-def check_file(path: Path) -> list[Finding]:
+def check_file(path: Path, upgrade_to: str | None = None) -> list[Finding]:
     """Check one file of models, of GPUs or of deployments, whichever it is.
+
+    Parameters
+    ----------
+    path : Path
+        The file [-].
+    upgrade_to : str, optional
+        Deployments are checked as if their engine were of that version, ``0.33``; where a file has several engines,
+        ``vllm=0.33`` says whose, and the others stay [-].
 
     Raises
     ------
     FileFormatError
-        If it is none of them.
+        If it is none of them, or a deployment cannot be answered.
+    InvalidValueError
+        If a version is given for a file that has no deployments, or several engines.
     """
     document = strict_yaml.read(path)
     keys = list(document.data) if isinstance(document.data, dict) else []
+    if upgrade_to is not None and keys != ["deployments"]:
+        raise InvalidValueError(f"{path} has no deployments to upgrade", what="upgrade_to", asked=upgrade_to)
     if keys == ["models"]:
         return list(_check_models(path))
     if keys == ["gpus"]:
         return list(_check_gpus(path))
     if keys == ["deployments"]:
-        return list(_check_deployments(document))
+        return list(_check_deployments(document, upgrade_to))
     raise FileFormatError(f"{path}:1: must hold one of deployments, models or gpus at its top level")
 
 
@@ -131,8 +145,29 @@ def _check_gpus(path: Path | None) -> Iterator[Finding]:
             yield Finding(key, field, expected, actual, "exact", gpu.sources[:80], name, line, expected == actual)
 
 
-def _check_deployments(document: strict_yaml.Document) -> Iterator[Finding]:
-    for deployment in plan_file.read_deployments(document):
+def _upgraded(deployments: list[Deployment], document: strict_yaml.Document, upgrade_to: str) -> list[Deployment]:
+    """Return deployments as they would be at another version of their engine."""
+    engine, _, version = upgrade_to.rpartition("=")
+    used = list(dict.fromkeys(one.plan.request.engine for one in deployments))
+    if (not engine and len(used) > 1) or (engine and engine not in used):
+        raise InvalidValueError(
+            f"upgrade_to {shown(upgrade_to)}: {document.name} has deployments of {', '.join(used)}: say whose version "
+            f"it is, such as {used[0]}={version}",
+            what="upgrade_to", asked=upgrade_to, allowed=used,
+        )  # fmt: skip
+    made = []
+    for one in deployments:
+        try:
+            of_it = engine in ("", one.plan.request.engine)
+            made.append(replace(one, plan=vary(one.plan, engine_version=version)) if of_it else one)
+        except CalculatorError as error:
+            raise document.error(one.location, str(error)) from None
+    return made
+
+
+def _check_deployments(document: strict_yaml.Document, upgrade_to: str | None = None) -> Iterator[Finding]:
+    deployments = plan_file.read_deployments(document)
+    for deployment in _upgraded(deployments, document, upgrade_to) if upgrade_to is not None else deployments:
         for field, expected in deployment.expect.items():
             rule = EXPECTATIONS[field]
             place = (*deployment.location, "expect", field)
