@@ -19,6 +19,7 @@ from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.reading.fields import Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
+from dashboard.link.compare_parameters import COMPARE
 from dashboard.link.heads_parameters import HEADS
 from dashboard.link.need_parameters import LONG, MAX_LIST, NEED
 from dashboard.link.packing import MAX_LINK_PACKED, pack_config, packed_config
@@ -110,6 +111,7 @@ PARAMETERS = {
     **TRAFFIC,
     **HEADS,
     **NEED,
+    **COMPARE,
     "view": Parameter(_view, OPENING_VIEW),
     "log_x": Parameter(flag, False),
 }

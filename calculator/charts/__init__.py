@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from calculator.charts.registry import DRAWN, draw
     from calculator.charts.sequence_length import sequence_length_chart
     from calculator.charts.tensor_parallel import tensor_parallel_chart
+    from calculator.charts.versions import versions_chart
 
 __all__ = [
     "DRAWN",
@@ -42,6 +43,7 @@ __all__ = [
     "speed_chart",
     "step_chart",
     "tensor_parallel_chart",
+    "versions_chart",
 ]
 
 _AT_HOME = {
@@ -60,6 +62,7 @@ _AT_HOME = {
     "registry": ("DRAWN", "draw"),
     "sequence_length": ("sequence_length_chart",),
     "tensor_parallel": ("tensor_parallel_chart",),
+    "versions": ("versions_chart",),
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from calculator.views.sequence_length import sequence_length_view
     from calculator.views.sizing.options import options_view
     from calculator.views.tensor_parallel import tensor_parallel_view
+    from calculator.views.versions import versions_view
 
 __all__ = [
     "VIEWS",
@@ -42,6 +43,7 @@ __all__ = [
     "speed_view",
     "step_view",
     "tensor_parallel_view",
+    "versions_view",
 ]
 
 _AT_HOME = {
@@ -62,6 +64,7 @@ _AT_HOME = {
     "sequence_length": ("sequence_length_view",),
     "sizing.options": ("options_view",),
     "tensor_parallel": ("tensor_parallel_view",),
+    "versions": ("versions_view",),
 }
 
 

@@ -12,7 +12,7 @@ from calculator.planning import SCHEMA_VERSION
 from calculator.planning.answer import Plan
 from calculator.planning.comparing.causes import Step, causes_of, steps
 from calculator.planning.comparing.restoring import Restoring, restorings
-from calculator.planning.comparing.terms import PRICE_UNIT, Term, terms_of
+from calculator.planning.comparing.terms import HELD, PRICE_UNIT, Term, terms_of
 from calculator.planning.plan import vary
 from calculator.reading.html import table
 from calculator.units import format_size
@@ -127,7 +127,7 @@ class Comparison:
                 **values,
             )
         best = next(iter(self.restoring), None)
-        if best is None:
+        if best is None or (values["old"] != values["new"] and HELD not in best.restores):
             return said
         names = [row.name for row in self.changed if row.term in best.restores]
         return say(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from calculator.errors import CalculatorError
 from calculator.planning.answer import Plan
 from calculator.planning.command import flag_of
-from calculator.planning.comparing.terms import ANSWERS, LEFT, ONE_GPU, SEQUENCE
+from calculator.planning.comparing.terms import ANSWERS, HELD, LEFT, ONE_GPU, SEQUENCE
 from calculator.planning.plan import vary
 from calculator.request import FLAGS, OPTIONS
 
@@ -36,7 +36,7 @@ class Restoring(NamedTuple):
 
 
 def restorings(before: Plan, after: Plan) -> tuple[Restoring, ...]:
-    """Return every single flag that brings back a number that differs, those that bring back most first."""
+    """Return every single flag that brings back what differs: first those for the sequences, then for most numbers."""
     terms = [term for term in (*ANSWERS, *SEQUENCE, *ONE_GPU, *LEFT) if term.of(before) != term.of(after)]
     found = []
     for keyword, value in _tried(before, after) if terms else ():
@@ -47,7 +47,7 @@ def restorings(before: Plan, after: Plan) -> tuple[Restoring, ...]:
         restored = tuple(term.key for term in terms if term.of(with_it) == term.of(before))
         if restored:
             found.append(Restoring(keyword, value, flag_of(with_it, keyword), restored))
-    return tuple(sorted(found, key=lambda one: -len(one.restores)))
+    return tuple(sorted(found, key=lambda one: (HELD not in one.restores, -len(one.restores))))
 
 
 def _tried(before: Plan, after: Plan) -> Iterator[tuple[str, Any]]:

@@ -19,13 +19,13 @@ class Term(NamedTuple):
     of: Callable[[Plan], Any]
 
 
-PRICE_UNIT = "USD/h"
+PRICE_UNIT, HELD = "USD/h", "max_batch_size"
 SAID_ALREADY = ("gpu_memory_bytes",)
 """Inputs that another row states."""
 
 ANSWERS = (
     Term(
-        "max_batch_size",
+        HELD,
         say("compare.held", "Sequences of the length asked, one replica"),
         "-",
         lambda plan: plan.max_batch_size,

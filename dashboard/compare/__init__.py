@@ -1,0 +1,1 @@
+"""The page of comparison: what is other, what differs, and what brings it back."""
