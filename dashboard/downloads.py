@@ -74,9 +74,9 @@ def show_link() -> None:
     )
 
 
-def of_view(view: View, figure: go.Figure) -> None:
-    """Offer a view's rows and its chart."""
-    of_rows(view.name, view, {view.finding: lambda: figure})
+def of_view(view: View, draw: Callable[[], go.Figure]) -> None:
+    """Offer a view's rows and its chart, which is drawn for a file when that is wanted."""
+    of_rows(view.name, view, {view.finding: draw})
 
 
 def of_rows(name: str, rows: Rows, figures: Mapping[str, Callable[[], go.Figure]]) -> None:

@@ -20,7 +20,10 @@ def test_opens_on_every_engine_and_every_version():
     [
         ({"to_engine_version": "0.19"}, {"engine_version": "0.19"}),
         ({"to_gpu": "h200", "to_tensor_parallel_size": 2}, {"gpu": "h200", "tensor_parallel_size": 2}),
-        ({"to_model": "qwen2.5-72b", "to_kv_cache_dtype": "fp8_e4m3"}, {"model": "qwen2.5-72b", "kv_cache_dtype": "fp8_e4m3"}),
+        (
+            {"to_model": "qwen2.5-72b", "to_kv_cache_dtype": "fp8_e4m3"},
+            {"model": "qwen2.5-72b", "kv_cache_dtype": "fp8_e4m3"},
+        ),
     ],
 )
 def test_a_link_compares_what_is_other(asked, keywords):

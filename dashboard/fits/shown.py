@@ -28,6 +28,6 @@ def chart(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
     if view.refused:
         reasons = "; ".join(f"{row.called}: {row.refused}" for row in view.refused)
         st.caption(plain(f"Not possible: {reasons}."))
-    downloads.of_view(view, charts.draw(view, log_x))
+    downloads.of_view(view, lambda: charts.draw(view, log_x))
     with st.expander("Table", key=f"fold-{view.name}"):
         st.dataframe(view.frame(), hide_index=True, key=f"table-{view.name}", alt=f"Table of {view.title}")

@@ -57,7 +57,7 @@ def show(found: Found, asked: Asked, dimmed: bool) -> None:
         drawn = charts.price_chart(view)
         figure.show(drawn, "chart-price-tpot", view.finding, dimmed=dimmed)
         st.caption("Time of a token at the load's own rate; thin bars: its range. Prices are examples, not offers.")
-        downloads.of_view(view, charts.price_chart(view))
+        downloads.of_view(view, lambda: charts.price_chart(view))
     elif not dimmed:
         _what_would_do(found, asked)
     if found.nearly:

@@ -66,7 +66,7 @@ def _side_by_side(plan: calculator.Plan, said: st.delta_generator.DeltaGenerator
     figure.show(charts.draw(view, False), "chart-engines", view.finding)
     for row in view.refused:
         st.caption(plain(f"{row.called}: {row.refused}."))
-    downloads.of_rows(view.name, view, {view.finding: lambda: charts.draw(view, False)})
+    downloads.of_view(view, lambda: charts.draw(view, False))
 
 
 def _compared(compared: Comparison, said: st.delta_generator.DeltaGenerator) -> None:
@@ -101,6 +101,6 @@ def _versions(plan: calculator.Plan) -> None:
         return
     st.markdown(f"**{plan.rules.title} version by version.** {plain(view.finding)}")
     figure.show(charts.versions_chart(view), "chart-versions", view.finding)
-    downloads.of_rows(view.name, view, {view.finding: lambda: charts.versions_chart(view)})
+    downloads.of_view(view, lambda: charts.versions_chart(view))
     with st.expander("Table", key="fold-versions"):
         st.dataframe(view.frame(), hide_index=True, key="table-versions", alt=f"Table of {view.title}")
