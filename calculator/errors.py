@@ -21,7 +21,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,7 +66,17 @@ class UnsupportedError(CalculatorError):
 
 
 class FileFormatError(CalculatorError):
-    """A file that is not what it claims to be."""
+    """A file that is not what it claims to be.
+
+    Attributes
+    ----------
+    line : int
+        The line at fault, the first where none is known.
+    """
+
+    def __init__(self, message: str, *, line: int = 1, **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.line = line
 
 
 def shown(value: object, limit: int = 60) -> str:

@@ -1,9 +1,14 @@
 """``check``: an expectation that is missed names everything needed to find it."""
 
+import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
+import calculator
 from calculator import FileFormatError
 from calculator.catalogue.presets import GPU_FILE, MODEL_FILE
 from calculator.cli.main import main
@@ -122,3 +127,86 @@ def test_a_file_that_is_none_of_the_three(tmp_path, text):
     path.write_text(text)
     with pytest.raises(FileFormatError, match="must hold one"):
         checks.check_file(path)
+
+
+# Plan files whole, and beside what they were
+
+PLAN = {"model": "llama-3-8b", "gpu": "h100-sxm", "seq_len": 8192, "expect": {"fits": True}}
+
+
+def plan_file(path, **deployments):
+    entries = [{"name": name, **PLAN, **given} for name, given in deployments.items()]
+    apart = json.loads(json.dumps({"deployments": entries}))  # what entries share would be written as an alias
+    path.write_text(yaml.safe_dump(apart, sort_keys=False))
+    return str(path)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github"])
+def test_a_broken_entry_does_not_hide_the_others(run, tmp_path, form):
+    broken = {"model": "llama-3-9b"}, {"tensor_parallel_size": 3}
+    first = plan_file(tmp_path / "a.yaml", good={}, one=broken[0], short={"expect": {"min_batch_size": 10**6}})
+    second = plan_file(tmp_path / "b.yaml", two=broken[1], fine={})
+    (tmp_path / "c.yaml").write_text("deployments: [")
+    code, out, err = run("check", first, second, tmp_path / "c.yaml", tmp_path / "none.yaml", "--format", form)
+    assert code == 2
+    said = out + err
+    lines = [line_of(tmp_path / "a.yaml", "llama-3-9b"), line_of(tmp_path / "b.yaml", "tensor_parallel_size: 3")]
+    if form == "json":
+        report = json.loads(out)
+        assert err == ""
+        assert (report["checked"], report["missed"]) == (3, 1)
+        assert [(Path(one["file"]).name, one["line"]) for one in report["problems"]] == [
+            ("a.yaml", lines[0]),
+            ("b.yaml", lines[1]),
+            ("c.yaml", 2),  # where the text ends
+            ("none.yaml", 1),
+        ]
+        return
+    assert "2 of 3 expectations of 3 entries are met" in out
+    for name, line in (("a", lines[0]), ("b", lines[1]), ("c", 2)):
+        place = f"::error file={tmp_path}/{name}.yaml,line={line}::" if form == "github" else f"{name}.yaml:{line}:"
+        assert place in said
+    assert "none.yaml: cannot be read" in said
+    assert "short: min_batch_size" in out
+
+
+def test_what_differs_from_before_is_a_table(run, tmp_path):
+    """Against a file, and against a revision; 2 GPUs in place of 1 cost twice as much."""
+    before = plan_file(tmp_path / "before.yaml", chat={}, old={}, same={})
+    after = plan_file(tmp_path / "plans.yaml", chat={"tensor_parallel_size": 2}, new={}, same={})
+    low, high = calculator.load_gpu("h100-sxm").price_usd_per_hour
+    money = [f"${low * n:,.2f} to ${high * n:,.2f}" for n in (1, 2)]
+    code, out, err = run("check", after, "--against", before)
+    assert (code, err) == (0, "")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in out.splitlines() if line.startswith("| ")]
+    assert rows[0] == ["deployment", "what", "before", "after", "change", "USD an hour"]
+    chat = [row for row in rows if row[0] == "chat"]
+    assert chat[0][5] == f"{money[0]} → {money[1]}"
+    assert ["chat", "tensor_parallel_size", "1", "2", "1", ""] in chat
+    assert ["new", "new", "", "", "", f"- → {money[0]}"] in rows
+    assert ["old", "gone", "", "", "", f"{money[0]} → -"] in rows
+    assert not [row for row in rows if row[0] == "same"]
+
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    now = Path(after).read_text()
+    Path(after).write_text(Path(before).read_text())
+    for words in (["init", "-q"], ["add", "plans.yaml"], ["commit", "-qm", "before"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    Path(after).write_text(now)
+    assert run("check", after, "--against", "HEAD") == (0, out, "")
+    assert run("check", before, "--against", before)[1].startswith("nothing differs from")
+    report = json.loads(run("check", after, "--against", "HEAD", "--format", "json")[1])
+    assert {row["deployment"] for row in report["changed"]} == {"chat", "old", "new"}
+    for wrong in ("no-such-revision", "--output=x", ""):
+        code, _, err = run("check", after, f"--against={wrong}")
+        assert (code, err.count("\n")) == (2, 1)
+        assert "against" in err
+
+
+def test_the_action_gives_the_command_flags_that_it_has(run):
+    action = yaml.safe_load((Path(__file__).parent.parent / "action.yml").read_text())
+    steps = " ".join(step.get("run", "") for step in action["runs"]["steps"])
+    flags = set(re.findall(r"--(?:against|upgrade-to|format)\b", steps))
+    _, out, _ = run("check", "--help")
+    assert flags == {"--against", "--upgrade-to", "--format"}
+    assert all(flag in out for flag in flags)

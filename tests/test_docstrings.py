@@ -145,7 +145,7 @@ def test_plan_request_schema_and_command_line_have_the_same_keywords():
         ("kv", {f"--{name.replace('_', '-')}" for name in parameters_of(calculator.kv_cache_bytes)}),
         ("models", set()),
         ("gpus", set()),
-        ("check", {"--upgrade-to"}),
+        ("check", {"--upgrade-to", "--against"}),
     ],
 )
 def test_help_names_every_flag_and_no_other(capsys, command, flags):

@@ -160,7 +160,7 @@ class PresetFile(Generic[Entry]):
         """Build ``file:line: preset: field: what is wrong``."""
         line = self.line(key, *location)
         where = ": ".join(str(part) for part in (key, *location))
-        return FileFormatError(f"{self.name}:{line}: {where[:120]}: {message}")
+        return FileFormatError(f"{self.name}:{line}: {where[:120]}: {message}", line=line)
 
     def line(self, key: str, *location: int | str) -> int:
         """Return the line of an entry, or of a field of it."""

@@ -45,7 +45,8 @@ class Document:
     def error(self, location: Location, message: str) -> FileFormatError:
         """Build ``file:line: where: what`` for one value."""
         where = ": ".join(str(part) if len(str(part)) <= 80 else str(part)[:79] + "…" for part in location)
-        return FileFormatError(f"{self.name}:{self.line(location)}: {where + ': ' if where else ''}{message}")
+        line = self.line(location)
+        return FileFormatError(f"{self.name}:{line}: {where + ': ' if where else ''}{message}", line=line)
 
 
 def read(path: Path) -> Document:
@@ -88,7 +89,7 @@ def parse(content: str, name: str) -> Document:
         root = yaml.compose(content, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise FileFormatError(f"{name}:{line}: not valid YAML: {error.problem}") from None
+        raise FileFormatError(f"{name}:{line}: not valid YAML: {error.problem}", line=line) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise FileFormatError(f"{name}:1: not valid YAML: {str(error).splitlines()[0]}") from None
     document = Document(name, None, lines)
@@ -102,11 +103,11 @@ def _check_events(content: str, name: str) -> None:
     for event in yaml.parse(content, Loader=_LOADER):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if getattr(event, "anchor", None) is not None:
-            raise FileFormatError(f"{name}:{line}: anchors and aliases are not allowed: write the value out")
+            raise FileFormatError(f"{name}:{line}: anchors and aliases are not allowed: write the value out", line=line)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise FileFormatError(f"{name}:{line}: nested more than {MAX_DEPTH} levels deep")
+                raise FileFormatError(f"{name}:{line}: nested more than {MAX_DEPTH} levels deep", line=line)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,16 +80,39 @@ def check_file(path: Path, upgrade_to: str | None = None) -> list[Finding]:
     InvalidValueError
         If a version is given for a file that has no deployments, or several engines.
     """
-    document = strict_yaml.read(path)
+    findings, problems = check_each(path, upgrade_to)
+    if problems:
+        raise problems[0]
+    return findings
+
+
+def check_each(path: Path, upgrade_to: str | None = None) -> tuple[list[Finding], list[FileFormatError]]:
+    """Check one file as ``check_file``; return beside what was found the entries that cannot be answered, and why.
+
+    Raises
+    ------
+    InvalidValueError
+        As ``check_file``.
+    """
+    try:
+        document = strict_yaml.read(path)
+        return _check_document(path, document, upgrade_to)
+    except FileFormatError as problem:
+        return [], [problem]
+
+
+def _check_document(
+    path: Path, document: strict_yaml.Document, upgrade_to: str | None
+) -> tuple[list[Finding], list[FileFormatError]]:
     keys = list(document.data) if isinstance(document.data, dict) else []
     if upgrade_to is not None and keys != ["deployments"]:
         raise InvalidValueError(f"{path} has no deployments to upgrade", what="upgrade_to", asked=upgrade_to)
     if keys == ["models"]:
-        return list(_check_models(path))
+        return list(_check_models(path)), []
     if keys == ["gpus"]:
-        return list(_check_gpus(path))
+        return list(_check_gpus(path)), []
     if keys == ["deployments"]:
-        return list(_check_deployments(document, upgrade_to))
+        return _check_deployments(document, upgrade_to)
     raise FileFormatError(f"{path}:1: must hold one of deployments, models or gpus at its top level")
 
 
@@ -145,44 +168,57 @@ def _check_gpus(path: Path | None) -> Iterator[Finding]:
             yield Finding(key, field, expected, actual, "exact", gpu.sources[:80], name, line, expected == actual)
 
 
-def _upgraded(deployments: list[Deployment], document: strict_yaml.Document, upgrade_to: str) -> list[Deployment]:
-    """Return deployments as they would be at another version of their engine."""
+def _upgraded(deployments: list[Deployment], name: str, upgrade_to: str) -> list[Deployment | CalculatorError]:
+    """Return deployments as they would be at another version of their engine, or why they cannot be."""
     engine, _, version = upgrade_to.rpartition("=")
     used = list(dict.fromkeys(one.plan.request.engine for one in deployments))
     if (not engine and len(used) > 1) or (engine and engine not in used):
         raise InvalidValueError(
-            f"upgrade_to {shown(upgrade_to)}: {document.name} has deployments of {', '.join(used)}: say whose version "
+            f"upgrade_to {shown(upgrade_to)}: {name} has deployments of {', '.join(used)}: say whose version "
             f"it is, such as {used[0]}={version}",
             what="upgrade_to", asked=upgrade_to, allowed=used,
         )  # fmt: skip
-    made = []
+    made: list[Deployment | CalculatorError] = []
     for one in deployments:
         try:
             of_it = engine in ("", one.plan.request.engine)
             made.append(replace(one, plan=vary(one.plan, engine_version=version)) if of_it else one)
         except CalculatorError as error:
-            raise document.error(one.location, str(error)) from None
+            made.append(error)
     return made
 
 
-def _check_deployments(document: strict_yaml.Document, upgrade_to: str | None = None) -> Iterator[Finding]:
-    deployments = plan_file.read_deployments(document)
-    for deployment in _upgraded(deployments, document, upgrade_to) if upgrade_to is not None else deployments:
+def _check_deployments(
+    document: strict_yaml.Document, upgrade_to: str | None
+) -> tuple[list[Finding], list[FileFormatError]]:
+    deployments, problems = plan_file.read_each(document)
+    findings: list[Finding] = []
+    answered: Sequence[Deployment | CalculatorError] = deployments
+    if upgrade_to is not None and deployments:
+        answered = _upgraded(deployments, document.name, upgrade_to)
+    for own, deployment in zip(deployments, answered, strict=True):
+        if isinstance(deployment, CalculatorError):
+            problems.append(document.error(own.location, str(deployment)))
+            continue
         for field, expected in deployment.expect.items():
             rule = EXPECTATIONS[field]
             place = (*deployment.location, "expect", field)
             try:
                 actual = rule.actual(deployment.service if rule.of_service else deployment.plan)
             except ValueError as error:
-                raise document.error(place, str(error)) from None
-            yield Finding(
-                deployment.name,
-                field,
-                expected,
-                actual,
-                "exact" if rule.relation == "is" else rule.relation,
-                "the plan file",
-                document.name,
-                document.line(place),
-                rule.met(actual, expected),
+                problems.append(document.error(place, str(error)))
+                continue
+            findings.append(
+                Finding(
+                    deployment.name,
+                    field,
+                    expected,
+                    actual,
+                    "exact" if rule.relation == "is" else rule.relation,
+                    "the plan file",
+                    document.name,
+                    document.line(place),
+                    rule.met(actual, expected),
+                )
             )
+    return findings, sorted(problems, key=lambda problem: problem.line)

@@ -13,7 +13,7 @@ import yaml
 from calculator.architecture.decoder import custom_model
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
-from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, shown, unknown_name
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.answer import Plan
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
@@ -71,12 +71,32 @@ def read_deployments(document: strict_yaml.Document) -> list[Deployment]:
     FileFormatError
         With file, line and field, if the file is not a plan file or a request cannot be answered.
     """
+    deployments, problems = read_each(document)
+    if problems:
+        raise problems[0]
+    return deployments
+
+
+def read_each(document: strict_yaml.Document) -> tuple[list[Deployment], list[FileFormatError]]:
+    """Plan every deployment of a plan file that can be; return what is wrong with the others.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not a plan file.
+    """
     entries = document.data.get("deployments") if isinstance(document.data, dict) else None
     if not isinstance(entries, list) or len(document.data) != 1:
         raise document.error((), "must hold one list named deployments")
     if not 1 <= len(entries) <= MAX_DEPLOYMENTS:
         raise document.error(("deployments",), f"must list 1 to {MAX_DEPLOYMENTS:,} deployments, not {len(entries):,}")
-    return [_deployment(document, index, entry) for index, entry in enumerate(entries)]
+    deployments, problems = [], []
+    for index, entry in enumerate(entries):
+        try:
+            deployments.append(_deployment(document, index, entry))
+        except FileFormatError as problem:
+            problems.append(problem)
+    return deployments, problems
 
 
 def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deployment:
