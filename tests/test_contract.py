@@ -238,3 +238,17 @@ def test_weight_format_names(name):
 
 def test_errors_show_no_traceback_in_a_notebook():
     assert calculator.UnknownNameError("no")._render_traceback_() == ["UnknownNameError: no"]
+
+
+def test_a_plan_shows_itself_in_a_dozen_lines(reference):
+    shown = repr(reference).splitlines()
+    assert shown[0] == "Plan: LLaMA 3 70B on 4 × A100 80GB SXM"
+    assert "  Verdict: fits" in shown
+    assert len(shown) <= 12
+    assert max(map(len, shown)) <= 100
+
+
+@pytest.mark.parametrize("package", ["", "views", "charts"])
+def test_completion_shows_every_public_name(package):
+    module = getattr(calculator, package) if package else calculator
+    assert set(module.__all__) <= set(dir(module))

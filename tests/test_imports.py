@@ -89,6 +89,10 @@ def test_no_family_of_models_decides_anything(path):
     assert set(texts).isdisjoint(PRESETS)
 
 
+ASKS_GIT = ROOT / "calculator" / "reading" / "revision.py"
+"""Runs git for ``check --against REV``, which a person types; nothing that is read from a file gets there."""
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_no_module_does_what_none_may(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -96,9 +100,8 @@ def test_no_module_does_what_none_may(path):
     assert called.isdisjoint({"eval", "exec", "__import__", "compile"})
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported.isdisjoint(
-        {"pickle", "subprocess", "socket", "urllib", "urllib.request", "requests", "http.client"}
-    )
+    never = {"pickle", "subprocess", "socket", "urllib", "urllib.request", "requests", "http.client"}
+    assert imported & never == ({"subprocess"} if path == ASKS_GIT else set())
 
 
 def test_the_examples_in_the_packages_docstring_hold():

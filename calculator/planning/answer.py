@@ -21,7 +21,7 @@ from calculator.request import Request
 from calculator.units import format_gib
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """The answer: what fits, where the memory goes, and why.
 
@@ -264,9 +264,20 @@ class Plan:
             "notes": list(self.notes),
         }
 
+    def __repr__(self) -> str:
+        """The answer in a few lines."""
+        return "\n".join([f"Plan: {self._title}", *(f"  {name}: {value}" for name, value in self._rows())])
+
     def _repr_html_(self) -> str:
+        return table(self._title, [*self._rows(), *(("Note", note) for note in self.notes)])
+
+    @property
+    def _title(self) -> str:
+        return f"{self.model.name} on {self.num_gpus} × {self.accelerator.name}"
+
+    def _rows(self) -> list[tuple[str, str]]:
         request, memory = self.request, self.per_gpu
-        rows = [
+        return [
             ("Verdict", "fits" if self.fits else "does not fit"),
             (f"Sequences of {request.seq_len:,} tokens, one replica", f"{self.max_batch_size:,}"),
             ("Range", f"{self.max_batch_size_low:,} to {self.max_batch_size_high:,}"),
@@ -275,6 +286,4 @@ class Plan:
             *((f"{line.name}, one GPU", format_gib(line.bytes)) for line in self.stage.overheads),
             ("KV pool, one GPU", format_gib(memory.kv_pool_bytes)),
             ("Budget, one GPU", f"{format_gib(memory.requested_bytes)} of {format_gib(memory.total_bytes)}"),
-            *(("Note", note) for note in self.notes),
         ]
-        return table(f"{self.model.name} on {self.num_gpus} × {self.accelerator.name}", rows)
