@@ -287,7 +287,7 @@ class Request:
         bool | None,
         Option(
             field=flag(),
-            help="whether vLLM keeps pages of states for it; by default as the version does",
+            help="whether prefixes are cached, for which states keep more; by default as the version does",
             cuts=True,
             logged=True,
             page=None,
@@ -308,6 +308,7 @@ class Request:
         Option(
             field=count(1_048_576),
             help="sequences of one forward pass, by default the engine's for the device; bounds activations",
+            cuts=True,
             logged=True,
         ),
     ]

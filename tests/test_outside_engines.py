@@ -133,6 +133,104 @@ def test_sglang_reserves_what_its_source_adds_up(mib, asked, reserved):
     assert answer.request.gpu_memory_utilization == round((mib - reserved) / mib, 3)
 
 
+@pytest.mark.parametrize(
+    ("version", "mib", "asked", "fraction"),
+    [
+        # 0.4.4 server_args.py:204: a table by TP
+        ("0.4.4", 81_559, {}, 0.88), ("0.4.4", 81_559, {"tensor_parallel_size": 2}, 0.87),
+        ("0.4.4", 81_559, {"tensor_parallel_size": 4}, 0.85), ("0.4.4", 81_559, {"tensor_parallel_size": 8}, 0.81),
+        # 0.4.9 server_args.py:280, n = TP x PP: below 35 GiB 2.8 + n/10 GiB, below 90 9.5 + n/2, below 160 12 + n/2,
+        # else 32; 4 GiB more with attention data parallelism
+        ("0.4.9", 81_559, {}, round((81_559 - 10 * 1_024) / 81_559, 3)),
+        ("0.5.1", 24_564, {"tensor_parallel_size": 2}, round((24_564 - 3_072) / 24_564, 3)),
+        ("0.4.10.post2", 143_771, {"tensor_parallel_size": 4, "pipeline_parallel_size": 2},
+         round((143_771 - 16 * 1_024) / 143_771, 3)),
+        ("0.5.1", 183_359, {"tensor_parallel_size": 8}, round((183_359 - 32 * 1_024) / 183_359, 3)),
+        ("0.4.9", 81_559, {"tensor_parallel_size": 8, "enable_attention_dp": True},
+         round((81_559 - 17.5 * 1_024) / 81_559, 3)),
+        # 0.5.5 server_args.py:785: 512 + 1.5 x 8,192 + 128 + 2 x 256, no graphs of prompts before 0.5.10
+        ("0.5.5", 81_559, {}, round((81_559 - 13_440) / 81_559, 3)),
+        ("0.5.8", 81_559, {"max_num_batched_tokens": 2_048}, round((81_559 - 10_240) / 81_559, 3)),
+        # requests at once bound captured batches since 0.5.23 alone
+        ("0.5.8", 81_559, {"max_num_seqs": 8}, round((81_559 - 13_440) / 81_559, 3)),
+        # 0.5.10: 58 sizes of 8 MiB, none with attention data parallelism until 0.5.18
+        ("0.5.10", 81_559, {}, round((81_559 - 13_904) / 81_559, 3)),
+        # 512 + 12,288 + 1,024 + 1,024 + 3 x 512 x 8 + 1.5 x 512 x 8
+        ("0.5.12", 100_000, {"tensor_parallel_size": 8, "enable_attention_dp": True},
+         round((100_000 - 33_280) / 100_000, 3)),
+        # below 35 GiB 2,048 tokens and batches of 24 up to 0.5.18: 512 + 3,072 + 128 + 48 + 8 x 42
+        ("0.5.18", 24_564, {}, round((24_564 - 4_096) / 24_564, 3)),
+    ],
+)  # fmt: skip
+def test_sglang_has_had_five_rules(version, mib, asked, fraction):
+    memory = {"gpu_memory_bytes": mib * 2**20, "engine": "sglang", "engine_version": version, "seq_len": 8_192}
+    answer = plan("llama-3-8b", **memory, **asked)
+    assert answer.request.gpu_memory_utilization == fraction
+
+
+@pytest.mark.parametrize(
+    ("preset", "asked", "factor"),
+    # 0.4.9 model_runner.py:470 to 0.5.23 attention_hook.py:244: aiter takes 0.15 of any fraction above 8,192 tokens;
+    # model_runner.py:393: of latent attention only with 16 or 128 heads a rank
+    [
+        ("qwen3.5-27b", {"seq_len": 262_144}, 0.85), ("qwen3.5-27b", {"seq_len": 8_192}, 1),
+        ("llama-3.1-8b", {"seq_len": 8_193, "engine_version": "0.4.9"}, 0.85),
+        ("llama-3.1-8b", {"seq_len": 8_193, "engine_version": "0.4.4"}, 1),
+        ("deepseek-r1", {"seq_len": 16_384, "tensor_parallel_size": 8}, 0.85),
+        ("deepseek-r1", {"seq_len": 16_384, "tensor_parallel_size": 4}, 1),
+    ],
+)  # fmt: skip
+def test_aiter_takes_of_the_fraction_of_a_long_context(preset, asked, factor):
+    device = {"gpu": "mi355x", "engine": "sglang", "gpu_memory_utilization": 0.8, "non_torch_bytes": GIB}
+    answer = plan(preset, **device, **asked)
+    memory = answer.per_gpu
+    free = memory.total_bytes - GIB
+    assert memory.kv_pool_bytes == pytest.approx(free * 0.8 * factor - memory.weights_bytes, abs=2)
+    assert any(note.key == "notes.fraction_used" for note in answer.notes) is (factor < 1)
+
+
+@pytest.mark.parametrize(
+    ("version", "asked", "slots", "kept"),
+    # a state of Qwen3.5-27B: 48 layers of 48 heads of 128 x 128 in 32 bit, and 3 x 10,240 of a convolution in 16 bit
+    [
+        # server_args.py, model_runner.py: without a cache of prefixes as many as requests, else 512 until 0.5.8
+        ("0.5.5", {"max_num_seqs": 32}, 32, 32),
+        ("0.5.8", {}, 512, 512),
+        # from 0.5.12 only requests that are asked for; 0.5.18 counts a slot of padding
+        ("0.5.12", {"max_num_seqs": 32}, 32, 32),
+        ("0.5.23", {"max_num_seqs": 32}, 32, 33),
+    ],
+)
+def test_slots_of_states_without_a_cache_of_prefixes(version, asked, slots, kept):
+    slot = 48 * (48 * 128 * 128 * 4 + 3 * 10_240 * 2)
+    answer = given_pool(
+        "qwen3.5-27b", 100 * GIB, engine="sglang", engine_version=version, seq_len=512, kv_cache_dtype="bf16",
+        enable_prefix_caching=False, **asked,
+    )  # fmt: skip
+    assert answer.reported_kv_tokens == (100 * GIB - kept * slot) // 65_536
+    assert answer.max_batch_size == slots
+
+
+def test_the_ratio_of_states_before_slots_were_padded():
+    # 0.5.12 handle_max_mamba_cache: int(0.9 / 1.9 of the rest // state), and the rest of it for tokens
+    slot = 48 * (48 * 128 * 128 * 4 + 3 * 10_240 * 2)
+    pool = 40 * GIB
+    asked = {"engine": "sglang", "engine_version": "0.5.12", "seq_len": 1_024, "kv_cache_dtype": "bf16"}
+    answer = given_pool("qwen3.5-27b", pool, **asked)
+    slots = int(pool * 0.9 / 1.9 // slot)
+    assert answer.reported_kv_tokens == (pool - slots * slot) // 65_536
+
+
+@pytest.mark.parametrize(("version", "counted"), [("0.5.8", 708), ("0.5.12", 708), ("0.5.18", 788), ("0.5.23", 788)])
+def test_rows_of_sparse_attention_are_counted_at_fewer_bytes_than_allocated(version, counted):
+    # 512 + 64 elements in 8 bit and 132 of the indexer; allocated are 512 + 16 + 128 + 132 in each of 61 layers
+    answer = given_pool(
+        "deepseek-v3.2", 100 * GIB, engine="sglang", engine_version=version, seq_len=1_024, kv_cache_dtype="fp8_ds_mla"
+    )
+    assert answer.reported_kv_tokens == 100 * GIB // (61 * counted * 64) * 64
+    assert answer.allocated_bytes_per_sequence == 1_024 * 61 * 788
+
+
 @pytest.fixture
 def hybrid():
     """The start of Qwen3.8-27B in fp8 on an H100 that a public log shows: 17.92 GiB of states and 20.16 of keys.

@@ -14,7 +14,8 @@ from calculator.engines import ENGINES, engine_class, engine_rules
         ("vllm", "0.19", "0.19"), ("vllm", "v0.19.1", "0.19.1"), ("vllm", "0.6.4.post1", "0.6.4"),
         ("vllm", "0.10.1.1", "0.10.1"), ("vllm", "0.10.2-cu128", "0.10.2"), ("vllm", "0.8.5+cu124", "0.8.5"),
         ("vllm", "0.33.0.post2", "0.33"), ("vllm", " 0.33.0. ", "0.33"), ("vllm", "0.9.1", "0.9.1"),
-        ("sglang", "0.5.23.post2", "0.5.23"), ("sglang", "0.5.23.0", "0.5.23"), ("tensorrt-llm", "1.2.5", "1.2.5"),
+        ("sglang", "0.5.23.post2", "0.5.23"), ("sglang", "0.5.8.post1", "0.5.8"), ("sglang", "0.4.10.post2", "0.4.10"),
+        ("sglang", "v0.4.4", "0.4.4"), ("sglang", "0.5.23.0", "0.5.23"), ("tensorrt-llm", "1.2.5", "1.2.5"),
         ("sglang", "0.5.23", "0.5.23"), ("sglang", "0.5.23.post1", "0.5.23"), ("tensorrt-llm", "1.2", "1.2"),
         ("llama.cpp", "0c1e570", "0c1e570"), ("llama.cpp", "8012 (0c1e570a)", "0c1e570"),
     ],
@@ -28,8 +29,13 @@ def test_a_known_version_is_taken_without_a_note(engine, asked, used):
     ("engine", "asked", "used"),
     [
         ("vllm", "0.34", "0.33"), ("vllm", "1.0.0", "0.33"), ("vllm", "0.1", "0.6"), ("vllm", "0.5.5", "0.6"),
-        # SGLang changes its rules in patches, and those of one were read
-        ("sglang", "0.5.24", "0.5.23"), ("sglang", "0.5.8.post1", "0.5.23"), ("sglang", "0.5", "0.5.23"),
+        # SGLang changes its rules in patches, and those of ten were read: between two the nearer, of both the older
+        ("sglang", "0.5.24", "0.5.23"), ("sglang", "0.6", "0.5.23"), ("sglang", "0.4.1", "0.4.4"),
+        ("sglang", "0.4.6", "0.4.4"), ("sglang", "0.4.7", "0.4.9"), ("sglang", "0.4.11", "0.4.10"),
+        ("sglang", "0.5.0", "0.5.1"), ("sglang", "0.5.3", "0.5.1"), ("sglang", "0.5.11", "0.5.10"),
+        ("sglang", "0.5.17", "0.5.18"), ("sglang", "0.5.21", "0.5.23"),
+        # of a whole minor the newest that was read
+        ("sglang", "0.5", "0.5.23"), ("sglang", "0.4", "0.4.10"),
         ("tensorrt-llm", "1.4", "1.3"), ("tensorrt-llm", "0.21.0", "1.0"),
         # patches of the newest that was read were made after it, and may have changed what was read
         ("vllm", "0.33.9", "0.33"), ("tensorrt-llm", "1.3.5", "1.3"), ("sglang", "0.5.23.1", "0.5.23"),

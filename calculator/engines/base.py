@@ -111,6 +111,8 @@ class Engine:
     newest: ClassVar[Version]
     not_read: ClassVar[tuple[tuple[Version, Version], ...]] = ()
     """Gaps in what was read from ``oldest`` to ``newest``: the last version before each and the first one after."""
+    read: ClassVar[tuple[Version, ...]] = ()
+    """The only versions that were read, ascending, where between them the nearer one is taken; empty for all."""
     changes: ClassVar[tuple[Change, ...]]
     kv_cache_dtypes: ClassVar[tuple[str, ...]]
     weight_dtypes: ClassVar[tuple[str, ...]]
@@ -152,7 +154,7 @@ class Engine:
         """Return the rules that hold at a version; at the nearest known one where it is not known."""
         used, note = cls.newest, ""
         if asked is not None:
-            used, note = nearest(cls.title, asked, cls.oldest, cls.newest, cls.not_read)
+            used, note = nearest(cls.title, asked, cls.oldest, cls.newest, cls.not_read, cls.read)
         values: dict[str, Any] = {}
         sources = []
         for change in cls.changes:
@@ -209,10 +211,12 @@ class Engine:
     def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
         """Return of a request what bears on how the KV memory of a model is cut, 0 in place of what does not.
 
-        The tokens of a forward pass bear on windows and chunks alone, in every engine.
+        The tokens of a forward pass bear on windows and chunks alone, in every engine; its sequences bear on nothing
+        in most.
         """
         has_windows = not _WINDOWS.isdisjoint(self.kinds(model))
-        return cutting if has_windows else cutting._replace(max_num_batched_tokens=0)
+        kept = cutting._replace(max_num_seqs=0)
+        return kept if has_windows else kept._replace(max_num_batched_tokens=0)
 
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""
@@ -267,6 +271,10 @@ class Engine:
     def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
         """Return the fraction of memory that the engine takes when the user does not say [-]."""
         raise NotImplementedError
+
+    def fraction_used(self, model: ModelArchitecture, accelerator: Accelerator, request: Request) -> float:
+        """Return the fraction that the engine takes, where it changes even one that is given [-]."""
+        return request.gpu_memory_utilization
 
     def overheads(
         self, model: ModelArchitecture, accelerator: Accelerator, request: Request, stage: int

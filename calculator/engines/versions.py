@@ -68,7 +68,12 @@ def named(title: str, asked: str, newest: Version) -> Named:
 
 
 def nearest(
-    title: str, asked: str, oldest: Version, newest: Version, not_read: Sequence[tuple[Version, Version]] = ()
+    title: str,
+    asked: str,
+    oldest: Version,
+    newest: Version,
+    not_read: Sequence[tuple[Version, Version]] = (),
+    read: Sequence[Version] = (),
 ) -> tuple[Version, str]:
     """Return the version whose rules hold for an asked one, and a note where it is not known by them.
 
@@ -87,6 +92,8 @@ def nearest(
         The versions that rules were read from, and all between them [-].
     not_read : sequence of two tuple
         Gaps between them: the last version before and the first one after, both of which were read [-].
+    read : sequence of tuple
+        The only versions that were read, ascending, where between two of them the nearer one holds; empty for all [-].
 
     Returns
     -------
@@ -110,6 +117,8 @@ def nearest(
             used=in_words(newest),
         )
     before = next((last for last, first in not_read if last < name.release < first), name.release)
+    if read and before < newest and before not in read:
+        before = _nearer(before, read, whole=asked.count(".") == 1)
     used = max(oldest, min(newest, (before[0], before[1], before[2])))
     if name.is_before:
         return used, say(
@@ -129,6 +138,16 @@ def nearest(
         asked=shown_as,
         used=in_words(used),
     )
+
+
+def _nearer(release: tuple[int, ...], read: Sequence[Version], whole: bool) -> tuple[int, ...]:
+    """Return the version that was read and is nearest to a release, the older of two; of a whole minor its newest.
+
+    The first number that differs counts first, so that a release is nearest to those of its own minor.
+    """
+    if whole and (of_minor := [version for version in read if version[:2] == release[:2]]):
+        return of_minor[-1]
+    return min(read, key=lambda version: tuple(abs(one - two) for one, two in zip(version, release, strict=False)))
 
 
 def build_note(title: str, asked: str, known: str) -> str:

@@ -116,7 +116,8 @@ def _stage(
     geometry: Geometry,
 ) -> Stage:
     lines = with_given(rules.overheads(model, accelerator, request, index), request.given_overheads)
-    total, fraction, given = accelerator.memory_bytes, request.gpu_memory_utilization, request.kv_cache_memory_bytes
+    total, given = accelerator.memory_bytes, request.kv_cache_memory_bytes
+    fraction = rules.fraction_used(model, accelerator, request)
     taken = outside = hoped = above = below = 0
     for line in lines:
         if line.in_slack:

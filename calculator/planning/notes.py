@@ -32,6 +32,17 @@ def _on_the_request(answer: Plan) -> Iterator[str]:
             engine=rules.title,
             budget=rules.budget_words(model, request),
         )
+    used = rules.fraction_used(model, answer.accelerator, request)
+    if used != request.gpu_memory_utilization:
+        yield say(
+            "notes.fraction_used",
+            "{engine} takes {used:.4g} where {asked:g} is its fraction: on this device it lowers any fraction for a "
+            "context as long as {tokens:,} tokens",
+            engine=rules.title,
+            used=used,
+            asked=request.gpu_memory_utilization,
+            tokens=request.seq_len,
+        )
     if request.seq_len > model.max_position_embeddings:
         yield say(
             "notes.beyond_the_model",

@@ -38,6 +38,10 @@ class SglangCommand(Command):
         size = [plan.rules.flags["data_parallel_size"], str(request.tensor_parallel_size)]
         return [flag, *size] if request.enable_attention_dp else []
 
+    def enable_prefix_caching(self, plan: Plan, flag: str) -> Parts:
+        """Switch the cache of prefixes off, which is on otherwise."""
+        return [flag] if plan.request.enable_prefix_caching is False else []
+
     def kv_format(self, plan: Plan) -> str:
         """Return the format; 0.5.23 mem_cache/kv_cache_configurator.py has that layout for fp8 with an indexer."""
         name = plan.request.kv_cache_dtype

@@ -52,27 +52,51 @@ class WindowPools(Geometry):
 
 
 @dataclass(frozen=True, slots=True)
+class CountedPool(Geometry):
+    """A pool whose tokens are counted at fewer bytes than they are allocated at; the rest comes from the slack.
+
+    Attributes
+    ----------
+    counted_block_bytes : int
+        One page as it is counted [bytes].
+    """
+
+    counted_block_bytes: int = 1
+
+    def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
+        """Return the pages [-]."""
+        return (pool_bytes // self.counted_block_bytes,)
+
+
+@dataclass(frozen=True, slots=True)
 class StatePools(Geometry):
-    """A pool of tokens and one of states, in a fixed ratio of memory.
+    """A pool of tokens and one of states, in a fixed ratio of memory, or with so many states.
 
     Attributes
     ----------
     ratio : float
         Memory of states for each byte of the token pool [-].
+    padding : int
+        Slots that are kept besides and serve no request [-].
+    slots : int
+        Slots that are asked for, 0 where the ratio says how many [-].
     """
 
     ratio: float = 1.0
+    padding: int = 1
+    slots: int = 0
 
     def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
-        """Return the pages of tokens and the slots of states; one slot more is kept as padding [-]."""
+        """Return the pages of tokens and the slots of states [-]."""
         tokens, states = self.pools
         slots = self._slots(pool_bytes)
-        rest = pool_bytes - (slots + 1) * states.block_bytes
+        rest = pool_bytes - (slots + self.padding) * states.block_bytes
         return max(0, rest) // tokens.block_bytes, slots
 
     def _slots(self, pool_bytes: int) -> int:
         slot = self.pools[1].block_bytes
-        return max(0, int((pool_bytes * self.ratio / (1 + self.ratio) - slot) // slot))
+        most = pool_bytes * self.ratio / (1 + self.ratio) if not self.slots else self.slots * slot + self.padding * slot
+        return max(0, int((min(most, pool_bytes) - self.padding * slot) // slot))
 
     def drops(self, low_bytes: int, high_bytes: int) -> tuple[int, ...]:
         """Return the first and the last size at which the bytes suffice for a slot more, which is taken from tokens.

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.caches import Chunk, LatentVectors, State, Window
+from calculator.architecture.latent import LatentAttention
 from calculator.architecture.model import LayerGroup, ModelArchitecture
-from calculator.configs.towers.rows import named_size
-from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of
-from calculator.engines.overheads import captured_graphs, context, forward_activation
+from calculator.engines.base import Engine, caches_of
+from calculator.engines.overheads import captured_graphs, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
-from calculator.engines.sglang.groups import PARTS, Part, StatePools, WindowPools
+from calculator.engines.sglang.changes import CHANGES, NO_LIMIT_SEQUENCES, READ, GraphDefaults
+from calculator.engines.sglang.fraction import ByWork, FractionRule, Start, encoder_factor, reported_mib
+from calculator.engines.sglang.groups import PARTS, CountedPool, Part, StatePools, WindowPools
+from calculator.engines.sglang.overheads import in_use
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.formats.kv import storage_format
 from calculator.messages import say
 from calculator.request import Cutting
-from calculator.units import MIB, plural
+from calculator.units import plural
 
 if TYPE_CHECKING:
     from calculator.architecture.split import Split
@@ -27,20 +31,14 @@ if TYPE_CHECKING:
 
 SPARSE_PAGE = 64
 STATE_SLOTS_PER_REQUEST = 3
-VIT_LARGE = {"num_hidden_layers": 24, "hidden_size": 1024}
-"""Sizes of ViT-L/14, which stand in for those that an encoder's config does not name."""
+"""Slots that a request may hold where prefixes are cached; one where they are not."""
+AITER_LATENT_HEADS = (16, 128)
+"""Heads of a rank for which aiter is the default of latent attention."""
+LONG_CONTEXT = 8_192
+"""Above this many tokens of context aiter takes its share."""
+PLAIN_FP8 = storage_format("fp8_e4m3")
 CONV_BYTES, STATE_BYTES = 2, 4
 """Bytes of an element of a state's convolution, and of the state where the model names no format."""
-_FRACTION_SOURCE = "SGLang 0.5.23 arg_groups/memory_hook.py"
-
-
-@dataclass(frozen=True, slots=True)
-class GraphDefaults:
-    """Largest batch captured as a CUDA graph, on devices up to a size, below and from TP 4 on."""
-
-    below_mib: int
-    few_ranks: int
-    many_ranks: int
 
 
 @dataclass(frozen=True)
@@ -49,19 +47,41 @@ class Sglang(Engine):
 
     Attributes
     ----------
+    fraction_rule : FractionRule
+        How ``--mem-fraction-static`` is derived where it is not given.
+    fixed_encoder_factor : float or None
+        What an encoder of images takes off it, None where that follows from the encoder's size [-].
+    long_context_factor : float
+        What aiter takes off any fraction, given or derived, for a context of more than 8,192 tokens [-].
     graphs : tuple of GraphDefaults
         Largest captured batch by device; first match wins.
+    requests_cap_graphs : bool
+        Whether that is no more than the requests at once.
+    prefill_graphs_with_attention_dp : bool
+        Whether graphs of prompts are captured with attention data parallelism.
     window_ratio, state_ratio : float
-        ``--swa-full-tokens-ratio`` and ``--mamba-full-memory-ratio`` [-].
+        ``--swa-full-tokens-ratio`` and ``--mamba-full-memory-ratio``; 0 where states are not known [-].
+    slots_follow_requests : bool
+        Whether without a cache of prefixes there are as many slots of states as requests at once are asked for.
+    most_slots : int
+        How many there are where none are asked for; 0 where the ratio says it [-].
+    padding_slots : int
+        Slots of states that are counted besides [-].
+    counts_plain_rows : bool
+        Whether 8 bit rows of sparse attention are counted without their scales, though allocated with them.
     """
 
     name: ClassVar[str] = "sglang"
     title: ClassVar[str] = "SGLang"
-    oldest: ClassVar = (0, 5, 23)
-    newest: ClassVar = (0, 5, 23)
+    oldest: ClassVar = READ[0]
+    newest: ClassVar = READ[-1]
+    read: ClassVar = READ
     kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "nvfp4", "fp8_ds_mla")
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
-    only_here: ClassVar = ("enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager")
+    only_here: ClassVar = (
+        "enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager",
+        "enable_prefix_caching",
+    )  # fmt: skip
     claims: ClassVar = PARTS
     # 0.5.23, configs/model_config.py is_hybrid_swa_model
     window_types: ClassVar = frozenset({"gemma4_text", "gpt_oss", "llama4_text", "mimo_v2_flash"})
@@ -82,37 +102,22 @@ class Sglang(Engine):
         "max_num_batched_tokens": "--chunked-prefill-size",
         "disable_hybrid_kv_cache_manager": "--disable-hybrid-swa-memory",
         "enforce_eager": "--disable-cuda-graph",
+        "enable_prefix_caching": "--disable-radix-cache",
     }
-    changes: ClassVar = (
-        Change(
-            (0, 5, 0),
-            {
-                "device_defaults": (
-                    DeviceDefaults(160 * 1024, 16_384, 2_048),
-                    DeviceDefaults(60 * 1024, 8_192, 2_048),
-                    DeviceDefaults(20 * 1024, 4_096, 2_048),
-                    DeviceDefaults(0, 2_048, 2_048),
-                ),
-                "graphs": (
-                    GraphDefaults(20 * 1024, 8, 8),
-                    GraphDefaults(35 * 1024, 48, 160),
-                    GraphDefaults(60 * 1024, 32, 160),
-                    GraphDefaults(160 * 1024, 256, 512),
-                    GraphDefaults(2**40, 512, 512),
-                ),
-                "window_ratio": 0.8,
-                "state_ratio": 0.9,
-                # managers/schedule_policy.py: 0.7 of conservativeness falls to 0.14 of itself in a steady state
-                "admission": Admission(reserve_ratio=0.098, reserve_most_tokens=4096),
-            },
-            "SGLang 0.5.23 arg_groups/memory_hook.py, model_executor/pool_configurator.py, "
-            "mem_cache/kv_cache_configurator.py",
-        ),
-    )
+    changes: ClassVar = CHANGES
 
+    fraction_rule: FractionRule = field(default=ByWork(prefill_graphs=True))
+    fixed_encoder_factor: float | None = None
+    long_context_factor: float = 1.0
     graphs: tuple[GraphDefaults, ...] = ()
+    requests_cap_graphs: bool = False
+    prefill_graphs_with_attention_dp: bool = True
     window_ratio: float = 1.0
-    state_ratio: float = 1.0
+    state_ratio: float = 0.0
+    slots_follow_requests: bool = False
+    most_slots: int = 0
+    padding_slots: int = 0
+    counts_plain_rows: bool = False
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
@@ -182,32 +187,57 @@ class Sglang(Engine):
             )
         return asked or (SPARSE_PAGE if sparse else 1)
 
-    def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
-        """Return ``mem_fraction_static`` as the engine derives it: memory less what it reserves [-].
+    def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
+        """Return of a request what bears on its pools: requests at once alone where slots of states follow them."""
+        kept = super().bearing(model, cutting)
+        if cutting.enable_prefix_caching is False and State in self.kinds(model):
+            return kept._replace(max_num_seqs=cutting.max_num_seqs)
+        return kept
 
-        Notes
-        -----
-        ``reserved = 512 + 1.5 × chunk + 1024 × TP × PP / 8 + graphs`` MiB, at least 10,240 above 60 GiB;
-        ``fraction = round((memory − reserved) / memory, 3)``; with an encoder of images × 0.95 × (1 − 0.1 × (its
-        layers × width² over those of ViT-L/14 − 1)), the last factor 0.8 to 1.05.
-        """
-        memory = max(1, accelerator.reported_mib or accelerator.memory_bytes // MIB)
-        tp, chunk = values["tensor_parallel_size"], values["max_num_batched_tokens"]
+    def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
+        """Return ``mem_fraction_static`` as the engine derives it: memory less what it reserves [-]."""
+        memory = reported_mib(accelerator.memory_bytes, accelerator.reported_mib)
+        tp, alone = values["tensor_parallel_size"], values["pipeline_parallel_size"] == 1
         row = next(row for row in self.graphs if memory < row.below_mib)
         largest = row.few_ranks if tp < 4 else row.many_ranks
-        if values["max_num_seqs"]:
+        if self.requests_cap_graphs and values["max_num_seqs"]:
             largest = min(largest, values["max_num_seqs"])
-        eager, latent = values["enforce_eager"], LatentVectors in self.kinds(model)
-        reserved = 512 + 1.5 * max(chunk, 2048) + 1024 * tp * values["pipeline_parallel_size"] / 8
-        if not eager:
-            reserved += 2 * largest
-            if values["pipeline_parallel_size"] == values["decode_context_parallel_size"] == 1 and not model.towers:
-                reserved += 1536 if latent else 8 * prefill_graph_sizes(chunk)
-            if values["enable_attention_dp"]:
-                reserved += 3 * largest * tp + (1.5 * largest * tp if largest > 300 else 0)
-        if memory > 60 * 1024:
-            reserved = max(reserved, 10 * 1024)
-        return max(0.001, float(round((memory - reserved) / memory, 3)) * _encoder_factor(model))
+        eager, apart = values["enforce_eager"], values["enable_attention_dp"]
+        start = Start(
+            memory_mib=memory,
+            tensor_parallel_size=tp,
+            pipeline_parallel_size=values["pipeline_parallel_size"],
+            chunk=values["max_num_batched_tokens"],
+            largest_batch=0 if eager else largest,
+            attention_dp=apart,
+            latent=LatentVectors in self.kinds(model),
+            prefill_graphs=not eager
+            and alone
+            and values["decode_context_parallel_size"] == 1
+            and not model.towers
+            and accelerator.vendor != "AMD"
+            and (self.prefill_graphs_with_attention_dp or not apart),
+        )
+        share = self.fraction_rule.fraction(start)
+        return max(0.001, share * encoder_factor(model, self.fixed_encoder_factor))
+
+    def fraction_used(self, model: ModelArchitecture, accelerator: Accelerator, request: Request) -> float:
+        """Return the fraction less what aiter takes of it for a long context [-].
+
+        References
+        ----------
+        SGLang 0.4.9 ``model_executor/model_runner.py``, 0.5.23 ``arg_groups/attention_hook.py``: aiter is the default
+        on AMD, with latent attention where a rank has 16 or 128 heads, and not for sparse attention.
+        """
+        fraction = request.gpu_memory_utilization
+        if accelerator.vendor != "AMD" or request.seq_len <= LONG_CONTEXT:
+            return fraction
+        if LatentVectors in self.kinds(model):
+            heads = model.num_attention_heads // (1 if request.enable_attention_dp else request.tensor_parallel_size)
+            sparse = any(cached.cache.sparse for cached in self.caches(model))
+            if sparse or heads not in AITER_LATENT_HEADS:
+                return fraction
+        return fraction * self.long_context_factor
 
     def overheads(
         self,
@@ -220,7 +250,7 @@ class Sglang(Engine):
         tp = request.tensor_parallel_size
         return (
             forward_activation(model, tp, request.max_num_batched_tokens, in_slack=True),
-            context(tp * request.pipeline_parallel_size),
+            in_use(accelerator, tp * request.pipeline_parallel_size),
             captured_graphs(accelerator, request.max_num_seqs, request.enforce_eager, in_slack=True),
         )
 
@@ -251,18 +281,54 @@ class Sglang(Engine):
             raise UnsupportedError("how SGLang divides memory between states and sliding windows is not known here")
         whole = Pool(max(1, size * row(full)), (Claim(size * request.decode_context_parallel_size),))
         if state:
-            slot = sum(cached.layers * self._state_bytes(cached.cache) for cached in state)
-            claims = Pool(slot, (Claim(0, fixed=STATE_SLOTS_PER_REQUEST),))
-            if not row(full):
-                return Geometry((claims,), size)
-            return StatePools((whole, claims), size, self.state_ratio)
+            return self._with_states(whole if row(full) else None, state, request)
         if windows:
             longest = max(cached.cache.window for cached in windows)
             window = Pool(size * row(windows), (Claim(size, longest + size),))
             if not row(full):
                 return Geometry((window,), size)
             return WindowPools((whole, window), size, self.window_ratio)
-        return Geometry((whole,), size)
+        saved = self._uncounted_bytes(model, layers, request) if full else 0
+        return CountedPool((whole,), size, size * (row(full) - saved)) if saved else Geometry((whole,), size)
+
+    def _with_states(self, whole: Pool | None, state: list[Any], request: Cutting) -> Geometry:
+        """Return a pool of tokens and one of states."""
+        if not self.state_ratio:
+            raise UnsupportedError(
+                f"how SGLang {self.version} keeps states is not known here; take 0.5.5 or newer",
+                what="engine_version",
+                asked=self.asked_version,
+            )
+        cached = request.enable_prefix_caching is not False
+        slot = sum(one.layers * self._state_bytes(one.cache) for one in state)
+        states = Pool(slot, (Claim(0, fixed=STATE_SLOTS_PER_REQUEST if cached else 1),))
+        if whole is None:
+            return Geometry((states,), request.block_size)
+        slots = 0
+        if not cached and self.slots_follow_requests:
+            asked = request.max_num_seqs if request.max_num_seqs < NO_LIMIT_SEQUENCES else 0
+            slots = (asked or self.most_slots) // request.split.replicas
+        return StatePools((whole, states), request.block_size, self.state_ratio, self.padding_slots, slots)
+
+    def _uncounted_bytes(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> int:
+        """Return what a token's rows of sparse attention take beyond what is counted of them [bytes].
+
+        References
+        ----------
+        SGLang 0.5.8, ``mem_cache/memory_pool.py`` ``NSATokenToKVPool``: of 512 + 64 elements in 8 bit 656 bytes are
+        allocated, 576 counted.
+        """
+        if not self.counts_plain_rows or not (request.storage.is_fp8 or request.storage.packs_latents):
+            return 0
+        beyond = 0
+        for group in self.as_kept(model, layers):
+            spec = group.spec
+            if isinstance(spec, LatentAttention) and spec.index_head_dim:
+                plain = replace(spec, index_head_dim=0)
+                packed = spec.bytes_per_token(request.storage, 1)
+                indexer = packed - replace(spec, shares_index=True).bytes_per_token(request.storage, 1)
+                beyond += group.count * (packed - indexer - plain.bytes_per_token(PLAIN_FP8, 1))
+        return beyond
 
     @staticmethod
     def _state_bytes(cache: State) -> int:
@@ -281,32 +347,3 @@ class Sglang(Engine):
             "{fraction:g} of what is free before loading; activations and graphs in the rest",
             fraction=request.gpu_memory_utilization,
         )
-
-
-def _encoder_factor(model: ModelArchitecture) -> float:
-    """Return what the engine takes off its fraction for an encoder of images [-].
-
-    References
-    ----------
-    SGLang 0.5.23, ``arg_groups/memory_hook.py`` ``adjust_mem_fraction_for_vlm``: it reads ``num_hidden_layers``
-    and ``hidden_size`` and takes 24 and 1,024 where a config has other names.
-    """
-    if "vision_config" not in model.towers:
-        return 1.0
-    config = (model.fields or {}).get("vision_config")
-    config = config if isinstance(config, Mapping) else {}
-    layers, width = (named_size(config, key, size) for key, size in VIT_LARGE.items())
-    complexity = layers * width**2 / (24 * 1024**2)
-    factor: float = 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (complexity - 1.0)))
-    return factor
-
-
-def prefill_graph_sizes(largest: int) -> int:
-    """Return how many prompt sizes are captured as graphs: steps of 4, 16, 32, 64, 256 and 512 tokens [-].
-
-    References
-    ----------
-    SGLang 0.5.23, ``arg_groups/cuda_graph_hook.py``; 58 sizes up to 8,192 tokens.
-    """
-    steps = ((4, 33, 4), (48, 257, 16), (288, 513, 32), (576, 1025, 64), (1280, 4097, 256), (4608, largest + 1, 512))
-    return sum(1 for step in steps for size in range(*step) if size <= largest)

@@ -1,0 +1,93 @@
+"""SGLang: what is in use on a GPU before weights are loaded, by class of device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from calculator.engines.overheads import LARGE_GPU_BYTES, NON_TORCH, Overhead
+from calculator.messages import say
+from calculator.units import GIB, gib_to_bytes
+
+if TYPE_CHECKING:
+    from calculator.hardware import Accelerator
+
+SMALL_GPU_BYTES = 35 * GIB
+RANKS_OF_A_GROUP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What is in use on a class of devices: alone, and in a group of GPUs.
+
+    Attributes
+    ----------
+    alone, alone_low, alone_high : str
+        On one GPU [GiB].
+    group, group_low, group_high : str
+        On each of eight [GiB].
+    source : str
+        Where it was logged.
+    linear : bool
+        Whether it grows with every GPU of the group, not at once.
+    """
+
+    alone: str
+    alone_low: str
+    alone_high: str
+    group: str
+    group_low: str
+    group_high: str
+    source: str
+    linear: bool = True
+
+    def of(self, ranks: int) -> Overhead:
+        """Return the line for a GPU of a group of so many [bytes]."""
+        part = min(ranks, RANKS_OF_A_GROUP) - 1
+        whole = RANKS_OF_A_GROUP - 1
+        if part and not self.linear:
+            part = whole
+        central, low, high = (
+            gib_to_bytes(alone) + (gib_to_bytes(group) - gib_to_bytes(alone)) * part // whole
+            for alone, group in (
+                (self.alone, self.group),
+                (self.alone_low, self.group_low),
+                (self.alone_high, self.group_high),
+            )
+        )
+        return Overhead(NON_TORCH, central, self.source, low, high)
+
+
+UNIFIED = InUse(
+    "7.7", "3", "12", "7.7", "3", "12",
+    say("sglang.in_use_unified", "7.4-8.0 GiB logged on GB10, whose memory all programs share"),
+)  # fmt: skip
+AMD = InUse(
+    "0.7", "0.2", "1.5", "7", "4", "10",
+    say("sglang.in_use_amd", "0.7 GiB logged on one MI355X, 4.5-8.7 in groups"), linear=False,
+)  # fmt: skip
+SMALL = InUse(
+    "1.1", "0.4", "1.6", "1.6", "0.6", "2.6",
+    say("sglang.in_use_small", "0.8-1.2 GiB logged on GeForce"),
+)  # fmt: skip
+LARGE = InUse(
+    "0.7", "0.2", "1.2", "2.5", "1.2", "3.2",
+    say("sglang.in_use", "0.35-0.7 GiB logged on one H100, 1.5 on four H200s, 2.3-2.5 on eight"),
+)  # fmt: skip
+UNIFIED_NAMES = ("gb10",)
+
+
+def in_use(accelerator: Accelerator, ranks: int) -> Overhead:
+    """Estimate what is in use on a GPU before weights are loaded: the context, and channels to other GPUs [bytes].
+
+    References
+    ----------
+    Total less "Load weight begin. avail mem" of public logs, SGLang 0.4.1 to 0.5.18, and 0.1-0.2 GiB by which their
+    "mem usage" of weights is more than the tensors.
+    """
+    name = f"{accelerator.id} {accelerator.name}".lower()
+    if any(part in name for part in UNIFIED_NAMES):
+        return UNIFIED.of(ranks)
+    if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
+        return AMD.of(ranks)
+    return (SMALL if accelerator.memory_bytes < SMALL_GPU_BYTES else LARGE).of(ranks)
