@@ -42,11 +42,11 @@ def gib_of(line):
         ({"gpu": "mi210"}, (0.25, 0.1, 0.5)),
         # SGLang, in use at start: 0.35-0.7 on one H100, 1.5 on four H200s, 2.3-2.5 on eight; 0.8-1.2 on GeForce,
         # 0.7 on one MI355X and 4.5-8.7 in groups
-        ({"engine": "sglang"}, (0.7, 0.2, 1.2)), ({"engine": "sglang", "tensor_parallel_size": 8}, (2.5, 1.2, 3.2)),
-        ({"engine": "sglang", "pipeline_parallel_size": 8}, (2.5, 1.2, 3.2)),
-        ({"engine": "sglang", "gpu": "rtx-4090"}, (1.1, 0.4, 1.6)),
-        ({"engine": "sglang", "gpu": "mi355x"}, (0.7, 0.2, 1.5)),
-        ({"engine": "sglang", "gpu": "mi355x", "tensor_parallel_size": 2}, (7, 4, 10)),
+        ({"engine": "sglang"}, (0.55, 0.2, 1.1)), ({"engine": "sglang", "tensor_parallel_size": 8}, (2.4, 1.2, 3.2)),
+        ({"engine": "sglang", "pipeline_parallel_size": 8}, (2.4, 1.2, 3.2)),
+        ({"engine": "sglang", "gpu": "rtx-4090"}, (1, 0.4, 1.6)),
+        ({"engine": "sglang", "gpu": "mi355x"}, (0.6, 0.2, 1.5)),
+        ({"engine": "sglang", "gpu": "mi355x", "tensor_parallel_size": 2}, (6.8, 4, 10)),
         # TensorRT-LLM: 2.55 on one H200, and 0.4 for NCCL
         ({"engine": "tensorrt-llm"}, (2.5, 1.0, 3.5)),
         ({"engine": "tensorrt-llm", "tensor_parallel_size": 2}, (2.9, 1.4, 3.9)),

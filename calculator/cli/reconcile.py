@@ -8,6 +8,7 @@ from calculator.cli import MISSED, OK
 from calculator.cli.arguments import MEMORY_HELP, add_format, gib
 from calculator.cli.printing import print_json, print_table, say
 from calculator.engines import titles
+from calculator.logs.questions import Question
 from calculator.logs.reading import read_file
 from calculator.logs.reconciliation import reconcile
 from calculator.views import words
@@ -42,13 +43,20 @@ def run(arguments: argparse.Namespace) -> int:
     say()
     for cause in result.causes:
         say(f"cause: {cause}")
+    for question in result.missing[:1]:
+        say(f"missing: {question.text}; {_answered_by(question)}")
     for assumption in result.assumed:
         say(f"assumed: {assumption}")
     for problem in result.log.problems:
         say(f"note: {problem}")
     say(f"note: {words.NOT_MODELLED}")
-    for number, text in result.log.not_understood:
+    for number, text in result.log.bears_on_memory:
         say(f"not understood, line {number:,}: {text}")
-    if result.log.unlisted:
-        say(f"not understood: {result.log.unlisted:,} lines more")
+    if result.log.others:
+        say(f"not understood: {result.log.others:,} lines more, none of which speaks of memory")
     return OK if result.agrees else MISSED
+
+
+def _answered_by(question: Question) -> str:
+    flag = f"give --{question.keyword}"
+    return f"{flag}, such as {', '.join(question.choices[:4])}" if question.choices else flag

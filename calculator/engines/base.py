@@ -139,6 +139,8 @@ class Engine:
     """Whether sequences take blocks of a pool that all share, not cells of their own."""
     loads_encoders: ClassVar[bool] = True
     """Whether encoders of images and audio are loaded with the model."""
+    derives_fraction: ClassVar[bool] = False
+    """Whether the default of its fraction follows from the device."""
     context_in_slack: ClassVar[bool] = False
     """Whether a device's own context is neither in the budget nor an overhead, but in what is left free."""
 

@@ -60,12 +60,35 @@ class Log:
     """Whether its dtype is that of weights which it says are not quantised, not what was asked for."""
     shapes: ClassVar[tuple[tuple[str, str | None, Message], ...]] = ()
     """Figures that only some versions print, the version that is then taken, None for the newest; first match wins."""
+    built: ClassVar[Mapping[tuple[int, int, int], str]] = {}
+    """When versions were built, by which a dated log that names none is told."""
     sizes_pool: ClassVar[bool] = True
     """Whether it takes what memory is left for its KV pool, not what the sequences asked for need."""
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
         """Give the figures their common names, from one value of each and all values with ranks; return problems."""
         return []
+
+    def in_use(self, log: StartupLog, memory_bytes: int | None) -> dict[str, Any]:
+        """Return what a log says of memory in use before the start, as keywords of ``plan``.
+
+        Parameters
+        ----------
+        log : StartupLog
+            What was read [-].
+        memory_bytes : int or None
+            What the device has, None where it is not known [bytes].
+
+        Returns
+        -------
+        dict
+            What it says.
+        """
+        return {}
+
+    def usual_in_use_gib(self, plan: Plan) -> float:
+        """Return what may be in use before the start though nothing else runs; 0 where that is not known [GiB]."""
+        return 0.0
 
     def lengths(self, log: StartupLog) -> dict[str, Any]:
         """Return what a log says of the longest sequence and of the sequences, as keywords of ``plan``."""

@@ -79,6 +79,12 @@ def as_flag(text: str) -> bool | None:
     return {"true": True, "false": False}.get(text.strip().lower())
 
 
+def as_switched_off(text: str) -> bool | None:
+    """Return what is on where a switch says that it is off."""
+    value = as_flag(text)
+    return None if value is None else not value
+
+
 _N = rf"((?<![0-9.,]){_DIGITS})"
 
 

@@ -67,6 +67,14 @@ def named(title: str, asked: str, newest: Version) -> Named:
     return Named(release, is_before)
 
 
+def names_no_release(asked: str) -> bool:
+    """Whether a version is that of a development build that names no release."""
+    try:
+        return named("", asked, (0, 0, 0)).release is None
+    except InvalidValueError:
+        return False
+
+
 def nearest(
     title: str,
     asked: str,

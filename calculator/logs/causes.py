@@ -27,7 +27,7 @@ OTHER_MODEL = "logs.cause.other_model"
 
 def causes_of(compared: Comparison) -> tuple[Message, ...]:
     """Return what explains the difference, the likeliest first; each is told apart by its key."""
-    causes = list(_ranks_of_weights(compared))
+    causes = [*_refusals(compared), *_ranks_of_weights(compared)]
     reported = compared.reported_gib
     if reported and compared.own.sizes_pool:
         causes += _wording(compared)
@@ -36,12 +36,43 @@ def causes_of(compared: Comparison) -> tuple[Message, ...]:
     return tuple(causes)
 
 
+def _refusals(compared: Comparison) -> Iterator[Message]:
+    """Yield why the engine did not start, by its own words."""
+    figures = compared.log.figures
+    if "state_blocks" in figures and "refused_sequences" in figures:
+        text = (
+            "the engine did not start: max_num_seqs {asked:,} is more than the {blocks:,} blocks that there are for "
+            "states; max_num_seqs {blocks:,} starts"
+        )
+        yield say(
+            "logs.cause.refused_states",
+            text,
+            asked=int(figures["refused_sequences"]),
+            blocks=int(figures["state_blocks"]),
+        )
+    if "needed_gib" in figures and figures["needed_gib"] > figures.get("kv_pool_gib", figures["needed_gib"]):
+        text = "the engine did not start: one sequence of {tokens:,} tokens needs {needed:g} GiB, {pool:g} GiB are left"
+        values = {
+            "tokens": int(figures.get("concurrency_at", compared.plan.request.seq_len)),
+            "needed": figures["needed_gib"],
+            "pool": figures["kv_pool_gib"],
+        }
+        if "max_context_len" in figures:
+            text += "; a length of {longest:,} starts"
+            values["longest"] = int(figures["max_context_len"])
+        yield say("logs.cause.refused_length", text, **values)
+    if "nothing_left" in figures:
+        yield say("logs.cause.refused_nothing_left", "the engine did not start: nothing is left for the KV cache")
+    if "refused_gib" in figures:
+        text = "out of memory: the device did not have the {size:.2f} GiB that were asked for in one piece"
+        yield say("logs.cause.out_of_memory", text, size=figures["refused_gib"])
+
+
 def _ranks_of_weights(compared: Comparison) -> Iterator[Message]:
     """Yield another tensor parallelism, where only that makes the weights the logged ones."""
     planned, logged = compared.planned, compared.log.figures.get("weights_gib")
     stated = compared.asked.get("tensor_parallel_size")
-    settled = compared.plan is not planned
-    if not logged or not planned.rules.splits_layers or (settled and stated):
+    if not logged or not planned.rules.splits_layers or stated:
         return
     if abs(weights_off(planned, logged)) <= SAME_WEIGHTS:
         return
@@ -50,10 +81,9 @@ def _ranks_of_weights(compared: Comparison) -> Iterator[Message]:
             other = vary(planned, tensor_parallel_size=size)
         except CalculatorError:
             continue
-        if size != stated and abs(weights_off(other, logged)) <= SAME_WEIGHTS:
+        if abs(weights_off(other, logged)) <= SAME_WEIGHTS:
             text = "tensor_parallel_size {size} would explain the weights of {weights:.2f} GiB"
-            text += ", where {stated} is stated" if stated else ""
-            yield say("logs.cause.ranks_of_weights", text, size=size, weights=logged, stated=stated)
+            yield say("logs.cause.ranks_of_weights", text, size=size, weights=logged)
             return
 
 
@@ -97,7 +127,7 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
             text = "the KV cache is stored in {form}: the log's bytes a token say so, as a checkpoint can ask for it"
             yield say("logs.cause.kv_format", text, form=name)
     logged = log.figures.get("weights_gib")
-    if plan.request.tensor_parallel_size == 1 and (not logged or abs(weights_off(plan, logged)) > SAME_WEIGHTS):
+    if "tensor_parallel_size" not in compared.asked and (not logged or abs(weights_off(plan, logged)) > SAME_WEIGHTS):
         for ranks in [ranks for ranks in RANKS if same(held(tensor_parallel_size=ranks))][:1]:
             found = True
             text = "tensor_parallel_size {size} would hold as many tokens as are reported"
@@ -134,7 +164,7 @@ def _differences(compared: Comparison, reported: float, *, mismatch: bool) -> It
     figures, predicted = compared.log.figures, compared.predicted_gib
     error, close = abs(predicted - reported), max(CLOSE * reported, 0.02)
     in_use = figures.get("memory_gib", 0) - figures.get("free_at_start_gib", figures.get("memory_gib", 0))
-    if in_use > OTHER_PROCESS_GIB:
+    if in_use > max(OTHER_PROCESS_GIB, compared.own.usual_in_use_gib(compared.plan)):
         text = "another process: {size:.2f} GiB of the GPU were in use before the engine started"
         yield say("logs.cause.other_process", text, size=in_use)
     left_free = figures.get("free_after_pool_gib", 0.0)

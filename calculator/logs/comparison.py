@@ -12,6 +12,7 @@ from calculator.engines import engine_log
 from calculator.engines.log import Log
 from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, NON_TORCH, Line, Overhead
 from calculator.hardware import Accelerator
+from calculator.logs.questions import Question, ask_for_gpu
 from calculator.logs.reading import StartupLog
 from calculator.logs.setup import UNSTATED_MEMORY, keywords_of, with_logged_weights
 from calculator.messages import say
@@ -88,6 +89,14 @@ class Comparison:
     def own(self) -> Log:
         """What the engine prints."""
         return engine_log(self.log.engine)
+
+    @property
+    def missing(self) -> tuple[Question, ...]:
+        """What the log does not say and the comparison needs, what matters most first."""
+        if not self.own.sizes_pool or self.knows_device:
+            return ()
+        free = self.log.figures.get("free_at_start_gib", 0.0)
+        return (ask_for_gpu(str(self.log.flags.get("device", "")), free),)
 
     @property
     def knows_device(self) -> bool:
@@ -255,6 +264,9 @@ class Comparison:
         if self.knows_device:
             name = say("logs.term.kv_tokens", "Tokens")
             yield Term("kv_tokens", name, "tokens", self.plan.reported_kv_tokens, self.printed_tokens)
+        if "max_context_len" in figures and pool:
+            name = say("logs.term.longest", "Longest sequence that the engine names for the reported pool")
+            yield Term("longest", name, "tokens", held.reported_max_context_len, figures["max_context_len"])
         if "needed_gib" in figures:
             name = say("logs.term.sequence", "One sequence of {tokens:,} tokens", tokens=request.seq_len)
             yield Term("sequence", name, "GiB", self.plan.allocated_bytes_per_sequence / GIB, figures["needed_gib"])
@@ -280,5 +292,6 @@ def compare(
     planned = answer = make_plan(**asked)
     if "weight_dtype" not in asked and "weights_gib" in log.figures:
         answer, more = with_logged_weights(answer, log.figures["weights_gib"])
-        assumed += more
+        if more:
+            assumed = [text for text in assumed if getattr(text, "key", "") != "logs.assumed.weight_dtype"] + more
     return Comparison(log, answer, planned, asked, tuple(assumed))

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
 from calculator.errors import InvalidValueError
+from calculator.logs.implied import implied_by
 from calculator.messages import say
 from calculator.units import GIB
 
 
-def model_of(flags: dict[str, Any], assumed: list[str]) -> str:
-    """Return the preset that a log's model is, by its id or by its name less what does not change its layers."""
+def model_of(flags: dict[str, Any], assumed: list[str], figures: Mapping[str, Any] | None = None) -> str:
+    """Return the preset that a log's model is: by its id, by its name less what does not change its layers, by size."""
     named = flags.get("model")
     if not named:
-        raise InvalidValueError("the log names no model: give one, as --model on the command line")
+        implied = implied_by(flags, figures or {})
+        if not implied:
+            raise InvalidValueError(
+                "the log names no model: give one, as --model on the command line", what="model", allowed=model_ids()
+            )
+        text = "the preset {preset}: the log names no model, its weights and its tokens are of that size"
+        assumed.append(say("logs.assumed.implied", text, preset=implied))
+        return implied
     wanted = plain(named)
     by_name: dict[str, str] = {}
     for key in model_ids():
@@ -29,7 +38,17 @@ def model_of(flags: dict[str, Any], assumed: list[str]) -> str:
             text = "the preset {preset}: its layers are those of the log's model by name"
             assumed.append(say("logs.assumed.preset", text, preset=key))
         return key
-    raise InvalidValueError(f"the log's model {named[:80]!r} is not one of the presets: give one, as --model")
+    implied = implied_by(flags, figures or {})
+    if implied:
+        text = "the preset {preset}: {named} is none, its weights and its tokens are of that size"
+        assumed.append(say("logs.assumed.implied_of", text, preset=implied, named=repr(named[:80])))
+        return implied
+    raise InvalidValueError(
+        f"the log's model {named[:80]!r} is not one of the presets: give one, as --model",
+        what="model",
+        asked=named[:80],
+        allowed=model_ids(),
+    )
 
 
 _TUNED = re.compile(

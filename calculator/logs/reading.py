@@ -16,6 +16,8 @@ from typing import Any
 from calculator.engines import titles
 from calculator.engines.log import Log
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown
+from calculator.logs.names import gpu_of
+from calculator.logs.records import records
 from calculator.logs.vocabulary import (
     UNQUANTISED,
     begins_a_draft,
@@ -64,10 +66,23 @@ class StartupLog:
     unlisted: int
     problems: tuple[str, ...] = field(default=())
 
+    @property
+    def bears_on_memory(self) -> tuple[tuple[int, str], ...]:
+        """Those of the lines not understood that speak of memory."""
+        return tuple((number, text) for number, text in self.not_understood if _MEMORY.search(text))
+
+    @property
+    def others(self) -> int:
+        """How many of the lines not understood do not, or are not listed [-]."""
+        return len(self.not_understood) + self.unlisted - len(self.bears_on_memory)
+
 
 SMALLEST = ("kv_pool_gib", "kv_tokens", "num_blocks", "max_concurrency", "kv_pool_bytes")
 """Figures that ranks print each for itself: the smallest holds for all."""
+SAID_ANYWHERE = ("engine_version", "file", "architecture")
+"""Figures that another engine's log may hold too."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,64}+[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[@-_])")
+_MEMORY = re.compile(r"[GM]i?B\b|[Mm]emory|KV|kv[ _-]?cache|[Bb]locks?\b|OOM")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -102,10 +117,12 @@ def read_log(content: str | bytes) -> StartupLog:
     found: dict[str, list[tuple[str, Any, str]]] = {}
     drafting: set[tuple[str, str]] = set()
     ranks: dict[str, int] = {}
+    devices: dict[str, None] = {}
+    dates: list[str] = []
     flags: dict[str, Any] = {}
     unread: list[tuple[int, str]] = []
     understood = unlisted = 0
-    lines = _lines(content)
+    lines = records(_lines(content))
     last = ""
     for number, line in lines:
         quick = may_be_of_the_start(line, known)
@@ -122,19 +139,21 @@ def read_log(content: str | bytes) -> StartupLog:
         drafting |= {(engine, rank) for engine, pattern, _ in hits if known.logs[engine].draft_after in pattern.means}
         stated = stated_by(line, last, known) if quick or last.endswith("\\") else {}
         for name, value in stated.items():
-            if flags.get(name, UNQUANTISED) == UNQUANTISED:
+            if name == "device":
+                devices.setdefault(value)
+            elif name == "date":
+                dates.append(value)
+            elif flags.get(name, UNQUANTISED) == UNQUANTISED:
                 flags[name] = value
         last = line.rstrip() if line.rstrip().endswith("\\") else line
-        if hits or stated:
+        if hits or stated.keys() - {"date"}:
             understood += 1
         elif line.strip():
             if len(unread) < MAX_LISTED:
                 unread.append((number, mask(line.strip()[:MAX_SHOWN])[:400]))
             else:
                 unlisted += 1
-    engines = [
-        engine for engine, values in found.items() if any(name not in ("engine_version", "file") for name, *_ in values)
-    ]
+    engines = [engine for engine, values in found.items() if any(name not in SAID_ANYWHERE for name, *_ in values)]
     if len(engines) > 1:
         raise FileFormatError(
             f"the log holds lines of {' and '.join(sorted(engines))}: give the log of one engine at a time"
@@ -146,9 +165,16 @@ def read_log(content: str | bytes) -> StartupLog:
         )
     engine = engines[0]
     figures, problems = _figures(found[engine], known.logs[engine])
-    for name in ("engine_version", "device", "model", "file_type", "file"):
+    for name in ("engine_version", "device", "model", "file_type", "file", "architecture"):
         if name in figures:
             flags.setdefault(name, figures.pop(name))
+    if "device" in flags:
+        devices = {str(flags["device"]): None, **devices}
+    if devices:
+        memory = figures.get("memory_gib")
+        flags["device"] = next((name for name in devices if gpu_of(name, memory)), next(iter(devices)))
+    if dates:
+        flags["date"] = max(dates)
     figures.pop("recognised", None)
     k_type = figures.pop("k_type", None)
     if figures.pop("v_type", k_type) == k_type and k_type:

@@ -10,6 +10,7 @@ from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.logs.causes import causes_of
 from calculator.logs.comparison import HALF_OF_THE_LAST_DIGIT, Comparison, Term, compare
+from calculator.logs.questions import Question
 from calculator.logs.reading import StartupLog, read_log
 from calculator.messages import Message, say
 from calculator.planning.answer import SCHEMA_VERSION, Plan
@@ -35,6 +36,8 @@ class Reconciliation:
         What the log does not state and was taken.
     agrees : bool
         Whether the reported capacity is the predicted one or lies within its range.
+    missing : tuple of Question
+        What the log does not say and the comparison needs, the first to be asked first.
     """
 
     log: StartupLog
@@ -44,6 +47,7 @@ class Reconciliation:
     causes: tuple[str, ...]
     assumed: tuple[str, ...]
     agrees: bool
+    missing: tuple[Question, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values."""
@@ -54,6 +58,7 @@ class Reconciliation:
             "finding": self.finding,
             "causes": list(self.causes),
             "assumed": list(self.assumed),
+            "missing": [question.as_dict() for question in self.missing],
             "terms": [{**asdict(term), "difference": term.difference} for term in self.terms],
             "request": self.plan.as_dict()["request"],
             "problems": list(self.log.problems),
@@ -101,6 +106,7 @@ def reconcile(
         causes_of(compared),
         compared.assumed,
         compared.agrees,
+        compared.missing,
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
-from calculator.catalogue.presets import load_model
+from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines import engine_log, engine_rules
 from calculator.engines.base import OPTIONS as ONLY_SOME
 from calculator.engines.base import Engine
 from calculator.engines.log import Log
+from calculator.engines.versions import in_words, names_no_release
 from calculator.errors import CalculatorError
 from calculator.formats.names import METHODS, SIXTEEN_BIT, TORCH, format_in_name, format_of_gguf
 from calculator.hardware import Accelerator
@@ -31,26 +32,30 @@ DEFAULTS = ("gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens")
 """Those whose default is worth a word."""
 
 
+NOT_STATED = {
+    "weight_dtype": "the checkpoint's own weight format: the log states none",
+    "kv_cache_dtype": "the checkpoint's own KV format, else 16 bit: the log states none",
+}
+"""Formats that a log need not state."""
+
+
 def keywords_of(
     log: StartupLog, model: ModelArchitecture | str | None, gpu: Accelerator | str | None, given: dict[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the keywords of ``plan`` that a log states, and what was assumed beside."""
     flags, own = log.flags, engine_log(log.engine)
     assumed: list[str] = []
-    asked: dict[str, Any] = {"engine": log.engine, "model": model if model is not None else model_of(flags, assumed)}
-    version = given.get("engine_version") or flags.get("engine_version") or _version_of(log, own, assumed)
+    asked: dict[str, Any] = {
+        "engine": log.engine,
+        "model": model if model is not None else model_of(flags, assumed, log.figures),
+    }
+    version = given.get("engine_version") or flags.get("engine_version")
+    if version is None or (names_no_release(str(version)) and given.get("engine_version") is None):
+        version = _version_of(log, own, assumed) or version
     if version:
         asked["engine_version"] = version
     known = engine_rules(log.engine, version)
-    device = gpu if gpu is not None else gpu_of(flags.get("device", ""), log.figures.get("memory_gib"))
-    if device is not None:
-        asked["gpu"] = device
-    if "memory_gib" in log.figures:
-        asked["gpu_memory_bytes"] = gib_to_bytes(f"{log.figures['memory_gib']:.4f}")
-    elif device is None and given.get("gpu_memory_bytes") is None:
-        asked["gpu_memory_bytes"] = UNSTATED_MEMORY
-        text = "no device: the log names none, so only what the pool holds can be compared; give the GPU"
-        assumed.append(say("logs.assumed.no_device", text))
+    asked |= _device(log, own, known, gpu, given, assumed)
     logged = (name for name, option in OPTIONS.items() if option.logged and name in flags)
     asked |= {name: flags[name] for name in logged if _takes(known, name)}
     asked |= own.lengths(log)
@@ -59,6 +64,9 @@ def keywords_of(
     else:
         asked.pop("tensor_parallel_size", None)
     asked |= _formats(log, own, load_model(asked["model"]), assumed)
+    for name, text in NOT_STATED.items():
+        if name not in asked and given.get(name) is None:
+            assumed.append(say(f"logs.assumed.{name}", text))
     for name in DEFAULTS:
         if name not in asked and name in known.flags:
             text = "{keyword} by default: the log does not state it"
@@ -67,6 +75,38 @@ def keywords_of(
         text = "no draft model and no LoRA: the log names one, and its memory is not modelled"
         assumed.append(say("logs.assumed.no_draft", text))
     return asked | {name: value for name, value in given.items() if value is not None}, assumed
+
+
+def _device(
+    log: StartupLog,
+    own: Log,
+    known: Engine,
+    gpu: Accelerator | str | None,
+    given: dict[str, Any],
+    assumed: list[str],
+) -> dict[str, Any]:
+    """Return what the log says of the device and of its memory; where it says nothing, memory that stands for none."""
+    figures = log.figures
+    asked: dict[str, Any] = {}
+    device = gpu if gpu is not None else gpu_of(log.flags.get("device", ""), figures.get("memory_gib"))
+    memory: int | None = given.get("gpu_memory_bytes")
+    if device is not None:
+        asked["gpu"] = device
+    if "memory_gib" in figures:
+        asked["gpu_memory_bytes"] = gib_to_bytes(f"{figures['memory_gib']:.4f}")
+    if memory is None:
+        memory = asked.get("gpu_memory_bytes") or (load_gpu(device).memory_bytes if device is not None else None)
+    derives = "gpu_memory_utilization" not in log.flags and given.get("gpu_memory_utilization") is None
+    if memory is not None or not (derives and known.derives_fraction):
+        asked |= {name: value for name, value in own.in_use(log, memory).items() if given.get(name) is None}
+    if memory is None and "gpu_memory_bytes" not in asked:
+        asked["gpu_memory_bytes"] = UNSTATED_MEMORY
+        text = "no device: the log names none, so only what the pool holds can be compared; give the GPU"
+        assumed.append(say("logs.assumed.no_device", text))
+    elif "non_torch_bytes" in asked:
+        text = "in use before loading: what the log prints, whatever else holds it"
+        assumed.append(say("logs.assumed.free", text))
+    return asked
 
 
 def _takes(known: Engine, name: str) -> bool:
@@ -80,6 +120,14 @@ def _version_of(log: StartupLog, own: Log, assumed: list[str]) -> str | None:
         if figure in log.figures:
             assumed.append(why)
             return version
+    date = log.flags.get("date")
+    built = max((version for version, day in own.built.items() if date and day <= date), default=None)
+    if date and own.built and built != max(own.built):
+        used = in_words(built or min(own.built))
+        text = "{engine} {used}: the log names no version and is of {date}, no other that is known is nearer before it"
+        title = engine_rules(log.engine).title
+        assumed.append(say("logs.assumed.dated", text, engine=title, used=used, date=date))
+        return used
     text = "the newest rules of {engine}: the log names no version"
     assumed.append(say("logs.assumed.newest", text, engine=engine_rules(log.engine).title))
     return None

@@ -10,17 +10,26 @@ from typing import Any
 
 from calculator.engines import ENGINES, engine_log
 from calculator.engines.log import Argument, Log
-from calculator.engines.patterns import Pattern, as_flag
+from calculator.engines.patterns import Pattern, as_flag, as_switched_off
 
 UNQUANTISED = "none"
 """The quantisation of a log that says there is none; a later line may name one."""
 _RANKS = re.compile(r"([A-Z]{2,3})([0-9]{1,3})")
 _DEVICE = re.compile(
-    r"(?:NVIDIA|AMD|Tesla|GeForce|Instinct|Quadro)[ _][\w][\w /_-]{1,60}?(?=[,.;:()\]'\"]|\.json|$| - |  )"
+    r"(?:NVIDIA|AMD|Tesla|GeForce|Instinct|Quadro)[ _][\w][\w /_-]{1,60}?(?=[,.;:()\]'\"|]|\.json|$| - |  )"
 )
+_NO_DEVICE = (
+    "Release", "Corporation", "Container", "Driver", "Deep", "Nsight", "CUDA", "cuDNN", "Triton", "TensorRT", "Dynamo",
+    "NIM", "Management", "Open", "Software", "Inference", "AI", "and", "or", "GPU", "GPUs", "devices", "ROCm",
+)  # fmt: skip
+"""A device's name; what makers print of other things is none."""
+_MODEL = re.compile(r"\b[Mm]odel (?:[Pp]ath|[Nn]ame|ID|id) ?[:=] {0,20}+['\"]?+([\w./~][\w./:@~-]{1,300})")
+_NO_NAME = ("<", "$", "{", "...")
+"""What stands for a name in a help text or a warning."""
+_DATE = re.compile(r"(?<![0-9])(20[0-9]{2})[-/]([01][0-9])[-/]([0-3][0-9])(?![0-9])")
 _TELLING = (
     "GiB", "MiB", "GB", "KV", "kv_", "blocks", "memory", "version", "concurrency", "model", "args", "--", "config",
-    "maximum", "tokens", "NVIDIA", "GeForce", "Instinct", "Tesla", "Quadro",
+    "maximum", "tokens", "Model", "NVIDIA", "GeForce", "Instinct", "Tesla", "Quadro",
 )  # fmt: skip
 """A line without any of these, or of the words that tell an engine's lines, is of nothing that is read here."""
 _SERVING = ("throughput", "HTTP/1", "#running")
@@ -112,7 +121,7 @@ def stated_by(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
     for found in known.command.finditer(line) if "-" in line else ():
         name = (found[2] or found[3]).replace("-", "_")
         name = known.short_arguments.get(name, name)
-        if known.arguments[name][1] is as_flag:
+        if known.arguments[name][1] in (as_flag, as_switched_off):
             value = found[4] if found[4] and as_flag(found[4]) is not None else "true"
             pairs.append((name, "false" if found[1] else value))
         elif found[4]:
@@ -120,6 +129,8 @@ def stated_by(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
     for name, value in pairs:
         target, read = known.arguments[name]
         value = value.strip("'\"").rstrip(":")
+        if target == "model" and value.startswith(_NO_NAME):
+            continue
         if value in ("None", "null", ""):
             if name == "quantization" and value == "None":
                 stated.setdefault(name, UNQUANTISED)
@@ -132,9 +143,15 @@ def stated_by(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
             stated.setdefault(target, answer)
     whole = f"{before.rstrip(chr(92))} {line.strip()}" if before.endswith("\\") else line
     served = next((match for expression in known.all_of("served") if (match := expression.search(whole))), None)
-    if served:
+    if served and not served[1].startswith(_NO_NAME):
         stated["model"] = served[1]
+    named = _MODEL.search(line)
+    if named:
+        stated.setdefault("model", named[1])
+    dated = _DATE.search(line[:80])
+    if dated:
+        stated["date"] = "-".join(dated.groups())
     device = _DEVICE.search(line)
-    if device and "device" not in stated:
+    if device and "device" not in stated and not device[0].replace("_", " ").split()[1].startswith(_NO_DEVICE):
         stated["device"] = device[0].replace("_", " ").strip()
     return stated

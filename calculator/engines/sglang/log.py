@@ -8,9 +8,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.engines.log import Log
-from calculator.engines.patterns import as_flag, count, number, pattern, word
+from calculator.engines.patterns import as_flag, as_switched_off, count, number, pattern, word
+from calculator.engines.sglang.changes import BUILT
+from calculator.engines.sglang.overheads import in_use
 from calculator.messages import Message, say
-from calculator.units import GIB
+from calculator.units import GIB, gib_to_bytes
 
 if TYPE_CHECKING:
     from calculator.logs.reading import StartupLog
@@ -18,11 +20,13 @@ if TYPE_CHECKING:
 
 PATTERNS = (
     pattern(r"<recognised:ServerArgs\(>", recognised=word),
-    pattern(r"[Ss][Gg][Ll]ang(?: version:?| v|==) ?<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=word),
+    pattern(r"(?:[Ss][Gg][Ll]ang|SGLANG)(?:[ _-][Vv]ersion['\"]?:?=?| v|==|)[ '\"]{0,3}<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+\.[0-9][\w.+]{0,40}+>",
+             engine_version=word),
     pattern(r"\b(?:sglang|sgl-\w{1,20}):v<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=word),
     pattern(r"Load weight begin\. avail mem=<free_at_start_gib> GB", free_at_start_gib=number),
     pattern(r"Load weight end\..{0,200}?avail mem=<free_after_weights_gib> GB", free_after_weights_gib=number),
     pattern(r"Load weight end\..{0,250}?mem usage=<weights_gib> GB", weights_gib=number),
+    pattern(r"Load weight end\..{0,60}?type=<architecture:\w{3,80}+>", architecture=word),
     pattern(r"KV Cache is allocated\..{0,60}?#tokens: <kv_tokens>", kv_tokens=count),
     pattern(r"(?:Using KV cache|KV Cache is allocated\.) dtype: torch\.<k_type:b?float16|float8_e4m3fn|float8_e5m2>\b",
              k_type=word),
@@ -63,9 +67,15 @@ class SglangLog(Log):
         "kv_cache_dtype": ("kv_cache_dtype", word), "quantization": ("quantization", word), "dtype": ("dtype", word),
         "page_size": ("block_size", count), "disable_cuda_graph": ("enforce_eager", as_flag),
         "enable_dp_attention": ("enable_attention_dp", as_flag),
+        "disable_radix_cache": ("enable_prefix_caching", as_switched_off),
+        "dcp_size": ("decode_context_parallel_size", count),
+        "attention_backend": ("attention_backend", word),
     }  # fmt: skip
     telling: ClassVar = ("ServerArgs", "sgl-", "sglang:", "mem_fraction", "full_layer", "swa")
     rank: ClassVar = RANK
+    # requests at once and the length that it came to, beside tokens that it came to
+    not_stated_after: ClassVar = "max_total_num_tokens="
+    built: ClassVar = BUILT
     draft_after: ClassVar = "free_after_pool_gib"
     pools: ClassVar = ("k_gib", "v_gib", "kv_pool_gib", "window_pools_gib")
     together: ClassVar = {
@@ -80,7 +90,9 @@ class SglangLog(Log):
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
         """Add up keys and values, windows and states: what all pools take together, and the tokens of the first."""
-        problems = []
+        problems: list[str] = []
+        if "weights_gib" not in figures and {"free_at_start_gib", "free_after_weights_gib"} <= set(figures):
+            figures["weights_gib"] = round(figures["free_at_start_gib"] - figures["free_after_weights_gib"], 4)
         if "full_tokens" in figures:
             figures["kv_tokens"] = figures.pop("full_tokens")
         if "k_gib" in figures:
@@ -89,6 +101,23 @@ class SglangLog(Log):
         if "window_pools_gib" in figures:
             figures["kv_pool_gib"] = figures.pop("window_pools_gib")
         return problems
+
+    def in_use(self, log: StartupLog, memory_bytes: int | None) -> dict[str, Any]:
+        """Take what was free before loading: the fraction is of that alone, whatever else the device holds."""
+        figures = log.figures
+        free = figures.get("free_at_start_gib")
+        if not free and {"weights_gib", "free_after_weights_gib"} <= set(figures):
+            free = figures["weights_gib"] + figures["free_after_weights_gib"]
+        if not free:
+            return {}
+        free_bytes = gib_to_bytes(f"{free:.4f}")
+        if memory_bytes is None:
+            return {"gpu_memory_bytes": free_bytes, "non_torch_bytes": 0}
+        return {"non_torch_bytes": max(0, memory_bytes - free_bytes)}
+
+    def usual_in_use_gib(self, plan: Plan) -> float:
+        """Return the high end of what is in use on a device of this class [GiB]."""
+        return in_use(plan.accelerator, plan.gpus_per_replica).high / GIB
 
     def held_tokens(self, held: Plan, log: StartupLog, pool_gib: float) -> int:
         """Return the tokens of the first pool, beside the windows or states that the log has in it [tokens].

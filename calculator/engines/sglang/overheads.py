@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calculator.engines.overheads import LARGE_GPU_BYTES, NON_TORCH, Overhead
+from calculator.engines.overheads import LARGE_GPU_BYTES, NON_TORCH, Line, Overhead
 from calculator.messages import say
 from calculator.units import GIB, gib_to_bytes
 
@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from calculator.hardware import Accelerator
 
 SMALL_GPU_BYTES = 35 * GIB
+LOADING = Line(
+    "loading",
+    say("sglang.loading", "Left by loading"),
+    say("sglang.loading_cause", "what loading leaves allocated"),
+)
+LEFT_BY_LOADING = Overhead(
+    LOADING,
+    gib_to_bytes("0.12"),
+    say("sglang.left_by_loading", "0.06-0.39 GiB by which logged weights are more than their tensors"),
+    0,
+    gib_to_bytes("0.5"),
+)
 RANKS_OF_A_GROUP = 8
 
 
@@ -63,15 +75,15 @@ UNIFIED = InUse(
     say("sglang.in_use_unified", "7.4-8.0 GiB logged on GB10, whose memory all programs share"),
 )  # fmt: skip
 AMD = InUse(
-    "0.7", "0.2", "1.5", "7", "4", "10",
+    "0.6", "0.2", "1.5", "6.8", "4", "10",
     say("sglang.in_use_amd", "0.7 GiB logged on one MI355X, 4.5-8.7 in groups"), linear=False,
 )  # fmt: skip
 SMALL = InUse(
-    "1.1", "0.4", "1.6", "1.6", "0.6", "2.6",
+    "1", "0.4", "1.6", "1.6", "0.6", "2.6",
     say("sglang.in_use_small", "0.8-1.2 GiB logged on GeForce"),
 )  # fmt: skip
 LARGE = InUse(
-    "0.7", "0.2", "1.2", "2.5", "1.2", "3.2",
+    "0.55", "0.2", "1.1", "2.4", "1.2", "3.2",
     say("sglang.in_use", "0.35-0.7 GiB logged on one H100, 1.5 on four H200s, 2.3-2.5 on eight"),
 )  # fmt: skip
 UNIFIED_NAMES = ("gb10",)
@@ -82,8 +94,7 @@ def in_use(accelerator: Accelerator, ranks: int) -> Overhead:
 
     References
     ----------
-    Total less "Load weight begin. avail mem" of public logs, SGLang 0.4.1 to 0.5.18, and 0.1-0.2 GiB by which their
-    "mem usage" of weights is more than the tensors.
+    Total less "Load weight begin. avail mem" of public logs, SGLang 0.4.1 to 0.5.18.
     """
     name = f"{accelerator.id} {accelerator.name}".lower()
     if any(part in name for part in UNIFIED_NAMES):

@@ -15,7 +15,7 @@ from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.sglang.changes import CHANGES, NO_LIMIT_SEQUENCES, READ, GraphDefaults
 from calculator.engines.sglang.fraction import ByWork, FractionRule, Start, encoder_factor, reported_mib
 from calculator.engines.sglang.groups import PARTS, CountedPool, Part, StatePools, WindowPools
-from calculator.engines.sglang.overheads import in_use
+from calculator.engines.sglang.overheads import LEFT_BY_LOADING, in_use
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.formats.kv import storage_format
 from calculator.messages import say
@@ -82,6 +82,7 @@ class Sglang(Engine):
         "enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager",
         "enable_prefix_caching",
     )  # fmt: skip
+    derives_fraction: ClassVar = True
     claims: ClassVar = PARTS
     # 0.5.23, configs/model_config.py is_hybrid_swa_model
     window_types: ClassVar = frozenset({"gemma4_text", "gpt_oss", "llama4_text", "mimo_v2_flash"})
@@ -246,11 +247,12 @@ class Sglang(Engine):
         request: Request,
         stage: int,
     ) -> tuple[Overhead, ...]:
-        """Return what is in use before loading; activations and graphs run in the slack."""
+        """Return what is in use before loading and left by it; activations and graphs run in the slack."""
         tp = request.tensor_parallel_size
         return (
             forward_activation(model, tp, request.max_num_batched_tokens, in_slack=True),
             in_use(accelerator, tp * request.pipeline_parallel_size),
+            LEFT_BY_LOADING,
             captured_graphs(accelerator, request.max_num_seqs, request.enforce_eager, in_slack=True),
         )
 

@@ -16,8 +16,10 @@ PATTERNS = (
     pattern(r"fraction is set <gpu_memory_utilization>", gpu_memory_utilization=number),
     pattern(r"kv size (?:is|per token is) <kv_bytes_per_token>", kv_bytes_per_token=count),
     pattern(r"device total memory <memory_gib> GiB", memory_gib=number),
-    pattern(r"Allocated <kv_pool_gib> GiB for max tokens in paged KV cache \(<kv_tokens>\)",
-             kv_pool_gib=number, kv_tokens=count),
+    pattern(r"Allocated <allocated_gib> GiB for max tokens in paged KV cache \(<allocated_tokens>\)",
+             allocated_gib=number, allocated_tokens=count),
+    pattern(r"\btmp kv_mem <temporary_gib> GiB", temporary_gib=number),
+    pattern(r"max_seq_len is not specified, using inferred value <seq_len>", seq_len=count),
     pattern(r"Estimated max tokens in KV cache ?: <kv_tokens>", kv_tokens=count),
     pattern(r"blocks in KV cache primary pool: <num_blocks>", num_blocks=count),
     pattern(r"calculating max tokens in paged kv cache: total: <memory_gib> GiB, available: <free_gib> GiB",
@@ -29,9 +31,13 @@ PATTERNS = (
              non_torch_gib=number),
     pattern(r"allocated during inference \(inside torch\).{0,60}?: <activation_gib> GiB", activation_gib=number),
     pattern(r"Memory used outside torch.{0,80}?: <outside_torch_gib> GiB", outside_torch_gib=number),
-    pattern(r"tokens per block=<block_size>, primary blocks=<num_blocks>",
-             block_size=count, num_blocks=count),
+    pattern(r"tokens per block=<block_size>, primary blocks=<primary_blocks>",
+             block_size=count, primary_blocks=count),
 )  # fmt: skip
+
+
+LAST = {"allocated_gib": "kv_pool_gib", "allocated_tokens": "kv_tokens", "primary_blocks": "num_blocks"}
+"""Figures that the profiling run prints of a pool of its own before."""
 
 
 class TensorRtLlmLog(Log):
@@ -49,9 +55,15 @@ class TensorRtLlmLog(Log):
     telling: ClassVar = ("kv size", "fraction")
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
-        """Take what is used outside of torch in place of what was after loading, where only that is printed."""
+        """Take the pool that is allocated last, after the profiler's, and what is used outside of torch in the end."""
+        profiled = max((place for place, (name, *_) in enumerate(values) if name == "peak_gib"), default=-1)
+        for name, common in LAST.items():
+            after = [value for place, (key, value, _) in enumerate(values) if key == name and place > profiled]
+            figures.pop(name, None)
+            if after:
+                figures[common] = min(after)
         if "outside_torch_gib" in figures:
-            figures.setdefault("non_torch_gib", figures.pop("outside_torch_gib"))
+            figures["non_torch_gib"] = figures.pop("outside_torch_gib")
         return []
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.engines.log import Assumption, Log
 from calculator.engines.overheads import CUDA_GRAPH
-from calculator.engines.patterns import as_flag, count, number, pattern, seen, word
+from calculator.engines.patterns import as_flag, count, mib, number, pattern, seen, word
 from calculator.messages import Message, say
 
 if TYPE_CHECKING:
@@ -70,6 +70,15 @@ PATTERNS = (
     pattern(r"<nothing_left:No available memory for the cache blocks>", nothing_left=word),
     pattern(r"max seq len \(<concurrency_at>\) is larger than .{0,80}stored in KV cache \(<kv_tokens>\)",
              concurrency_at=count, kv_tokens=count),
+    pattern(r"Free memory on device (?:cuda:[0-9]{1,3} )?\(<free_at_start_gib>/<memory_gib> GiB\) on startup is less than "
+             r"desired GPU memory utilization \(<gpu_memory_utilization>, <requested_gib> GiB\)",
+             free_at_start_gib=number, memory_gib=number, gpu_memory_utilization=number, requested_gib=number),
+    pattern(r"max_num_seqs \(<refused_sequences>\) exceeds available Mamba cache blocks \(<state_blocks>\)",
+             refused_sequences=count, state_blocks=count),
+    pattern(r"CUDA out of memory\. Tried to allocate <refused_gib> GiB", refused_gib=number),
+    pattern(r"CUDA out of memory\. Tried to allocate <refused_gib> MiB", refused_gib=mib),
+    pattern(r"has a total capacity of <memory_gib> GiB", memory_gib=number),
+    pattern(r"Resolved architecture: <architecture:\w{3,80}+>", architecture=word),
     pattern(r"Multiplying the GPU KV cache size by the \w{1,40}+ <context_ranks>", context_ranks=count),
 )  # fmt: skip
 SERVED = re.compile(
@@ -140,10 +149,14 @@ class VllmLog(Log):
 
     def peculiarities(self, held: Plan, log: StartupLog) -> Iterator[Message]:
         """Yield what its count of tokens is where windows or states share the pool."""
-        tokens = log.figures.get("kv_tokens")
+        figures = log.figures
+        tokens = figures.get("kv_tokens")
         if held.stage.geometry.is_plain or not tokens:
             return
-        if abs(held.max_concurrency * held.request.seq_len - tokens) <= 0.01 * tokens:
+        product = held.max_concurrency * held.request.seq_len
+        if {"max_concurrency", "concurrency_at"} <= set(figures):
+            product = figures["max_concurrency"] * figures["concurrency_at"]
+        if abs(product - tokens) <= 0.01 * tokens:
             yield say(
                 "logs.cause.tokens_of_concurrency",
                 "the log's tokens are concurrency × longest sequence, since windows or states share the pool",

@@ -1,0 +1,80 @@
+"""What a log does not say and a comparison needs: asked for one at a time, with the answers that the log allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calculator.catalogue.presets import gpu_ids, load_gpu
+from calculator.messages import Message, say
+from calculator.units import GIB
+
+MOST_IN_USE = 0.1
+"""No more of a device than this is in use before an engine starts, where nothing else runs on it [-]."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing that a log does not say.
+
+    Attributes
+    ----------
+    keyword : str
+        The keyword of ``reconcile`` that answers it.
+    text : str
+        The question.
+    choices : tuple of str
+        Answers that the log allows, the likeliest first; empty where any may be.
+    """
+
+    keyword: str
+    text: Message
+    choices: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the question as plain values."""
+        return {"keyword": self.keyword, "text": str(self.text), "choices": list(self.choices)}
+
+
+def ask_for_gpu(named: str, free_gib: float) -> Question:
+    """Return the question for the device: of those whose memory is a little more than what was free.
+
+    Parameters
+    ----------
+    named : str
+        The device's name in the log, empty for none [-].
+    free_gib : float
+        Memory that was free before loading, 0 where it is not printed [GiB].
+
+    Returns
+    -------
+    Question
+        It.
+    """
+    sizes = {key: load_gpu(key).memory_bytes / GIB for key in gpu_ids()}
+    near = {key: size for key, size in sizes.items() if free_gib <= size <= free_gib / (1 - MOST_IN_USE)}
+    choices = tuple(sorted(near, key=lambda key: near[key])) if free_gib else ()
+    if named:
+        text = "which GPU is {named}: give a preset, or its memory as gpu_memory_bytes"
+        return Question("gpu", say("logs.missing.gpu_named", text, named=repr(named[:80])), choices)
+    return Question("gpu", say("logs.missing.gpu", "on which GPU did it run: the log does not say"), choices)
+
+
+def ask_for_model(named: str, choices: tuple[str, ...]) -> Question:
+    """Return the question for the model.
+
+    Parameters
+    ----------
+    named : str
+        The model's name in the log, empty for none [-].
+    choices : tuple of str
+        Presets that it may be [-].
+
+    Returns
+    -------
+    Question
+        It.
+    """
+    if named:
+        text = "which model is {named}: give a preset, a repository or a config.json"
+        return Question("model", say("logs.missing.model_named", text, named=repr(named[:80])), choices)
+    return Question("model", say("logs.missing.model", "which model was it: the log does not say"), choices)
