@@ -4,6 +4,8 @@ import contextlib
 import json
 import random
 import re
+import textwrap
+import time
 
 import pytest
 from hypothesis import given
@@ -281,3 +283,84 @@ def test_a_log_with_spoilt_numbers_is_compared_or_refused(name, rng):
         log = read_log(content)
         assert all(abs(value) < 1e18 for value in log.figures.values() if isinstance(value, int | float))
         json.dumps(calculator.reconcile(log).as_dict(), allow_nan=False)
+
+
+BROKEN = (
+    "(APIServer pid=1) INFO 10-02 09:12:05 [api_server.py:1839] vLLM API server version 0.19.0\n"
+    "(APIServer pid=1) INFO 10-02 09:12:05 [utils.py:233] non-default args: {'model_tag': 'Qwen/Qwen3-8B', "
+    "'max_model_len': 131072, 'gpu_memory_utilization': 0.85}\n"
+    "(EngineCore_DP0 pid=99) INFO 10-02 09:12:40 [gpu_model_runner.py:2653] Model loading took 15.2683 GiB and 10 s\n"
+    "(EngineCore_DP0 pid=99) INFO 10-02 09:13:01 [gpu_worker.py:298] Available KV cache memory: 4.60 GiB\n"
+    "(EngineCore_DP0 pid=99) ERROR 10-02 09:13:01 [core.py:700] ValueError: To serve at least one request with the "
+    "models's max seq len (131072), (18.0 GiB KV cache is needed, which is larger than the available KV cache memory "
+    "(4.60 GiB). Based on the available memory, the estimated maximum model length is 33488.\n"
+)
+
+
+@pytest.mark.parametrize("width", [72, 80, 100, 120, 160])
+@pytest.mark.parametrize("cuts_words", [True, False], ids=["a terminal", "between words"])
+def test_a_log_that_was_broken_at_a_width_says_the_same(width, cuts_words):
+    broken = []
+    for line in BROKEN.splitlines():
+        if cuts_words:
+            broken += [line[start : start + width] for start in range(0, len(line), width)]
+        else:
+            broken += textwrap.wrap(line, width, break_on_hyphens=False)
+    log, whole = read_log("\n".join(broken)), read_log(BROKEN)
+    assert (log.figures, log.flags) == (whole.figures, whole.flags)
+    assert whole.figures["needed_gib"] == 18.0
+
+
+@pytest.mark.parametrize(
+    ("lines", "device"),
+    [
+        ("NVIDIA Release 26.02 (build 12)\nDevice 0: NVIDIA GeForce RTX 3090, compute capability 8.6", "RTX 3090"),
+        ("== NVIDIA Dynamo 1.0 ==\nGPU 0: NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA Inference Server 26\n|   0  NVIDIA L40S          On  |   00000000:04:00.0 Off |", "L40S"),
+        ("Using default MoE config. file: E=128,N=768,device_name=NVIDIA_H200.json", "H200"),
+        ("NVIDIA Release 26.02 (build 12)", None),
+    ],
+)
+def test_a_device_is_read_wherever_it_is_printed_and_never_from_a_banner(lines, device):
+    named = read_log(f"{lines}\nGPU KV cache size: 1,024 tokens\n").flags.get("device")
+    assert (device in named) if device else named is None
+
+
+def test_what_stands_for_a_model_is_none():
+    log = read_log(
+        "python -m vllm.entrypoints.openai.api_server --model Qwen/Qwen3-8B\n"
+        "WARNING use `vllm serve <model>`, --model <model> or --model $MODEL\nGPU KV cache size: 1,024 tokens\n"
+    )
+    assert log.flags == {"model": "Qwen/Qwen3-8B"}
+
+
+def test_what_a_result_line_of_sglang_came_to_was_not_asked_for():
+    log = read_log(
+        "[2026-08-20 03:07:01] max_total_num_tokens=1543256, chunked_prefill_size=16384, max_prefill_tokens=16384, "
+        "max_running_requests=32, context_len=262144, available_gpu_mem=77.76 GB\n"
+    )
+    assert (log.figures["kv_tokens"], log.flags["seq_len"]) == (1_543_256, 262_144)
+    assert "max_num_seqs" not in log.flags
+
+
+def test_the_pool_of_tensorrt_llm_is_the_last_that_is_allocated():
+    # the first is the profiling run's; on each of two ranks
+    profile = "[MemUsageChange] Allocated 1.38 GiB for max tokens in paged KV cache (65536).\n"
+    pool = "[MemUsageChange] Allocated 39.26 GiB for max tokens in paged KV cache (1871136).\n"
+    peak = "Peak memory during memory usage profiling (torch + non-torch): 5.13 GiB, fraction is set 0.9\n"
+    log = read_log(2 * profile + peak + 2 * pool)
+    assert (log.figures["kv_pool_gib"], log.figures["kv_tokens"]) == (39.26, 1_871_136)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_reading_takes_as_long_as_the_log_is(size):
+    lines = [
+        line * 200 for line in (BROKEN, "x" * 79 + "\n", "memory of 1 GiB model KV --\n" * 3, "NVIDIA " * 12 + "\n")
+    ]
+    for line in lines:
+        times = []
+        for count in (1, size):
+            start = time.process_time()
+            read_log("GPU KV cache size: 1,024 tokens\n" + line * count)
+            times.append(time.process_time() - start)
+        assert times[1] < 3 * size * times[0] + 0.05

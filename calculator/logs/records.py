@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 NARROWEST, WIDEST = 40, 260
 """Widths at which a log can have been broken [characters]."""
@@ -44,10 +45,12 @@ def records(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     if not width:
         yield from kept
         return
+    broken = [len(one) for (_, one), (_, other) in pairwise(kept) if _goes_on(len(one), other, width)]
+    cuts_words = 2 * broken.count(width) > len(broken)
     first, whole, last = 0, "", 0
     for number, text in kept:
-        if whole and last >= width - RAGGED and text.strip() and not _BEGINS.match(text) and len(whole) < LONGEST:
-            whole += text if last >= width else f" {text.lstrip()}"
+        if whole and _goes_on(last, text, width) and len(whole) < LONGEST:
+            whole += text if cuts_words and last >= width else f" {text.lstrip()}"
         else:
             if first:
                 yield first, whole
@@ -55,6 +58,13 @@ def records(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         last = len(text)
     if first:
         yield first, whole
+
+
+def _goes_on(before: int, text: str, width: int) -> bool:
+    """Whether a line is the rest of one so long: it begins no record, and its first word had no room there."""
+    if not text.strip() or _BEGINS.match(text):
+        return False
+    return before + 1 + len(text.split(None, 1)[0]) > width
 
 
 def _width(lines: list[str]) -> int:
@@ -65,4 +75,4 @@ def _width(lines: list[str]) -> int:
         return 0
     near = sum(count for length, count in lengths.items() if length > longest - RAGGED)
     rests = sum(1 for line in lines if line.strip() and not _BEGINS.match(line))
-    return longest if near >= 3 and near >= SHARE * len(lines) and rests >= near / 3 else 0
+    return longest if near >= 2 and near >= SHARE * len(lines) and rests >= near / 3 else 0
