@@ -293,6 +293,17 @@ class Request:
             page=None,
         ),
     ]
+    usage_context: Annotated[
+        str | None,
+        Option(
+            field=text(20),
+            help="server or offline: vLLM's LLM class has other defaults of a forward pass than its server",
+            absent="server",
+            is_engines=False,
+            logged=True,
+            page=None,
+        ),
+    ]
     block_size: Annotated[
         int,
         Option(

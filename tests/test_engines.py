@@ -400,3 +400,33 @@ def test_the_range_holds_the_answer_and_names_its_cause(engine):
     sure = vary(answer, activation_bytes=2**30, non_torch_bytes=2**28, cuda_graph_bytes=0)
     assert sure.kv_pool_bytes_low == sure.kv_pool_bytes == sure.kv_pool_bytes_high
     assert sure.range_cause == ""
+
+
+@pytest.mark.parametrize(
+    ("gpu", "version", "context", "tokens"),
+    # vLLM engine/arg_utils.py get_batch_defaults, 0.11.0 to 0.33.0: LLM class and server, from 70 GiB on and below; an
+    # A100 counts as below, from 160 GiB on both are 16,384 since 0.28
+    [
+        ("rtx-5090", "0.28", None, 2_048), ("rtx-5090", "0.28", "server", 2_048),
+        ("rtx-5090", "0.28", "offline", 8_192),
+        ("h100-sxm", "0.19", "server", 8_192), ("h100-sxm", "0.19", "offline", 16_384),
+        ("a100-80gb-sxm", None, "offline", 8_192), ("b200", None, "offline", 16_384), ("b200", None, "server", 16_384),
+    ],
+)  # fmt: skip
+def test_vllm_takes_more_tokens_at_once_without_a_server(gpu, version, context, tokens):
+    answer = plan("llama-3.1-8b", gpu=gpu, engine_version=version, usage_context=context, seq_len=8_192)
+    assert answer.request.max_num_batched_tokens == tokens
+    said = calculator.serve_command(answer)
+    assert (f"--max-num-batched-tokens {tokens}" in said) is (context == "offline")
+    assert "usage_context" not in said
+
+
+def test_a_usage_context_that_vllm_does_not_have_is_refused():
+    with pytest.raises(
+        calculator.InvalidValueError, match="usage_context 'batch' is none of vLLM's: server or offline"
+    ):
+        plan("llama-3.1-8b", gpu="l4", usage_context="batch")
+    with pytest.raises(
+        calculator.UnsupportedError, match="usage_context: SGLang has no other defaults without a server"
+    ):
+        plan("llama-3.1-8b", gpu="l4", engine="sglang", usage_context="offline")

@@ -102,7 +102,7 @@ def test_links_are_the_table():
     of_page = {name: option for name, option in OPTIONS.items() if option.page}
     names = [name.replace("_bytes", "_gib") for name in of_page]
     assert [name for name in state.PARAMETERS if name in names] == names
-    assert set(OPTIONS) - set(of_page) == {"async_scheduling", "enable_prefix_caching"}
+    assert set(OPTIONS) - set(of_page) == {"async_scheduling", "enable_prefix_caching", "usage_context"}
     assert set(inputs.SWITCHES) == {name for name, option in of_page.items() if isinstance(option.field, Flag)}
     for (name, option), key in zip(of_page.items(), names, strict=True):
         parameter = state.PARAMETERS[key]

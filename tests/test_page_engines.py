@@ -84,7 +84,11 @@ def test_a_version_in_a_link_is_read_as_its_engine_reads_it(engine, asked, said)
 
 @pytest.mark.parametrize("name", LOGS)
 def test_a_pasted_log_is_set_beside_the_plan(name):
-    tab = paste(open_page(view="reconcile", gpu="h200"), LOGS[name])
+    page = open_page(view="reconcile", gpu="h200")
+    tab = paste(page, LOGS[name])
+    if not list(tab.dataframe):
+        change(page, "_log_model", {"sglang windows": "mimo-v2-flash"}.get(name, "qwen3.5-27b"))
+        tab = reconciled(page)
     (table,) = tab.dataframe
     assert list(table.value.columns) == ["Figure", "Unit", "Predicted", "Range", "Reported", "Difference"]
     said = [unescaped(element.value) for element in (*tab.success, *tab.warning)]
@@ -125,7 +129,18 @@ def test_what_is_no_log_is_said(text, said):
     assert said in unescaped(error.value)
 
 
-def test_a_log_without_a_model_takes_the_pages():
-    tab = paste(open_page(view="reconcile", seq_len=16000), "Available KV cache memory: 35.00 GiB\n")
+def test_what_a_log_does_not_say_is_asked_for_one_thing_at_a_time():
+    page = open_page(view="reconcile", gpu="h100-sxm")
+    tab = paste(page, "Available KV cache memory: 35.00 GiB\n")
+    assert not [*tab.success, *tab.warning]
+    (field,) = [box for box in tab.selectbox if box.key in ("_log_model", "_log_gpu")]
+    assert (unescaped(field.label), field.value) == ("Which model was it? The log does not say", None)
+    change(page, "_log_model", "llama-3.1-8b")
+    tab = reconciled(page)
     (said,) = (*tab.success, *tab.warning)
-    assert unescaped(said.value).startswith("LLaMA 3 70B on vLLM: a KV pool of")
+    # the page's own GPU is never taken unasked
+    assert unescaped(said.value).endswith("the device is not known, so the KV pool of 35.00 GiB cannot be predicted.")
+    assert widget(page, "_log_gpu").value is None
+    change(page, "_log_gpu", "a100-40gb")
+    (said,) = (*reconciled(page).success, *reconciled(page).warning)
+    assert unescaped(said.value).startswith("LLaMA 3.1 8B on vLLM: a KV pool of ")

@@ -47,12 +47,15 @@ class DeviceDefaults:
         Tokens and sequences of one forward pass [tokens, -].
     not_named : tuple of str
         A device with one of these in its name is passed over, as the engine does.
+    offline_tokens : int
+        Tokens of one forward pass without a server, 0 where they are the same [tokens].
     """
 
     at_least_mib: int
     max_num_batched_tokens: int
     max_num_seqs: int
     not_named: tuple[str, ...] = ()
+    offline_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +257,13 @@ class Engine:
                 nearest=1,
             )
 
-    def batch_defaults(self, accelerator: Accelerator, seq_len: int) -> tuple[int, int]:
+    def batch_defaults(
+        self, accelerator: Accelerator, seq_len: int, usage_context: str | None = None
+    ) -> tuple[int, int]:
         """Return the default of ``max_num_batched_tokens`` and ``max_num_seqs``."""
         row = self.defaults_for(accelerator)
-        return row.max_num_batched_tokens, row.max_num_seqs
+        tokens = row.offline_tokens if usage_context == OFFLINE else 0
+        return tokens or row.max_num_batched_tokens, row.max_num_seqs
 
     def default_block_size(
         self,
@@ -306,7 +312,10 @@ class Engine:
 
 
 _WINDOWS = {Window, Chunk}
+OFFLINE = "offline"
+USAGE_CONTEXTS = ("server", OFFLINE)
 OPTIONS = {
+    "usage_context": "other defaults without a server",
     "enable_attention_dp": "attention data parallelism within a replica; data_parallel_size with "
     "enable_expert_parallel does the same there",
     "decode_context_parallel_size": "decode context parallelism",

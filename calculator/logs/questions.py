@@ -54,9 +54,9 @@ def ask_for_gpu(named: str, free_gib: float) -> Question:
     near = {key: size for key, size in sizes.items() if free_gib <= size <= free_gib / (1 - MOST_IN_USE)}
     choices = tuple(sorted(near, key=lambda key: near[key])) if free_gib else ()
     if named:
-        text = "which GPU is {named}: give a preset, or its memory as gpu_memory_bytes"
+        text = "which GPU is {named}? It is none of the presets; its memory would do"
         return Question("gpu", say("logs.missing.gpu_named", text, named=repr(named[:80])), choices)
-    return Question("gpu", say("logs.missing.gpu", "on which GPU did it run: the log does not say"), choices)
+    return Question("gpu", say("logs.missing.gpu", "on which GPU did it run? The log does not say"), choices)
 
 
 def ask_for_model(named: str, choices: tuple[str, ...]) -> Question:
@@ -75,6 +75,6 @@ def ask_for_model(named: str, choices: tuple[str, ...]) -> Question:
         It.
     """
     if named:
-        text = "which model is {named}: give a preset, a repository or a config.json"
+        text = "which model is {named}? It is none of the presets"
         return Question("model", say("logs.missing.model_named", text, named=repr(named[:80])), choices)
-    return Question("model", say("logs.missing.model", "which model was it: the log does not say"), choices)
+    return Question("model", say("logs.missing.model", "which model was it? The log does not say"), choices)

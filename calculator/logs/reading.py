@@ -79,7 +79,9 @@ class StartupLog:
 
 SMALLEST = ("kv_pool_gib", "kv_tokens", "num_blocks", "max_concurrency", "kv_pool_bytes")
 """Figures that ranks print each for itself: the smallest holds for all."""
-SAID_ANYWHERE = ("engine_version", "file", "architecture")
+SAID_BY_ANY_LINE = {"server_lines", "offline_lines"}
+"""Figures that a line says by who prints it, whatever it says besides."""
+SAID_ANYWHERE = ("engine_version", "file", "architecture", *SAID_BY_ANY_LINE)
 """Figures that another engine's log may hold too."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,64}+[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[@-_])")
 _MEMORY = re.compile(r"[GM]i?B\b|[Mm]emory|KV|kv[ _-]?cache|[Bb]locks?\b|OOM")
@@ -146,7 +148,7 @@ def read_log(content: str | bytes) -> StartupLog:
             elif flags.get(name, UNQUANTISED) == UNQUANTISED:
                 flags[name] = value
         last = line.rstrip() if line.rstrip().endswith("\\") else line
-        if hits or stated.keys() - {"date"}:
+        if any(pattern.means.keys() - SAID_BY_ANY_LINE for _, pattern, _ in hits) or stated.keys() - {"date"}:
             understood += 1
         elif line.strip():
             if len(unread) < MAX_LISTED:
@@ -165,7 +167,7 @@ def read_log(content: str | bytes) -> StartupLog:
         )
     engine = engines[0]
     figures, problems = _figures(found[engine], known.logs[engine])
-    for name in ("engine_version", "device", "model", "file_type", "file", "architecture"):
+    for name in ("engine_version", "device", "model", "file_type", "file", "architecture", "usage_context"):
         if name in figures:
             flags.setdefault(name, figures.pop(name))
     if "device" in flags:

@@ -74,5 +74,6 @@ def _width(lines: list[str]) -> int:
     if not NARROWEST <= longest <= WIDEST:
         return 0
     near = sum(count for length, count in lengths.items() if length > longest - RAGGED)
-    rests = sum(1 for line in lines if line.strip() and not _BEGINS.match(line))
-    return longest if near >= 2 and near >= SHARE * len(lines) and rests >= near / 3 else 0
+    begins = sum(1 for line in lines if _BEGINS.match(line))
+    rests = sum(1 for line in lines if line.strip()) - begins
+    return longest if begins >= 2 <= near and near >= SHARE * len(lines) and rests >= near / 3 else 0

@@ -58,7 +58,7 @@ def longest_asked(
         return longest
 
     def fits(length: int) -> bool:  # monotone up to where the defaults change, and again from there on
-        tokens = rules.batch_defaults(accelerator, length)[0]
+        tokens = rules.batch_defaults(accelerator, length, request.usage_context)[0]
         varied = memory_of_stages(
             model, accelerator, rules, replace(request, seq_len=length, max_num_batched_tokens=tokens)
         )

@@ -35,7 +35,7 @@ def resolve(
     kv_dtype = storage_format(model.resolve_kv_dtype(values["kv_cache_dtype"]))
     tokens, sequences = values["max_num_batched_tokens"], values["max_num_seqs"]
     if tokens is None or sequences is None:
-        defaults = rules.batch_defaults(accelerator, seq_len)
+        defaults = rules.batch_defaults(accelerator, seq_len, values["usage_context"])
         tokens, sequences = tokens or defaults[0], sequences or defaults[1]
     values["max_num_batched_tokens"] = tokens
     fraction = values["gpu_memory_utilization"] or rules.default_fraction(model, accelerator, values)

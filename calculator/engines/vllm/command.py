@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from calculator.engines.base import OFFLINE
 from calculator.engines.command import Command, Parts
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ class VllmCommand(Command):
         "nf4": (((0, 28), ()), ((0,), ("bitsandbytes",))),
     }
     shares_experts_across_replicas: ClassVar = True
+
+    def max_num_batched_tokens(self, plan: Plan, flag: str) -> Parts:
+        """State the tokens of a forward pass, also where they are those of a start without a server."""
+        if plan.request.usage_context == OFFLINE:
+            return [flag, str(plan.request.max_num_batched_tokens)]
+        return super().max_num_batched_tokens(plan, flag)
 
     def enable_expert_parallel(self, plan: Plan, flag: str) -> Parts:
         """Switch it on: all ranks of all replicas share the experts."""

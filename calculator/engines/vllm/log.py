@@ -78,6 +78,8 @@ PATTERNS = (
     pattern(r"CUDA out of memory\. Tried to allocate <refused_gib> GiB", refused_gib=number),
     pattern(r"CUDA out of memory\. Tried to allocate <refused_gib> MiB", refused_gib=mib),
     pattern(r"has a total capacity of <memory_gib> GiB", memory_gib=number),
+    pattern(r"<server_lines:\(APIServer pid=|api_server\.py>", server_lines=seen),
+    pattern(r"<offline_lines:^(?:\x20*)INFO .{10,30}\[utils\.py:[0-9]{1,5}\] non-default args>", offline_lines=seen),
     pattern(r"Resolved architecture: <architecture:\w{3,80}+>", architecture=word),
     pattern(r"Multiplying the GPU KV cache size by the \w{1,40}+ <context_ranks>", context_ranks=count),
 )  # fmt: skip
@@ -141,6 +143,9 @@ class VllmLog(Log):
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
         """Read a pool in bytes, and activations within the peak of torch."""
+        server, offline = figures.pop("server_lines", 0), figures.pop("offline_lines", 0)
+        if server or offline:
+            figures["usage_context"] = "server" if server else "offline"
         if "kv_pool_bytes" in figures:
             figures["kv_pool_gib"] = figures.pop("kv_pool_bytes") / 2**30
         if "peak_torch_gib" in figures and "weights_gib" in figures:

@@ -11,6 +11,7 @@ from calculator.engines.overheads import (
     ACTIVATION_BYTES,
     LARGE_GPU_BYTES,
     NON_TORCH,
+    Line,
     Overhead,
     estimate,
     logged,
@@ -88,6 +89,21 @@ def _of_an_mlp(tokens: int) -> Message:
     return say("overheads.mlp", "one layer's MLP at {tokens:,} tokens", tokens=tokens)
 
 
+BY_LENGTH = Line(
+    "by_length",
+    say("vllm.by_length", "Grows with the context"),
+    say("vllm.by_length_cause", "what grows with the longest sequence"),
+    ACTIVATION.keyword,
+)
+
+
+@lru_cache(maxsize=4096)
+def by_length(most_bytes: int) -> Overhead:
+    """Return what profiling was seen to hold more with a longer context, by an unknown cause: a range alone [bytes]."""
+    source = say("vllm.by_length_source", "0.3-1.2 GiB beyond all other lines of public starts of 0.26 to 0.28")
+    return Overhead(BY_LENGTH, 0, source, 0, most_bytes)
+
+
 def with_encoder(line: Overhead) -> Overhead:
     """Add what profiling an encoder of images takes: 0.2 GiB, and up to 3.5 where images may be of any size.
 
@@ -121,7 +137,10 @@ _BEFORE_0_8 = logged(
     say("vllm.non_torch_0_6", "0.20-3.58 GiB logged with tensor parallelism before 0.8"), "0.5", "0.1", "3.6"
 )
 _BEFORE_0_18 = logged(
-    say("vllm.non_torch_0_8", "0.21-0.55 GiB logged with tensor parallelism before 0.18"), "0.5", "0.2", "1"
+    say("vllm.non_torch_0_8", "0.21-0.55 GiB logged with tensor parallelism before 0.18, up to 1 more elsewhere"),
+    "0.5",
+    "0.1",
+    "1.5",
 )
 NON_TORCH_0_6 = NonTorch(
     logged(say("vllm.non_torch_0_6_alone", "0.01-1.79 GiB logged on one GPU before 0.8"), "0.1", "0", "1.8"),
@@ -129,18 +148,31 @@ NON_TORCH_0_6 = NonTorch(
     _BEFORE_0_8,
 )
 NON_TORCH_0_8 = NonTorch(
-    logged(say("vllm.non_torch_0_8_alone", "0.13-0.14 GiB logged on one H100 in 0.11"), "0.13", "0.02", "0.25"),
+    logged(
+        say("vllm.non_torch_0_8_alone", "0.13-0.14 GiB logged on one H100 in 0.11, up to 0.4 more elsewhere"),
+        "0.13",
+        "0",
+        "0.6",
+    ),
     _BEFORE_0_18,
     _BEFORE_0_18,
 )
 NON_TORCH_0_18 = NonTorch(
-    logged(say("vllm.non_torch_alone", "0.24-0.27 GiB logged on one H100"), "0.25", "0.1", "0.5"),
-    logged(say("vllm.non_torch_linked", "2.06-2.21 GiB logged on linked H100s"), "2.1", "1.2", "2.6"),
+    logged(
+        say("vllm.non_torch_alone", "0.24-0.27 GiB logged on one H100, up to 0.5 more elsewhere"), "0.25", "0", "0.8"
+    ),
+    logged(say("vllm.non_torch_linked", "2.06-2.21 GiB logged on linked H100s"), "2.1", "1", "2.8"),
     logged(say("vllm.non_torch_pcie", "a judgement for tensor parallelism over PCIe"), "0.6", "0.2", "2.1"),
 )
 ROCM_ONE_GPU, ROCM_EACH_MORE = gib_to_bytes("2.8"), gib_to_bytes("0.75")
 ROCM_LESS, ROCM_MORE = gib_to_bytes("1"), gib_to_bytes("1.5")
 ROCM_SOURCE = say("vllm.non_torch_rocm", "2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight")
+
+
+UNIFIED_NAMES = ("gb10",)
+UNIFIED = logged(
+    say("vllm.non_torch_unified", "up to 1 GiB logged on GB10, whose memory all programs share"), "0.9", "0", "3"
+)
 
 
 def non_torch(accelerator: Accelerator, tensor_parallel_size: int, known: NonTorch) -> Overhead:
@@ -156,5 +188,8 @@ def non_torch(accelerator: Accelerator, tensor_parallel_size: int, known: NonTor
         central = ROCM_ONE_GPU + ROCM_EACH_MORE * (tensor_parallel_size - 1)
         return Overhead(NON_TORCH, central, ROCM_SOURCE, central - ROCM_LESS, central + ROCM_MORE)
     if tensor_parallel_size == 1:
+        name = f"{accelerator.id} {accelerator.name}".lower()
+        if any(part in name for part in UNIFIED_NAMES):
+            return UNIFIED
         return known.one_gpu
     return known.linked if accelerator.has_fast_link else known.over_pcie

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Recurrence, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import Cached, Engine, caches_of, has
+from calculator.engines.base import USAGE_CONTEXTS, Cached, Engine, caches_of, has
 from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
 from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
 from calculator.engines.vllm.groups import BLOCK_SIZE, CLAIMS, hybrid_block_size, pool_of_layers, vllm_geometry
-from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
+from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, by_length, non_torch, with_encoder
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.messages import say
 from calculator.request import Cutting
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 SPARSE_BLOCK_SIZE = 64
 SMALL_BLOCK_SIZES = (1, 8)
 LONGEST_UNCHUNKED = 32_768
+LONGEST_MEASURED = 131_072
+"""Tokens of context up to which what grows with it was seen."""
 TOKENS = (EveryToken, LatentVectors, Window, Chunk)
 
 
@@ -51,6 +53,8 @@ class Vllm(Engine):
         Whether it, too, subtracts CUDA graphs before the KV cache is sized.
     activation_spread : tuple of float
         Range of the activation estimate, as factors of it [-].
+    unexplained_bytes_per_token : int
+        What profiling may hold more for each token of context, by an unknown cause [bytes].
     non_torch : NonTorch
         What grows outside torch's allocator while it profiles.
     experts_stay : bool
@@ -118,7 +122,7 @@ class Vllm(Engine):
     expert_multiples: ClassVar = {"mxfp4": (256, 64)}
     only_here: ClassVar = (
         "async_scheduling", "enable_prefix_caching", "disable_hybrid_kv_cache_manager", "decode_context_parallel_size",
-        "language_model_only",
+        "language_model_only", "usage_context",
     )  # fmt: skip
     flags: ClassVar = {
         "model": "vllm serve",
@@ -146,6 +150,7 @@ class Vllm(Engine):
     gpu_memory_utilization: float = 0.0
     sampler_copies_tenths: int = 0
     activation_spread: tuple[float, float] = (1.0, 1.0)
+    unexplained_bytes_per_token: int = 0
     non_torch: NonTorch = NON_TORCH_0_6
     experts_stay: bool = False
     graphs_in_budget: bool = False
@@ -173,6 +178,14 @@ class Vllm(Engine):
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
         super().check(model, values)
+        context = values["usage_context"]
+        if context not in (None, *USAGE_CONTEXTS):
+            raise InvalidValueError(
+                f"usage_context {context!r} is none of vLLM's: {' or '.join(USAGE_CONTEXTS)}",
+                what="usage_context",
+                asked=context,
+                allowed=USAGE_CONTEXTS,
+            )
         tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
         if dcp == 1:
             return
@@ -198,9 +211,11 @@ class Vllm(Engine):
                 nearest=nearest,
             )
 
-    def batch_defaults(self, accelerator: Accelerator, seq_len: int) -> tuple[int, int]:
+    def batch_defaults(
+        self, accelerator: Accelerator, seq_len: int, usage_context: str | None = None
+    ) -> tuple[int, int]:
         """Return the default of ``max_num_batched_tokens`` and ``max_num_seqs``."""
-        tokens, sequences = super().batch_defaults(accelerator, seq_len)
+        tokens, sequences = super().batch_defaults(accelerator, seq_len, usage_context)
         if self.unchunked and seq_len <= LONGEST_UNCHUNKED:
             tokens = max(tokens, seq_len)
         return tokens, sequences
@@ -252,19 +267,14 @@ class Vllm(Engine):
         graphs = captured_graphs(
             accelerator, request.max_num_seqs, request.enforce_eager, in_slack=not self.graphs_inside(model)
         )
-        peak = activation(
-            model,
-            copies,
-            self.experts_stay,
-            tp,
-            request.max_num_seqs,
-            request.max_num_batched_tokens,
-            last,
-            self.activation_spread,
-        )
+        asked = model, copies, self.experts_stay, tp, request.max_num_seqs
+        peak = activation(*asked, request.max_num_batched_tokens, last, self.activation_spread)
         if model.towers and not request.language_model_only:
             peak = with_encoder(peak)
-        return peak, non_torch(accelerator, tp, self.non_torch), graphs
+        lines = peak, non_torch(accelerator, tp, self.non_torch), graphs
+        if not self.unexplained_bytes_per_token:
+            return lines
+        return *lines, by_length(self.unexplained_bytes_per_token * min(request.seq_len, LONGEST_MEASURED))
 
     @property
     def follows_length(self) -> bool:

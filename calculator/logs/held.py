@@ -1,0 +1,74 @@
+"""How often the range of a KV pool held on public start-ups of an engine, one start a machine."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+
+from calculator.engines import engine_class
+from calculator.logs.accuracy import Row, comparisons
+from calculator.logs.tables import quantile
+from calculator.messages import Message, say
+
+FEWEST = 3
+"""Of fewer machines than these nothing is said [-]."""
+
+
+def machine_of(one: Row) -> str:
+    """Return what tells the machines of a table apart: whose log it is, and on which device."""
+    source = str(one.row.get("machine") or one.row.get("source", "")).split(" @")[0].split(" docs/")[0]
+    if "not known" in source or not source:
+        source = one.id
+    return f"{source} {one.row.get('gpu') or one.row.get('memory_gib', '')}"
+
+
+@cache
+def by_machine(engine: str) -> tuple[tuple[float, bool], ...]:
+    """Return for each machine of an engine's rows with a capacity its median error, and whether every range held.
+
+    Parameters
+    ----------
+    engine : str
+        The engine [-].
+
+    Returns
+    -------
+    tuple of (float, bool)
+        Median of the errors of its starts without their sign, and whether all ranges held.
+    """
+    starts: dict[str, list[Row]] = defaultdict(list)
+    for one in comparisons():
+        if one.engine == engine and one.capacity_error is not None:
+            starts[machine_of(one)].append(one)
+    return tuple(
+        (quantile([abs(one.capacity_error or 0.0) for one in rows], 0.5), all(one.in_range for one in rows))
+        for rows in starts.values()
+    )
+
+
+def how_often_it_held(engine: str) -> Message | None:
+    """Say on how many machines the range of an engine's KV pool held; None where too few are known.
+
+    Parameters
+    ----------
+    engine : str
+        The engine [-].
+
+    Returns
+    -------
+    Message or None
+        A sentence.
+    """
+    found = by_machine(engine)
+    title = engine_class(engine).title
+    if len(found) < FEWEST:
+        return None
+    return say(
+        "logs.held",
+        "the range held on {held} of {machines} machines whose starts of {engine} are public; half of them are within "
+        "{median:.1%}",
+        held=sum(held for _, held in found),
+        machines=len(found),
+        engine=title,
+        median=quantile([error for error, _ in found], 0.5),
+    )
