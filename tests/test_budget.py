@@ -226,12 +226,17 @@ def test_more_memory_can_hold_less_and_the_range_knows():
 
 
 def test_a_pool_that_grows_into_one_more_slot_does_not_turn_the_range():
-    # 160.2 GiB: at the high end of the pool a slot more of states takes what a second sequence of 200,000 tokens needs
-    asked = {"engine": "sglang", "gpu_memory_bytes": 1_602 * GIB // 10, "seq_len": 200_000}
-    answer = plan("nemotron-h-56b", **asked)
-    held = [answer.stage.geometry.sequences(size, 200_000) for size in answer.stage.usable_range]
-    assert held == [2, 1]
-    assert (answer.max_batch_size_low, answer.max_batch_size, answer.max_batch_size_high) == (1, 2, 2)
+    # at some sizes a slot more of states takes what a second sequence of 262,144 tokens needs
+    geometry = plan("nemotron-h-56b", engine="sglang", gpu_memory_bytes=169 * GIB, seq_len=262_144).stage.geometry
+    slot = geometry.pools[1].block_bytes
+
+    def held(size):
+        return geometry.sequences(size, 262_144)
+
+    drops = [size for start in range(GIB, 64 * GIB, slot) for size in geometry.drops(start, start + 2 * slot)]
+    size = next(size for size in drops if (held(size - 1), held(size)) == (2, 1))
+    assert geometry.sequences_between(size - 1, size, 262_144) == (1, 2)
+    assert geometry.sequences_between(size - slot // 8, size + slot // 8, 262_144) == (1, 2)
 
 
 asked_of_any_engine = st.fixed_dictionaries(

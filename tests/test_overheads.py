@@ -5,6 +5,7 @@ from golden import GIB, rows
 
 import calculator
 from calculator.engines import engine_class
+from calculator.engines.llama_cpp.overheads import without_flash_attention
 from calculator.engines.overheads import ACTIVATION, Line, Overhead, graph_sizes
 
 POINTS = rows("overhead_points.csv")
@@ -165,3 +166,25 @@ def test_an_engine_may_have_any_lines(reference, monkeypatch):
         "in_slack": False,
     }
     assert more.per_replica.lines["draft"].high == 4 * 9 * GIB
+
+
+@pytest.mark.parametrize(
+    ("preset", "cells", "ubatch", "devices", "printed"),
+    # "compute buffer size" of public logs with flash attention off [MiB]
+    [
+        ("llama-3-8b", 8_192, 512, 1, 560.00), ("llama-3-8b", 8_192, 512, 4, 640.01),
+        ("llama-3.1-70b", 4_096, 512, 1, 588.01), ("phi-3-mini-4k", 4_096, 256, 1, 150.00),
+    ],
+)  # fmt: skip
+def test_the_compute_buffer_of_llama_cpp_without_flash_attention(preset, cells, ubatch, devices, printed):
+    found = without_flash_attention(calculator.load_model(preset), ubatch, cells, devices)
+    assert found / 2**20 == pytest.approx(printed, rel=0.035)
+
+
+def test_the_embedding_of_llama_cpp_stays_on_the_host():
+    # Llama 3 8B, q8_0: 8,030,261,248 parameters less the table of 128,256 x 4,096, 34 bytes for 32 of them
+    answer = calculator.plan("llama-3-8b", gpu="rtx-3090", engine="llama.cpp", weight_dtype="q8_0", seq_len=8_192)
+    assert answer.per_gpu.weights_bytes == pytest.approx((8_030_261_248 - 128_256 * 4_096) * 34 / 32, rel=1e-3)
+    # tied: the head is that table, and is on the GPU
+    tied = calculator.plan("llama-3.2-1b", gpu="rtx-3090", engine="llama.cpp", weight_dtype="q8_0", seq_len=8_192)
+    assert tied.per_gpu.weights_bytes == pytest.approx(1_235_814_400 * 34 / 32, rel=1e-3)

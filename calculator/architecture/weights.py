@@ -138,6 +138,16 @@ def _weight_bytes_per_rank(
     return tuple(totals)
 
 
+def embedding_bytes(model: ModelArchitecture, weight_dtype: str) -> int:
+    """Return what the table of input embeddings takes in a format [bytes]."""
+    return model.remember(_embedding_bytes, weight_dtype)
+
+
+def _embedding_bytes(model: ModelArchitecture, weight_dtype: str) -> int:
+    storage = weight_format(model.resolve_weight_dtype(weight_dtype))
+    return _rank_bytes(model.embedding[:1], storage, 0, 1, 1, 1, (1, 1))
+
+
 def _rank_bytes(
     matrices: tuple[WeightMatrix, ...],
     storage: WeightFormat,

@@ -144,6 +144,8 @@ class Engine:
     """Whether encoders of images and audio are loaded with the model."""
     derives_fraction: ClassVar[bool] = False
     """Whether the default of its fraction follows from the device."""
+    embeds_on_host: ClassVar[bool] = False
+    """Whether the table of input embeddings stays in the host's memory; a tied head is then a copy on the last GPU."""
     context_in_slack: ClassVar[bool] = False
     """Whether a device's own context is neither in the budget nor an overhead, but in what is left free."""
 

@@ -15,6 +15,7 @@ from calculator.messages import Message, say
 from calculator.units import GIB
 
 if TYPE_CHECKING:
+    from calculator.architecture.model import ModelArchitecture
     from calculator.logs.reading import StartupLog
     from calculator.planning.answer import Plan
 
@@ -85,6 +86,29 @@ class Log:
             What it says.
         """
         return {}
+
+    def estimates(self, log: StartupLog, model: ModelArchitecture, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return lines that a log says are otherwise than by the rules, as keywords of ``plan``.
+
+        Parameters
+        ----------
+        log : StartupLog
+            What was read [-].
+        model : ModelArchitecture
+            The model [-].
+        asked : dict
+            What else the log states [-].
+
+        Returns
+        -------
+        dict
+            What it says.
+        """
+        return {}
+
+    def unsure_gib(self, asked: dict[str, Any]) -> tuple[float, float]:
+        """Return by how much a pool may be smaller and larger though what is in use is stated [GiB]."""
+        return 0.0, 0.0
 
     def usual_in_use_gib(self, plan: Plan) -> float:
         """Return what may be in use before the start though nothing else runs; 0 where that is not known [GiB]."""

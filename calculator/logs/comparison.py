@@ -134,7 +134,8 @@ class Comparison:
     @property
     def range_gib(self) -> tuple[float, float]:
         """The range of the predicted KV pool [GiB]."""
-        return self.plan.kv_pool_bytes_low / GIB, self.plan.kv_pool_bytes_high / GIB
+        less, more = self.own.unsure_gib(self.asked)
+        return self.plan.kv_pool_bytes_low / GIB - less, self.plan.kv_pool_bytes_high / GIB + more
 
     @property
     def _is_predicted(self) -> bool:

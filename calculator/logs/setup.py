@@ -63,6 +63,8 @@ def keywords_of(
         asked |= _ranks(log, {**asked, **given}, assumed)
     else:
         asked.pop("tensor_parallel_size", None)
+    own_lines = own.estimates(log, load_model(asked["model"]), asked)
+    asked |= {name: value for name, value in own_lines.items() if given.get(name) is None}
     asked |= _formats(log, own, load_model(asked["model"]), assumed)
     for name, text in NOT_STATED.items():
         if name not in asked and given.get(name) is None:

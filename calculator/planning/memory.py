@@ -10,7 +10,7 @@ from calculator.architecture.counts import Count, smaller
 from calculator.architecture.groups import LayerGroup, merge
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import ModelArchitecture
-from calculator.architecture.weights import weight_bytes_per_rank
+from calculator.architecture.weights import embedding_bytes, weight_bytes_per_rank
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine
 from calculator.engines.overheads import with_given
@@ -92,6 +92,8 @@ def memory_of_stages(
         rules.expert_multiples.get(request.weight_dtype, (1, 1)),
         rules.loads_encoders and not request.language_model_only,
     )
+    if rules.embeds_on_host and (pp > 1 or not model.tie_word_embeddings):
+        weights = (weights[0] - embedding_bytes(model, request.weight_dtype), *weights[1:])
     cut = model.remember(_cut, rules.name, rules.version, rules.bearing(model, request.cutting))
     if pp == 1:
         return (_stage(model, accelerator, rules, request, 0, weights[0], *cut[0]),)

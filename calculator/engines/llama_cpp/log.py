@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.counts import NO_LIMIT
+from calculator.engines.llama_cpp.overheads import without_flash_attention
 from calculator.engines.log import Log
 from calculator.engines.patterns import count, mib, pattern, seen, word
 from calculator.formats.names import TORCH_CACHE
 from calculator.units import GIB
 
 if TYPE_CHECKING:
+    from calculator.architecture.model import ModelArchitecture
     from calculator.logs.reading import StartupLog
     from calculator.planning.answer import Plan
 
@@ -44,6 +46,7 @@ PATTERNS = (
              device=word, free_at_start_gib=mib),
     pattern(r"flash_attn\s{0,40}+= <flash_attention:\w{1,40}+>", flash_attention=seen),
 )  # fmt: skip
+MICRO_BATCH = 512
 DRAFT = re.compile(r"creating (?:MTP )?draft context|loading draft model")
 
 
@@ -80,6 +83,13 @@ class LlamaCppLog(Log):
         streams = int(figures.get("streams", 1 if figures.get("unified") else sequences)) or 1
         cells = int(figures.get("cells") or figures.get("n_ctx", 0) / streams or log.flags.get("seq_len", 0))
         return {"batch_size": streams, **({"seq_len": cells} if cells else {})}
+
+    def estimates(self, log: StartupLog, model: ModelArchitecture, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return the compute buffer where the log says that flash attention is off."""
+        if log.figures.get("flash_attention") != 0 or "seq_len" not in asked:
+            return {}
+        tokens = int(asked.get("max_num_batched_tokens", MICRO_BATCH))
+        return {"activation_bytes": without_flash_attention(model, tokens, asked["seq_len"])}
 
     def asked_cache_gib(self, plan: Plan, log: StartupLog) -> float:
         """Return what the cache of the streams takes, states apart where the log has them apart [GiB]."""

@@ -83,6 +83,8 @@ class LlamaCpp(Engine):
     splits_layers: ClassVar = False
     in_blocks: ClassVar = False
     loads_encoders: ClassVar = False
+    # 0c1e570, src/llama-model.cpp: the input layer is assigned to the CPU, whatever is offloaded
+    embeds_on_host: ClassVar = True
     # 0c1e570, src/models/*.cpp: those that set swa_type
     window_types: ClassVar = frozenset({
         "afmoe", "cohere2", "cohere2_moe", "exaone4", "exaone_moe", "gemma2", "gemma3_text", "gemma3n_text",

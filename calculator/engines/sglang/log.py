@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.engines.log import Log
 from calculator.engines.patterns import as_flag, as_switched_off, count, number, pattern, word
 from calculator.engines.sglang.changes import BUILT
-from calculator.engines.sglang.overheads import in_use
+from calculator.engines.sglang.overheads import LEFT_AT_MOST, LEFT_BY_LOADING, in_use
 from calculator.messages import Message, say
 from calculator.units import GIB, gib_to_bytes
 
@@ -111,9 +111,16 @@ class SglangLog(Log):
         if not free:
             return {}
         free_bytes = gib_to_bytes(f"{free:.4f}")
+        left = LEFT_BY_LOADING
         if memory_bytes is None:
-            return {"gpu_memory_bytes": free_bytes, "non_torch_bytes": 0}
-        return {"non_torch_bytes": max(0, memory_bytes - free_bytes)}
+            return {"gpu_memory_bytes": free_bytes, "non_torch_bytes": left}
+        return {"non_torch_bytes": max(0, memory_bytes - free_bytes) + left}
+
+    def unsure_gib(self, asked: dict[str, Any]) -> tuple[float, float]:
+        """Return the range of what loading leaves, where what is in use before it is known."""
+        if "non_torch_bytes" not in asked:
+            return 0.0, 0.0
+        return (LEFT_AT_MOST - LEFT_BY_LOADING) / GIB, LEFT_BY_LOADING / GIB
 
     def usual_in_use_gib(self, plan: Plan) -> float:
         """Return the high end of what is in use on a device of this class [GiB]."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calculator.engines.overheads import LARGE_GPU_BYTES, NON_TORCH, Line, Overhead
+from calculator.engines.overheads import LARGE_GPU_BYTES, NON_TORCH, Overhead
 from calculator.messages import say
 from calculator.units import GIB, gib_to_bytes
 
@@ -13,18 +13,8 @@ if TYPE_CHECKING:
     from calculator.hardware import Accelerator
 
 SMALL_GPU_BYTES = 35 * GIB
-LOADING = Line(
-    "loading",
-    say("sglang.loading", "Left by loading"),
-    say("sglang.loading_cause", "what loading leaves allocated"),
-)
-LEFT_BY_LOADING = Overhead(
-    LOADING,
-    gib_to_bytes("0.12"),
-    say("sglang.left_by_loading", "0.06-0.39 GiB by which logged weights are more than their tensors"),
-    0,
-    gib_to_bytes("0.5"),
-)
+LEFT_BY_LOADING, LEFT_AT_MOST = gib_to_bytes("0.12"), gib_to_bytes("0.4")
+"""By how much logged weights are more than their tensors: 0.06-0.39 GiB, which loading leaves allocated."""
 RANKS_OF_A_GROUP = 8
 
 
@@ -67,7 +57,7 @@ class InUse:
                 (self.alone_high, self.group_high),
             )
         )
-        return Overhead(NON_TORCH, central, self.source, low, high)
+        return Overhead(NON_TORCH, central + LEFT_BY_LOADING, self.source, low, high + LEFT_AT_MOST)
 
 
 UNIFIED = InUse(

@@ -15,7 +15,7 @@ from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.sglang.changes import CHANGES, NO_LIMIT_SEQUENCES, READ, GraphDefaults
 from calculator.engines.sglang.fraction import ByWork, FractionRule, Start, encoder_factor, reported_mib
 from calculator.engines.sglang.groups import PARTS, CountedPool, Part, StatePools, WindowPools
-from calculator.engines.sglang.overheads import LEFT_BY_LOADING, in_use
+from calculator.engines.sglang.overheads import in_use
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.formats.kv import storage_format
 from calculator.messages import say
@@ -252,7 +252,6 @@ class Sglang(Engine):
         return (
             forward_activation(model, tp, request.max_num_batched_tokens, in_slack=True),
             in_use(accelerator, tp * request.pipeline_parallel_size),
-            LEFT_BY_LOADING,
             captured_graphs(accelerator, request.max_num_seqs, request.enforce_eager, in_slack=True),
         )
 

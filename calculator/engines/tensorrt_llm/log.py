@@ -55,7 +55,7 @@ class TensorRtLlmLog(Log):
     telling: ClassVar = ("kv size", "fraction")
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
-        """Take the pool that is allocated last, after the profiler's, and what is used outside of torch in the end."""
+        """Take the pool that is allocated last, after the profiler's, and what is used outside of torch without that."""
         profiled = max((place for place, (name, *_) in enumerate(values) if name == "peak_gib"), default=-1)
         for name, common in LAST.items():
             after = [value for place, (key, value, _) in enumerate(values) if key == name and place > profiled]
@@ -63,7 +63,8 @@ class TensorRtLlmLog(Log):
             if after:
                 figures[common] = min(after)
         if "outside_torch_gib" in figures:
-            figures["non_torch_gib"] = figures.pop("outside_torch_gib")
+            outside = figures.pop("outside_torch_gib") - figures.get("temporary_gib", 0.0)
+            figures["non_torch_gib"] = round(outside, 4)
         return []
 
 

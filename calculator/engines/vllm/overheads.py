@@ -11,7 +11,6 @@ from calculator.engines.overheads import (
     ACTIVATION_BYTES,
     LARGE_GPU_BYTES,
     NON_TORCH,
-    Line,
     Overhead,
     estimate,
     logged,
@@ -87,21 +86,6 @@ def _of_the_sampler(sequences: int) -> Message:
 @lru_cache(maxsize=4096)
 def _of_an_mlp(tokens: int) -> Message:
     return say("overheads.mlp", "one layer's MLP at {tokens:,} tokens", tokens=tokens)
-
-
-BY_LENGTH = Line(
-    "by_length",
-    say("vllm.by_length", "Grows with the context"),
-    say("vllm.by_length_cause", "what grows with the longest sequence"),
-    ACTIVATION.keyword,
-)
-
-
-@lru_cache(maxsize=4096)
-def by_length(most_bytes: int) -> Overhead:
-    """Return what profiling was seen to hold more with a longer context, by an unknown cause: a range alone [bytes]."""
-    source = say("vllm.by_length_source", "0.3-1.2 GiB beyond all other lines of public starts of 0.26 to 0.28")
-    return Overhead(BY_LENGTH, 0, source, 0, most_bytes)
 
 
 def with_encoder(line: Overhead) -> Overhead:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +15,7 @@ from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
 from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
 from calculator.engines.vllm.groups import BLOCK_SIZE, CLAIMS, hybrid_block_size, pool_of_layers, vllm_geometry
-from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, by_length, non_torch, with_encoder
+from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.messages import say
 from calculator.request import Cutting
@@ -271,10 +271,10 @@ class Vllm(Engine):
         peak = activation(*asked, request.max_num_batched_tokens, last, self.activation_spread)
         if model.towers and not request.language_model_only:
             peak = with_encoder(peak)
-        lines = peak, non_torch(accelerator, tp, self.non_torch), graphs
-        if not self.unexplained_bytes_per_token:
-            return lines
-        return *lines, by_length(self.unexplained_bytes_per_token * min(request.seq_len, LONGEST_MEASURED))
+        if self.unexplained_bytes_per_token:
+            more = self.unexplained_bytes_per_token * min(request.seq_len, LONGEST_MEASURED)
+            peak = replace(peak, high=peak.high + more)
+        return peak, non_torch(accelerator, tp, self.non_torch), graphs
 
     @property
     def follows_length(self) -> bool:
