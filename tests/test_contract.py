@@ -32,6 +32,7 @@ PLAN_KEYWORDS = {
     "engine_version": None,
     "async_scheduling": None,
     "enable_prefix_caching": None,
+    "usage_context": None,
     "disable_hybrid_kv_cache_manager": False,
     "swa_full": False,
     "enable_attention_dp": False,

@@ -328,3 +328,52 @@ def test_the_format_of_weights_that_a_log_states(quantization, dtype, taken):
     log = log_of(pool_of(10)).replace("quantization=None", f"quantization={quantization}")
     result = reconcile(log.replace("torch.bfloat16", f"torch.{dtype}"), gpu="h100-sxm")
     assert result.plan.asked.get("weight_dtype", "auto") == taken
+
+
+def test_one_log_of_a_machine_predicts_another_of_it(tmp_path, run):
+    # two public starts of the same L40S-like box, made by hand: 45.0 GiB, of which 1.5 are held by an unknown cause
+    head = "Initializing a V1 LLM engine (v0.19.0) with config: model='{}', dtype=torch.bfloat16, quantization=None, "
+    flags = "max_seq_len=8192, gpu_memory_utilization=0.9, max_num_seqs=256, max_num_batched_tokens=2048\n"
+    memory = "Free memory on device (44.5/45.0 GiB) on startup.\n"
+    asked = {"gpu_memory_bytes": 45 * GIB, "engine_version": "0.19", "gpu_memory_utilization": 0.9, "seq_len": 8_192}
+
+    def start(model):
+        real = calculator.plan(model, non_torch_bytes=3 * GIB // 2, max_num_seqs=256, **asked).kv_pool_bytes / GIB
+        named = calculator.load_model(model).huggingface_id
+        return head.format(named) + flags + memory + f"Available KV cache memory: {real:.2f} GiB\n", real
+
+    first, _ = start("llama-3.1-8b")
+    found = reconcile(first).calibration
+    assert found.non_torch_bytes / GIB == pytest.approx(1.5, abs=0.006)
+    assert (found.engine, found.gpu_memory_bytes) == ("vllm", 45 * GIB)
+    _, real = start("qwen3-8b")
+    usual = calculator.plan("qwen3-8b", max_num_seqs=256, **asked)
+    own = calculator.plan("qwen3-8b", max_num_seqs=256, calibration=found, **asked)
+    assert abs(usual.kv_pool_bytes / GIB / real - 1) > 0.04
+    assert own.kv_pool_bytes / GIB == pytest.approx(real, rel=0.001)
+    assert own.kv_pool_bytes_high - own.kv_pool_bytes_low < usual.kv_pool_bytes_high - usual.kv_pool_bytes_low
+    log, saved = tmp_path / "start.log", tmp_path / "box.json"
+    log.write_text(first, encoding="utf-8")
+    run("reconcile", log, "--save-calibration", saved)
+    assert calculator.plan("qwen3-8b", max_num_seqs=256, calibration=str(saved), **asked) == own
+    with pytest.raises(calculator.InvalidValueError, match="it is of vllm, and sglang is planned"):
+        calculator.plan("qwen3-8b", gpu="l40s", engine="sglang", calibration=found)
+    with pytest.raises(calculator.InvalidValueError, match="non_torch_bytes is missing or no int"):
+        calculator.plan("qwen3-8b", gpu="l40s", calibration={"engine": "vllm", "engine_version": "0.19"})
+
+
+def test_a_public_start_of_a_box_predicts_its_other_one():
+    # jethac/dgx-spark-hijinks, SGLang 0.5.12 on one GB10: 41.60 GiB with a 16 bit cache, 41.58 with 8 bit
+    log = (
+        "# sglang 0.5.12\nserver_args=ServerArgs(model_path='Qwen/Qwen2.5-1.5B-Instruct', tp_size=1, "
+        "mem_fraction_static=0.4, chunked_prefill_size=8192, kv_cache_dtype='auto')\n"
+        "Load weight begin. avail mem=112.26 GB\nLoad weight end. avail mem=109.01 GB, mem usage=3.25 GB.\n"
+        "KV Cache is allocated. dtype: torch.bfloat16, #tokens: 1557709, K size: 20.80 GB, V size: 20.80 GB\n"
+    )
+    result = reconcile(log, gpu_memory_bytes=int(119.7 * GIB))
+    assert result.agrees
+    other = calculator.plan(
+        "qwen2.5-1.5b", engine="sglang", engine_version="0.5.12", gpu_memory_utilization=0.4, kv_cache_dtype="fp8_e4m3",
+        calibration=result.calibration,
+    )  # fmt: skip
+    assert other.kv_pool_bytes / GIB == pytest.approx(41.58, rel=0.001)

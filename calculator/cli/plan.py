@@ -21,12 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_plan(parser)
     parser.add_argument("--upgrade-to", metavar="X.Y", help="print what another version of the engine changes")
+    parser.add_argument("--calibration", metavar="FILE", help="what one machine holds, as reconcile writes it")
     add_format(parser, "text", "json")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what fits, and why."""
-    answer = plan(**plan_keywords(arguments))
+    answer = plan(**plan_keywords(arguments), calibration=arguments.calibration)
     if arguments.upgrade_to is not None:
         upgraded = upgrade(answer, arguments.upgrade_to)
         print_json(upgraded.as_dict()) if arguments.format == "json" else print_comparison(upgraded)

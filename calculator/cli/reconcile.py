@@ -8,6 +8,7 @@ from calculator.cli import MISSED, OK
 from calculator.cli.arguments import MEMORY_HELP, add_format, gib
 from calculator.cli.printing import print_json, print_table, say
 from calculator.engines import titles
+from calculator.errors import InvalidValueError
 from calculator.logs.questions import Question
 from calculator.logs.reading import read_file
 from calculator.logs.reconciliation import reconcile
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gpu", metavar="ID", help="where the log does not name the GPU")
     parser.add_argument("--gpu-memory-gib", type=gib, metavar="X", help=MEMORY_HELP)
     parser.add_argument("--engine-version", metavar="X.Y", help="in place of the version that the log names")
+    parser.add_argument("--save-calibration", metavar="FILE", help="write what this machine holds, for plan")
     add_format(parser, "text", "json")
 
 
@@ -33,6 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
         gpu_memory_bytes=arguments.gpu_memory_gib,
         engine_version=arguments.engine_version,
     )
+    if arguments.save_calibration is not None:
+        if result.calibration is None:
+            raise InvalidValueError("the log does not tell what the machine holds: no calibration is written")
+        result.calibration.save(arguments.save_calibration)
     if arguments.format == "json":
         print_json(result.as_dict())
         return OK if result.agrees else MISSED

@@ -9,6 +9,7 @@ from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.engines import engine_log
+from calculator.engines.calibration import Calibration
 from calculator.engines.log import Log
 from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, NON_TORCH, Line, Overhead
 from calculator.hardware import Accelerator
@@ -97,6 +98,27 @@ class Comparison:
             return ()
         free = self.log.figures.get("free_at_start_gib", 0.0)
         return (ask_for_gpu(str(self.log.flags.get("device", "")), free),)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What this machine holds besides weights, activations and graphs, None where the log does not tell.
+
+        Notes
+        -----
+        A pool is linear in what is held: by how much it falls with one GiB more says how much closes the difference.
+        """
+        reported = self.reported_gib
+        if not self._is_predicted or not reported or self.plan.per_gpu.kv_pool_bytes == 0:
+            return None
+        held = self.plan.per_gpu.non_torch_bytes
+        fall = (self.plan.kv_pool_bytes - vary(self.plan, non_torch_bytes=held + GIB).kv_pool_bytes) / GIB
+        if fall <= 0:
+            return None
+        own = max(0, held + round((self.predicted_gib - reported) * GIB / fall))
+        memory = self.log.figures.get("memory_gib")
+        request = self.plan.request
+        printed = gib_to_bytes(f"{memory:.4f}") if memory else self.asked.get("gpu_memory_bytes")
+        return Calibration(request.engine, request.engine_version, own, printed)
 
     @property
     def knows_device(self) -> bool:

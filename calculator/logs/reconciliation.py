@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
+from calculator.engines.calibration import Calibration
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.logs.causes import causes_of
@@ -38,6 +39,8 @@ class Reconciliation:
         Whether the reported capacity is the predicted one or lies within its range.
     missing : tuple of Question
         What the log does not say and the comparison needs, the first to be asked first.
+    calibration : Calibration or None
+        What this machine holds, for ``plan(..., calibration=...)``; None where the log does not tell.
     """
 
     log: StartupLog
@@ -48,6 +51,7 @@ class Reconciliation:
     assumed: tuple[str, ...]
     agrees: bool
     missing: tuple[Question, ...] = ()
+    calibration: Calibration | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values."""
@@ -58,6 +62,7 @@ class Reconciliation:
             "finding": self.finding,
             "causes": list(self.causes),
             "assumed": list(self.assumed),
+            "calibration": self.calibration.as_dict() if self.calibration else None,
             "missing": [question.as_dict() for question in self.missing],
             "terms": [{**asdict(term), "difference": term.difference} for term in self.terms],
             "request": self.plan.as_dict()["request"],
@@ -107,6 +112,7 @@ def reconcile(
         compared.assumed,
         compared.agrees,
         compared.missing,
+        compared.calibration,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model
+from calculator.engines.calibration import calibration_of
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.planning.answer import Plan
@@ -22,7 +23,7 @@ from calculator.planning.memory import largest_batch, memory_of_stages
 from calculator.planning.resolve import resolve
 from calculator.planning.stage import distinct, tightest
 from calculator.reading.frozen import FrozenDict
-from calculator.request import OPTIONS, Option, asked_of
+from calculator.request import OPTIONS, PLAN_DEFAULTS, Option, asked_of
 
 
 @friendly
@@ -52,12 +53,15 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     -----
     ``pool = budget − weights − activations − non-torch − graphs`` on each GPU, with the engine's budget and those
     of the overheads that it takes from it; ``max_batch_size`` is what the engine's blocks hold. The range comes
-    from the overheads alone, their deviations added in squares; weights and KV are exact.
+    from the overheads alone, their deviations added in squares; weights and KV are exact. ``calibration``, as
+    ``reconcile`` returns it or the path of its file, says what one machine holds: ``gpu_memory_bytes`` and
+    ``non_torch_bytes`` are then its own, where they are not given.
 
     References
     ----------
     ``calculator.engines``, a module each, with the sources of its rules.
     """
+    options = _calibrated(options)
     named = {"model": model} if gpu is None else {"model": model, "gpu": gpu}
     asked = FrozenDict({**named, **asked_of(options)})
     architecture = load_model(model)
@@ -78,6 +82,16 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
         max_batch_size=batch,
         num_blocks=counted.num_blocks,
     )
+
+
+def _calibrated(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with what a calibration says of the machine, where they do not say otherwise."""
+    calibration = options.get("calibration")
+    rest = {name: value for name, value in options.items() if name != "calibration"}
+    if calibration is None:
+        return rest
+    known = calibration_of(calibration).keywords(rest.get("engine") or PLAN_DEFAULTS["engine"])
+    return known | {name: value for name, value in rest.items() if value is not None}
 
 
 def _keyword(name: str, option: Option) -> inspect.Parameter:

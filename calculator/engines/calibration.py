@@ -1,0 +1,123 @@
+"""What one start of a box logged, to plan its next one by: what it holds outside weights and estimates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from calculator.errors import FileFormatError, InvalidValueError, shown
+from calculator.hardware import MAX_BYTES
+
+MOST_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a machine and an engine hold, as a start-up log of theirs says.
+
+    Attributes
+    ----------
+    engine : str
+        The engine.
+    engine_version : str
+        The version whose rules the log was set beside.
+    non_torch_bytes : int
+        What the pool leaves besides weights and the estimates of activations and graphs, of one GPU [bytes].
+    gpu_memory_bytes : int or None
+        The memory that the log prints, None where it prints none [bytes].
+    """
+
+    engine: str
+    engine_version: str
+    non_torch_bytes: int
+    gpu_memory_bytes: int | None = None
+
+    def keywords(self, engine: str) -> dict[str, int]:
+        """Return it as keywords of ``plan``.
+
+        Parameters
+        ----------
+        engine : str
+            The engine that is planned [-].
+
+        Returns
+        -------
+        dict
+            Memory of the device where it is known, and what is held [bytes].
+
+        Raises
+        ------
+        InvalidValueError
+            If it is of another engine.
+        """
+        if engine != self.engine:
+            raise InvalidValueError(
+                f"calibration: it is of {self.engine}, and {engine} is planned",
+                what="calibration",
+                asked=self.engine,
+                allowed=(engine,),
+                nearest=engine,
+            )
+        known = {"non_torch_bytes": self.non_torch_bytes}
+        return known | ({"gpu_memory_bytes": self.gpu_memory_bytes} if self.gpu_memory_bytes else {})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file, as JSON."""
+        Path(path).write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def calibration_of(given: Calibration | Mapping[str, Any] | str | Path) -> Calibration:
+    """Return a calibration, from its values or from its file.
+
+    Parameters
+    ----------
+    given : Calibration, mapping, str or Path
+        It, its values or the path of its file [-].
+
+    Returns
+    -------
+    Calibration
+        It.
+
+    Raises
+    ------
+    CalculatorError
+        If it is none, or the file cannot be read.
+    """
+    if isinstance(given, Calibration):
+        return given
+    if isinstance(given, str | Path):
+        try:
+            with Path(given).open("rb") as file:
+                text = file.read(MOST_BYTES + 1)
+        except (OSError, ValueError) as error:
+            raise FileFormatError(f"{given}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        if len(text) > MOST_BYTES:
+            raise FileFormatError(f"{given}: longer than {MOST_BYTES:,} bytes, and so no calibration")
+        try:
+            given = json.loads(text)
+        except (ValueError, RecursionError):
+            raise FileFormatError(f"{given}: no JSON, and so no calibration") from None
+    if not isinstance(given, Mapping):
+        raise InvalidValueError(f"calibration: values or a file of them, not {shown(given)}", what="calibration")
+    values = dict(given)
+    names = {"engine": str, "engine_version": str, "non_torch_bytes": int}
+    for name, kind in names.items():
+        if type(values.get(name)) is not kind:
+            raise InvalidValueError(f"calibration: {name} is missing or no {kind.__name__}", what=name)
+    unknown = set(values) - {*names, "gpu_memory_bytes"}
+    memory = values.get("gpu_memory_bytes")
+    if unknown or not (memory is None or type(memory) is int):
+        wrong = sorted(unknown)[0] if unknown else "gpu_memory_bytes"
+        raise InvalidValueError(f"calibration: {shown(wrong)} is not understood", what="calibration")
+    for name in ("non_torch_bytes", "gpu_memory_bytes"):
+        if not 0 <= (values.get(name) or 0) <= MAX_BYTES:
+            raise InvalidValueError(f"calibration: {name} must be 0 to {MAX_BYTES:,}, not {values[name]:,}", what=name)
+    return Calibration(**values)
