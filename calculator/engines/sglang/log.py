@@ -71,7 +71,7 @@ class SglangLog(Log):
         "dcp_size": ("decode_context_parallel_size", count),
         "attention_backend": ("attention_backend", word),
     }  # fmt: skip
-    telling: ClassVar = ("ServerArgs", "sgl-", "sglang:", "mem_fraction", "full_layer", "swa")
+    telling: ClassVar = ("ServerArgs", "sgl-", "sglang", "SGLang", "mem_fraction", "full_layer", "swa")
     rank: ClassVar = RANK
     # requests at once and the length that it came to, beside tokens that it came to
     not_stated_after: ClassVar = "max_total_num_tokens="

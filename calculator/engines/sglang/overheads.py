@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from calculator.hardware import Accelerator
 
 SMALL_GPU_BYTES = 35 * GIB
-LEFT_BY_LOADING, LEFT_AT_MOST = gib_to_bytes("0.12"), gib_to_bytes("0.4")
+LEFT_BY_LOADING, LEFT_AT_MOST = gib_to_bytes("0.12"), gib_to_bytes("0.5")
 """By how much logged weights are more than their tensors: 0.06-0.39 GiB, which loading leaves allocated."""
 RANKS_OF_A_GROUP = 8
 

@@ -79,7 +79,7 @@ PATTERNS = (
     pattern(r"CUDA out of memory\. Tried to allocate <refused_gib> MiB", refused_gib=mib),
     pattern(r"has a total capacity of <memory_gib> GiB", memory_gib=number),
     pattern(r"<server_lines:\(APIServer pid=|api_server\.py>", server_lines=seen),
-    pattern(r"<offline_lines:^(?:\x20*)INFO .{10,30}\[utils\.py:[0-9]{1,5}\] non-default args>", offline_lines=seen),
+    pattern(r"<offline_lines:^ {0,8}+INFO .{10,30}\[utils\.py:[0-9]{1,5}\] non-default args>", offline_lines=seen),
     pattern(r"Resolved architecture: <architecture:\w{3,80}+>", architecture=word),
     pattern(r"Multiplying the GPU KV cache size by the \w{1,40}+ <context_ranks>", context_ranks=count),
 )  # fmt: skip

@@ -145,7 +145,7 @@ NON_TORCH_0_18 = NonTorch(
     logged(
         say("vllm.non_torch_alone", "0.24-0.27 GiB logged on one H100, up to 0.5 more elsewhere"), "0.25", "0", "0.8"
     ),
-    logged(say("vllm.non_torch_linked", "2.06-2.21 GiB logged on linked H100s"), "2.1", "1", "2.8"),
+    logged(say("vllm.non_torch_linked", "2.06-2.21 GiB logged on linked H100s"), "2.1", "1.2", "2.6"),
     logged(say("vllm.non_torch_pcie", "a judgement for tensor parallelism over PCIe"), "0.6", "0.2", "2.1"),
 )
 ROCM_ONE_GPU, ROCM_EACH_MORE = gib_to_bytes("2.8"), gib_to_bytes("0.75")
