@@ -112,6 +112,7 @@ def _weight_bytes_per_rank(
     encoders: bool,
 ) -> tuple[int, ...]:
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
+    as_stored = model.is_as_stored(storage.name)
     rest = tensor_parallel_size if attention_ranks is None else attention_ranks
     model.check_tensor_parallel(rest)
     ranks = (tensor_parallel_size, expert_parallel_size, rest, expert_multiples)
@@ -121,7 +122,7 @@ def _weight_bytes_per_rank(
         """Bytes of one layer on one rank; runs of equal layers share their matrices, and the model keeps them alive."""
         key = id(weights), heads
         if key not in known:
-            known[key] = _rank_bytes(weights, storage, heads, *ranks)
+            known[key] = _rank_bytes(weights, storage, as_stored, heads, *ranks)
         return known[key]
 
     stages = model.stages(pipeline_parallel_size)
@@ -134,13 +135,14 @@ def _weight_bytes_per_rank(
     totals[0] += sum([held(tower) for tower in model.towers.values()]) if encoders else 0
     totals[-1] += held(model.end)
     if model.tie_word_embeddings and pipeline_parallel_size > 1:
-        totals[-1] += _rank_bytes(model.embedding[:1], storage, 0, *ranks)
+        totals[-1] += _rank_bytes(model.embedding[:1], storage, as_stored, 0, *ranks)
     return tuple(totals)
 
 
 def _rank_bytes(
     matrices: tuple[WeightMatrix, ...],
     storage: WeightFormat,
+    as_stored: bool,
     kv_heads: int,
     tp: int,
     ep: int,
@@ -148,7 +150,7 @@ def _rank_bytes(
     expert_multiples: tuple[int, int],
 ) -> int:
     """Bytes of some kinds of matrices on one rank; what does not divide is rounded up."""
-    is_plain, quantised, plain = storage.is_plain, 0, 0
+    is_plain, quantised, plain = storage.is_plain and not as_stored, 0, 0
     for matrix in matrices:
         outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
         part, sharding = matrix.part, matrix.sharding
@@ -165,8 +167,8 @@ def _rank_bytes(
             # what tensor parallelism splits is the width, the other side the hidden size
             hidden, width = expert_multiples if sharding is ROWS else reversed(expert_multiples)
             outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
-        if not is_plain and storage.applies_to(matrix):
-            quantised += storage.bytes_of(outputs, inputs) * copies
-        else:
+        if is_plain:
             plain += outputs * inputs * copies
+        else:
+            quantised += storage.bytes_on(matrix, as_stored, outputs, inputs) * copies
     return plain * storage.unquantised_bytes + quantised

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from calculator.configs import families
 from calculator.configs.family import Family
 from calculator.configs.hooks.encoder_decoder import EncoderDecoder
 from calculator.configs.layers import Assembler
-from calculator.configs.quantisation import formats_of
+from calculator.configs.quantisation.stored import as_stored
 from calculator.configs.towers.matrices import tower_of
 from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, friendly, shown, unknown_name
 from calculator.formats.names import TORCH
@@ -66,7 +67,7 @@ def model_from_hf_config(
     longest = keys.optional_count("model_max_length") or positions
     if longest is None:
         raise InvalidValueError("max_position_embeddings is missing", what="max_position_embeddings")
-    weight_dtype, kv_cache_dtype = formats_of(keys.value("quantization_config"))
+    section = keys.value("quantization_config") or keys.value("compression_config")
     guess = _guess(asked) if family is ASSUMED else ""
     if guess:
         keys.assume("model_type", guess)
@@ -75,7 +76,7 @@ def model_from_hf_config(
         keys.assume(part, say("configs.uncounted", "{name}: its weights are not counted", name=part))
     experts = family.experts
     experts_per_token = keys.optional_count("num_experts_per_tok", minimum=0) if experts else None
-    return ModelArchitecture(
+    model = ModelArchitecture(
         id="custom",
         name=name or _name(outer, str(outer.get("model_type") or asked)),
         layers=layers,
@@ -93,8 +94,6 @@ def model_from_hf_config(
         max_position_embeddings=longest,
         torch_dtype=_torch_dtype(text, outer),
         tie_word_embeddings=tied,
-        weight_dtype=weight_dtype,
-        kv_cache_dtype=kv_cache_dtype,
         source=say("configs.source", "config.json of model_type {kind}", kind=asked),
         fields=config,
         model_type=kind,
@@ -103,6 +102,8 @@ def model_from_hf_config(
         unverified=guess,
         ignored_keys=keys.ignored(),
     )
+    model, taken = as_stored(model, section)
+    return replace(model, assumed=(*model.assumed, *taken)) if taken else model
 
 
 def _family(kind: Any, assume_full_attention: bool) -> tuple[str, Family]:
@@ -145,7 +146,11 @@ def _text_part(config: Mapping[str, Any]) -> dict[str, Any]:
     for name in TEXT_PARTS:
         part = config.get(name)
         if isinstance(part, Mapping):
-            shared = {key: config[key] for key in ("tie_word_embeddings", "quantization_config") if key in config}
+            shared = {
+                key: config[key]
+                for key in ("tie_word_embeddings", "quantization_config", "compression_config")
+                if key in config
+            }
             return {**shared, **part}
     return dict(config)
 
