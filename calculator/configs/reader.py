@@ -15,13 +15,23 @@ from calculator.configs.hooks.encoder_decoder import EncoderDecoder
 from calculator.configs.layers import Assembler
 from calculator.configs.quantisation.stored import as_stored
 from calculator.configs.towers.matrices import tower_of
-from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, friendly, shown, unknown_name
+from calculator.errors import (
+    CalculatorError,
+    FileFormatError,
+    InvalidValueError,
+    UnsupportedError,
+    friendly,
+    shown,
+    unknown_name,
+)
 from calculator.formats.names import TORCH
 from calculator.messages import say
 from calculator.reading import strict_json, strict_yaml
 
 TEXT_PARTS = ("text_config", "llm_config", "language_config")
 TOWERS = ("vision_config", "audio_config", "vision_tower_config", "speech_config")
+CONFIG, QUANTISATION = "config.json", "hf_quant_config.json"
+"""The files of a checkpoint that say what the model is, and how its weights are stored where the first does not."""
 ASSUMED = Family({"tie_word_embeddings": False})
 
 
@@ -179,5 +189,24 @@ def read_config(path: Path, assume_full_attention: bool = False) -> ModelArchite
     CalculatorError
         As ``model_from_hf_config``.
     """
-    config = strict_json.parse_config(strict_yaml.read_text(path), str(path))
+    config = with_quantisation(parsed(path), path.with_name(QUANTISATION) if path.name == CONFIG else None)
     return model_from_hf_config(config, path.parent.name or path.stem, assume_full_attention)
+
+
+def parsed(path: Path) -> Any:
+    """Return what a file of JSON holds."""
+    return strict_json.parse_config(strict_yaml.read_text(path), str(path))
+
+
+def with_quantisation(config: Any, beside: Path | Mapping[str, Any] | None) -> Any:
+    """Return a config with the quantisation that the file beside it states, where it has none of its own.
+
+    vLLM reads them so (``transformers_utils/config.py`` of 0.33.0).
+    """
+    if beside is None or not isinstance(config, Mapping) or config.get("quantization_config") is not None:
+        return config
+    if isinstance(beside, Path):
+        beside = parsed(beside) if beside.is_file() else {}
+    if not isinstance(beside, Mapping):
+        raise FileFormatError(f"{QUANTISATION}: holds no mapping of names to values")
+    return {**config, "quantization_config": dict(beside)} if beside else config

@@ -188,7 +188,7 @@ def named_by_its_formats(model: ModelArchitecture, source: str) -> ModelArchitec
             left += size if matrix.quantised and matrix.inputs > 1 and not name else 0
     quantised = {name: size for name, size in sizes.items() if name}
     if not quantised:
-        return replace(model, weight_dtype=None)
+        return replace(model, weight_dtype=None, weights_from=source if source != "config" else "")
     main = max(quantised, key=lambda name: quantised[name])
     ends = [matrix for matrix in (*model.end, *model.embedding) if matrix.stored]
     words = ""
