@@ -21,6 +21,7 @@ from calculator.reading.fields import Count, Field, Flag, Number, Text, count, f
 from calculator.reading.schema import Schema
 
 MAX_RANKS = 65_536
+MAX_CHECKPOINT_BYTES = 2**50
 ENGINES_DEFAULT, ESTIMATE = "the engine's default", "the estimate"
 
 
@@ -113,7 +114,7 @@ def _overhead(what: str) -> Option:
 class Request:
     """Every input of a plan, defaults filled in, under the names of ``plan``.
 
-    ``seq_len`` and ``max_num_batched_tokens`` are tokens, names in ``_bytes`` are bytes of one
+    ``seq_len`` and ``max_num_batched_tokens`` are tokens, names in ``_bytes`` but ``checkpoint_bytes`` are bytes of one
     GPU, ``gpu_memory_utilization`` is a fraction, the rest counts; ``batch_size`` is of one replica.
     """
 
@@ -342,6 +343,18 @@ class Request:
             absent="what is left",
             everywhere=True,
             logged=True,
+            page=Page(least=0.001, most=1_000_000.0),
+        ),
+    ]
+    checkpoint_bytes: Annotated[
+        int | None,
+        Option(
+            field=count(MAX_CHECKPOINT_BYTES),
+            help="the stored bytes of the whole model, as its files have them; a GPU holds its share of them",
+            unit="bytes",
+            absent="what its files or its format say",
+            is_engines=False,
+            everywhere=True,
             page=Page(least=0.001, most=1_000_000.0),
         ),
     ]

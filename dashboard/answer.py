@@ -63,6 +63,7 @@ def _small_print(plan: calculator.Plan, smallest: calculator.Plan | None) -> str
     own = (
         ("GPU memory", plan.asked.get("gpu_memory_bytes")),
         ("KV pool", request.kv_cache_memory_bytes),
+        ("checkpoint", request.checkpoint_bytes),
         ("activations", request.activation_bytes),
         ("non-torch", request.non_torch_bytes),
         ("CUDA graphs", request.cuda_graph_bytes),

@@ -26,10 +26,14 @@ def llama_tensors(config, linear):
     size = hidden // config["num_attention_heads"]
     shared = config["num_key_value_heads"] * size
     modules = {
-        "self_attn.q_proj": (hidden, hidden), "self_attn.k_proj": (shared, hidden),
-        "self_attn.v_proj": (shared, hidden), "self_attn.o_proj": (hidden, hidden), "mlp.gate_proj": (width, hidden), "mlp.up_proj": (width, hidden),
+        "self_attn.q_proj": (hidden, hidden),
+        "self_attn.k_proj": (shared, hidden),
+        "self_attn.v_proj": (shared, hidden),
+        "self_attn.o_proj": (hidden, hidden),
+        "mlp.gate_proj": (width, hidden),
+        "mlp.up_proj": (width, hidden),
         "mlp.down_proj": (hidden, width),
-    }  # fmt: skip
+    }
     tensors = {
         "model.embed_tokens.weight": ("BF16", (config["vocab_size"], hidden)),
         "model.norm.weight": ("BF16", (hidden,)),

@@ -53,6 +53,7 @@ def weight_bytes_per_rank(
     attention_ranks: int | None = None,
     expert_multiples: tuple[int, int] = (1, 1),
     encoders: bool = True,
+    checkpoint_bytes: int | None = None,
 ) -> tuple[int, ...]:
     """Return the bytes of weights on one rank of each pipeline stage.
 
@@ -74,6 +75,9 @@ def weight_bytes_per_rank(
         Multiples that a kernel pads the hidden size and the width of experts to [elements].
     encoders : bool
         Whether the encoders of images and audio are loaded, on the first stage [-].
+    checkpoint_bytes : int, optional
+        The stored bytes of the whole model, by default what its files say where they do; a rank holds its share of
+        them by the formula [bytes].
 
     Returns
     -------
@@ -89,6 +93,7 @@ def weight_bytes_per_rank(
     -----
     A tied head is the embedding again; with more than one stage the last one holds its own copy.
     """
+    known = checkpoint_bytes or (model.checkpoint_bytes if model.is_as_stored(weight_dtype) else 0)
     return model.remember(
         _weight_bytes_per_rank,
         weight_dtype,
@@ -98,6 +103,7 @@ def weight_bytes_per_rank(
         attention_ranks,
         expert_multiples,
         encoders,
+        known,
     )
 
 
@@ -110,7 +116,13 @@ def _weight_bytes_per_rank(
     attention_ranks: int | None,
     expert_multiples: tuple[int, int],
     encoders: bool,
+    checkpoint_bytes: int,
 ) -> tuple[int, ...]:
+    if checkpoint_bytes:
+        whole = model.remember(_weight_bytes_per_rank, weight_dtype, 1, 1, 1, None, (1, 1), True, 0)[0]
+        asked = (tensor_parallel_size, pipeline_parallel_size, expert_parallel_size, attention_ranks, expert_multiples)
+        parts = model.remember(_weight_bytes_per_rank, weight_dtype, *asked, encoders, 0)
+        return tuple([-(-checkpoint_bytes * part // whole) for part in parts])
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
     as_stored = model.is_as_stored(storage.name)
     rest = tensor_parallel_size if attention_ranks is None else attention_ranks

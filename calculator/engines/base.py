@@ -121,6 +121,8 @@ class Engine:
     """Keywords that this engine has of those that not every engine has."""
     expert_multiples: ClassVar[Mapping[str, tuple[int, int]]] = {}
     """Weight formats whose experts' hidden size and width are padded by the kernel, and to multiples of what."""
+    expert_multiples_on: ClassVar[Mapping[tuple[str, str], tuple[int, int]]] = {}
+    """The same of a format on a generation of devices, where the engine takes another kernel there."""
     claims: ClassVar[Mapping[type[Cache], Any]]
     """What a request claims of each kind of cache; a kind that is not among them is refused."""
     expands_latents: ClassVar[frozenset[str]] = frozenset()
@@ -146,6 +148,11 @@ class Engine:
     source: str = ""
     device_defaults: tuple[DeviceDefaults, ...] = field(default=())
     admission: Admission = Admission()
+
+    def multiples_of_experts(self, weight_dtype: str, accelerator: Accelerator) -> tuple[int, int]:
+        """Return the multiples that experts' hidden size and width are padded to on a device [elements]."""
+        usual = self.expert_multiples.get(weight_dtype, (1, 1))
+        return self.expert_multiples_on.get((weight_dtype, accelerator.generation), usual)
 
     @classmethod
     def at(cls, asked: str | None) -> Engine:

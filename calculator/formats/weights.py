@@ -212,8 +212,8 @@ def weight_format(name: str) -> WeightFormat:
         )
     if " " in name:
         raise UnsupportedError(
-            f"the checkpoint's weights are stored as {name[:80]}, which is not understood; name a "
-            f"weight_dtype instead of auto, such as {', '.join(list(FORMATS)[:4])}",
+            f"the checkpoint's weights are stored as {name[:80]}, which is not understood; give checkpoint_bytes, "
+            "the bytes of its files, or plan another checkpoint by the weight_dtype it is in",
             what="weight_dtype",
             asked=name,
             allowed=tuple(FORMATS),

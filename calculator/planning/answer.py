@@ -103,6 +103,17 @@ class Plan:
         return tightest(self.stages, self.request.seq_len)
 
     @property
+    def weights_from(self) -> str:
+        """Where the bytes of the weights come from.
+
+        ``given``: your own value; ``headers``, ``index``: read from the checkpoint's files; ``config``: its
+        quantisation, module by module; ``format``: one format for all linear layers.
+        """
+        if self.request.checkpoint_bytes is not None:
+            return "given"
+        return self.model.weights_from if self.model.is_as_stored(self.request.weight_dtype) else "format"
+
+    @property
     def per_gpu(self) -> Memory:
         """Memory of one GPU; with pipeline stages, of the one that decides."""
         return self.stage.memory
@@ -256,6 +267,7 @@ class Plan:
             "price_usd_per_hour": self.price_usd_per_hour,
             "price_usd_per_sequence_hour": self.price_usd_per_sequence_hour,
             "price_date": self.accelerator.price_date or None,
+            "weights_from": self.weights_from,
             "per_gpu": self.per_gpu.as_dict(),
             "per_replica": self.per_replica.as_dict(),
             "all_gpus": self.all_gpus.as_dict(),

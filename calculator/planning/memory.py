@@ -89,8 +89,9 @@ def memory_of_stages(
         pp,
         request.expert_parallel_size,
         request.split.state_ranks,
-        rules.expert_multiples.get(request.weight_dtype, (1, 1)),
+        rules.multiples_of_experts(request.weight_dtype, accelerator),
         rules.loads_encoders and not request.language_model_only,
+        request.checkpoint_bytes,
     )
     cut = model.remember(_cut, rules.name, rules.version, rules.bearing(model, request.cutting))
     if pp == 1:

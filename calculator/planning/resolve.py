@@ -45,7 +45,7 @@ def resolve(
         "gpu": gpu,
         "gpu_memory_bytes": accelerator.memory_bytes,
         "seq_len": seq_len,
-        "weight_dtype": weight_format(model.resolve_weight_dtype(values["weight_dtype"])).name,
+        "weight_dtype": _weight_dtype(model, values),
         "kv_cache_dtype": kv_dtype.name,
         "gpu_memory_utilization": fraction,
         "encoder_seq_len": encoder_tokens(model, values["encoder_seq_len"]) or None,
@@ -55,6 +55,14 @@ def resolve(
         "max_num_seqs": sequences,
     }
     return accelerator, rules, Request.of(values)
+
+
+def _weight_dtype(model: ModelArchitecture, values: Mapping[str, Any]) -> str:
+    """Return the weight format; where the checkpoint's is not understood, given bytes are shared as 16 bit ones are."""
+    name = model.resolve_weight_dtype(values["weight_dtype"])
+    if values["checkpoint_bytes"] and " " in name:
+        return model.resolve_dtype("auto")
+    return weight_format(name).name
 
 
 _BEARS_ON_DEGREES = ("enable_attention_dp", "enable_expert_parallel")
