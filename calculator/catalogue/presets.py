@@ -223,6 +223,10 @@ def _from_files(name: str) -> ModelArchitecture | None:
         from calculator.configs.checkpoints.folder import read_folder
 
         return read_folder(path)
+    if name.lower().endswith(".gguf"):
+        from calculator.configs.checkpoints.gguf.reader import read_model
+
+        return read_model(path)
     return None
 
 
