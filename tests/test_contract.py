@@ -43,6 +43,7 @@ PLAN_KEYWORDS = {
     "max_num_batched_tokens": None,
     "gpu_memory_bytes": None,
     "kv_cache_memory_bytes": None,
+    "checkpoint_bytes": None,
     "activation_bytes": None,
     "non_torch_bytes": None,
     "cuda_graph_bytes": None,

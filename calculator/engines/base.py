@@ -148,6 +148,8 @@ class Engine:
     source: str = ""
     device_defaults: tuple[DeviceDefaults, ...] = field(default=())
     admission: Admission = Admission()
+    refused_methods: Mapping[str, str] = field(default_factory=dict)
+    """What wrote a checkpoint's quantisation that the engine does not load, and why not."""
 
     def multiples_of_experts(self, weight_dtype: str, accelerator: Accelerator) -> tuple[int, int]:
         """Return the multiples that experts' hidden size and width are padded to on a device [elements]."""
@@ -244,6 +246,14 @@ class Engine:
                     what="model",
                     asked=model.name,
                 )
+        why = self.refused_methods.get(model.quant_method)
+        if why and model.is_as_stored(values["weight_dtype"]):
+            raise UnsupportedError(
+                f"{self.title} {self.version} does not load {model.name}, whose quant_method is {model.quant_method}: "
+                f"{why}; plan another checkpoint of it",
+                what="weight_dtype",
+                asked=values["weight_dtype"],
+            )
         stages = values["pipeline_parallel_size"]
         if stages > 1 and model.model_type in self.no_pipeline:
             raise ParallelismError(

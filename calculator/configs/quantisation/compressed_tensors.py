@@ -92,7 +92,7 @@ def form_of(group: Mapping[str, Any], packing: object) -> WeightFormat | None:
 
 def _floats(said: Mapping[str, Any], strategy: object, size: object, static: bool) -> WeightFormat | None:
     if strategy == "block":
-        block = said.get("block_structure", [128, 128])
+        block = said.get("block_structure")
         if not isinstance(block, list | tuple) or len(block) != 2:
             raise NotUnderstood("compressed-tensors in blocks without a block_structure")
         return layouts.fp8_block(*(integer({"block_structure": side}, ("block_structure",)) for side in block))

@@ -10,6 +10,10 @@ ALL_TYPES = None
 """Stands for every model type where a rule names some."""
 _MAMBA = frozenset({Recurrence.MAMBA1, Recurrence.MAMBA2})
 _EXPERTS_ON_SECOND_RUNNER = ("deepseek_v2", "qwen2_moe", "granitemoe")
+_DEPRECATED = {
+    "fbgemm_fp8": "it is deprecated and refused without --allow-deprecated-quantization",
+    "fp_quant": "it is deprecated and refused without --allow-deprecated-quantization",
+}
 
 CHANGES = (
     Change(
@@ -98,8 +102,11 @@ CHANGES = (
     Change((0, 23, 0), {"second_runner_types": frozenset({"qwen3", "llama", "mistral"})}, "vLLM 0.23.0 config/vllm.py"),
     Change(
         (0, 24, 0),
-        {"second_runner_types": frozenset({"qwen3", "llama", "mistral", *_EXPERTS_ON_SECOND_RUNNER})},
-        "vLLM 0.24.0 config/vllm.py",
+        {
+            "second_runner_types": frozenset({"qwen3", "llama", "mistral", *_EXPERTS_ON_SECOND_RUNNER}),
+            "refused_methods": _DEPRECATED,
+        },
+        "vLLM 0.24.0 config/vllm.py, layers/quantization/__init__.py",
     ),
     Change(
         (0, 25, 0),
@@ -122,9 +129,14 @@ CHANGES = (
     ),
     Change(
         (0, 29, 0),
-        {"second_runner_types": ALL_TYPES, "second_runner_profiles_graphs": True, "start_check_holds_back": True},
+        {
+            "second_runner_types": ALL_TYPES,
+            "second_runner_profiles_graphs": True,
+            "start_check_holds_back": True,
+            "refused_methods": {**_DEPRECATED, "bitsandbytes": "it is not among its methods (0.24.0 had it)"},
+        },
         "vLLM 0.29.0 v1/core/kv_cache_utils.py get_kv_cache_configs, config/vllm.py use_v2_model_runner, "
-        "v1/worker/gpu/model_runner.py profile_cudagraph_memory",
+        "v1/worker/gpu/model_runner.py profile_cudagraph_memory, layers/quantization/__init__.py",
     ),
     Change(
         (0, 32, 0),
