@@ -11,14 +11,16 @@ import streamlit as st
 import calculator
 from calculator.catalogue.presets import load_gpu, load_model, model_file
 from calculator.configs import hub
-from calculator.configs.reader import model_from_hf_config
+from calculator.configs.checkpoints.given import INDEX_END, read_given
+from calculator.configs.checkpoints.index import NAME as INDEX
+from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config
 from calculator.engines import ENGINES, engine_class
 from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.planning.resolve import check_degree, legal_degrees
 from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
-from calculator.units import gib_to_bytes, plural
+from calculator.units import GIB, gib_to_bytes, plural
 from dashboard import state
 from dashboard.link import packing
 from dashboard.text import plain, sentence
@@ -28,6 +30,7 @@ OWN_GPU = "Own GPU"
 OWN_GPU_GIB = 80.0
 ENCODER_TOKENS = 512
 MAX_DEGREE = 16
+MAX_UPLOAD_MB = 48
 SWITCHES = {
     "enable_expert_parallel": "Experts whole on their GPUs",
     "enable_attention_dp": "Attention data parallel",
@@ -215,7 +218,14 @@ def _config_model() -> calculator.ModelArchitecture:
     """Ask for a config.json, pasted or as a file; what was understood is shown with the answer."""
     with st.expander("config.json", expanded=st.session_state["config_json"] is None):
         pasted = st.text_area("Paste its content", key="_pasted", max_chars=packing.MAX_CONFIG_BYTES, height=160)
-        st.file_uploader("Or choose the file", type="json", key="_uploaded", max_upload_size=1, on_change=_take_config)
+        st.file_uploader(
+            "Or choose the file, and those beside it: hf_quant_config.json, model.safetensors.index.json",
+            type="json",
+            key="_uploaded",
+            accept_multiple_files=True,
+            max_upload_size=MAX_UPLOAD_MB,
+            on_change=_take_config,
+        )
         st.button("Read it", on_click=_take_config, disabled=not pasted)
         if hub.is_available():
             st.text_input("Or a repository on the Hub", key="_repository", placeholder="owner/name", max_chars=200)
@@ -228,16 +238,15 @@ def _config_model() -> calculator.ModelArchitecture:
 
 def _take_config() -> None:
     """Take what was pasted, else what was uploaded; bounded, and never echoed as markup."""
-    pasted, file = st.session_state.get("_pasted"), st.session_state.get("_uploaded")
-    if not pasted and not file:
+    pasted, uploaded = st.session_state.get("_pasted"), st.session_state.get("_uploaded")
+    if not pasted and not uploaded:
         return
-    raw = pasted.encode("utf-8", "surrogatepass") if pasted else file.getvalue()[: packing.MAX_CONFIG_BYTES + 1]
+    files = uploaded if isinstance(uploaded, list) else [uploaded]
     try:
-        if len(raw) > packing.MAX_CONFIG_BYTES:
-            raise calculator.InvalidValueError(f"the config is larger than {packing.MAX_CONFIG_BYTES:,} bytes")
-        _keep(raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        state.say("The file is not UTF-8 text; nothing was read.")
+        if pasted:
+            _keep({CONFIG: pasted.encode("utf-8", "surrogatepass")})
+        else:
+            _keep({file.name: file.getvalue() for file in files})
     except calculator.CalculatorError as error:
         state.say(f"{sentence(str(error))}; nothing was read.")
 
@@ -247,17 +256,39 @@ def _fetch_config() -> None:
     repository = st.session_state["_repository"]
     try:
         content, revision = hub.download_config(repository)
-        _keep(content)
-        state.say(f"Read from the Hub: {repository} at revision {revision}.")
+        files = {CONFIG: content.encode()}
+        for name in (QUANTISATION, INDEX):
+            beside = hub.download_beside(repository, name, revision if revision.isalnum() else None, token=False)
+            files |= {name: beside} if beside else {}
+        read = _keep(files)
+        beside_it = f"; read: {', '.join(read)}" if len(read) > 1 else ""
+        state.say(f"Read from the Hub: {repository} at revision {revision}{beside_it}.")
     except calculator.CalculatorError as error:
         state.say(f"{sentence(str(error))}; nothing was read.")
 
 
-def _keep(content: str) -> None:
-    """Keep a config in the state, if it is one and can travel in a link."""
+def _keep(files: dict[str, bytes]) -> tuple[str, ...]:
+    """Keep what files of a checkpoint say in the state, if it can travel in a link; return those that were read.
+
+    The bytes of its weights, where an index says them, stand in their own field.
+    """
+    for name, file in files.items():
+        if not name.endswith(INDEX_END) and len(file) > packing.MAX_CONFIG_BYTES:
+            raise calculator.InvalidValueError(f"the config is larger than {packing.MAX_CONFIG_BYTES:,} bytes")
+    content, size, read = read_given(files) if len(files) > 1 else (_text(files), 0, tuple(files))
     if len(packing.pack_config(content)) > packing.MAX_LINK_PACKED:
         raise calculator.InvalidValueError("the config is too long for a link, even packed")
     st.session_state["config_json"] = content
+    st.session_state["checkpoint_gib"] = size / GIB if size else None
+    return read
+
+
+def _text(files: dict[str, bytes]) -> str:
+    """Return the text of the only file."""
+    try:
+        return next(iter(files.values())).decode("utf-8")
+    except UnicodeDecodeError:
+        raise calculator.FileFormatError("the file is not UTF-8 text") from None
 
 
 _MODELS = {state.CUSTOM: _own_model, state.CONFIG: _config_model}
@@ -320,6 +351,7 @@ def ask_engine(gpu: calculator.Accelerator | None) -> None:
             _gib("GPU memory, GiB", "gpu_memory_gib", placeholder="catalogue")
         _gib("Non-torch, GiB", "non_torch_gib")
         _gib("KV pool, GiB", "kv_cache_memory_gib", placeholder="what is left")
+        _gib("Stored weights of the whole model, GiB", "checkpoint_gib", placeholder="by their format")
 
 
 def ask_number(label: str, key: str, step: float = 1, **options: Any) -> None:

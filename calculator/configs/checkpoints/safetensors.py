@@ -105,6 +105,24 @@ def parse_header(text: bytes, data_bytes: int, name: str) -> list[Tensor]:
     return tensors
 
 
+def tensors_of(described: Mapping[str, Any], name: str) -> list[Tensor]:
+    """Return the tensors of a header that a client has read: of each its dtype, shape and data_offsets."""
+    if len(described) > MAX_TENSORS:
+        raise FileFormatError(f"{name}: the header holds more than {MAX_TENSORS:,} tensors")
+    return [
+        _tensor(
+            str(key),
+            {
+                "dtype": getattr(entry, "dtype", None),
+                "shape": list(getattr(entry, "shape", None) or []),
+                "data_offsets": list(getattr(entry, "data_offsets", None) or []),
+            },
+            name,
+        )[0]
+        for key, entry in described.items()
+    ]
+
+
 def _tensor(key: str, entry: Any, name: str) -> tuple[Tensor, int]:
     if not isinstance(entry, Mapping) or {"dtype", "shape", "data_offsets"} - set(entry):
         raise FileFormatError(f"{name}: {shown(key)} is not described by dtype, shape and data_offsets")
