@@ -9,7 +9,6 @@ from calculator.configs.quantisation import layouts
 from calculator.configs.quantisation.patterns import Place, is_named, listed, named
 from calculator.configs.quantisation.places import CLASSES
 from calculator.configs.quantisation.schemes import NotUnderstood, Scheme, integer
-from calculator.errors import InvalidValueError, shown
 from calculator.formats.weights import WeightFormat
 
 SHAPE_BYTES = 16
@@ -22,11 +21,9 @@ def compressed_tensors(section: Mapping[str, Any]) -> Scheme:
     A module is in the scheme of the first target that is its name or matches it, then of one that its class is named
     by; the head only where a target is its own.
     """
-    groups = section.get("config_groups") or {}
+    groups = section.get("config_groups", {})
     if not isinstance(groups, Mapping) or not all(isinstance(group, Mapping) for group in groups.values()):
-        raise InvalidValueError(
-            f"config_groups must be a mapping of schemes, not {shown(groups)}", what="config_groups"
-        )
+        raise NotUnderstood("compressed-tensors whose config_groups are no schemes")
     sparse = section.get("sparsity_config")
     if isinstance(sparse, Mapping) and sparse.get("targets"):
         raise NotUnderstood("compressed-tensors with sparse weights")
@@ -63,13 +60,11 @@ def cache(scheme: object) -> str | None:
     return "fp8_e4m3" if (bits, kind) == (8, "float") else f"kv_cache_scheme {bits} bit {kind}"[:60]
 
 
-def form_of(group: Mapping[str, Any], packing: object) -> WeightFormat | None:
-    """Return the format of the weights of one group, None where it has none."""
+def form_of(group: Mapping[str, Any], packing: object) -> WeightFormat:
+    """Return the format of the weights of one group."""
     said = group.get("weights")
-    if said is None:
-        return None
     if not isinstance(said, Mapping):
-        raise InvalidValueError(f"weights of config_groups must be a mapping, not {shown(said)}", what="config_groups")
+        raise NotUnderstood("compressed-tensors with a scheme without weights")
     inputs = group.get("input_activations")
     static = isinstance(inputs, Mapping) and inputs.get("dynamic") is False
     bits, kind, strategy = said.get("num_bits"), said.get("type", "int"), said.get("strategy")

@@ -52,9 +52,7 @@ def integer(section: Section, names: tuple[str, ...], default: int | None = None
     """Return a whole number under the first of some names."""
     value = next((section[name] for name in names if section.get(name) is not None), default)
     if type(value) is not int or abs(value) > 2**31:
-        raise InvalidValueError(
-            f"quantization_config: {names[0]} must be a whole number, not {shown(value)}", what=names[0], asked=value
-        )
+        raise NotUnderstood(f"a quantisation whose {names[0]} is {shown(value, 20)}")
     return value
 
 

@@ -22,22 +22,18 @@ from calculator.messages import say
 
 READERS: Mapping[str, Callable[[Mapping[str, Any]], Scheme]] = {
     "fp8": schemes.fp8,
-    "deepseek_v4_fp8": schemes.fp8,
     "fbgemm_fp8": schemes.fbgemm_fp8,
     "awq": schemes.awq,
-    "auto_awq": schemes.awq,
     "awq_marlin": schemes.awq,
     "gptq": schemes.gptq,
-    "auto_gptq": schemes.gptq,
     "gptq_marlin": schemes.gptq,
     "mxfp4": schemes.mxfp4,
-    "gpt_oss_mxfp4": schemes.mxfp4,
     "bitsandbytes": schemes.bitsandbytes,
     "auto-round": schemes.auto_round,
     "inc": schemes.auto_round,
     "compressed-tensors": compressed_tensors,
 }
-"""What reads a section, by its ``quant_method``; ModelOpt is known by more than that."""
+"""What reads a section, by its ``quant_method`` or the end of it; ModelOpt is known by more than that."""
 _ELSEWHERE = re.compile(
     r"vis|audio|speech|sound|image|mtp|draft|eagle|encoder|projector|mm_|embed|norm|gate$|gate\b|bias|conv|sinks|head|"
     r"router|rotary|scale|A_log|dt_bias|eh_proj|shared_head|weights_proj|attn_(?!q|k|v|o)"
@@ -65,7 +61,7 @@ def as_stored(model: ModelArchitecture, section: object) -> tuple[ModelArchitect
         raise InvalidValueError(f"quantization_config must be a mapping, not {shown(section)}")
     method = str(section.get("quant_method") or "").lower().replace("_", "-" if "compressed" in str(section) else "_")
     method = {"compressed_tensors": "compressed-tensors", "auto_round": "auto-round"}.get(method, method)
-    reader = modelopt if is_modelopt(section, method) else READERS.get(method)
+    reader = modelopt if is_modelopt(section, method) else READERS.get(method) or READERS.get(method.rpartition("_")[2])
     if not method and reader is None:
         said = say("quantisation.no_method", "quantization_config names no quant_method: 16 bit weights are taken")
         return model, (said,)
@@ -74,7 +70,7 @@ def as_stored(model: ModelArchitecture, section: object) -> tuple[ModelArchitect
             raise NotUnderstood(f"quantization_config {method}")
         scheme = reader(section)
     except NotUnderstood as error:
-        name = str(error) if " " in str(error) else f"{error} quantisation"
+        name = str(error) or "a quantisation"
         return replace(model, weight_dtype=name, quant_method=method), ()
     stored = _with_formats(model, scheme)
     assumed = (scheme.assumed,) if scheme.assumed else ()

@@ -8,10 +8,10 @@ gguf 0.19.0 ``constants.py`` (names of keys and architectures); the conversion s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from calculator.configs.checkpoints.gguf.header import Header
+from calculator.configs.checkpoints.gguf.rows import ARCHITECTURES
 from calculator.errors import FileFormatError, UnsupportedError, shown, unknown_name
 
 KEYS: Mapping[str, str] = {
@@ -27,88 +27,6 @@ KEYS: Mapping[str, str] = {
     "expert_feed_forward_length": "moe_intermediate_size",
 }
 """What all architectures name alike."""
-LATENT: Mapping[str, str] = {
-    "attention.q_lora_rank": "q_lora_rank",
-    "attention.kv_lora_rank": "kv_lora_rank",
-    "attention.value_length_mla": "v_head_dim",
-    "rope.dimension_count": "qk_rope_head_dim",
-    "attention.key_length_mla": "qk_head_dim",
-    "expert_shared_count": "n_shared_experts",
-    "leading_dense_block_count": "first_k_dense_replace",
-}
-DELTA_NET: Mapping[str, str] = {
-    "ssm.conv_kernel": "linear_conv_kernel_dim",
-    "ssm.state_size": "linear_key_head_dim",
-    "ssm.group_count": "linear_num_key_heads",
-    "ssm.time_step_rank": "linear_num_value_heads",
-    "full_attention_interval": "full_attention_interval",
-    "expert_shared_feed_forward_length": "shared_expert_intermediate_size",
-}
-WINDOW: Mapping[str, str] = {"attention.sliding_window": "sliding_window"}
-SHARED: Mapping[str, str] = {"expert_shared_feed_forward_length": "shared_expert_intermediate_size"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """An architecture of GGUF.
-
-    Attributes
-    ----------
-    model_type : str
-        The type whose config has the same layers.
-    keys : mapping
-        Keys of metadata beside those that all have, and what a config calls them.
-    said : mapping
-        What a config says of it that the metadata leave out.
-    sparse : str
-        The type where there are experts, empty for the same.
-    """
-
-    model_type: str
-    keys: Mapping[str, str] = field(default_factory=dict)
-    said: Mapping[str, Any] = field(default_factory=dict)
-    sparse: str = ""
-
-
-ARCHITECTURES: Mapping[str, Row] = {
-    "llama": Row("llama", sparse="mixtral"),
-    "mistral3": Row("ministral3"),
-    "qwen2": Row("qwen2"),
-    "qwen2vl": Row("qwen2"),
-    "qwen2moe": Row("qwen2_moe", SHARED),
-    "qwen3": Row("qwen3"),
-    "qwen3vl": Row("qwen3"),
-    "qwen3moe": Row("qwen3_moe"),
-    "qwen3vlmoe": Row("qwen3_moe"),
-    "qwen3next": Row("qwen3_next", DELTA_NET),
-    "qwen35": Row("qwen3_5_text", DELTA_NET),
-    "qwen35moe": Row("qwen3_5_moe_text", DELTA_NET),
-    "gemma": Row("gemma"),
-    "gemma2": Row("gemma2", WINDOW),
-    "gemma3": Row("gemma3_text", WINDOW),
-    "phi3": Row("phi3"),
-    "command-r": Row("cohere"),
-    "cohere2": Row("cohere2", WINDOW),
-    "deepseek2": Row("deepseek_v3", LATENT),
-    "glm4": Row("glm4"),
-    "glm4moe": Row("glm4_moe", {key: LATENT[key] for key in ("expert_shared_count", "leading_dense_block_count")}),
-    "gpt-oss": Row("gpt_oss", WINDOW),
-    "granite": Row("granite"),
-    "granitemoe": Row("granitemoe"),
-    "falcon": Row("falcon"),
-    "starcoder2": Row("starcoder2"),
-    "stablelm": Row("stablelm"),
-    "olmo2": Row("olmo2"),
-    "smollm3": Row("smollm3"),
-    "seed_oss": Row("seed_oss"),
-    "minimax-m2": Row("minimax_m2"),
-    "ernie4_5": Row("ernie4_5"),
-    "hunyuan-dense": Row("hunyuan_v1_dense"),
-    "exaone": Row("exaone"),
-    "mamba": Row("mamba", {"ssm.conv_kernel": "conv_kernel", "ssm.inner_size": "intermediate_size",
-                           "ssm.state_size": "state_size", "ssm.time_step_rank": "time_step_rank"}),
-}  # fmt: skip
-"""Architectures by the name in ``general.architecture``; one that is not here is refused."""
 
 
 def config_of(header: Header, name: str) -> dict[str, Any]:
@@ -178,7 +96,4 @@ def _completed(config: dict[str, Any], values: Mapping[str, Any], kind: str, nam
         config["linear_value_head_dim"] = values[f"{kind}.ssm.inner_size"] // config["linear_num_value_heads"]
     if "blk.0.attn_q.bias" in names or "blk.0.attn_qkv.bias" in names:
         config["attention_bias"] = True
-    if config["model_type"] == "mixtral":
-        config["num_local_experts"] = config.pop("num_experts")
-        config.pop("moe_intermediate_size", None)
     return config
