@@ -165,3 +165,46 @@ def test_a_layer_without_tensors_is_refused(tmp_path):
     folder(tmp_path, tensors)
     with pytest.raises(calculator.FileFormatError, match="no tensor of layer 1 of 2"):
         calculator.load_model(str(tmp_path))
+
+
+def one_by_one(at, width):
+    """Return eight experts of Mixtral, each a module of its own."""
+    shapes = {"w1": (width, 512), "w3": (width, 512), "w2": (512, width)}
+    return {f"{at}.block_sparse_moe.experts.{expert}.{name}.weight": ("BF16", shape)
+            for expert in range(8) for name, shape in shapes.items()}  # fmt: skip
+
+
+def test_experts_by_other_names(tmp_path):
+    tensors = {name: kind for name, kind in llama_tensors(CONFIG, plain).items() if ".mlp." not in name}
+    for layer in range(2):
+        at = f"model.layers.{layer}"
+        tensors |= {f"{at}.block_sparse_moe.gate.weight": ("BF16", (8, 512)), **one_by_one(at, 1024)}
+    experts = {"num_local_experts": 8, "num_experts_per_tok": 2}
+    total = folder(tmp_path, tensors, model_type="mixtral", **experts)
+    model = calculator.load_model(str(tmp_path))
+    assert weight_bytes_per_rank(model) == (total,)
+    # experts, projections and ends are halved; the routers and the norms are not
+    kept = 2 * 2 * (8 * 512 + 2 * 512) + 2 * 512
+    assert weight_bytes_per_rank(model, tensor_parallel_size=2) == ((total - kept) // 2 + kept,)
+
+
+def test_experts_that_are_stored_as_one_tensor(tmp_path):
+    """gpt-oss: gate and up in one tensor, blocks and scales apart, biases in 16 bit; down's bias is not split."""
+    tensors = {name: kind for name, kind in llama_tensors(CONFIG, plain).items() if ".mlp." not in name}
+    for layer in range(2):
+        at = f"model.layers.{layer}"
+        for projection, outputs in (("q", 512), ("k", 256), ("v", 256), ("o", 512)):
+            tensors[f"{at}.self_attn.{projection}_proj.bias"] = ("BF16", (outputs,))
+        tensors |= {f"{at}.self_attn.sinks": ("BF16", (4,)), f"{at}.mlp.router.weight": ("BF16", (8, 512)),
+                    f"{at}.mlp.router.bias": ("BF16", (8,))}  # fmt: skip
+        for name, outputs, inputs in (("gate_up_proj", 2048, 512), ("down_proj", 512, 1024)):
+            stem = f"{at}.mlp.experts.{name}"
+            tensors[f"{stem}_blocks"] = ("U8", (8, outputs, inputs // 32, 16))
+            tensors[f"{stem}_scales"] = ("U8", (8, outputs, inputs // 32))
+            tensors[f"{stem}_bias"] = ("BF16", (8, outputs))
+    section = {"quantization_config": {"quant_method": "mxfp4"}, "head_dim": 128, "sliding_window": 128}
+    total = folder(tmp_path, tensors, model_type="gpt_oss", num_local_experts=8, num_experts_per_tok=2, **section)
+    model = calculator.load_model(str(tmp_path))
+    assert weight_bytes_per_rank(model) == (total,)
+    kept = 2 * 2 * (8 * 512 + 8 + 2 * 512 + 512 + 8 * 512) + 2 * 512
+    assert weight_bytes_per_rank(model, tensor_parallel_size=2) == ((total - kept) // 2 + kept,)

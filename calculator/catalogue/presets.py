@@ -206,13 +206,13 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
         from calculator.configs.reader import read_config
 
         return read_config(Path(name))
-    found = _from_files(name)
+    found = model_of_files(name)
     if found is not None:
         return found
     raise unknown_name("model", name, file.entries)
 
 
-def _from_files(name: str) -> ModelArchitecture | None:
+def model_of_files(name: str, assume_full_attention: bool = False) -> ModelArchitecture | None:
     """Return the model of a checkpoint's folder or of a GGUF file, None where the name is neither."""
     try:
         path = Path(name)
@@ -222,7 +222,7 @@ def _from_files(name: str) -> ModelArchitecture | None:
     if is_folder:
         from calculator.configs.checkpoints.folder import read_folder
 
-        return read_folder(path)
+        return read_folder(path, assume_full_attention)
     if name.lower().endswith(".gguf"):
         from calculator.configs.checkpoints.gguf.reader import read_model
 

@@ -77,7 +77,7 @@ _WEIGHTS = {
     "given": "your own value, shared by the GPUs as the formula does",
     "headers": "exact, read from headers: {parameters:,} parameters, {stored_as}",
     "index": "exact in sum, read from the index of the files: {parameters:,} parameters, {stored_as}",
-    "config": "{parameters:,} parameters as the checkpoint states them, {stored_as}, exact",
+    "config": "{parameters:,} parameters as the checkpoint states them, {stored_as}: exact for these formats",
     "format": "{parameters:,} parameters in {weight_dtype}, exact",
     "uniform": "{parameters:,} parameters, all linear layers in {weight_dtype}: exact for this format, which a "
     "published checkpoint may keep for some of them alone",

@@ -134,6 +134,16 @@ def _share(weights: Sequence[WeightMatrix], positions: list[int], found: Iterabl
     """Share the bytes of modules by the sizes of their matrices."""
     modules = list(found)
     size = sum(module.loaded_bytes for module in modules)
+    vectors = [position for position in positions if weights[position].inputs == 1]
+    biases = sum(module.biases for module in modules)
+    if (
+        biases
+        and biases == sum(weights[position].num_parameters for position in vectors)
+        and len(vectors) < len(positions)
+    ):
+        # biases are loaded in 16 bit, and are split otherwise than the matrix is
+        positions = [position for position in positions if position not in vectors]
+        size -= sum(2 * each.biases if each.is_plain else each.bias_bytes for each in modules)
     elements = sum(weights[position].num_parameters for position in positions)
     if not elements or (size == 2 * elements):
         return

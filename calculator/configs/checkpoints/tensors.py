@@ -35,28 +35,35 @@ class Module:
         All of them [bytes].
     elements : int
         Values of them [-].
-    weights : int
-        Values of the weight alone [-].
+    weights, biases : int
+        Values of the weight alone, and of a bias in floats [-].
     is_plain : bool
         Whether all are floats of 16 bit or more, weights and biases, so that an engine loads them in its own format.
     main : str
         The type of the largest tensor.
     largest : int
         Its size [bytes].
+    bias_bytes : int
+        What the biases take in the file [bytes].
     """
 
     bytes: int = 0
     elements: int = 0
     weights: int = 0
+    biases: int = 0
     is_plain: bool = True
     main: str = ""
     largest: int = -1
+    bias_bytes: int = 0
 
     def add(self, tensor: Tensor, parameter: str) -> None:
         """Add a tensor."""
         self.bytes += tensor.bytes
         self.elements += tensor.elements
         self.weights += tensor.elements if parameter == "weight" else 0
+        if parameter == "bias" and tensor.dtype in FLOATS:
+            self.biases += tensor.elements
+            self.bias_bytes += tensor.bytes
         self.is_plain = self.is_plain and parameter in VALUES and tensor.dtype in FLOATS
         if tensor.bytes > self.largest:
             self.main, self.largest = tensor.dtype, tensor.bytes
