@@ -94,7 +94,13 @@ def ask_model(below: AbstractContextManager[Any] | None = None) -> calculator.Mo
 
 def choose_model() -> None:
     """Show the list of models."""
-    st.selectbox("Model", [*calculator.model_ids(), *LABELS], format_func=_model_name, key="model")
+    st.selectbox(
+        "Model",
+        [*calculator.model_ids(), *LABELS],
+        format_func=_model_name,
+        key="model",
+        on_change=_forget_checkpoint,
+    )
 
 
 def chosen_model() -> calculator.ModelArchitecture:
@@ -164,6 +170,11 @@ def _gpu_name(key: str) -> str:
 def _forget_own_memory() -> None:
     """Forget a memory given by hand when another GPU is chosen: it belonged to the one before."""
     st.session_state["gpu_memory_gib"] = None
+
+
+def _forget_checkpoint() -> None:
+    """Forget the stored bytes of a checkpoint when another model is chosen: they belonged to the one before."""
+    st.session_state["checkpoint_gib"] = None
 
 
 def _auto(resolve: Callable[[str], str]) -> Callable[[str], str]:
