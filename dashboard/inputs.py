@@ -257,9 +257,14 @@ def _take_config() -> None:
         if pasted:
             _keep({CONFIG: pasted.encode("utf-8", "surrogatepass")})
         else:
-            _keep({file.name: file.getvalue() for file in files})
+            _keep({_named(file.name): file.getvalue() for file in files})
     except calculator.CalculatorError as error:
         state.say(f"{sentence(str(error))}; nothing was read.")
+
+
+def _named(name: str) -> str:
+    """Return what a file is taken to be: one of those beside a config, else the config, the last one that is."""
+    return name if name == QUANTISATION or name.endswith(INDEX_END) else CONFIG
 
 
 def _fetch_config() -> None:
@@ -286,7 +291,8 @@ def _keep(files: dict[str, bytes]) -> tuple[str, ...]:
     for name, file in files.items():
         if not name.endswith(INDEX_END) and len(file) > packing.MAX_CONFIG_BYTES:
             raise calculator.InvalidValueError(f"the config is larger than {packing.MAX_CONFIG_BYTES:,} bytes")
-    content, size, read = read_given(files) if len(files) > 1 else (_text(files), 0, tuple(files))
+    alone = set(files) == {CONFIG}
+    content, size, read = (_text(files), 0, tuple(files)) if alone else read_given(files)
     if len(packing.pack_config(content)) > packing.MAX_LINK_PACKED:
         raise calculator.InvalidValueError("the config is too long for a link, even packed")
     st.session_state["config_json"] = content

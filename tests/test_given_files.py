@@ -44,6 +44,7 @@ def test_an_index_with_layers_that_are_not_loaded_says_no_size():
     ("given", "said"),
     [
         ({"a.json": b"{}", "b.json": b"{}"}, "config.json is not among the files"),
+        ({INDEX: b"{}"}, "config.json is not among the files"),
         ({"config.json": b"\xff", INDEX: b"{}"}, "config.json: not UTF-8"),
         ({"config.json": json.dumps(CONFIG).encode(), INDEX: b"[]"}, "holds no weight_map"),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from calculator.configs.checkpoints.folder import from_index
+from calculator.configs.checkpoints.index import NAME as INDEX
 from calculator.configs.checkpoints.index import parse_index
 from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config, with_quantisation
 from calculator.errors import FileFormatError, shown
@@ -34,7 +35,7 @@ class Given(NamedTuple):
 
 
 def read_given(files: Mapping[str, bytes]) -> Given:
-    """Read files by their names; a single one of another name is taken to be the config.
+    """Read files by their names; a single one of another name is taken to be the config, unless it lies beside one.
 
     Raises
     ------
@@ -43,7 +44,9 @@ def read_given(files: Mapping[str, bytes]) -> Given:
     CalculatorError
         As ``model_from_hf_config``.
     """
-    named = dict(files) if len(files) > 1 else {CONFIG: next(iter(files.values()))} if files else {}
+    named = dict(files)
+    if len(named) == 1 and not {QUANTISATION, INDEX}.intersection(named):
+        named = {CONFIG: next(iter(named.values()))}
     if CONFIG not in named:
         raise FileFormatError(f"{CONFIG} is not among the files: {shown(sorted(named))}")
     config = parsed_text(named[CONFIG], CONFIG)
