@@ -56,6 +56,14 @@ def listed(names: object, what: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def flattened(names: object, what: str) -> tuple[str, ...]:
+    """Return a list of names, or of lists of names, as one list."""
+    if not isinstance(names, list | tuple):
+        return listed(names, what)
+    flat = [name for each in names for name in (each if isinstance(each, list | tuple) else [each])]
+    return listed(flat, what)
+
+
 @lru_cache(maxsize=4096)
 def pattern(text: str) -> re.Pattern[str]:
     """Compile a regular expression of others; what could take very long to match is refused."""

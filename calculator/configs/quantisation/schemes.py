@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calculator.configs.quantisation import layouts
-from calculator.configs.quantisation.patterns import Place, exactly, listed, pattern, within
+from calculator.configs.quantisation.patterns import Place, exactly, flattened, listed, pattern, within
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.formats.weights import WeightFormat
 from calculator.messages import say
@@ -116,9 +116,7 @@ def gptq(section: Section) -> Scheme:
     rules = section.get("dynamic") or {}
     if not isinstance(rules, Mapping):
         raise InvalidValueError(f"dynamic must be a mapping of patterns, not {shown(rules)}", what="dynamic")
-    blocks = section.get("modules_in_block_to_quantize") or []
-    flat = [name for each in blocks for name in (each if isinstance(each, list | tuple) else [each])]
-    names = listed(flat, "modules_in_block_to_quantize")
+    names = flattened(section.get("modules_in_block_to_quantize") or None, "modules_in_block_to_quantize")
     chosen, head = within(names), section.get("lm_head") is True
     ordered = {"desc_act": bool(section.get("desc_act")), "group_size": group, "sym": section.get("sym", True)}
     base = _gptq_format({}, bits, ordered)
@@ -173,8 +171,7 @@ def auto_round(section: Section) -> Scheme:
         raise InvalidValueError(f"extra_config must be a mapping of modules, not {shown(more)}", what="extra_config")
     blocks = section.get("block_name_to_quantize") or section.get("to_quant_block_names")
     blocks = blocks.split(",") if isinstance(blocks, str) else blocks
-    flat = [name for each in blocks or [] for name in (each if isinstance(each, list | tuple) else [each])]
-    starts = listed(flat, "block_name_to_quantize")
+    starts = flattened(blocks or None, "block_name_to_quantize")
     base = _auto_round_format(section, {})
     own = {
         name: _auto_round_format(section, value if isinstance(value, Mapping) else {}) for name, value in more.items()
