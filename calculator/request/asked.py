@@ -10,6 +10,7 @@ from calculator.architecture.split import Split
 from calculator.errors import unknown_name
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.reading.fields import Field, Flag
+from calculator.reading.frozen import frozen
 from calculator.reading.schema import Schema
 from calculator.request.options import ESTIMATE, options_of
 from calculator.request.table import Table
@@ -114,4 +115,4 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
-    return {name: value for name, value in {**PLAN_DEFAULTS, **options}.items() if value is not None}
+    return {name: frozen(value) for name, value in {**PLAN_DEFAULTS, **options}.items() if value is not None}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 from calculator.hardware import MAX_BYTES
-from calculator.reading.fields import Count, Field, Flag, Number, Text, count, optional
+from calculator.reading.fields import Choice, Count, Field, Flag, Nested, Number, Text, count, optional
 
 MAX_RANKS = 65_536
 ENGINES_DEFAULT, ESTIMATE = "the engine's default", "the estimate"
@@ -80,7 +80,7 @@ class Option:
     @property
     def type_name(self) -> str:
         """The name of its type, as a docstring has it."""
-        names = {Count: "int", Number: "float", Text: "str", Flag: "bool"}
+        names = {Count: "int", Number: "float", Text: "str", Choice: "str", Flag: "bool", Nested: "dict"}
         return names[type(self.field)] + (", optional" if self.default is None else "")
 
 

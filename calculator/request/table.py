@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from calculator.architecture.limits import MAX_TOKENS
+from calculator.architecture.limits import MAX_LAYERS, MAX_TOKENS
+from calculator.formats.names import STATE_FORMATS
 from calculator.hardware import MAX_BYTES
-from calculator.reading.fields import count, flag, number, text
+from calculator.reading.fields import choice, count, flag, number, text
 from calculator.request.options import MAX_RANKS, Option, Page, overhead
+from calculator.request.speculation import SPECULATION, Speculation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +210,7 @@ class Table:
         Option(
             field=count(1_048_576),
             help="sequences of one forward pass, by default the engine's for the device; bounds activations",
+            cuts=True,
             logged=True,
         ),
     ]
@@ -243,6 +246,93 @@ class Table:
             everywhere=True,
             logged=True,
             page=Page(least=0.001, most=1_000_000.0),
+        ),
+    ]
+    speculative_config: Annotated[
+        Speculation | None,
+        Option(
+            field=SPECULATION,
+            help="how tokens are drafted, in vLLM's own keys: method, num_speculative_tokens, and model for a drafter",
+            absent="no drafts",
+            everywhere=True,
+            cuts=True,
+            logged=True,
+        ),
+    ]
+    max_loras: Annotated[
+        int | None,
+        Option(
+            field=count(1_024),
+            help="LoRA adapters of one batch, whose buffers are kept on each GPU",
+            absent="no adapters",
+            everywhere=True,
+            logged=True,
+        ),
+    ]
+    max_lora_rank: Annotated[
+        int | None,
+        Option(
+            field=count(4_096),
+            help="the largest rank of a LoRA adapter; 16 where only max_loras is given",
+            absent="no adapters",
+            everywhere=True,
+            logged=True,
+        ),
+    ]
+    mamba_cache_dtype: Annotated[
+        str,
+        Option(
+            field=choice(STATE_FORMATS),
+            help="format of the convolutions of recurrent states, and of the states where nothing else names one",
+            default="auto",
+            cuts=True,
+            logged=True,
+        ),
+    ]
+    mamba_ssm_cache_dtype: Annotated[
+        str,
+        Option(
+            field=choice(STATE_FORMATS),
+            help="format of recurrent states; auto for the checkpoint's own",
+            default="auto",
+            cuts=True,
+            logged=True,
+        ),
+    ]
+    cpu_offload_gb: Annotated[
+        float | None,
+        Option(
+            field=number(100_000),
+            help="weights of each GPU that the host holds instead, in GiB",
+            unit="GiB",
+            absent="none",
+            logged=True,
+            page=Page(least=0.01, most=100_000.0),
+        ),
+    ]
+    n_cpu_moe: Annotated[
+        int | None,
+        Option(field=count(MAX_LAYERS), help="layers, from the first, whose experts the host holds (llama.cpp)"),
+    ]
+    n_gpu_layers: Annotated[
+        int | None,
+        Option(
+            field=count(MAX_LAYERS, minimum=0),
+            help="layers, from the last, that are on GPUs; the host holds the rest and their cache (llama.cpp)",
+            absent="all",
+            cuts=True,
+        ),
+    ]
+    other_memory_bytes: Annotated[
+        int | None,
+        Option(
+            field=count(MAX_BYTES, minimum=0),
+            help="what other processes hold of each GPU before the engine starts, which each engine counts its own way",
+            unit="bytes",
+            absent="nothing",
+            is_engines=False,
+            everywhere=True,
+            page=Page(least=0.0, most=1_000_000.0),
         ),
     ]
     activation_bytes: Annotated[int | None, overhead("activation peak")]
