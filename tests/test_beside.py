@@ -329,3 +329,35 @@ def test_a_length_above_the_pool_does_not_start_on_vllm_and_does_on_sglang():
     ]
     assert [(answer.fits, answer.starts) for answer in answers] == [(False, False), (False, True), (False, False)]
     assert given_pool("llama-3.1-8b", 16 * GIB, **asked).starts
+
+
+# Logs
+
+
+def log_of(speculative):
+    stated = (
+        "'max_model_len': 262144, 'tensor_parallel_size': 2, 'kv_cache_dtype': 'fp8', 'enable_prefix_caching': True"
+    )
+    return (
+        f"(APIServer pid=1) INFO [utils.py:240] non-default args: {{'model': 'Qwen/Qwen3.5-27B', {stated}, "
+        f"'max_num_seqs': 2, 'speculative_config': {speculative}}}\n"
+        "(Worker_TP0 pid=9) INFO [gpu_worker.py:460] Available KV cache memory: 5.33 GiB\n"
+        "(EngineCore pid=8) INFO [kv_cache_utils.py:1710] GPU KV cache size: 300,220 tokens\n"
+    )
+
+
+def test_a_log_that_drafts_is_set_beside_a_plan_that_drafts():
+    stated = "{'method': 'mtp', 'num_speculative_tokens': 3}"
+    result = calculator.reconcile(log_of(stated), gpu="rtx-3090", weight_dtype="fp8", engine_version="0.24")
+    assert result.plan.request.speculative_config == MTP
+    assert not any("draft" in assumed for assumed in result.assumed)
+    (held,) = (term for term in result.terms if term.key == "held_tokens")
+    assert held.predicted == held.reported == 300_220
+
+
+@pytest.mark.parametrize("stated", ["None, 'method': 'mtp', 'num_speculative_tokens': 3", "{'method': 'dflash', "
+                                    "'num_speculative_tokens': 8}"])  # fmt: skip
+def test_a_log_that_drafts_nothing_or_in_a_way_that_is_not_known_has_a_plan_without(stated):
+    result = calculator.reconcile(log_of(stated), gpu="rtx-3090", weight_dtype="fp8", engine_version="0.24")
+    assert result.plan.request.speculative_config is None
+    assert any("no draft model" in assumed for assumed in result.assumed) == stated.startswith("{")
