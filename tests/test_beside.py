@@ -7,6 +7,7 @@ import pytest
 
 import calculator
 from calculator.units import GIB
+from dashboard.link import drafts
 
 MTP = {"method": "mtp", "num_speculative_tokens": 3}
 
@@ -361,3 +362,29 @@ def test_a_log_that_drafts_nothing_or_in_a_way_that_is_not_known_has_a_plan_with
     result = calculator.reconcile(log_of(stated), gpu="rtx-3090", weight_dtype="fp8", engine_version="0.24")
     assert result.plan.request.speculative_config is None
     assert any("no draft model" in assumed for assumed in result.assumed) == stated.startswith("{")
+
+
+# A link
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ('{"method": "mtp", "num_speculative_tokens": 3}', None),
+        ('{"model": "llama-3.2-1b", "num_speculative_tokens": 3}', None),
+        ('{"method": "eagle3", "model": "yuhuili/EAGLE3-LLaMA3.1-Instruct-8B"}', None),
+        ('{"model": "user/config.json"}', "not by a file"),
+        ('{"model": "tests/data"}', "not by a file"),
+        ('{"model": "../secrets/model"}', "not by a file"),
+        ('{"model": 3}', "not by a file"),
+        ('{"method": "dflash"}', "not known here"),
+        ("[1]", "holds a mapping"),
+        ("{", "not valid JSON"),
+    ],
+)
+def test_a_link_names_no_file(stated, said):
+    if said is None:
+        assert drafts.parameter(stated) == stated
+    else:
+        with pytest.raises(calculator.CalculatorError, match=said):
+            drafts.parameter(stated)

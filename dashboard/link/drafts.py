@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import calculator
 from calculator.reading.strict_json import bounded, parse_config
 from calculator.request.speculation import checked
 
-MODELS_OF_THEIR_OWN = ("draft_model", "eagle", "eagle3")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_-][\w.-]{0,95}/[A-Za-z0-9_-][\w.-]{0,95}")
 
 
 def read(text: str) -> dict[str, Any]:
@@ -22,9 +24,17 @@ def read(text: str) -> dict[str, Any]:
     asked = dict(bounded(parse_config(text, "speculative_config")))
     config = checked(asked)
     name = config.get("model")
-    if name is not None and (not isinstance(name, str) or name.endswith(".json")):
+    if name is not None and not _names_a_model(name):
         raise calculator.InvalidValueError("speculative_config: name a model by its preset id, not by a file")
     return asked
+
+
+def _names_a_model(name: object) -> bool:
+    """Whether it is a preset's id or what a repository may be called, and no file here."""
+    if not isinstance(name, str) or name in calculator.model_ids():
+        return isinstance(name, str)
+    is_file = name.endswith((".json", ".gguf", ".safetensors")) or Path(name).exists()
+    return bool(_REPOSITORY.fullmatch(name)) and not is_file
 
 
 def parameter(text: str) -> str:
