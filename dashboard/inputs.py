@@ -11,16 +11,20 @@ import streamlit as st
 import calculator
 from calculator.catalogue.presets import load_gpu, load_model, model_file
 from calculator.configs import hub
-from calculator.configs.reader import model_from_hf_config
+from calculator.configs.checkpoints.given import INDEX_END, read_given
+from calculator.configs.checkpoints.index import NAME as INDEX
+from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config
 from calculator.engines import ENGINES, engine_class
+from calculator.engines.base import Engine
 from calculator.formats import kv as storage
 from calculator.formats import weights
+from calculator.formats.names import STATE_FORMATS
 from calculator.planning.resolve import check_degree, legal_degrees
 from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
-from calculator.units import gib_to_bytes, plural
+from calculator.units import GIB, gib_to_bytes, plural
 from dashboard import state
-from dashboard.link import packing
+from dashboard.link import drafts, packing
 from dashboard.text import plain, sentence
 
 LABELS = {state.CUSTOM: "Own architecture", state.CONFIG: "From a config.json"}
@@ -28,6 +32,7 @@ OWN_GPU = "Own GPU"
 OWN_GPU_GIB = 80.0
 ENCODER_TOKENS = 512
 MAX_DEGREE = 16
+MAX_UPLOAD_MB = 48
 SWITCHES = {
     "enable_expert_parallel": "Experts whole on their GPUs",
     "enable_attention_dp": "Attention data parallel",
@@ -35,6 +40,18 @@ SWITCHES = {
     "swa_full": "Windows at full length (swa-full)",
     "enforce_eager": "No CUDA graphs",
     "language_model_only": "Text only, encoders of images not loaded",
+}
+BESIDE = {
+    "max_loras": ("LoRA adapters of a batch", 1),
+    "max_lora_rank": ("Largest LoRA rank", 1),
+    "cpu_offload_gb": ("Weights on the host, GiB a GPU", 1.0),
+    "n_cpu_moe": ("Layers whose experts the host holds", 1),
+    "n_gpu_layers": ("Layers on GPUs", 1),
+}
+"""Numbers of what stands beside a model, and the step of each."""
+STATE_FORMATS_ASKED = {
+    "mamba_cache_dtype": "Format of states' convolutions",
+    "mamba_ssm_cache_dtype": "Format of recurrent states",
 }
 
 ARCHITECTURE_LABELS = {
@@ -91,7 +108,13 @@ def ask_model(below: AbstractContextManager[Any] | None = None) -> calculator.Mo
 
 def choose_model() -> None:
     """Show the list of models."""
-    st.selectbox("Model", [*calculator.model_ids(), *LABELS], format_func=_model_name, key="model")
+    st.selectbox(
+        "Model",
+        [*calculator.model_ids(), *LABELS],
+        format_func=_model_name,
+        key="model",
+        on_change=_forget_checkpoint,
+    )
 
 
 def chosen_model() -> calculator.ModelArchitecture:
@@ -147,6 +170,8 @@ def keywords() -> dict[str, Any]:
     for name, keyword in state.GIB_FIELDS.items():
         if st.session_state[name] is not None:
             asked[keyword] = gib_to_bytes(st.session_state[name])
+    if asked["speculative_config"]:
+        asked["speculative_config"] = drafts.read(asked["speculative_config"])
     return {name: value for name, value in asked.items() if value not in (None, "")}
 
 
@@ -161,6 +186,11 @@ def _gpu_name(key: str) -> str:
 def _forget_own_memory() -> None:
     """Forget a memory given by hand when another GPU is chosen: it belonged to the one before."""
     st.session_state["gpu_memory_gib"] = None
+
+
+def _forget_checkpoint() -> None:
+    """Forget the stored bytes of a checkpoint when another model is chosen: they belonged to the one before."""
+    st.session_state["checkpoint_gib"] = None
 
 
 def _auto(resolve: Callable[[str], str]) -> Callable[[str], str]:
@@ -215,7 +245,14 @@ def _config_model() -> calculator.ModelArchitecture:
     """Ask for a config.json, pasted or as a file; what was understood is shown with the answer."""
     with st.expander("config.json", expanded=st.session_state["config_json"] is None):
         pasted = st.text_area("Paste its content", key="_pasted", max_chars=packing.MAX_CONFIG_BYTES, height=160)
-        st.file_uploader("Or choose the file", type="json", key="_uploaded", max_upload_size=1, on_change=_take_config)
+        st.file_uploader(
+            "Or choose the file, and those beside it: hf_quant_config.json, model.safetensors.index.json",
+            type="json",
+            key="_uploaded",
+            accept_multiple_files=True,
+            max_upload_size=MAX_UPLOAD_MB,
+            on_change=_take_config,
+        )
         st.button("Read it", on_click=_take_config, disabled=not pasted)
         if hub.is_available():
             st.text_input("Or a repository on the Hub", key="_repository", placeholder="owner/name", max_chars=200)
@@ -228,18 +265,22 @@ def _config_model() -> calculator.ModelArchitecture:
 
 def _take_config() -> None:
     """Take what was pasted, else what was uploaded; bounded, and never echoed as markup."""
-    pasted, file = st.session_state.get("_pasted"), st.session_state.get("_uploaded")
-    if not pasted and not file:
+    pasted, uploaded = st.session_state.get("_pasted"), st.session_state.get("_uploaded")
+    if not pasted and not uploaded:
         return
-    raw = pasted.encode("utf-8", "surrogatepass") if pasted else file.getvalue()[: packing.MAX_CONFIG_BYTES + 1]
+    files = uploaded if isinstance(uploaded, list) else [uploaded]
     try:
-        if len(raw) > packing.MAX_CONFIG_BYTES:
-            raise calculator.InvalidValueError(f"the config is larger than {packing.MAX_CONFIG_BYTES:,} bytes")
-        _keep(raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        state.say("The file is not UTF-8 text; nothing was read.")
+        if pasted:
+            _keep({CONFIG: pasted.encode("utf-8", "surrogatepass")})
+        else:
+            _keep({_named(file.name): file.getvalue() for file in files})
     except calculator.CalculatorError as error:
         state.say(f"{sentence(str(error))}; nothing was read.")
+
+
+def _named(name: str) -> str:
+    """Return what a file is taken to be: one of those beside a config, else the config, the last one that is."""
+    return name if name == QUANTISATION or name.endswith(INDEX_END) else CONFIG
 
 
 def _fetch_config() -> None:
@@ -247,17 +288,40 @@ def _fetch_config() -> None:
     repository = st.session_state["_repository"]
     try:
         content, revision = hub.download_config(repository)
-        _keep(content)
-        state.say(f"Read from the Hub: {repository} at revision {revision}.")
+        files = {CONFIG: content.encode()}
+        for name in (QUANTISATION, INDEX):
+            beside = hub.download_beside(repository, name, revision if revision.isalnum() else None, token=False)
+            files |= {name: beside} if beside else {}
+        read = _keep(files)
+        beside_it = f"; read: {', '.join(read)}" if len(read) > 1 else ""
+        state.say(f"Read from the Hub: {repository} at revision {revision}{beside_it}.")
     except calculator.CalculatorError as error:
         state.say(f"{sentence(str(error))}; nothing was read.")
 
 
-def _keep(content: str) -> None:
-    """Keep a config in the state, if it is one and can travel in a link."""
+def _keep(files: dict[str, bytes]) -> tuple[str, ...]:
+    """Keep what files of a checkpoint say in the state, if it can travel in a link; return those that were read.
+
+    The bytes of its weights, where an index says them, stand in their own field.
+    """
+    for name, file in files.items():
+        if not name.endswith(INDEX_END) and len(file) > packing.MAX_CONFIG_BYTES:
+            raise calculator.InvalidValueError(f"the config is larger than {packing.MAX_CONFIG_BYTES:,} bytes")
+    alone = set(files) == {CONFIG}
+    content, size, read = (_text(files), 0, tuple(files)) if alone else read_given(files)
     if len(packing.pack_config(content)) > packing.MAX_LINK_PACKED:
         raise calculator.InvalidValueError("the config is too long for a link, even packed")
     st.session_state["config_json"] = content
+    st.session_state["checkpoint_gib"] = size / GIB if size else None
+    return read
+
+
+def _text(files: dict[str, bytes]) -> str:
+    """Return the text of the only file."""
+    try:
+        return next(iter(files.values())).decode("utf-8")
+    except UnicodeDecodeError:
+        raise calculator.FileFormatError("the file is not UTF-8 text") from None
 
 
 _MODELS = {state.CUSTOM: _own_model, state.CONFIG: _config_model}
@@ -306,6 +370,7 @@ def ask_engine(gpu: calculator.Accelerator | None) -> None:
         ask_number("GPUs that share a context", "decode_context_parallel_size")
     else:
         st.session_state["decode_context_parallel_size"] = 1
+    _ask_what_stands_beside(rules)
     left, right = st.columns(2)
     with left:
         ask_number("Pipeline stages", "pipeline_parallel_size")
@@ -313,6 +378,7 @@ def ask_engine(gpu: calculator.Accelerator | None) -> None:
         ask_number("max_num_batched_tokens", "max_num_batched_tokens", placeholder="default")
         _gib("Activations, GiB", "activation_gib")
         _gib("CUDA graphs, GiB", "cuda_graph_gib")
+        _gib("Other processes, GiB", "other_memory_gib", placeholder="none")
     with right:
         ask_number("Replicas", "data_parallel_size")
         ask_number("max_num_seqs", "max_num_seqs", placeholder="default")
@@ -320,6 +386,31 @@ def ask_engine(gpu: calculator.Accelerator | None) -> None:
             _gib("GPU memory, GiB", "gpu_memory_gib", placeholder="catalogue")
         _gib("Non-torch, GiB", "non_torch_gib")
         _gib("KV pool, GiB", "kv_cache_memory_gib", placeholder="what is left")
+        _gib("Stored weights of the whole model, GiB", "checkpoint_gib", placeholder="by their format")
+
+
+def _ask_what_stands_beside(rules: type[Engine]) -> None:
+    """Ask for drafts, adapters, formats of states and what the host holds: what of them the engine has."""
+    for name in (*BESIDE, *STATE_FORMATS_ASKED, "speculative_config"):
+        if name not in rules.flags:
+            st.session_state[name] = OPTIONS[name].default
+    if "speculative_config" in rules.flags:
+        st.text_input(
+            "Drafts of speculative decoding",
+            key="speculative_config",
+            placeholder='{"method": "mtp", "num_speculative_tokens": 3}',
+            help="In vLLM's own keys: method, num_speculative_tokens, and model for a drafter",
+            max_chars=state.MAX_LINK_MAPPING,
+        )
+    columns = st.columns(2)
+    asked = [name for name in (*BESIDE, *STATE_FORMATS_ASKED) if name in rules.flags]
+    for index, name in enumerate(asked):
+        with columns[index % 2]:
+            if name in STATE_FORMATS_ASKED:
+                st.selectbox(STATE_FORMATS_ASKED[name], STATE_FORMATS, key=name)
+            else:
+                label, step = BESIDE[name]
+                ask_number(label, name, step=step, placeholder="none" if name != "n_gpu_layers" else "all")
 
 
 def ask_number(label: str, key: str, step: float = 1, **options: Any) -> None:

@@ -30,14 +30,14 @@ def stored(**section):
     [
         ({"num_bits": 8, "type": "float", "strategy": "tensor"}, "fp8"),
         ({"num_bits": 8, "type": "float", "strategy": "channel"}, "fp8"),
-        ({"num_bits": 8, "type": "float", "strategy": "block"}, "fp8-block"),
+        ({"num_bits": 8, "type": "float", "strategy": "block", "block_structure": [128, 128]}, "fp8-block"),
         ({"num_bits": 8, "type": "int", "strategy": "channel"}, "int8"),
         ({"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16}, "nvfp4"),
         ({"num_bits": 4, "type": "int", "strategy": "group", "group_size": 128}, "gptq-int4"),
         ({"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32}, "gptq-int4-g32"),
+        ({"num_bits": 4, "type": "float", "strategy": "group", "group_size": 32}, "mxfp4"),
+        ({"num_bits": 4, "type": "int", "strategy": "channel", "group_size": None}, "gptq-int4"),
         # what is none of these is known by its own name alone
-        ({"num_bits": 4, "type": "float", "strategy": "group", "group_size": 32}, "compressed-tensors 4 bit float"),
-        ({"num_bits": 4, "type": "int", "strategy": "channel", "group_size": None}, "compressed-tensors 4 bit int"),
         ({"num_bits": 2, "type": "int", "group_size": 16}, "compressed-tensors 2 bit int"),
         ({"num_bits": 6, "type": "float", "group_size": 16}, "compressed-tensors 6 bit float"),
     ],
@@ -48,11 +48,20 @@ def test_a_scheme_of_compressed_tensors_is_its_format(weights, name):
 
 
 @pytest.mark.parametrize(
-    "groups",
-    [None, {}, [], {"a": {"weights": None}}, {"a": {}}, {"a": "b"}, {"a": {"weights": {"num_bits": 8}}, "b": {}}],
-)
-def test_more_or_less_than_one_scheme_is_not_read(groups):
-    assert stored(quant_method="compressed-tensors", config_groups=groups) == "compressed-tensors with several schemes"
+    ("groups", "said"),
+    [
+        (None, "whose config_groups are no schemes"), ([], "whose config_groups are no schemes"),
+        ({"a": "b"}, "whose config_groups are no schemes"), ({"a": {"weights": None}}, "with a scheme without weights"),
+        ({"a": {}}, "with a scheme without weights"),
+        ({"a": {"weights": {"num_bits": 8}}, "b": {}}, "with a scheme without weights"),
+    ],
+)  # fmt: skip
+def test_what_is_no_scheme_is_not_read(groups, said):
+    assert stored(quant_method="compressed-tensors", config_groups=groups) == f"compressed-tensors {said}"
+
+
+def test_no_scheme_is_no_quantisation():
+    assert stored(quant_method="compressed-tensors", config_groups={}) is None
 
 
 @pytest.mark.parametrize(
@@ -61,34 +70,37 @@ def test_more_or_less_than_one_scheme_is_not_read(groups):
         ({"quant_method": "AWQ", "bits": 4, "group_size": 64}, "awq-int4-g64"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq-int4"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 1}, "gptq-int4-g1"),
-        # a group of -1 is a whole row, of which the layout is not known here
-        ({"quant_method": "gptq", "bits": 4, "group_size": -1}, "gptq-int4 without groups"),
-        ({"quant_method": "gptq", "bits": 4, "group_size": 0}, "quantization_config gptq"),
-        ({"quant_method": "gptq", "bits": 4, "group_size": -2}, "quantization_config gptq"),
-        ({"quant_method": "gptq", "bits": 3, "group_size": 128}, "quantization_config gptq"),
-        ({"quant_method": "gptq", "bits": 4}, "quantization_config gptq"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": -1}, "gptq-int4"),
+        ({"quant_method": "gptq", "bits": 8, "group_size": 128}, "int8"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 0}, "gptq of 4 bit"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": -2}, "gptq of 4 bit"),
+        ({"quant_method": "gptq", "bits": 3, "group_size": 128}, "gptq of 3 bit"),
+        ({"quant_method": "gptq", "bits": 4}, "a quantisation whose group_size is None"),
         ({"quant_method": "fbgemm_fp8"}, "fp8"), ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "int8"),
         ({"quant_method": "modelopt", "quant_algo": "FP8"}, "fp8"),
         ({"quant_method": "modelopt", "quant_algo": "W4A8"}, "modelopt W4A8"),
-        ({"quant_method": "modelopt"}, "modelopt None"), ({}, "quantization_config without a method"),
+        ({"quant_method": "modelopt"}, "modelopt without a quant_algo"), ({}, None),
     ],
 )  # fmt: skip
 def test_a_method_is_its_format(section, name):
     assert stored(**section) == name
 
 
-@pytest.mark.parametrize("key", ["ignore", "modules_to_not_convert", "exclude_modules"])
 @pytest.mark.parametrize(
-    ("module", "name"),
-    # what every format leaves in 16 bit says nothing; a layer that is left out does
+    ("module", "left_out"),
+    # fp8 takes names in full; what every format leaves in 16 bit, and what is not of the decoder, says nothing
     [
-        ("lm_head", "fp8"), ("model.layers.0.mlp.gate", "fp8"), ("re:.*vision.*", "fp8"), ("model.embed_tokens", "fp8"),
-        ("model.layers.0.self_attn.q_proj", "fp8 without model.layers.0.self_attn.q_proj"),
-        ("model.layers.0.mlp.gate_proj", "fp8 without model.layers.0.mlp.gate_proj"),
+        ("lm_head", 0), ("model.layers.0.mlp.gate", 0), ("re:.*vision.*", 0), ("model.embed_tokens", 0), ("mlp", 0),
+        ("model.layers.0.self_attn.o_proj", 256 * 256), ("model.layers.3.mlp.down_proj", 256 * 512),
     ],
 )  # fmt: skip
-def test_what_a_checkpoint_leaves_out(key, module, name):
-    assert stored(quant_method="fp8", **{key: ["lm_head", module]}) == name
+def test_what_a_checkpoint_leaves_out(module, left_out):
+    model = model_of(quantization_config={"quant_method": "fp8", "modules_to_not_convert": ["lm_head", module]})
+    plain = [(group.count, matrix) for group in model.layers for matrix in group.weights if matrix.quantised]
+    assert (
+        sum(count * matrix.num_parameters for count, matrix in plain if not matrix.stored or matrix.stored.bits == 16)
+        == left_out
+    )
 
 
 # Falcon: modeling_falcon.py

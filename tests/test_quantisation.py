@@ -24,7 +24,7 @@ def formats(section: object) -> tuple[str, str]:
         ({"quant_method": "gptq", "bits": 4, "group_size": 32}, "gptq-int4-g32", "bf16"),
         ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "fp8-block", "bf16"),
         ({"quant_method": "fp8"}, "fp8", "bf16"),
-        ({"quant_method": "mxfp4"}, "mxfp4", "bf16"),
+        ({"quant_method": "mxfp4"}, "bf16", "bf16"),  # experts alone, and there are none
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "nf4", "bf16"),
         ({"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8"}, "nvfp4", "fp8_e4m3"),
         (

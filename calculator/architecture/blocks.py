@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from calculator.architecture.matrices import Sharding, WeightMatrix
 
 Weights = Iterator[WeightMatrix]
+MLPS = {"experts": "mlp.experts", "shared experts": "mlp.shared_experts"}
+"""What checkpoints call the MLPs of a part; ``mlp`` for any other."""
 
 
 def linear(
@@ -18,12 +20,13 @@ def linear(
     copies: int = 1,
     active: int = 1,
     quantised: bool = True,
+    module: str = "",
 ) -> Weights:
     """Yield a matrix and its bias; a bias behind split inputs is whole on every rank."""
-    yield WeightMatrix(part, outputs, inputs, copies, active, sharding, quantised)
+    yield WeightMatrix(part, outputs, inputs, copies, active, sharding, quantised, module)
     if bias:
         kept = Sharding.COPIED if sharding is Sharding.ROWS else sharding
-        yield WeightMatrix(part, outputs, 1, copies, active, kept, quantised=False)
+        yield WeightMatrix(part, outputs, 1, copies, active, kept, False, module)
 
 
 def vector(part: str, length: int, copies: int = 1, sharding: Sharding = Sharding.COPIED) -> Weights:
@@ -51,14 +54,19 @@ def attention(
     gate_bias: bool = True,
 ) -> Weights:
     """Yield the projections of multi-head, grouped-query or multi-query attention; ``gate`` doubles the queries."""
-    yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, qkv_bias)
+    yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, qkv_bias, module="self_attn.q_proj")
     if gate:
-        yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, qkv_bias and gate_bias)
+        biased = qkv_bias and gate_bias
+        yield from linear("attention", heads * head_dim, hidden, Sharding.COLUMNS, biased, module="self_attn.q_proj")
     if not queries_only:
-        yield from linear("attention", groups * head_dim, hidden, Sharding.KV_HEADS, qkv_bias)
+        yield from linear(
+            "attention", groups * head_dim, hidden, Sharding.KV_HEADS, qkv_bias, module="self_attn.k_proj"
+        )
     if not queries_only and not keys_are_values:
-        yield from linear("attention", groups * v_head_dim, hidden, Sharding.KV_HEADS, qkv_bias)
-    yield from linear("attention", hidden, heads * v_head_dim, Sharding.ROWS, output_bias)
+        width = groups * v_head_dim
+        yield from linear("attention", width, hidden, Sharding.KV_HEADS, qkv_bias, module="self_attn.v_proj")
+    width = heads * v_head_dim
+    yield from linear("attention", hidden, width, Sharding.ROWS, output_bias, module="self_attn.o_proj")
 
 
 def latent_attention(
@@ -72,49 +80,54 @@ def latent_attention(
     bias: bool = False,
 ) -> Weights:
     """Yield the projections of latent attention, its two inner norms included."""
+    queries, at = heads * (nope + rope), "self_attn."
     if q_lora_rank:
-        yield from linear("attention", q_lora_rank, hidden, Sharding.COPIED, bias)
+        yield from linear("attention", q_lora_rank, hidden, Sharding.COPIED, bias, module=at + "q_a_proj")
         yield from norms(q_lora_rank, 1)
-        yield from linear("attention", heads * (nope + rope), q_lora_rank, Sharding.COLUMNS)
+        yield from linear("attention", queries, q_lora_rank, Sharding.COLUMNS, module=at + "q_b_proj")
     else:
-        yield from linear("attention", heads * (nope + rope), hidden, Sharding.COLUMNS)
-    yield from linear("attention", kv_lora_rank + rope, hidden, Sharding.COPIED, bias)
+        yield from linear("attention", queries, hidden, Sharding.COLUMNS, module=at + "q_proj")
+    kept, read = kv_lora_rank + rope, heads * (nope + v_head_dim)
+    yield from linear("attention", kept, hidden, Sharding.COPIED, bias, module=at + "kv_a_proj_with_mqa")
     yield from norms(kv_lora_rank, 1)
-    yield from linear("attention", heads * (nope + v_head_dim), kv_lora_rank, Sharding.COLUMNS)
-    yield from linear("attention", hidden, heads * v_head_dim, Sharding.ROWS, bias)
+    yield from linear("attention", read, kv_lora_rank, Sharding.COLUMNS, module=at + "kv_b_proj")
+    yield from linear("attention", hidden, heads * v_head_dim, Sharding.ROWS, bias, module=at + "o_proj")
 
 
 def indexer(hidden: int, q_lora_rank: int, heads: int, head_dim: int) -> Weights:
     """Yield the sparse-attention indexer, whole on every rank."""
-    yield from linear("indexer", heads * head_dim, q_lora_rank, Sharding.COPIED)
-    yield from linear("indexer", head_dim, hidden, Sharding.COPIED)
+    yield from linear("indexer", heads * head_dim, q_lora_rank, Sharding.COPIED, module="self_attn.indexer.wq_b")
+    yield from linear("indexer", head_dim, hidden, Sharding.COPIED, module="self_attn.indexer.wk")
     yield from norms(head_dim, 1, bias=True)
-    yield from linear("indexer", heads, hidden, Sharding.COPIED)
+    yield from linear("indexer", heads, hidden, Sharding.COPIED, module="self_attn.indexer.weights_proj")
 
 
 def mlp(
     hidden: int, width: int, gated: bool, bias: bool = False, part: str = "dense MLP", copies: int = 1, active: int = 1
 ) -> Weights:
     """Yield an MLP, or so many experts of which a token passes through ``active``."""
-    for _ in range(2 if gated else 1):
-        yield from linear(part, width, hidden, Sharding.COLUMNS, bias, copies, active)
-    yield from linear(part, hidden, width, Sharding.ROWS, bias, copies, active)
+    at = MLPS.get(part, "mlp")
+    for name in ("gate_proj", "up_proj") if gated else ("up_proj",):
+        yield from linear(part, width, hidden, Sharding.COLUMNS, bias, copies, active, module=f"{at}.{name}")
+    yield from linear(part, hidden, width, Sharding.ROWS, bias, copies, active, module=f"{at}.down_proj")
 
 
 def router(hidden: int, experts: int, bias: bool = False) -> Weights:
     """Yield the router of a mixture of experts, whole on every rank and never quantised."""
-    yield from linear("router", experts, hidden, Sharding.COPIED, bias, quantised=False)
+    yield from linear("router", experts, hidden, Sharding.COPIED, bias, quantised=False, module="mlp.gate")
 
 
 def mamba1(hidden: int, inner: int, state: int, rank: int, kernel: int, conv_bias: bool, bias: bool) -> Weights:
     """Yield a Mamba 1 mixer."""
-    yield from linear("state layers", 2 * inner, hidden, Sharding.COLUMNS, bias)
-    yield from linear("state layers", inner, kernel, Sharding.COLUMNS, conv_bias, quantised=False)
-    yield from linear("state layers", rank + 2 * state, inner, Sharding.ROWS)
-    yield from linear("state layers", inner, rank, Sharding.COLUMNS, bias=True)
+    yield from linear("state layers", 2 * inner, hidden, Sharding.COLUMNS, bias, module="mixer.in_proj")
+    yield from linear(
+        "state layers", inner, kernel, Sharding.COLUMNS, conv_bias, quantised=False, module="mixer.conv1d"
+    )
+    yield from linear("state layers", rank + 2 * state, inner, Sharding.ROWS, module="mixer.x_proj")
+    yield from linear("state layers", inner, rank, Sharding.COLUMNS, bias=True, module="mixer.dt_proj")
     yield from vector("state layers", inner * state, sharding=Sharding.COLUMNS)
     yield from vector("state layers", inner, sharding=Sharding.COLUMNS)
-    yield from linear("state layers", hidden, inner, Sharding.ROWS, bias)
+    yield from linear("state layers", hidden, inner, Sharding.ROWS, bias, module="mixer.out_proj")
 
 
 def mamba2(
@@ -131,37 +144,42 @@ def mamba2(
 ) -> Weights:
     """Yield a Mamba 2 mixer."""
     conv = inner + 2 * groups * state
-    yield from linear("state layers", inner + conv + heads, hidden, Sharding.COLUMNS, bias)
-    yield from linear("state layers", conv, kernel, Sharding.COLUMNS, conv_bias, quantised=False)
+    yield from linear("state layers", inner + conv + heads, hidden, Sharding.COLUMNS, bias, module="mixer.in_proj")
+    yield from linear("state layers", conv, kernel, Sharding.COLUMNS, conv_bias, quantised=False, module="mixer.conv1d")
     yield from vector("state layers", heads, 3, Sharding.COLUMNS)
     if norm:
         yield from vector("norms", inner, sharding=Sharding.COLUMNS)
-    yield from linear("state layers", hidden, inner, Sharding.ROWS, output_bias)
+    yield from linear("state layers", hidden, inner, Sharding.ROWS, output_bias, module="mixer.out_proj")
 
 
 def gated_delta_net(hidden: int, k_heads: int, v_heads: int, k_dim: int, v_dim: int, kernel: int) -> Weights:
     """Yield a gated delta net mixer."""
     keys, values = k_heads * k_dim, v_heads * v_dim
-    yield from linear("state layers", 2 * keys + 2 * values, hidden, Sharding.COLUMNS)
-    yield from linear("state layers", 2 * v_heads, hidden, Sharding.COLUMNS)
-    yield from linear("state layers", 2 * keys + values, kernel, Sharding.COLUMNS, quantised=False)
+    yield from linear(
+        "state layers", 2 * keys + 2 * values, hidden, Sharding.COLUMNS, module="linear_attn.in_proj_qkvz"
+    )
+    yield from linear("state layers", 2 * v_heads, hidden, Sharding.COLUMNS, module="linear_attn.in_proj_ba")
+    yield from linear(
+        "state layers", 2 * keys + values, kernel, Sharding.COLUMNS, quantised=False, module="linear_attn.conv1d"
+    )
     yield from vector("state layers", v_heads, 2, Sharding.COLUMNS)
     yield from norms(v_dim, 1)
-    yield from linear("state layers", hidden, values, Sharding.ROWS)
+    yield from linear("state layers", hidden, values, Sharding.ROWS, module="linear_attn.out_proj")
 
 
 def kimi_delta_attention(hidden: int, heads: int, head_dim: int, kernel: int) -> Weights:
     """Yield a Kimi delta attention mixer: a delta net whose gates go through a narrow waist."""
     width = heads * head_dim
-    yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS)
+    yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS, module="self_attn.qkv_proj")
     yield from linear("state layers", 3 * width, kernel, Sharding.COLUMNS, quantised=False)
-    for _ in range(2):
-        yield from linear("state layers", head_dim, hidden, Sharding.COPIED)
-        yield from linear("state layers", width, head_dim, Sharding.COLUMNS)
-    yield from linear("state layers", heads, hidden, Sharding.COLUMNS)
+    for gate in ("f", "g"):
+        at = f"self_attn.{gate}"
+        yield from linear("state layers", head_dim, hidden, Sharding.COPIED, module=f"{at}_a_proj")
+        yield from linear("state layers", width, head_dim, Sharding.COLUMNS, module=f"{at}_b_proj")
+    yield from linear("state layers", heads, hidden, Sharding.COLUMNS, module="self_attn.b_proj")
     yield from vector("state layers", width + heads, sharding=Sharding.COLUMNS)
     yield from norms(head_dim, 1)
-    yield from linear("state layers", hidden, width, Sharding.ROWS)
+    yield from linear("state layers", hidden, width, Sharding.ROWS, module="self_attn.o_proj")
 
 
 def lightning_attention(hidden: int, width: int) -> Weights:

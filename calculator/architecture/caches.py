@@ -5,7 +5,7 @@ Engines tell kinds apart by class, and refuse one that they do not know.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -127,6 +127,8 @@ class State(Cache):
         Bytes of an element of either, as the model asks for [bytes].
     state_named : bool
         Whether the model names the format of its state.
+    conv_width : int
+        Elements of one column of its convolution [elements].
     """
 
     words: ClassVar[str] = say("caches.state", "a state that does not grow")
@@ -137,6 +139,15 @@ class State(Cache):
     state_elements: int
     state_element_bytes: int
     state_named: bool = False
+    conv_width: int = 0
+
+    def with_columns(self, more: int) -> State:
+        """Return the same state with more columns of its convolution."""
+        return replace(self, conv_elements=self.conv_elements + more * self.conv_width)
+
+    def in_formats(self, conv_element_bytes: int, state_element_bytes: int) -> State:
+        """Return the same state in other formats, by the bytes of an element of each."""
+        return replace(self, conv_element_bytes=conv_element_bytes, state_element_bytes=state_element_bytes)
 
     @property
     def state_bytes(self) -> int:

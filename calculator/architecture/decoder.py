@@ -120,8 +120,8 @@ def build_decoder(fields: dict[str, Any], **described: Any) -> ModelArchitecture
         spec = SlidingWindow(kv_heads, head_dim, spec.v_head_dim, window=fields["sliding_window"])
     hidden, vocab, learned = fields["hidden_size"], fields["vocab_size"], fields.get("learned_positions") or 0
     norm_bias, tied = fields.get("norm_bias", False), fields["tie_word_embeddings"]
-    embedding = blocks.linear("embedding", vocab, hidden, Sharding.COLUMNS, quantised=False)
-    head = () if tied else blocks.linear("head", vocab, hidden, Sharding.COLUMNS, quantised=False)
+    embedding = blocks.linear("embedding", vocab, hidden, Sharding.COLUMNS, quantised=False, module="embed_tokens")
+    head = () if tied else blocks.linear("head", vocab, hidden, Sharding.COLUMNS, quantised=False, module="lm_head")
     return ModelArchitecture(
         layers=(LayerGroup(spec, fields["num_layers"], tuple(_layer_weights(fields, spec))),),
         embedding=(*embedding, *blocks.vector("embedding", learned * hidden)),

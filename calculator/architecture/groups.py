@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from calculator.architecture.blocks import attention
@@ -73,3 +73,24 @@ def indivisible(heads: int, kv_heads: int, where: str = "num_key_value_heads") -
         allowed=allowed,
         nearest=near,
     )
+
+
+def cut(layers: Sequence[LayerGroup], counts: Iterable[int]) -> tuple[tuple[LayerGroup, ...], ...]:
+    """Cut layers into stages of so many layers each, first to last; stages of the same layers are one object."""
+    remaining = [(group.count, group) for group in reversed(layers)]
+    made: dict[tuple[tuple[int, int, int], ...], tuple[LayerGroup, ...]] = {}
+    stages = []
+    for wanted in counts:
+        parts = []
+        while wanted:
+            left, group = remaining.pop()
+            taken = min(wanted, left)
+            parts.append((taken, group))
+            wanted -= taken
+            if left > taken:
+                remaining.append((left - taken, group))
+        key = tuple((taken, id(group.spec), id(group.weights)) for taken, group in parts)
+        if key not in made:
+            made[key] = tuple(LayerGroup(group.spec, taken, group.weights) for taken, group in parts)
+        stages.append(made[key])
+    return tuple(stages)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from calculator.formats.weights import WeightFormat
 
 
 class Sharding(Enum):
@@ -33,6 +37,10 @@ class WeightMatrix:
         What tensor parallelism does with it.
     quantised : bool
         Whether a weight format applies to it; embeddings, head, router, norms and biases stay 16 bit.
+    module : str
+        What checkpoints call it below its layer, such as ``self_attn.q_proj``; empty where no name is known.
+    stored : WeightFormat or None
+        How the checkpoint stores it, None for 16 bit or where a checkpoint says nothing.
     """
 
     part: str
@@ -42,6 +50,8 @@ class WeightMatrix:
     active_copies: int
     sharding: Sharding
     quantised: bool = True
+    module: str = ""
+    stored: WeightFormat | None = None
 
     @property
     def num_parameters(self) -> int:

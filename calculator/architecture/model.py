@@ -10,7 +10,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from calculator.architecture import split as parallelism
 from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.groups import LayerGroup as LayerGroup
-from calculator.architecture.groups import indivisible, merge, with_heads, with_spec
+from calculator.architecture.groups import cut, indivisible, merge, with_heads, with_spec
 from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.architecture.limits import MOST_RANKS
 from calculator.architecture.matrices import WeightMatrix
@@ -69,7 +69,16 @@ class ModelArchitecture:
     needs_encoder : bool
         Whether it keeps a cache of an encoder's tokens.
     kv_cache_dtype, weight_dtype : str or None
-        The formats that the checkpoint asks for, None where it says nothing.
+        The formats that the checkpoint asks for, None where it says nothing; of weights in several formats the name
+        of the one that most are in.
+    weights_from : str
+        What says how the checkpoint stores each matrix: ``config``, ``headers`` or ``index``; empty where nothing does.
+    stored_as : str
+        How it stores them, in words; empty where one format says it all.
+    quant_method : str
+        What wrote the checkpoint's quantisation, by the name in its own files; empty for none.
+    checkpoint_bytes : int
+        The stored bytes of all that an engine loads of it, where its files say so; else 0 [bytes].
     assumed, ignored_keys : tuple of str
         What a config left out and the reference's default is taken for; keys without effect.
     fields : dict or None
@@ -102,6 +111,10 @@ class ModelArchitecture:
     needs_encoder: bool = False
     kv_cache_dtype: str | None = None
     weight_dtype: str | None = None
+    weights_from: str = ""
+    stored_as: str = ""
+    quant_method: str = ""
+    checkpoint_bytes: int = 0
     model_type: str = ""
     towers: Mapping[str, tuple[WeightMatrix, ...]] = field(default_factory=FrozenDict)
     assumed: tuple[str, ...] = ()
@@ -234,6 +247,10 @@ class ModelArchitecture:
     def resolve_weight_dtype(self, dtype: str) -> str:
         """Return the weight format that ``auto`` stands for: the checkpoint's quantisation, else its own."""
         return self.weight_dtype if _is_auto(dtype) and self.weight_dtype else self.resolve_dtype(dtype)
+
+    def is_as_stored(self, dtype: str) -> bool:
+        """Whether a weight format is the checkpoint's own, so that each matrix is as the checkpoint stores it."""
+        return bool(self.weights_from) and dtype in ("auto", self.resolve_weight_dtype("auto"))
 
     def resolve_dtype(self, dtype: str) -> str:
         """Return the format that ``auto`` stands for: the checkpoint's own, 16 bit where it names none or 32 bit."""
@@ -374,20 +391,4 @@ def _is_auto(dtype: object) -> bool:
 
 
 def _stages(model: ModelArchitecture, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:
-    remaining = [(group.count, group) for group in reversed(model.layers)]
-    made: dict[tuple[tuple[int, int, int], ...], tuple[LayerGroup, ...]] = {}
-    stages = []
-    for wanted in parallelism.layers_per_stage(model.num_layers, pipeline_parallel_size):
-        parts = []
-        while wanted:
-            left, group = remaining.pop()
-            taken = min(wanted, left)
-            parts.append((taken, group))
-            wanted -= taken
-            if left > taken:
-                remaining.append((left - taken, group))
-        key = tuple((taken, id(group.spec), id(group.weights)) for taken, group in parts)
-        if key not in made:
-            made[key] = tuple(LayerGroup(group.spec, taken, group.weights) for taken, group in parts)
-        stages.append(made[key])
-    return tuple(stages)
+    return cut(model.layers, parallelism.layers_per_stage(model.num_layers, pipeline_parallel_size))

@@ -53,6 +53,7 @@ def weight_bytes_per_rank(
     attention_ranks: int | None = None,
     expert_multiples: tuple[int, int] = (1, 1),
     encoders: bool = True,
+    checkpoint_bytes: int | None = None,
 ) -> tuple[int, ...]:
     """Return the bytes of weights on one rank of each pipeline stage.
 
@@ -74,6 +75,9 @@ def weight_bytes_per_rank(
         Multiples that a kernel pads the hidden size and the width of experts to [elements].
     encoders : bool
         Whether the encoders of images and audio are loaded, on the first stage [-].
+    checkpoint_bytes : int, optional
+        The stored bytes of the whole model, by default what its files say where they do; a rank holds its share of
+        them by the formula [bytes].
 
     Returns
     -------
@@ -89,6 +93,7 @@ def weight_bytes_per_rank(
     -----
     A tied head is the embedding again; with more than one stage the last one holds its own copy.
     """
+    known = checkpoint_bytes or (model.checkpoint_bytes if model.is_as_stored(weight_dtype) else 0)
     return model.remember(
         _weight_bytes_per_rank,
         weight_dtype,
@@ -98,6 +103,7 @@ def weight_bytes_per_rank(
         attention_ranks,
         expert_multiples,
         encoders,
+        known,
     )
 
 
@@ -110,8 +116,15 @@ def _weight_bytes_per_rank(
     attention_ranks: int | None,
     expert_multiples: tuple[int, int],
     encoders: bool,
+    checkpoint_bytes: int,
 ) -> tuple[int, ...]:
+    if checkpoint_bytes:
+        whole = model.remember(_weight_bytes_per_rank, weight_dtype, 1, 1, 1, None, (1, 1), True, 0)[0]
+        asked = (tensor_parallel_size, pipeline_parallel_size, expert_parallel_size, attention_ranks, expert_multiples)
+        parts = model.remember(_weight_bytes_per_rank, weight_dtype, *asked, encoders, 0)
+        return tuple([-(-checkpoint_bytes * part // whole) for part in parts])
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
+    as_stored = model.is_as_stored(storage.name)
     rest = tensor_parallel_size if attention_ranks is None else attention_ranks
     model.check_tensor_parallel(rest)
     ranks = (tensor_parallel_size, expert_parallel_size, rest, expert_multiples)
@@ -121,7 +134,7 @@ def _weight_bytes_per_rank(
         """Bytes of one layer on one rank; runs of equal layers share their matrices, and the model keeps them alive."""
         key = id(weights), heads
         if key not in known:
-            known[key] = _rank_bytes(weights, storage, heads, *ranks)
+            known[key] = bytes_on_rank(weights, storage, heads, *ranks, as_stored=as_stored)
         return known[key]
 
     stages = model.stages(pipeline_parallel_size)
@@ -134,7 +147,7 @@ def _weight_bytes_per_rank(
     totals[0] += sum([held(tower) for tower in model.towers.values()]) if encoders else 0
     totals[-1] += held(model.end)
     if model.tie_word_embeddings and pipeline_parallel_size > 1:
-        totals[-1] += _rank_bytes(model.embedding[:1], storage, 0, *ranks)
+        totals[-1] += bytes_on_rank(model.embedding[:1], storage, 0, *ranks, as_stored=as_stored)
     return tuple(totals)
 
 
@@ -145,38 +158,56 @@ def embedding_bytes(model: ModelArchitecture, weight_dtype: str) -> int:
 
 def _embedding_bytes(model: ModelArchitecture, weight_dtype: str) -> int:
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
-    return _rank_bytes(model.embedding[:1], storage, 0, 1, 1, 1, (1, 1))
+    return bytes_on_rank(model.embedding[:1], storage, 0, 1, 1, 1, (1, 1))
 
 
-def _rank_bytes(
+def bytes_on_rank(
     matrices: tuple[WeightMatrix, ...],
     storage: WeightFormat,
     kv_heads: int,
     tp: int,
     ep: int,
     rest: int,
-    expert_multiples: tuple[int, int],
+    expert_multiples: tuple[int, int] = (1, 1),
+    *,
+    as_stored: bool = False,
 ) -> int:
     """Bytes of some kinds of matrices on one rank; what does not divide is rounded up."""
-    is_plain, quantised, plain = storage.is_plain, 0, 0
+    is_plain, quantised, plain = storage.is_plain and not as_stored, 0, 0
     for matrix in matrices:
-        outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
-        part, sharding = matrix.part, matrix.sharding
-        ranks = tp if part in SPLIT_APART else rest
-        if ep > 1 and part == "experts":
-            copies = -(-copies // ep)
-        elif sharding is COLUMNS:
-            outputs = -(-outputs // ranks)
-        elif sharding is ROWS:
-            inputs = -(-inputs // ranks)
-        elif sharding is KV_HEADS:
-            outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, ranks)
-        if expert_multiples != (1, 1) and part == "experts" and inputs > 1:
+        outputs, inputs, copies = shape_on_rank(matrix, kv_heads, tp, ep, rest)
+        if expert_multiples != (1, 1) and matrix.part == "experts" and inputs > 1:
             # what tensor parallelism splits is the width, the other side the hidden size
-            hidden, width = expert_multiples if sharding is ROWS else reversed(expert_multiples)
+            hidden, width = expert_multiples if matrix.sharding is ROWS else reversed(expert_multiples)
             outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
-        if not is_plain and storage.applies_to(matrix):
-            quantised += storage.bytes_of(outputs, inputs) * copies
-        else:
+        if is_plain:
             plain += outputs * inputs * copies
+        else:
+            quantised += storage.bytes_on(matrix, as_stored, outputs, inputs) * copies
     return plain * storage.unquantised_bytes + quantised
+
+
+def shape_on_rank(matrix: WeightMatrix, kv_heads: int, tp: int, ep: int, rest: int) -> tuple[int, int, int]:
+    """Return outputs, inputs and copies of a matrix on one rank; what does not divide is rounded up.
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        The matrix [-].
+    kv_heads : int
+        KV heads of its layer [-].
+    tp, ep, rest : int
+        Ranks that share MLPs and slices of experts, experts as wholes, and all else [-].
+    """
+    outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
+    part, sharding = matrix.part, matrix.sharding
+    ranks = tp if part in SPLIT_APART else rest
+    if ep > 1 and part == "experts":
+        copies = -(-copies // ep)
+    elif sharding is COLUMNS:
+        outputs = -(-outputs // ranks)
+    elif sharding is ROWS:
+        inputs = -(-inputs // ranks)
+    elif sharding is KV_HEADS:
+        outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, ranks)
+    return outputs, inputs, copies

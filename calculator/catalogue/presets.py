@@ -174,7 +174,8 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     Parameters
     ----------
     name : str or ModelArchitecture
-        Such as ``llama-3-70b``, ``meta-llama/Meta-Llama-3-70B`` or ``models/own/config.json`` [-].
+        Such as ``llama-3-70b``, ``meta-llama/Meta-Llama-3-70B`` or ``models/own/config.json``; a folder with a
+        config.json, whose headers of weights are read too; a ``.gguf`` file, of which the header is [-].
 
     Returns
     -------
@@ -205,7 +206,28 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
         from calculator.configs.reader import read_config
 
         return read_config(Path(name))
+    found = model_of_files(name)
+    if found is not None:
+        return found
     raise unknown_name("model", name, file.entries)
+
+
+def model_of_files(name: str, assume_full_attention: bool = False) -> ModelArchitecture | None:
+    """Return the model of a checkpoint's folder or of a GGUF file, None where the name is neither."""
+    try:
+        path = Path(name)
+        is_folder = bool(name) and path.is_dir()
+    except (OSError, ValueError):
+        return None
+    if is_folder:
+        from calculator.configs.checkpoints.folder import read_folder
+
+        return read_folder(path, assume_full_attention)
+    if name.lower().endswith(".gguf"):
+        from calculator.configs.checkpoints.gguf.reader import read_model
+
+        return read_model(path)
+    return None
 
 
 def load_gpu(name: str | Accelerator) -> Accelerator:

@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 from calculator.errors import CalculatorError, InvalidValueError
-from calculator.reading.fields import Between, Count, Field, Flag, Number
+from calculator.reading.fields import Between, Count, Field, Flag, Nested, Number
+from calculator.reading.strict_json import bounded, parse_config
 from calculator.request import OPTIONS
 from calculator.units import gib_to_bytes, parse_bytes
 
@@ -56,6 +57,8 @@ def _kind(field: Field, is_bytes: bool = False) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction, "default": None}
     if isinstance(field, Count):
         return {"type": size if is_bytes else count, "metavar": "N"}
+    if isinstance(field, Nested):
+        return {"type": mapping, "metavar": "JSON"}
     return {"type": number, "metavar": "N"} if isinstance(field, Number | Between) else {"metavar": "F"}
 
 
@@ -74,6 +77,13 @@ def number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number, not {text[:40]!r}") from None
+
+
+def mapping(text: str) -> dict[str, Any]:
+    try:
+        return dict(bounded(parse_config(text, "the value")))
+    except CalculatorError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def gib(text: str) -> int:

@@ -149,7 +149,9 @@ def _shared_experts(layer: Assembler, experts: Experts, width: int) -> blocks.We
         bias = trait(keys, experts.shared_bias)
         yield from blocks.mlp(layer.hidden, shared, layer.gated, bias, part="shared experts")
     if shared and experts.shared_gate:
-        yield from blocks.linear("router", 1, layer.hidden, Sharding.COPIED, quantised=False)
+        yield from blocks.linear(
+            "router", 1, layer.hidden, Sharding.COPIED, quantised=False, module="mlp.shared_expert_gate"
+        )
 
 
 def expert_attention(layer: Assembler, heads: Heads) -> blocks.Weights:

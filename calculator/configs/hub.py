@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from calculator.architecture.model import ModelArchitecture
-from calculator.configs.reader import model_from_hf_config
-from calculator.errors import FileFormatError, InvalidValueError, UnsupportedError, friendly, shown
+from calculator.configs.checkpoints.folder import with_tensors
+from calculator.configs.checkpoints.given import parsed_text
+from calculator.configs.checkpoints.index import MAX_BYTES
+from calculator.configs.checkpoints.safetensors import tensors_of
+from calculator.configs.checkpoints.tensors import Tensors
+from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config, with_quantisation
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, UnsupportedError, friendly, shown
+from calculator.messages import say
 from calculator.reading import strict_yaml
 from calculator.reading.masking import mask, mask_paths
 from calculator.reading.strict_json import parse_config
@@ -29,8 +36,10 @@ def is_available() -> bool:
 
 
 @friendly
-def model_from_hub(repository: str, revision: str | None = None, token: str | bool = False) -> ModelArchitecture:
-    """Build a model from the ``config.json`` of a repository on the Hub.
+def model_from_hub(
+    repository: str, revision: str | None = None, token: str | bool = False, headers: bool = True
+) -> ModelArchitecture:
+    """Build a model from the ``config.json`` of a repository on the Hub, and from what lies beside it.
 
     Parameters
     ----------
@@ -41,11 +50,14 @@ def model_from_hub(repository: str, revision: str | None = None, token: str | bo
     token : str or bool
         What proves who asks: by default nobody, so that a shared page never reads with its owner's rights; True takes
         the token that is saved on this machine, for private and gated repositories in a notebook [-].
+    headers : bool
+        Whether the headers of its weights are asked for too, a range of each file; where the client cannot have them,
+        weights are as the config states them [-].
 
     Returns
     -------
     ModelArchitecture
-        The model; its ``source`` names the repository and the revision that was read.
+        The model; its ``source`` names the repository, the revision and the files that were read beside the config.
 
     Raises
     ------
@@ -55,8 +67,52 @@ def model_from_hub(repository: str, revision: str | None = None, token: str | bo
         If the name is no repository's, or the Hub does not answer.
     """
     content, read = download_config(repository, revision, token)
-    model = model_from_hf_config(parse_config(content, f"{repository}/config.json"), repository.split("/")[1])
-    return replace(model, huggingface_id=repository, source=f"Hub: {repository} at revision {read}")
+    config, name = parse_config(content, f"{repository}/{CONFIG}"), repository.split("/")[1]
+    beside = None
+    if isinstance(config, Mapping) and config.get("quantization_config") is None:
+        beside = download_beside(repository, QUANTISATION, revision, token)
+    together = with_quantisation(config, parsed_text(beside, f"{repository}/{QUANTISATION}") if beside else None)
+    model = model_from_hf_config(together, name)
+    said = [] if together is config else [QUANTISATION]
+    if headers:
+        model, found = _with_headers(model, repository, revision, token)
+        said += found
+    source = f"Hub: {repository} at revision {read}" + (f"; read beside it: {', '.join(said)}" if said else "")
+    return replace(model, huggingface_id=repository, source=source)
+
+
+def _with_headers(
+    model: ModelArchitecture, repository: str, revision: str | None, token: str | bool
+) -> tuple[ModelArchitecture, list[str]]:
+    """Return a model that takes what the headers of its files say, or as it is where they cannot be had."""
+    import huggingface_hub
+
+    try:
+        known = huggingface_hub.get_safetensors_metadata(repository, revision=revision, token=token)
+        files = {str(name): dict(file.tensors) for name, file in known.files_metadata.items()}
+    except Exception:  # the client raises errors of many libraries
+        return model, []
+    try:
+        tensors = Tensors()
+        for name, described in files.items():
+            tensors.add(tensors_of(described, f"{repository}/{name}"), model.num_layers)
+        return with_tensors(model, tensors, repository, len(files)), [f"headers of {len(files):,} files"]
+    except CalculatorError as error:
+        taken = say("hub.headers", "headers of the files are not used: {reason}", reason=str(error))
+        return replace(model, assumed=(*model.assumed, taken)), []
+
+
+def download_beside(repository: str, name: str, revision: str | None, token: str | bool) -> bytes | None:
+    """Return a file beside a repository's config.json, None where there is none or where it is too large."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        path = Path(hf_hub_download(repository, name, revision=revision, token=token))
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        return content if path.name == name and len(content) <= MAX_BYTES else None
+    except Exception:  # the client raises errors of many libraries, for a file that is not there too
+        return None
 
 
 def download_config(repository: str, revision: str | None = None, token: str | bool = False) -> tuple[str, str]:

@@ -189,7 +189,9 @@ class Assembler:
 
     def embedding(self, vocab: int, positions: int, tied: bool) -> blocks.Weights:  # noqa: ARG002
         """Yield the embedding and what else stands before the layers."""
-        yield from blocks.linear("embedding", vocab, self.hidden, Sharding.COLUMNS, quantised=False)
+        yield from blocks.linear(
+            "embedding", vocab, self.hidden, Sharding.COLUMNS, quantised=False, module="embed_tokens"
+        )
         if self.family.learned_positions is not None:
             yield from blocks.vector("embedding", (positions + self.family.learned_positions) * self.hidden)
         if self.family.embedding_norm:
@@ -200,6 +202,6 @@ class Assembler:
         yield from blocks.norms(self.hidden, 1 if self.family.has_norm_gain else 0, self.norm_bias)
         head_bias = trait(self.keys, self.family.head_bias)
         if not tied:
-            yield from blocks.linear("head", vocab, self.hidden, Sharding.COLUMNS, quantised=False)
+            yield from blocks.linear("head", vocab, self.hidden, Sharding.COLUMNS, quantised=False, module="lm_head")
         if head_bias:
             yield from blocks.vector("head", vocab, sharding=Sharding.COLUMNS)

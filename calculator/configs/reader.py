@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,25 @@ from calculator.configs import families
 from calculator.configs.family import Family
 from calculator.configs.hooks.encoder_decoder import EncoderDecoder
 from calculator.configs.layers import Assembler
-from calculator.configs.quantisation import formats_of
+from calculator.configs.quantisation.stored import as_stored
 from calculator.configs.towers.matrices import tower_of
-from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, friendly, shown, unknown_name
+from calculator.errors import (
+    CalculatorError,
+    FileFormatError,
+    InvalidValueError,
+    UnsupportedError,
+    friendly,
+    shown,
+    unknown_name,
+)
 from calculator.formats.names import TORCH
 from calculator.messages import say
 from calculator.reading import strict_json, strict_yaml
 
 TEXT_PARTS = ("text_config", "llm_config", "language_config")
 TOWERS = ("vision_config", "audio_config", "vision_tower_config", "speech_config")
+CONFIG, QUANTISATION = "config.json", "hf_quant_config.json"
+"""The files of a checkpoint that say what the model is, and how its weights are stored where the first does not."""
 ASSUMED = Family({"tie_word_embeddings": False})
 
 
@@ -66,7 +77,7 @@ def model_from_hf_config(
     longest = keys.optional_count("model_max_length") or positions
     if longest is None:
         raise InvalidValueError("max_position_embeddings is missing", what="max_position_embeddings")
-    weight_dtype, kv_cache_dtype = formats_of(keys.value("quantization_config"))
+    section = keys.value("quantization_config") or keys.value("compression_config")
     guess = _guess(asked) if family is ASSUMED else ""
     if guess:
         keys.assume("model_type", guess)
@@ -75,7 +86,7 @@ def model_from_hf_config(
         keys.assume(part, say("configs.uncounted", "{name}: its weights are not counted", name=part))
     experts = family.experts
     experts_per_token = keys.optional_count("num_experts_per_tok", minimum=0) if experts else None
-    return ModelArchitecture(
+    model = ModelArchitecture(
         id="custom",
         name=name or _name(outer, str(outer.get("model_type") or asked)),
         layers=layers,
@@ -93,8 +104,6 @@ def model_from_hf_config(
         max_position_embeddings=longest,
         torch_dtype=_torch_dtype(text, outer),
         tie_word_embeddings=tied,
-        weight_dtype=weight_dtype,
-        kv_cache_dtype=kv_cache_dtype,
         source=say("configs.source", "config.json of model_type {kind}", kind=asked),
         fields=config,
         model_type=kind,
@@ -103,6 +112,8 @@ def model_from_hf_config(
         unverified=guess,
         ignored_keys=keys.ignored(),
     )
+    model, taken = as_stored(model, section)
+    return replace(model, assumed=(*model.assumed, *taken)) if taken else model
 
 
 def _family(kind: Any, assume_full_attention: bool) -> tuple[str, Family]:
@@ -145,7 +156,11 @@ def _text_part(config: Mapping[str, Any]) -> dict[str, Any]:
     for name in TEXT_PARTS:
         part = config.get(name)
         if isinstance(part, Mapping):
-            shared = {key: config[key] for key in ("tie_word_embeddings", "quantization_config") if key in config}
+            shared = {
+                key: config[key]
+                for key in ("tie_word_embeddings", "quantization_config", "compression_config")
+                if key in config
+            }
             return {**shared, **part}
     return dict(config)
 
@@ -174,5 +189,24 @@ def read_config(path: Path, assume_full_attention: bool = False) -> ModelArchite
     CalculatorError
         As ``model_from_hf_config``.
     """
-    config = strict_json.parse_config(strict_yaml.read_text(path), str(path))
+    config = with_quantisation(parsed(path), path.with_name(QUANTISATION) if path.name == CONFIG else None)
     return model_from_hf_config(config, path.parent.name or path.stem, assume_full_attention)
+
+
+def parsed(path: Path) -> Any:
+    """Return what a file of JSON holds."""
+    return strict_json.parse_config(strict_yaml.read_text(path), str(path))
+
+
+def with_quantisation(config: Any, beside: Path | Mapping[str, Any] | None) -> Any:
+    """Return a config with the quantisation that the file beside it states, where it has none of its own.
+
+    vLLM reads them so (``transformers_utils/config.py`` of 0.33.0).
+    """
+    if beside is None or not isinstance(config, Mapping) or config.get("quantization_config") is not None:
+        return config
+    if isinstance(beside, Path):
+        beside = parsed(beside) if beside.is_file() else {}
+    if not isinstance(beside, Mapping):
+        raise FileFormatError(f"{QUANTISATION}: holds no mapping of names to values")
+    return {**config, "quantization_config": dict(beside)} if beside else config

@@ -8,79 +8,37 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from calculator.architecture.caches import Cache, Chunk, State, Window
+from calculator.architecture.draft import Draft, with_draft
+from calculator.architecture.groups import merge
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
+from calculator.engines.beside import adapters
+from calculator.engines.beside.drafts import drafter
+from calculator.engines.beside.host import by_layer
+from calculator.engines.beside.neighbours import neighbours
+from calculator.engines.overheads import with_given
 from calculator.engines.pools import Geometry
+from calculator.engines.versions import Admission as Admission
+from calculator.engines.versions import Change as Change
+from calculator.engines.versions import DeviceDefaults as DeviceDefaults
 from calculator.engines.versions import Version, in_words, nearest
 from calculator.errors import ParallelismError, UnsupportedError
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.formats.names import PLAIN
 from calculator.request import Cutting
-from calculator.units import MIB
+from calculator.units import GIB, MIB
 
 if TYPE_CHECKING:
+    from calculator.engines.beside.refusals import Refusal
     from calculator.engines.overheads import Overhead
     from calculator.engines.speeds import Speeds
     from calculator.hardware import Accelerator
     from calculator.planning.stage import Stage
     from calculator.request import Request
+    from calculator.request.speculation import Speculation
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Rule values from a version on, and where they are read from."""
-
-    since: Version
-    values: Mapping[str, Any]
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceDefaults:
-    """What an engine assumes on devices of a size when the user does not say.
-
-    Attributes
-    ----------
-    at_least_mib : int
-        Smallest memory of such a device [MiB].
-    max_num_batched_tokens, max_num_seqs : int
-        Tokens and sequences of one forward pass [tokens, -].
-    not_named : tuple of str
-        A device with one of these in its name is passed over, as the engine does.
-    offline_tokens : int
-        Tokens of one forward pass without a server, 0 where they are the same [tokens].
-    """
-
-    at_least_mib: int
-    max_num_batched_tokens: int
-    max_num_seqs: int
-    not_named: tuple[str, ...] = ()
-    offline_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What an engine sets aside for a request before it lets it in.
-
-    Attributes
-    ----------
-    watermark : float
-        Share of the blocks that stay free when requests are let in [-].
-    reserve_ratio : float
-        Share of the output still expected that is set aside [-].
-    reserve_most_tokens : int
-        Tokens of output beyond which no more is expected of a request [tokens].
-    whole_output : bool
-        Whether all that a request may answer is set aside.
-    whole_context : bool
-        Whether every slot has the memory of the longest sequence.
-    """
-
-    watermark: float = 0.0
-    reserve_ratio: float = 0.0
-    reserve_most_tokens: int = 0
-    whole_output: bool = False
-    whole_context: bool = False
+NOTHING_SET_ASIDE = Admission()
 
 
 class Cached(NamedTuple):
@@ -106,6 +64,10 @@ class Engine:
         Where the rules are read from.
     device_defaults : tuple of DeviceDefaults
         First match wins.
+    admission : Admission
+        What it sets aside for a request.
+    budget_of_device : bool
+        Whether its budget is a share of the whole device, whatever other processes hold of it.
     """
 
     name: ClassVar[str]
@@ -126,6 +88,8 @@ class Engine:
     """Keywords that this engine has of those that not every engine has."""
     expert_multiples: ClassVar[Mapping[str, tuple[int, int]]] = {}
     """Weight formats whose experts' hidden size and width are padded by the kernel, and to multiples of what."""
+    expert_multiples_on: ClassVar[Mapping[tuple[str, str], tuple[int, int]]] = {}
+    """The same of a format on a generation of devices, where the engine takes another kernel there."""
     claims: ClassVar[Mapping[type[Cache], Any]]
     """What a request claims of each kind of cache; a kind that is not among them is refused."""
     expands_latents: ClassVar[frozenset[str]] = frozenset()
@@ -146,6 +110,12 @@ class Engine:
     """Whether the default of its fraction follows from the device."""
     embeds_on_host: ClassVar[bool] = False
     """Whether the table of input embeddings stays in the host's memory; a tied head is then a copy on the last GPU."""
+    draft_methods: ClassVar[tuple[str, ...]] = ()
+    """Ways to draft tokens that it has, of those whose memory is known."""
+    keeps_shared: ClassVar[bool] = False
+    """Whether a drafter keeps an embedding and a head of its own that are the model's."""
+    starts_short: ClassVar[bool] = True
+    """Whether it starts where memory holds no sequence of the longest length."""
     context_in_slack: ClassVar[bool] = False
     """Whether a device's own context is neither in the budget nor an overhead, but in what is left free."""
 
@@ -154,7 +124,15 @@ class Engine:
     note: str = ""
     source: str = ""
     device_defaults: tuple[DeviceDefaults, ...] = field(default=())
-    admission: Admission = Admission()
+    admission: Admission = NOTHING_SET_ASIDE
+    budget_of_device: bool = False
+    refused_methods: Mapping[str, str] = field(default_factory=dict)
+    """What wrote a checkpoint's quantisation that the engine does not load, and why not."""
+
+    def multiples_of_experts(self, weight_dtype: str, accelerator: Accelerator) -> tuple[int, int]:
+        """Return the multiples that experts' hidden size and width are padded to on a device [elements]."""
+        usual = self.expert_multiples.get(weight_dtype, (1, 1))
+        return self.expert_multiples_on.get((weight_dtype, accelerator.generation), usual)
 
     @classmethod
     def at(cls, asked: str | None) -> Engine:
@@ -218,12 +196,11 @@ class Engine:
     def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
         """Return of a request what bears on how the KV memory of a model is cut, 0 in place of what does not.
 
-        The tokens of a forward pass bear on windows and chunks alone, in every engine; its sequences bear on nothing
-        in most.
+        The tokens of a forward pass bear on windows and chunks alone, in every engine; the sequences at once do not.
         """
         has_windows = not _WINDOWS.isdisjoint(self.kinds(model))
-        kept = cutting._replace(max_num_seqs=0)
-        return kept if has_windows else kept._replace(max_num_batched_tokens=0)
+        tokens = cutting.max_num_batched_tokens if has_windows else 0
+        return cutting._replace(max_num_batched_tokens=tokens, max_num_seqs=0)
 
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""
@@ -238,7 +215,7 @@ class Engine:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
         for name, what in self._lacks:
             value = values[name]
-            if value is True or value not in (None, False, 1):
+            if value is True or (name in ASKED_BY_ANY and value is not None) or value not in (None, False, 1, "auto"):
                 raise UnsupportedError(f"{name}: {self.title} has no {what}", what=name, asked=value)
         for kind in self.kinds(model):
             if kind not in self.claims:
@@ -248,6 +225,23 @@ class Engine:
                     what="model",
                     asked=model.name,
                 )
+        why = self.refused_methods.get(model.quant_method)
+        if why and model.is_as_stored(values["weight_dtype"]):
+            raise UnsupportedError(
+                f"{self.title} {self.version} does not load {model.name}, whose quant_method is {model.quant_method}: "
+                f"{why}; plan another checkpoint of it",
+                what="weight_dtype",
+                asked=values["weight_dtype"],
+            )
+        speculation = values["speculative_config"]
+        if speculation and speculation.method not in self.draft_methods:
+            raise UnsupportedError(
+                f"speculative_config: what drafts by {speculation.method} take with {self.title} is not known here; "
+                f"known are {', '.join(self.draft_methods)}",
+                what="speculative_config",
+                asked=speculation.method,
+                allowed=self.draft_methods,
+            )
         stages = values["pipeline_parallel_size"]
         if stages > 1 and model.model_type in self.no_pipeline:
             raise ParallelismError(
@@ -260,7 +254,11 @@ class Engine:
             )
 
     def batch_defaults(
-        self, accelerator: Accelerator, seq_len: int, usage_context: str | None = None
+        self,
+        accelerator: Accelerator,
+        seq_len: int,
+        speculation: Speculation | None = None,
+        usage_context: str | None = None,
     ) -> tuple[int, int]:
         """Return the default of ``max_num_batched_tokens`` and ``max_num_seqs``."""
         row = self.defaults_for(accelerator)
@@ -292,6 +290,49 @@ class Engine:
         """Return what is taken besides weights and KV cache on one GPU of a stage."""
         raise NotImplementedError
 
+    def lines(
+        self,
+        model: ModelArchitecture,
+        accelerator: Accelerator,
+        request: Request,
+        stage: int,
+        draft: Draft | None = None,
+    ) -> tuple[Overhead, ...]:
+        """Return all that is taken besides weights and KV cache on one GPU of a stage, what the user states included.
+
+        A value of one's own stands in place of an estimate.
+        """
+        estimates = with_given(self.overheads(model, accelerator, request, stage), request.given_overheads)
+        is_last = stage == request.pipeline_parallel_size - 1
+        drafted = drafter(draft, request, self.keeps_shared) if draft and is_last else ()
+        adapted = self.adapters(model, request, stage) if adapters.is_asked(request) else ()
+        return *estimates, *drafted, *adapted, *neighbours(request, self.budget_of_device)
+
+    def adapters(self, model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
+        """Return the line of LoRA buffers on one GPU of a stage."""
+        return ()
+
+    def hosted_bytes(self, model: ModelArchitecture, request: Request, stage: int, weights_bytes: int) -> int:
+        """Return how much of the weights of one GPU of a stage the host holds instead [bytes]."""
+        if not request.cpu_offload_gb:
+            return 0
+        layers = sum(size for _, size in by_layer(model, request, stage))
+        return min(int(request.cpu_offload_gb * GIB), layers, weights_bytes)
+
+    def state_bytes(self, state: State, request: Request) -> int:
+        """Return what the engine keeps of a state for one sequence, before it is padded [bytes]."""
+        return state.state_bytes
+
+    def refusals(
+        self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...], asked: Mapping[str, Any]
+    ) -> tuple[Refusal, ...]:
+        """Say why the engine does not start with what is asked, whatever the length of a sequence."""
+        return ()
+
+    def longest_start(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
+        """Return the length beyond which it does not start though memory may hold it, None for none [tokens]."""
+        return None
+
     def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
         """Return what the engine may use of a device; the KV pool is the rest after weights and overheads [bytes]."""
         raise NotImplementedError
@@ -299,6 +340,14 @@ class Engine:
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return how the KV memory of one GPU of a stage is cut."""
         raise NotImplementedError
+
+    def geometry_with_draft(
+        self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting, draft: Draft, here: Draft
+    ) -> Geometry:
+        """Return the same where a drafter keeps caches too, with what of it stands on the stage."""
+        both = with_draft(model, draft)
+        held = both.groups if layers is model.groups else merge((*layers, *here.layers))
+        return self.geometry(both, held, request)
 
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return the tokens that the engine's log shows [tokens]."""
@@ -316,6 +365,8 @@ class Engine:
 _WINDOWS = {Window, Chunk}
 OFFLINE = "offline"
 USAGE_CONTEXTS = ("server", OFFLINE)
+ASKED_BY_ANY = ("max_loras", "max_lora_rank", "cpu_offload_gb", "n_cpu_moe", "n_gpu_layers")
+"""Counts that ask for something whatever they are."""
 OPTIONS = {
     "usage_context": "other defaults without a server",
     "enable_attention_dp": "attention data parallelism within a replica; data_parallel_size with "
@@ -326,6 +377,14 @@ OPTIONS = {
     "disable_hybrid_kv_cache_manager": "switch for full-length windows by that name",
     "language_model_only": "switch to leave encoders of images unloaded by that name",
     "swa_full": "switch for full-length windows by that name",
+    "max_loras": "LoRA adapters whose memory is known here",
+    "max_lora_rank": "LoRA adapters whose memory is known here",
+    "mamba_cache_dtype": "switch for the format of the convolutions of states by that name",
+    "mamba_ssm_cache_dtype": "switch for the format of recurrent states by that name",
+    "cpu_offload_gb": "share of the weights that the host holds by that name",
+    "n_cpu_moe": "switch for experts that the host holds by that name",
+    "n_gpu_layers": "switch for layers that the host holds by that name",
+    "speculative_config": "drafts of speculative decoding whose memory is known here",
 }
 
 

@@ -38,7 +38,9 @@ class WeightFormat:
     matrix_bytes : int
         Scales of one matrix [bytes].
     block_bytes : int
-        Scales of each block of 128 × 128 weights [bytes].
+        Scales of each block of weights [bytes].
+    block : tuple of int
+        Outputs and inputs of such a block [elements].
     parts : tuple of str
         The parts of a model that it applies to; empty for every linear layer.
     unquantised_bytes : int
@@ -47,6 +49,9 @@ class WeightFormat:
         Mean bits of a weight times 10,000 where groups cross rows or types are mixed, 0 otherwise.
     everything : bool
         Whether embeddings, head and router are stored in it too.
+    read_bytes, read_elements : int
+        What a file's header says that a whole matrix takes, all that belongs to it included [bytes], and its weights
+        [elements]; 0 where a layout says so.
     """
 
     name: str
@@ -62,6 +67,9 @@ class WeightFormat:
     unquantised_bytes: int = 2
     mean_bits: int = 0
     everything: bool = False
+    block: tuple[int, int] = (128, 128)
+    read_bytes: int = 0
+    read_elements: int = 0
 
     @property
     def computes_in(self) -> str:
@@ -72,6 +80,26 @@ class WeightFormat:
     def is_plain(self) -> bool:
         """Whether every value takes its bits and nothing else is kept, in whatever matrix."""
         return self.bits == 8 * self.unquantised_bytes
+
+    def bytes_on(self, matrix: WeightMatrix, as_stored: bool, outputs: int, inputs: int) -> int:
+        """Return the bytes of one copy of a matrix, or of the part of it that a rank holds [bytes].
+
+        Parameters
+        ----------
+        matrix : WeightMatrix
+            The matrix [-].
+        as_stored : bool
+            Whether it is as the checkpoint stores it, module by module, and this format only its main one [-].
+        outputs, inputs : int
+            The part of it [elements].
+
+        Returns
+        -------
+        int
+            Scales included [bytes].
+        """
+        form = matrix.stored if as_stored else self if self.applies_to(matrix) else None
+        return form.bytes_of(outputs, inputs) if form else outputs * inputs * self.unquantised_bytes
 
     def applies_to(self, matrix: WeightMatrix) -> bool:
         """Say whether a matrix is stored in this format; vectors never are."""
@@ -85,13 +113,16 @@ class WeightFormat:
         Notes
         -----
         ``ceil((outputs × inputs × bits + outputs × ceil(inputs / group) × group_bits) / 8)
-        + outputs × row_bytes + matrix_bytes + blocks × block_bytes``.
+        + outputs × row_bytes + matrix_bytes + blocks × block_bytes``; of what was read from a header, the share of
+        its weights.
         """
+        if self.read_elements:
+            return -(-self.read_bytes * outputs * inputs // self.read_elements)
         if self.mean_bits:
             return -(-outputs * inputs * self.mean_bits // 80_000)
         groups = outputs * -(-inputs // self.group_size) if self.group_size else 0
         bits = outputs * inputs * self.bits + groups * self.group_bits
-        blocks = -(-outputs // 128) * -(-inputs // 128)
+        blocks = -(-outputs // self.block[0]) * -(-inputs // self.block[1])
         return -(-bits // 8) + outputs * self.row_bytes + self.matrix_bytes + blocks * self.block_bytes
 
 
@@ -181,8 +212,8 @@ def weight_format(name: str) -> WeightFormat:
         )
     if " " in name:
         raise UnsupportedError(
-            f"the checkpoint's weights are stored as {name[:80]}, which is not understood; name a "
-            f"weight_dtype instead of auto, such as {', '.join(list(FORMATS)[:4])}",
+            f"the checkpoint's weights are stored as {name[:80]}, which is not understood; give checkpoint_bytes, "
+            "the bytes of its files, or plan another checkpoint by the weight_dtype it is in",
             what="weight_dtype",
             asked=name,
             allowed=tuple(FORMATS),

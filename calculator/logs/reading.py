@@ -86,6 +86,8 @@ SAID_ANYWHERE = ("engine_version", "file", "architecture", *SAID_BY_ANY_LINE)
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,64}+[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[@-_])")
 _MEMORY = re.compile(r"[GM]i?B\b|[Mm]emory|KV|kv[ _-]?cache|[Bb]locks?\b|OOM")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+STATED_ALONE = ("engine_version", "file", "draft_method", "draft_tokens")
+"""Figures that are of the set-up alone, not of memory."""
 
 
 def clean(line: str) -> str:
@@ -155,7 +157,8 @@ def read_log(content: str | bytes) -> StartupLog:
                 unread.append((number, mask(line.strip()[:MAX_SHOWN])[:400]))
             else:
                 unlisted += 1
-    engines = [engine for engine, values in found.items() if any(name not in SAID_ANYWHERE for name, *_ in values)]
+    alone = {*SAID_ANYWHERE, *STATED_ALONE}
+    engines = [engine for engine, values in found.items() if any(name not in alone for name, *_ in values)]
     if len(engines) > 1:
         raise FileFormatError(
             f"the log holds lines of {' and '.join(sorted(engines))}: give the log of one engine at a time"
@@ -167,7 +170,10 @@ def read_log(content: str | bytes) -> StartupLog:
         )
     engine = engines[0]
     figures, problems = _figures(found[engine], known.logs[engine])
-    for name in ("engine_version", "device", "model", "file_type", "file", "architecture", "usage_context"):
+    for name in (
+        "engine_version", "device", "model", "file_type", "file", "architecture", "usage_context", "draft_method",
+        "draft_tokens",
+    ):  # fmt: skip
         if name in figures:
             flags.setdefault(name, figures.pop(name))
     if "device" in flags:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from calculator.formats.weights import weight_format
 from calculator.messages import say
 
 if TYPE_CHECKING:
@@ -40,19 +41,13 @@ def memory_lines(plan: Plan) -> list[MemoryLine]:
     memory, request = plan.per_gpu, plan.request
     in_blocks = plan.stage.geometry.allocated_bytes(memory.kv_pool_bytes, request.seq_len)
     rounding = memory.kv_pool_bytes - in_blocks
-    exact = say(
-        "memory.weights_source",
-        "{parameters:,} parameters in {weight_dtype}, exact",
-        parameters=plan.model.num_parameters,
-        weight_dtype=request.weight_dtype,
-    )
     blocks = say(
         "memory.kv_cache_source",
         "{blocks:,} blocks of {block_size} tokens, exact",
         blocks=plan.stage.num_blocks,
         block_size=request.block_size,
     )
-    lines = [MemoryLine(say("memory.weights", "Weights"), memory.weights_bytes, exact)]
+    lines = [MemoryLine(say("memory.weights", "Weights"), memory.weights_bytes, weights_source(plan))]
     lines += [
         MemoryLine(say(f"memory.{key}", "{name}", name=line.name), line.bytes, _source(line))
         for key, line in overhead_lines(plan)
@@ -62,6 +57,31 @@ def memory_lines(plan: Plan) -> list[MemoryLine]:
         cut = say("memory.rounding_source", "left over when the pool is cut into blocks")
         lines.append(MemoryLine(say("memory.rounding", "Less than a block"), rounding, cut))
     return [*lines, _rest(plan)]
+
+
+def weights_source(plan: Plan) -> Message:
+    """Say where the bytes of the weights come from, and whether they are exact."""
+    request, model = plan.request, plan.model
+    values = {
+        "parameters": model.num_parameters,
+        "weight_dtype": request.weight_dtype,
+        "stored_as": model.stored_as or request.weight_dtype,
+    }
+    key = plan.weights_from
+    if key == "format" and weight_format(request.weight_dtype).bits < 16:
+        key = "uniform"
+    return say(f"memory.weights_{key}", _WEIGHTS[key], **values)
+
+
+_WEIGHTS = {
+    "given": "your own value, shared by the GPUs as the formula does",
+    "headers": "exact, read from headers: {parameters:,} parameters, {stored_as}",
+    "index": "exact in sum, read from the index of the files: {parameters:,} parameters, {stored_as}",
+    "config": "{parameters:,} parameters as the checkpoint states them, {stored_as}: exact for these formats",
+    "format": "{parameters:,} parameters in {weight_dtype}, exact",
+    "uniform": "{parameters:,} parameters, all linear layers in {weight_dtype}: exact for this format, which a "
+    "published checkpoint may keep for some of them alone",
+}
 
 
 def overhead_lines(plan: Plan) -> list[tuple[str, Overhead]]:

@@ -94,7 +94,9 @@ class EncoderDecoder:
         keys, encoder, hidden = self.keys, self.encoder, self.hidden
         separate = 3 if not tied and not encoder.always_tied and not encoder.convolutions else 1
         for _ in range(separate):
-            yield from blocks.linear("embedding", vocab, hidden, Sharding.COLUMNS, quantised=False)
+            yield from blocks.linear(
+                "embedding", vocab, hidden, Sharding.COLUMNS, quantised=False, module="embed_tokens"
+            )
         if encoder.positions:
             for key in (encoder.positions, encoder.source_positions or encoder.positions):
                 rows = keys.count(key) + encoder.position_offset
@@ -119,4 +121,4 @@ class EncoderDecoder:
         if self.encoder.end_norm:
             yield from blocks.norms(self.hidden, 1, self.encoder.bias)
         if not tied and not self.encoder.always_tied:
-            yield from blocks.linear("head", vocab, self.hidden, Sharding.COLUMNS, quantised=False)
+            yield from blocks.linear("head", vocab, self.hidden, Sharding.COLUMNS, quantised=False, module="lm_head")

@@ -10,6 +10,7 @@ from calculator.architecture.caches import Chunk, LatentVectors, State, Window
 from calculator.architecture.latent import LatentAttention
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.engines.base import Engine, caches_of
+from calculator.engines.beside import adapters
 from calculator.engines.overheads import captured_graphs, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.sglang.changes import CHANGES, NO_LIMIT_SEQUENCES, READ, GraphDefaults
@@ -18,16 +19,19 @@ from calculator.engines.sglang.groups import PARTS, CountedPool, Part, StatePool
 from calculator.engines.sglang.overheads import in_use
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.formats.kv import storage_format
+from calculator.formats.names import STATE_BYTES as STATE_BYTES_OF
 from calculator.messages import say
 from calculator.request import Cutting
 from calculator.units import plural
 
 if TYPE_CHECKING:
+    from calculator.architecture.draft import Draft
     from calculator.architecture.split import Split
     from calculator.engines.overheads import Overhead
     from calculator.formats.kv import StorageFormat
     from calculator.hardware import Accelerator
     from calculator.request import Request
+    from calculator.request.speculation import Speculation
 
 SPARSE_PAGE = 64
 STATE_SLOTS_PER_REQUEST = 3
@@ -37,6 +41,7 @@ AITER_LATENT_HEADS = (16, 128)
 LONG_CONTEXT = 8_192
 """Above this many tokens of context aiter takes its share."""
 PLAIN_FP8 = storage_format("fp8_e4m3")
+SEQUENCES_WITH_DRAFTS = 48
 CONV_BYTES, STATE_BYTES = 2, 4
 """Bytes of an element of a state's convolution, and of the state where the model names no format."""
 
@@ -79,10 +84,12 @@ class Sglang(Engine):
     kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "nvfp4", "fp8_ds_mla")
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
     only_here: ClassVar = (
-        "enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager",
-        "enable_prefix_caching",
+        "enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager", "speculative_config",
+        "max_loras", "max_lora_rank", "mamba_ssm_cache_dtype", "cpu_offload_gb", "enable_prefix_caching",
     )  # fmt: skip
     derives_fraction: ClassVar = True
+    draft_methods: ClassVar = ("mtp", "eagle", "eagle3", "draft_model", "ngram")
+    keeps_shared: ClassVar = True
     claims: ClassVar = PARTS
     # 0.5.23, configs/model_config.py is_hybrid_swa_model
     window_types: ClassVar = frozenset({"gemma4_text", "gpt_oss", "llama4_text", "mimo_v2_flash"})
@@ -104,6 +111,11 @@ class Sglang(Engine):
         "disable_hybrid_kv_cache_manager": "--disable-hybrid-swa-memory",
         "enforce_eager": "--disable-cuda-graph",
         "enable_prefix_caching": "--disable-radix-cache",
+        "speculative_config": "--speculative-algorithm",
+        "max_loras": "--max-loras-per-batch",
+        "max_lora_rank": "--max-lora-rank",
+        "mamba_ssm_cache_dtype": "--mamba-ssm-dtype",
+        "cpu_offload_gb": "--cpu-offload-gb",
     }
     changes: ClassVar = CHANGES
 
@@ -119,6 +131,17 @@ class Sglang(Engine):
     most_slots: int = 0
     padding_slots: int = 0
     counts_plain_rows: bool = False
+
+    def batch_defaults(
+        self,
+        accelerator: Accelerator,
+        seq_len: int,
+        speculation: Speculation | None = None,
+        usage_context: str | None = None,
+    ) -> tuple[int, int]:
+        """Return the defaults; with drafts fewer requests run at once (0.5.23 ``arg_groups/speculative_hook.py``)."""
+        tokens, sequences = super().batch_defaults(accelerator, seq_len)
+        return tokens, min(sequences, SEQUENCES_WITH_DRAFTS) if speculation else sequences
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
@@ -187,13 +210,6 @@ class Sglang(Engine):
                 nearest=max(1, round(asked / SPARSE_PAGE)) * SPARSE_PAGE,
             )
         return asked or (SPARSE_PAGE if sparse else 1)
-
-    def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
-        """Return of a request what bears on its pools: requests at once alone where slots of states follow them."""
-        kept = super().bearing(model, cutting)
-        if cutting.enable_prefix_caching is False and State in self.kinds(model):
-            return kept._replace(max_num_seqs=cutting.max_num_seqs)
-        return kept
 
     def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
         """Return ``mem_fraction_static`` as the engine derives it: memory less what it reserves [-]."""
@@ -301,7 +317,7 @@ class Sglang(Engine):
                 asked=self.asked_version,
             )
         cached = request.enable_prefix_caching is not False
-        slot = sum(one.layers * self._state_bytes(one.cache) for one in state)
+        slot = sum(one.layers * _state_bytes(one.cache, request.mamba_ssm_cache_dtype) for one in state)
         states = Pool(slot, (Claim(0, fixed=STATE_SLOTS_PER_REQUEST if cached else 1),))
         if whole is None:
             return Geometry((states,), request.block_size)
@@ -309,7 +325,17 @@ class Sglang(Engine):
         if not cached and self.slots_follow_requests:
             asked = request.max_num_seqs if request.max_num_seqs < NO_LIMIT_SEQUENCES else 0
             slots = (asked or self.most_slots) // request.split.replicas
-        return StatePools((whole, states), request.block_size, self.state_ratio, self.padding_slots, slots)
+        drafted = _draft_tokens(request)
+        return StatePools(
+            (whole, states),
+            request.block_size,
+            self.state_ratio,
+            drafted,
+            request.max_num_seqs if drafted else 0,
+            STATE_SLOTS_PER_REQUEST if cached else 1,
+            self.padding_slots,
+            slots,
+        )
 
     def _uncounted_bytes(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> int:
         """Return what a token's rows of sparse attention take beyond what is counted of them [bytes].
@@ -331,10 +357,46 @@ class Sglang(Engine):
                 beyond += group.count * (packed - indexer - plain.bytes_per_token(PLAIN_FP8, 1))
         return beyond
 
-    @staticmethod
-    def _state_bytes(cache: State) -> int:
-        element = cache.state_element_bytes if cache.state_named else STATE_BYTES
-        return cache.conv_elements * CONV_BYTES + cache.state_elements * element
+    def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
+        """Return of a request what bears on how memory is cut; requests at once do where states follow them."""
+        bears = super().bearing(model, cutting)
+        follow = cutting.speculative_config is not None or cutting.enable_prefix_caching is False
+        follows = follow and State in self.kinds(model)
+        return bears._replace(max_num_seqs=cutting.max_num_seqs) if follows else bears
+
+    def geometry_with_draft(
+        self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting, draft: Draft, here: Draft
+    ) -> Geometry:
+        """Return the pools where a drafter keeps tokens too: as many bytes for each of its layers as the model's take.
+
+        References
+        ----------
+        SGLang 0.5.23, ``model_executor/pool_configurator.py`` ``DefaultPoolConfigurator`` and
+        ``HybridSWAPoolConfigurator``.
+        """
+        cut = self.geometry(model, layers, request)
+        kept = caches_of(self.as_kept(model, layers), request.storage, request.split)
+        attends = sum(cached.layers for cached in kept if self.claims[type(cached.cache)] is Part.TOKENS)
+        if not here.layers or not attends:
+            return cut
+        whole, *others = cut.pools
+        size = whole.block_bytes + whole.block_bytes * here.num_layers // attends
+        return replace(cut, pools=(replace(whole, block_bytes=size), *others))
+
+    def adapters(self, model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
+        """Return the line of LoRA buffers: of every linear layer, at the low end of attention alone.
+
+        References
+        ----------
+        SGLang 0.5.23, ``lora/mem_pool.py`` (``target_modules`` of the adapters that are loaded).
+        """
+        layers = model.stages(request.pipeline_parallel_size)[stage]
+        size = adapters.of_linear_layers(layers, request)
+        return (adapters.line(size, adapters.of_linear_layers(layers, request, adapters.OF_ATTENTION), size, request),)
+
+    def state_bytes(self, state: State, request: Request) -> int:
+        """Return a state in the formats that the engine keeps it in [bytes]."""
+        return _state_bytes(state, request.mamba_ssm_cache_dtype)
 
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return ``max_total_num_tokens``: the tokens of the full pool [tokens]."""
@@ -348,3 +410,15 @@ class Sglang(Engine):
             "{fraction:g} of what is free before loading; activations and graphs in the rest",
             fraction=request.gpu_memory_utilization,
         )
+
+
+def _state_bytes(state: State, asked: str) -> int:
+    """Return what a state takes in the format that is asked for, ``auto`` for the model's own [bytes]."""
+    element = STATE_BYTES_OF.get(asked) or (state.state_element_bytes if state.state_named else STATE_BYTES)
+    return state.conv_elements * CONV_BYTES + state.state_elements * element
+
+
+def _draft_tokens(request: Cutting) -> int:
+    """Return the tokens of a draft with the one that is checked beside them; 0 without drafts [tokens]."""
+    speculation = request.speculative_config
+    return 1 + (speculation.num_tokens or 0) if speculation else 0

@@ -10,6 +10,10 @@ ALL_TYPES = None
 """Stands for every model type where a rule names some."""
 _MAMBA = frozenset({Recurrence.MAMBA1, Recurrence.MAMBA2})
 _EXPERTS_ON_SECOND_RUNNER = ("deepseek_v2", "qwen2_moe", "granitemoe")
+_DEPRECATED = {
+    "fbgemm_fp8": "it is deprecated and refused without --allow-deprecated-quantization",
+    "fp_quant": "it is deprecated and refused without --allow-deprecated-quantization",
+}
 
 CHANGES = (
     Change(
@@ -32,8 +36,9 @@ CHANGES = (
     ),
     Change(
         (0, 7, 0),
-        {"keeps_latents": True},
-        "vLLM 0.7.1 and newer attention/backends/mla; 0.7.0, which has none, is not told apart from them",
+        {"keeps_latents": True, "budget_of_device": True},
+        "vLLM 0.7.1 and newer attention/backends/mla; 0.7.0, which has none, is not told apart from them; 0.7.3 "
+        "worker/worker.py counts what grows while it profiles (0.6.4: all that is in use on the device)",
     ),
     Change(
         (0, 8, 0),
@@ -43,6 +48,7 @@ CHANGES = (
             "latent_row_multiple": 1,
             "admission": Admission(),
             "held_back": 1,
+            "budget_of_device": False,
             "non_torch": NON_TORCH_0_8,
             "start_check": None,
             "device_defaults": (
@@ -51,12 +57,14 @@ CHANGES = (
             ),
         },
         "vLLM 0.8 to 0.11: engine/arg_utils.py; 0.8.5 v1/core/kv_cache_utils.py makes every layer full-length, "
-        "its start-up check names no length; v1/core/block_pool.py null_block",
+        "its start-up check names no length; v1/core/block_pool.py null_block; v1/worker/gpu_worker.py takes all "
+        "that is in use on the device for its own",
     ),
     Change(
         (0, 9, 1),
-        {"groups_layers": True, "start_check": "layers"},
-        "vLLM 0.9.1 and 0.10.0 v1/core/kv_cache_utils.py; between 0.8.5 and them not read",
+        {"groups_layers": True, "start_check": "layers", "budget_of_device": True, "needs_budget_free": True},
+        "vLLM 0.9.1 and 0.10.0 v1/core/kv_cache_utils.py, v1/worker/gpu_worker.py init_device (free memory against the "
+        "utilisation); between 0.8.5 and them not read",
     ),
     Change(
         (0, 11, 0),
@@ -96,8 +104,14 @@ CHANGES = (
     ),
     Change(
         (0, 20, 0),
-        {"gpu_memory_utilization": 0.92, "graphs_in_budget": True, "activation_spread": (0.5, 1.8)},
-        "vLLM 0.20.0 config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off)",
+        {
+            "gpu_memory_utilization": 0.92,
+            "graphs_in_budget": True,
+            "activation_spread": (0.5, 1.8),
+            "graphs_need_states": True,
+        },
+        "vLLM 0.20.0 config/compilation.py resolve_cudagraph_mode_and_sizes (0.19.0 captures fewer), "
+        "config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off)",
     ),
     Change((0, 21, 0), {"tokens_from_concurrency": True}, "vLLM 0.21.0 v1/core/kv_cache_utils.py"),
     Change(
@@ -108,8 +122,11 @@ CHANGES = (
     Change((0, 23, 0), {"second_runner_types": frozenset({"qwen3", "llama", "mistral"})}, "vLLM 0.23.0 config/vllm.py"),
     Change(
         (0, 24, 0),
-        {"second_runner_types": frozenset({"qwen3", "llama", "mistral", *_EXPERTS_ON_SECOND_RUNNER})},
-        "vLLM 0.24.0 config/vllm.py",
+        {
+            "second_runner_types": frozenset({"qwen3", "llama", "mistral", *_EXPERTS_ON_SECOND_RUNNER}),
+            "refused_methods": _DEPRECATED,
+        },
+        "vLLM 0.24.0 config/vllm.py, layers/quantization/__init__.py",
     ),
     Change(
         (0, 25, 0),
@@ -137,9 +154,14 @@ CHANGES = (
     ),
     Change(
         (0, 29, 0),
-        {"second_runner_types": ALL_TYPES, "second_runner_profiles_graphs": True, "start_check_holds_back": True},
+        {
+            "second_runner_types": ALL_TYPES,
+            "second_runner_profiles_graphs": True,
+            "start_check_holds_back": True,
+            "refused_methods": {**_DEPRECATED, "bitsandbytes": "it is not among its methods (0.24.0 had it)"},
+        },
         "vLLM 0.29.0 v1/core/kv_cache_utils.py get_kv_cache_configs, config/vllm.py use_v2_model_runner, "
-        "v1/worker/gpu/model_runner.py profile_cudagraph_memory",
+        "v1/worker/gpu/model_runner.py profile_cudagraph_memory, layers/quantization/__init__.py",
     ),
     Change(
         (0, 32, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, ClassVar
 
 from calculator.engines.base import OFFLINE
@@ -36,6 +37,17 @@ class VllmCommand(Command):
         if plan.request.usage_context == OFFLINE:
             return [flag, str(plan.request.max_num_batched_tokens)]
         return super().max_num_batched_tokens(plan, flag)
+
+    def max_loras(self, plan: Plan, flag: str) -> Parts:
+        """Switch adapters on, and state how many of one batch."""
+        request = plan.request
+        adapters = [flag, str(request.max_loras)] if request.max_loras else []
+        return ["--enable-lora", *adapters] if request.max_loras or request.max_lora_rank else []
+
+    def speculative_config(self, plan: Plan, flag: str) -> Parts:
+        """State how tokens are drafted, in JSON."""
+        config = plan.request.speculative_config
+        return [flag, json.dumps(config, separators=(",", ":"))] if config else []
 
     def enable_expert_parallel(self, plan: Plan, flag: str) -> Parts:
         """Switch it on: all ranks of all replicas share the experts."""

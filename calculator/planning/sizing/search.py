@@ -127,8 +127,9 @@ class Search:
         attention = 1 if asked.get("enable_attention_dp") else tensor
         try:
             held = weight_bytes_per_rank(
-                self.model, self.kind.weight_dtype, tensor, stages, shared, attention, encoders=False
-            )
+                self.model, self.kind.weight_dtype, tensor, stages, shared, attention, encoders=False,
+                checkpoint_bytes=self.keywords.get("checkpoint_bytes"),
+            )  # fmt: skip
         except CalculatorError:
             return True  # plan() says why
         return max(held) < (self.keywords.get("gpu_memory_bytes") or self.kind.gpu.memory_bytes)

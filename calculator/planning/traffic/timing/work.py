@@ -55,12 +55,10 @@ def work_of(model: ModelArchitecture, weight_dtype: str) -> Work:
 
 
 def _work_of(model: ModelArchitecture, weight_dtype: str) -> Work:
-    storage = weight_format(weight_dtype)
+    storage, as_stored = weight_format(weight_dtype), model.is_as_stored(weight_dtype)
 
     def stored(matrix: WeightMatrix) -> int:
-        if storage.applies_to(matrix):
-            return storage.bytes_of(matrix.outputs, matrix.inputs) * matrix.copies
-        return matrix.num_parameters * storage.unquantised_bytes
+        return storage.bytes_on(matrix, as_stored, matrix.outputs, matrix.inputs) * matrix.copies
 
     dense = attention = experts = active = copies = 0
     for group in model.layers:

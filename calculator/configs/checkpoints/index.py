@@ -1,0 +1,73 @@
+"""``model.safetensors.index.json``: which file holds each tensor, and how much all of them take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from calculator.errors import FileFormatError, shown
+from calculator.reading import strict_json
+
+NAME = "model.safetensors.index.json"
+MAX_BYTES, MAX_TENSORS, MAX_FILES, LARGEST = 48 * 2**20, 600_000, 4_096, 2**50
+
+
+class Index(NamedTuple):
+    """What an index says.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The names of all tensors.
+    files : tuple of str
+        The files that hold them, each once.
+    total_bytes : int
+        What they take together, 0 where it does not say [bytes].
+    """
+
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    total_bytes: int
+
+
+def read_index(path: Path) -> Index:
+    """Read an index from a file.
+
+    Raises
+    ------
+    FileFormatError
+        If it is larger than any that is published, or no index.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return parse_index(content, str(path))
+
+
+def parse_index(content: bytes, name: str) -> Index:
+    """Parse the content of an index; ``name`` stands for the file in messages."""
+    if len(content) > MAX_BYTES:
+        raise FileFormatError(f"{name}: larger than {MAX_BYTES:,} bytes, the most that is read of an index")
+    try:
+        parsed = strict_json.parse_config(content.decode("utf-8"), name)
+    except UnicodeDecodeError:
+        raise FileFormatError(f"{name}: not UTF-8 text") from None
+    found = parsed.get("weight_map") if isinstance(parsed, Mapping) else None
+    if not isinstance(found, Mapping) or not found or len(found) > MAX_TENSORS:
+        raise FileFormatError(f"{name}: holds no weight_map of 1 to {MAX_TENSORS:,} tensors")
+    files = tuple(sorted({file for file in found.values() if isinstance(file, str)}))
+    for file in files:
+        if not file.endswith(".safetensors") or "/" in file or "\\" in file or file.startswith("."):
+            raise FileFormatError(f"{name}: {shown(file)} is not the name of a safetensors file beside it")
+    if len(files) > MAX_FILES or not all(isinstance(file, str) for file in found.values()):
+        raise FileFormatError(f"{name}: the weight_map must name up to {MAX_FILES:,} files")
+    metadata = parsed.get("metadata")
+    total = metadata.get("total_size") if isinstance(metadata, Mapping) else None
+    if isinstance(total, float) and total.is_integer():
+        total = int(total)
+    if total is not None and (type(total) is not int or not 0 < total < LARGEST):
+        raise FileFormatError(f"{name}: total_size {shown(total)} is no number of bytes")
+    return Index(tuple(found), files, total or 0)
