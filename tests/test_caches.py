@@ -104,7 +104,11 @@ class KeepsOne(LayerSpec):
 
 def answered(engine, layer):
     model = calculator.model_from_hf_config(CONFIG).with_specs(lambda _: layer)
-    model = replace(model, needs_encoder=isinstance(layer, CrossAttention))
+    model = replace(
+        model,
+        model_type="mamba2" if isinstance(layer, RecurrentState) else "llama",
+        needs_encoder=isinstance(layer, CrossAttention),
+    )
     encoder = {"encoder_seq_len": 64} if model.needs_encoder else {}
     asked = {"seq_len": 2_048, "max_num_batched_tokens": 2_048, "kv_cache_dtype": "bf16", **encoder}
     return calculator.plan(model, gpu="h100-sxm", engine=engine, **asked)

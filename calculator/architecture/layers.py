@@ -75,6 +75,10 @@ class LayerSpec:
         """Return the same layer without a window; itself where it has none."""
         return self
 
+    def with_window(self, more: int) -> LayerSpec:  # noqa: ARG002
+        """Return the same layer with a window so many tokens longer; itself where it has none."""
+        return self
+
     def as_heads(self, num_attention_heads: int) -> LayerSpec:  # noqa: ARG002
         """Return the layer as it keeps a latent vector expanded to heads; itself where it has none."""
         return self
@@ -179,6 +183,10 @@ class SlidingWindow(FullAttention):
     def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
         """Return one cache of the last tokens."""
         return (Window(self.bytes_per_token(storage, tensor_parallel_size), self.window),)
+
+    def with_window(self, more: int) -> LayerSpec:
+        """Return the same layer with a window so many tokens longer."""
+        return replace(self, window=self.window + more)
 
     def without_window(self) -> LayerSpec:
         """Return full attention of the same heads."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from calculator.configs.keys import Keys
 from calculator.configs.schedules.rules import FULL
 from calculator.configs.schedules.schedule import Schedule
+from calculator.configs.text_part import TextPart, must_be_said
 from calculator.configs.traits import Encoder, Experts, State, Trait
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ class Family:
     required: Mapping[str, Any] = field(default_factory=dict)
     harmless: tuple[str, ...] = ()
 
-    def keys(self, config: Mapping[str, Any]) -> Keys:
-        """Return the keys of a config of this type, with what the reference has for those that it leaves out."""
+    def keys(self, part: TextPart) -> Keys:
+        """Return the keys of a text decoder of this type, with what the reference has for those that it leaves out."""
         longest = {} if self.longest_context is None else {"max_position_embeddings": self.longest_context}
-        return Keys(config, {**longest, **self.defaults})
+        of_row = {**longest, **self.defaults}
+        return Keys(part.config, part.defaults(of_row), must_be_said(part, of_row))

@@ -34,6 +34,7 @@ SYNONYMS = {
     "moe_intermediate_size": ("expert_ffn_hidden_size",),
     "n_shared_experts": ("num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
     "sliding_window": ("sliding_window_size", "window_size"),
+    "sliding_window_pattern": ("_sliding_window_pattern",),
     "tie_word_embeddings": ("share_input_output_layers", "tie_embedding"),
     "torch_dtype": ("dtype",),
 }  # fmt: skip
@@ -86,11 +87,16 @@ class Keys:
         The text part of a config.json [-].
     defaults : mapping
         What the reference implementation has where a key is left out [-].
+    must_be_said : tuple of str
+        Keys whose default is never assumed: a config that leaves one out is refused by it [-].
     """
 
-    def __init__(self, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], defaults: Mapping[str, Any], must_be_said: tuple[str, ...] = ()
+    ) -> None:
         self._config = config
         self._defaults = defaults
+        self._must_be_said = must_be_said
         self._read: set[str] = set()
         self._assumed: dict[str, str] = {}
 
@@ -115,6 +121,10 @@ class Keys:
         if any(key in self._config for key in names):
             return None
         default = self._defaults.get(name)
+        if name in self._must_be_said:
+            raise InvalidValueError(
+                f"{name} is missing; what the reference has there, {default}, decides too much to be assumed", what=name
+            )
         if default is not None:
             self.assume(name, say("configs.default", "{name} {value}", name=name, value=default))
         return default
@@ -205,7 +215,7 @@ class Keys:
 
     def ignore(self, *names: str) -> None:
         """Note keys as understood without effect."""
-        self._read.update(names)
+        self._read.update(key for name in names for key in (name, *SYNONYMS.get(name, ())))
 
     def ignored(self) -> tuple[str, ...]:
         """Return the keys that were not read, having refused those that bear on the cache.

@@ -89,8 +89,8 @@ def _on_formats(answer: Plan) -> Iterator[str]:
     if model.model_type in rules.ignores_kv_cache_dtype and request.storage.bits_per_value < 16:
         yield say(
             "notes.format_ignored",
-            "the bytes are those of {kv_cache_dtype}, as asked; {engine} {version}'s own class of this model type "
-            "ignores the format and keeps 16 bit",
+            "{engine} {version}'s own class of this model type ignores {kv_cache_dtype} and keeps 16 bit: blocks and "
+            "what fits are counted so, the bytes of a sequence are those of the format",
             kv_cache_dtype=request.kv_cache_dtype,
             engine=rules.title,
             version=rules.version,

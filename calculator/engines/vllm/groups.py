@@ -105,6 +105,7 @@ def vllm_geometry(
     state_pages: Mapping[Recurrence, int],
     row_multiple: int,
     held_back: int,
+    charges_whole_passes: bool,
 ) -> Geometry:
     """Return the pool of one GPU of a stage: bytes of a block, and what a request takes.
 
@@ -136,9 +137,15 @@ def vllm_geometry(
     group_size = most if most < fewest * padding_factor else fewest
     groups = {kind.cache: -(-kind.layers // group_size) for kind in paged}
     widest = max((-(-layers // groups[cache]) for cache, layers in held.items()), default=0)
-    pool = Pool(
-        max(1, widest * paged[0].page_bytes), tuple(claim(kind, groups[kind.cache]) for kind in paged), held_back
-    )
+    claims = tuple(claim(kind, groups[kind.cache]) for kind in paged)
+    charged = 0
+    if charges_whole_passes:
+        passes = {kind.cache: -(-request.max_num_batched_tokens // kind.block_size) for kind in paged}
+        encoder = [
+            (kind, made) for kind, made in zip(paged, claims, strict=True) if isinstance(kind.cache, EncoderTokens)
+        ]
+        charged = sum(groups[kind.cache] * passes[kind.cache] - made.fixed for kind, made in encoder)
+    pool = Pool(max(1, widest * paged[0].page_bytes), claims, held_back, charged)
     return Geometry((pool,), min(kind.block_size for kind in paged))
 
 

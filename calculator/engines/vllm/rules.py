@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Recurrence, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import Engine, caches_of, has
+from calculator.engines.base import Engine, has
 from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
 from calculator.engines.vllm.adapters import lora_buffers
@@ -91,6 +91,10 @@ class Vllm(Engine):
         Whether latent attention is kept as its latent rows.
     held_back : int
         Blocks that the pool keeps for itself [-].
+    charges_whole_passes : bool
+        Whether a request is charged an encoder's tokens of a whole forward pass where concurrency is told.
+    windows_longer : dict of str to int
+        Model types whose own class keeps more than the window, and how many tokens more [tokens].
     start_check : str or None
         What the start-up check, which names the longest sequence, sums up: each of a stage's ``layers`` by itself,
         the groups of the whole ``model`` against the smallest pool, the groups of each ``stage``; None for no name.
@@ -126,6 +130,9 @@ class Vllm(Engine):
     # 0.33.0, layers/mamba/gdn/olmo_gdn_linear_attn.py: no get_prefill_checkpoint_alignment, as qwen_gdn_linear_attn.py
     no_checkpoints: ClassVar = frozenset({"olmo_hybrid"})
     """Model types whose own layer of states exports no checkpoint of a prefill."""
+    # 0.33.0, model_executor/models/mamba.py, mamba2.py: IsAttentionFree, for which prefix caching stays off
+    attention_free: ClassVar = frozenset({"mamba", "falcon_mamba", "mamba2"})
+    """Model types whose own class is known to have no attention at all."""
     claims: ClassVar = CLAIMS
     expert_multiples: ClassVar = {"mxfp4": (256, 64)}
     # Marlin repacks there (fused_moe/oracle/mxfp4.py): 13.72 GiB logged of gpt-oss 20B on an A100, 13.47 on an H100
@@ -188,6 +195,8 @@ class Vllm(Engine):
     latent_row_multiple: int = 1
     keeps_latents: bool = True
     held_back: int = 0
+    charges_whole_passes: bool = False
+    windows_longer: Mapping[str, int] = field(default_factory=dict)
     start_check: str | None = None
     start_check_holds_back: bool = False
     graphs_need_states: bool = False
@@ -277,6 +286,10 @@ class Vllm(Engine):
         """Whether the tokens of a forward pass follow the length of a sequence by default."""
         return self.unchunked
 
+    def window_more(self, model: ModelArchitecture) -> int:
+        """Return the tokens that the own class of a model's type keeps beyond a window [tokens]."""
+        return self.windows_longer.get(model.model_type, 0)
+
     def on_second_runner(self, model: ModelArchitecture) -> bool:
         """Whether the second model runner serves a model by default."""
         if self.second_runner_types is ALL_TYPES or model.model_type in self.second_runner_types:
@@ -315,7 +328,7 @@ class Vllm(Engine):
             caches,
             caches
             if layers is model.groups
-            else kept(caches_of(self.as_kept(model, layers), request.storage, request.split), how),
+            else kept(self.caches_of_stage(model, layers, request.storage, request.split), how),
             request,
             in_flight=self.in_flight(request),
             padding_factor=self.padding_factor,
@@ -325,6 +338,7 @@ class Vllm(Engine):
             state_pages=state_pages(self, model, caches, request.enable_prefix_caching, how.drafted),
             row_multiple=self.latent_row_multiple,
             held_back=self.held_back,
+            charges_whole_passes=self.charges_whole_passes,
         )
 
     def reported_longest(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
@@ -385,7 +399,7 @@ class Vllm(Engine):
         vLLM 0.20.0 and 0.21.0, ``v1/core/kv_cache_utils.py``.
         """
         blocks = geometry.num_blocks(pool_bytes, request.seq_len)
-        taken = geometry.pools[0].blocks(request.seq_len)
+        taken = geometry.pools[0].charged_blocks(request.seq_len)
         if self.tokens_from_concurrency and taken:
             return int(blocks / taken * request.seq_len)
         groups = sum(claim.weight if claim.block_size else 1 for claim in geometry.pools[0].claims) or 1
