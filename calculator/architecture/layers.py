@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from calculator.architecture.caches import Cache, Chunk, EncoderTokens, EveryToken, Window
+from calculator.architecture.caches import Cache, Chunk, EncoderTokens, EveryToken, IndexKeys, Window
 from calculator.architecture.counts import NO_LIMIT, Count, at_most
 from calculator.architecture.split import kv_heads_per_rank, why_not
 from calculator.formats.kv import StorageFormat
@@ -90,6 +90,29 @@ class NoCache(LayerSpec):
 
 
 @dataclass(frozen=True, slots=True)
+class EncoderAttention(LayerSpec):
+    """Attention over all tokens of a text at once: nothing is kept from one forward pass to the next.
+
+    Attributes
+    ----------
+    query_heads, num_key_value_heads : int
+        Heads of the layer, which ranks share [-].
+    """
+
+    query_heads: int
+    num_key_value_heads: int
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return say("layers.encoder", "encoder attention, no cache")
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
+        """Say why the heads cannot be split over so many ranks, or None where they can."""
+        return why_not(self.query_heads, self.num_key_value_heads, tensor_parallel_size)
+
+
+@dataclass(frozen=True, slots=True)
 class SharedCache(LayerSpec):
     """Attention over the cache of an earlier layer: no bytes of its own."""
 
@@ -156,6 +179,33 @@ class FullAttention(LayerSpec):
     def with_kv_heads(self, num_key_value_heads: int) -> LayerSpec:
         """Return the same layer with another number of KV heads."""
         return replace(self, num_key_value_heads=num_key_value_heads)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedAttention(FullAttention):
+    """Attention over tokens that an index picks: beside keys and values every token keeps an index key.
+
+    Attributes
+    ----------
+    index_head_dim : int
+        Elements of an index key, 16 bit each and the same on every rank [elements].
+    """
+
+    index_head_dim: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return say("layers.indexed", "full attention with an index")
+
+    def bytes_per_token(self, storage: StorageFormat, tensor_parallel_size: int) -> int:
+        """Return keys, values and the index key [bytes]."""
+        return FullAttention.bytes_per_token(self, storage, tensor_parallel_size) + 2 * self.index_head_dim
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return the cache of every token, and that of its index key."""
+        row = FullAttention.bytes_per_token(self, storage, tensor_parallel_size)
+        return EveryToken(row), IndexKeys(2 * self.index_head_dim)
 
 
 @dataclass(frozen=True, slots=True)

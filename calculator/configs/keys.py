@@ -19,7 +19,7 @@ SYNONYMS = {
         "n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers", "num_transformer_layers",
     ),
     "num_attention_heads": ("n_head", "n_heads", "num_heads", "decoder_attention_heads", "attention_heads"),
-    "num_key_value_heads": ("num_kv_heads", "n_head_kv", "num_query_groups", "multi_query_group_num", "kv_n_heads"),
+    "num_key_value_heads": ("num_kv_heads", "n_head_kv", "num_query_groups", "num_attention_groups", "multi_query_group_num", "kv_n_heads"),
     "head_dim": ("kv_channels", "attention_head_dim", "d_kv", "head_size"),
     "hidden_size": ("n_embd", "d_model", "model_dim"),
     "intermediate_size": ("n_inner", "ffn_dim", "d_ff", "ffn_hidden_size", "decoder_ffn_dim"),
@@ -32,6 +32,7 @@ SYNONYMS = {
         "experts_per_token", "moe_topk", "moe_k", "moe_top_k", "num_experts_per_token", "top_k_experts",
     ),
     "moe_intermediate_size": ("expert_ffn_hidden_size",),
+    "share_expert_dim": ("share_expert_dims",),
     "n_shared_experts": ("num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
     "sliding_window": ("sliding_window_size", "window_size"),
     "sliding_window_pattern": ("_sliding_window_pattern",),
@@ -179,6 +180,9 @@ class Keys:
             return None
         if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
             raise InvalidValueError(f"{name} must be a list of names, not {shown(value)}", what=name, asked=value)
+        drafts = self.optional_count("num_nextn_predict_layers", minimum=0) or 0
+        if length is not None and drafts and len(value) == length + drafts:
+            value = value[:length]
         if length is not None and len(value) != length:
             raise InvalidValueError(
                 f"{name} has {len(value):,} entries for {length:,} layers", what=name, asked=len(value), allowed=length

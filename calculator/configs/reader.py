@@ -122,7 +122,8 @@ def _family(kind: Any, assume_full_attention: bool) -> tuple[str, Family]:
     """Return the type's own name and its row."""
     if not isinstance(kind, str) or not kind:
         raise InvalidValueError(f"model_type is missing or not a name: {shown(kind)}", what="model_type", asked=kind)
-    found = families.find(kind) or families.find(wrapper_of(kind).get("type", ""))
+    text = wrapper_of(kind).get("type")
+    found = families.find(kind) or (families.find(text) if text else None)
     if found is not None:
         return found
     if assume_full_attention:
@@ -156,9 +157,9 @@ def _tower(config: Any, outer: Mapping[str, Any], hidden: int) -> tuple[WeightMa
 def _unknown_wrapper(part: TextPart) -> str:
     """Say that what wraps a text part is not known, or that what stands beside it is not; empty where both are."""
     if part.wrapper is None or part.wrapper == part.kind:
-        return ""
+        return _beside(part.kind) if wrapper_of(part.kind) and not towers_of(part.holder) else ""
     if wrapper_of(part.wrapper) or families.find(part.wrapper):
-        return "" if towers_of(part.holder) else _beside(part)
+        return "" if towers_of(part.holder) else _beside(part.wrapper)
     return say(
         "configs.unknown_wrapper",
         "model_type {wrapper} is not known: its text part is read as {kind}, and what stands beside it is not counted",
@@ -167,8 +168,8 @@ def _unknown_wrapper(part: TextPart) -> str:
     )
 
 
-def _beside(part: TextPart) -> str:
-    return say("configs.beside", "what {wrapper} holds beside its text part is not counted", wrapper=part.wrapper)
+def _beside(wrapper: object) -> str:
+    return say("configs.beside", "what {wrapper} holds beside its text part is not counted", wrapper=shown(wrapper))
 
 
 def _torch_dtype(text: Mapping[str, Any], outer: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from calculator.architecture.caches import Cache, Chunk, EncoderTokens, State, Window
+from calculator.architecture.caches import Cache, Chunk, EncoderTokens, RowsInPassing, State, Window
 from calculator.architecture.draft import Draft, with_draft
 from calculator.architecture.groups import merge
 from calculator.architecture.model import LayerGroup, ModelArchitecture
@@ -381,7 +381,7 @@ class Engine:
         raise NotImplementedError
 
 
-_BY_PASS = {Window, Chunk, EncoderTokens}
+_BY_PASS = {Window, Chunk, EncoderTokens, RowsInPassing}
 ASKED_BY_ANY = ("max_loras", "max_lora_rank", "cpu_offload_gb", "n_cpu_moe", "n_gpu_layers")
 """Counts that ask for something whatever they are."""
 OPTIONS = {

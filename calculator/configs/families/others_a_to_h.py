@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from calculator.architecture.matrices import Sharding
+from calculator.configs.extras import Extra
+from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import BART, LLAMA
 from calculator.configs.families.openai import GPT2
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
@@ -121,5 +124,53 @@ ROWS: dict[str, Family] = {
         {"tie_word_embeddings": True, "num_key_value_heads": 4},
         longest_context=32768, source=transformers("smollm3"),
         schedule=WINDOWS_WITHOUT_ROPE, qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias",
+    ),
+    "beam": Family(
+        {**UNTIED, "first_k_dense_replace": 3},
+        longest_context=8192, source=transformers("beam"),
+        schedule=every(WINDOW, 6, last_full=True), qkv_bias="attention_bias", output_bias="attention_bias", norms=4,
+        qk_norm="head", gate=True, gate_bias=False, experts=Experts(dense="first"),
+        extras=(Extra("attention", "heads", sharding=Sharding.COLUMNS),),
+    ),
+    "cwm": Family(
+        UNTIED,
+        longest_context=131072, source=transformers("cwm"),
+        schedule=every(WINDOW, 4, at=0), mlp_bias="mlp_bias",
+    ),
+    "diffllama": Family(
+        UNTIED,
+        longest_context=2048, source=transformers("diffllama"),
+        qkv_bias="attention_bias", output_bias="attention_bias",
+        extras=(Extra("attention", "head_dim", copies=4),),
+    ),
+    "doge": Family(
+        UNTIED,
+        longest_context=2048, source=transformers("doge"),
+        qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias", qk_norm="head",
+        extras=(
+            Extra("attention", "groups", "groups*head_dim", sharding=Sharding.COLUMNS), Extra("attention", "groups"),
+            Extra("attention", "groups", when="attention_bias"), Extra("norms", "hidden", copies=2),
+        ),
+        required={"is_moe": False}, harmless=("keep_window_size", "num_experts", "num_experts_per_tok"),
+    ),
+    "flint": Family(
+        {**UNTIED, "mlp_only_layers": [0, 1], "decoder_sparse_step": 1},
+        longest_context=262144, source=transformers("flint"),
+        schedule=every(WINDOW, 4, at=1, first=2, last_full=True), qkv_bias="attention_bias",
+        output_bias="attention_bias", qk_norm="head", sinks="all",
+        experts=Experts(dense="step", shared="width", shared_width="shared_expert_intermediate_size"),
+    ),
+    "hyperclovax": replace(
+        LLAMA, longest_context=2048, source=transformers("hyperclovax"),
+        defaults={**LLAMA.defaults, "use_post_norm": True},
+        extras=(Extra("norms", "hidden", copies=2, when="use_post_norm"),),
+    ),
+    "exaone": Family(
+        UNTIED, longest_context=2048, source=PUBLISHED,
+    ),
+    "axk1": replace(
+        DEEPSEEK_V3, longest_context=32768, source=transformers("axk1"),
+        defaults={**DEEPSEEK_V3.defaults, "first_k_dense_replace": 1, "num_experts": 192},
+        extras=(Extra("norms", "hidden", where="sparse"),),
     ),
 }  # fmt: skip

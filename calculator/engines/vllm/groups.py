@@ -16,6 +16,7 @@ from calculator.architecture.caches import (
     Chunk,
     EncoderTokens,
     EveryToken,
+    IndexKeys,
     LatentVectors,
     Recurrence,
     State,
@@ -29,7 +30,7 @@ from calculator.request import Cutting
 
 BLOCK_SIZE = 16
 LATENT_HYBRID_MULTIPLE = 128
-FULL, LOCAL = (EveryToken, LatentVectors), (Window, Chunk)
+FULL, LOCAL = (EveryToken, LatentVectors, IndexKeys), (Window, Chunk)
 
 
 class Paged(NamedTuple):
@@ -72,6 +73,7 @@ def _state(kind: Paged, weight: int, taking: Taking) -> Claim:
 CLAIMS: Mapping[type[Cache], Callable[[Paged, int, Taking], Claim]] = {
     EveryToken: _every_token,
     LatentVectors: _every_token,
+    IndexKeys: _every_token,
     Window: _window,
     Chunk: _chunk,
     EncoderTokens: _encoder_tokens,

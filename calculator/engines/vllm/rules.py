@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Recurrence, State, Window
+from calculator.architecture.caches import (
+    Chunk,
+    CompressedRows,
+    EveryToken,
+    IndexKeys,
+    LatentVectors,
+    Recurrence,
+    RowsInPassing,
+    State,
+    Window,
+)
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.engines.base import Engine, has
@@ -17,6 +27,7 @@ from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
 from calculator.engines.vllm.checks import check_adapters, check_context
 from calculator.engines.vllm.groups import BLOCK_SIZE, CLAIMS, hybrid_block_size, vllm_geometry
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
+from calculator.engines.vllm.packed import PACKED_BLOCK_SIZE, packed_geometry
 from calculator.engines.vllm.starting import longest_named, not_free, too_few_states
 from calculator.engines.vllm.states import as_kept, checkpoint_block_alignment, keeping, kept, state_pages
 from calculator.errors import InvalidValueError, UnsupportedError
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
     from calculator.request.speculation import Speculation
 
 SPARSE_BLOCK_SIZE = 64
+INDEXED_BLOCK_SIZE = 128
 SMALL_BLOCK_SIZES = (1, 8)
 LONGEST_UNCHUNKED = 32_768
 TOKENS = (EveryToken, LatentVectors, Window, Chunk)
@@ -133,7 +145,7 @@ class Vllm(Engine):
     # 0.33.0, model_executor/models/mamba.py, mamba2.py: IsAttentionFree, for which prefix caching stays off
     attention_free: ClassVar = frozenset({"mamba", "falcon_mamba", "mamba2"})
     """Model types whose own class is known to have no attention at all."""
-    claims: ClassVar = CLAIMS
+    claims: ClassVar = {**CLAIMS, CompressedRows: None, RowsInPassing: None}
     expert_multiples: ClassVar = {"mxfp4": (256, 64)}
     # Marlin repacks there (fused_moe/oracle/mxfp4.py): 13.72 GiB logged of gpt-oss 20B on an A100, 13.47 on an H100
     expert_multiples_on: ClassVar = {("mxfp4", generation): (256, 128) for generation in ("turing", "ampere", "ada")}
@@ -245,7 +257,26 @@ class Vllm(Engine):
                 asked=asked,
                 nearest=max(1, round(asked / SPARSE_BLOCK_SIZE)) * SPARSE_BLOCK_SIZE,
             )
-        size = asked or (SPARSE_BLOCK_SIZE if sparse else BLOCK_SIZE)
+        if has(caches, CompressedRows, RowsInPassing):
+            if asked not in (None, PACKED_BLOCK_SIZE):
+                raise InvalidValueError(
+                    f"block_size {asked} is not possible for {model.name}: vLLM's compressed attention has blocks of "
+                    f"{PACKED_BLOCK_SIZE} tokens",
+                    what="block_size",
+                    asked=asked,
+                    nearest=PACKED_BLOCK_SIZE,
+                )
+            return PACKED_BLOCK_SIZE
+        indexed = has(caches, IndexKeys)
+        size = asked or (INDEXED_BLOCK_SIZE if indexed else SPARSE_BLOCK_SIZE if sparse else BLOCK_SIZE)
+        if indexed and size % INDEXED_BLOCK_SIZE:
+            raise InvalidValueError(
+                f"block_size {asked} is not possible for {model.name}: a block of vLLM's is one of its index's, "
+                f"{INDEXED_BLOCK_SIZE} tokens",
+                what="block_size",
+                asked=asked,
+                nearest=INDEXED_BLOCK_SIZE,
+            )
         if has(caches, State):
             pages = state_pages(self, model, caches, values["enable_prefix_caching"], keeping(values).drafted)
             return hybrid_block_size(
@@ -318,6 +349,9 @@ class Vllm(Engine):
         """Return the groups of layers that share one pool of equal blocks."""
         how = keeping(request)
         caches = kept(self.caches(model, request.storage, request.split), how)
+        if has(caches, CompressedRows, RowsInPassing):
+            here = self.caches_of_stage(model, layers, request.storage, request.split)
+            return packed_geometry(caches, here, request.block_size, self.in_flight(request), self.held_back)
         if not self.keeps_latents and has(caches, LatentVectors):
             raise UnsupportedError(
                 "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here",
