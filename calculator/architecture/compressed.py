@@ -86,7 +86,7 @@ class CompressedAttention(LayerSpec):
         return tuple(kept)
 
     def bytes_per_token(self, storage: StorageFormat, tensor_parallel_size: int) -> int:  # noqa: ARG002
-        """Return what one more token adds in the long run, rounded up; the window's alone without compression [bytes]."""
+        """Return what one more token adds in the long run, rounded up; without compression the window's [bytes]."""
         if not self.tokens_per_row:
             return self.row_bytes
         return -(-(self.row_bytes + self.index_row_bytes) // self.tokens_per_row)

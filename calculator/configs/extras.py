@@ -33,7 +33,7 @@ class Extra:
         The layers that have it: ``all``, ``attention``, ``sparse``, ``dense``, ``end`` for the end of the model
         alone, or a kind of layer.
     when : bool or str
-        Whether there is one at all.
+        Whether there is one at all; a key with ``?`` behind it decides by being given.
     sharding : Sharding
         What tensor parallelism does with it.
     """
@@ -57,17 +57,24 @@ def extras_of(layer: Assembler, plan: LayerPlan) -> blocks.Weights:
         plan.kind: True,
     }
     heads = plan.heads
-    known = {"heads": heads.query, "groups": heads.groups, "head_dim": heads.key, "v_head_dim": heads.value}
+    sizes = {"heads": heads.query, "groups": heads.groups, "head_dim": heads.key, "v_head_dim": heads.value}
+    sizes |= {"width": plan.width}
     for extra in layer.family.extras:
-        if places.get(extra.where, False) and trait(layer.keys, extra.when):
-            yield from _matrix(layer, extra, known | {"width": plan.width})
+        if places.get(extra.where, False) and _is_there(layer, extra):
+            yield from _matrix(layer, extra, {name: size for name, size in sizes.items() if size})
 
 
 def end_extras(layer: Assembler) -> blocks.Weights:
     """Yield what the end of the model has by the extras of its type."""
     for extra in layer.family.extras:
-        if extra.where == "end" and trait(layer.keys, extra.when):
+        if extra.where == "end" and _is_there(layer, extra):
             yield from _matrix(layer, extra, {})
+
+
+def _is_there(layer: Assembler, extra: Extra) -> bool:
+    if isinstance(extra.when, str) and extra.when.endswith("?"):
+        return layer.keys.value(extra.when.removesuffix("?")) is not None
+    return trait(layer.keys, extra.when)
 
 
 def _matrix(layer: Assembler, extra: Extra, known: dict[str, int]) -> blocks.Weights:

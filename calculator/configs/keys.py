@@ -19,10 +19,12 @@ SYNONYMS = {
         "n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers", "num_transformer_layers",
     ),
     "num_attention_heads": ("n_head", "n_heads", "num_heads", "decoder_attention_heads", "attention_heads"),
-    "num_key_value_heads": ("num_kv_heads", "n_head_kv", "num_query_groups", "num_attention_groups", "multi_query_group_num", "kv_n_heads"),
+    "num_key_value_heads": (
+        "num_kv_heads", "n_head_kv", "num_query_groups", "num_attention_groups", "multi_query_group_num", "kv_n_heads",
+    ),
     "head_dim": ("kv_channels", "attention_head_dim", "d_kv", "head_size"),
     "hidden_size": ("n_embd", "d_model", "model_dim"),
-    "intermediate_size": ("n_inner", "ffn_dim", "d_ff", "ffn_hidden_size", "decoder_ffn_dim"),
+    "intermediate_size": ("n_inner", "dff", "ffn_dim", "d_ff", "ffn_hidden_size", "decoder_ffn_dim"),
     "vocab_size": ("padded_vocab_size",),
     "max_position_embeddings": (
         "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "max_target_positions", "max_context_length",
@@ -36,6 +38,7 @@ SYNONYMS = {
     "n_shared_experts": ("num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
     "sliding_window": ("sliding_window_size", "window_size"),
     "sliding_window_pattern": ("_sliding_window_pattern",),
+    "linear_conv_kernel_dim": ("short_conv_kernel_size",),
     "tie_word_embeddings": ("share_input_output_layers", "tie_embedding"),
     "torch_dtype": ("dtype",),
 }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 from calculator.architecture.matrices import WeightMatrix
 from calculator.architecture.model import ModelArchitecture
 from calculator.configs import families
+from calculator.configs.families.refused import REASONS
 from calculator.configs.family import Family
 from calculator.configs.hooks.encoder_decoder import EncoderDecoder
 from calculator.configs.layers import Assembler
@@ -32,6 +33,8 @@ from calculator.reading import strict_json, strict_yaml
 
 CONFIG, QUANTISATION = "config.json", "hf_quant_config.json"
 """The files of a checkpoint that say what the model is, and how its weights are stored where the first does not."""
+ENCODERS = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+"""Ends of the names of classes that keep no cache; full attention is not assumed of them."""
 ASSUMED = Family({"tie_word_embeddings": False})
 
 
@@ -66,7 +69,7 @@ def model_from_hf_config(
     config = strict_json.bounded(config)
     part = text_part(config)
     outer, text, asked = dict(part.holder), part.config, part.kind
-    kind, family = _family(asked, assume_full_attention)
+    kind, family = _family(asked, assume_full_attention, _encodes(text))
     keys = family.keys(part)
     keys.ignore("model_type", "architectures", "_name_or_path", "torch_dtype", "dtype", *TEXT_PARTS, *TOWERS)
     build = family.builder or (EncoderDecoder if family.encoder else Assembler)
@@ -118,7 +121,7 @@ def model_from_hf_config(
     return replace(model, assumed=(*model.assumed, *taken)) if taken else model
 
 
-def _family(kind: Any, assume_full_attention: bool) -> tuple[str, Family]:
+def _family(kind: Any, assume_full_attention: bool, encodes: bool) -> tuple[str, Family]:
     """Return the type's own name and its row."""
     if not isinstance(kind, str) or not kind:
         raise InvalidValueError(f"model_type is missing or not a name: {shown(kind)}", what="model_type", asked=kind)
@@ -126,7 +129,11 @@ def _family(kind: Any, assume_full_attention: bool) -> tuple[str, Family]:
     found = families.find(kind) or (families.find(text) if text else None)
     if found is not None:
         return found
-    if assume_full_attention:
+    if kind in REASONS:
+        raise UnsupportedError(
+            f"model_type {shown(kind)} is known and not read: it has {REASONS[kind]}", what="model_type", asked=kind
+        )
+    if assume_full_attention and not encodes:
         return kind, ASSUMED
     raise UnsupportedError(
         f"{unknown_name('model_type', kind, families.names())}; "
@@ -134,6 +141,12 @@ def _family(kind: Any, assume_full_attention: bool) -> tuple[str, Family]:
         what="model_type",
         asked=kind,
     )
+
+
+def _encodes(text: Mapping[str, Any]) -> bool:
+    """Whether a config is of a class that reads a text as a whole and generates none."""
+    named = text.get("architectures")
+    return isinstance(named, list) and any(str(name).endswith(ENCODERS) for name in named)
 
 
 def _guess(kind: object) -> str:

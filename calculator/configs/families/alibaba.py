@@ -51,7 +51,8 @@ ROWS: dict[str, Family] = {
         QWEN3, longest_context=32768, source=transformers("qwen3"), aliases=("qwen3_vl_text", "qwen3_asr", "qwen3_vl"),
     ),
     "qwen3_moe": replace(
-        QWEN3, longest_context=32768, source=transformers("qwen3_moe"), aliases=("qwen3_vl_moe_text", "qwen3_omni_moe_text", "qwen3_omni_moe", "qwen3_omni_moe_thinker"),
+        QWEN3, longest_context=32768, source=transformers("qwen3_moe"),
+        aliases=("qwen3_vl_moe_text", "qwen3_omni_moe_text", "qwen3_omni_moe", "qwen3_omni_moe_thinker"),
         defaults={**UNTIED, "num_key_value_heads": 4, "decoder_sparse_step": 1, "max_window_layers": 28},
         schedule=WINDOWS_IF_USED, experts=Experts(dense="step"),
     ),

@@ -1,7 +1,7 @@
 """Model types that encode a text and generate none: embeddings, rerankers, classifiers.
 
-An engine keeps nothing of a text but while it reads it. The head that is counted is the one of masked language modelling,
-which the reference's own class has; engines load a pooler of about that size, or none.
+An engine keeps nothing of a text but while it reads it. The head that is counted is the one of masked language
+modelling, which the reference's own class has; engines load a pooler of about that size, or none.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from calculator.configs.extras import Extra
 from calculator.configs.family import TIED, Family, transformers
-from calculator.configs.hooks.encoder_only import EncoderOnly, PlainHead
+from calculator.configs.hooks.encoder_only import EncoderOnly, PlainFirst, PlainHead
 from calculator.configs.schedules.schedule import WINDOW, every
 
 BERT = Family(
@@ -46,9 +46,19 @@ ROWS: dict[str, Family] = {
             **TIED, "type_vocab_size": 0, "global_attn_every_n_layers": 3, "local_attention": 128,
             "classifier_bias": False, "decoder_bias": True, "norm_bias": False,
         },
-        schedule=every(WINDOW, key="global_attn_every_n_layers", at=0), gated=True, qkv_bias="attention_bias",
+        builder=PlainFirst, schedule=every(WINDOW, key="global_attn_every_n_layers", at=0), gated=True, qkv_bias="attention_bias",
         output_bias="attention_bias", mlp_bias="mlp_bias", head_bias="decoder_bias", norm_bias="norm_bias",
         has_norm_gain=True, learned_positions=None, harmless=("local_attention", "sliding_window"),
+    ),
+    "modernbert-decoder": replace(
+        BERT, longest_context=8192, source=transformers("modernbert_decoder"),
+        defaults={
+            **TIED, "type_vocab_size": 0, "global_attn_every_n_layers": 3, "local_attention": 128,
+            "classifier_bias": False, "decoder_bias": True, "norm_bias": False,
+        },
+        builder=PlainFirst, schedule=every(WINDOW, key="global_attn_every_n_layers", at=0), gated=True, qkv_bias="attention_bias",
+        output_bias="attention_bias", mlp_bias="mlp_bias", head_bias="decoder_bias", norm_bias="norm_bias",
+        has_norm_gain=True, learned_positions=None, bidirectional=False, harmless=("local_attention",),
     ),
     "nomic_bert": replace(
         BERT, longest_context=2048, source=transformers("nomic_bert"), gated=True, qkv_bias=False, output_bias=False,

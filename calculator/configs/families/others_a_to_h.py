@@ -11,10 +11,11 @@ from calculator.configs.families.meta import BART, LLAMA
 from calculator.configs.families.openai import GPT2
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
 from calculator.configs.hooks.dbrx import Dbrx
+from calculator.configs.hooks.direct_gates import DirectGates
 from calculator.configs.hooks.gpt_bigcode import GPTBigCode
 from calculator.configs.hooks.openelm import ListedSizes
 from calculator.configs.schedules.rules import STATES_BETWEEN, WINDOWS, WINDOWS_BY_REPEATS, WINDOWS_WITHOUT_ROPE
-from calculator.configs.schedules.schedule import WINDOW, every
+from calculator.configs.schedules.schedule import STATE, WINDOW, every
 from calculator.configs.traits import Encoder, Experts, State
 
 ROWS: dict[str, Family] = {
@@ -172,5 +173,47 @@ ROWS: dict[str, Family] = {
         DEEPSEEK_V3, longest_context=32768, source=transformers("axk1"),
         defaults={**DEEPSEEK_V3.defaults, "first_k_dense_replace": 1, "num_experts": 192},
         extras=(Extra("norms", "hidden", where="sparse"),),
+    ),
+    "bailing_hybrid": Family(
+        {**UNTIED, "first_k_dense_replace": 2, "layer_group_size": 6, "linear_conv_kernel_dim": 4},
+        longest_context=262144, source=transformers("bailing_hybrid"),
+        builder=DirectGates, schedule=every(STATE, key="layer_group_size"), qkv_bias="attention_bias", latent=True,
+        state=State("kimi_delta"), experts=Experts(dense="first", shared="count"),
+        extras=(
+            Extra("attention", "num_attention_heads", "hidden", where="attention", sharding=Sharding.COLUMNS),
+        ),
+    ),
+    "bailing_moe": Family(
+        {**UNTIED, "num_shared_experts": 0, "first_k_dense_replace": 0},
+        source=PUBLISHED, aliases=("bailing_moe_v2",),
+        qkv_bias="use_bias or use_qkv_bias", output_bias="use_bias", mlp_bias="use_bias", qk_norm="head",
+        qk_norm_if="use_qk_norm", experts=Experts(dense="first", shared="count", bias=False),
+    ),
+    "aria_text": replace(
+        LLAMA, longest_context=2048, source=transformers("aria"),
+        experts=Experts(width="intermediate_size", shared="count"),
+    ),
+    "biogpt": replace(
+        GPT2, longest_context=1024, source=transformers("biogpt"), learned_positions=2, width_factor=0,
+    ),
+    "ctrl": Family(
+        {"tie_word_embeddings": True},
+        longest_context=256, source=transformers("ctrl"), gated=False, qkv_bias=True, output_bias=True, mlp_bias=True,
+        head_bias=True, norm_bias=True,
+    ),
+    "gpt_neox_japanese": Family(
+        {"tie_word_embeddings": True, "intermediate_multiple_size": 4},
+        longest_context=2048, source=transformers("gpt_neox_japanese"), gated=False, norm_bias=True, width_factor=4,
+        required={"intermediate_multiple_size": 4}, extras=(Extra("attention", "hidden", where="end"),),
+    ),
+    "openai-gpt": replace(
+        GPT2, longest_context=512, source=transformers("openai"), has_norm_gain=False,
+    ),
+    "blenderbot-small": replace(
+        BART, longest_context=512, source=transformers("blenderbot_small"),
+        encoder=Encoder(embedding_norm=True, end_norm=False),
+    ),
+    "plbart": replace(
+        BART, longest_context=1024, source=transformers("plbart"), aliases=("mvp",),
     ),
 }  # fmt: skip

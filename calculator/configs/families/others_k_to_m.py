@@ -106,7 +106,14 @@ ROWS: dict[str, Family] = {
         },
         longest_context=1048576, source=transformers("kimi_linear"),
         schedule=STATES_BY_LISTS, qkv_bias="attention_bias", latent=True, state=State("kimi_delta"),
-        experts=Experts(dense="first", shared="count"),
+        experts=Experts(dense="first", shared="count", latent_width="routed_expert_hidden_size"),
+        extras=(
+            Extra("norms", "routed_expert_hidden_size", where="sparse", when="latent_moe_use_norm"),
+            Extra("attention", "num_attention_heads*v_head_dim", "hidden", where="attention",
+                  when="mla_use_output_gate", sharding=Sharding.COLUMNS),
+            Extra("streams", "hidden", copies=4, when="attn_res_block_size?"),
+            Extra("streams", "hidden", copies=2, where="end", when="attn_res_block_size?"),
+        ),
     ),
     "jetmoe": Family(
         {

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from calculator.architecture.matrices import Sharding
+from calculator.configs.extras import Extra
+from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.families.tii import MAMBA
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
 from calculator.configs.hooks.step import OtherSetting
+from calculator.configs.hooks.streams import MixedStreams
 from calculator.configs.hooks.zamba2 import SharedBlocks
 from calculator.configs.schedules.rules import STATES, WINDOWS_FROM_A_LAYER, WINDOWS_LISTED
 from calculator.configs.schedules.schedule import WINDOW, every, listed
@@ -128,5 +132,18 @@ ROWS: dict[str, Family] = {
             dense="enumerated", shared="width", shared_width="share_expert_dim", shared_bias="mlp_bias",
         ),
         harmless=("mtp_layer_types", "mtp_mlp_layer_types", "n_shared_experts", "attention_other_setting"),
+    ),
+    "hy_v4": Family(
+        {**UNTIED, "first_k_dense_replace": 1, "index_topk_freq": 4, "index_skip_topk_offset": 2},
+        longest_context=262144, source=transformers("hy_v4"),
+        builder=MixedStreams, qkv_bias="attention_bias", latent=True, indexer=True,
+        experts=Experts(dense="first", shared="count"),
+        extras=(
+            Extra("attention", "num_attention_heads*v_head_dim", "hidden", sharding=Sharding.COLUMNS),
+            Extra("attention", "num_attention_heads", sharding=Sharding.COLUMNS),
+        ),
+    ),
+    "youtu": replace(
+        DEEPSEEK_V3, longest_context=131072, source=transformers("youtu"), defaults=UNTIED, experts=None,
     ),
 }  # fmt: skip

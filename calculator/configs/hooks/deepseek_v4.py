@@ -13,25 +13,13 @@ from calculator.architecture.matrices import Sharding
 from calculator.configs.builder import Layer
 from calculator.configs.experts import experts_of
 from calculator.configs.heads import Heads
+from calculator.configs.hooks.streams import hyper_connections, hyper_head
 from calculator.configs.layers import Assembler
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 RATIOS = {"sliding_attention": 0, "compressed_sparse_attention": 4, "heavily_compressed_attention": 128}
 SIZES = (512, 64)
 """Elements of a latent vector and of its rotary part for which the layout of a row is known."""
-
-
-def hyper_connections(hidden: int, streams: int, copies: int = 2) -> blocks.Weights:
-    """Yield what mixes the residual streams around a block."""
-    width = (2 + streams) * streams
-    yield from blocks.linear("streams", width, streams * hidden, Sharding.COPIED, False, copies, copies, False)
-    yield from blocks.vector("streams", width + 3, copies)
-
-
-def hyper_head(hidden: int, streams: int) -> blocks.Weights:
-    """Yield what joins the streams behind the layers."""
-    yield from blocks.linear("streams", streams, streams * hidden, Sharding.COPIED, quantised=False)
-    yield from blocks.vector("streams", streams + 1)
 
 
 class CompressedWithAge(Assembler):
@@ -124,7 +112,7 @@ class CompressedWithAge(Assembler):
             weights += blocks.linear("indexer", index_heads, hidden, Sharding.COPIED)
         keys.ignore("index_topk", "index_n_heads", "index_head_dim")
         streams = keys.count("hc_mult")
-        weights += [*experts_of(self), *self.norms(), *hyper_connections(hidden, streams)]
+        weights += [*experts_of(self), *self.norms(), *hyper_connections(hidden, streams, (2 + streams) * streams, 3)]
         window = keys.count("sliding_window")
         return CompressedAttention(size, rope, window, ratio, overlaps, index), tuple(weights)
 

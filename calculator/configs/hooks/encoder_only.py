@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
+from calculator.configs.builder import Layer
 from calculator.configs.layers import Assembler
 from calculator.configs.traits import trait
 
@@ -23,6 +24,22 @@ class EncoderOnly(Assembler):
         bias = "classifier_bias" if self.keys.has("classifier_bias") else "head_dense_bias"
         yield from blocks.linear("head", self.hidden, self.hidden, Sharding.COPIED, trait(self.keys, bias))
         yield from blocks.norms(self.hidden, 1, self.norm_bias)
+
+
+class PlainFirst(EncoderOnly):
+    """Norms have a bias only where the config says so, and none stands before the first layer's attention."""
+
+    def embedding(self, vocab: int, positions: int, tied: bool) -> blocks.Weights:  # noqa: ARG002
+        """Yield the embedding and its norm."""
+        yield from blocks.linear("embedding", vocab, self.hidden, Sharding.COLUMNS, quantised=False)
+        yield from blocks.norms(self.hidden, 1, self.norm_bias)
+
+    def each_layer(self) -> list[Layer]:
+        """Return the layers, the first with a norm less."""
+        first, *others = super().each_layer()
+        norm, less = (tuple(blocks.norms(self.hidden, copies, self.norm_bias)) for copies in (2, 1))
+        spec, weights = first
+        return [(spec, (*(matrix for matrix in weights if matrix not in norm), *less)), *others]
 
 
 class PlainHead(EncoderOnly):

@@ -79,7 +79,8 @@ def every(
     """All but each n-th layer are of a kind, and that is full attention; the period is a number or a key's.
 
     ``at`` says which layer of a period is full, by default its last. The first layers may be full besides, so many,
-    and the last: by the rule (``last_full``), whatever a list says (``ends_full``), or where no other is (``one_full``).
+    and the last: by the rule (``last_full``), whatever a list says (``ends_full``), or where no
+    other is (``one_full``).
     """
 
     def rule(keys: Keys, num_layers: int) -> list[str]:

@@ -100,9 +100,11 @@ CHANGES = (
             "graphs_in_budget": True,
             "activation_spread": (0.5, 1.8),
             "graphs_need_states": True,
+            "packs_rows": True,
         },
         "vLLM 0.20.0 config/compilation.py resolve_cudagraph_mode_and_sizes (0.19.0 captures fewer), "
-        "config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off)",
+        "config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off); "
+        "0.20.0 model_executor/models/deepseek_v4.py, laid out as 0.33.0 does",
     ),
     Change((0, 21, 0), {"tokens_from_concurrency": True}, "vLLM 0.21.0 v1/core/kv_cache_utils.py"),
     Change(

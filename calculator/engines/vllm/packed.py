@@ -90,7 +90,7 @@ def _aligned(size: int) -> int:
 
 
 def _repeats(counts: Sequence[int], least: int) -> int:
-    """Return the layers of a group that pad all buckets least, the larger of two that pad the same; 0 for whole ones."""
+    """Return the layers of a group that pad all buckets least, the larger of two that do; 0 for whole ones."""
     if not least or not counts:
         return 0
     return min(range(least, max(least, *counts) + 1), key=lambda size: (sum(-count % size for count in counts), -size))

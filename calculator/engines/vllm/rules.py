@@ -105,6 +105,8 @@ class Vllm(Engine):
         Blocks that the pool keeps for itself [-].
     charges_whole_passes : bool
         Whether a request is charged an encoder's tokens of a whole forward pass where concurrency is told.
+    packs_rows : bool
+        Whether rows that stand for several tokens are kept.
     windows_longer : dict of str to int
         Model types whose own class keeps more than the window, and how many tokens more [tokens].
     start_check : str or None
@@ -208,6 +210,7 @@ class Vllm(Engine):
     keeps_latents: bool = True
     held_back: int = 0
     charges_whole_passes: bool = False
+    packs_rows: bool = False
     windows_longer: Mapping[str, int] = field(default_factory=dict)
     start_check: str | None = None
     start_check_holds_back: bool = False
@@ -218,6 +221,12 @@ class Vllm(Engine):
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
         super().check(model, values)
         check_adapters(model, values)
+        if not self.packs_rows and {CompressedRows, RowsInPassing} & {*self.kinds(model)}:
+            raise UnsupportedError(
+                f"vLLM {self.version} does not serve {model.name}: it keeps no rows for several tokens before 0.20",
+                what="engine_version",
+                asked=self.asked_version,
+            )
         heads = max(group.spec.kv_heads for group in self.as_kept(model, model.groups))
         check_context(values, heads, has_windows=bool({Window, Chunk} & {*self.kinds(model)}))
 
