@@ -31,8 +31,9 @@ READ, ALIAS, REFUSED, UNSEEN = "read", "read as another type", "refused", "no co
 _NO_CONFIGS: dict[str, Mapping[str, Any]] = {}
 _NO_CLASSES: dict[str, str] = {}
 OWN_NAMES = {
-    "BailingMoeV2": "bailing_moe_v2", "DeciLM": "nemotron-nas", "MiniMaxM3Sparse": "minimax_m3_vl_text",
-    "MistralLarge3": "deepseek_v3", "NemotronHPuzzle": "nemotron_h", "PanguEmbedded": "PanguEmbedded",
+    "DeciLMForCausalLM": "nemotron-nas", "MiniMaxM3SparseForCausalLM": "minimax_m3_vl_text",
+    "MistralLarge3ForCausalLM": "deepseek_v3", "NemotronHPuzzleForCausalLM": "nemotron_h",
+    "HCXVisionV2ForCausalLM": "hyperclovax_vision_v2", "TeleChat2ForCausalLM": "telechat",
 }  # fmt: skip
 """Classes of vLLM for types that transformers does not have, or names otherwise."""
 
@@ -104,17 +105,21 @@ def of_transformers(folder: Path) -> tuple[list[Covered], dict[str, Mapping[str,
 
 def of_vllm(folder: Path, configs: Mapping[str, Mapping[str, Any]], classes: Mapping[str, str]) -> Iterator[Covered]:
     """Yield its classes for text generation; what transformers has no config of goes by the name alone."""
-    named = {re.sub("[^a-z0-9]", "", kind.lower()): kind for kind in configs}
+    named, ours = ({_plain(kind): kind for kind in kinds} for kinds in (configs, families.all_names()))
     for name in literal(folder / "model_executor" / "models" / "registry.py", GENERATION):
-        stem = re.sub(r"(ForCausalLM|LMHeadModel|ForConditionalGeneration|Model)$", "", name).lower()
-        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub("ForCausalLM$", "", name)).lower()
-        kind = classes.get(name) or named.get(stem) or named.get(f"{stem}text")
-        if kind and configs.get(kind):
+        stem = _plain(re.sub(r"(ForCausalLM|LMHeadModel|ForConditionalGeneration|Model)$", "", name))
+        own = OWN_NAMES.get(name, "")
+        kind = classes.get(name) or own or named.get(stem) or named.get(f"{stem}text") or ours.get(stem, "")
+        if configs.get(kind):
             yield of_kind(name, kind, configs[kind])
-        elif found := families.find(OWN_NAMES.get(re.sub("ForCausalLM$", "", name), snake)):
+        elif found := families.find(kind):
             yield Covered(name, found[0], READ)
         else:
-            yield Covered(name, kind or "", UNSEEN)
+            yield Covered(name, kind, UNSEEN)
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 def tables() -> Iterator[tuple[str, list[Covered]]]:
@@ -140,8 +145,8 @@ def written(found: list[tuple[str, list[Covered]]]) -> str:
     lines = [
         "# Coverage",
         "",
-        "Which model types of the reference and of vLLM are read, by the default config of each type's own class. It is",
-        "written by `make coverage` where those libraries are installed; they are no requirements.",
+        "Which model types of the reference and of vLLM are read, by the default config of each type's own class.",
+        "Written by `make coverage` where those libraries are installed; they are no requirements.",
     ]
     for title, rows in found:
         counts = Counter(row.state for row in rows)

@@ -163,7 +163,8 @@ def _shared_experts(layer: Assembler, experts: Experts, width: int) -> blocks.We
     keys = layer.keys
     shared = width if experts.shared == "same" else 0
     if experts.shared == "count":
-        shared = (keys.optional_count("n_shared_experts", minimum=0) or 0) * width
+        each = keys.optional_count(experts.shared_each) if experts.shared_each else None
+        shared = (keys.optional_count("n_shared_experts", minimum=0) or 0) * (each or width)
     elif experts.shared == "width":
         shared = keys.optional_count(experts.shared_width, minimum=0) or 0
     if shared:

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 FILE = ROOT / "calculator" / "configs" / "reference.json"
 PARTS = ("text_config", "llm_config", "language_config", "thinker_config", "decoder", "decoder_config")
-NEVER = {"model_type", "torch_dtype", "quantization_config", "dtype"}
+NEVER = {"architectures", "model_type", "torch_dtype", "quantization_config", "dtype"}
 
 
 def classes() -> dict:

@@ -10,7 +10,15 @@ from dataclasses import replace
 
 from calculator.configs.extras import Extra
 from calculator.configs.family import TIED, Family, transformers
-from calculator.configs.hooks.encoder_only import EncoderOnly, PlainFirst, PlainHead
+from calculator.configs.hooks.encoder_only import (
+    EncoderOnly,
+    Languages,
+    NarrowEmbedding,
+    PlainFirst,
+    PlainHead,
+    SinusoidHeads,
+    TwoEmbeddings,
+)
 from calculator.configs.schedules.schedule import WINDOW, every
 
 BERT = Family(
@@ -25,7 +33,7 @@ ROWS: dict[str, Family] = {
     "bert": replace(BERT, longest_context=512, source=transformers("bert")),
     "roberta": replace(
         BERT, longest_context=512, source=transformers("roberta"),
-        aliases=("xlm-roberta", "camembert", "data2vec-text", "xlm-roberta-xl-base"),
+        aliases=("xlm-roberta", "camembert", "data2vec-text"),
     ),
     "ernie": replace(
         BERT, longest_context=512, source=transformers("ernie"), required={**BERT.required, "use_task_id": False},
@@ -68,5 +76,37 @@ ROWS: dict[str, Family] = {
         BERT, longest_context=8192, source=transformers("gte"), aliases=("new",),
         defaults={**BERT.defaults, "type_vocab_size": 1}, gated=True, mlp_bias=False, learned_positions=None,
         extras=(Extra("dense MLP", "hidden"),),
+    ),
+    "big_bird": replace(
+        BERT, longest_context=4096, source=transformers("big_bird"), harmless=(*BERT.harmless, "attention_type"),
+        extras=(Extra("head", "hidden", "hidden", where="end"), Extra("head", "hidden", where="end")),
+    ),
+    "roc_bert": replace(
+        BERT, longest_context=512, source=transformers("roc_bert"),
+        required={**BERT.required, "concat_input": True, "enable_shape": True, "enable_pronunciation": True},
+        extras=(
+            Extra("embedding", "shape_vocab_size", "shape_embed_dim", where="end"),
+            Extra("embedding", "pronunciation_vocab_size", "pronunciation_embed_dim", where="end"),
+            Extra("embedding", "hidden", "hidden", where="end"), Extra("embedding", "hidden", where="end"),
+            Extra("embedding", "hidden", "shape_embed_dim", where="end"),
+            Extra("embedding", "hidden", "pronunciation_embed_dim", where="end"),
+        ),
+    ),
+    "xlm-roberta-xl": replace(
+        BERT, longest_context=514, source=transformers("xlm_roberta_xl"), has_norm_gain=True, embedding_norm=False,
+    ),
+    "roformer": replace(
+        BERT, longest_context=1536, source=transformers("roformer"), builder=SinusoidHeads, learned_positions=None,
+        required={**BERT.required, "rotary_value": False},
+    ),
+    "electra": replace(
+        BERT, longest_context=512, source=transformers("electra"), builder=NarrowEmbedding,
+    ),
+    "rembert": replace(
+        BERT, longest_context=512, source=transformers("rembert"), builder=TwoEmbeddings,
+    ),
+    "xmod": replace(
+        BERT, longest_context=512, source=transformers("xmod"), builder=Languages,
+        required={**BERT.required, "adapter_layer_norm": False, "pre_norm": False},
     ),
 }  # fmt: skip

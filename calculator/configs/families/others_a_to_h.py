@@ -183,12 +183,6 @@ ROWS: dict[str, Family] = {
             Extra("attention", "num_attention_heads", "hidden", where="attention", sharding=Sharding.COLUMNS),
         ),
     ),
-    "bailing_moe": Family(
-        {**UNTIED, "num_shared_experts": 0, "first_k_dense_replace": 0},
-        source=PUBLISHED, aliases=("bailing_moe_v2",),
-        qkv_bias="use_bias or use_qkv_bias", output_bias="use_bias", mlp_bias="use_bias", qk_norm="head",
-        qk_norm_if="use_qk_norm", experts=Experts(dense="first", shared="count", bias=False),
-    ),
     "aria_text": replace(
         LLAMA, longest_context=2048, source=transformers("aria"),
         experts=Experts(width="intermediate_size", shared="count"),
@@ -215,5 +209,16 @@ ROWS: dict[str, Family] = {
     ),
     "plbart": replace(
         BART, longest_context=1024, source=transformers("plbart"), aliases=("mvp",),
+    ),
+    "axk2": replace(
+        DEEPSEEK_V3, longest_context=131072, source=transformers("axk2"),
+        defaults={**UNTIED, "first_k_dense_replace": 1}, indexer=True,
+        extras=(
+            Extra("attention", "num_attention_heads*qk_nope_head_dim", "q_lora_rank", sharding=Sharding.COLUMNS),
+            Extra("attention", "num_attention_heads*qk_rope_head_dim", "q_lora_rank", sharding=Sharding.COLUMNS),
+            Extra("attention", "num_attention_heads*v_head_dim", "q_lora_rank", copies=2, sharding=Sharding.COLUMNS),
+            Extra("norms", "gated_norm_rank", "hidden", copies=2),
+            Extra("norms", "gated_norm_rank", "hidden", copies=2, where="sparse"),
+        ),
     ),
 }  # fmt: skip

@@ -13,7 +13,6 @@ REASONS = {
     "inkling2_text": "short convolutions in every layer whose columns an engine keeps as a window",
     "mistral_large4": "latent vectors that layers share by a list, and layers without a rotary part",
     "mistral_large4_text": "latent vectors that layers share by a list, and layers without a rotary part",
-    "axk2": "queries that are projected together with their gate, behind gated norms",
     "dots3_note": "latent attention in windows",
     "dots3_note_text": "latent attention in windows",
     "muse_spark": "a block of its own that was not read",

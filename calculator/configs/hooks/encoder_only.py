@@ -48,3 +48,61 @@ class PlainHead(EncoderOnly):
     def end(self, vocab: int, tied: bool) -> blocks.Weights:
         """Yield the last norm, and the bias of the head."""
         yield from Assembler.end(self, vocab, tied)
+
+
+class SinusoidHeads(EncoderOnly):
+    """Positions are a table of the size of a head, which is no weight that is learned."""
+
+    def embedding(self, vocab: int, positions: int, tied: bool) -> blocks.Weights:
+        """Yield the embeddings, and the table."""
+        yield from super().embedding(vocab, positions, tied)
+        self.keys.ignore("embedding_size")
+        yield from blocks.vector("embedding", positions * self.head_dim)
+
+
+class NarrowEmbedding(EncoderOnly):
+    """The embedding is narrower than the layers: a matrix widens it, and the head narrows it again."""
+
+    narrow_key = "embedding_size"
+
+    def embedding(self, vocab: int, positions: int, tied: bool) -> blocks.Weights:  # noqa: ARG002
+        """Yield the embeddings, their norm and what widens them."""
+        narrow, types = self.keys.count(self.narrow_key), self.keys.optional_count("type_vocab_size", minimum=0) or 0
+        yield from blocks.linear("embedding", vocab, narrow, Sharding.COLUMNS, quantised=False)
+        yield from blocks.vector("embedding", (positions + types) * narrow)
+        yield from blocks.norms(narrow, 1, self.norm_bias)
+        if narrow != self.hidden:
+            yield from blocks.linear("embedding", self.hidden, narrow, Sharding.COPIED, True)
+
+    def end(self, vocab: int, tied: bool) -> blocks.Weights:  # noqa: ARG002
+        """Yield what narrows the last layer's output, its norm and the bias of the head."""
+        narrow = self.keys.count(self.narrow_key)
+        yield from blocks.linear("head", narrow, self.hidden, Sharding.COPIED, True)
+        yield from blocks.norms(narrow, 1, self.norm_bias)
+        yield from blocks.vector("head", vocab, sharding=Sharding.COLUMNS)
+
+
+class TwoEmbeddings(NarrowEmbedding):
+    """The head has an embedding of its own, of another width than the one that tokens come in by."""
+
+    narrow_key = "input_embedding_size"
+
+    def end(self, vocab: int, tied: bool) -> blocks.Weights:  # noqa: ARG002
+        """Yield what the last layer's output goes through, and the head with its bias."""
+        width = self.keys.count("output_embedding_size")
+        yield from blocks.linear("head", width, self.hidden, Sharding.COPIED, True)
+        yield from blocks.norms(width, 1, self.norm_bias)
+        yield from blocks.linear("head", vocab, width, Sharding.COLUMNS, quantised=False)
+        yield from blocks.vector("head", vocab, sharding=Sharding.COLUMNS)
+
+
+class Languages(EncoderOnly):
+    """Every layer has an adapter for each language."""
+
+    def more(self) -> blocks.Weights:
+        """Yield the adapters."""
+        named = self.keys.value("languages")
+        count = len(named) if isinstance(named, list) else 1
+        inner = self.hidden // self.keys.count("adapter_reduction_factor")
+        yield from blocks.linear("adapters", inner, self.hidden, Sharding.COPIED, True, count, 1)
+        yield from blocks.linear("adapters", self.hidden, inner, Sharding.COPIED, True, count, 1)
