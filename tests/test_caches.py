@@ -56,8 +56,8 @@ FULL = 2 * 2_048 * 512
 # refused. A llama has no windows in SGLang and llama.cpp, which then keep every token. vLLM: the window and two batches
 # in flight are more than the sequence, and a block more. TensorRT-LLM: 256 / 32 blocks, and a block more. SGLang: three
 # slots of a state. vLLM: 64 rows of 584 bytes are 37,440 of a block, 33 blocks of the window and of two batches;
-# compressed 128 to a row, 8 blocks of 256 tokens and 257 of 8 tokens beside. A block of 16 tokens x 2 layers for each 16
-# of the encoder's 64 tokens beside.
+# compressed 128 to a row, 8 blocks of 256 tokens and 257 of 8 tokens beside. A block of 16 tokens x 2 layers for each
+# 16 of the encoder's 64 tokens beside.
 TAKEN = {
     ("vllm", EveryToken): FULL,
     ("vllm", LatentVectors): FULL,

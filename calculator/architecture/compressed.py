@@ -113,7 +113,7 @@ class CompressedAttention(LayerSpec):
         compressed = [CompressedRows(self.row_bytes, self.tokens_per_row)]
         if self.index_head_dim:
             compressed.append(CompressedRows(self.index_row_bytes, self.tokens_per_row))
-        return (*self._passing(), *compressed)
+        return (*compressed, *self._passing())
 
     def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:
         """Query heads are split; the latent vector is copied to every rank."""

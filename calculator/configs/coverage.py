@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from calculator.configs import families
+from calculator.configs.families.vllm_only import CLASSES
 from calculator.configs.reader import model_from_hf_config
 from calculator.errors import CalculatorError, InvalidValueError
 
@@ -30,12 +31,6 @@ READ, ALIAS, REFUSED, UNSEEN = "read", "read as another type", "refused", "no co
 
 _NO_CONFIGS: dict[str, Mapping[str, Any]] = {}
 _NO_CLASSES: dict[str, str] = {}
-OWN_NAMES = {
-    "DeciLMForCausalLM": "nemotron-nas", "MiniMaxM3SparseForCausalLM": "minimax_m3_vl_text",
-    "MistralLarge3ForCausalLM": "deepseek_v3", "NemotronHPuzzleForCausalLM": "nemotron_h",
-    "HCXVisionV2ForCausalLM": "hyperclovax_vision_v2", "TeleChat2ForCausalLM": "telechat",
-}  # fmt: skip
-"""Classes of vLLM for types that transformers does not have, or names otherwise."""
 
 
 class Covered(NamedTuple):
@@ -108,7 +103,7 @@ def of_vllm(folder: Path, configs: Mapping[str, Mapping[str, Any]], classes: Map
     named, ours = ({_plain(kind): kind for kind in kinds} for kinds in (configs, families.all_names()))
     for name in literal(folder / "model_executor" / "models" / "registry.py", GENERATION):
         stem = _plain(re.sub(r"(ForCausalLM|LMHeadModel|ForConditionalGeneration|Model)$", "", name))
-        own = OWN_NAMES.get(name, "")
+        own = CLASSES.get(name, "")
         kind = classes.get(name) or own or named.get(stem) or named.get(f"{stem}text") or ours.get(stem, "")
         if configs.get(kind):
             yield of_kind(name, kind, configs[kind])

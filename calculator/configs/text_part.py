@@ -35,8 +35,11 @@ class TextPart(NamedTuple):
     wrapper: Any
 
     def defaults(self, of_row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the reference has for keys left out: of the row, of the type's class, of its wrapper's."""
-        own = defaults_of(self.kind)
+        """Return what the reference has for keys left out: of the row, of the type's class, of its wrapper's.
+
+        Where the class has nothing, the row says what it fills in.
+        """
+        own = {name: value for name, value in defaults_of(self.kind).items() if value is not None or name not in of_row}
         if self.wrapper is None:
             own = {name: value for name, value in own.items() if name not in SIZES}
             found = {**of_row, **own}

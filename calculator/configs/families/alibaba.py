@@ -36,7 +36,10 @@ ROWS: dict[str, Family] = {
     ),
     "qwen2": replace(
         QWEN2, longest_context=32768, source=transformers("qwen2"),
-        aliases=("mimo", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_5_omni_text", "qwen2_5_omni", "qwen2_5_omni_thinker", "qwen2_audio"),
+        aliases=(
+            "mimo", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_5_omni_text",
+            "qwen2_5_omni", "qwen2_5_omni_thinker", "qwen2_audio",
+        ),
     ),
     "qwen2_moe": replace(
         QWEN2, longest_context=32768, source=transformers("qwen2_moe"),

@@ -87,7 +87,7 @@ ROWS: dict[str, Family] = {
         schedule=every(WINDOW, 2),
     ),
     "gemma4_unified_text": Family(
-        TIED,
+        {**TIED, "global_head_dim": 512},
         longest_context=131072, source=transformers("gemma4_unified"), aliases=("gemma4_unified",),
         builder=JoinedKeys, schedule=every(WINDOW, 6, ends_full=True), qkv_bias="attention_bias",
         output_bias="attention_bias", norms=4, qk_norm="head",

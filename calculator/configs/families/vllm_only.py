@@ -44,8 +44,16 @@ ROWS: dict[str, Family] = {
     "telechat3": replace(LLAMA, source=vllm("llama")),
     "TeleFLM": replace(LLAMA, source=vllm("teleflm"), aliases=("teleflm",)),
     "PanguEmbedded": replace(
-        LLAMA, source=vllm("openpangu"), qkv_bias="qkv_bias or attention_bias or bias", output_bias="attention_bias or bias",
+        LLAMA, source=vllm("openpangu"), qkv_bias="qkv_bias or attention_bias or bias",
+        output_bias="attention_bias or bias",
         required={"is_causal": True},
     ),
     "step1": replace(LLAMA, source=vllm("step1")),
 }  # fmt: skip
+
+CLASSES: dict[str, str] = {
+    "DeciLMForCausalLM": "nemotron-nas", "MiniMaxM3SparseForCausalLM": "minimax_m3_vl_text",
+    "MistralLarge3ForCausalLM": "deepseek_v3", "NemotronHPuzzleForCausalLM": "nemotron_h",
+    "HCXVisionV2ForCausalLM": "hyperclovax_vision_v2", "TeleChat2ForCausalLM": "telechat",
+}  # fmt: skip
+"""vLLM's classes of types that go by another name."""

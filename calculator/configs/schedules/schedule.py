@@ -59,9 +59,8 @@ class Schedule:
                 )
         kinds = self.rule(keys, num_layers) if given is None else given
         kinds = [*kinds[:-1], FULL_ATTENTION] if self.ends_full else kinds
-        for kind, size in ((WINDOW, "sliding_window"), (CHUNK, "attention_chunk_size")):
-            if kind in self.kinds and kind not in kinds:
-                keys.ignore(size)
+        if WINDOW in self.kinds and WINDOW not in kinds:
+            keys.ignore("sliding_window")
         return kinds
 
 
