@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-
 from calculator.engines.beside.refusals import AT_ONCE, FRACTION, Refusal
 from calculator.engines.vllm.groups import pool_of_layers
 from calculator.engines.vllm.states import keeping, kept, state_pages
