@@ -10,7 +10,6 @@ from calculator.architecture.caches import (
     Chunk,
     CompressedRows,
     EveryToken,
-    IndexKeys,
     LatentVectors,
     Recurrence,
     RowsInPassing,
@@ -23,14 +22,15 @@ from calculator.engines.base import Engine, has
 from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
 from calculator.engines.vllm.adapters import lora_buffers
+from calculator.engines.vllm.block_size import kernel_block_size
 from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
 from calculator.engines.vllm.checks import check_adapters, check_context
-from calculator.engines.vllm.groups import BLOCK_SIZE, CLAIMS, hybrid_block_size, vllm_geometry
+from calculator.engines.vllm.groups import CLAIMS, hybrid_block_size, vllm_geometry
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
-from calculator.engines.vllm.packed import PACKED_BLOCK_SIZE, packed_geometry
+from calculator.engines.vllm.packed import packed_geometry
 from calculator.engines.vllm.starting import longest_named, not_free, too_few_states
 from calculator.engines.vllm.states import as_kept, checkpoint_block_alignment, keeping, kept, state_pages
-from calculator.errors import InvalidValueError, UnsupportedError
+from calculator.errors import UnsupportedError
 from calculator.messages import say
 from calculator.request import Cutting
 from calculator.request.speculation import METHODS
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from calculator.request import Request
     from calculator.request.speculation import Speculation
 
-SPARSE_BLOCK_SIZE = 64
-INDEXED_BLOCK_SIZE = 128
-SMALL_BLOCK_SIZES = (1, 8)
 LONGEST_UNCHUNKED = 32_768
 TOKENS = (EveryToken, LatentVectors, Window, Chunk)
 
@@ -248,44 +245,8 @@ class Vllm(Engine):
         values: Mapping[str, Any],
     ) -> int:
         """Return the tokens of a block: 16, more where a kernel or a state's page needs it [tokens]."""
-        if asked and asked % BLOCK_SIZE and asked not in SMALL_BLOCK_SIZES:
-            nearest = max(16, round(asked / 16) * 16)
-            raise InvalidValueError(
-                f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; the nearest is {nearest}",
-                what="block_size",
-                asked=asked,
-                nearest=nearest,
-            )
         caches = kept(self.caches(model, storage, split), keeping(values))
-        sparse = any(cached.cache.sparse for cached in caches)
-        if sparse and asked and asked % SPARSE_BLOCK_SIZE:
-            raise InvalidValueError(
-                f"block_size {asked} is not possible for {model.name}: vLLM's sparse attention has blocks of a "
-                f"multiple of {SPARSE_BLOCK_SIZE}",
-                what="block_size",
-                asked=asked,
-                nearest=max(1, round(asked / SPARSE_BLOCK_SIZE)) * SPARSE_BLOCK_SIZE,
-            )
-        if has(caches, CompressedRows, RowsInPassing):
-            if asked not in (None, PACKED_BLOCK_SIZE):
-                raise InvalidValueError(
-                    f"block_size {asked} is not possible for {model.name}: vLLM's compressed attention has blocks of "
-                    f"{PACKED_BLOCK_SIZE} tokens",
-                    what="block_size",
-                    asked=asked,
-                    nearest=PACKED_BLOCK_SIZE,
-                )
-            return PACKED_BLOCK_SIZE
-        indexed = has(caches, IndexKeys)
-        size = asked or (INDEXED_BLOCK_SIZE if indexed else SPARSE_BLOCK_SIZE if sparse else BLOCK_SIZE)
-        if indexed and size % INDEXED_BLOCK_SIZE:
-            raise InvalidValueError(
-                f"block_size {asked} is not possible for {model.name}: a block of vLLM's is one of its index's, "
-                f"{INDEXED_BLOCK_SIZE} tokens",
-                what="block_size",
-                asked=asked,
-                nearest=INDEXED_BLOCK_SIZE,
-            )
+        size = kernel_block_size(model.name, caches, asked)
         if has(caches, State):
             pages = state_pages(self, model, caches, values["enable_prefix_caching"], keeping(values).drafted)
             return hybrid_block_size(
