@@ -115,7 +115,9 @@ class Assembler:
                 raise UnsupportedError(
                     f"per_layer_config: {shown(other[0])} of layer {name} is not understood", what="per_layer_config"
                 )
-            heads = checked(Heads(plan.heads.query, groups, head_dim, head_dim))
+            heads = checked(
+                Heads(plan.heads.query, groups, head_dim, head_dim), f"num_key_value_heads of layer {name},"
+            )
             plans[int(name)] = replace(plan, heads=heads)
         return plans
 

@@ -11,6 +11,7 @@ from calculator.configs.families.meta import BART, LLAMA
 from calculator.configs.families.openai import GPT2
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
 from calculator.configs.hooks.dbrx import Dbrx
+from calculator.configs.hooks.deci import ListedKVHeads
 from calculator.configs.hooks.direct_gates import DirectGates
 from calculator.configs.hooks.gpt_bigcode import GPTBigCode
 from calculator.configs.hooks.openelm import ListedSizes
@@ -41,6 +42,7 @@ ROWS: dict[str, Family] = {
         source=PUBLISHED,
         builder=ListedSizes, gated="ffn_with_glu", qk_norm="head", qk_norm_if="normalize_qk_projections",
     ),
+    "deci": replace(LLAMA, source=PUBLISHED, aliases=("deci_lm",), builder=ListedKVHeads),
     "afmoe": Family(
         {
             **UNTIED, "head_dim": 128, "sliding_window": 1024, "global_attn_every_n_layers": 4, "num_dense_layers": 1,

@@ -300,7 +300,7 @@ def _model_entry(model: ModelArchitecture) -> Any:
     raise UnsupportedError(
         f"{model.name} cannot be written in a plan file: it is not what its preset, its config or its fields give, "
         "even with num_key_value_heads or windows varied; build it with custom_model or model_from_hf_config, or vary "
-        "it with with_kv_heads or without_windows alone"
+        "it with with_kv_heads, with_windows or without_windows alone"
     )
 
 

@@ -40,6 +40,7 @@ MODEL_FIELDS: dict[str, Field] = {
                 kinds=(count(MAX_HEADS), Listed(item=count(MAX_HEADS, minimum=0), least=1)), required=False
             ),
             "windows": flag(required=False),
+            "sliding_window": replace(PER_LAYER["sliding_window"], required=False),
         },
         required=False,
     ),

@@ -189,7 +189,6 @@ def _converted(model: ModelArchitecture, to_kv_heads: int, to_latent: bool) -> M
     if to_latent:
         return with_latent(model)
     query_heads(model)
-    converted = with_heads(model, to_kv_heads)
     counts = sorted({each for each in model.kv_heads_by_layer if each})
     for before in counts:
         if before <= to_kv_heads or before % to_kv_heads:
@@ -200,7 +199,7 @@ def _converted(model: ModelArchitecture, to_kv_heads: int, to_latent: bool) -> M
                 f"{model.name}; " + (f"the nearest is {near}" if near else "it has a single one already"),
                 what="to_kv_heads", asked=to_kv_heads, allowed=tuple(fewer), nearest=near,
             )  # fmt: skip
-    return converted
+    return with_heads(model, to_kv_heads)
 
 
 def _pays_after(
