@@ -12,7 +12,7 @@ from dashboard.link.parameters import Parameter, bounded, flag, number, whole
 
 MOST_TRAINED = 10**15
 """Tokens of training that a field takes; the most that has been published is a hundredth of it."""
-SEEN_OF = ("kv_cache", "weights", "parameters", "saving")
+SEEN_OF = ("kv_cache", "weights", "total", "parameters", "active", "saving", "saved_bytes", "speed", "step_time")
 MOST_SEEN = 60
 PANELS = ("why", "prefill", "uptraining")
 
