@@ -107,9 +107,7 @@ def seen(study: calculator.HeadStudy) -> None:
         st.error(plain(sentence(str(error))))
         return
     right = "within the estimate" if any(each.low is not None for each in found.right) else "right"
-    badge = (
-        f":green-badge[:material/check: {right}]" if found.right else ":red-badge[:material/close: not this model]"
-    )
+    badge = f":green-badge[:material/check: {right}]" if found.right else ":red-badge[:material/close: not this model]"
     st.markdown(f"{badge} {plain(found.finding)}")
     if found.claims:
         st.markdown("It circulates:")

@@ -30,5 +30,8 @@ def find_claims(text: str = "") -> tuple[Claim, ...]:
     return tuple(
         claim
         for claim in circulating_claims()
-        if all(word in f"{claim.number}. {claim.says} {claim.holds} {claim.topic} {claim.verdict}".casefold() for word in words)
+        if all(
+            word in f"{claim.number}. {claim.says} {claim.holds} {claim.topic} {claim.verdict}".casefold()
+            for word in words
+        )
     )
