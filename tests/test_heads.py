@@ -490,7 +490,37 @@ def test_no_goal_and_no_number_that_meets(study):
         study.recommend(min_batch_size=0)
     nothing = study.recommend(min_batch_size=10**6)
     assert (nothing.smallest, nothing.largest, nothing.meets) == (None, None, ())
+    # without a number there is no quality to set beside it
     assert nothing.finding.startswith("No number of KV heads meets the goals (1: holds ")
+    assert nothing.finding.endswith("fewer than 1,000,000).")
+    assert (nothing.evidence.rows, nothing.smallest_evidence.rows) == ((), ())
+
+
+def test_goals_that_exclude_each_other_are_said_one_by_one(study):
+    rows = by_heads(study)
+    fewest, most = rows[1].max_batch_size, 1e-3
+    found = study.recommend(min_batch_size=fewest, max_tpot_s=most, without_copies=True)
+    assert found.smallest is None
+    assert found.finding.startswith("No number of KV heads meets the goals together. 1 to 4 would hold")
+    assert "None would take 1.0 ms a token or less (1: takes" in found.finding
+    assert found.finding.endswith("4 to 64 would keep nothing twice.")
+
+
+def test_what_is_published_of_both_ends_is_said(study):
+    found = study.recommend(min_batch_size=by_heads(study)[8].max_batch_size)
+    assert f"With 8: {found.evidence.finding}" in found.finding
+    assert f"With 1: {found.smallest_evidence.finding}" in found.finding
+    assert found.as_dict()["smallest_evidence"] == found.smallest_evidence.finding
+    alone = study.recommend(min_batch_size=by_heads(study)[64].max_batch_size, without_copies=True)
+    assert (alone.smallest, alone.largest) == (4, 64)
+    # below the fewest, too, it says why not
+    assert "With 2 it keeps the same on 2 GPUs." in alone.finding
+
+
+def test_numbers_between_that_gpus_cannot_share_are_no_part_of_the_range():
+    study = calculator.head_study("qwen2.5-14b", gpu="h100-sxm", tensor_parallel_size=4, seq_len=4096)
+    found = study.recommend(min_batch_size=1)
+    assert found.finding.startswith("1 to 4, 8, 20 to 40 KV heads meet the goals.")
 
 
 # Prefill and decode
