@@ -92,13 +92,36 @@ def test_constant_parameters_stay_within_half_a_column_of_the_mlp_in_each_layer(
     assert next(row for row in rows.values() if row.this_model).num_parameters == model.num_parameters
 
 
+@pytest.mark.parametrize("degree", [1, 4, 16])
+@pytest.mark.parametrize("preset", ["llama-3-70b", "mixtral-8x7b"])
+def test_constant_parameters_hold_within_a_column_a_layer_at_any_degree(preset, degree):
+    model = calculator.load_model(preset)
+    column = model.hidden_size * model.mlp_projections * max(1, model.moe_intermediate_size and 8)
+    study = calculator.head_study(
+        preset, gpu="mi300x", seq_len=1024, tensor_parallel_size=degree, latent=False, constant_parameters=True
+    )
+    for row, plan in zip(study.rows, study.plans, strict=True):
+        if row.refused:
+            continue
+        assert abs(row.num_parameters - model.num_parameters) <= model.num_layers * column
+        widths = {matrix.outputs for group in plan.model.layers for matrix in group.weights
+                  if matrix.part in ("dense MLP", "experts") and matrix.sharding.name == "COLUMNS"}  # fmt: skip
+        assert {width % degree for width in widths} <= {0}
+        assert max(widths) - min(widths) in (0, degree)
+
+
 def test_constant_parameters_keep_a_width_that_the_gpus_can_share():
-    # 64 heads in place of 8: 2 x 56 x 128 x 8,192 / (3 x 8,192) = 4,778.67 columns fewer than 28,672, and 23,892
-    # is the nearest number to 23,893.3 that 4 divides.
+    # 64 heads in place of 8: 2 x 56 x 128 x 8,192 / (3 x 8,192) = 4,778.67 columns fewer than 28,672, 23,893.33. 4 GPUs
+    # share 23,892, and 23,896 in 27 of the 80 layers: 80 x 1.33 / 4 = 26.67. That is 4 x 27 - 106.67 = 1.33 columns of
+    # 3 x 8,192 parameters too many in the whole model.
     study = calculator.head_study("llama-3-70b", constant_parameters=True, **REFERENCE)
     row = by_heads(study)[64]
     assert (row.mlp_width, row.refused) == (23_892, "")
+    assert row.num_parameters - 70_553_706_496 == 4 * 8192
     assert calculator.plan(study.plans[6].model, **REFERENCE).max_batch_size == row.max_batch_size
+    # One GPU: 23,893 in every layer, a third of a column too few
+    alone = calculator.head_study("llama-3-70b", gpu="mi300x", seq_len=1024, constant_parameters=True)
+    assert by_heads(alone)[64].mlp_width == 23_893
 
 
 def test_a_layer_without_an_mlp_cannot_keep_its_parameters():

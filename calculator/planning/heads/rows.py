@@ -30,7 +30,8 @@ class HeadRow:
     num_parameters : int
         Parameters, key and value projections counted anew [-].
     mlp_width : int
-        Width of the MLP, or of what its parameters are kept constant with [elements].
+        Width of the MLP, or of what its parameters are kept constant with; of the first layer, where some have the next
+        width that the GPUs can share [elements].
     attention_flops_per_token, matrix_flops_per_token : int
         FLOPs of one new token at ``seq_len``: its attention, which depends on H and not on G, and its weights [-].
     degrees_without_copies : tuple of int

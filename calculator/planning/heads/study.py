@@ -175,7 +175,8 @@ def head_study(
     latent : bool
         Whether latent attention is set beside them [-].
     constant_parameters : bool
-        Whether the parameters that fewer heads free go to the MLP, to whole columns on each GPU [-].
+        Whether the parameters that fewer heads free go to the MLP, to whole columns on each GPU: the model keeps its
+        parameters within a column of its MLP a layer, whatever the GPUs that share it [-].
     output_tokens : int, optional
         How many of the tokens are generated, so that prefill of new prompts counts; by default none, and each sequence
         holds ``seq_len`` tokens [tokens].
