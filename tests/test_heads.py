@@ -561,6 +561,17 @@ def test_prefill_with_and_without_a_score_matrix_worked_by_hand():
     assert chunk == (scores + rows) // 16
 
 
+def test_values_in_flight_are_as_wide_as_the_engine_computes_them():
+    # llama.cpp, Llama 3 8B, n_ubatch 512, n_ctx 8,192: 4 x 512 x 8,192 x 32 = 512 MiB of scores, twice those in 16 bit
+    asked = {"model": "llama-3-8b", "seq_len": 8192, "query_tokens": 512}
+    for engine, wide in (("llama.cpp", 4), ("vllm", 2), (None, 2)):
+        both = [calculator.attention_memory(**asked, engine=engine, flash_attention=flash) for flash in (False, True)]
+        assert both[0] - both[1] == wide * 512 * 8192 * 32
+        assert both[1] == wide * 512 * (2 * 32 + 2 * 8) * 128
+    with pytest.raises(calculator.UnknownNameError, match="unknown engine 'llama'"):
+        calculator.attention_memory(**asked, engine="llama")
+
+
 @pytest.mark.parametrize("count", [1, 8, 64])
 def test_the_score_matrix_does_not_depend_on_the_kv_heads(count):
     model = calculator.load_model("llama-3-70b").with_kv_heads(count)

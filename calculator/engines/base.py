@@ -117,6 +117,8 @@ class Engine:
     """Whether GPUs can share a layer (tensor parallelism); else each holds whole layers (pipeline stages)."""
     in_blocks: ClassVar[bool] = True
     """Whether sequences take blocks of a pool that all share, not cells of their own."""
+    in_flight_bytes: ClassVar[int] = 2
+    """Of a value that a kernel computes, as a score or an element of Q [bytes]."""
     loads_encoders: ClassVar[bool] = True
     """Whether encoders of images and audio are loaded with the model."""
     draft_methods: ClassVar[tuple[str, ...]] = ()

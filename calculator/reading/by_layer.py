@@ -14,7 +14,7 @@ _ENTRY = re.compile(r"(\d{1,9}|none)(?:\s{0,3}[x×*]\s{0,3}(\d{1,5}))?", re.ASCI
 
 def is_by_layer(text: str) -> bool:
     """Say whether a text gives layers their own values: it repeats one, or has several."""
-    return bool(re.search(r"[,;x×*\[]", text, re.IGNORECASE))
+    return bool(re.search(r"[,\[]|\d\s{0,3}[x×*]\s{0,3}\d", text, re.IGNORECASE))
 
 
 def parse_by_layer(text: str, what: str, may_be_none: bool = False) -> list[int | None]:

@@ -98,6 +98,7 @@ class LlamaCpp(Engine):
     }
     splits_layers: ClassVar = False
     in_blocks: ClassVar = False
+    in_flight_bytes: ClassVar = 4  # ggml.c: what a matrix product gives is F32
     loads_encoders: ClassVar = False
     # 0c1e570, src/models/*.cpp: those that set swa_type
     window_types: ClassVar = frozenset({
