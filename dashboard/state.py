@@ -21,7 +21,7 @@ from calculator.reading.fields import Choice, Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
 from dashboard.link import drafts
 from dashboard.link.compare_parameters import COMPARE
-from dashboard.link.heads_parameters import HEADS
+from dashboard.link.heads_parameters import HEADS, LONG_LISTS
 from dashboard.link.need_parameters import LONG, MAX_LIST, NEED
 from dashboard.link.packing import MAX_LINK_PACKED, pack_config, packed_config
 from dashboard.link.parameters import CLEARED, Parameter, bounded, choice, flag, number, preset, whole
@@ -218,7 +218,7 @@ def _read(name: str, parameter: Parameter, text: str) -> Any:
     owner, owned = _BELONGS_TO.get(name, ("", ""))
     if owner and st.session_state[owner] != owned:  # what the page took, not what the link asked for
         raise calculator.InvalidValueError(f"belongs to {owner}={owned}")
-    most = MAX_LINK_PACKED if name in _PACKED else MAX_LIST if name in LONG else MAX_LINK_VALUE
+    most = MAX_LINK_PACKED if name in _PACKED else MAX_LIST if name in (*LONG, *LONG_LISTS) else MAX_LINK_VALUE
     most = MAX_LINK_MAPPING if name in _MAPPINGS else most
     if len(text) > most:
         raise calculator.InvalidValueError(f"longer than {most:,} characters")

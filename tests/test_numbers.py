@@ -127,6 +127,9 @@ def test_the_right_number_beside_it_is_the_nearest():
     assert found.finding.startswith(
         "2.56 MB is not right for LLaMA 1 65B: 2.62144 MB is, for one token over all layers."
     )
+    # without a mistake that says what is meant, the nearest of each kind: both, 141.107 + 42.950, weights, cache
+    none = calculator.explain_number("274.88 GB", "llama-3-70b", **BATCH).finding
+    assert "184.057 GB is, for weights and the KV cache of 16 sequences; 141.107, for the weights; 42.9497, for" in none
     few = calculator.explain_number("0.04 MB", "llama-1-65b", seq_len=2048)
     assert "0.032768 MB is, for one token in one layer" in few.finding
 

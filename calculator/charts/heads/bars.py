@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from calculator.charts.base import GREY, KV, KV_FAINT, base_figure
+from calculator.charts.heads.presets import mark_presets
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.units import GIB, format_bytes
@@ -14,7 +15,8 @@ from calculator.views.heads.chosen import plan_of
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-HEIGHT = 250
+HEIGHT = 270
+MARGIN = {"l": 52, "r": 8, "t": 12, "b": 44}
 COPIES, LATENT = "/", "."
 """Patterns: what is a copy, and what is one latent vector."""
 
@@ -59,7 +61,7 @@ def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
             hovertemplate="%{customdata}<extra></extra>",
         ),
     ]
-    return _small(study, traces, "GiB", barmode="stack")
+    return _small(study, chosen, traces, "GiB", barmode="stack")
 
 
 def batch_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
@@ -123,7 +125,7 @@ def _ranged(
         "thickness": 1.5,
         "width": 3,
     }
-    return _small(study, [bars], title, drawn=rows)
+    return _small(study, chosen, [bars], title, drawn=rows)
 
 
 def _bar(
@@ -164,14 +166,19 @@ def _rounded(value: float) -> str:
 
 
 def _small(
-    study: HeadStudy, traces: list[Any], title: str, drawn: list[HeadRow] | None = None, **layout: Any
+    study: HeadStudy,
+    chosen: HeadRow | None,
+    traces: list[Any],
+    title: str,
+    drawn: list[HeadRow] | None = None,
+    **layout: Any,
 ) -> go.Figure:
     figure = base_figure(
         traces,
         showlegend=False,
         height=HEIGHT,
         bargap=0.2,
-        margin={"l": 52, "r": 8, "t": 12, "b": 44},
+        margin=MARGIN,
         xaxis=heads_axis(study),
         yaxis={"title": {"text": title}, "rangemode": "tozero", "tickformat": "~g" if title == "GiB" else ","},
         **layout,
@@ -180,6 +187,7 @@ def _small(
     for index, row in enumerate(study.rows):
         if row not in shown:
             write_upright(figure, index, "not possible" if row.refused else "none")
+    mark_presets(figure, study, chosen)
     return figure
 
 
@@ -192,9 +200,18 @@ def heads_axis(study: HeadStudy) -> dict[str, Any]:
         "categoryorder": "array",
         "categoryarray": labels,
         "range": [-0.5, len(labels) - 0.5],
+        "tickvals": labels,
+        "ticktext": [_short(row) for row in study.rows],
         "tickangle": 0,
         "tickfont": {"size": 12 if len(labels) <= 9 else 10},
     }
+
+
+def _short(row: HeadRow) -> str:
+    """Return what stands below a place: a label that names layers is too long for it."""
+    if row.is_counted or row.kind == "mla":
+        return row.label
+    return "own" if row.this_model else "list"
 
 
 def write_upright(figure: go.Figure, index: int, text: str, y: float = 0.02) -> None:

@@ -14,7 +14,7 @@ from calculator.errors import InvalidValueError, UnsupportedError, friendly, sho
 from calculator.hardware import Accelerator
 from calculator.messages import joined, say
 from calculator.planning.heads.evidence import quality_evidence
-from calculator.planning.heads.variants import query_heads, with_heads, with_latent
+from calculator.planning.heads.variants import divisors, keeps_latent, query_heads, with_heads, with_latent
 from calculator.planning.plan import plan as make_plan
 from calculator.planning.traffic.timing.speed import speed
 from calculator.reading.fields import count, number
@@ -178,6 +178,14 @@ def uptraining(
         published_costs=tuple(remark for remark in published_remarks().costs if kind in remark.kinds),
         finding=_finding(architecture, converted, tokens, hours, device, asked["utilisation"], usd, pays),
     )
+
+
+def conversion_targets(model: ModelArchitecture) -> tuple[int, ...]:
+    """Return the numbers of KV heads that a model's own can be pooled into, ascending; none of latent vectors [-]."""
+    if keeps_latent(model):
+        return ()
+    counts = {each for each in model.kv_heads_by_layer if each}
+    return tuple(each for each in divisors(model) if all(each < count and count % each == 0 for count in counts))
 
 
 def _converted(model: ModelArchitecture, to_kv_heads: int, to_latent: bool) -> ModelArchitecture:

@@ -300,15 +300,23 @@ def _merged(kind: str, found: Sequence[Candidate], scale: Fraction) -> list[Mist
     return listed
 
 
-def _nearest(number: float, expected: Sequence[Mistake], meant: Set[str]) -> Mistake:
-    """Return the right number nearest to one; what is saved in bytes only where mistakes say that it alone is meant."""
-    others = [each for each in expected if each.what != "saved_bytes"]
-    of_savings = bool(meant) and meant <= {"saved_bytes"}
+def _nearest(number: float, expected: Sequence[Mistake], meant: Set[str]) -> list[Mistake]:
+    """Return the nearest right number of the kinds that mistakes say are meant; else that of each kind, nearest first.
+
+    What is saved in bytes counts only where it alone is meant.
+    """
 
     def far(each: Mistake) -> float:
         return abs(log(each.value / number)) if number and each.value > 0 else inf
 
-    return min(expected if of_savings or not others else others, key=far)
+    of_meant = [each for each in expected if each.what in meant]
+    if of_meant:
+        return [min(of_meant, key=far)]
+    others = sorted((each for each in expected if each.what != "saved_bytes"), key=far) or sorted(expected, key=far)
+    first: dict[str, Mistake] = {}
+    for each in others:
+        first.setdefault(each.what, each)
+    return list(first.values())
 
 
 def _finding(
@@ -331,10 +339,15 @@ def _finding(
             reading=joined("; ", list(dict.fromkeys(each.reading for each in right))),
         ))  # fmt: skip
     else:
-        near = _nearest(number, expected, {each.what for each in wrong})
+        near, *others = _nearest(number, expected, {each.what for each in wrong})
         parts.append(say(
-            "check.wrong", "{value:g} {unit} is not right for {model}: {expected:,.6g} {unit} is, for {reading}.",
+            "check.wrong",
+            "{value:g} {unit} is not right for {model}: {expected:,.6g} {unit} is, for {reading}{others}.",
             value=number, unit=unit, model=model.name, reading=near.reading, expected=near.value,
+            others=joined("", [
+                say("check.or", "; {expected:,.6g}, for {reading}", expected=each.value, reading=each.reading)
+                for each in others
+            ]),
         ) if near.low is None or near.high is None else say(
             "check.wrong_range",
             "{value:g} {unit} is not right for {model}: {expected:,.3g} {unit} is, {low:,.3g} to {high:,.3g}, for "
