@@ -189,6 +189,21 @@ def test_below_the_gpus_that_share_a_layer_heads_are_copied_and_nothing_is_saved
         count: tuple(each for each in divisors(64) if each <= count) for count in rows
     }
     assert "Below 4 KV heads they are copied to 4 GPUs" in study.finding
+    # of 8,192 tokens: three quarters of what a GPU keeps of 1 head, half of 2
+    copied = {count: row.copied_bytes_per_gpu for count, row in rows.items()}
+    assert copied == {1: 8192 * one_head * 3 // 4, 2: 8192 * one_head // 2} | dict.fromkeys((4, 8, 16, 32, 64), 0)
+
+
+def test_copies_of_layers_that_differ_are_counted_layer_by_layer():
+    # 8 GPUs: of 4 heads each GPU keeps 1, as another does; of 16 heads 2 of its own. 40 layers of each.
+    study = calculator.head_study(
+        "llama-3-70b", gpu="h100-sxm", tensor_parallel_size=8, seq_len=1024, kv_heads=[[4] * 40 + [16] * 40]
+    )
+    row = study.rows[0]
+    head = 1024 * 2 * 128 * 2
+    assert row.copied_bytes_per_gpu == 40 * head // 2
+    assert study.plans[0].kv_bytes_per_gpu == 40 * head + 40 * 2 * head
+    assert (row.kv_heads_by_layer, row.kv_replication) == ("4 x 40, 16 x 40", 2)
 
 
 def test_what_the_gpus_cannot_share_is_a_row_that_says_so():

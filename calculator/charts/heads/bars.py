@@ -40,10 +40,10 @@ def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
 
     rows = _planned(study)
     kept = [plan.kv_bytes_per_gpu if (plan := plan_of(study, row)) else 0 for row in rows]
-    once = [size / row.kv_replication for size, row in zip(kept, rows, strict=True)]
+    once = [size - row.copied_bytes_per_gpu for size, row in zip(kept, rows, strict=True)]
     labels, colours = [row.label for row in rows], _colours(study, rows, chosen)
     hover = [
-        f"{format_bytes(size)} on one GPU" + (f", on {row.kv_replication} GPUs the same" if _copied(row) else "")
+        f"{format_bytes(size)} on one GPU" + (f", {_shared(row)}" if _copied(row) else "")
         for size, row in zip(kept, rows, strict=True)
     ]
     traces: list[Any] = [
@@ -158,7 +158,13 @@ def _planned(study: HeadStudy) -> list[HeadRow]:
 
 
 def _copied(row: HeadRow) -> bool:
-    return row.kv_replication > 1
+    return row.copied_bytes_per_gpu > 0
+
+
+def _shared(row: HeadRow) -> str:
+    if row.kv_heads_by_layer:
+        return f"of some layers on up to {row.kv_replication} GPUs the same"
+    return f"on {row.kv_replication} GPUs the same"
 
 
 def _rounded(value: float) -> str:

@@ -96,6 +96,9 @@ def _copies(row: HeadRow) -> str:
     if row.kind == "mla":
         return say("heads_answer.latent_copies", "Each of {copies} GPUs keeps the whole vector.",
                    copies=row.kv_replication)  # fmt: skip
+    if row.kv_heads_by_layer:
+        return say("heads_answer.some_copies", "KV heads of some layers are kept on {copies} GPUs.",
+                   copies=row.kv_replication)  # fmt: skip
     return say("heads_answer.copies", "Each KV head is kept on {copies} GPUs.", copies=row.kv_replication)
 
 
