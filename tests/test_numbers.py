@@ -223,6 +223,7 @@ def test_the_stated_list_is_shown():
         ("4.00 KiB a token and layer", "llama-3-70b", {"kv_cache"}, set()),
         ("4096 B", "llama-3-70b", {"kv_cache"}, set()),
         ("2.5 MB per token", "llama-1-65b", set(), {"binary_for_decimal"}),  # 2.5 MiB
+        ("141.1 GB per GPU", "llama-3-70b", {"weights"}, set()),
         ("2.684 GB per user", "llama-3-70b", {"kv_cache"}, set()),
     ],
 )
@@ -241,6 +242,8 @@ def test_numbers_as_people_write_them(text, model, right, mistakes):
         ("98.4 %", "llama-3-70b", [15, 19]),
         ("10.5 GB", "llama-1-65b", [13]),
         ("12.34 GB", "llama-3-70b", []),
+        ("275 GB", "llama-3-70b", [22, 34]),
+        ("0 GB", "llama-3-70b", []),  # too coarse to be any of them
     ],
 )
 def test_claims_that_say_a_number_are_named(text, model, numbers):

@@ -141,7 +141,9 @@ def _of_heads(reading: str, asked: Asked) -> Iterator[Made]:
             key = "all_heads" if count == heads else "kv_heads"
             yield (
                 key,
-                say("check.heads", "{heads} in place of {own}", heads=plural(count, "KV head"), own=max(own)),
+                say("check.heads", "{heads} in place of {own}", heads=plural(count, "KV head"), own=max(own))
+                if len(own) == 1
+                else say("check.heads_in_all", "{heads} in every layer", heads=plural(count, "KV head")),
                 number,
             )
 

@@ -14,6 +14,8 @@ from calculator.planning.heads.seen.stated import Stated, unit_of
 
 _NUMBERS = r"\d[\d,]*(?:\.\d+)?(?:\s*(?:,|/|and|to|or|of|=)?\s*(?:[A-Z]\w*(?:-\d+)?\s)?\d[\d,]*(?:\.\d+)?)*"
 _RUN = re.compile(rf"(?P<numbers>{_NUMBERS})\s?(?P<unit>[KMGT]i?B\b|%|tokens/s|ms\b)", re.ASCII)
+_COARSEST = Fraction(1, 20)
+"""Of a number whose digits are cut off: beyond it nearly every number would be the same."""
 _ONE = re.compile(r"(?<![\w.-])(\d[\d,]*)(\.\d+)?", re.ASCII)
 
 
@@ -28,8 +30,9 @@ def _says(text: str, stated: Stated) -> bool:
         for kind, scale in unit_of(unit)[0].scales.items():
             if kind not in stated.unit.scales:
                 continue
-            own = stated.scale(kind)
-            if abs(number * scale - stated.number * own) <= max(half * scale, stated.half * own):
+            said, own = number * scale, stated.number * stated.scale(kind)
+            coarse = max(half * scale, stated.half * stated.scale(kind))
+            if said == own or (abs(said - own) <= coarse <= _COARSEST * own):
                 return True
     return False
 

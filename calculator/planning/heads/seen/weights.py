@@ -23,7 +23,7 @@ def weight_candidates(asked: Asked) -> Iterator[Candidate]:
     ranks = asked.tensor_parallel_size
     right = whole_weights(asked)
     whole = say("check.weights", "the weights")
-    if asked.each != "gpu":
+    if asked.each != "gpu" or ranks == 1:
         yield Candidate(whole, "", "", right)
     if ranks > 1:
         of_gpu = Fraction(max(weight_bytes_per_rank(model, dtype, ranks)))
@@ -96,7 +96,7 @@ def active_candidates(asked: Asked) -> Iterator[Candidate]:
 def total_candidates(asked: Asked) -> Iterator[Candidate]:
     """Yield what can be meant by all memory: weights and cache, with each single mistake about one of them."""
     weights, cache = whole_weights(asked), whole_cache(asked)
-    if asked.each != "gpu":
+    if asked.each != "gpu" or asked.tensor_parallel_size == 1:
         words = say("check.total", "weights and the KV cache of {sequences}",
                     sequences=plural(asked.batch_size, "sequence"))  # fmt: skip
         yield Candidate(words, "", "", weights + cache)
