@@ -13,6 +13,7 @@ from calculator.architecture.latent import LatentAttention
 from calculator.configs.reader import model_from_hf_config
 from calculator.engines import ENGINES
 from calculator.planning.heads.presets import preset_heads
+from calculator.reading.by_layer import is_by_layer, parse_by_layer, write_by_layer
 
 REFERENCE = {"gpu": "a100-80gb-sxm", "tensor_parallel_size": 4, "seq_len": 8192}
 COLUMNS = {
@@ -409,6 +410,70 @@ def test_windows_by_layer(fields):
     assert calculator.kv_cache_bytes(one, 1024) == 4 * 128 * row
 
 
+def test_a_model_with_other_windows_is_written_to_a_plan_file_and_read_back(tmp_path):
+    model = (
+        calculator.load_model("llama-3-8b").with_kv_heads([4] * 16 + [8] * 16).with_windows([None] * 8 + [1024] * 24)
+    )
+    row = 2 * 128 * 2
+    assert calculator.kv_cache_bytes(model, 4096) == row * (8 * 4 * 4096 + 8 * 4 * 1024 + 16 * 8 * 1024)
+    path = tmp_path / "windows.yaml"
+    plan = calculator.plan(model, gpu="l40s", seq_len=4096)
+    path.write_text(calculator.write_plan_file(plan, "it"), encoding="utf-8")
+    (read,) = calculator.read_plan_file(path)
+    assert (read.plan.model.groups, read.plan.max_batch_size) == (model.groups, plan.max_batch_size)
+    # windows of all, and none again
+    whole = calculator.load_model("llama-3-8b")
+    assert calculator.kv_cache_bytes(whole.with_windows(512), 4096) == 32 * 8 * 512 * row
+    assert whole.with_windows(512).without_windows().groups == whole.groups
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("8x2, 4", [8, 8, 4]),
+        ("8*2,4 × 1", [8, 8, 4]),
+        ("[8, 8, 4]", [8, 8, 4]),
+        ("none x 2, 128", [None, None, 128]),
+    ],
+)
+def test_a_value_for_each_layer_written_short(text, values):
+    assert parse_by_layer(text, "it", may_be_none=True) == values
+    assert parse_by_layer(write_by_layer(values), "it", may_be_none=True) == values
+    assert is_by_layer(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("8,y", "it of layer 1: 'y' is not a number, or one times layers such as 8x40"),
+        ("8x3,none", "it of layer 3: 'none' is not a number"),
+        ("8x10001", "it gives 10,001 layers; give 1 to 10,000"),
+        ("8,,4", "it of layer 1: '' is not a number"),
+    ],
+)
+def test_what_is_no_value_for_each_layer_names_its_layer(text, sentence):
+    with pytest.raises(calculator.InvalidValueError) as caught:
+        parse_by_layer(text, "it")
+    assert sentence in str(caught.value)
+
+
+def test_a_study_has_a_number_once_and_tells_lists_apart():
+    lists = [[4] * 40 + [16] * 40, [16] * 40 + [4] * 40, [8] * 80]
+    study = calculator.head_study("llama-3-70b", kv_heads=[8, 8, 1, *lists], latent=False, **REFERENCE)
+    assert [row.label for row in study.rows] == ["8", "1", "4 to 16 by layer", "4 to 16 by layer (2)"]
+    assert [row.this_model for row in study.rows] == [True, False, False, False]
+
+
+def test_windows_of_a_study_are_those_of_every_row():
+    windows = [None] * 40 + [1024] * 40
+    study = calculator.head_study("llama-3-70b", sliding_window=windows, kv_heads=[8, 64], latent=False, **REFERENCE)
+    for row in study.rows:
+        assert row.kv_bytes_per_sequence == row.num_key_value_heads * 40 * (8192 + 1024) * 2 * 128 * 2
+    assert study.assumptions == (
+        "Windows are those that were asked for, not the model's own: none x 40, 1024 x 40.",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("field", "values", "sentence"),
     [
@@ -460,6 +525,9 @@ def test_a_model_whose_layers_differ_stands_beside_equal_numbers(fields):
     [
         ({"kv_heads": [3]}, "64 query heads do not divide by it"),
         ({"kv_heads": [[8] * 79]}, "lists 79 layers, and there are 80"),
+        ({"kv_heads": [True]}, "must be a whole number of at least 1, not True"),
+        ({"sliding_window": [None] * 79}, "sliding_window lists 79 layers, and there are 80"),
+        ({"sliding_window": True}, "sliding_window of layer 0 must be a whole number"),
         ({"kv_heads": 8}, "kv_heads must list numbers of KV heads, not 8"),
         ({"kv_heads": []}, "kv_heads lists no numbers: give 1 to 200"),
         ({"kv_heads": itertools.repeat(8)}, "kv_heads lists more than 200 numbers"),
