@@ -59,7 +59,12 @@ BAD = [
     ("requests_per_second", "0", "must lie between 1e-06 and 1,000,000,000.0, not 0.0", "none"),
     ("shared_prefix_tokens", "-1", "must lie between 0 and 1,000,000,000, not -1", "0"),
     ("trace", "x", "belongs to workload=trace", "nothing"),
-    ("kv_heads", "0", "must be a whole number from 1 to 65,536, mla or own, not '0'", "the model's own"),
+    (
+        "kv_heads",
+        "0",
+        "must be a whole number from 1 to 65,536, mla, own, list or a list by layer such as 4x40,16x40, not '0'",
+        "the model's own",
+    ),
     ("kv_heads", "gqa", "must be a whole number from 1 to 65,536, mla or own, not 'gqa'", "the model's own"),
     ("constant_parameters", "yes", "must be true or false, not 'yes'", "nothing"),
     ("min_batch_size", "0", "must lie between 1 and 1,000,000,000, not 0", "none"),
