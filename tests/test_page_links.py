@@ -65,7 +65,12 @@ BAD = [
         "must be a whole number from 1 to 65,536, mla, own, list or a list by layer such as 4x40,16x40, not '0'",
         "the model's own",
     ),
-    ("kv_heads", "gqa", "must be a whole number from 1 to 65,536, mla or own, not 'gqa'", "the model's own"),
+    (
+        "kv_heads",
+        "gqa",
+        "must be a whole number from 1 to 65,536, mla, own, list or a list by layer such as 4x40,16x40, not 'gqa'",
+        "the model's own",
+    ),
     ("constant_parameters", "yes", "must be true or false, not 'yes'", "nothing"),
     ("min_batch_size", "0", "must lie between 1 and 1,000,000,000, not 0", "none"),
     ("max_tpot_s", "inf", "must lie between 1e-06 and 1,000,000.0, not inf", "none"),
