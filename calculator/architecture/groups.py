@@ -61,27 +61,6 @@ def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:
     return tuple([LayerGroup(spec, count) for spec, count in counts.items()])
 
 
-def cut(layers: Sequence[LayerGroup], sizes: Iterable[int]) -> tuple[tuple[LayerGroup, ...], ...]:
-    """Return layers cut into stages of so many each, first to last; stages of the same layers are one object."""
-    remaining = [(group.count, group) for group in reversed(layers)]
-    made: dict[tuple[tuple[int, int, int], ...], tuple[LayerGroup, ...]] = {}
-    stages = []
-    for wanted in sizes:
-        parts = []
-        while wanted:
-            left, group = remaining.pop()
-            taken = min(wanted, left)
-            parts.append((taken, group))
-            wanted -= taken
-            if left > taken:
-                remaining.append((left - taken, group))
-        key = tuple((taken, id(group.spec), id(group.weights)) for taken, group in parts)
-        if key not in made:
-            made[key] = tuple(LayerGroup(group.spec, taken, group.weights) for taken, group in parts)
-        stages.append(made[key])
-    return tuple(stages)
-
-
 def divisors_of(heads: int) -> tuple[int, ...]:
     """Return every number of KV heads that so many query heads divide into, ascending [-]."""
     return tuple(g for g in range(1, min(heads, MAX_HEADS) + 1) if heads % g == 0)
