@@ -10,12 +10,12 @@ from typing import Any, TypeVar, TypeVarTuple
 from calculator.architecture import split as parallelism
 from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.groups import LayerGroup as LayerGroup
-from calculator.architecture.groups import cut, indivisible, merge, with_heads, with_spec
+from calculator.architecture.groups import cut, merge, with_spec
 from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.architecture.limits import MOST_RANKS
 from calculator.architecture.matrices import WeightMatrix
-from calculator.architecture.per_layer import heads_by_layer, listed, windows_by_layer
-from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, shown
+from calculator.architecture.per_layer import heads_by_layer, heads_of_all, listed, windows_by_layer
+from calculator.errors import ParallelismError, shown
 from calculator.formats.kv import storage_format
 from calculator.formats.names import PLAIN, SIXTEEN_BIT, TORCH
 from calculator.reading.frozen import FrozenDict, frozen
@@ -316,22 +316,9 @@ class ModelArchitecture:
             kept = [group.spec for group in layers for _ in range(group.count)]
             same = kept == [group.spec for group in self.layers for _ in range(group.count)]
             return self if same else self._as_varied(replace(self, layers=layers), num_key_value_heads=counts)
-        heads, wanted = self.num_attention_heads, num_key_value_heads
-        if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
-            raise InvalidValueError(
-                f"num_key_value_heads must be a whole number of at least 1, not {shown(wanted)}",
-                what="num_key_value_heads", asked=wanted, nearest=1,
-            )  # fmt: skip
-        if heads % wanted:
-            raise indivisible(heads, wanted)
-        if len({group.spec.kv_heads for group in self.groups if group.spec.kv_heads}) > 1:
-            raise UnsupportedError(
-                "KV heads can be varied where all layers have the same number of them",
-                what="num_key_value_heads", asked=wanted,
-            )  # fmt: skip
-        layers = tuple(with_heads(group, wanted) for group in self.layers)
+        layers = heads_of_all(self.layers, num_key_value_heads, self.num_attention_heads)
         varied = self if layers == self.layers else replace(self, layers=layers)
-        return self._as_varied(varied, num_key_value_heads=wanted)
+        return self._as_varied(varied, num_key_value_heads=num_key_value_heads)
 
     def without_windows(self) -> ModelArchitecture:
         """Return the same model with full attention in place of windows and chunks."""
@@ -340,12 +327,7 @@ class ModelArchitecture:
     def with_windows(self, sliding_window: int | Sequence[int | None]) -> ModelArchitecture:
         """Return the same model with a window of so many tokens in every layer that has heads.
 
-        A list gives each layer its own, None where a layer sees every earlier token.
-
-        Raises
-        ------
-        InvalidValueError
-            If a list has not one entry a layer, or a window is no number of tokens; the layer is named.
+        A list gives each layer its own, None where it sees every earlier token. Raises as ``windows_by_layer``.
         """
         if (listing := listed(sliding_window)) is None:
             listing = [sliding_window if count else None for count in self.kv_heads_by_layer]
