@@ -71,7 +71,7 @@ class LoadedPool:
     @cached_property
     def law(self) -> LawOfSum:
         """The law of what residents take together."""
-        return LawOfSum(self.blocks, self.some.weights, self.free)
+        return LawOfSum(self.blocks, self.some.weights, self.free, self.some.known)
 
     def most(self, risk: float) -> int:
         """Return the most residents that exceed the pool at no more than a risk [-]."""
