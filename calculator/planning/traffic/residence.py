@@ -90,14 +90,19 @@ def most_at_risk(moments: tuple[float, float, float], pool: float, risk: float) 
     mean, variance, third = moments
     z = quantile_of_normal(risk)
     spread = sqrt(max(0.0, variance))
+    bend = third / spread**2 * (z * z - 1) / 6 if spread else 0.0
 
     def needs(count: int) -> float:
-        skew = third / (spread**3 * sqrt(count)) if spread else 0.0
-        return count * mean + spread * sqrt(count) * (z + skew * (z * z - 1) / 6)
+        return count * mean + spread * sqrt(count) * z + (bend if count else 0.0)
 
     if mean <= 0:
         return 0, True
-    count = _largest(lambda n: needs(n) <= pool, int(pool // mean) * 2 + 2)
+    around = (spread * z) ** 2 + 4 * mean * max(0.0, pool - bend)
+    count = max(0, int(((sqrt(around) - spread * z) / (2 * mean)) ** 2))
+    while needs(count + 1) <= pool:
+        count += 1
+    while count and needs(count) > pool:
+        count -= 1
     bends = max(1.0, abs(z * z - 1)) / 6
     trusted = not spread or bends * abs(third) <= BENT * spread**3 * sqrt(max(1, count))
     return count, trusted
@@ -153,16 +158,15 @@ class LawOfSum:
     """
 
     def __init__(self, values: Any, weights: Any, pool: float, known: dict[Any, Any] | None = None) -> None:
-        self.pool, self.mean = pool, float((weights * values).sum())
-        if pool <= 0:
-            return
-        reach = 1 << max(10, (ceil(pool) - 1).bit_length())
+        self.pool = pool
+        reach = 1 << max(10, (ceil(pool) - 1).bit_length()) if pool > 0 else 1
         key = "transform", id(values), reach
         if known is None:
             known = {}
         if key not in known:
-            known[key] = _Transform(values, weights, reach, self.mean), values
+            known[key] = _Transform(values, weights, reach), values
         self._transform: _Transform = known[key][0]
+        self.mean = self._transform.mean
 
     def exceeds(self, count: int) -> float:
         """Return the risk that so many residents hold more than the pool [-]."""
@@ -198,9 +202,10 @@ class LawOfSum:
 class _Transform:
     """The tilted transform of what one resident holds, on a grid that several pools share."""
 
-    def __init__(self, values: Any, weights: Any, reach: int, mean: float) -> None:
+    def __init__(self, values: Any, weights: Any, reach: int) -> None:
         import numpy
 
+        self.mean = mean = float((weights * values).sum())
         asked = STEPS_EACH * reach / mean if mean > 0 else STEPS
         steps = min(reach, max(STEPS, 1 << (min(MOST_STEPS, ceil(asked)) - 1).bit_length()))
         self._unit, self._steps, self._size = reach / steps, steps, 2 * steps
