@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from calculator.architecture.counts import NO_LIMIT
+from calculator.engines.support import is_offered, runs_on
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import draft_of
@@ -79,6 +80,9 @@ def _on_copies(answer: Plan) -> Iterator[str]:
 
 def _on_formats(answer: Plan) -> Iterator[str]:
     request, model, rules = answer.request, answer.model, answer.rules
+    if not is_offered(rules, answer.accelerator, request.weight_dtype, request.kv_cache_dtype):
+        support = runs_on(rules, answer.accelerator, request.weight_dtype, request.kv_cache_dtype)
+        yield say("notes.not_known_to_run", "{why}: the memory is computed all the same", why=support.why)
     if request.kv_cache_dtype not in rules.kv_cache_dtypes:
         yield say(
             "notes.format_not_stored",

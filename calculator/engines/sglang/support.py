@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calculator.engines.support import Formats, Runs
+from calculator.engines.support import Formats, Refuses, Runs
 
 CDNA = ("cdna3", "cdna4")
 FROM_HOPPER = ("hopper", "blackwell")
@@ -34,5 +34,10 @@ SUPPORT = Formats(
         Runs(("fp8_e4m3", "fp8_e5m2"), (*FROM_AMPERE, *CDNA), _KV),
         Runs(("nvfp4",), ("blackwell",), _FP4_KV),
         Runs(("fp8_ds_mla",), FROM_HOPPER, _KV),
+    ),
+    not_weights=(Refuses(("mxfp4",), ("volta", "turing"), f"{_LAYERS} of mxfp4.py (80)", since=(0, 5, 23)),),
+    not_kv=(
+        Refuses(("nvfp4",), ("volta", "turing", "ampere", "ada", "hopper"), _FP4_KV, since=(0, 5, 23)),
+        Refuses(("nvfp4",), CDNA, _FP4_KV, since=(0, 5, 23)),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calculator.engines.support import Formats, Runs
+from calculator.engines.support import Formats, Refuses, Runs
 
 FROM_ADA = ("ada", "hopper", "blackwell")
 FROM_AMPERE = ("ampere", *FROM_ADA)
@@ -27,4 +27,10 @@ SUPPORT = Formats(
         Runs(("fp8_e4m3",), FROM_AMPERE, _TABLE),
         Runs(("nvfp4",), ("blackwell",), _TABLE),
     ),
+    not_weights=(
+        Refuses(("fp8", "fp8-block"), ("ampere",), _TABLE),
+        Refuses(("fp8-block",), ("ada",), _TABLE),
+        Refuses(("mxfp4", "nvfp4"), ("ampere", "ada", "hopper"), _TABLE),
+    ),
+    not_kv=(Refuses(("nvfp4",), ("ampere", "ada", "hopper"), _TABLE),),
 )

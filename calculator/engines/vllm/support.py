@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calculator.engines.support import Formats, Runs
+from calculator.engines.support import Formats, Refuses, Runs
 
 CDNA = ("cdna2", "cdna3", "cdna4")
 FROM_HOPPER = ("hopper", "blackwell")
@@ -44,5 +44,32 @@ SUPPORT = Formats(
         Runs(("fp8_per_token_head",), (*FROM_ADA, *CDNA), f"{_ATTENTION} of triton_attn.py (8.9)"),
         Runs(("nvfp4",), FROM_AMPERE, f"{_ATTENTION} of flashinfer.py, _nvfp4_kv_on_fa2"),
         Runs(("fp8_ds_mla",), FROM_HOPPER, f"{_ATTENTION} of mla/flashmla_sparse.py (9, 10)", not_on=("rtx-",)),
+    ),
+    not_weights=(
+        Refuses(("fp8", "fp8-block", "int8", "awq-int4", "nvfp4"), ("volta",), f"{_LAYERS} (75)", since=(0, 33, 0)),
+        Refuses(("mxfp4",), ("volta", "turing"), f"{_LAYERS} of mxfp4.py (80)", since=(0, 33, 0)),
+    ),
+    not_kv=(
+        Refuses(("fp8_e4m3", "fp8_e5m2", "nvfp4"), ("volta", "turing"), f"{_ATTENTION} (8.0)", since=(0, 33, 0)),
+        Refuses(("int8_per_token_head", "int4_per_token_head"), ("volta",), f"{_ATTENTION} (7.5)", since=(0, 33, 0)),
+        Refuses(
+            ("fp8_per_token_head",),
+            ("volta", "turing", "ampere"),
+            f"{_ATTENTION} of triton_attn.py (8.9)",
+            since=(0, 33, 0),
+        ),
+        Refuses(
+            ("fp8_ds_mla",),
+            ("volta", "turing", "ampere", "ada"),
+            f"{_ATTENTION} of mla/flashmla_sparse.py (9, 10)",
+            since=(0, 33, 0),
+        ),
+        Refuses(
+            ("fp8_ds_mla",),
+            ("blackwell",),
+            f"{_ATTENTION} of mla/flashmla_sparse.py (9, 10)",
+            since=(0, 33, 0),
+            gpus=("rtx-",),
+        ),
     ),
 )

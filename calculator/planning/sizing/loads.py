@@ -90,7 +90,7 @@ class Load:
         return min(settled, min(held_by(pools, risk) for pools in loads) * plan.request.attention_replicas)
 
     def _under(self, plan: Plan, end: int | None) -> tuple[Sequence[Sequence[LoadedPool]], float]:
-        """Return the pools of a plan under the workload, and what its engine settles at; of the last plan it is kept."""
+        """Return the pools of a plan under the workload, and what its engine settles at; kept of the last plan."""
         if self._last.get("plan") is not plan:
             self._last.clear()
             self._last["plan"] = plan
@@ -117,7 +117,7 @@ class Load:
             return 0.0, 0.0
         loads, settled = self._under(plan, end)
         ranks, found = plan.request.attention_replicas, [held_between(pools, risk) for pools in loads]
-        return tuple(min(settled, ranks * min(each)) for each in zip(*found, strict=True))  # type: ignore[return-value]
+        return tuple(min(settled, ranks * min(each)) for each in zip(*found, strict=True))
 
     def taken(self, plan: Plan, replica: Replica, point: Point, end: int) -> float:
         """Return what one replica takes of the load: requests a second that leave room, or sequences [-]."""

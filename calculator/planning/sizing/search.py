@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines.base import Engine
 from calculator.errors import CalculatorError
 from calculator.messages import Message, say
 from calculator.planning.plan import plan
 from calculator.planning.sizing.found import TOO_MANY, Refused, reached
-from calculator.planning.sizing.layouts import Layout, in_words
+from calculator.planning.sizing.layouts import Layout, in_words, weights_fit
 from calculator.planning.sizing.loads import Load
 from calculator.planning.sizing.operating import Goals, known_speed
 from calculator.planning.sizing.prices import Price
@@ -116,9 +115,10 @@ class Search:
         """Try one layout, the fewest GPUs first."""
         if layout.num_gpus > self.kind.gpu.gpus_per_node and self.held_by_one:
             return
-        if not self._weights_fit(layout):
-            return
         kind = self.kind
+        memory = self.keywords.get("gpu_memory_bytes") or kind.gpu.memory_bytes
+        if not weights_fit(self.model, layout, kind.weight_dtype, memory):
+            return
         formats = {"weight_dtype": kind.weight_dtype, "kv_cache_dtype": kind.kv_cache_dtype}
         try:
             asked = {**self.keywords, **formats, **layout.keywords}
@@ -131,21 +131,6 @@ class Search:
             self._sort_in(Sizing(answer, self.load, self.goals, kind.price, self.unknown))
         except CalculatorError as error:
             self.refusal = self.refusal or str(error)
-
-    def _weights_fit(self, layout: Layout) -> bool:
-        """Whether the weights of every rank are less than a device: what does not is not planned."""
-        asked = layout.keywords
-        tensor, stages = asked.get("tensor_parallel_size", 1), asked.get("pipeline_parallel_size", 1)
-        shared = tensor * layout.units if asked.get("enable_expert_parallel") else 1
-        attention = 1 if asked.get("enable_attention_dp") else tensor
-        try:
-            held = weight_bytes_per_rank(
-                self.model, self.kind.weight_dtype, tensor, stages, shared, attention, encoders=False,
-                checkpoint_bytes=self.keywords.get("checkpoint_bytes"),
-            )  # fmt: skip
-        except CalculatorError:
-            return True  # plan() says why
-        return max(held) < (self.keywords.get("gpu_memory_bytes") or self.kind.gpu.memory_bytes)
 
     def _sort_in(self, sizing: Sizing) -> None:
         """Keep a layout that holds the load at the low end of its memory's range, or may do with fewer at its centre.

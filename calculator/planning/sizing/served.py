@@ -120,9 +120,9 @@ class Sizing:
         return self._replicas(self.load.taken(self.plan, self.replica, point, end))
 
     def needed_between(self, end: int) -> tuple[int, int]:
-        """Return bounds of ``needed`` where a replica meets its goals, (0, 0) where it does not, without working it out.
+        """Return bounds of ``needed`` where a replica meets its goals, (0, 0) where it does not.
 
-        What is known of plans near to this one says it mostly; else it is worked out.
+        What is known of plans near to this one says them mostly; else it is worked out.
         """
         if end not in self._points:
             least, most = self.load.room_between(self.plan, end)
