@@ -62,6 +62,14 @@ def format_size(num_bytes: int) -> str:
     return format_bytes(num_bytes)
 
 
+def dollars(low: float, high: float) -> Message:
+    """Say a price and its range: ``$3.90``, ``$6.00 to $24.00``; small ones with more digits."""
+    first, last = (f"${value:,.2f}" if value >= 0.1 else f"${value:.3g}" for value in (low, high))
+    if first == last:
+        return say("count.dollars", "{low}", low=first)
+    return say("count.dollars_range", "{low} to {high}", low=first, high=last)
+
+
 def plural(number: int, one: str, many: str = "") -> Message:
     """Return ``1 sequence`` or ``55 sequences``."""
     noun = one if number == 1 else many or one + "s"

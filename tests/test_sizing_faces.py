@@ -20,7 +20,7 @@ def test_size_prints_the_options_of_the_package(capsys):
     asked = ["size", "--model", "qwen2.5-72b", "--users", "50", "--seq-len", "16384", "--max-gpus", "8"]
     code, text = answered(capsys, *asked)
     assert code == 0
-    assert "2 × MI325X (TP 2) at $3.90 to $3.90 an hour" in text
+    assert "2 × MI325X (TP 2) at $3.90 an hour" in text
     assert "2026-05-18, 1 quote" in text
     code, text = answered(capsys, *asked, "--format", "json")
     found = json.loads(text)

@@ -76,14 +76,9 @@ RUNS = (
     Column("Users held", lambda row: row.max_batch_size, lambda row: f"{row.max_batch_size:,}"),
     Column("Weights", lambda row: row.weight_dtype),
     Column("Longest, tokens", lambda row: row.max_context_len, lambda row: f"{row.max_context_len:,}"),
-    Column("Split", lambda row: _split(row)),
+    Column("Split", lambda row: row.split),
     Column("Note", lambda row: row.note),
 )
-
-
-def _split(row: Any) -> str:
-    stages = f", PP {row.pipeline_parallel_size}" if row.pipeline_parallel_size > 1 else ""
-    return f"TP {row.tensor_parallel_size}{stages}"
 
 
 def show(columns: Sequence[Column], rows: Sequence[Any], key: str, alt: str, on_open: Callable[..., None]) -> None:

@@ -98,7 +98,7 @@ def options_view(found: Found) -> View[OptionRow]:
 def option_row(option: Service, pareto: bool = False) -> OptionRow:
     """Return an option as a row."""
     plan, price = option.plan, option.usd_per_hour
-    request, tokens = plan.request, _tokens_usd(option)
+    request, tokens = plan.request, option.usd_per_million_output_tokens
     low, central, high = held(option)
     at = _speed_at_its_rate(option)
     rate = option.output_tokens_per_second
@@ -153,12 +153,6 @@ def limit(option: Service) -> str:
     if goal is None:
         return LIMITS[option.limited_by]
     return say("options.goal", "{limit}, {goal:,.4g} ms", limit=LIMITS[option.limited_by], goal=1e3 * goal)
-
-
-def _tokens_usd(option: Service) -> tuple[float, float] | None:
-    return option.usd_per_million_output_tokens or (
-        option.usd_per_million_output_tokens_full if option.load.users is not None else None
-    )
 
 
 def _speed_at_its_rate(option: Service) -> Speed | None:
