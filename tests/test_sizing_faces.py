@@ -175,3 +175,32 @@ def test_expectations_of_traffic_need_traffic(capsys, tmp_path):
     code, error = checked(capsys, tmp_path, text[:start] + text[end:])
     assert code == 2
     assert "max_tpot_s is of a workload: state one beside it" in error
+
+
+def test_a_deployment_states_its_own_price(capsys, tmp_path):
+    text = DEPLOYMENT.format(tpot=0.03, rate=1, usd=1).replace(
+        "    workload:", "    price_usd_per_hour: [2, 3]\n    workload:"
+    )
+    text += "      max_price_usd_per_hour: 6\n"
+    code, found = checked(capsys, tmp_path, text)
+    assert code == 0
+    # two H100 at 3 USD an hour at most, 17 x 250 tokens a second
+    assert found["max_price_usd_per_hour"]["actual"] == pytest.approx(6)
+    assert found["max_usd_per_million_output_tokens"]["actual"] == pytest.approx(6 / (17 * 250 * 3600) * 1e6, rel=1e-3)
+    code, error = checked(capsys, tmp_path, text.replace("[2, 3]", "[3, 2]"))
+    assert code == 2
+    assert "the price of h100-sxm goes from 3 to 2: the lowest comes first" in error
+    code, error = checked(capsys, tmp_path, text.replace("[2, 3]", "$2"))
+    assert code == 2
+
+
+def test_changes_are_printed_with_price_and_what_they_cost(capsys):
+    code, text = answered(capsys, "plan", "--model", "kimi-k2.5", "--gpu", "h100-sxm", "--seq-len", "8192")
+    assert code == 1
+    assert "would fit: 32 × H100 SXM (TP 8, PP 4) (31 more GPUs; $63.68 to $160.00 an hour; a token passes" in text
+    code, text = answered(capsys, "plan", *PLAN)
+    assert code == 0
+    assert (
+        "would hold more: KV cache in fp8_e4m3 (8 bits a value instead of 16; $1.99 to $5.00 an hour; published: FP8 KV"
+        in text
+    )
