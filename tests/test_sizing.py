@@ -120,6 +120,8 @@ def test_shared_experts_and_caches_equal_exhaustive_search(model, engine, load):
             continue
         if experts > 1 and engine == "sglang":  # shares experts among the ranks of one replica alone
             continue
+        if more.get("decode_context_parallel_size", tp) != tp:  # of a latent cache every rank keeps a copy
+            continue
         for gpu in ("h200", "mi325x"):
             asked = {"seq_len": 32768, "engine": engine, "tensor_parallel_size": tp, "pipeline_parallel_size": pp}
             try:
@@ -147,7 +149,7 @@ def test_shared_experts_and_caches_equal_exhaustive_search(model, engine, load):
     within = [row for row, one in zip(shown, size.pareto, strict=True) if one.plan.num_gpus <= 8]
     assert rounded(within) <= rounded(found)
     for price, _, seconds in front_of(found):  # what is missing is beaten by replicas of two machines
-        assert any(other[0] <= price + 1e-6 and other[2] <= seconds * (1 + 1e-6) for other in shown)
+        assert any(other[0] <= price + 1e-6 and other[2] <= seconds * (1 + 2e-5) for other in shown)
 
 
 def test_experts_are_shared_over_machines_and_given_replicas_are_kept():
