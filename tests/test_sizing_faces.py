@@ -116,7 +116,10 @@ def checked(capsys, tmp_path, text):
     path.write_text(text, encoding="utf-8")
     code = main(["check", str(path), "--format", "json"])
     out, err = capsys.readouterr()
-    return code, {row["field"]: row for row in json.loads(out)["findings"]} if out else err
+    report = json.loads(out) if out else {"problems": [{"error": err}]}
+    if report["problems"]:
+        return code, "\n".join(problem["error"] for problem in report["problems"])
+    return code, {row["field"]: row for row in report["findings"]}
 
 
 def test_a_deployment_is_held_to_its_workload(capsys, tmp_path):

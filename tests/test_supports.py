@@ -1,11 +1,18 @@
 """Which formats an engine runs on which devices, held to what the engines themselves publish."""
 
+import csv
+
 import pytest
 
 import calculator
+from calculator.catalogue.presets import data_file
 from calculator.engines import ENGINES, engine_class, engine_support
+from calculator.engines.support import refused
 from calculator.formats.kv import FORMATS as KV
+from calculator.formats.kv import storage_format
+from calculator.formats.names import PLAIN
 from calculator.formats.weights import FORMATS as WEIGHTS
+from calculator.formats.weights import weight_format
 
 DEVICES = {"volta": "v100-32gb", "turing": "t4", "ampere": "a100-80gb-sxm", "ada": "l40s", "hopper": "h100-sxm"}
 # vLLM's own table of hardware (0.9.2), columns Volta, Turing, Ampere, Ada, Hopper
@@ -18,7 +25,8 @@ VLLM = {
 TENSORRT = {
     "a100-80gb-sxm": {"awq-int4", "gptq-int4"},
     "l40s": {"fp8", "awq-int4", "gptq-int4"},
-    "h100-sxm": {"fp8", "fp8-block", "awq-int4", "gptq-int4"},
+    # its table has no mxfp4 on Hopper, where gpt-oss runs all the same: public speeds of InferenceMAX, H100 and H200
+    "h100-sxm": {"fp8", "fp8-block", "awq-int4", "gptq-int4", "mxfp4"},
     "b200": {"nvfp4", "mxfp4", "fp8", "fp8-block"},
     "rtx-5090": {"nvfp4", "mxfp4", "fp8"},
 }
@@ -93,3 +101,24 @@ def test_rows_name_formats_and_generations_that_there_are(engine):
 def test_bad_input_is_a_clear_error(given, message):
     with pytest.raises(calculator.UnknownNameError, match=message):
         calculator.supports(*given)
+
+
+@pytest.mark.parametrize("table", ["startup_figures.csv", "speed_figures.csv"])
+def test_what_people_measured_is_not_refused(table):
+    # a public start-up or speed of an engine, device and formats shows that it runs there
+    rows = csv.DictReader(line for line in data_file(table).read_text("utf-8").splitlines() if not line.startswith("#"))
+    known = set(calculator.gpu_ids())
+    asked = {
+        (row["engine"], row["version"], row["gpu"], row["weight_dtype"], row["kv_cache_dtype"])
+        for row in rows
+        if row["gpu"] in known and row["engine"] in ENGINES and row["weight_dtype"] in ("", "auto", *WEIGHTS)
+    }
+    wrong = []
+    for engine, version, gpu, weight, kv in asked:
+        rules = calculator.engine_rules(engine, version or None)
+        stored = PLAIN if weight in ("", "auto") else weight_format(weight).name
+        kept = PLAIN if kv in ("", "auto") else storage_format(kv).name
+        if refused(rules, calculator.load_gpu(gpu), stored, kept) is not None:
+            wrong.append((engine, version, gpu, weight, kv))
+    assert len(asked) > 20
+    assert wrong == []

@@ -21,6 +21,7 @@ SUPPORT = Formats(
         Runs(("awq-int4", "gptq-int4"), ("ampere", "ada", "hopper"), _TABLE),
         Runs(("int8",), ("ampere", "ada", "hopper"), _OLDER),
         Runs(("mxfp4", "nvfp4"), ("blackwell",), _TABLE),
+        Runs(("mxfp4",), ("hopper",), "public speeds of gpt-oss on H100 and H200; the table has none there"),
     ),
     kv=(
         Runs(("bf16", "fp16"), FROM_AMPERE, _DEVICES),
@@ -30,7 +31,7 @@ SUPPORT = Formats(
     not_weights=(
         Refuses(("fp8", "fp8-block"), ("ampere",), _TABLE),
         Refuses(("fp8-block",), ("ada",), _TABLE),
-        Refuses(("mxfp4", "nvfp4"), ("ampere", "ada", "hopper"), _TABLE),
+        Refuses(("nvfp4",), ("ampere", "ada", "hopper"), _TABLE),
     ),
     not_kv=(Refuses(("nvfp4",), ("ampere", "ada", "hopper"), _TABLE),),
 )
