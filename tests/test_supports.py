@@ -25,7 +25,7 @@ VLLM = {
 TENSORRT = {
     "a100-80gb-sxm": {"awq-int4", "gptq-int4"},
     "l40s": {"fp8", "awq-int4", "gptq-int4"},
-    # its table has no mxfp4 on Hopper, where gpt-oss runs all the same: public speeds of InferenceMAX, H100 and H200
+    # its table has no mxfp4 on Hopper, where gpt-oss runs all the same: rows of speed_figures.csv on H100 and H200
     "h100-sxm": {"fp8", "fp8-block", "awq-int4", "gptq-int4", "mxfp4"},
     "b200": {"nvfp4", "mxfp4", "fp8", "fp8-block"},
     "rtx-5090": {"nvfp4", "mxfp4", "fp8"},
