@@ -235,7 +235,9 @@ def ways_to_split(plan: Plan) -> Iterator[dict[str, Any]]:
     ways = [
         (order(layout.num_gpus, layout.keywords), change_to(plan, layout))
         for layout in layouts_of(plan, MAX_REPLICA_GPUS)
-        if weights_fit(plan.model, layout, plan.request.weight_dtype, plan.accelerator.memory_bytes)
+        if weights_fit(
+            plan.model, layout, plan.request.weight_dtype, plan.accelerator.memory_bytes, plan.request.checkpoint_bytes
+        )
     ]
     ways.append((order(plan.num_gpus, split_of(plan)), {}))
     for _, changes in sorted(ways, key=lambda way: way[0]):

@@ -126,7 +126,9 @@ def _ways(
                 yield {**_sizes(tp, 1), "data_parallel_size": size // tp, "enable_expert_parallel": True}
 
 
-def weights_fit(model: ModelArchitecture, layout: Layout, weight_dtype: str, memory_bytes: int) -> bool:
+def weights_fit(
+    model: ModelArchitecture, layout: Layout, weight_dtype: str, memory_bytes: int, checkpoint_bytes: int | None = None
+) -> bool:
     """Whether the weights of every rank are less than a device: what does not fit so is not planned.
 
     Parameters
@@ -137,6 +139,8 @@ def weights_fit(model: ModelArchitecture, layout: Layout, weight_dtype: str, mem
         A weight format by its own name [-].
     memory_bytes : int
         Of one device [bytes].
+    checkpoint_bytes : int, optional
+        What the whole model is stored in, where that is known better [bytes].
 
     Returns
     -------
@@ -148,7 +152,9 @@ def weights_fit(model: ModelArchitecture, layout: Layout, weight_dtype: str, mem
     shared = tensor * layout.units if asked.get("enable_expert_parallel") else 1
     attention = 1 if asked.get("enable_attention_dp") else tensor
     try:
-        held = weight_bytes_per_rank(model, weight_dtype, tensor, stages, shared, attention, encoders=False)
+        held = weight_bytes_per_rank(
+            model, weight_dtype, tensor, stages, shared, attention, encoders=False, checkpoint_bytes=checkpoint_bytes
+        )
     except CalculatorError:
         return True
     return max(held) < memory_bytes

@@ -258,7 +258,7 @@ class Owned:
         """Return the plan of a layout that holds a sequence at the low end of the range; None for any other."""
         stored = model.resolve_weight_dtype(weight_dtype)
         memory = self.plan_keywords.get("gpu_memory_bytes") or self.gpu.memory_bytes
-        if not weights_fit(model, layout, stored, memory):
+        if not weights_fit(model, layout, stored, memory, self.plan_keywords.get("checkpoint_bytes")):
             return None
         try:
             asked = {"seq_len": self.min_context, "weight_dtype": weight_dtype, **self.plan_keywords}

@@ -117,7 +117,7 @@ class Search:
             return
         kind = self.kind
         memory = self.keywords.get("gpu_memory_bytes") or kind.gpu.memory_bytes
-        if not weights_fit(self.model, layout, kind.weight_dtype, memory):
+        if not weights_fit(self.model, layout, kind.weight_dtype, memory, self.keywords.get("checkpoint_bytes")):
             return
         formats = {"weight_dtype": kind.weight_dtype, "kv_cache_dtype": kind.kv_cache_dtype}
         try:
