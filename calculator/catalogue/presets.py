@@ -10,17 +10,21 @@ from typing import Any
 
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS, build_decoder
 from calculator.architecture.model import ModelArchitecture
+from calculator.catalogue.gpu_names import candidates
+from calculator.catalogue.parts.table import parts
 from calculator.catalogue.preset_file import PresetFile
-from calculator.errors import FileFormatError, InvalidValueError, shown, unknown_name
+from calculator.errors import FileFormatError, InvalidValueError, UnknownNameError, shown, unknown_name
 from calculator.hardware import CUSTOM, Accelerator, program_memory
 from calculator.reading.fields import Field, count, flag, mapping, names, number, text
 from calculator.reading.schema import Schema
+from calculator.units import format_gib
 
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "data", _PACKAGE.parents[1])
 _FILES = {
     "MODEL_FILE": "model_presets.yaml",
     "GPU_FILE": "gpu_presets.yaml",
+    "MORE_GPUS_FILE": "gpu_presets_more.yaml",
     "STARTUP_FIGURES": "startup_figures.csv",
 }
 
@@ -47,6 +51,9 @@ def __getattr__(name: str) -> Path:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+MOST_CHOICES = 8
+"""Choices that a message names."""
+BY_MEMORY = "any other is described by its memory alone: gpu_memory_bytes, or --gpu-memory-gib on the command line"
 EXPECTATION_FIELDS = ("num_parameters", "num_active_parameters", "kv_bytes_per_token_fp16")
 
 _DESCRIPTION: dict[str, Field] = {
@@ -164,8 +171,33 @@ def model_ids() -> tuple[str, ...]:
 
 
 def gpu_ids() -> tuple[str, ...]:
-    """Return the ids of all GPU presets, in the order of the file."""
+    """Return the ids of all whole GPUs: those that a search proposes, and those known by name alone."""
+    return (*proposed_gpu_ids(), *more_gpus().entries)
+
+
+def all_gpu_ids() -> tuple[str, ...]:
+    """Return the ids of all GPUs and of what is known by name beside: slices, profiles, shares of unified memory."""
+    return (*gpu_ids(), *parts())
+
+
+def proposed_gpu_ids() -> tuple[str, ...]:
+    """Return the ids of the GPUs that a search proposes where none is named, in the order of the file."""
     return tuple(gpu_file().entries)
+
+
+def more_gpus() -> PresetFile[Accelerator]:
+    """Read the file of GPUs that are known by name and never proposed."""
+    return gpu_file(data_file(_FILES["MORE_GPUS_FILE"]))
+
+
+@lru_cache(maxsize=1024)
+def _gpu_of(key: str) -> Accelerator | None:
+    """Return the GPU of an id, None where there is none."""
+    for file in (gpu_file(), more_gpus()):
+        if key in file.entries:
+            return file.get(key)
+    make = parts().get(key)
+    return make(load_gpu) if make else None
 
 
 def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
@@ -231,12 +263,12 @@ def model_of_files(name: str, assume_full_attention: bool = False) -> ModelArchi
 
 
 def load_gpu(name: str | Accelerator) -> Accelerator:
-    """Load a GPU by its preset id.
+    """Load a GPU by its preset id, or by what people, drivers and logs call it.
 
     Parameters
     ----------
     name : str or Accelerator
-        Such as ``a100-80gb-sxm`` [-].
+        Such as ``a100-80gb-sxm``, ``NVIDIA H100 80GB HBM3``, ``RTX 4090`` or ``A100-SXM4-80GB MIG 1g.10gb`` [-].
 
     Returns
     -------
@@ -246,7 +278,7 @@ def load_gpu(name: str | Accelerator) -> Accelerator:
     Raises
     ------
     UnknownNameError
-        If there is no such preset; the near matches are named.
+        If there is no such device, with the near matches; or if the name can mean several, with the choices.
     """
     if isinstance(name, Accelerator):
         return name
@@ -254,15 +286,45 @@ def load_gpu(name: str | Accelerator) -> Accelerator:
         raise InvalidValueError(
             f"a GPU is a preset id such as a100-80gb-sxm, not {shown(name)}", what="gpu", asked=name
         )
-    file = gpu_file()
-    if name not in file.entries:
-        raise unknown_name("GPU", name, file.entries, "gpu")
-    return file.get(name)
+    found = _gpu_of(name)
+    if found is None:
+        found = _gpu_of(gpu_id(name))
+    assert found is not None, "an id that is named has a device"
+    return found
+
+
+def _label_of(key: str) -> int | None:
+    return load_gpu(key).label_gb
+
+
+def gpu_id(name: str) -> str:
+    """Return the id of the GPU that a name means.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such device, with the near matches; or if the name can mean several, with the choices.
+    """
+    means = candidates(name[:200], all_gpu_ids(), _label_of)
+    if len(means) == 1:
+        return means[0]
+    if means:
+        choices = " or ".join(f"{key} ({format_gib(load_gpu(key).memory_bytes, 1)})" for key in means[:MOST_CHOICES])
+        more = f" or {len(means) - MOST_CHOICES} more" if len(means) > MOST_CHOICES else ""
+        raise UnknownNameError(
+            f"unknown GPU {shown(name)}: it can be {choices}{more}: name one of them",
+            what="gpu",
+            asked=name,
+            allowed=means,
+        )
+    raise unknown_name("GPU", name, gpu_ids(), "gpu", BY_MEMORY)
 
 
 def named(thing: ModelArchitecture | Accelerator) -> str:
     """Return the id of a model or GPU; ``custom`` where that is the id of a preset and it is another."""
     if thing.id == CUSTOM:
         return CUSTOM
-    file: PresetFile[Any] = model_file() if isinstance(thing, ModelArchitecture) else gpu_file()
-    return thing.id if file.is_not_another(thing.id, thing) else CUSTOM
+    if isinstance(thing, ModelArchitecture):
+        return thing.id if model_file().is_not_another(thing.id, thing) else CUSTOM
+    known = _gpu_of(thing.id)
+    return thing.id if known is None or known == thing else CUSTOM
