@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import eq
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS, build_decoder
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.gpu_names import candidates
+from calculator.catalogue.model_names import Alias, meaning, read_names
 from calculator.catalogue.parts.table import parts
 from calculator.catalogue.preset_file import PresetFile
 from calculator.errors import FileFormatError, InvalidValueError, UnknownNameError, shown, unknown_name
@@ -25,6 +28,7 @@ _FILES = {
     "MODEL_FILE": "model_presets.yaml",
     "GPU_FILE": "gpu_presets.yaml",
     "MORE_GPUS_FILE": "gpu_presets_more.yaml",
+    "MODEL_NAMES_FILE": "model_names.csv",
     "STARTUP_FIGURES": "startup_figures.csv",
 }
 
@@ -201,13 +205,14 @@ def _gpu_of(key: str) -> Accelerator | None:
 
 
 def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
-    """Load a model by its preset id, by the Hugging Face id of a preset, or from a ``config.json``.
+    """Load a model by its preset id, by a repository of the same layers, or from a ``config.json``.
 
     Parameters
     ----------
     name : str or ModelArchitecture
-        Such as ``llama-3-70b``, ``meta-llama/Meta-Llama-3-70B`` or ``models/own/config.json``; a folder with a
-        config.json, whose headers of weights are read too; a ``.gguf`` file, of which the header is [-].
+        Such as ``llama-3-70b``, ``meta-llama/Llama-3.1-8B-Instruct``, ``RedHatAI/Qwen3-8B-FP8-dynamic`` or
+        ``models/own/config.json``; a folder with a config.json, whose headers of weights are read too; a ``.gguf``
+        file, of which the header is [-].
 
     Returns
     -------
@@ -217,7 +222,7 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     Raises
     ------
     UnknownNameError
-        If there is no such preset; the near matches are named.
+        If no preset has the layers of what is named; the near matches are named.
     CalculatorError
         If a ``config.json`` cannot be read or is refused, with the reason.
     """
@@ -230,18 +235,67 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     file = model_file()
     if name in file.entries:
         return file.get(name)
-    for key in file.entries.named(name) if name else ():
-        entry = file.entries[key]
-        if isinstance(entry, dict) and str(entry.get("huggingface_id", "")).lower() == name.lower():
-            return file.get(key)
+    found = None if _is_there(name) else model_by_name(name)
+    if found is not None:
+        return found
     if name.endswith(".json"):
         from calculator.configs.reader import read_config
 
         return read_config(Path(name))
-    found = model_of_files(name)
-    if found is not None:
-        return found
-    raise unknown_name("model", name, file.entries)
+    read = model_of_files(name)
+    if read is not None:
+        return read
+    raise _unknown_model(name, file.entries)
+
+
+def _is_there(name: str) -> bool:
+    """Whether a name is that of a folder or of a file: what is there is read, whatever its name could mean."""
+    try:
+        return bool(name) and ("/" in name or name.lower().endswith((".gguf", ".json"))) and Path(name).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def model_by_name(name: str) -> ModelArchitecture | None:
+    """Return the preset that a name means, with what the name says beside; None for none. No file is read for it."""
+    found = meaning(name[:400], model_names()) if name else None
+    return _taken(name, found) if found else None
+
+
+@cache
+def model_names() -> dict[str, Alias]:
+    """Return what every repository means that is known, by its name in lower case; ids of presets among them."""
+    file = model_file()
+    own = {key.lower(): Alias(key) for key in file.entries}
+    own |= {repository.lower(): Alias(key) for key, repository in file.entries.stated("huggingface_id")}
+    return {**own, **read_names(data_file(_FILES["MODEL_NAMES_FILE"]))}
+
+
+def _taken(name: str, found: Alias) -> ModelArchitecture:
+    """Return the preset that a name means, with what the name says beside."""
+    preset = model_file().get(found.preset)
+    if name.lower() in (preset.id, preset.huggingface_id.lower()):
+        return preset
+    context = found.max_position_embeddings or preset.max_position_embeddings
+    form = found.weight_dtype or preset.weight_dtype
+    return replace(preset, repository=name, max_position_embeddings=context, weight_dtype=form)
+
+
+def _same_beginning(one: str, other: str) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _unknown_model(name: str, ids: Iterable[str]) -> UnknownNameError:
+    """Build the error for a model that no preset has, with the nearest of ids and repositories."""
+    bare = {each.rpartition("/")[2]: alias.preset for each, alias in reversed(list(model_names().items()))}
+    text = name.lower().rpartition("/")[2].replace(" ", "")[:200]
+    near = difflib.get_close_matches(text, bare, n=60, cutoff=0.5)
+    near.sort(key=lambda each: -_same_beginning(text, each))
+    nearest = list(dict.fromkeys(bare[each] for each in near))[:3]
+    if not nearest or name.lower() == nearest[0]:
+        return unknown_name("model", name, ids)
+    message = f"unknown model {shown(name)}: did you mean {' or '.join(nearest)}?"
+    return UnknownNameError(message, what="model", asked=name, allowed=tuple(sorted(ids)), nearest=nearest[0])
 
 
 def model_of_files(name: str, assume_full_attention: bool = False) -> ModelArchitecture | None:
@@ -325,6 +379,8 @@ def named(thing: ModelArchitecture | Accelerator) -> str:
     if thing.id == CUSTOM:
         return CUSTOM
     if isinstance(thing, ModelArchitecture):
-        return thing.id if model_file().is_not_another(thing.id, thing) else CUSTOM
+        if model_file().is_not_another(thing.id, thing):
+            return thing.id
+        return thing.repository if thing.repository and load_model(thing.repository).is_the_same(thing) else CUSTOM
     known = _gpu_of(thing.id)
     return thing.id if known is None or known == thing else CUSTOM

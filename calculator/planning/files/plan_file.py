@@ -247,7 +247,7 @@ def write_plan_file(answer: Plan, name: str) -> str:
     asked = {**answer.asked, "model": _model_entry(answer.model), "seq_len": answer.request.seq_len}
     if answer.asked.get("gpu", CUSTOM) == CUSTOM:
         asked.pop("gpu", None)
-    else:
+    elif not isinstance(answer.asked["gpu"], str):
         asked["gpu"] = _gpu_entry(load_gpu(answer.asked["gpu"]))
     expect: dict[str, Any] = {"fits": answer.fits, "max_kv_bytes_per_sequence": answer.kv_bytes_per_sequence}
     if answer.fits:
@@ -306,6 +306,8 @@ def _model_entry(model: ModelArchitecture) -> Any:
 
 def _ways_to_say(model: ModelArchitecture) -> Iterator[Any]:
     varied = {"variations": dict(model.variations)} if model.variations else {}
+    if model.repository:
+        yield model.repository
     if model.id in model_ids():
         yield model.id
         yield {"preset": model.id, **varied}
