@@ -95,7 +95,8 @@ def unknown_name(
     text = str(asked)[:200]
     begun = [name for name in names if len(text) > 1 and name.startswith(text.lower())]
     similar = difflib.get_close_matches(text.lower(), names, n=3, cutoff=0.5)
-    near = list(dict.fromkeys(begun + similar))[:3]
+    within = [name for name in names if len(text) > 2 and text.lower() in name]
+    near = list(dict.fromkeys(begun + within[:3] + similar))[:3]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {_listed(names)}"
     nearest = near[0] if near else None
     hint += f"; {otherwise}" if otherwise else ""

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.split import Split
-from calculator.errors import unknown_name
+from calculator.errors import InvalidValueError, unknown_name
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.hardware import MAX_BYTES
 from calculator.reading.fields import Count, Field, Flag, Number, Text, count, flag, number, optional, text
 from calculator.reading.schema import Schema
+from calculator.units import in_text
 
 MAX_RANKS = 65_536
 MAX_CHECKPOINT_BYTES = 2**50
@@ -81,11 +82,14 @@ class Option:
     logged: bool = False
     page: Page | None = Page()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "field", replace(self.field, unit=self.unit))
+
     @property
     def of_plan(self) -> Field:
         """What the keyword of ``plan`` may be: a default may be left out, and what has none may be None."""
         left_out = optional(self.field) if self.default is None else replace(self.field, required=False)
-        return replace(left_out, default=self.default, help=self.help, unit=self.unit)
+        return replace(left_out, default=self.default, help=self.help)
 
     @property
     def is_bytes(self) -> bool:
@@ -455,8 +459,21 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     ------
     UnknownNameError
         If a keyword does not exist; the near matches are named.
+    InvalidValueError
+        If a size in text cannot be read.
     """
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
-    return {name: value for name, value in {**PLAN_DEFAULTS, **options}.items() if value is not None}
+    given = {**PLAN_DEFAULTS, **options}
+    return {name: _number(name, value) for name, value in given.items() if value is not None}
+
+
+def _number(name: str, value: Any) -> Any:
+    """Return a size that is given in text as a number, and anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return in_text(value, OPTIONS[name].unit)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{name} cannot be read: {error}", what=name, asked=value) from None

@@ -16,11 +16,10 @@ from calculator.catalogue.gpu_names import candidates
 from calculator.catalogue.model_names import Alias, meaning, read_names
 from calculator.catalogue.parts.table import parts
 from calculator.catalogue.preset_file import PresetFile
-from calculator.errors import FileFormatError, InvalidValueError, UnknownNameError, shown, unknown_name
+from calculator.errors import FileFormatError, InvalidValueError, UnknownNameError, friendly, shown, unknown_name
 from calculator.hardware import CUSTOM, Accelerator, program_memory
 from calculator.reading.fields import Field, count, flag, mapping, names, number, text
 from calculator.reading.schema import Schema
-from calculator.units import format_gib
 
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "data", _PACKAGE.parents[1])
@@ -204,6 +203,7 @@ def _gpu_of(key: str) -> Accelerator | None:
     return make(load_gpu) if make else None
 
 
+@friendly
 def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     """Load a model by its preset id, by a repository of the same layers, or from a ``config.json``.
 
@@ -316,6 +316,7 @@ def model_of_files(name: str, assume_full_attention: bool = False) -> ModelArchi
     return None
 
 
+@friendly
 def load_gpu(name: str | Accelerator) -> Accelerator:
     """Load a GPU by its preset id, or by what people, drivers and logs call it.
 
@@ -363,13 +364,12 @@ def gpu_id(name: str) -> str:
     if len(means) == 1:
         return means[0]
     if means:
-        choices = " or ".join(f"{key} ({format_gib(load_gpu(key).memory_bytes, 1)})" for key in means[:MOST_CHOICES])
         more = f" or {len(means) - MOST_CHOICES} more" if len(means) > MOST_CHOICES else ""
         raise UnknownNameError(
-            f"unknown GPU {shown(name)}: it can be {choices}{more}: name one of them",
+            f"unknown GPU {shown(name)}: it can be {' or '.join(sorted(means)[:MOST_CHOICES])}{more}: name one of them",
             what="gpu",
             asked=name,
-            allowed=means,
+            allowed=tuple(sorted(means)),
         )
     raise unknown_name("GPU", name, gpu_ids(), "gpu", BY_MEMORY)
 

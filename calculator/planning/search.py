@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from calculator.errors import CalculatorError
+from calculator.errors import CalculatorError, friendly
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
 from calculator.planning.knobs import GPUS, LENGTH, SPLIT, Change, changes_of, degrees_within_a_node, length, more_gpus
@@ -51,6 +51,7 @@ class Lever:
         return self.kind.key
 
 
+@friendly
 def levers(plan: Plan) -> tuple[Lever, ...]:
     """Try every knob alone and return the changes, the largest gain first.
 
@@ -67,6 +68,7 @@ def levers(plan: Plan) -> tuple[Lever, ...]:
     return _by_gain(_tried(plan))
 
 
+@friendly
 def next_steps(plan: Plan) -> tuple[Lever, ...]:
     """Return the smallest step of every knob that gains anything, the largest gain first.
 
@@ -114,6 +116,7 @@ def _by_gain(found: Iterable[Lever]) -> tuple[Lever, ...]:
     )
 
 
+@friendly
 def smallest_fit(plan: Plan) -> Plan | None:
     """Find the fewest GPUs of the same kind that hold one replica of the request.
 
@@ -154,6 +157,7 @@ def ways_to_split(plan: Plan) -> Iterator[dict[str, int]]:
         yield {"tensor_parallel_size": tp, "pipeline_parallel_size": pp}
 
 
+@friendly
 def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
     """Return the single changes that make a plan fit, the largest gain first; empty where it fits already.
 

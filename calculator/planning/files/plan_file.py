@@ -13,7 +13,15 @@ import yaml
 from calculator.architecture.decoder import custom_model
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
-from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, UnsupportedError, shown, unknown_name
+from calculator.errors import (
+    CalculatorError,
+    FileFormatError,
+    InvalidValueError,
+    UnsupportedError,
+    friendly,
+    shown,
+    unknown_name,
+)
 from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.answer import Plan
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
@@ -199,6 +207,7 @@ def _stated_gpu(stated: Mapping[str, Any]) -> Accelerator:
     return replace(base, **fields)
 
 
+@friendly
 def read_plan_file(path: Path | str) -> list[Deployment]:
     """Read a plan file and plan every deployment in it.
 
@@ -224,6 +233,7 @@ def read_plan_file(path: Path | str) -> list[Deployment]:
     return read_deployments(strict_yaml.read(Path(path)))
 
 
+@friendly
 def write_plan_file(answer: Plan, name: str) -> str:
     """Return the YAML of a plan file with one deployment, which expects what the plan answers now.
 
