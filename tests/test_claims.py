@@ -63,7 +63,6 @@ LAYERS_DIFFER = {
     "mimo-v2-flash": 8,
     "gemma-4-26b-a4b": 8,
     "gemma-4-31b": 16,
-    "gemma-4-e4b": 2,
 }  # and the most of a layer
 
 

@@ -101,3 +101,32 @@ def test_every_row_is_of_a_preset_and_of_no_preset_itself():
         assert repository.lower() not in own | presets or context
         assert not context or int(context) != calculator.load_model(preset).max_position_embeddings
     assert len(model_names()) >= len(rows) + len(presets)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said", "read"),
+    [
+        ("model", "meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b"),
+        ("model", "DeepSeek-V3", "deepseek-v3"),
+        ("gpu", "NVIDIA H100 80GB HBM3", "h100-sxm"),
+        ("gpu", "a100-40gb-mig-3g.20gb", "a100-40gb-mig-3g.20gb"),
+    ],
+)
+def test_a_link_says_a_model_or_a_gpu_by_another_name(parameter, said, read):
+    state = pytest.importorskip("dashboard.state")
+    assert state.PARAMETERS[parameter].read(said) == read
+
+
+# what a name says beside the layers has no place in a link, and a path is no name
+@pytest.mark.parametrize("said", ["Qwen/Qwen3-8B-FP8", "Qwen/Qwen3-235B-A22B-Instruct-2507", "/etc/x.json"])
+def test_a_link_does_not_drop_what_a_name_says(said):
+    state = pytest.importorskip("dashboard.state")
+    with pytest.raises(calculator.UnknownNameError, match="unknown model"):
+        state.PARAMETERS["model"].read(said)
+
+
+@pytest.mark.parametrize("typed", ["deepseek-v3", "qwen 2.5", "llama-3.1", "meta-llama/Llama-3.1-8B"])
+def test_the_list_of_models_is_searched_by_name_id_and_repository(typed):
+    inputs = pytest.importorskip("dashboard.inputs")
+    assert any(inputs._is_found(typed, inputs._model_name(key)) for key in calculator.model_ids())
+    assert all(inputs._is_found(key, inputs._model_name(key)) for key in calculator.model_ids())
