@@ -1,11 +1,15 @@
 """What models are called: repositories of a preset's layers, times a closed list of formats."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 import calculator
 from calculator.catalogue.presets import data_file, model_names
+from calculator.cli.main import main
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -130,3 +134,17 @@ def test_the_list_of_models_is_searched_by_name_id_and_repository(typed):
     inputs = pytest.importorskip("dashboard.inputs")
     assert any(inputs._is_found(typed, inputs._model_name(key)) for key in calculator.model_ids())
     assert all(inputs._is_found(key, inputs._model_name(key)) for key in calculator.model_ids())
+
+
+def test_the_page_of_presets_is_up_to_date(capsys):
+    assert main(["models", "--format", "markdown"]) == 0
+    page = capsys.readouterr().out
+    assert page == (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+    table = [row.split("|") for row in page.splitlines() if row.startswith("| `")]
+    rows = {row[1].strip(" `"): [cell.strip() for cell in row] for row in table}
+    assert list(rows) == list(calculator.model_ids())
+    # 64 query heads, 8 KV heads: 1 - 8/64; DeepSeek-V3: 576 of 128 x (192 + 128) elements a layer, 1 - 576/40,960
+    assert rows["llama-3-70b"][4:9] == ["64", "8", "8 : 1", "320.00 KiB", "87.5%"]
+    assert rows["deepseek-v3"][5:9] == ["latent", "latent", "68.62 KiB", "98.6%"]
+    # Gemma 4 31B: 50 x 16 x 256 + 10 x 4 x 512 of 50 x 32 x 256 + 10 x 32 x 512 elements
+    assert rows["gemma-4-31b"][8] == f"{1 - (50 * 16 * 256 + 10 * 4 * 512) / (50 * 32 * 256 + 10 * 32 * 512):.1%}"
