@@ -73,9 +73,9 @@ def test_nothing_else_is_left_out_of_a_name(name, nearest):
     ],
 )
 def test_a_format_that_is_not_known_is_not_guessed(name, said):
-    with pytest.raises(calculator.UnsupportedError, match=f"stored as {said}, which is not understood; name a"):
+    with pytest.raises(calculator.UnsupportedError, match=f"stored as {said}, which is not understood"):
         calculator.plan(name, gpu="h200")
-    assert calculator.plan(name, gpu="h200", tensor_parallel_size=2, weight_dtype="nf4").model.repository == name
+    assert calculator.plan(name, gpu="h200", tensor_parallel_size=2, weight_dtype="fp8").model.repository == name
 
 
 def test_what_was_taken_is_noted_and_written():
