@@ -67,7 +67,10 @@ def _small_print(plan: calculator.Plan, smallest: calculator.Plan | None) -> str
         ("activations", request.activation_bytes),
         ("non-torch", request.non_torch_bytes),
         ("CUDA graphs", request.cuda_graph_bytes),
+        ("other processes", request.other_memory_bytes),
     )
+    if request.speculative_config:
+        parts.append(f"drafts of {request.speculative_config.num_tokens} tokens by {request.speculative_config.method}")
     parts += [f"{name} given by hand: {format_gib(value)}" for name, value in own if value is not None]
     if words.price(plan):
         parts.append(words.price(plan))

@@ -15,14 +15,16 @@ from calculator.configs.checkpoints.given import INDEX_END, read_given
 from calculator.configs.checkpoints.index import NAME as INDEX
 from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config
 from calculator.engines import ENGINES, engine_class
+from calculator.engines.base import Engine
 from calculator.formats import kv as storage
 from calculator.formats import weights
+from calculator.formats.names import STATE_FORMATS
 from calculator.planning.resolve import check_degree, legal_degrees
 from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
 from calculator.units import GIB, gib_to_bytes, plural
 from dashboard import state
-from dashboard.link import packing
+from dashboard.link import drafts, packing
 from dashboard.text import plain, sentence
 
 LABELS = {state.CUSTOM: "Own architecture", state.CONFIG: "From a config.json"}
@@ -38,6 +40,18 @@ SWITCHES = {
     "swa_full": "Windows at full length (swa-full)",
     "enforce_eager": "No CUDA graphs",
     "language_model_only": "Text only, encoders of images not loaded",
+}
+BESIDE = {
+    "max_loras": ("LoRA adapters of a batch", 1),
+    "max_lora_rank": ("Largest LoRA rank", 1),
+    "cpu_offload_gb": ("Weights on the host, GiB a GPU", 1.0),
+    "n_cpu_moe": ("Layers whose experts the host holds", 1),
+    "n_gpu_layers": ("Layers on GPUs", 1),
+}
+"""Numbers of what stands beside a model, and the step of each."""
+STATE_FORMATS_ASKED = {
+    "mamba_cache_dtype": "Format of states' convolutions",
+    "mamba_ssm_cache_dtype": "Format of recurrent states",
 }
 
 ARCHITECTURE_LABELS = {
@@ -154,6 +168,8 @@ def keywords() -> dict[str, Any]:
     for name, keyword in state.GIB_FIELDS.items():
         if st.session_state[name] is not None:
             asked[keyword] = gib_to_bytes(st.session_state[name])
+    if asked["speculative_config"]:
+        asked["speculative_config"] = drafts.read(asked["speculative_config"])
     return {name: value for name, value in asked.items() if value not in (None, "")}
 
 
@@ -363,6 +379,7 @@ def ask_engine(gpu: calculator.Accelerator | None) -> None:
         ask_number("GPUs that share a context", "decode_context_parallel_size")
     else:
         st.session_state["decode_context_parallel_size"] = 1
+    _ask_what_stands_beside(rules)
     left, right = st.columns(2)
     with left:
         ask_number("Pipeline stages", "pipeline_parallel_size")
@@ -370,6 +387,7 @@ def ask_engine(gpu: calculator.Accelerator | None) -> None:
         ask_number("max_num_batched_tokens", "max_num_batched_tokens", placeholder="default")
         _gib("Activations, GiB", "activation_gib")
         _gib("CUDA graphs, GiB", "cuda_graph_gib")
+        _gib("Other processes, GiB", "other_memory_gib", placeholder="none")
     with right:
         ask_number("Replicas", "data_parallel_size")
         ask_number("max_num_seqs", "max_num_seqs", placeholder="default")
@@ -378,6 +396,30 @@ def ask_engine(gpu: calculator.Accelerator | None) -> None:
         _gib("Non-torch, GiB", "non_torch_gib")
         _gib("KV pool, GiB", "kv_cache_memory_gib", placeholder="what is left")
         _gib("Stored weights of the whole model, GiB", "checkpoint_gib", placeholder="by their format")
+
+
+def _ask_what_stands_beside(rules: type[Engine]) -> None:
+    """Ask for drafts, adapters, formats of states and what the host holds: what of them the engine has."""
+    for name in (*BESIDE, *STATE_FORMATS_ASKED, "speculative_config"):
+        if name not in rules.flags:
+            st.session_state[name] = OPTIONS[name].default
+    if "speculative_config" in rules.flags:
+        st.text_input(
+            "Drafts of speculative decoding",
+            key="speculative_config",
+            placeholder='{"method": "mtp", "num_speculative_tokens": 3}',
+            help="In vLLM's own keys: method, num_speculative_tokens, and model for a drafter",
+            max_chars=state.MAX_LINK_MAPPING,
+        )
+    columns = st.columns(2)
+    asked = [name for name in (*BESIDE, *STATE_FORMATS_ASKED) if name in rules.flags]
+    for index, name in enumerate(asked):
+        with columns[index % 2]:
+            if name in STATE_FORMATS_ASKED:
+                st.selectbox(STATE_FORMATS_ASKED[name], STATE_FORMATS, key=name)
+            else:
+                label, step = BESIDE[name]
+                ask_number(label, name, step=step, placeholder="none" if name != "n_gpu_layers" else "all")
 
 
 def ask_number(label: str, key: str, step: float = 1, **options: Any) -> None:

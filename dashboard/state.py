@@ -18,8 +18,9 @@ from calculator.engines import engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
-from calculator.reading.fields import Count, Flag, Number
+from calculator.reading.fields import Choice, Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
+from dashboard.link import drafts
 from dashboard.link.compare_parameters import COMPARE
 from dashboard.link.heads_parameters import HEADS
 from dashboard.link.need_parameters import LONG, MAX_LIST, NEED
@@ -30,6 +31,7 @@ from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 
 CUSTOM, CONFIG = "custom", "config"
 MAX_LINK_VALUE = 100
+MAX_LINK_MAPPING = 400
 MAX_NAMED = 5
 MOST_HAD = 8
 _SEEN, _PROBLEMS, _PAGE, _HAD = "_link", "_link_problems", "_page", "_links_had"
@@ -58,6 +60,17 @@ def _number(field: Count | Number, default: Any, absent: str, page: Page) -> Par
     return Parameter(lambda text: bounded(kind(text), least, most), default, least, most, absent, page.clears)
 
 
+def _one_of(field: Choice) -> Callable[[str], str]:
+    """Return a check for the names of a choice."""
+
+    def check(text: str) -> str:
+        if text not in field.names:
+            raise unknown_name("format", text, field.names)
+        return text
+
+    return check
+
+
 def _parameter(name: str, option: Option) -> Parameter:
     """Return the parameter of an option, by what the table says of it."""
     default = OPENING.get(name, option.default)
@@ -65,6 +78,8 @@ def _parameter(name: str, option: Option) -> Parameter:
         return Parameter(flag, default)
     if isinstance(option.field, Count | Number) and option.page:
         return _number(option.field, default, option.absent, option.page)
+    if isinstance(option.field, Choice):
+        return choice(_one_of(option.field), default, default)
     read = _READERS[name]
     return Parameter(read, default, absent=option.absent) if default is None else choice(read, default, default)
 
@@ -96,6 +111,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "kv_cache_dtype": storage_format,
     "engine": engine_rules,
     "engine_version": _version,
+    "speculative_config": drafts.parameter,
 }
 """How text is checked that not every text may be."""
 
@@ -123,6 +139,7 @@ _BELONGS_TO = {
     "trace": ("workload", TRACE),
 }
 """What is said only beside a value of another parameter."""
+_MAPPINGS = ("speculative_config",)
 _PACKED = ("config_json", "trace")
 _STREAMLITS_OWN = ("embed", "embed_options")
 
@@ -203,6 +220,7 @@ def _read(name: str, parameter: Parameter, text: str) -> Any:
     if owner and st.session_state[owner] != owned:  # what the page took, not what the link asked for
         raise calculator.InvalidValueError(f"belongs to {owner}={owned}")
     most = MAX_LINK_PACKED if name in _PACKED else MAX_LIST if name in LONG else MAX_LINK_VALUE
+    most = MAX_LINK_MAPPING if name in _MAPPINGS else most
     if len(text) > most:
         raise calculator.InvalidValueError(f"longer than {most:,} characters")
     return None if parameter.clears and text == CLEARED else parameter.read(text)

@@ -16,6 +16,9 @@ PER_GPU = {
     "activation_bytes",
     "non_torch_bytes",
     "cuda_graph_bytes",
+    "draft_bytes",
+    "lora_bytes",
+    "other_memory_bytes",
     "kv_pool_bytes",
 }
 FAILING = """\

@@ -265,7 +265,7 @@ def test_a_model_forgets():
 
 def test_an_engine_is_shown_what_is_remembered_by_and_nothing_else(reference):
     cutting = reference.request.cutting
-    for name in ("seq_len", "batch_size", "max_num_seqs", "gpu_memory_utilization", "tensor_parallel_size"):
+    for name in ("seq_len", "batch_size", "gpu_memory_utilization", "tensor_parallel_size"):
         assert not hasattr(cutting, name)
     assert {name: getattr(reference.request, name) for name in Cutting._fields} == cutting._asdict()
 

@@ -63,7 +63,9 @@ def test_a_request_of_the_longest_context_fits_and_one_of_a_token_more_does_not(
         asked["encoder_seq_len"] = 512
     longest = given_pool(model, pool, seq_len=1000, **asked).max_context_len
     if longest:
-        assert given_pool(model, pool, seq_len=longest, **asked).fits
+        held = given_pool(model, pool, seq_len=longest, **asked)
+        # what memory holds, 0.14 to 0.16 may refuse to start with
+        assert held.fits or (held.refused and held.max_batch_size >= held.request.batch_size)
     if longest < 10**9:
         assert not given_pool(model, pool, seq_len=longest + 1, **asked).fits
 
@@ -122,7 +124,11 @@ def test_which_versions_set_all_layers_against_the_pool_of_one_stage(version, pr
     asked = {"pipeline_parallel_size": 2, "engine_version": version}
     pool = int(3.18 * GIB)
     answer = given_pool("qwen3-30b-a3b", pool, seq_len=40_000, **asked)
-    assert (answer.fits, answer.reported_max_context_len, answer.max_context_len) == (True, printed, 69_440)
+    assert (answer.fits, answer.reported_max_context_len, answer.max_context_len) == (
+        printed >= 40_000,
+        printed,
+        69_440,
+    )
     refused = f"prints {printed:,} as the longest sequence and does not start with 40,000, though memory holds 69,440"
     assert any(refused in note for note in answer.notes) == (printed < 40_000)
 

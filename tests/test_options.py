@@ -161,7 +161,7 @@ def test_a_keyword_that_is_added_to_the_table_is_on_every_face(tmp_path):
     for name in ("calculator", "dashboard"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "model_presets.yaml", tmp_path)
-    table = tmp_path / "calculator" / "request.py"
+    table = tmp_path / "calculator" / "request" / "table.py"
     content = table.read_text(encoding="utf-8")
     assert content.count("    activation_bytes:") == 1
     table.write_text(content.replace("    activation_bytes:", NEW), encoding="utf-8")

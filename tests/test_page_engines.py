@@ -47,7 +47,7 @@ def test_the_range_and_its_cause_are_said():
 
 def test_what_is_not_modelled_is_said():
     said = " ".join(unescaped(caption.value) for caption in open_page().caption)
-    assert "Not modelled: LoRA, draft models of speculative decoding" in said
+    assert "Not modelled: caches and profiling of vision and audio encoders" in said
 
 
 def test_the_command_can_be_copied():

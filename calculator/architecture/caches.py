@@ -5,7 +5,7 @@ Engines tell kinds apart by class, and refuse one that they do not know.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -77,6 +77,52 @@ class LatentVectors(TokenRows):
 
 
 @dataclass(frozen=True, slots=True)
+class IndexKeys(TokenRows):
+    """A short key of every token, by which attention picks the tokens that it reads, the same on every rank."""
+
+    words: ClassVar[str] = say("caches.index", "an index key of every token")
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedRows(Cache):
+    """A row for so many tokens at once, the same on every rank.
+
+    Attributes
+    ----------
+    row_bytes : int
+        One row [bytes].
+    tokens_per_row : int
+        Tokens that a row stands for [tokens].
+    """
+
+    words: ClassVar[str] = say("caches.compressed", "a compressed row for several tokens")
+
+    row_bytes: int
+    tokens_per_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowsInPassing(Cache):
+    """Rows of the last tokens that compression or a window reads, the same on every rank.
+
+    Attributes
+    ----------
+    row_bytes : int
+        The row of one token [bytes].
+    window : int
+        Tokens after which older ones can be dropped [tokens].
+    tokens_per_row : int
+        Tokens of a compressed row that they are made into; 1 for a window of its own [tokens].
+    """
+
+    words: ClassVar[str] = say("caches.passing", "rows of the last tokens, before they are compressed")
+
+    row_bytes: int
+    window: int
+    tokens_per_row: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Window(TokenRows):
     """The keys and values of the last tokens.
 
@@ -127,6 +173,8 @@ class State(Cache):
         Bytes of an element of either, as the model asks for [bytes].
     state_named : bool
         Whether the model names the format of its state.
+    conv_width : int
+        Elements of one column of its convolution [elements].
     """
 
     words: ClassVar[str] = say("caches.state", "a state that does not grow")
@@ -137,6 +185,15 @@ class State(Cache):
     state_elements: int
     state_element_bytes: int
     state_named: bool = False
+    conv_width: int = 0
+
+    def with_columns(self, more: int) -> State:
+        """Return the same state with more columns of its convolution."""
+        return replace(self, conv_elements=self.conv_elements + more * self.conv_width)
+
+    def in_formats(self, conv_element_bytes: int, state_element_bytes: int) -> State:
+        """Return the same state in other formats, by the bytes of an element of each."""
+        return replace(self, conv_element_bytes=conv_element_bytes, state_element_bytes=state_element_bytes)
 
     @property
     def state_bytes(self) -> int:

@@ -73,6 +73,7 @@ class RecurrentState(LayerSpec):
             state_elements=self.state_elements // tensor_parallel_size,
             state_element_bytes=self.state_element_bytes,
             state_named=self.state_named,
+            conv_width=width,
         )
 
     def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:  # noqa: ARG002

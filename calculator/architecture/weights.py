@@ -134,7 +134,7 @@ def _weight_bytes_per_rank(
         """Bytes of one layer on one rank; runs of equal layers share their matrices, and the model keeps them alive."""
         key = id(weights), heads
         if key not in known:
-            known[key] = _rank_bytes(weights, storage, as_stored, heads, *ranks)
+            known[key] = bytes_on_rank(weights, storage, heads, *ranks, as_stored=as_stored)
         return known[key]
 
     stages = model.stages(pipeline_parallel_size)
@@ -147,40 +147,57 @@ def _weight_bytes_per_rank(
     totals[0] += sum([held(tower) for tower in model.towers.values()]) if encoders else 0
     totals[-1] += held(model.end)
     if model.tie_word_embeddings and pipeline_parallel_size > 1:
-        totals[-1] += _rank_bytes(model.embedding[:1], storage, as_stored, 0, *ranks)
+        totals[-1] += bytes_on_rank(model.embedding[:1], storage, 0, *ranks, as_stored=as_stored)
     return tuple(totals)
 
 
-def _rank_bytes(
+def bytes_on_rank(
     matrices: tuple[WeightMatrix, ...],
     storage: WeightFormat,
-    as_stored: bool,
     kv_heads: int,
     tp: int,
     ep: int,
     rest: int,
-    expert_multiples: tuple[int, int],
+    expert_multiples: tuple[int, int] = (1, 1),
+    *,
+    as_stored: bool = False,
 ) -> int:
     """Bytes of some kinds of matrices on one rank; what does not divide is rounded up."""
     is_plain, quantised, plain = storage.is_plain and not as_stored, 0, 0
     for matrix in matrices:
-        outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
-        part, sharding = matrix.part, matrix.sharding
-        ranks = tp if part in SPLIT_APART else rest
-        if ep > 1 and part == "experts":
-            copies = -(-copies // ep)
-        elif sharding is COLUMNS:
-            outputs = -(-outputs // ranks)
-        elif sharding is ROWS:
-            inputs = -(-inputs // ranks)
-        elif sharding is KV_HEADS:
-            outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, ranks)
-        if expert_multiples != (1, 1) and part == "experts" and inputs > 1:
+        outputs, inputs, copies = shape_on_rank(matrix, kv_heads, tp, ep, rest)
+        if expert_multiples != (1, 1) and matrix.part == "experts" and inputs > 1:
             # what tensor parallelism splits is the width, the other side the hidden size
-            hidden, width = expert_multiples if sharding is ROWS else reversed(expert_multiples)
+            hidden, width = expert_multiples if matrix.sharding is ROWS else reversed(expert_multiples)
             outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
         if is_plain:
             plain += outputs * inputs * copies
         else:
             quantised += storage.bytes_on(matrix, as_stored, outputs, inputs) * copies
     return plain * storage.unquantised_bytes + quantised
+
+
+def shape_on_rank(matrix: WeightMatrix, kv_heads: int, tp: int, ep: int, rest: int) -> tuple[int, int, int]:
+    """Return outputs, inputs and copies of a matrix on one rank; what does not divide is rounded up.
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        The matrix [-].
+    kv_heads : int
+        KV heads of its layer [-].
+    tp, ep, rest : int
+        Ranks that share MLPs and slices of experts, experts as wholes, and all else [-].
+    """
+    outputs, inputs, copies = matrix.outputs, matrix.inputs, matrix.copies
+    part, sharding = matrix.part, matrix.sharding
+    ranks = tp if part in SPLIT_APART else rest
+    if ep > 1 and part == "experts":
+        copies = -(-copies // ep)
+    elif sharding is COLUMNS:
+        outputs = -(-outputs // ranks)
+    elif sharding is ROWS:
+        inputs = -(-inputs // ranks)
+    elif sharding is KV_HEADS:
+        outputs = outputs // kv_heads * kv_heads_per_rank(kv_heads, ranks)
+    return outputs, inputs, copies

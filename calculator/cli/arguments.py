@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from calculator.errors import CalculatorError, InvalidValueError
-from calculator.reading.fields import Between, Count, Field, Flag, Number
+from calculator.reading.fields import Between, Count, Field, Flag, Nested, Number
+from calculator.reading.strict_json import bounded, parse_config
 from calculator.request import OPTIONS
 from calculator.units import gib_to_bytes, parse_bytes, parse_tokens
 
@@ -59,6 +60,8 @@ def _kind(field: Field, unit: str) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction, "default": None}
     if isinstance(field, Count):
         return {"type": size if unit == "bytes" else count, "metavar": "N"}
+    if isinstance(field, Nested):
+        return {"type": mapping, "metavar": "JSON"}
     return {"type": number, "metavar": "N"} if isinstance(field, Number | Between) else {"metavar": "F"}
 
 
@@ -69,7 +72,7 @@ def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
 def count(text: str) -> int:
     """Read a whole number, or one with letters for thousands or powers of 1,024 behind it."""
     if _LETTERED.fullmatch(text):
-        return _read(parse_tokens, text)
+        return int(_read(parse_tokens, text))
     if not re.fullmatch(r"-?[0-9]{1,400}", text):
         raise argparse.ArgumentTypeError(f"must be a whole number, not {text[:40]!r}")
     return int(text)
@@ -78,14 +81,14 @@ def count(text: str) -> int:
 def number(text: str) -> float:
     """Read a number, or one with letters for thousands or powers of 1,024 behind it."""
     if _LETTERED.fullmatch(text):
-        return _read(parse_tokens, text)
+        return float(_read(parse_tokens, text))
     try:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number, not {text[:40]!r}") from None
 
 
-def _read(parse: Callable[[str], int], text: str) -> int:
+def _read(parse: Callable[[str], Any], text: str) -> Any:
     try:
         return parse(text)
     except CalculatorError as error:
@@ -100,4 +103,8 @@ def gib(text: str) -> int:
 
 
 def size(text: str) -> int:
-    return _read(parse_bytes, text)
+    return int(_read(parse_bytes, text))
+
+
+def mapping(text: str) -> dict[str, Any]:
+    return dict(_read(lambda given: bounded(parse_config(given, "the value")), text))

@@ -7,77 +7,53 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from calculator.architecture.caches import Cache, Chunk, State, Window
+from calculator.architecture.caches import Cache, Chunk, EncoderTokens, RowsInPassing, State, Window
+from calculator.architecture.draft import Draft, with_draft
+from calculator.architecture.groups import merge
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
+from calculator.engines.beside import adapters
+from calculator.engines.beside.drafts import drafter
+from calculator.engines.beside.host import by_layer
+from calculator.engines.beside.neighbours import neighbours
+from calculator.engines.overheads import with_given
 from calculator.engines.pools import Geometry
+from calculator.engines.versions import Admission as Admission
+from calculator.engines.versions import Change as Change
+from calculator.engines.versions import DeviceDefaults as DeviceDefaults
 from calculator.engines.versions import Version, in_words, nearest
 from calculator.errors import ParallelismError, UnsupportedError
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.formats.names import PLAIN
 from calculator.request import Cutting
-from calculator.units import MIB
+from calculator.units import GIB, MIB
 
 if TYPE_CHECKING:
+    from calculator.engines.beside.refusals import Refusal
     from calculator.engines.overheads import Overhead
     from calculator.engines.speeds import Speeds
     from calculator.hardware import Accelerator
     from calculator.planning.stage import Stage
     from calculator.request import Request
+    from calculator.request.speculation import Speculation
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Rule values from a version on, and where they are read from."""
-
-    since: Version
-    values: Mapping[str, Any]
-    source: str
+NOTHING_SET_ASIDE = Admission()
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceDefaults:
-    """What an engine assumes on devices of a size when the user does not say.
+class OwnWay(NamedTuple):
+    """How an engine's own class of a model type keeps its layers otherwise than the architecture does.
 
     Attributes
     ----------
-    at_least_mib : int
-        Smallest memory of such a device [MiB].
-    max_num_batched_tokens, max_num_seqs : int
-        Tokens and sequences of one forward pass [tokens, -].
-    not_named : tuple of str
-        A device with one of these in its name is passed over, as the engine does.
+    expands : bool
+        Whether it keeps heads in place of latent vectors.
+    window_more : int
+        Tokens that it keeps beyond a window [tokens].
     """
 
-    at_least_mib: int
-    max_num_batched_tokens: int
-    max_num_seqs: int
-    not_named: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What an engine sets aside for a request before it lets it in.
-
-    Attributes
-    ----------
-    watermark : float
-        Share of the blocks that stay free when requests are let in [-].
-    reserve_ratio : float
-        Share of the output still expected that is set aside [-].
-    reserve_most_tokens : int
-        Tokens of output beyond which no more is expected of a request [tokens].
-    whole_output : bool
-        Whether all that a request may answer is set aside.
-    whole_context : bool
-        Whether every slot has the memory of the longest sequence.
-    """
-
-    watermark: float = 0.0
-    reserve_ratio: float = 0.0
-    reserve_most_tokens: int = 0
-    whole_output: bool = False
-    whole_context: bool = False
+    expands: bool = False
+    window_more: int = 0
 
 
 class Cached(NamedTuple):
@@ -103,6 +79,10 @@ class Engine:
         Where the rules are read from.
     device_defaults : tuple of DeviceDefaults
         First match wins.
+    admission : Admission
+        What it sets aside for a request.
+    budget_of_device : bool
+        Whether its budget is a share of the whole device, whatever other processes hold of it.
     """
 
     name: ClassVar[str]
@@ -139,6 +119,12 @@ class Engine:
     """Whether sequences take blocks of a pool that all share, not cells of their own."""
     loads_encoders: ClassVar[bool] = True
     """Whether encoders of images and audio are loaded with the model."""
+    draft_methods: ClassVar[tuple[str, ...]] = ()
+    """Ways to draft tokens that it has, of those whose memory is known."""
+    keeps_shared: ClassVar[bool] = False
+    """Whether a drafter keeps an embedding and a head of its own that are the model's."""
+    starts_short: ClassVar[bool] = True
+    """Whether it starts where memory holds no sequence of the longest length."""
     context_in_slack: ClassVar[bool] = False
     """Whether a device's own context is neither in the budget nor an overhead, but in what is left free."""
 
@@ -147,7 +133,8 @@ class Engine:
     note: str = ""
     source: str = ""
     device_defaults: tuple[DeviceDefaults, ...] = field(default=())
-    admission: Admission = Admission()
+    admission: Admission = NOTHING_SET_ASIDE
+    budget_of_device: bool = False
     refused_methods: Mapping[str, str] = field(default_factory=dict)
     """What wrote a checkpoint's quantisation that the engine does not load, and why not."""
 
@@ -193,7 +180,19 @@ class Engine:
 
     def as_kept(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple[LayerGroup, ...]:
         """Return some layers of a model as the engine's class of its type keeps them."""
-        return _expanded(model, layers) if self.expands(model) else layers
+        return _as_kept(model, layers, self._own_way(model))
+
+    def stored_in(self, model: ModelArchitecture, storage: StorageFormat) -> StorageFormat:
+        """Return the format that the engine's class of a model's type keeps its cache in, whatever is asked for."""
+        keeps_16_bit = model.model_type in self.ignores_kv_cache_dtype and storage.bits_per_value < 16
+        return storage_format(PLAIN) if keeps_16_bit else storage
+
+    def window_more(self, model: ModelArchitecture) -> int:
+        """Return the tokens that the engine's class of a model's type keeps beyond a window [tokens]."""
+        return 0
+
+    def _own_way(self, model: ModelArchitecture) -> OwnWay:
+        return OwnWay(self.expands(model), self.window_more(model))
 
     def expands(self, model: ModelArchitecture) -> bool:
         """Whether the engine's class of a model's type keeps heads in place of its latent vectors."""
@@ -206,22 +205,30 @@ class Engine:
 
     def kinds(self, model: ModelArchitecture) -> tuple[type[Cache], ...]:
         """Return the kinds of cache of a whole model as the engine keeps them, whatever their format and split."""
-        return model.remember(_kinds_of_model, self.expands(model))
+        return model.remember(_kinds_of_model, self._own_way(model))
 
     def caches(
         self, model: ModelArchitecture, storage: StorageFormat | None = None, split: Split | None = None
     ) -> tuple[Cached, ...]:
         """Return the caches of a whole model on one rank as the engine keeps them, by default in 16 bit on one GPU."""
-        kept_in = storage.name if storage else PLAIN
-        return model.remember(_caches_of_model, kept_in, split or Split(), self.expands(model))
+        kept_in = self.stored_in(model, storage).name if storage else PLAIN
+        return model.remember(_caches_of_model, kept_in, split or Split(), self._own_way(model))
+
+    def caches_of_stage(
+        self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Split
+    ) -> tuple[Cached, ...]:
+        """Return the caches of some layers of a model on one rank as the engine keeps them."""
+        return caches_of(self.as_kept(model, layers), self.stored_in(model, storage), split)
 
     def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
         """Return of a request what bears on how the KV memory of a model is cut, 0 in place of what does not.
 
-        The tokens of a forward pass bear on windows and chunks alone, in every engine.
+        The tokens of a forward pass bear on windows, chunks and an encoder's tokens alone, in every engine; the
+        sequences at once do not.
         """
-        has_windows = not _WINDOWS.isdisjoint(self.kinds(model))
-        return cutting if has_windows else cutting._replace(max_num_batched_tokens=0)
+        by_pass = not _BY_PASS.isdisjoint(self.kinds(model))
+        tokens = cutting.max_num_batched_tokens if by_pass else 0
+        return cutting._replace(max_num_batched_tokens=tokens, max_num_seqs=0)
 
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""
@@ -236,7 +243,7 @@ class Engine:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
         for name, what in self._lacks:
             value = values[name]
-            if value is True or value not in (None, False, 1):
+            if value is True or (name in ASKED_BY_ANY and value is not None) or value not in (None, False, 1, "auto"):
                 raise UnsupportedError(f"{name}: {self.title} has no {what}", what=name, asked=value)
         for kind in self.kinds(model):
             if kind not in self.claims:
@@ -254,6 +261,15 @@ class Engine:
                 what="weight_dtype",
                 asked=values["weight_dtype"],
             )
+        speculation = values["speculative_config"]
+        if speculation and speculation.method not in self.draft_methods:
+            raise UnsupportedError(
+                f"speculative_config: what drafts by {speculation.method} take with {self.title} is not known here; "
+                f"known are {', '.join(self.draft_methods)}",
+                what="speculative_config",
+                asked=speculation.method,
+                allowed=self.draft_methods,
+            )
         stages = values["pipeline_parallel_size"]
         if stages > 1 and model.model_type in self.no_pipeline:
             raise ParallelismError(
@@ -265,7 +281,9 @@ class Engine:
                 nearest=1,
             )
 
-    def batch_defaults(self, accelerator: Accelerator, seq_len: int) -> tuple[int, int]:
+    def batch_defaults(
+        self, accelerator: Accelerator, seq_len: int, speculation: Speculation | None = None
+    ) -> tuple[int, int]:
         """Return the default of ``max_num_batched_tokens`` and ``max_num_seqs``."""
         row = self.defaults_for(accelerator)
         return row.max_num_batched_tokens, row.max_num_seqs
@@ -291,6 +309,49 @@ class Engine:
         """Return what is taken besides weights and KV cache on one GPU of a stage."""
         raise NotImplementedError
 
+    def lines(
+        self,
+        model: ModelArchitecture,
+        accelerator: Accelerator,
+        request: Request,
+        stage: int,
+        draft: Draft | None = None,
+    ) -> tuple[Overhead, ...]:
+        """Return all that is taken besides weights and KV cache on one GPU of a stage, what the user states included.
+
+        A value of one's own stands in place of an estimate.
+        """
+        estimates = with_given(self.overheads(model, accelerator, request, stage), request.given_overheads)
+        is_last = stage == request.pipeline_parallel_size - 1
+        drafted = drafter(draft, request, self.keeps_shared) if draft and is_last else ()
+        adapted = self.adapters(model, request, stage) if adapters.is_asked(request) else ()
+        return *estimates, *drafted, *adapted, *neighbours(request, self.budget_of_device)
+
+    def adapters(self, model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
+        """Return the line of LoRA buffers on one GPU of a stage."""
+        return ()
+
+    def hosted_bytes(self, model: ModelArchitecture, request: Request, stage: int, weights_bytes: int) -> int:
+        """Return how much of the weights of one GPU of a stage the host holds instead [bytes]."""
+        if not request.cpu_offload_gb:
+            return 0
+        layers = sum(size for _, size in by_layer(model, request, stage))
+        return min(int(request.cpu_offload_gb * GIB), layers, weights_bytes)
+
+    def state_bytes(self, state: State, request: Request) -> int:
+        """Return what the engine keeps of a state for one sequence, before it is padded [bytes]."""
+        return state.state_bytes
+
+    def refusals(
+        self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...], asked: Mapping[str, Any]
+    ) -> tuple[Refusal, ...]:
+        """Say why the engine does not start with what is asked, whatever the length of a sequence."""
+        return ()
+
+    def longest_start(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
+        """Return the length beyond which it does not start though memory may hold it, None for none [tokens]."""
+        return None
+
     def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
         """Return what the engine may use of a device; the KV pool is the rest after weights and overheads [bytes]."""
         raise NotImplementedError
@@ -298,6 +359,14 @@ class Engine:
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return how the KV memory of one GPU of a stage is cut."""
         raise NotImplementedError
+
+    def geometry_with_draft(
+        self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting, draft: Draft, here: Draft
+    ) -> Geometry:
+        """Return the same where a drafter keeps caches too, with what of it stands on the stage."""
+        both = with_draft(model, draft)
+        held = both.groups if layers is model.groups else merge((*layers, *here.layers))
+        return self.geometry(both, held, request)
 
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return the tokens that the engine's log shows [tokens]."""
@@ -312,7 +381,9 @@ class Engine:
         raise NotImplementedError
 
 
-_WINDOWS = {Window, Chunk}
+_BY_PASS = {Window, Chunk, EncoderTokens, RowsInPassing}
+ASKED_BY_ANY = ("max_loras", "max_lora_rank", "cpu_offload_gb", "n_cpu_moe", "n_gpu_layers")
+"""Counts that ask for something whatever they are."""
 OPTIONS = {
     "enable_attention_dp": "attention data parallelism within a replica; data_parallel_size with "
     "enable_expert_parallel does the same there",
@@ -322,6 +393,14 @@ OPTIONS = {
     "disable_hybrid_kv_cache_manager": "switch for full-length windows by that name",
     "language_model_only": "switch to leave encoders of images unloaded by that name",
     "swa_full": "switch for full-length windows by that name",
+    "max_loras": "LoRA adapters whose memory is known here",
+    "max_lora_rank": "LoRA adapters whose memory is known here",
+    "mamba_cache_dtype": "switch for the format of the convolutions of states by that name",
+    "mamba_ssm_cache_dtype": "switch for the format of recurrent states by that name",
+    "cpu_offload_gb": "share of the weights that the host holds by that name",
+    "n_cpu_moe": "switch for experts that the host holds by that name",
+    "n_gpu_layers": "switch for layers that the host holds by that name",
+    "speculative_config": "drafts of speculative decoding whose memory is known here",
 }
 
 
@@ -341,22 +420,25 @@ def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Spl
 
 def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
     """Return the caches of a whole model on one rank, equal ones joined."""
-    return model.remember(_caches_of_model, storage.name, split, False)
+    return model.remember(_caches_of_model, storage.name, split, OwnWay())
 
 
-def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split, expands: bool) -> tuple[Cached, ...]:
-    layers = _expanded(model, model.groups) if expands else model.groups
-    return caches_of(layers, storage_format(kv_cache_dtype), split)
+def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split, way: OwnWay) -> tuple[Cached, ...]:
+    return caches_of(_as_kept(model, model.groups, way), storage_format(kv_cache_dtype), split)
 
 
-def _kinds_of_model(model: ModelArchitecture, expands: bool) -> tuple[type[Cache], ...]:
-    layers, plain = _expanded(model, model.groups) if expands else model.groups, storage_format(PLAIN)
+def _kinds_of_model(model: ModelArchitecture, way: OwnWay) -> tuple[type[Cache], ...]:
+    layers, plain = _as_kept(model, model.groups, way), storage_format(PLAIN)
     return tuple(dict.fromkeys([type(cache) for group in layers for cache in group.spec.caches(plain, 1)]))
 
 
-def _expanded(model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple[LayerGroup, ...]:
-    """Return some layers of a model with heads in place of latent vectors."""
-    return tuple(replace(group, spec=group.spec.as_heads(model.num_attention_heads)) for group in layers)
+def _as_kept(model: ModelArchitecture, layers: tuple[LayerGroup, ...], way: OwnWay) -> tuple[LayerGroup, ...]:
+    """Return some layers of a model with heads in place of latent vectors, and with longer windows."""
+    if way.expands:
+        layers = tuple(replace(group, spec=group.spec.as_heads(model.num_attention_heads)) for group in layers)
+    if way.window_more:
+        layers = tuple(replace(group, spec=group.spec.with_window(way.window_more)) for group in layers)
+    return layers
 
 
 def has(caches: tuple[Cached, ...], *kinds: type[Cache]) -> bool:

@@ -1,4 +1,4 @@
-"""What the name of an engine's version says, and the known version whose rules hold for it.
+"""What the name of an engine's version says, the known version whose rules hold for it, and what a version changes.
 
 References
 ----------
@@ -8,8 +8,9 @@ Names of releases, of builds before one and of builds after one: https://peps.py
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from calculator.errors import InvalidValueError, shown
 from calculator.messages import say
@@ -29,6 +30,60 @@ _NAME = re.compile(
 _BUILD = re.compile(
     r"b?\d{1,6}(?:[ -]\(?(?P<commit>[0-9a-f]{4,40}|unknown)\)?)?|(?P<alone>[0-9a-f]{7,40})", re.IGNORECASE | re.ASCII
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rule values from a version on, and where they are read from."""
+
+    since: Version
+    values: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDefaults:
+    """What an engine assumes on devices of a size when the user does not say.
+
+    Attributes
+    ----------
+    at_least_mib : int
+        Smallest memory of such a device [MiB].
+    max_num_batched_tokens, max_num_seqs : int
+        Tokens and sequences of one forward pass [tokens, -].
+    not_named : tuple of str
+        A device with one of these in its name is passed over, as the engine does.
+    """
+
+    at_least_mib: int
+    max_num_batched_tokens: int
+    max_num_seqs: int
+    not_named: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an engine sets aside for a request before it lets it in.
+
+    Attributes
+    ----------
+    watermark : float
+        Share of the blocks that stay free when requests are let in [-].
+    reserve_ratio : float
+        Share of the output still expected that is set aside [-].
+    reserve_most_tokens : int
+        Tokens of output beyond which no more is expected of a request [tokens].
+    whole_output : bool
+        Whether all that a request may answer is set aside.
+    whole_context : bool
+        Whether every slot has the memory of the longest sequence.
+    """
+
+    watermark: float = 0.0
+    reserve_ratio: float = 0.0
+    reserve_most_tokens: int = 0
+    whole_output: bool = False
+    whole_context: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ TORCH_CACHE = {**TORCH, "float8_e4m3fn": "fp8_e4m3", "float8_e5m2": "fp8_e5m2"}
 ALIASES = {"float32": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16"}
 """What is taken in place of our name of a weight format."""
 KV_ALIASES = {"fp8": "fp8_e4m3", **ALIASES}
+STATE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Bytes of an element of a recurrent state, by the names of its formats [bytes]."""
+STATE_FORMATS = ("auto", *STATE_BYTES)
 SIXTEEN_BIT = ("bf16", "fp16")
 PLAIN = "bf16"
 """What a model is stored in that names no 16 bit format."""

@@ -69,6 +69,8 @@ SMALLEST = ("kv_pool_gib", "kv_tokens", "num_blocks", "max_concurrency", "kv_poo
 """Figures that ranks print each for itself: the smallest holds for all."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,64}+[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[@-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+STATED_ALONE = ("engine_version", "file", "draft_method", "draft_tokens")
+"""Figures that are of the set-up alone, not of memory."""
 
 
 def clean(line: str) -> str:
@@ -133,9 +135,7 @@ def read_log(content: str | bytes) -> StartupLog:
                 unread.append((number, mask(line.strip()[:MAX_SHOWN])[:400]))
             else:
                 unlisted += 1
-    engines = [
-        engine for engine, values in found.items() if any(name not in ("engine_version", "file") for name, *_ in values)
-    ]
+    engines = [engine for engine, values in found.items() if any(name not in STATED_ALONE for name, *_ in values)]
     if len(engines) > 1:
         raise FileFormatError(
             f"the log holds lines of {' and '.join(sorted(engines))}: give the log of one engine at a time"
@@ -147,7 +147,7 @@ def read_log(content: str | bytes) -> StartupLog:
         )
     engine = engines[0]
     figures, problems = _figures(found[engine], known.logs[engine])
-    for name in ("engine_version", "device", "model", "file_type", "file"):
+    for name in ("engine_version", "device", "model", "file_type", "file", "draft_method", "draft_tokens"):
         if name in figures:
             flags.setdefault(name, figures.pop(name))
     figures.pop("recognised", None)

@@ -18,8 +18,10 @@ from calculator.logs.reading import StartupLog
 from calculator.logs.vocabulary import UNQUANTISED
 from calculator.messages import say
 from calculator.planning.answer import Plan
+from calculator.planning.drafts import draft_of
 from calculator.planning.plan import vary
 from calculator.request import OPTIONS
+from calculator.request.speculation import checked
 from calculator.units import GIB, gib_to_bytes
 
 SAME_WEIGHTS = 0.03
@@ -64,10 +66,25 @@ def keywords_of(
         if name not in asked and name in known.flags:
             text = "{keyword} by default: the log does not state it"
             assumed.append(say("logs.assumed.default", text, keyword=name))
-    if flags.get("speculative") not in (None, "None") or flags.get("lora"):
+    drafts = _drafts(flags, known, load_model(asked["model"]))
+    asked |= drafts
+    if (flags.get("speculative") not in (None, "None") and not drafts) or flags.get("lora"):
         text = "no draft model and no LoRA: the log names one, and its memory is not modelled"
         assumed.append(say("logs.assumed.no_draft", text))
     return asked | {name: value for name, value in given.items() if value is not None}, assumed
+
+
+def _drafts(flags: dict[str, Any], known: Engine, model: ModelArchitecture) -> dict[str, Any]:
+    """Return how a log's engine drafts tokens, where nothing but its method and their number decides that."""
+    if not {"draft_method", "draft_tokens"} <= set(flags):
+        return {}
+    config = {"method": flags["draft_method"], "num_speculative_tokens": flags["draft_tokens"]}
+    try:
+        speculation = checked(config)
+        draft_of(model, speculation)
+    except CalculatorError:
+        return {}
+    return {"speculative_config": config} if speculation.method in known.draft_methods else {}
 
 
 def _takes(known: Engine, name: str) -> bool:

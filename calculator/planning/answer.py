@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, reduce
 from typing import Any
 
-from calculator.architecture.model import ModelArchitecture
+from calculator.architecture.caches import State
+from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import kv_heads_per_rank, kv_replication
-from calculator.architecture.sums import Layout, kv_bytes_of_sequence, kv_bytes_on_rank, state_bytes_on_rank
-from calculator.engines.base import Engine
+from calculator.architecture.sums import Layout, kv_bytes_of_sequence, kv_bytes_on_rank
+from calculator.engines.base import Engine, caches_of
+from calculator.engines.beside.refusals import Refusal
 from calculator.hardware import Accelerator
 from calculator.planning import SCHEMA_VERSION as SCHEMA_VERSION
+from calculator.planning.drafts import served
 from calculator.planning.memory import batch_range, longest_asked
 from calculator.planning.stage import Memory, Stage, distinct, tightest
 from calculator.reading.html import table
@@ -41,6 +44,8 @@ class Plan:
         Sequences of ``seq_len`` tokens that one replica holds [-].
     num_blocks : int
         Blocks of the cache of one replica, of one GPU with attention data parallelism [-].
+    refusals : tuple of Refusal
+        What the engine does not start with, its own defaults among it.
     """
 
     model: ModelArchitecture
@@ -53,6 +58,25 @@ class Plan:
     fits: bool
     max_batch_size: int
     num_blocks: int
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def refused(self) -> tuple[Refusal, ...]:
+        """Why the engine does not start with what was asked, though memory may hold it."""
+        return tuple(refusal for refusal in self.refusals if not refusal.by_default)
+
+    @cached_property
+    def starts(self) -> bool:
+        """Whether the engine starts with what was asked; what it does not start with does not fit.
+
+        A ``max_num_seqs`` that was not given is the one that ``serve_command`` writes.
+        """
+        if self.refused or self.stage.exceeds:
+            return False
+        if self.max_batch_size or (self.rules.starts_short and self.kv_pool_bytes):
+            return True
+        printed = self.reported_max_context_len
+        return printed is not None and self.request.seq_len <= printed
 
     @cached_property
     def _batch_range(self) -> tuple[int, int]:
@@ -167,7 +191,9 @@ class Plan:
         It is of one sequence, whatever ``batch_size``; vLLM prints it as "the estimated maximum model length" where
         ``seq_len`` is longer.
         """
-        return self.rules.reported_longest(self.model, self.request, distinct(self.stages))
+        return self.rules.reported_longest(
+            served(self.model, self.request.speculative_config), self.request, distinct(self.stages)
+        )
 
     @property
     def max_concurrency(self) -> float:
@@ -184,7 +210,14 @@ class Plan:
     @property
     def state_bytes_per_sequence(self) -> int:
         """Recurrent state of one sequence on one rank that serves it, over all stages [bytes]."""
-        return state_bytes_on_rank(self.model.groups, self.request.split)
+        return self._states(self.model.groups)
+
+    def _states(self, layers: tuple[LayerGroup, ...]) -> int:
+        """Return the states of some layers as the engine keeps them, one a layer [bytes]."""
+        request = self.request
+        kept = caches_of(self.rules.as_kept(self.model, layers), request.storage, request.split)
+        states = ((cached.layers, cached.cache) for cached in kept)
+        return sum(n * self.rules.state_bytes(state, request) for n, state in states if isinstance(state, State))
 
     @property
     def kv_bytes_per_gpu(self) -> int:
@@ -194,7 +227,7 @@ class Plan:
     @property
     def state_bytes_per_gpu(self) -> int:
         """Recurrent state of one sequence on one GPU of the stage that decides [bytes]."""
-        return state_bytes_on_rank(self.stage.layers, self.request.split)
+        return self._states(self.stage.layers)
 
     @property
     def kv_heads_per_gpu(self) -> int:
@@ -242,6 +275,7 @@ class Plan:
         return {
             "schema_version": SCHEMA_VERSION,
             "fits": self.fits,
+            "starts": self.starts,
             "max_batch_size": self.max_batch_size,
             "max_batch_size_low": self.max_batch_size_low,
             "max_batch_size_high": self.max_batch_size_high,

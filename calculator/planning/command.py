@@ -69,7 +69,7 @@ def _parts(plan: Plan, own: Command, name: str) -> Parts:
     value = getattr(plan.request, name)
     if name in PARALLEL and value == 1:
         return []
-    if name not in ALWAYS and plan.asked.get(name) is None:
+    if name not in ALWAYS and (plan.asked.get(name) is None or value == "auto"):
         return []
     if value is False:  # a switch that the engine sets itself where it is not given has a form that turns it off
         return [flag.replace("--", "--no-", 1)] if PLAN_DEFAULTS[name] is None else []

@@ -40,6 +40,7 @@ class Change(NamedTuple):
 
 def changes_of(plan: Plan) -> Iterator[Change]:
     """Yield every change of one input, knob by knob, the smaller steps first."""
+    yield from _mending(plan)
     yield from _kv_pool(plan)
     yield from _kv_formats(plan)
     yield from _weight_formats(plan)
@@ -48,6 +49,13 @@ def changes_of(plan: Plan) -> Iterator[Change]:
     yield from _lengths(plan)
     yield from _batched_tokens(plan)
     yield from _gpus(plan)
+
+
+def _mending(plan: Plan) -> Iterator[Change]:
+    """Yield what mends each reason why the engine does not start."""
+    for refusal in plan.refused:
+        if refusal.keywords:
+            yield Change(refusal.knob, refusal.label, refusal.cost, dict(refusal.keywords))
 
 
 def _kv_pool(plan: Plan) -> Iterator[Change]:

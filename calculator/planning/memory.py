@@ -7,15 +7,16 @@ from functools import reduce
 from math import isqrt
 
 from calculator.architecture.counts import Count, smaller
+from calculator.architecture.draft import Draft
 from calculator.architecture.groups import LayerGroup, merge
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine
-from calculator.engines.overheads import with_given
 from calculator.engines.pools import Geometry
 from calculator.hardware import Accelerator
+from calculator.planning.drafts import draft_of
 from calculator.planning.stage import Memory, Stage, distinct
 from calculator.request import Cutting, Request
 
@@ -93,14 +94,15 @@ def memory_of_stages(
         rules.loads_encoders and not request.language_model_only,
         request.checkpoint_bytes,
     )
+    draft = draft_of(model, request.speculative_config)
     cut = model.remember(_cut, rules.name, rules.version, rules.bearing(model, request.cutting))
     if pp == 1:
-        return (_stage(model, accelerator, rules, request, 0, weights[0], *cut[0]),)
+        return (_stage(model, accelerator, rules, request, 0, weights[0], *cut[0], draft),)
     keys: list[tuple[object, ...]] = list(zip(map(id, cut), weights, strict=True))
     keys[0] = (*keys[0], "first")
     keys[-1] = (*keys[-1], "last")
     stages = {
-        key: _stage(model, accelerator, rules, request, index, weights[index], *cut[index])
+        key: _stage(model, accelerator, rules, request, index, weights[index], *cut[index], draft)
         for key, index in dict(zip(keys, range(pp), strict=True)).items()
     }
     return tuple(map(stages.__getitem__, keys))
@@ -115,8 +117,11 @@ def _stage(
     weights: int,
     layers: tuple[LayerGroup, ...],
     geometry: Geometry,
+    draft: Draft | None,
 ) -> Stage:
-    lines = with_given(rules.overheads(model, accelerator, request, index), request.given_overheads)
+    hosted = rules.hosted_bytes(model, request, index, weights)
+    weights -= hosted
+    lines = rules.lines(model, accelerator, request, index, draft)
     total, fraction, given = accelerator.memory_bytes, request.gpu_memory_utilization, request.kv_cache_memory_bytes
     taken = outside = hoped = above = below = 0
     for line in lines:
@@ -139,7 +144,9 @@ def _stage(
     # counts at the low end of its range: an engine starts that may run out of memory later.
     lacks = weights + taken + central + outside - total - (hoped if given is None else 0)
     memory = Memory(total, requested, weights, central, lines)
-    return Stage(layers, memory, geometry, low, high, geometry.num_blocks(central, request.seq_len), max(0, lacks))
+    blocks = geometry.num_blocks(central, request.seq_len)
+    drafted = draft.layers if draft and index == request.pipeline_parallel_size - 1 else ()
+    return Stage(layers, memory, geometry, low, high, blocks, max(0, lacks), drafted, hosted)
 
 
 def _cut(
@@ -147,9 +154,18 @@ def _cut(
 ) -> tuple[tuple[tuple[LayerGroup, ...], Geometry], ...]:
     """Return the layers of each stage and how its KV memory is cut; it depends on neither length nor batch."""
     rules, stages = engine_rules(engine, engine_version), model.stages(cutting.pipeline_parallel_size)
+    draft = draft_of(model, cutting.speculative_config)
+
+    def geometry(layers: tuple[LayerGroup, ...], *, is_last: bool) -> Geometry:
+        if draft is None:
+            return rules.geometry(model, layers, cutting)
+        beside = draft if is_last else replace(draft, layers=())
+        return rules.geometry_with_draft(model, layers, cutting, draft, beside)
+
     if len(stages) == 1:
-        return ((model.groups, rules.geometry(model, model.groups, cutting)),)
+        return ((model.groups, geometry(model.groups, is_last=True)),)
     kept = {key: merge(groups) for key, groups in {id(groups): groups for groups in stages}.items()}
-    cut = {layers: (layers, rules.geometry(model, layers, cutting)) for layers in dict.fromkeys(kept.values())}
-    made = {key: cut[layers] for key, layers in kept.items()}
-    return tuple(made[id(groups)] for groups in stages)
+    last = len(stages) - 1
+    ends = {(kept[id(groups)], draft is not None and index == last) for index, groups in enumerate(stages)}
+    cut = {(layers, is_last): (layers, geometry(layers, is_last=is_last)) for layers, is_last in ends}
+    return tuple(cut[kept[id(groups)], draft is not None and index == last] for index, groups in enumerate(stages))

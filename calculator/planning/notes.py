@@ -9,6 +9,7 @@ from calculator.catalogue.presets import load_model
 from calculator.hardware import CUSTOM
 from calculator.messages import say
 from calculator.planning.answer import Plan
+from calculator.planning.drafts import draft_of
 from calculator.planning.shortfall import why_it_does_not_fit
 from calculator.planning.stage import distinct
 from calculator.units import GIB, format_gib, plural
@@ -118,8 +119,8 @@ def _on_formats(answer: Plan) -> Iterator[str]:
     if model.model_type in rules.ignores_kv_cache_dtype and request.storage.bits_per_value < 16:
         yield say(
             "notes.format_ignored",
-            "the bytes are those of {kv_cache_dtype}, as asked; {engine} {version}'s own class of this model type "
-            "ignores the format and keeps 16 bit",
+            "{engine} {version}'s own class of this model type ignores {kv_cache_dtype} and keeps 16 bit: blocks and "
+            "what fits are counted so, the bytes of a sequence are those of the format",
             kv_cache_dtype=request.kv_cache_dtype,
             engine=rules.title,
             version=rules.version,
@@ -144,7 +145,15 @@ def _on_what_runs_at_once(answer: Plan) -> Iterator[str]:
             "once; raising it costs activation memory",
             **values,
         )
-    if answer.max_batch_size < at_once and "max_num_seqs" in answer.asked:
+    for refusal in answer.refusals:
+        if refusal.by_default:
+            yield say(
+                "notes.default_refused",
+                "by default {engine} would not start: {why}; the command line states a number that it starts with",
+                engine=rules.title,
+                why=refusal.why,
+            )
+    if answer.max_batch_size < at_once and "max_num_seqs" in answer.asked and not answer.refused:
         yield say(
             "notes.more_at_once",
             "{flag} {max_num_seqs:,} promises more than fits: memory holds {held:,} sequences of {tokens:,} tokens, "
@@ -201,15 +210,29 @@ def _on_the_start(answer: Plan) -> Iterator[str]:
             "its scheduler does not hand out, among it the block that its pool keeps",
             **values,
         )
-    elif printed < held and printed < seq_len:
+
+
+def _on_what_stands_beside(answer: Plan) -> Iterator[str]:
+    """Say what of the weights the host holds, and what is assumed of a drafter."""
+    hosted = answer.stage.hosted_bytes
+    if hosted:
         yield say(
-            "notes.does_not_start",
-            "the engine itself prints {printed:,} as the longest sequence and does not start with {tokens:,}, though "
-            "memory holds {held:,} tokens: the start-up check of {engine} {version} sets the layers of all pipeline "
-            "stages against the pool of one",
-            tokens=seq_len,
-            **values,
+            "notes.hosted",
+            "{size} of the weights of one GPU are held by the host and read over its link in every step: they are not "
+            "among the bytes of the GPU",
+            size=format_gib(hosted),
         )
+    on_gpu, layers = answer.request.n_gpu_layers, answer.model.num_layers
+    if on_gpu is not None and on_gpu <= layers:
+        yield say(
+            "notes.hosted_layers",
+            "{number} of {layers} layers and their cache are held by the host; the output counts as a layer",
+            number=layers + 1 - on_gpu,
+            layers=layers,
+        )
+    draft = draft_of(answer.model, answer.request.speculative_config)
+    if draft and draft.assumed:
+        yield draft.assumed
 
 
 def _on_encoders(answer: Plan) -> Iterator[str]:
@@ -261,6 +284,7 @@ _NOTES = (
     _on_the_budget,
     _on_windows,
     _on_the_start,
+    _on_what_stands_beside,
     _on_encoders,
     _on_what_is_not_verified,
 )

@@ -15,10 +15,12 @@ from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model
+from calculator.engines.beside.refusals import too_long
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.planning.answer import Plan
-from calculator.planning.memory import largest_batch, memory_of_stages
+from calculator.planning.drafts import served
+from calculator.planning.memory import largest_batch, longest_context, memory_of_stages
 from calculator.planning.resolve import resolve
 from calculator.planning.stage import distinct, tightest
 from calculator.reading.frozen import FrozenDict
@@ -66,6 +68,11 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     batch = largest_batch(stages, request.seq_len) * request.attention_replicas
     counted = tightest(stages, request.seq_len)
     lacking = max(distinct(stages), key=lambda stage: stage.missing_bytes)
+    refused = rules.refusals(architecture, request, stages, asked)
+    longest = rules.longest_start(served(architecture, request.speculative_config), request, stages)
+    if longest is not None and longest < request.seq_len:
+        held = int(longest_context(stages, 1))
+        refused = (*refused, too_long(rules.title, rules.version, request.seq_len, longest, held))
     return Plan(
         model=architecture,
         accelerator=accelerator,
@@ -74,9 +81,10 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
         asked=asked,
         stages=stages,
         stage=lacking if lacking.exceeds else counted,
-        fits=batch >= request.batch_size,
+        fits=batch >= request.batch_size and all(refusal.by_default for refusal in refused),
         max_batch_size=batch,
         num_blocks=counted.num_blocks,
+        refusals=refused,
     )
 
 

@@ -13,12 +13,14 @@ from calculator.architecture.weights import why_width_not
 from calculator.catalogue.presets import load_gpu, named
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine
-from calculator.errors import InvalidValueError
+from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.hardware import CUSTOM, Accelerator, custom_accelerator
+from calculator.planning.drafts import draft_of
 from calculator.planning.kv_cache import encoder_tokens
 from calculator.request import PLAN_DEFAULTS, PLAN_SCHEMA, Request
+from calculator.request.speculation import Speculation, checked
 
 
 def resolve(
@@ -30,12 +32,16 @@ def resolve(
     gpu, accelerator = _accelerator(device, values["gpu_memory_bytes"])
     rules = engine_rules(values["engine"], values["engine_version"])
     check_degree(model, values)
+    if values["speculative_config"]:
+        values["speculative_config"] = checked(values["speculative_config"])
     rules.check(model, values)
+    if values["speculative_config"]:
+        values["speculative_config"] = _speculation(model, values)
     seq_len = values["seq_len"] or model.max_position_embeddings
     kv_dtype = storage_format(model.resolve_kv_dtype(values["kv_cache_dtype"]))
     tokens, sequences = values["max_num_batched_tokens"], values["max_num_seqs"]
     if tokens is None or sequences is None:
-        defaults = rules.batch_defaults(accelerator, seq_len)
+        defaults = rules.batch_defaults(accelerator, seq_len, values["speculative_config"])
         tokens, sequences = tokens or defaults[0], sequences or defaults[1]
     values["max_num_batched_tokens"] = tokens
     fraction = values["gpu_memory_utilization"] or rules.default_fraction(model, accelerator, values)
@@ -63,6 +69,24 @@ def _weight_dtype(model: ModelArchitecture, values: Mapping[str, Any]) -> str:
     if values["checkpoint_bytes"] and " " in name:
         return model.resolve_dtype("auto")
     return weight_format(name).name
+
+
+def _speculation(model: ModelArchitecture, values: Mapping[str, Any]) -> Speculation:
+    """Return how tokens are drafted, by name and number; raise ``CalculatorError`` where a drafter is not possible."""
+    config: Speculation = values["speculative_config"]
+    draft, tp = draft_of(model, config), values["tensor_parallel_size"]
+    assert draft is not None
+    draft.check_split(1 if values["enable_attention_dp"] else tp)
+    for key, wanted in (("draft_tensor_parallel_size", tp), ("kv_cache_dtype", values["kv_cache_dtype"])):
+        if config.get(key, wanted) != wanted and not draft.is_empty:
+            raise UnsupportedError(
+                f"speculative_config: {key} {config[key]} other than the model's {wanted} is not known here; leave it",
+                what="speculative_config",
+                asked=config[key],
+                allowed=wanted,
+                nearest=wanted,
+            )
+    return Speculation({**config, "method": config.method, "num_speculative_tokens": draft.num_tokens})
 
 
 _BEARS_ON_DEGREES = ("enable_attention_dp", "enable_expert_parallel")

@@ -12,6 +12,8 @@ from calculator.units import GIB, format_bytes, format_gib, format_size, plural
 def why_it_does_not_fit(answer: Plan) -> Message:
     """Say what is needed, what is available, and the largest value that would fit."""
     request, stage = answer.request, answer.stage
+    if answer.refused:
+        return say("shortfall.refused", "does not start: {why}", why=joined("; ", [one.why for one in answer.refused]))
     if stage.exceeds and stage.memory.kv_pool_bytes:
         return say("shortfall.device", "does not fit: {what}", what=_what_exceeds(answer))
     if stage.memory.kv_pool_bytes:
@@ -114,7 +116,7 @@ def _what_exceeds(answer: Plan) -> Message:
     enough = say("shortfall.fraction", "; gpu_memory_utilization {fraction:g} would leave them room", fraction=fraction)
     return say(
         "shortfall.outside_budget",
-        f"{{missing}} {verb} missing: activations or CUDA graphs of one GPU take at least {{outside}} outside the "
+        f"{{missing}} {verb} missing: {_outside_words(answer)} of one GPU take at least {{outside}} outside the "
         "budget ({engine}: {budget}), which leaves {left}{enough}",
         missing=_size(answer.stage.missing_bytes),
         outside=_size(_least_outside(answer)),
@@ -123,6 +125,12 @@ def _what_exceeds(answer: Plan) -> Message:
         left=_size(memory.total_bytes - memory.requested_bytes),
         enough=enough if fraction else "",
     )
+
+
+def _outside_words(answer: Plan) -> str:
+    """Name what runs outside the budget."""
+    others = answer.request.other_memory_bytes and answer.rules.budget_of_device
+    return "other processes, activations or CUDA graphs" if others else "activations or CUDA graphs"
 
 
 def _fraction_that_leaves_room(answer: Plan) -> float:

@@ -54,9 +54,28 @@ class Memory:
         """The pool of CUDA graphs [bytes]."""
         return self._given_by("cuda_graph_bytes")
 
+    @property
+    def draft_bytes(self) -> int:
+        """The weights of a drafter [bytes]."""
+        return self._of_line("draft")
+
+    @property
+    def lora_bytes(self) -> int:
+        """The buffers of adapters [bytes]."""
+        return self._of_line("lora")
+
+    @property
+    def other_memory_bytes(self) -> int:
+        """What other processes hold [bytes]."""
+        return self._given_by("other_memory_bytes")
+
     def _given_by(self, keyword: str) -> int:
         """The lines in whose place a keyword of ``plan`` stands [bytes]."""
         return sum(line.bytes for line in self.overheads if line.line.keyword == keyword)
+
+    def _of_line(self, key: str) -> int:
+        """One line, 0 where it is not there [bytes]."""
+        return sum(line.bytes for line in self.overheads if line.line.key == key)
 
     @property
     def in_slack_bytes(self) -> int:
@@ -104,13 +123,17 @@ class Memory:
 
 _MEMORY_KEYS = (
     "total_bytes", "requested_bytes", "weights_bytes", "activation_bytes", "non_torch_bytes", "cuda_graph_bytes",
-    "kv_pool_bytes",
+    "draft_bytes", "lora_bytes", "other_memory_bytes", "kv_pool_bytes",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One GPU of one pipeline stage: its memory, how the engine cuts its KV pool, and what the device lacks for it."""
+    """One GPU of one pipeline stage: its memory, how the engine cuts its KV pool, and what the device lacks for it.
+
+    ``drafted`` are the layers of a drafter, whose caches stand beside those of ``layers``; ``hosted_bytes`` [bytes] the
+    weights that the host holds in place of the GPU.
+    """
 
     layers: tuple[LayerGroup, ...]
     memory: Memory
@@ -119,6 +142,8 @@ class Stage:
     kv_pool_bytes_high: int
     num_blocks: int
     missing_bytes: int
+    drafted: tuple[LayerGroup, ...] = ()
+    hosted_bytes: int = 0
 
     @property
     def overheads(self) -> tuple[Overhead, ...]:

@@ -17,6 +17,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, friendly, shown, unknown_name
 from calculator.planning import kv_cache
+from calculator.planning.drafts import served
 from calculator.planning.memory import largest_batch, longest_context
 from calculator.planning.plan import plan
 from calculator.planning.stage import distinct
@@ -143,7 +144,11 @@ def _measure(
 
     share = of_deciding(lambda stage: sums.kv_bytes_on_rank(stage.layers, tokens, layout))
     numpy.multiply(share, on_rank, out=into["kv_bytes_per_gpu"])
-    numpy.greater_equal(batch, sequences, out=into["fits"])
+    longest = base.rules.longest_start(served(model, request.speculative_config), request, stages)
+    starts = all(one.by_default for one in base.rules.refusals(model, request, stages, base.asked))
+    numpy.logical_and(
+        batch >= sequences, starts & (tokens <= (MAX_TOKENS if longest is None else longest)), out=into["fits"]
+    )
     for name, values in {
         "kv_bytes_per_sequence": sums.kv_bytes_of_sequence(model.groups, tokens, layout),
         "weights_bytes_per_gpu": of_deciding(lambda stage: stage.memory.weights_bytes),

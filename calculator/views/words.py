@@ -29,7 +29,7 @@ __all__ = [
 
 NOT_MODELLED = say(
     "words.not_modelled",
-    "not modelled: LoRA, draft models of speculative decoding, caches and profiling of vision and audio encoders, KV "
+    "not modelled: caches and profiling of vision and audio encoders, what adapters and drafters compute, KV "
     "connectors, and a first start with a cold compile cache, which can leave 1 to 2.5 GiB less",
 )
 

@@ -45,22 +45,21 @@ def table(plan: calculator.Plan) -> None:
     """Show every line of memory: of one GPU, of a replica, of all GPUs."""
     st.markdown("Every figure in exact bytes, of one GPU, of one replica and of all GPUs; they are not the same thing.")
     scopes = (plan.per_gpu, plan.per_replica, plan.all_gpus)
+    overheads = {line.line.key: line.name for line in plan.stage.overheads}
     names = (
-        ("Weights", "weights_bytes"),
-        ("Activations", "activation_bytes"),
-        ("Outside the allocator", "non_torch_bytes"),
-        ("CUDA graphs", "cuda_graph_bytes"),
-        ("KV pool", "kv_pool_bytes"),
-        ("Budget", "requested_bytes"),
-        ("Seen by programs", "total_bytes"),
+        ("Weights", lambda scope: scope.weights_bytes),
+        *((name, lambda scope, key=key: scope.lines[key].bytes) for key, name in overheads.items()),
+        ("KV pool", lambda scope: scope.kv_pool_bytes),
+        ("Budget", lambda scope: scope.requested_bytes),
+        ("Seen by programs", lambda scope: scope.total_bytes),
     )
     columns = ("One GPU", f"One replica ({plan.gpus_per_replica} GPUs)", f"All {plan.num_gpus} GPUs")
     rows = [
         {
             "Memory": label,
-            **{column: f"{getattr(scope, name):,}" for column, scope in zip(columns, scopes, strict=True)},
+            **{column: f"{read(scope):,}" for column, scope in zip(columns, scopes, strict=True)},
         }
-        for label, name in names
+        for label, read in names
     ]
     st.dataframe(
         rows, hide_index=True, key="memory_table", alt="Memory of one GPU, of one replica and of all GPUs, in bytes"

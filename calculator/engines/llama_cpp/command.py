@@ -48,6 +48,11 @@ class LlamaCppCommand(Command):
         tokens = plan.request.max_num_batched_tokens
         return [*words, "--batch-size", str(tokens)] if words and tokens > LOGICAL_BATCH else words
 
+    def speculative_config(self, plan: Plan, flag: str) -> Parts:
+        """Name the draft model's file, and the tokens that it drafts at a time."""
+        config = plan.request.speculative_config
+        return [flag, f"{config['model']}.gguf", "--draft-max", str(config.num_tokens)] if config else []
+
     def kv_cache_dtype(self, plan: Plan, flag: str) -> Parts:
         """State the format of keys and that of values: by default neither follows the model."""
         name = self.kv_formats.get(plan.request.kv_cache_dtype)

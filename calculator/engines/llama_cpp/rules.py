@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, State, TokenRows, Window
 from calculator.architecture.counts import NO_LIMIT, Count
+from calculator.architecture.groups import merge
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine
+from calculator.engines.beside.host import by_layer
 from calculator.engines.llama_cpp.overheads import compute_buffer
 from calculator.engines.overheads import CUDA_GRAPH, context, none
 from calculator.engines.pools import Claim, Geometry, Pool
@@ -21,6 +23,7 @@ from calculator.request import Cutting
 from calculator.units import MIB
 
 if TYPE_CHECKING:
+    from calculator.architecture.draft import Draft
     from calculator.engines.overheads import Overhead
     from calculator.formats.kv import StorageFormat
     from calculator.hardware import Accelerator
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 BUILD = "0c1e570"
 CELLS = 256
 STATE_ELEMENT_BYTES = 4
+DRAFT_CACHE = "fp16"
+LEAST_ON_GPU = 2
 
 
 def _claim_every_token(cache: TokenRows, layers: int, at_once: int | None) -> Claim:  # noqa: ARG001
@@ -43,6 +48,15 @@ def _claim_window(cache: Window | Chunk, layers: int, at_once: int | None) -> Cl
 
 def _claim_state(cache: State, layers: int, at_once: int | None) -> Claim:  # noqa: ARG001
     return Claim(0, fixed=layers * STATE_ELEMENT_BYTES * (cache.conv_elements + cache.state_elements))
+
+
+def last_layers(model: ModelArchitecture, on_gpu: int) -> tuple[LayerGroup, ...]:
+    """Return the layers whose cache is on the GPU, of so many with the output as the last."""
+    left, kept = max(0, on_gpu - 1), []
+    for group in reversed(model.layers):
+        kept.append(replace(group, count=min(left, group.count)))
+        left -= kept[-1].count
+    return merge(group for group in kept if group.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +86,9 @@ class LlamaCpp(Engine):
     newest: ClassVar = (0, 0, 0)
     kv_cache_dtypes: ClassVar = ("fp32", "fp16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
     weight_dtypes: ClassVar = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
-    only_here: ClassVar = ("swa_full",)
+    only_here: ClassVar = ("swa_full", "speculative_config", "n_cpu_moe", "n_gpu_layers")
+    draft_methods: ClassVar = ("draft_model",)
+    starts_short: ClassVar = False
     claims: ClassVar = {
         EveryToken: _claim_every_token,
         LatentVectors: _claim_every_token,
@@ -95,6 +111,9 @@ class LlamaCpp(Engine):
         "max_num_seqs": "--parallel",
         "max_num_batched_tokens": "--ubatch-size",
         "swa_full": "--swa-full",
+        "speculative_config": "--model-draft",
+        "n_cpu_moe": "--n-cpu-moe",
+        "n_gpu_layers": "--n-gpu-layers",
     }
     changes: ClassVar = (
         Change(
@@ -121,6 +140,20 @@ class LlamaCpp(Engine):
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
         super().check(model, values)
+        if values["n_gpu_layers"] is not None and values["n_gpu_layers"] < LEAST_ON_GPU:
+            raise UnsupportedError(
+                f"n_gpu_layers {values['n_gpu_layers']}: the output counts as the last layer, so that no layer's cache "
+                f"is on a GPU and there is nothing to plan; from {LEAST_ON_GPU} on one is",
+                what="n_gpu_layers",
+                asked=values["n_gpu_layers"],
+                nearest=LEAST_ON_GPU,
+            )
+        if values["n_gpu_layers"] is not None and values["pipeline_parallel_size"] > 1:
+            raise UnsupportedError(
+                "n_gpu_layers: how llama.cpp divides fewer layers than all over several GPUs is not known here",
+                what="n_gpu_layers",
+                asked=values["n_gpu_layers"],
+            )
         tp = values["tensor_parallel_size"]
         if tp > 1:
             raise ParallelismError(
@@ -195,11 +228,46 @@ class LlamaCpp(Engine):
         ----------
         llama.cpp 0c1e570, ``src/llama-kv-cache-iswa.cpp``, ``src/llama-memory-recurrent.cpp``.
         """
+        if request.n_gpu_layers is not None:
+            layers = last_layers(model, request.n_gpu_layers)
         full_length = request.swa_full or not self.keeps_windows(model)
         at_once = None if full_length else request.max_num_batched_tokens
-        caches = caches_of(self.as_kept(model, layers), request.storage, Split())
+        caches = self.caches_of_stage(model, layers, request.storage, Split())
         claims = tuple(self.claims[type(cached.cache)](cached.cache, cached.layers, at_once) for cached in caches)
         return WholeSequences((Pool(1, claims),), CELLS)
+
+    def geometry_with_draft(
+        self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting, draft: Draft, here: Draft
+    ) -> Geometry:
+        """Return the same where a draft model has a context of its own: as many cells, in 16 bit.
+
+        References
+        ----------
+        llama.cpp 0c1e570, ``common/arg.cpp`` (``--cache-type-k-draft``, f16 by default), ``tools/server/server.cpp``.
+        """
+        cut = self.geometry(model, layers, request)
+        beside = self.geometry(model, merge(here.layers), request._replace(kv_cache_dtype=DRAFT_CACHE))
+        if not here.layers:
+            return cut
+        return replace(cut, pools=(Pool(1, (*cut.pools[0].claims, *beside.pools[0].claims)),))
+
+    def hosted_bytes(self, model: ModelArchitecture, request: Request, stage: int, weights_bytes: int) -> int:
+        """Return the weights of layers, or of their experts, that the host holds [bytes].
+
+        References
+        ----------
+        llama.cpp, ``src/llama-model.cpp`` ``load_tensors`` (the output counts as the last layer), ``common/arg.cpp``
+        ``--n-cpu-moe``.
+        """
+        on_gpu = request.n_gpu_layers
+        first = 0 if on_gpu is None else max(0, model.num_layers + 1 - on_gpu)
+        whole = sum(size for number, size in by_layer(model, request, stage) if number < first)
+        experts = by_layer(model, request, stage, "experts")
+        return whole + sum(size for number, size in experts if first <= number < (request.n_cpu_moe or 0))
+
+    def state_bytes(self, state: State, request: Request) -> int:
+        """Return a state in 32 bit [bytes]."""
+        return STATE_ELEMENT_BYTES * (state.conv_elements + state.state_elements)
 
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the margin is."""

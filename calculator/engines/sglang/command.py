@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from calculator.planning.answer import Plan
 
 
+ALGORITHMS = {"mtp": "NEXTN", "eagle": "EAGLE", "eagle3": "EAGLE3", "draft_model": "STANDALONE", "ngram": "NGRAM"}
+
+
 class SglangCommand(Command):
     """``python -m sglang.launch_server``."""
 
@@ -37,6 +40,23 @@ class SglangCommand(Command):
         request = plan.request
         size = [plan.rules.flags["data_parallel_size"], str(request.tensor_parallel_size)]
         return [flag, *size] if request.enable_attention_dp else []
+
+    def max_loras(self, plan: Plan, flag: str) -> Parts:
+        """Switch adapters on, and state how many of one batch."""
+        request = plan.request
+        adapters = [flag, str(request.max_loras)] if request.max_loras else []
+        return ["--enable-lora", *adapters] if request.max_loras or request.max_lora_rank else []
+
+    def speculative_config(self, plan: Plan, flag: str) -> Parts:
+        """Name the way to draft, its steps and its drafter; the token that is checked counts as drafted here."""
+        config = plan.request.speculative_config
+        if config is None:
+            return []
+        tokens = config.num_tokens or 0
+        words = [flag, ALGORITHMS[config.method], "--speculative-num-draft-tokens", str(tokens + 1)]
+        if config.method != "ngram":
+            words += ["--speculative-num-steps", str(tokens), "--speculative-eagle-topk", "1"]
+        return [*words, "--speculative-draft-model-path", config["model"]] if config.get("model") else words
 
     def kv_format(self, plan: Plan) -> str:
         """Return the format; 0.5.23 mem_cache/kv_cache_configurator.py has that layout for fp8 with an indexer."""

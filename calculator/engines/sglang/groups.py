@@ -12,6 +12,9 @@ from calculator.architecture.caches import Cache, Chunk, EveryToken, LatentVecto
 from calculator.architecture.counts import Count
 from calculator.engines.pools import Geometry
 
+MOST_DROPS = 64
+"""Sizes of a range that are looked at."""
+
 
 class Part(Enum):
     """The pool that a cache takes its part of."""
@@ -59,28 +62,41 @@ class StatePools(Geometry):
     ----------
     ratio : float
         Memory of states for each byte of the token pool [-].
+    drafted, at_once, slots_each : int
+        Tokens of a draft with the one that is checked, requests at once, and slots of each: a request in a draft
+        keeps a state for every such token beside its slots [-].
     """
 
     ratio: float = 1.0
+    drafted: int = 0
+    at_once: int = 0
+    slots_each: int = 1
 
     def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
         """Return the pages of tokens and the slots of states; one slot more is kept as padding [-]."""
         tokens, states = self.pools
         slots = self._slots(pool_bytes)
-        rest = pool_bytes - (slots + 1) * states.block_bytes
+        drafting = (min(self.at_once, slots // self.slots_each) + 1) * self.drafted
+        rest = pool_bytes - (slots + 1 + drafting) * states.block_bytes
         return max(0, rest) // tokens.block_bytes, slots
 
     def _slots(self, pool_bytes: int) -> int:
         slot = self.pools[1].block_bytes
-        return max(0, int((pool_bytes * self.ratio / (1 + self.ratio) - slot) // slot))
+        budget = pool_bytes * self.ratio / (1 + self.ratio)
+        if not self.drafted:
+            return max(0, int((budget - slot) // slot))
+        each = slot * (1 + self.drafted / self.slots_each)
+        return max(0, int((budget - slot * (1 + self.drafted)) // each))
 
     def drops(self, low_bytes: int, high_bytes: int) -> tuple[int, ...]:
         """Return the first and the last size at which the bytes suffice for a slot more, which is taken from tokens.
 
-        From one such size to the next slots grow by 1 and tokens by ``slot / ratio``, both before it and after it.
+        From one such size to the next slots grow by 1 and tokens by ``slot / ratio``, both before it and after it; with
+        drafts, which every few slots need states more, every such size is one.
         """
         fewest, most = self._slots(low_bytes), self._slots(high_bytes)
         if fewest == most:
             return ()
         sizes = range(low_bytes, high_bytes + 1)
-        return tuple(sizes[bisect_left(sizes, slots, key=self._slots)] for slots in (fewest + 1, most))
+        steps = range(fewest + 1, min(most, fewest + MOST_DROPS) + 1) if self.drafted else (fewest + 1, most)
+        return tuple(sizes[bisect_left(sizes, slots, key=self._slots)] for slots in steps)

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.caches import Chunk, LatentVectors, State, Window
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.configs.towers.rows import named_size
-from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine
+from calculator.engines.beside import adapters
 from calculator.engines.overheads import captured_graphs, context, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.sglang.groups import PARTS, Part, StatePools, WindowPools
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.formats.names import STATE_BYTES as STATE_BYTES_OF
 from calculator.messages import say
 from calculator.request import Cutting
 from calculator.units import MIB, plural
 
 if TYPE_CHECKING:
+    from calculator.architecture.draft import Draft
     from calculator.architecture.split import Split
     from calculator.engines.overheads import Overhead
     from calculator.formats.kv import StorageFormat
     from calculator.hardware import Accelerator
     from calculator.request import Request
+    from calculator.request.speculation import Speculation
 
 SPARSE_PAGE = 64
 STATE_SLOTS_PER_REQUEST = 3
 VIT_LARGE = {"num_hidden_layers": 24, "hidden_size": 1024}
 """Sizes of ViT-L/14, which stand in for those that an encoder's config does not name."""
+SEQUENCES_WITH_DRAFTS = 48
 CONV_BYTES, STATE_BYTES = 2, 4
 """Bytes of an element of a state's convolution, and of the state where the model names no format."""
 _FRACTION_SOURCE = "SGLang 0.5.23 arg_groups/memory_hook.py"
@@ -61,7 +66,12 @@ class Sglang(Engine):
     newest: ClassVar = (0, 5, 23)
     kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "nvfp4", "fp8_ds_mla")
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
-    only_here: ClassVar = ("enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager")
+    only_here: ClassVar = (
+        "enable_attention_dp", "decode_context_parallel_size", "disable_hybrid_kv_cache_manager", "speculative_config",
+        "max_loras", "max_lora_rank", "mamba_ssm_cache_dtype", "cpu_offload_gb",
+    )  # fmt: skip
+    draft_methods: ClassVar = ("mtp", "eagle", "eagle3", "draft_model", "ngram")
+    keeps_shared: ClassVar = True
     claims: ClassVar = PARTS
     # 0.5.23, configs/model_config.py is_hybrid_swa_model
     window_types: ClassVar = frozenset({"gemma4_text", "gpt_oss", "llama4_text", "mimo_v2_flash"})
@@ -82,6 +92,11 @@ class Sglang(Engine):
         "max_num_batched_tokens": "--chunked-prefill-size",
         "disable_hybrid_kv_cache_manager": "--disable-hybrid-swa-memory",
         "enforce_eager": "--disable-cuda-graph",
+        "speculative_config": "--speculative-algorithm",
+        "max_loras": "--max-loras-per-batch",
+        "max_lora_rank": "--max-lora-rank",
+        "mamba_ssm_cache_dtype": "--mamba-ssm-dtype",
+        "cpu_offload_gb": "--cpu-offload-gb",
     }
     changes: ClassVar = (
         Change(
@@ -113,6 +128,13 @@ class Sglang(Engine):
     graphs: tuple[GraphDefaults, ...] = ()
     window_ratio: float = 1.0
     state_ratio: float = 1.0
+
+    def batch_defaults(
+        self, accelerator: Accelerator, seq_len: int, speculation: Speculation | None = None
+    ) -> tuple[int, int]:
+        """Return the defaults; with drafts fewer requests run at once (0.5.23 ``arg_groups/speculative_hook.py``)."""
+        tokens, sequences = super().batch_defaults(accelerator, seq_len)
+        return tokens, min(sequences, SEQUENCES_WITH_DRAFTS) if speculation else sequences
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
@@ -239,7 +261,7 @@ class Sglang(Engine):
         size = request.block_size
         full_length = request.disable_hybrid_kv_cache_manager or not self.keeps_windows(model)
         parts: dict[Part, list[Any]] = {part: [] for part in Part}
-        for cached in caches_of(self.as_kept(model, layers), request.storage, request.split):
+        for cached in self.caches_of_stage(model, layers, request.storage, request.split):
             part = self.claims[type(cached.cache)]
             parts[Part.TOKENS if part is Part.WINDOWS and full_length else part].append(cached)
         full, windows, state = parts.values()
@@ -251,11 +273,19 @@ class Sglang(Engine):
             raise UnsupportedError("how SGLang divides memory between states and sliding windows is not known here")
         whole = Pool(max(1, size * row(full)), (Claim(size * request.decode_context_parallel_size),))
         if state:
-            slot = sum(cached.layers * self._state_bytes(cached.cache) for cached in state)
+            slot = sum(cached.layers * _state_bytes(cached.cache, request.mamba_ssm_cache_dtype) for cached in state)
             claims = Pool(slot, (Claim(0, fixed=STATE_SLOTS_PER_REQUEST),))
             if not row(full):
                 return Geometry((claims,), size)
-            return StatePools((whole, claims), size, self.state_ratio)
+            drafted = _draft_tokens(request)
+            return StatePools(
+                (whole, claims),
+                size,
+                self.state_ratio,
+                drafted,
+                request.max_num_seqs if drafted else 0,
+                STATE_SLOTS_PER_REQUEST,
+            )
         if windows:
             longest = max(cached.cache.window for cached in windows)
             window = Pool(size * row(windows), (Claim(size, longest + size),))
@@ -264,10 +294,45 @@ class Sglang(Engine):
             return WindowPools((whole, window), size, self.window_ratio)
         return Geometry((whole,), size)
 
-    @staticmethod
-    def _state_bytes(cache: State) -> int:
-        element = cache.state_element_bytes if cache.state_named else STATE_BYTES
-        return cache.conv_elements * CONV_BYTES + cache.state_elements * element
+    def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
+        """Return of a request what bears on how memory is cut; the requests at once do beside drafts of states."""
+        bears = super().bearing(model, cutting)
+        drafts = cutting.speculative_config is not None and State in self.kinds(model)
+        return bears._replace(max_num_seqs=cutting.max_num_seqs) if drafts else bears
+
+    def geometry_with_draft(
+        self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting, draft: Draft, here: Draft
+    ) -> Geometry:
+        """Return the pools where a drafter keeps tokens too: as many bytes for each of its layers as the model's take.
+
+        References
+        ----------
+        SGLang 0.5.23, ``model_executor/pool_configurator.py`` ``DefaultPoolConfigurator`` and
+        ``HybridSWAPoolConfigurator``.
+        """
+        cut = self.geometry(model, layers, request)
+        kept = self.caches_of_stage(model, layers, request.storage, request.split)
+        attends = sum(cached.layers for cached in kept if self.claims[type(cached.cache)] is Part.TOKENS)
+        if not here.layers or not attends:
+            return cut
+        whole, *others = cut.pools
+        size = whole.block_bytes + whole.block_bytes * here.num_layers // attends
+        return replace(cut, pools=(replace(whole, block_bytes=size), *others))
+
+    def adapters(self, model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
+        """Return the line of LoRA buffers: of every linear layer, at the low end of attention alone.
+
+        References
+        ----------
+        SGLang 0.5.23, ``lora/mem_pool.py`` (``target_modules`` of the adapters that are loaded).
+        """
+        layers = model.stages(request.pipeline_parallel_size)[stage]
+        size = adapters.of_linear_layers(layers, request)
+        return (adapters.line(size, adapters.of_linear_layers(layers, request, adapters.OF_ATTENTION), size, request),)
+
+    def state_bytes(self, state: State, request: Request) -> int:
+        """Return a state in the formats that the engine keeps it in [bytes]."""
+        return _state_bytes(state, request.mamba_ssm_cache_dtype)
 
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return ``max_total_num_tokens``: the tokens of the full pool [tokens]."""
@@ -281,6 +346,18 @@ class Sglang(Engine):
             "{fraction:g} of what is free before loading; activations and graphs in the rest",
             fraction=request.gpu_memory_utilization,
         )
+
+
+def _state_bytes(state: State, asked: str) -> int:
+    """Return what a state takes in the format that is asked for, ``auto`` for the model's own [bytes]."""
+    element = STATE_BYTES_OF.get(asked) or (state.state_element_bytes if state.state_named else STATE_BYTES)
+    return state.conv_elements * CONV_BYTES + state.state_elements * element
+
+
+def _draft_tokens(request: Cutting) -> int:
+    """Return the tokens of a draft with the one that is checked beside them; 0 without drafts [tokens]."""
+    speculation = request.speculative_config
+    return 1 + (speculation.num_tokens or 0) if speculation else 0
 
 
 def _encoder_factor(model: ModelArchitecture) -> float:

@@ -36,8 +36,9 @@ CHANGES = (
     ),
     Change(
         (0, 7, 0),
-        {"keeps_latents": True},
-        "vLLM 0.7.1 and newer attention/backends/mla; 0.7.0, which has none, is not told apart from them",
+        {"keeps_latents": True, "budget_of_device": True},
+        "vLLM 0.7.1 and newer attention/backends/mla; 0.7.0, which has none, is not told apart from them; 0.7.3 "
+        "worker/worker.py counts what grows while it profiles (0.6.4: all that is in use on the device)",
     ),
     Change(
         (0, 8, 0),
@@ -47,6 +48,7 @@ CHANGES = (
             "latent_row_multiple": 1,
             "admission": Admission(),
             "held_back": 1,
+            "budget_of_device": False,
             "non_torch": NON_TORCH_0_8,
             "start_check": None,
             "device_defaults": (
@@ -55,12 +57,14 @@ CHANGES = (
             ),
         },
         "vLLM 0.8 to 0.11: engine/arg_utils.py; 0.8.5 v1/core/kv_cache_utils.py makes every layer full-length, "
-        "its start-up check names no length; v1/core/block_pool.py null_block",
+        "its start-up check names no length; v1/core/block_pool.py null_block; v1/worker/gpu_worker.py takes all "
+        "that is in use on the device for its own",
     ),
     Change(
         (0, 9, 1),
-        {"groups_layers": True, "start_check": "layers"},
-        "vLLM 0.9.1 and 0.10.0 v1/core/kv_cache_utils.py; between 0.8.5 and them not read",
+        {"groups_layers": True, "start_check": "layers", "budget_of_device": True, "needs_budget_free": True},
+        "vLLM 0.9.1 and 0.10.0 v1/core/kv_cache_utils.py, v1/worker/gpu_worker.py init_device (free memory against the "
+        "utilisation); between 0.8.5 and them not read",
     ),
     Change(
         (0, 12, 0),
@@ -74,8 +78,9 @@ CHANGES = (
     ),
     Change(
         (0, 15, 0),
-        {"pages_of_cached_state": 2},
-        "vLLM 0.15.0 v1/kv_cache_interface.py MambaSpec.max_memory_usage_bytes (2 pages in align mode)",
+        {"pages_of_cached_state": 2, "charges_whole_passes": True},
+        "vLLM 0.15.0 v1/kv_cache_interface.py MambaSpec.max_memory_usage_bytes (2 pages in align mode); 0.15.1 "
+        "CrossAttentionSpec.max_memory_usage_bytes, which 0.10.2 does not have",
     ),
     Change(
         (0, 17, 0),
@@ -90,8 +95,16 @@ CHANGES = (
     ),
     Change(
         (0, 20, 0),
-        {"gpu_memory_utilization": 0.92, "graphs_in_budget": True, "activation_spread": (0.5, 1.8)},
-        "vLLM 0.20.0 config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off)",
+        {
+            "gpu_memory_utilization": 0.92,
+            "graphs_in_budget": True,
+            "activation_spread": (0.5, 1.8),
+            "graphs_need_states": True,
+            "packs_rows": True,
+        },
+        "vLLM 0.20.0 config/compilation.py resolve_cudagraph_mode_and_sizes (0.19.0 captures fewer), "
+        "config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off); "
+        "0.20.0 model_executor/models/deepseek_v4.py, laid out as 0.33.0 does",
     ),
     Change((0, 21, 0), {"tokens_from_concurrency": True}, "vLLM 0.21.0 v1/core/kv_cache_utils.py"),
     Change(
@@ -148,8 +161,10 @@ CHANGES = (
         {
             "checkpoint_alignment": {Recurrence.GATED_DELTA_NET: 64, Recurrence.MAMBA2: 1},
             "second_runner_copies_tenths": 37,
+            "windows_longer": {"cohere2": 1, "cohere2_moe": 1},
         },
-        "vLLM 0.33.0 v1/worker/gpu/model_runner.py _dummy_sampler_run (a second pass in fp32), "
+        "vLLM 0.33.0 model_executor/models/commandr.py, cohere2_moe.py (sliding_window + 1, which 0.27.1 does not "
+        "have); v1/worker/gpu/model_runner.py _dummy_sampler_run (a second pass in fp32), "
         "v1/core/kv_cache_planning.py, qwen_gdn_linear_attn.py",
     ),
 )

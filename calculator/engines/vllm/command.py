@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, ClassVar
 
 from calculator.engines.command import Command, Parts
@@ -29,6 +30,17 @@ class VllmCommand(Command):
         "nf4": (((0, 28), ()), ((0,), ("bitsandbytes",))),
     }
     shares_experts_across_replicas: ClassVar = True
+
+    def max_loras(self, plan: Plan, flag: str) -> Parts:
+        """Switch adapters on, and state how many of one batch."""
+        request = plan.request
+        adapters = [flag, str(request.max_loras)] if request.max_loras else []
+        return ["--enable-lora", *adapters] if request.max_loras or request.max_lora_rank else []
+
+    def speculative_config(self, plan: Plan, flag: str) -> Parts:
+        """State how tokens are drafted, in JSON."""
+        config = plan.request.speculative_config
+        return [flag, json.dumps(config, separators=(",", ":"))] if config else []
 
     def enable_expert_parallel(self, plan: Plan, flag: str) -> Parts:
         """Switch it on: all ranks of all replicas share the experts."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 PATTERNS = (
     pattern(r"(?:vLLM API server version |LLM engine \(v|vLLM version:? |vllm[=-]=?)<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>",
              engine_version=word),
+    pattern(r"speculative[_-]config['\"]?+[:= ]{1,3}+(?!None|null).{0,300}?(?<!\w)method['\"]?+[:= ]{1,3}+['\"]?+<draft_method:[a-z0-9_]{2,40}+>",
+             draft_method=word),
+    pattern(r"speculative[_-]config['\"]?+[:= ]{1,3}+(?!None|null).{0,300}?num_spec(?:ulative)?+_tokens['\"]?+[:= ]{1,3}+<draft_tokens>",
+             draft_tokens=count),
     pattern(r"\bvllm[\w-]{0,20}:v<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=word),
     pattern(r"<v0_lines:the current vLLM instance can use|Memory profiling results: total_gpu|# \w{1,40}+ blocks: >",
              v0_lines=seen),

@@ -4,31 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Recurrence, State, Window
+from calculator.architecture.caches import (
+    Chunk,
+    CompressedRows,
+    EveryToken,
+    LatentVectors,
+    Recurrence,
+    RowsInPassing,
+    State,
+    Window,
+)
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import Cached, Engine, caches_of, has
+from calculator.engines.base import Engine, has
 from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
+from calculator.engines.vllm.adapters import lora_buffers
+from calculator.engines.vllm.block_size import kernel_block_size
 from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
-from calculator.engines.vllm.groups import BLOCK_SIZE, CLAIMS, hybrid_block_size, pool_of_layers, vllm_geometry
+from calculator.engines.vllm.checks import check_adapters, check_context
+from calculator.engines.vllm.groups import CLAIMS, hybrid_block_size, vllm_geometry
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
-from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.engines.vllm.packed import packed_geometry
+from calculator.engines.vllm.starting import longest_named, not_free, too_few_states
+from calculator.engines.vllm.states import as_kept, checkpoint_block_alignment, keeping, kept, state_pages
+from calculator.errors import UnsupportedError
 from calculator.messages import say
 from calculator.request import Cutting
+from calculator.request.speculation import METHODS
 
 if TYPE_CHECKING:
+    from calculator.engines.beside.refusals import Refusal
     from calculator.engines.overheads import Overhead
     from calculator.formats.kv import StorageFormat
     from calculator.hardware import Accelerator
     from calculator.planning.stage import Stage
     from calculator.request import Request
+    from calculator.request.speculation import Speculation
 
-SPARSE_BLOCK_SIZE = 64
-SMALL_BLOCK_SIZES = (1, 8)
 LONGEST_UNCHUNKED = 32_768
 TOKENS = (EveryToken, LatentVectors, Window, Chunk)
 
@@ -85,13 +100,25 @@ class Vllm(Engine):
         Whether latent attention is kept as its latent rows.
     held_back : int
         Blocks that the pool keeps for itself [-].
+    charges_whole_passes : bool
+        Whether a request is charged an encoder's tokens of a whole forward pass where concurrency is told.
+    packs_rows : bool
+        Whether rows that stand for several tokens are kept.
+    windows_longer : dict of str to int
+        Model types whose own class keeps more than the window, and how many tokens more [tokens].
     start_check : str or None
         What the start-up check, which names the longest sequence, sums up: each of a stage's ``layers`` by itself,
         the groups of the whole ``model`` against the smallest pool, the groups of each ``stage``; None for no name.
     start_check_holds_back : bool
         Whether it takes the block off that the pool keeps for itself.
+    graphs_need_states : bool
+        Whether it does not start with CUDA graphs of more sequences than the pool has blocks for a state.
+    needs_budget_free : bool
+        Whether it does not start where less than its budget is free.
     """
 
+    draft_methods: ClassVar = METHODS
+    starts_short: ClassVar = False
     context_in_slack: ClassVar = True
     defaults_change_after: ClassVar = LONGEST_UNCHUNKED
     name: ClassVar[str] = "vllm"
@@ -114,13 +141,17 @@ class Vllm(Engine):
     # 0.33.0, layers/mamba/gdn/olmo_gdn_linear_attn.py: no get_prefill_checkpoint_alignment, as qwen_gdn_linear_attn.py
     no_checkpoints: ClassVar = frozenset({"olmo_hybrid"})
     """Model types whose own layer of states exports no checkpoint of a prefill."""
-    claims: ClassVar = CLAIMS
+    # 0.33.0, model_executor/models/mamba.py, mamba2.py: IsAttentionFree, for which prefix caching stays off
+    attention_free: ClassVar = frozenset({"mamba", "falcon_mamba", "mamba2"})
+    """Model types whose own class is known to have no attention at all."""
+    claims: ClassVar = {**CLAIMS, CompressedRows: None, RowsInPassing: None}
     expert_multiples: ClassVar = {"mxfp4": (256, 64)}
     # Marlin repacks there (fused_moe/oracle/mxfp4.py): 13.72 GiB logged of gpt-oss 20B on an A100, 13.47 on an H100
     expert_multiples_on: ClassVar = {("mxfp4", generation): (256, 128) for generation in ("turing", "ampere", "ada")}
     only_here: ClassVar = (
         "async_scheduling", "enable_prefix_caching", "disable_hybrid_kv_cache_manager", "decode_context_parallel_size",
-        "language_model_only",
+        "language_model_only", "speculative_config", "max_loras", "max_lora_rank", "mamba_cache_dtype",
+        "mamba_ssm_cache_dtype", "cpu_offload_gb",
     )  # fmt: skip
     flags: ClassVar = {
         "model": "vllm serve",
@@ -142,6 +173,12 @@ class Vllm(Engine):
         "disable_hybrid_kv_cache_manager": "--disable-hybrid-kv-cache-manager",
         "enforce_eager": "--enforce-eager",
         "language_model_only": "--language-model-only",
+        "speculative_config": "--speculative-config",
+        "max_loras": "--max-loras",
+        "max_lora_rank": "--max-lora-rank",
+        "mamba_cache_dtype": "--mamba-cache-dtype",
+        "mamba_ssm_cache_dtype": "--mamba-ssm-cache-dtype",
+        "cpu_offload_gb": "--cpu-offload-gb",
     }
     changes: ClassVar = CHANGES
 
@@ -169,38 +206,30 @@ class Vllm(Engine):
     latent_row_multiple: int = 1
     keeps_latents: bool = True
     held_back: int = 0
+    charges_whole_passes: bool = False
+    packs_rows: bool = False
+    windows_longer: Mapping[str, int] = field(default_factory=dict)
     start_check: str | None = None
     start_check_holds_back: bool = False
+    graphs_need_states: bool = False
+    needs_budget_free: bool = False
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
         super().check(model, values)
-        tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
-        if dcp == 1:
-            return
-        if {Window, Chunk} & {*self.kinds(model)}:
+        check_adapters(model, values)
+        if not self.packs_rows and {CompressedRows, RowsInPassing} & {*self.kinds(model)}:
             raise UnsupportedError(
-                f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1",
-                what="decode_context_parallel_size",
-                asked=dcp,
-                allowed=(1,),
-                nearest=1,
+                f"vLLM {self.version} does not serve {model.name}: it keeps no rows for several tokens before 0.20",
+                what="engine_version",
+                asked=self.asked_version,
             )
         heads = max(group.spec.kv_heads for group in self.as_kept(model, model.groups))
-        most = max(1, tp // max(1, heads))
-        legal = [size for size in range(1, most + 1) if most % size == 0]
-        if dcp not in legal:
-            nearest = min(legal, key=lambda size: abs(size - dcp))
-            raise ParallelismError(
-                f"decode_context_parallel_size {dcp} is not possible: with TP {tp}, ranks that keep a copy of the same "
-                f"KV heads can share the context; legal are {', '.join(map(str, legal))}, the nearest is {nearest}",
-                what="decode_context_parallel_size",
-                asked=dcp,
-                allowed=tuple(legal),
-                nearest=nearest,
-            )
+        check_context(values, heads, has_windows=bool({Window, Chunk} & {*self.kinds(model)}))
 
-    def batch_defaults(self, accelerator: Accelerator, seq_len: int) -> tuple[int, int]:
+    def batch_defaults(
+        self, accelerator: Accelerator, seq_len: int, speculation: Speculation | None = None
+    ) -> tuple[int, int]:
         """Return the default of ``max_num_batched_tokens`` and ``max_num_seqs``."""
         tokens, sequences = super().batch_defaults(accelerator, seq_len)
         if self.unchunked and seq_len <= LONGEST_UNCHUNKED:
@@ -216,28 +245,13 @@ class Vllm(Engine):
         values: Mapping[str, Any],
     ) -> int:
         """Return the tokens of a block: 16, more where a kernel or a state's page needs it [tokens]."""
-        if asked and asked % BLOCK_SIZE and asked not in SMALL_BLOCK_SIZES:
-            nearest = max(16, round(asked / 16) * 16)
-            raise InvalidValueError(
-                f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; the nearest is {nearest}",
-                what="block_size",
-                asked=asked,
-                nearest=nearest,
-            )
-        caches = self.caches(model, storage, split)
-        sparse = any(cached.cache.sparse for cached in caches)
-        if sparse and asked and asked % SPARSE_BLOCK_SIZE:
-            raise InvalidValueError(
-                f"block_size {asked} is not possible for {model.name}: vLLM's sparse attention has blocks of a "
-                f"multiple of {SPARSE_BLOCK_SIZE}",
-                what="block_size",
-                asked=asked,
-                nearest=max(1, round(asked / SPARSE_BLOCK_SIZE)) * SPARSE_BLOCK_SIZE,
-            )
-        size = asked or (SPARSE_BLOCK_SIZE if sparse else BLOCK_SIZE)
+        caches = kept(self.caches(model, storage, split), keeping(values))
+        size = kernel_block_size(model.name, caches, asked)
         if has(caches, State):
-            pages = self._state_pages(model, caches, values["enable_prefix_caching"])
-            return hybrid_block_size(caches, size, self._checkpoint_alignment(model, pages))
+            pages = state_pages(self, model, caches, values["enable_prefix_caching"], keeping(values).drafted)
+            return hybrid_block_size(
+                caches, size, checkpoint_block_alignment(self, model, pages, keeping(values).drafted)
+            )
         return size
 
     def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
@@ -273,6 +287,10 @@ class Vllm(Engine):
         """Whether the tokens of a forward pass follow the length of a sequence by default."""
         return self.unchunked
 
+    def window_more(self, model: ModelArchitecture) -> int:
+        """Return the tokens that the own class of a model's type keeps beyond a window [tokens]."""
+        return self.windows_longer.get(model.model_type, 0)
+
     def on_second_runner(self, model: ModelArchitecture) -> bool:
         """Whether the second model runner serves a model by default."""
         if self.second_runner_types is ALL_TYPES or model.model_type in self.second_runner_types:
@@ -299,7 +317,11 @@ class Vllm(Engine):
 
     def geometry(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> Geometry:
         """Return the groups of layers that share one pool of equal blocks."""
-        caches = self.caches(model, request.storage, request.split)
+        how = keeping(request)
+        caches = kept(self.caches(model, request.storage, request.split), how)
+        if has(caches, CompressedRows, RowsInPassing):
+            here = self.caches_of_stage(model, layers, request.storage, request.split)
+            return packed_geometry(caches, here, request.block_size, self.in_flight(request), self.held_back)
         if not self.keeps_latents and has(caches, LatentVectors):
             raise UnsupportedError(
                 "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here",
@@ -310,16 +332,17 @@ class Vllm(Engine):
             caches,
             caches
             if layers is model.groups
-            else caches_of(self.as_kept(model, layers), request.storage, request.split),
+            else kept(self.caches_of_stage(model, layers, request.storage, request.split), how),
             request,
-            in_flight=self._in_flight(request),
+            in_flight=self.in_flight(request),
             padding_factor=self.padding_factor,
             full_length=request.disable_hybrid_kv_cache_manager
             or not self.groups_layers
             or (not self.chunks_as_such and has(caches, Chunk)),
-            state_pages=self._state_pages(model, caches, request.enable_prefix_caching),
+            state_pages=state_pages(self, model, caches, request.enable_prefix_caching, how.drafted),
             row_multiple=self.latent_row_multiple,
             held_back=self.held_back,
+            charges_whole_passes=self.charges_whole_passes,
         )
 
     def reported_longest(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
@@ -335,61 +358,42 @@ class Vllm(Engine):
         vLLM 0.8.5 to 0.33.0, ``v1/core/kv_cache_utils.py`` and ``kv_cache_planning.py``
         ``_check_enough_kv_cache_memory``; ``v1/core/block_pool.py`` ``null_block``.
         """
-        if self.start_check is None:
-            return None
-        cutting = request.cutting
-        if self.start_check == "layers":
-            pools = []
-            for stage in stages:
-                caches = caches_of(self.as_kept(model, stage.layers), request.storage, request.split)
-                pages = self._state_pages(model, caches, request.enable_prefix_caching)
-                pool = pool_of_layers(caches, cutting, in_flight=self._in_flight(cutting), state_pages=pages)
-                pools.append((pool, stage.usable_bytes))
-        elif self.start_check == "model":
-            (pool,) = self.geometry(model, model.groups, cutting).pools
-            pools = [(pool, min(stage.usable_bytes for stage in stages))]
-        else:
-            pools = [(stage.geometry.pools[0], stage.usable_bytes) for stage in stages]
-        kept = 1 if self.start_check_holds_back else 0
-        return min(int(pool.longest(max(0, size // pool.block_bytes - kept))) for pool, size in pools)
+        return longest_named(self, model, request, stages)
 
-    def _in_flight(self, request: Cutting) -> int:
+    def adapters(self, model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
+        """Return the line of LoRA buffers; in the first and the last stage of some types beside the vocabulary too."""
+        return lora_buffers(model, request, stage)
+
+    def state_bytes(self, state: State, request: Request) -> int:
+        """Return a state in the formats that are asked for, without columns for drafts [bytes]."""
+        return as_kept(state, keeping(request)._replace(drafted=0)).state_bytes
+
+    def refusals(
+        self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...], asked: Mapping[str, Any]
+    ) -> tuple[Refusal, ...]:
+        """Say why vLLM does not start with what is asked, whatever the length of a sequence."""
+        refused: list[Refusal] = []
+        if self.needs_budget_free and request.other_memory_bytes:
+            refused += not_free(request, stages[0].memory.requested_bytes)
+        if self.graphs_need_states and not request.enforce_eager and State in self.kinds(model):
+            refused += too_few_states(request, stages, by_default="max_num_seqs" not in asked)
+        return tuple(refused)
+
+    def longest_start(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
+        """Return the length beyond which the check of 0.14 to 0.16 refuses what memory holds, in stages [tokens].
+
+        It sets the layers of all pipeline stages against the pool of one.
+        """
+        staged = self.start_check == "model" and request.pipeline_parallel_size > 1
+        return self.reported_longest(model, request, stages) if staged else None
+
+    def in_flight(self, request: Cutting) -> int:
         """Return the tokens of all batches that are in flight at once [tokens]."""
         batches = 1
         if self.batches_in_flight:
             ahead = self.async_scheduling if request.async_scheduling is None else request.async_scheduling
             batches = request.pipeline_parallel_size + ahead
         return batches * request.max_num_batched_tokens
-
-    def _state_pages(
-        self, model: ModelArchitecture, caches: tuple[Cached, ...], prefix_caching: bool | None
-    ) -> dict[Recurrence, int]:
-        """Return the pages that a request holds of each state, among the caches of a model or of its stage."""
-        kinds = {cached.cache.recurrence for cached in caches if isinstance(cached.cache, State)}
-        if not kinds:
-            return {}
-        asked = self.caches_states if prefix_caching is None else prefix_caching
-        if not asked or not has(caches, *TOKENS):
-            return dict.fromkeys(kinds, 1)
-        if kinds & self.mode_follows_model:
-            raise UnsupportedError(
-                f"enable_prefix_caching: how many pages of states vLLM {self.version} keeps depends on the model and "
-                "is not known here; leave it, or take 0.28 or newer",
-                what="enable_prefix_caching",
-                asked=prefix_caching,
-            )
-        return {kind: self.pages_of_cached_state + (kind in self._checkpoints(model)) for kind in kinds}
-
-    def _checkpoints(self, model: ModelArchitecture) -> Mapping[Recurrence, int]:
-        """Return the states whose prefill keeps a checkpoint, and what its place is aligned to [tokens]."""
-        return {} if model.model_type in self.no_checkpoints else self.checkpoint_alignment
-
-    def _checkpoint_alignment(self, model: ModelArchitecture, pages: Mapping[Recurrence, int]) -> int:
-        """Return the tokens that blocks are aligned to for checkpoints of states [tokens]."""
-        aligned = self._checkpoints(model)
-        if min(pages.values()) < 2 or not all(kind in aligned for kind in pages):
-            return 1
-        return lcm(*(aligned[kind] for kind in pages))
 
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return the token count of the log: concurrency × longest sequence; blocks a group × block size before 0.21.
@@ -399,7 +403,7 @@ class Vllm(Engine):
         vLLM 0.20.0 and 0.21.0, ``v1/core/kv_cache_utils.py``.
         """
         blocks = geometry.num_blocks(pool_bytes, request.seq_len)
-        taken = geometry.pools[0].blocks(request.seq_len)
+        taken = geometry.pools[0].charged_blocks(request.seq_len)
         if self.tokens_from_concurrency and taken:
             return int(blocks / taken * request.seq_len)
         groups = sum(claim.weight if claim.block_size else 1 for claim in geometry.pools[0].claims) or 1

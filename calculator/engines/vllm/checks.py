@@ -1,0 +1,71 @@
+"""What vLLM does not allow: ways to share a context, ranks and vocabularies of adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from calculator.engines.vllm.adapters import LORA_RANKS, MOST_LORA_VOCABULARY, WITH_VOCABULARY
+from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+
+if TYPE_CHECKING:
+    from calculator.architecture.model import ModelArchitecture
+
+
+def check_context(values: Mapping[str, Any], heads: int, *, has_windows: bool) -> None:
+    """Raise ``CalculatorError`` where ranks cannot share the context of a sequence so.
+
+    Parameters
+    ----------
+    values : mapping
+        What is asked [-].
+    heads : int
+        KV heads of a layer [-].
+    has_windows : bool
+        Whether any layer keeps a window or a chunk [-].
+    """
+    tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
+    if dcp == 1:
+        return
+    if has_windows:
+        raise UnsupportedError(
+            f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1",
+            what="decode_context_parallel_size",
+            asked=dcp,
+            allowed=(1,),
+            nearest=1,
+        )
+    most = max(1, tp // max(1, heads))
+    legal = [size for size in range(1, most + 1) if most % size == 0]
+    if dcp not in legal:
+        nearest = min(legal, key=lambda size: abs(size - dcp))
+        raise ParallelismError(
+            f"decode_context_parallel_size {dcp} is not possible: with TP {tp}, ranks that keep a copy of the same "
+            f"KV heads can share the context; legal are {', '.join(map(str, legal))}, the nearest is {nearest}",
+            what="decode_context_parallel_size",
+            asked=dcp,
+            allowed=tuple(legal),
+            nearest=nearest,
+        )
+
+
+def check_adapters(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
+    """Raise ``CalculatorError`` for a rank that vLLM does not have, or a vocabulary that its adapters cannot have."""
+    rank = values["max_lora_rank"]
+    if rank is not None and rank not in LORA_RANKS:
+        nearest = min(LORA_RANKS, key=lambda known: (abs(known - rank), known))
+        raise InvalidValueError(
+            f"max_lora_rank {rank} is not one of vLLM's: {', '.join(map(str, LORA_RANKS))}; the nearest is {nearest}",
+            what="max_lora_rank",
+            asked=rank,
+            allowed=LORA_RANKS,
+            nearest=nearest,
+        )
+    is_asked = rank is not None or values["max_loras"] is not None
+    if is_asked and model.model_type in WITH_VOCABULARY and model.vocab_size > MOST_LORA_VOCABULARY:
+        raise UnsupportedError(
+            f"max_loras: vLLM has no adapters of a vocabulary above {MOST_LORA_VOCABULARY:,} tokens, {model.name} has "
+            f"{model.vocab_size:,}",
+            what="max_loras",
+            asked=values["max_loras"],
+        )

@@ -1,0 +1,132 @@
+"""A request: the table's values with defaults filled in, and what of them an engine is shown."""
+
+from collections import namedtuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from calculator.architecture.split import Split
+from calculator.errors import InvalidValueError, unknown_name
+from calculator.formats.kv import StorageFormat, storage_format
+from calculator.reading.fields import Field, Flag
+from calculator.reading.frozen import frozen
+from calculator.reading.schema import Schema
+from calculator.request.options import ESTIMATE, options_of
+from calculator.request.table import Table
+from calculator.units import in_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Table):
+    """Every input of a plan, defaults filled in, under the names of ``plan``.
+
+    ``seq_len`` and ``max_num_batched_tokens`` are tokens, names in ``_bytes`` are bytes of one
+    GPU, ``gpu_memory_utilization`` is a fraction, the rest counts; ``batch_size`` is of one replica.
+    """
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Request":
+        """Return a request of a value for every field; a frozen dataclass sets its many fields one by one."""
+        made = object.__new__(cls)
+        made.__dict__.update(values)
+        return made
+
+    @property
+    def storage(self) -> StorageFormat:
+        """The storage format of the cache."""
+        return storage_format(self.kv_cache_dtype)
+
+    @property
+    def split(self) -> Split:
+        """How the ranks of a replica share heads, tokens and sequences."""
+        return Split(self.tensor_parallel_size, self.decode_context_parallel_size, self.enable_attention_dp)
+
+    @property
+    def cutting(self) -> "Cutting":
+        """All of it that bears on how the engine cuts its KV memory."""
+        made: Cutting = Cutting._make(_CUTTING(self))
+        return made
+
+    @property
+    def given_overheads(self) -> dict[str, int]:
+        """The user's own values in place of estimates, by their keywords [bytes]."""
+        return {name: value for name in ESTIMATES if (value := getattr(self, name)) is not None}
+
+    @property
+    def attention_replicas(self) -> int:
+        """Ranks of a replica that each serve sequences of their own [-]."""
+        return self.split.replicas
+
+    @property
+    def expert_parallel_size(self) -> int:
+        """Ranks that share the experts as wholes: TP × DP with expert parallelism, else 1 [-]."""
+        return self.tensor_parallel_size * self.data_parallel_size if self.enable_expert_parallel else 1
+
+
+OPTIONS = options_of(Request)
+"""The table: every keyword of ``plan`` beside ``model`` and ``gpu``."""
+PLAN_FIELDS: dict[str, Field] = {name: option.of_plan for name, option in OPTIONS.items()}
+PLAN_DEFAULTS: dict[str, Any] = {name: option.default for name, option in OPTIONS.items()}
+FLAGS = tuple(name for name, option in OPTIONS.items() if isinstance(option.field, Flag))
+PLAN_SCHEMA = Schema("Options", PLAN_FIELDS)
+
+ESTIMATES = tuple(name for name, option in OPTIONS.items() if option.absent == ESTIMATE)
+"""Keywords that stand in place of estimated lines of memory."""
+
+_CUTS = (*(name for name, option in OPTIONS.items() if option.cuts), "split")
+_CUTTING = attrgetter(*_CUTS)
+
+if TYPE_CHECKING:
+
+    class Cutting(Request):
+        """As below; the checker is shown the types of ``Request``, the engine less than its fields."""
+
+        _fields: tuple[str, ...]
+
+        @classmethod
+        def _make(cls, values: Any) -> "Cutting": ...
+
+        def _replace(self, **values: Any) -> "Cutting": ...
+
+else:
+
+    class Cutting(namedtuple("Cutting", _CUTS)):
+        """All of a request that bears on how an engine cuts its KV memory, under the names of ``Request``.
+
+        An engine is shown nothing else, and what is remembered of a model is found by all of it.
+        """
+
+        __slots__ = ()
+
+        @property
+        def storage(self) -> StorageFormat:
+            """The storage format of the cache."""
+            return storage_format(self.kv_cache_dtype)
+
+
+def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords as given, with the defaults that are values, in the order of the table.
+
+    Raises
+    ------
+    UnknownNameError
+        If a keyword does not exist; the near matches are named.
+    InvalidValueError
+        If a size in text cannot be read.
+    """
+    for name in options:
+        if name not in OPTIONS:
+            raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
+    given = {**PLAN_DEFAULTS, **options}
+    return {name: _number(name, frozen(value)) for name, value in given.items() if value is not None}
+
+
+def _number(name: str, value: Any) -> Any:
+    """Return a size that is given in text as a number, and anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return in_text(value, OPTIONS[name].unit)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{name} cannot be read: {error}", what=name, asked=value) from None
