@@ -385,7 +385,7 @@ def test_gpus_that_are_there_run_the_largest_models_first():
     ("given", "message"),
     [
         ({"num_gpus": 0}, "num_gpus must be a whole number"),
-        ({"min_context": "8K"}, "min_context must be a whole number"),
+        ({"min_context": "8G"}, "min_context cannot be read: '8G' is not a number of tokens"),
     ],
 )
 def test_what_runs_refuses_bad_input(given, message):

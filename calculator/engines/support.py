@@ -18,6 +18,10 @@ from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
 from calculator.messages import say
 
+ANY = "*"
+"""Any generation of devices."""
+GGUF = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
+GGML_CACHE = ("q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 PLAIN_FORMATS = (*SIXTEEN_BIT, "fp32")
 
 
@@ -56,6 +60,8 @@ class Runs:
         Beginnings of the ids of GPUs of these generations that it does not run on.
     until : tuple of int or None
         The last version that it was read at, where a later one no longer has it.
+    since : tuple of int or None
+        The first version that it was read at, where an older one does not have it.
     """
 
     formats: tuple[str, ...]
@@ -64,6 +70,7 @@ class Runs:
     note: str = ""
     not_on: tuple[str, ...] = ()
     until: Version | None = None
+    since: Version | None = None
 
     def holds(self, name: str, gpu: Accelerator, version: str) -> bool:
         """Whether a format is among these, on a device, at a version."""
@@ -71,7 +78,7 @@ class Runs:
             return False
         if any(gpu.id.startswith(beginning) for beginning in self.not_on):
             return False
-        return self.until is None or tuple(map(int, version.split("."))) <= self.until
+        return _within(version, self.since, self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +91,8 @@ class Refuses:
         Names of formats, and of generations as the catalogue of GPUs has them.
     source : str
         Where that is read from.
-    since : tuple of int or None
-        The first version that it was read at, where an older one may be different.
+    since, until : tuple of int or None
+        The first and the last version that it was read at, where others may be different.
     gpus : tuple of str
         Beginnings of the ids of those GPUs alone that it holds for; all where none is named.
     """
@@ -95,14 +102,40 @@ class Refuses:
     source: str
     since: Version | None = None
     gpus: tuple[str, ...] = ()
+    until: Version | None = None
 
     def holds(self, name: str, gpu: Accelerator, version: str) -> bool:
         """Whether a format is among these, on a device, at a version."""
-        if name not in self.formats or gpu.generation not in self.generations:
+        if name not in self.formats or not {gpu.generation, ANY} & {*self.generations}:
             return False
         if self.gpus and not gpu.id.startswith(self.gpus):
             return False
-        return self.since is None or (*map(int, version.split(".")), 0)[:3] >= self.since
+        return _within(version, self.since, self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class NoDevice:
+    """Devices that an engine has nothing for.
+
+    Attributes
+    ----------
+    vendors : tuple of str
+        Their makers, as the catalogue of GPUs has them.
+    why, source : str
+        What it has in their place, and where that is read from.
+    """
+
+    vendors: tuple[str, ...]
+    why: str
+    source: str
+
+
+def _within(version: str, since: Version | None, until: Version | None) -> bool:
+    """Whether a version lies between two; one of two numbers stands for all that begin with them."""
+    if since is None and until is None:
+        return True
+    parts = tuple(map(int, version.split(".")))
+    return (since is None or (*parts, 0)[:3] >= since) and (until is None or parts <= until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +146,7 @@ class Formats:
     kv: tuple[Runs, ...]
     not_weights: tuple[Refuses, ...] = ()
     not_kv: tuple[Refuses, ...] = ()
+    no_devices: tuple[NoDevice, ...] = ()
 
 
 @friendly
@@ -181,6 +215,13 @@ def runs_on(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support:
 def refused(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support | None:
     """Return why formats are read not to run on a device; None where they do, or nothing was read of it."""
     table = engine_support(rules.name)
+    nothing = next((row for row in table.no_devices if gpu.vendor in row.vendors), None)
+    if nothing is not None:
+        why = say(
+            "support.no_device", "{engine} does not run on {gpu} ({vendor}): {why}",
+            engine=rules.title, gpu=gpu.name, vendor=gpu.vendor, why=nothing.why,
+        )  # fmt: skip
+        return Support(False, why, nothing.source)
     for kind, name, rows in _asked(table.not_weights, table.not_kv, weight, kv):
         row = next((row for row in rows if row.holds(name, gpu, rules.version)), None)
         if row is not None:
@@ -216,13 +257,14 @@ def _not_known(
             engine=rules.title, kind=kind, name=name,
         )  # fmt: skip
         return Support(False, why, "; ".join(dict.fromkeys(row.source for row in rows)))
-    generations = ", ".join(dict.fromkeys(each for row in having if row.until is None for each in row.generations))
+    there = [row for row in having if _within(rules.version, row.since, row.until)]
+    generations = ", ".join(dict.fromkeys(each for row in there for each in row.generations)) or "no device"
     if stated is not None:
         why = say(
             "support.refused",
             "{engine} {version} does not run {kind} in {name} on {gpu} ({device}); it does on {generations}",
             engine=rules.title, version=rules.version, kind=kind, name=name, gpu=gpu.name, device=device,
-            generations=generations or "none",
+            generations=generations,
         )  # fmt: skip
         return Support(False, why, stated.source)
     why = say(

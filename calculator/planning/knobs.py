@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from calculator.catalogue.presets import gpu_ids, load_gpu
+from calculator.catalogue.presets import load_gpu, proposed_gpu_ids
 from calculator.errors import CalculatorError
 from calculator.formats import kv as storage
 from calculator.formats import weights
@@ -152,7 +152,7 @@ def _batched_tokens(plan: Plan) -> Iterator[Change]:
 
 def _gpus(plan: Plan) -> Iterator[Change]:
     memory = plan.per_gpu.total_bytes
-    others = (load_gpu(gpu) for gpu in gpu_ids() if gpu != plan.request.gpu)
+    others = (load_gpu(gpu) for gpu in proposed_gpu_ids() if gpu != plan.request.gpu)
     for other in sorted(
         others,
         key=lambda other: (other.memory_bytes < NEXT_GPU * memory, other.memory_bytes, not other.memory_verified),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calculator.engines.support import is_offered, runs_on
-from calculator.errors import CalculatorError
+from calculator.errors import CalculatorError, friendly
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
 from calculator.planning.knobs import (
@@ -122,6 +122,7 @@ class Levers(tuple[Lever, ...]):
         return pandas.DataFrame([lever.row() for lever in self]).convert_dtypes()
 
 
+@friendly
 def levers(plan: Plan) -> Levers:
     """Try every knob alone and return the changes, the largest gain first.
 
@@ -138,6 +139,7 @@ def levers(plan: Plan) -> Levers:
     return _by_gain(_tried(plan))
 
 
+@friendly
 def next_steps(plan: Plan) -> Levers:
     """Return the smallest step of every knob that gains anything, the largest gain first.
 
@@ -189,6 +191,7 @@ def _by_gain(found: Iterable[Lever]) -> Levers:
     )
 
 
+@friendly
 def smallest_fit(plan: Plan) -> Plan | None:
     """Find the fewest GPUs of the same kind that hold what is asked of one replica.
 
@@ -244,6 +247,7 @@ def ways_to_split(plan: Plan) -> Iterator[dict[str, Any]]:
         yield changes
 
 
+@friendly
 def what_would_fit(plan: Plan) -> Levers:
     """Return the single changes that make a plan fit, the largest gain first; empty where it fits already.
 

@@ -13,7 +13,15 @@ import yaml
 from calculator.architecture.decoder import custom_model
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
-from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, UnsupportedError, shown, unknown_name
+from calculator.errors import (
+    CalculatorError,
+    FileFormatError,
+    InvalidValueError,
+    UnsupportedError,
+    friendly,
+    shown,
+    unknown_name,
+)
 from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.answer import Plan
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
@@ -224,6 +232,7 @@ def _stated_gpu(stated: Mapping[str, Any]) -> Accelerator:
     return replace(base, **fields)
 
 
+@friendly
 def read_plan_file(path: Path | str) -> list[Deployment]:
     """Read a plan file and plan every deployment in it.
 
@@ -249,6 +258,7 @@ def read_plan_file(path: Path | str) -> list[Deployment]:
     return read_deployments(strict_yaml.read(Path(path)))
 
 
+@friendly
 def write_plan_file(answer: Plan, name: str) -> str:
     """Return the YAML of a plan file with one deployment, which expects what the plan answers now.
 
@@ -272,7 +282,7 @@ def write_plan_file(answer: Plan, name: str) -> str:
     asked = {**answer.asked, "model": _model_entry(answer.model), "seq_len": answer.request.seq_len}
     if answer.asked.get("gpu", CUSTOM) == CUSTOM:
         asked.pop("gpu", None)
-    else:
+    elif not isinstance(answer.asked["gpu"], str):
         asked["gpu"] = _gpu_entry(load_gpu(answer.asked["gpu"]))
     expect: dict[str, Any] = {"fits": answer.fits, "max_kv_bytes_per_sequence": answer.kv_bytes_per_sequence}
     if answer.fits:
@@ -331,6 +341,8 @@ def _model_entry(model: ModelArchitecture) -> Any:
 
 def _ways_to_say(model: ModelArchitecture) -> Iterator[Any]:
     varied = {"variations": dict(model.variations)} if model.variations else {}
+    if model.repository:
+        yield model.repository
     if model.id in model_ids():
         yield model.id
         yield {"preset": model.id, **varied}

@@ -15,6 +15,7 @@ from calculator.engines.support import runs_on
 from calculator.errors import CalculatorError, InvalidValueError, friendly, shown
 from calculator.hardware import Accelerator
 from calculator.messages import Message, say
+from calculator.planning.kv_cache import whole_numbers
 from calculator.planning.plan import plan
 from calculator.planning.sizing.layouts import Layout, in_words, layouts, weights_fit
 from calculator.reading.html import table
@@ -180,6 +181,7 @@ def what_runs(
     CalculatorError
         If a name is unknown or a number out of bounds.
     """
+    min_context = whole_numbers("min_context", min_context)
     for name, value, most in (("num_gpus", num_gpus, MOST_OWNED), ("min_context", min_context, MAX_TOKENS)):
         if type(value) is not int or not 1 <= value <= most:
             raise InvalidValueError(

@@ -15,6 +15,7 @@ from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
 from calculator.messages import Message, say
+from calculator.planning.kv_cache import whole_numbers
 from calculator.planning.sizing.found import Found, Refused
 from calculator.planning.sizing.layouts import layouts
 from calculator.planning.sizing.loads import Load, length_of, load_of, users_of
@@ -107,6 +108,7 @@ def size(
     """
     architecture = load_model(model)
     goals, risk = Goals(max_ttft_s, max_tpot_s), checked_risk(risk)
+    seq_len, output_tokens = whole_numbers("seq_len", seq_len), whole_numbers("output_tokens", output_tokens)
     longest, load = _load(architecture, workload, users, seq_len, output_tokens, risk)
     if users is not None and output_tokens is None and max_ttft_s is not None:
         raise InvalidValueError(
