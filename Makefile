@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: app test check accuracy coverage schema bench fuzz mutate lint clean browser
+.PHONY: app test check accuracy coverage schema presets bench fuzz mutate lint clean browser
 
 app: $(RUN_STAMP)  ## set up and open the dashboard
 	$(BIN)/streamlit run app.py
@@ -26,6 +26,9 @@ coverage: $(RUN_STAMP)  ## which types of transformers and vLLM are read; PYTHON
 schema: $(RUN_STAMP)  ## write the JSON Schema of plan files
 	$(BIN)/python -c 'from calculator.planning.files.plan_schema import json_schema; print(json_schema(), end="")' \
 	  > calculator/catalogue/data/plan_file.schema.json
+
+presets: $(RUN_STAMP)  ## write the page of all presets
+	$(BIN)/python -m calculator models --format markdown > docs/presets.md
 
 bench: $(DEV_STAMP) browser  ## measure against the floor and print ratios
 	$(BIN)/python -m benchmarks

@@ -45,9 +45,25 @@ IMPLIED = {
     "qwen3.5-122b-a10b": (32, 2), "qwen3.5-397b-a17b": (32, 2), "minimax-m2.5": (48, 8), "nemotron-h-56b": (64, 8),
     "gemma-7b": (16, 16), "gemma-2-2b": (8, 4), "glm-4-9b": (32, 2), "smollm3-3b": (16, 4),
     "ernie-4.5-21b-a3b": (20, 4), "gpt-neox-20b": (64, 64), "phi-3.5-moe": (32, 8), "gpt2": (12, 12),
+    "opt-125m": (12, 12),
 }  # fmt: skip
-LATENT = {"deepseek-v2-lite", "deepseek-v3", "deepseek-v3.2", "deepseek-r1", "kimi-k2", "kimi-k2.5", "glm-5", "glm-5.2"}
-LAYERS_DIFFER = {"mimo-v2-flash": 8, "gemma-4-26b-a4b": 8}  # and the most of a layer
+LATENT = {
+    "deepseek-v2-lite",
+    "deepseek-v3",
+    "deepseek-v3.2",
+    "deepseek-r1",
+    "kimi-k2",
+    "kimi-k2.5",
+    "glm-5",
+    "glm-5.2",
+    "deepseek-v2.5",
+    "kimi-vl-a3b",
+}
+LAYERS_DIFFER = {
+    "mimo-v2-flash": 8,
+    "gemma-4-26b-a4b": 8,
+    "gemma-4-31b": 16,
+}  # and the most of a layer
 
 
 def stated_heads():
@@ -64,15 +80,20 @@ def stated_heads():
 
 
 HEADS = stated_heads()
-SMALL = ["llama-3-8b", "llama-3.1-8b", "mistral-7b-v0.1", "mistral-7b-v0.2", "mistral-7b-v0.3", "qwen3-8b"]
+ALL = len({*HEADS, *LATENT, *LAYERS_DIFFER})
+SMALL = ["llama-3-8b", "llama-3.1-8b", "mistral-7b-v0.1", "mistral-7b-v0.2", "mistral-7b-v0.3", "qwen3-8b",
+         "granite-3.1-8b", "mimo-7b", "qwen3-vl-8b"]  # fmt: skip
 """Of 6 to 9 billion parameters and 32 query heads, with 8 KV heads."""
 
 BELOW_9B = [
     *SMALL, "llama-2-7b", "llama-3.2-1b", "llama-3.2-3b", "falcon-7b", "falcon3-7b", "qwen2-7b", "qwen2.5-0.5b",
     "qwen2.5-1.5b", "qwen2.5-3b", "qwen2.5-7b", "qwen3-0.6b", "qwen3-1.7b", "qwen3-4b", "phi-3-mini-4k",
     "starcoder2-7b", "gpt-j-6b", "bloom-7b1", "gemma-7b", "gemma-2-2b", "smollm3-3b", "gpt2",
+    "qwen3-vl-2b", "qwen3-vl-4b", "qwen3.5-9b", "gemma-3-4b", "gemma-3-1b", "phi-2", "phi-3-mini-128k", "phi-4-mini",
+    "tinyllama-1.1b", "codellama-7b", "qwen1.5-7b", "opt-125m", "granite-3.1-2b", "granite-4.0-h-micro",
+    "qwen2.5-vl-7b", "gemma-4-e4b",
 ]  # fmt: skip
-"""By their makers' count; Gemma 7B has 8.5 billion."""
+"""By their makers' count; Gemma 7B has 8.5 billion, Qwen3.5 9B 8.95."""
 
 
 def with_ratio(ratio):
@@ -98,7 +119,7 @@ EXPECTED = {
     },
     3: {"eight": 100, "four": 50, "two": 25, "one": 12.5},
     4: {
-        "all": 92, "eight": with_ratio(8), "four": with_ratio(4), "two": with_ratio(2), "one": with_ratio(1),
+        "all": ALL, "eight": with_ratio(8), "four": with_ratio(4), "two": with_ratio(2), "one": with_ratio(1),
         "sixteen": with_ratio(16), "latent": len(LATENT), "differ": len(LAYERS_DIFFER),
     },
     5: {"kept": 12.5, "percent": 12.5},
@@ -123,7 +144,7 @@ EXPECTED = {
     18: {"ratio": 32 / 8},
     19: {"heads": 128, "kv": 8, "saved": 100 - 100 * 8 / 128},
     20: {
-        "all": 92, "eight": with_groups(8), "share": 100 * with_groups(8) / 92, "four": with_groups(4),
+        "all": ALL, "eight": with_groups(8), "share": 100 * with_groups(8) / ALL, "four": with_groups(4),
         "two": with_groups(2), "latent": len(LATENT),
         # Qwen3 0.6B, and Falcon 180B
         "fewest": min(heads for heads, groups in HEADS.values() if groups == 8), "most": 232,
@@ -152,7 +173,7 @@ EXPECTED = {
         "latent": 100 * 576 / (2 * 64 * 128),
         "own": 12.5,
     },
-    36: {"all": 92, "eight": with_ratio(8), "four": with_ratio(4), "sixteen": with_ratio(16), "one": with_ratio(1)},
+    36: {"all": ALL, "eight": with_ratio(8), "four": with_ratio(4), "sixteen": with_ratio(16), "one": with_ratio(1)},
     37: {"eight": 1, "sixteen": 16 // 8},
     38: {},
     39: {},
@@ -206,7 +227,7 @@ EXPECTED = {
         "eight_32": len(SMALL), "four_32": 0, "qwen": 4, "qwen_heads": 28,
     },
     69: {"mqa": 128, "own": 1024},
-    70: {"all": 92, "half": with_ratio(2), "four": with_ratio(4), "eight": with_ratio(8), "kept": 50},
+    70: {"all": ALL, "half": with_ratio(2), "four": with_ratio(4), "eight": with_ratio(8), "kept": 50},
     71: {
         "four": 75, "eight": 87.5, "t5": 100 * (47.1 / 47.2 - 1), "llama": 100 * (26.9 / 28.0 - 1),
         "deepseek": 100 * (41.2 / 45.2 - 1),

@@ -277,7 +277,7 @@ def test_the_name_of_a_device_is_its_preset(device, memory, preset):
         ("Qwen/Qwen3-8B-Base", "qwen3-8b"), ("Qwen/Qwen3-235B-A22B-Instruct-2507-FP8", "qwen3-235b-a22b"),
         ("google/gemma-3-27b-it", "gemma-3-27b"), ("meta-llama/Llama-2-7b-chat-hf", "llama-2-7b"),
         ("openai/gpt-oss-120b", "gpt-oss-120b"), ("lmsys/gpt-oss-20b-bf16", "gpt-oss-20b"),
-        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mixtral-8x7b"), ("nvidia/DeepSeek-R1-FP4", None),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mixtral-8x7b"), ("nvidia/DeepSeek-R1-FP4", "deepseek-r1"),
         ("deepseek-ai/DeepSeek-R1", "deepseek-r1"), ("a/model-of-ones-own", None),
     ],
 )  # fmt: skip

@@ -83,6 +83,9 @@ class ModelArchitecture:
         What a config left out and the reference's default is taken for; keys without effect.
     fields : dict or None
         What an architecture typed by hand or a config was built from; read-only.
+    repository : str
+        The name that it was asked by, where that is another than the preset's: of the same layers, and of the longest
+        context and weight format that are given here.
     variations : dict
         What was changed of the model that ``id`` and ``fields`` give, by the names of ``varied``; read-only.
     """
@@ -121,6 +124,7 @@ class ModelArchitecture:
     ignored_keys: tuple[str, ...] = ()
     fields: Mapping[str, Any] | None = field(default=None, compare=False)
     variations: Mapping[str, Any] = field(default_factory=FrozenDict, compare=False)
+    repository: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for name in ("towers", "fields", "variations"):

@@ -5,31 +5,44 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.architecture.model import ModelArchitecture
+from calculator.catalogue.presets import gpu_ids, load_gpu, model_by_name, model_ids
 from calculator.errors import InvalidValueError
 from calculator.messages import say
 from calculator.units import GIB
 
 
-def model_of(flags: dict[str, Any], assumed: list[str]) -> str:
-    """Return the preset that a log's model is, by its id or by its name less what does not change its layers."""
-    named = flags.get("model")
+def named_model(flags: dict[str, Any], assumed: list[str]) -> ModelArchitecture:
+    """Return the model that a log names: by its repository, or by the last part of a path that says one.
+
+    Raises
+    ------
+    InvalidValueError
+        If the log names no model, or none that is known.
+    """
+    named = str(flags.get("model") or "")
     if not named:
         raise InvalidValueError("the log names no model: give one, as --model on the command line")
-    wanted = plain(named)
-    by_name: dict[str, str] = {}
-    for key in model_ids():
-        preset = load_model(key)
-        for name in (key, preset.huggingface_id, preset.name):
-            if name:
-                by_name.setdefault(plain(name), key)
-    if wanted in by_name:
-        key = by_name[wanted]
-        if named not in (load_model(key).huggingface_id, key):
-            text = "the preset {preset}: its layers are those of the log's model by name"
-            assumed.append(say("logs.assumed.preset", text, preset=key))
-        return key
-    raise InvalidValueError(f"the log's model {named[:80]!r} is not one of the presets: give one, as --model")
+    found = model_by_name(named) or model_by_name(named.rstrip("/").rpartition("/")[2])
+    if found is None:
+        wanted = plain(named)
+        near = next((key for key in model_ids() if plain(key) == wanted), None)
+        hint = f"give one, as --model {near} if its layers are the same" if near else "give one, as --model"
+        raise InvalidValueError(f"the log's model {named[:80]!r} is not one of the presets: {hint}", nearest=near)
+    if found.repository:
+        text = "the preset {preset}: its layers are those of the log's model by name"
+        assumed.append(say("logs.assumed.preset", text, preset=found.id))
+    return found
+
+
+def model_of(flags: dict[str, Any], assumed: list[str]) -> str:
+    """Return the preset whose layers a log's model has; raises as ``named_model``."""
+    return named_model(flags, assumed).id
+
+
+def name_of(model: ModelArchitecture) -> str:
+    """Return the name to plan a log's model by: its own, where the weight format that it says is one that is known."""
+    return model.id if " " in (model.weight_dtype or "") else model.repository or model.id
 
 
 _TUNED = re.compile(

@@ -13,7 +13,7 @@ from calculator.engines.log import Log
 from calculator.errors import CalculatorError
 from calculator.formats.names import METHODS, SIXTEEN_BIT, TORCH, format_in_name, format_of_gguf
 from calculator.hardware import Accelerator
-from calculator.logs.names import gpu_of, model_of
+from calculator.logs.names import gpu_of, name_of, named_model
 from calculator.logs.reading import StartupLog
 from calculator.logs.vocabulary import UNQUANTISED
 from calculator.messages import say
@@ -39,7 +39,8 @@ def keywords_of(
     """Return the keywords of ``plan`` that a log states, and what was assumed beside."""
     flags, own = log.flags, engine_log(log.engine)
     assumed: list[str] = []
-    asked: dict[str, Any] = {"engine": log.engine, "model": model if model is not None else model_of(flags, assumed)}
+    named = model if model is not None else name_of(named_model(flags, assumed))
+    asked: dict[str, Any] = {"engine": log.engine, "model": named}
     version = given.get("engine_version") or flags.get("engine_version") or _version_of(log, own, assumed)
     if version:
         asked["engine_version"] = version
