@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: app test check accuracy schema bench fuzz mutate lint clean browser
+.PHONY: app test check accuracy coverage schema presets bench fuzz mutate lint clean browser
 
 app: $(RUN_STAMP)  ## set up and open the dashboard
 	$(BIN)/streamlit run app.py
@@ -20,9 +20,15 @@ check: $(RUN_STAMP)  ## verify every preset against its own expectation
 accuracy: $(RUN_STAMP)  ## compare with public start-up figures; print the table and write docs/accuracy.md
 	$(BIN)/python -m calculator.logs.accuracy --write docs/accuracy.md
 
+coverage: $(RUN_STAMP)  ## which types of transformers and vLLM are read; PYTHONPATH may name where those are installed
+	$(BIN)/python -m calculator.configs.coverage --write docs/coverage.md
+
 schema: $(RUN_STAMP)  ## write the JSON Schema of plan files
 	$(BIN)/python -c 'from calculator.planning.files.plan_schema import json_schema; print(json_schema(), end="")' \
 	  > calculator/catalogue/data/plan_file.schema.json
+
+presets: $(RUN_STAMP)  ## write the page of all presets
+	$(BIN)/python -m calculator models --format markdown > docs/presets.md
 
 bench: $(DEV_STAMP) browser  ## measure against the floor and print ratios
 	$(BIN)/python -m benchmarks

@@ -87,15 +87,19 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def unknown_name(kind: str, asked: object, known: Iterable[str], what: str = "") -> UnknownNameError:
-    """Build the error for a name that is not among the known ones, with the near matches."""
+def unknown_name(
+    kind: str, asked: object, known: Iterable[str], what: str = "", otherwise: str = ""
+) -> UnknownNameError:
+    """Build the error for a name that is not among the known ones, with the near matches and what else would do."""
     names = sorted(known)
     text = str(asked)[:200]
     begun = [name for name in names if len(text) > 1 and name.startswith(text.lower())]
     similar = difflib.get_close_matches(text.lower(), names, n=3, cutoff=0.5)
-    near = list(dict.fromkeys(begun + similar))[:3]
+    within = [name for name in names if len(text) > 2 and text.lower() in name]
+    near = list(dict.fromkeys(begun + within[:3] + similar))[:3]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {_listed(names)}"
     nearest = near[0] if near else None
+    hint += f"; {otherwise}" if otherwise else ""
     return UnknownNameError(
         f"unknown {kind} {shown(asked)}: {hint}", what=what or kind, asked=asked, allowed=tuple(names), nearest=nearest
     )

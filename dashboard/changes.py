@@ -8,9 +8,9 @@ from typing import Any
 import streamlit as st
 
 import calculator
-from calculator.units import GIB
+from calculator.units import GIB, dollars
 from dashboard import state
-from dashboard.text import plain
+from dashboard.text import plain, sentence
 
 
 def show(plan: calculator.Plan) -> None:
@@ -40,7 +40,10 @@ def _lever(lever: calculator.Lever, group: str) -> None:
         width="stretch",
     )
     fits = "" if lever.plan.fits else ", does not fit"
-    gain.markdown(f"**{lever.plan.total_max_batch_size:,}** ({lever.gain:+,}){fits} · {plain(lever.cost)}")
+    price = f"{dollars(*lever.usd_per_hour)} an hour" if lever.usd_per_hour else "no price known"
+    said = [f"**{lever.users:,}** ({lever.gain:+,}){fits} · {plain(price)} · {plain(lever.cost)}"]
+    said += [f":gray[:small[{plain(sentence(text))}]]" for text in (lever.quality, lever.risk) if text]
+    gain.markdown("  \n".join(said))
 
 
 def _as_state(changes: dict[str, Any]) -> dict[str, Any]:

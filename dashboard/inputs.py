@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 import calculator
-from calculator.catalogue.presets import load_gpu, load_model, model_file
+from calculator.catalogue.presets import all_gpu_ids, load_gpu, load_model, model_file
 from calculator.configs import hub
 from calculator.configs.checkpoints.given import INDEX_END, read_given
 from calculator.configs.checkpoints.index import NAME as INDEX
@@ -130,9 +130,7 @@ def chosen_model() -> calculator.ModelArchitecture:
 
 def ask_gpu() -> calculator.Accelerator | None:
     """Ask for the GPU; None for an own one, whose memory is asked for."""
-    st.selectbox(
-        "GPU", [*calculator.gpu_ids(), state.CUSTOM], format_func=_gpu_name, key="gpu", on_change=_forget_own_memory
-    )
+    st.selectbox("GPU", [*all_gpu_ids(), state.CUSTOM], format_func=_gpu_name, key="gpu", on_change=_forget_own_memory)
     if st.session_state["gpu"] != state.CUSTOM:
         return load_gpu(st.session_state["gpu"])
     if st.session_state["gpu_memory_gib"] is None:
@@ -176,7 +174,18 @@ def keywords() -> dict[str, Any]:
 
 
 def _model_name(key: str) -> str:
-    return LABELS.get(key) or load_model(key).name
+    """Return a model's name and what else it is searched by: its repository, and its id where that says more."""
+    if key in LABELS:
+        return LABELS[key]
+    model = load_model(key)
+    said = " · ".join(filter(None, (model.name, model.huggingface_id)))
+    return said if _is_found(key, said) else f"{said} · {key}"
+
+
+def _is_found(typed: str, label: str) -> bool:
+    """Whether a list that is searched by letters in their order finds a label."""
+    letters = iter(label.lower())
+    return all(letter in letters for letter in typed.lower())
 
 
 def _gpu_name(key: str) -> str:

@@ -13,6 +13,7 @@ import streamlit as st
 
 import calculator
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS
+from calculator.catalogue.presets import all_gpu_ids, gpu_id
 from calculator.engines import engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
@@ -21,10 +22,10 @@ from calculator.reading.fields import Choice, Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
 from dashboard.link import drafts
 from dashboard.link.compare_parameters import COMPARE
-from dashboard.link.heads_parameters import HEADS
+from dashboard.link.heads_parameters import HEADS, LONG_LISTS
 from dashboard.link.need_parameters import LONG, MAX_LIST, NEED
 from dashboard.link.packing import MAX_LINK_PACKED, pack_config, packed_config
-from dashboard.link.parameters import CLEARED, Parameter, bounded, choice, flag, number, preset, whole
+from dashboard.link.parameters import CLEARED, Parameter, bounded, choice, flag, model_meant, number, preset, whole
 from dashboard.link.tab_names import TABS
 from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 
@@ -115,8 +116,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
 """How text is checked that not every text may be."""
 
 PARAMETERS = {
-    "model": choice(preset(calculator.model_ids, "model"), OPENING["model"], CUSTOM, CONFIG),
-    "gpu": choice(preset(calculator.gpu_ids, "GPU"), OPENING["gpu"], CUSTOM),
+    "model": choice(preset(calculator.model_ids, "model", model_meant), OPENING["model"], CUSTOM, CONFIG),
+    "gpu": choice(preset(all_gpu_ids, "GPU", gpu_id), OPENING["gpu"], CUSTOM),
     **{_on_page(name): _parameter(name, option) for name, option in OPTIONS.items() if option.page},
     **{
         name: _number(ARCHITECTURE_FIELDS[name], None, "nothing", Page(least=1))
@@ -218,7 +219,7 @@ def _read(name: str, parameter: Parameter, text: str) -> Any:
     owner, owned = _BELONGS_TO.get(name, ("", ""))
     if owner and st.session_state[owner] != owned:  # what the page took, not what the link asked for
         raise calculator.InvalidValueError(f"belongs to {owner}={owned}")
-    most = MAX_LINK_PACKED if name in _PACKED else MAX_LIST if name in LONG else MAX_LINK_VALUE
+    most = MAX_LINK_PACKED if name in _PACKED else MAX_LIST if name in (*LONG, *LONG_LISTS) else MAX_LINK_VALUE
     most = MAX_LINK_MAPPING if name in _MAPPINGS else most
     if len(text) > most:
         raise calculator.InvalidValueError(f"longer than {most:,} characters")

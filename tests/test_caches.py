@@ -14,19 +14,24 @@ from calculator.architecture import caches
 from calculator.architecture.caches import (
     Cache,
     Chunk,
+    CompressedRows,
     EncoderTokens,
     EveryToken,
+    IndexKeys,
     LatentVectors,
     Recurrence,
+    RowsInPassing,
     State,
     TokenRows,
     Window,
 )
+from calculator.architecture.compressed import CompressedAttention
 from calculator.architecture.latent import LatentAttention
 from calculator.architecture.layers import (
     ChunkedAttention,
     CrossAttention,
     FullAttention,
+    IndexedAttention,
     LayerSpec,
     SlidingWindow,
 )
@@ -40,6 +45,9 @@ LAYERS = {
     LatentVectors: LatentAttention(192, 64),
     Window: SlidingWindow(2, 64, 64, None, 256),
     Chunk: ChunkedAttention(2, 64, 64, None, 256),
+    IndexKeys: IndexedAttention(2, 64, 64, index_head_dim=128),
+    CompressedRows: CompressedAttention(512, 64, 128, 128),
+    RowsInPassing: CompressedAttention(512, 64, 128),
     EncoderTokens: CrossAttention(2, 64, 64),
     State: RecurrentState(Recurrence.MAMBA2, 0, 0, 1_024, 4, 4, state_named=True),
 }
@@ -47,12 +55,17 @@ FULL = 2 * 2_048 * 512
 # What two layers take of one sequence of 2,048 tokens, each by the source that the engine's rules name; the rest is
 # refused. A llama has no windows in SGLang and llama.cpp, which then keep every token. vLLM: the window and two batches
 # in flight are more than the sequence, and a block more. TensorRT-LLM: 256 / 32 blocks, and a block more. SGLang: three
-# slots of a state. vLLM: a block of 16 tokens x 2 layers for each 16 of the encoder's 64 tokens beside.
+# slots of a state. vLLM: 64 rows of 584 bytes are 37,440 of a block, 33 blocks of the window and of two batches;
+# compressed 128 to a row, 8 blocks of 256 tokens and 257 of 8 tokens beside. A block of 16 tokens x 2 layers for each
+# 16 of the encoder's 64 tokens beside.
 TAKEN = {
     ("vllm", EveryToken): FULL,
     ("vllm", LatentVectors): FULL,
     ("vllm", Window): FULL + 2 * 16 * 512,
     ("vllm", Chunk): FULL,
+    ("vllm", IndexKeys): FULL + 2 * 2_048 * 256,
+    ("vllm", CompressedRows): (8 + 33 + 257) * 2 * 37_440,
+    ("vllm", RowsInPassing): 33 * 2 * 37_440,
     ("vllm", EncoderTokens): FULL + 4 * 2 * 16 * 512,
     ("vllm", State): 2 * 4_096,
     ("sglang", EveryToken): FULL,
@@ -104,7 +117,11 @@ class KeepsOne(LayerSpec):
 
 def answered(engine, layer):
     model = calculator.model_from_hf_config(CONFIG).with_specs(lambda _: layer)
-    model = replace(model, needs_encoder=isinstance(layer, CrossAttention))
+    model = replace(
+        model,
+        model_type="mamba2" if isinstance(layer, RecurrentState) else "llama",
+        needs_encoder=isinstance(layer, CrossAttention),
+    )
     encoder = {"encoder_seq_len": 64} if model.needs_encoder else {}
     asked = {"seq_len": 2_048, "max_num_batched_tokens": 2_048, "kv_cache_dtype": "bf16", **encoder}
     return calculator.plan(model, gpu="h100-sxm", engine=engine, **asked)

@@ -72,10 +72,14 @@ def test_text_has_a_line_a_row_the_model_marked_and_what_is_published(run, study
     table = lines[2 : 2 + 1 + len(study.rows)]
     assert table[0].split() == [
         "KV", "heads", "kind", "KV", "a", "token", "saved", "weights,", "GPU", "users", "ms", "a", "token", "tokens/s",
-        "quality",
+        "USD/M", "FLOP/B", "TP", "quality",
     ]  # fmt: skip
     assert [line for line in table if line.startswith("*")] == [table[4]]
     assert re.match(r"\* +8 +GQA 8:1 +320\.00 KiB +87\.50 % +32\.86 GiB +58 \(56 to 60\) ", table[4])
+    # price of 4 GPUs at 0.8 to 3.0 USD over the ends of the speed; 8 FLOP a byte; 8 heads on up to 8 GPUs
+    row = study.rows[3]
+    low = 4 * 0.8 / row.full_output_tokens_per_second_high / 3600 * 1e6
+    assert re.search(rf" {low:.2g} to [\d.]+ +8 +8 +-5.2", table[4])
     # arXiv 2405.04434 table 8 (-5.2, C-Eval) and 2307.09288 table 18 (+1.6, NQ); none at 2, 4, 16 and 32
     assert table[4].endswith("-5.2 to +1.6")
     assert [line.endswith("no data") for line in table[1:8]] == [False, True, True, False, True, True, False]
@@ -117,9 +121,23 @@ def test_the_numbers_to_compare_and_what_is_set_beside_them(run):
     assert abs(few["num_parameters"] - many["num_parameters"]) <= 80 * 4 * 3 * 8192
 
 
+def test_a_list_gives_each_layer_its_own_heads_and_windows(run):
+    _, report = as_json(run, "--kv-heads", 8, "4x40, 16x40", "--no-latent")
+    own, mixed = report["rows"]
+    assert (mixed["kind"], mixed["kv_bytes_per_token"]) == ("mixed", (40 * 4 + 40 * 16) * 2 * 128 * 2)
+    assert own["kv_bytes_per_token"] == 8 * A_HEAD
+    _, report = as_json(run, "--kv-heads", 8, "--sliding-window", "none*40,1024*40", "--no-latent")
+    # 40 layers keep 8,192 tokens, 40 the last 1,024
+    assert report["rows"][0]["kv_bytes_per_sequence"] == 40 * (8192 + 1024) * 8 * 2 * 128 * 2
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        (["--kv-heads", "8x79"], "num_key_value_heads lists 79 layers, and there are 80: give one entry a layer"),
+        (["--kv-heads", "8x79,5"], "num_key_value_heads of layer 79: 5 is not possible"),
+        (["--kv-heads", "8x79,y"], "kv_heads of layer 79: 'y' is not a number"),
+        (["--sliding-window", "none,128"], "sliding_window lists 2 layers, and there are 80"),
         (["--kv-heads", 3], "num_key_value_heads 3 is not possible: 64 query heads do not divide by it"),
         (["--output-tokens", 8192], "output_tokens must be a whole number from 1 to 8,191"),
         (["--min-batch-size", 0], "min_batch_size"),

@@ -271,3 +271,67 @@ def test_a_config_has_200_000_entries_at_most(entries, fine):
     else:
         with pytest.raises(calculator.InvalidValueError, match="more than 200,000 entries"):
             model_of(notes=notes)
+
+
+# KV heads by layer
+
+
+DECI = [4] * 5 + [2] * 5 + [4] + [2] * 9 + [1] * 11 + [4]
+"""Deci/DeciLM-7B: num_key_value_heads_per_layer of its config.json."""
+DECILM = {
+    "model_type": "deci", "num_hidden_layers": 32, "hidden_size": 4096, "intermediate_size": 14336,
+    "num_attention_heads": 32, "vocab_size": 32000, "max_position_embeddings": 8192, "torch_dtype": "bfloat16",
+    "tie_word_embeddings": False, "rope_scaling": {"type": "dynamic", "factor": 2.0},
+    "num_key_value_heads_per_layer": DECI,
+}  # fmt: skip
+OPENELM = {
+    "model_type": "openelm", "num_transformer_layers": 2, "model_dim": 256, "head_dim": 32, "vocab_size": 1000,
+    "max_context_length": 2048, "num_query_heads": [8, 12], "num_kv_heads": [2, 3], "ffn_multipliers": [0.5, 4.0],
+    "ffn_dim_divisor": 256, "torch_dtype": "float16",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", [{}, {"num_key_value_heads": 32}, {"model_type": "deci_lm"}])
+def test_decilm_has_the_kv_heads_of_its_list(beside):
+    model = calculator.model_from_hf_config({**DECILM, **beside})
+    assert model.kv_heads_by_layer == DECI
+    assert model.kv_bytes_per_token() == sum(DECI) * 2 * 128 * 2
+    # The Hub reports 7.04 billion: embedding and head 2 x 32,000 x 4,096; a layer 2 x 4,096^2 + 3 x 4,096 x 14,336 +
+    # 2 x 4,096 and 2 x 4,096 x 128 for each of its KV heads, 67 of them; a last norm.
+    layer = 2 * 4096**2 + 3 * 4096 * 14336 + 2 * 4096
+    assert model.num_parameters == 2 * 32000 * 4096 + 32 * layer + 67 * 2 * 4096 * 128 + 4096 == 7_043_551_232
+
+
+LISTED = "num_key_value_heads_per_layer"
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence", "what", "nearest"),
+    [
+        ({**DECILM, LISTED: DECI[:-1]}, "lists 31 layers, and there are 32: give one entry a layer", LISTED, 32),
+        (
+            {**DECILM, LISTED: [*DECI[:-1], 3]},
+            f"{LISTED} of layer 31, 3; the nearest that it divides by is 2",
+            LISTED,
+            2,
+        ),
+        ({**DECILM, LISTED: [0, *DECI[1:]]}, f"{LISTED} of layer 0 must be a whole number from 1 to", LISTED, None),
+        ({**DECILM, LISTED: 4}, "must list the KV heads of each of the 32 layers, not 4", LISTED, None),
+        ({**OPENELM, "num_kv_heads": [2]}, "num_key_value_heads lists 1 layers", "num_key_value_heads", 2),
+        ({**OPENELM, "num_kv_heads": [2, 5]}, "num_key_value_heads of layer 1, 5", "num_key_value_heads", 4),
+        # a type that knows no such list refuses it by its key
+        (
+            {**PLAIN, "num_key_value_heads": [2] * 4},
+            "num_key_value_heads must be a whole number",
+            "num_key_value_heads",
+            None,
+        ),
+        ({**PLAIN, LISTED: [2] * 4}, f"the key '{LISTED}' bears on the cache and is not understood", LISTED, None),
+        ({**PLAIN, "num_key_value_heads": 3}, "the nearest that it divides by is 2", "num_key_value_heads", 2),
+    ],
+)
+def test_a_bad_list_of_kv_heads_names_its_layer_and_the_nearest(config, sentence, what, nearest):
+    with pytest.raises(calculator.CalculatorError) as caught:
+        calculator.model_from_hf_config(config)
+    assert sentence in str(caught.value)
+    assert (caught.value.what, caught.value.nearest) == (what, nearest)

@@ -271,12 +271,13 @@ def test_the_model_runner_decides_what_the_sampler_holds(preset, version, copies
     assert copies > 1 or activation.bytes < 3 * logits
 
 
-def test_a_format_that_the_engine_ignores_is_computed_as_asked_and_noted():
+def test_a_format_that_the_engine_ignores_is_noted_and_blocks_are_of_16_bit():
     # vLLM 0.33.0 models/falcon.py: attention without cache_config
     asked = {"gpu": "h200", "tensor_parallel_size": 2}
     eight, sixteen = (plan("falcon-40b", kv_cache_dtype=name, **asked) for name in ("fp8", "bf16"))
     assert eight.kv_bytes_per_sequence * 2 == sixteen.kv_bytes_per_sequence
-    assert any("ignores the format and keeps 16 bit" in note for note in eight.notes)
+    assert (eight.num_blocks, eight.max_batch_size) == (sixteen.num_blocks, sixteen.max_batch_size)
+    assert any("keeps 16 bit" in note for note in eight.notes)
     assert not any("ignores" in note for note in sixteen.notes)
 
 

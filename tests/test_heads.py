@@ -13,6 +13,7 @@ from calculator.architecture.latent import LatentAttention
 from calculator.configs.reader import model_from_hf_config
 from calculator.engines import ENGINES
 from calculator.planning.heads.presets import preset_heads
+from calculator.reading.by_layer import is_by_layer, parse_by_layer, write_by_layer
 
 REFERENCE = {"gpu": "a100-80gb-sxm", "tensor_parallel_size": 4, "seq_len": 8192}
 COLUMNS = {
@@ -92,13 +93,36 @@ def test_constant_parameters_stay_within_half_a_column_of_the_mlp_in_each_layer(
     assert next(row for row in rows.values() if row.this_model).num_parameters == model.num_parameters
 
 
+@pytest.mark.parametrize("degree", [1, 4, 16])
+@pytest.mark.parametrize("preset", ["llama-3-70b", "mixtral-8x7b"])
+def test_constant_parameters_hold_within_a_column_a_layer_at_any_degree(preset, degree):
+    model = calculator.load_model(preset)
+    column = model.hidden_size * model.mlp_projections * max(1, model.moe_intermediate_size and 8)
+    study = calculator.head_study(
+        preset, gpu="mi300x", seq_len=1024, tensor_parallel_size=degree, latent=False, constant_parameters=True
+    )
+    for row, plan in zip(study.rows, study.plans, strict=True):
+        if row.refused:
+            continue
+        assert abs(row.num_parameters - model.num_parameters) <= model.num_layers * column
+        widths = {matrix.outputs for group in plan.model.layers for matrix in group.weights
+                  if matrix.part in ("dense MLP", "experts") and matrix.sharding.name == "COLUMNS"}  # fmt: skip
+        assert {width % degree for width in widths} <= {0}
+        assert max(widths) - min(widths) in (0, degree)
+
+
 def test_constant_parameters_keep_a_width_that_the_gpus_can_share():
-    # 64 heads in place of 8: 2 x 56 x 128 x 8,192 / (3 x 8,192) = 4,778.67 columns fewer than 28,672, and 23,892
-    # is the nearest number to 23,893.3 that 4 divides.
+    # 64 heads in place of 8: 2 x 56 x 128 x 8,192 / (3 x 8,192) = 4,778.67 columns fewer than 28,672, 23,893.33. 4 GPUs
+    # share 23,892, and 23,896 in 27 of the 80 layers: 80 x 1.33 / 4 = 26.67. That is 4 x 27 - 106.67 = 1.33 columns of
+    # 3 x 8,192 parameters too many in the whole model.
     study = calculator.head_study("llama-3-70b", constant_parameters=True, **REFERENCE)
     row = by_heads(study)[64]
     assert (row.mlp_width, row.refused) == (23_892, "")
+    assert row.num_parameters - 70_553_706_496 == 4 * 8192
     assert calculator.plan(study.plans[6].model, **REFERENCE).max_batch_size == row.max_batch_size
+    # One GPU: 23,893 in every layer, a third of a column too few
+    alone = calculator.head_study("llama-3-70b", gpu="mi300x", seq_len=1024, constant_parameters=True)
+    assert by_heads(alone)[64].mlp_width == 23_893
 
 
 def test_a_layer_without_an_mlp_cannot_keep_its_parameters():
@@ -166,6 +190,21 @@ def test_below_the_gpus_that_share_a_layer_heads_are_copied_and_nothing_is_saved
         count: tuple(each for each in divisors(64) if each <= count) for count in rows
     }
     assert "Below 4 KV heads they are copied to 4 GPUs" in study.finding
+    # of 8,192 tokens: three quarters of what a GPU keeps of 1 head, half of 2
+    copied = {count: row.copied_bytes_per_gpu for count, row in rows.items()}
+    assert copied == {1: 8192 * one_head * 3 // 4, 2: 8192 * one_head // 2} | dict.fromkeys((4, 8, 16, 32, 64), 0)
+
+
+def test_copies_of_layers_that_differ_are_counted_layer_by_layer():
+    # 8 GPUs: of 4 heads each GPU keeps 1, as another does; of 16 heads 2 of its own. 40 layers of each.
+    study = calculator.head_study(
+        "llama-3-70b", gpu="h100-sxm", tensor_parallel_size=8, seq_len=1024, kv_heads=[[4] * 40 + [16] * 40]
+    )
+    row = study.rows[0]
+    head = 1024 * 2 * 128 * 2
+    assert row.copied_bytes_per_gpu == 40 * head // 2
+    assert study.plans[0].kv_bytes_per_gpu == 40 * head + 40 * 2 * head
+    assert (row.kv_heads_by_layer, row.kv_replication) == ("4 x 40, 16 x 40", 2)
 
 
 def test_what_the_gpus_cannot_share_is_a_row_that_says_so():
@@ -371,6 +410,70 @@ def test_windows_by_layer(fields):
     assert calculator.kv_cache_bytes(one, 1024) == 4 * 128 * row
 
 
+def test_a_model_with_other_windows_is_written_to_a_plan_file_and_read_back(tmp_path):
+    model = (
+        calculator.load_model("llama-3-8b").with_kv_heads([4] * 16 + [8] * 16).with_windows([None] * 8 + [1024] * 24)
+    )
+    row = 2 * 128 * 2
+    assert calculator.kv_cache_bytes(model, 4096) == row * (8 * 4 * 4096 + 8 * 4 * 1024 + 16 * 8 * 1024)
+    path = tmp_path / "windows.yaml"
+    plan = calculator.plan(model, gpu="l40s", seq_len=4096)
+    path.write_text(calculator.write_plan_file(plan, "it"), encoding="utf-8")
+    (read,) = calculator.read_plan_file(path)
+    assert (read.plan.model.groups, read.plan.max_batch_size) == (model.groups, plan.max_batch_size)
+    # windows of all, and none again
+    whole = calculator.load_model("llama-3-8b")
+    assert calculator.kv_cache_bytes(whole.with_windows(512), 4096) == 32 * 8 * 512 * row
+    assert whole.with_windows(512).without_windows().groups == whole.groups
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("8x2, 4", [8, 8, 4]),
+        ("8*2,4 × 1", [8, 8, 4]),
+        ("[8, 8, 4]", [8, 8, 4]),
+        ("none x 2, 128", [None, None, 128]),
+    ],
+)
+def test_a_value_for_each_layer_written_short(text, values):
+    assert parse_by_layer(text, "it", may_be_none=True) == values
+    assert parse_by_layer(write_by_layer(values), "it", may_be_none=True) == values
+    assert is_by_layer(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("8,y", "it of layer 1: 'y' is not a number, or one times layers such as 8x40"),
+        ("8x3,none", "it of layer 3: 'none' is not a number"),
+        ("8x10001", "it gives 10,001 layers; give 1 to 10,000"),
+        ("8,,4", "it of layer 1: '' is not a number"),
+    ],
+)
+def test_what_is_no_value_for_each_layer_names_its_layer(text, sentence):
+    with pytest.raises(calculator.InvalidValueError) as caught:
+        parse_by_layer(text, "it")
+    assert sentence in str(caught.value)
+
+
+def test_a_study_has_a_number_once_and_tells_lists_apart():
+    lists = [[4] * 40 + [16] * 40, [16] * 40 + [4] * 40, [8] * 80]
+    study = calculator.head_study("llama-3-70b", kv_heads=[8, 8, 1, *lists], latent=False, **REFERENCE)
+    assert [row.label for row in study.rows] == ["8", "1", "4 to 16 by layer", "4 to 16 by layer (2)"]
+    assert [row.this_model for row in study.rows] == [True, False, False, False]
+
+
+def test_windows_of_a_study_are_those_of_every_row():
+    windows = [None] * 40 + [1024] * 40
+    study = calculator.head_study("llama-3-70b", sliding_window=windows, kv_heads=[8, 64], latent=False, **REFERENCE)
+    for row in study.rows:
+        assert row.kv_bytes_per_sequence == row.num_key_value_heads * 40 * (8192 + 1024) * 2 * 128 * 2
+    assert study.assumptions == (
+        "Windows are those that were asked for, not the model's own: none x 40, 1024 x 40.",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("field", "values", "sentence"),
     [
@@ -422,6 +525,9 @@ def test_a_model_whose_layers_differ_stands_beside_equal_numbers(fields):
     [
         ({"kv_heads": [3]}, "64 query heads do not divide by it"),
         ({"kv_heads": [[8] * 79]}, "lists 79 layers, and there are 80"),
+        ({"kv_heads": [True]}, "must be a whole number of at least 1, not True"),
+        ({"sliding_window": [None] * 79}, "sliding_window lists 79 layers, and there are 80"),
+        ({"sliding_window": True}, "sliding_window of layer 0 must be a whole number"),
         ({"kv_heads": 8}, "kv_heads must list numbers of KV heads, not 8"),
         ({"kv_heads": []}, "kv_heads lists no numbers: give 1 to 200"),
         ({"kv_heads": itertools.repeat(8)}, "kv_heads lists more than 200 numbers"),
@@ -490,7 +596,37 @@ def test_no_goal_and_no_number_that_meets(study):
         study.recommend(min_batch_size=0)
     nothing = study.recommend(min_batch_size=10**6)
     assert (nothing.smallest, nothing.largest, nothing.meets) == (None, None, ())
+    # without a number there is no quality to set beside it
     assert nothing.finding.startswith("No number of KV heads meets the goals (1: holds ")
+    assert nothing.finding.endswith("fewer than 1,000,000).")
+    assert (nothing.evidence.rows, nothing.smallest_evidence.rows) == ((), ())
+
+
+def test_goals_that_exclude_each_other_are_said_one_by_one(study):
+    rows = by_heads(study)
+    fewest, most = rows[1].max_batch_size, 1e-3
+    found = study.recommend(min_batch_size=fewest, max_tpot_s=most, without_copies=True)
+    assert found.smallest is None
+    assert found.finding.startswith("No number of KV heads meets the goals together. 1 to 4 would hold")
+    assert "None would take 1.0 ms a token or less (1: takes" in found.finding
+    assert found.finding.endswith("4 to 64 would keep nothing twice.")
+
+
+def test_what_is_published_of_both_ends_is_said(study):
+    found = study.recommend(min_batch_size=by_heads(study)[8].max_batch_size)
+    assert f"With 8: {found.evidence.finding}" in found.finding
+    assert f"With 1: {found.smallest_evidence.finding}" in found.finding
+    assert found.as_dict()["smallest_evidence"] == found.smallest_evidence.finding
+    alone = study.recommend(min_batch_size=by_heads(study)[64].max_batch_size, without_copies=True)
+    assert (alone.smallest, alone.largest) == (4, 64)
+    # below the fewest, too, it says why not
+    assert "With 2 it keeps the same on 2 GPUs." in alone.finding
+
+
+def test_numbers_between_that_gpus_cannot_share_are_no_part_of_the_range():
+    study = calculator.head_study("qwen2.5-14b", gpu="h100-sxm", tensor_parallel_size=4, seq_len=4096)
+    found = study.recommend(min_batch_size=1)
+    assert found.finding.startswith("1 to 4, 8, 20 to 40 KV heads meet the goals.")
 
 
 # Prefill and decode
@@ -506,6 +642,17 @@ def test_prefill_with_and_without_a_score_matrix_worked_by_hand():
     # chunks of 512 tokens against 8,192
     chunk = calculator.attention_memory("llama-3-70b", 8192, flash_attention=False, query_tokens=512)
     assert chunk == (scores + rows) // 16
+
+
+def test_values_in_flight_are_as_wide_as_the_engine_computes_them():
+    # llama.cpp, Llama 3 8B, n_ubatch 512, n_ctx 8,192: 4 x 512 x 8,192 x 32 = 512 MiB of scores, twice those in 16 bit
+    asked = {"model": "llama-3-8b", "seq_len": 8192, "query_tokens": 512}
+    for engine, wide in (("llama.cpp", 4), ("vllm", 2), (None, 2)):
+        both = [calculator.attention_memory(**asked, engine=engine, flash_attention=flash) for flash in (False, True)]
+        assert both[0] - both[1] == wide * 512 * 8192 * 32
+        assert both[1] == wide * 512 * (2 * 32 + 2 * 8) * 128
+    with pytest.raises(calculator.UnknownNameError, match="unknown engine 'llama'"):
+        calculator.attention_memory(**asked, engine="llama")
 
 
 @pytest.mark.parametrize("count", [1, 8, 64])

@@ -1,13 +1,16 @@
 """The charts of a study of KV heads: what they draw is what the rows say, in the colours of all charts."""
 
 import json
+import math
+from collections import Counter
 
 import pytest
 from test_charts import colours_of, texts
 
 import calculator
 from calculator.charts import base, heads
-from calculator.views.heads import chosen, quality, ratios
+from calculator.planning.heads.presets import preset_heads
+from calculator.views.heads import chosen, converting, quality, ratios
 
 LABELS = ["1", "2", "4", "8", "16", "32", "64", "MLA"]
 SMALL = (heads.memory_chart, heads.batch_chart, heads.speed_chart, heads.quality_chart)
@@ -25,7 +28,7 @@ def study():
 def figures(study):
     row = chosen.row_of(study, "16")
     yield from (draw(study, row) for draw in SMALL)
-    yield heads.ratio_chart(ratios.ratio_view(study, row))
+    yield heads.converting_chart(converting.converting_view(study, "2", 10**12))
     yield heads.sharing_chart(calculator.head_sharing("llama-3-70b", 2, 4))
 
 
@@ -44,7 +47,7 @@ def test_no_placeholder_colour_and_only_colours_of_all_charts(study):
 
 
 def test_memory_of_one_gpu_is_what_it_keeps_once_and_its_copies(study):
-    once, copies = heads.memory_chart(study).data
+    once, copies, _ = heads.memory_chart(study).data
     assert list(once.x) == list(copies.x) == LABELS
     # 4 GPUs: 1 and 2 heads are kept on 4 and 2 of them, from 4 on each GPU has heads of its own
     assert [height * GIB for height in once.y][:7] == [HEAD * count / 4 for count in (1, 2, 4, 8, 16, 32, 64)]
@@ -59,7 +62,7 @@ def test_memory_of_one_gpu_is_what_it_keeps_once_and_its_copies(study):
 
 def test_users_and_speed_are_the_rows_with_their_ranges(study):
     for draw, name in ((heads.batch_chart, "max_batch_size"), (heads.speed_chart, "full_output_tokens_per_second")):
-        (bars,) = draw(study).data
+        bars, _ = draw(study).data
         assert list(bars.x) == LABELS
         assert list(bars.y) == [getattr(row, name) for row in study.rows]
         ends = zip(bars.y, bars.error_y.array, bars.error_y.arrayminus, study.rows, strict=True)
@@ -78,7 +81,7 @@ def test_the_chosen_row_alone_has_the_full_colour_and_by_default_it_is_the_model
 
 def test_quality_is_a_dot_a_pair_and_no_data_where_nothing_is_published(study):
     figure = heads.quality_chart(study)
-    (dots,) = figure.data
+    dots, _ = figure.data
     rows = quality.quality_view(study).rows
     assert list(zip(dots.x, dots.y, strict=True)) == [(row.label, row.change_points) for row in rows]
     assert dots.mode == "markers"  # nothing between them
@@ -117,15 +120,45 @@ def test_where_nothing_fits_no_speed_is_drawn():
     assert [each.text for each in figure.layout.annotations] == ["none"] * len(study.rows)
 
 
-def test_presets_are_bars_that_add_up_and_the_ratio_asked_about_is_marked(study):
+@pytest.mark.parametrize("draw", SMALL)
+def test_presets_stand_on_the_axis_of_every_chart_and_add_up(study, draw):
+    figure = draw(study)
+    presets = figure.data[-1]
+    # 64 query heads: a ratio of 8 is 8 KV heads, at index 3; 1 is 64, 6; 16 is 4, 2; 4 is 16, 4; 2 is 32, 5; MLA last
+    by_place = dict(zip(presets.x, presets.text, strict=True))
+    counts = Counter("MLA" if one.is_latent else one.query_heads_per_kv_head for one in preset_heads())
+    for place, ratio in ((6, 1), (5, 2), (4, 4), (3, 8), (2, 16), (1, 32), (7, "MLA")):
+        assert by_place[place] == f"{counts[ratio]}", ratio
+    # a ratio of 5 is 12.8 KV heads: between 8 and 16 by the logarithm, log2(1.6) = 0.678 of the way, without a number
+    assert [by_place[place] for place in presets.x if place == pytest.approx(3 + math.log2(1.6))] == [""]
+    # a single KV head is MQA, however many share it: 71 query heads of Falcon 7B, 48 of PaLM
+    single = [said for place, said in zip(presets.x, presets.customdata, strict=True) if place == 0]
+    assert [each.split(" query")[0].split()[-1] for each in single] == ["48", "71"]
+    assert (presets.xaxis, list(figure.layout.xaxis2.range)) == ("x2", list(figure.layout.xaxis.range))
+    assert figure.layout.yaxis.domain[1] < figure.layout.yaxis2.domain[0]  # above the chart, not in it
+    (chosen_one,) = [said for said, colour in zip(presets.customdata, presets.marker.color, strict=True)
+                     if colour == base.KV]  # fmt: skip
+    assert chosen_one.startswith(f"{counts[8.0]} presets have 8 query heads to a KV head:")
+
+
+def test_every_preset_is_a_row_of_the_view(study):
     view = ratios.ratio_view(study, chosen.row_of(study))
-    (bars,) = heads.ratio_chart(view).data
-    assert sum(bars.y) == len(calculator.model_ids())
-    assert [label for label, colour in zip(bars.x, bars.marker.color, strict=True) if colour == base.KV] == ["8"]
-    assert list(bars.x)[-2:] == ["MLA", "mixed"]
-    ordered = [row.query_heads_per_kv_head for row in view.rows if row.query_heads_per_kv_head]
-    assert ordered == sorted(ordered)
-    assert view.frame().to_dict("records")[0]["label"] == bars.x[0] == "1"
+    assert sum(row.num_models for row in view.rows) == len(calculator.model_ids())
+    assert [row.label for row in view.rows][-2:] == ["MLA", "mixed"]
+    assert view.rows[-1].place is None
+
+
+def test_what_pays_a_conversion_back_is_drawn_or_said_to_be_unknown_or_never(study):
+    view = converting.converting_view(study, "2", 10**12)
+    figure = heads.converting_chart(view)
+    (bars,) = figure.data
+    drawn = [row for row in view.rows if row.served_tokens_to_pay]
+    assert list(zip(bars.x, bars.y, strict=True)) == [(row.label, row.served_tokens_to_pay) for row in drawn]
+    assert [row.label for row in view.rows] == ["1", "2", "4", "MLA"]
+    assert [label for label, colour in zip(bars.x, bars.marker.color, strict=True) if colour == base.KV] == ["2"]
+    # without the service on a device nothing is known of when it is paid back
+    alone = calculator.head_study("llama-3-8b", gpu_memory_bytes=80 * GIB, seq_len=4096)
+    assert texts(heads.converting_chart(converting.converting_view(alone, "4", 10**12))) == ["unknown"] * 4
 
 
 @pytest.mark.parametrize(("count", "each", "copied"), [(1, 64, True), (2, 32, True), (8, 8, False), (64, 1, False)])

@@ -6,7 +6,7 @@ import pytest
 
 import calculator
 from calculator import read_log, reconcile
-from calculator.logs.names import gpu_of, model_of
+from calculator.logs.names import gpu_of, named_model
 
 GIB = 2**30
 WEIGHTS = 2 * 8_030_261_248 / GIB  # Llama 3.1 8B in bf16
@@ -277,26 +277,26 @@ def test_the_name_of_a_device_is_its_preset(device, memory, preset):
         ("Qwen/Qwen3-8B-Base", "qwen3-8b"), ("Qwen/Qwen3-235B-A22B-Instruct-2507-FP8", "qwen3-235b-a22b"),
         ("google/gemma-3-27b-it", "gemma-3-27b"), ("meta-llama/Llama-2-7b-chat-hf", "llama-2-7b"),
         ("openai/gpt-oss-120b", "gpt-oss-120b"), ("lmsys/gpt-oss-20b-bf16", "gpt-oss-20b"),
-        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mixtral-8x7b"), ("nvidia/DeepSeek-R1-FP4", None),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mixtral-8x7b"), ("nvidia/DeepSeek-R1-FP4", "deepseek-r1"),
         ("deepseek-ai/DeepSeek-R1", "deepseek-r1"), ("a/model-of-ones-own", None),
     ],
 )  # fmt: skip
 def test_the_name_of_a_checkpoint_is_its_preset(name, preset):
     if preset is None:
         with pytest.raises(calculator.InvalidValueError, match="is not one of the presets"):
-            model_of({"model": name}, [])
+            named_model({"model": name}, [])
     else:
-        assert model_of({"model": name}, []) == preset
+        assert named_model({"model": name}, []).id == preset
 
 
 def test_a_preset_by_another_name_is_assumed_aloud():
     assumed = []
-    model_of({"model": "Qwen/Qwen3-8B"}, assumed)
+    named_model({"model": "Qwen/Qwen3-8B"}, assumed)
     assert assumed == []
-    model_of({"model": "Qwen/Qwen3-8B-AWQ"}, assumed)
+    named_model({"model": "Qwen/Qwen3-8B-AWQ"}, assumed)
     assert assumed == ["the preset qwen3-8b: its layers are those of the log's model by name"]
     with pytest.raises(calculator.InvalidValueError, match="the log names no model"):
-        model_of({}, [])
+        named_model({}, [])
 
 
 # Set-up

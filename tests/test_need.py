@@ -42,6 +42,16 @@ def test_a_load_of_one_is_said_in_the_singular():
     assert answer.asked(one).endswith(", 1 request a second of 1,000 tokens in and 250 out")
 
 
+def test_a_load_is_said_as_it_was_asked_for_and_how_much_of_the_hardware_it_takes():
+    # of lengths that vary as much as their mean, those beyond the longest sequence are cut: a mean of less than 1,000
+    load = calculator.Workload(5.0, prompt_tokens=1000, output_tokens=250)
+    found = calculator.size("llama-3-70b", load, gpus=["mi300x"])
+    assert found.load.lengths.prompt_tokens < 1000
+    assert answer.asked(found).endswith(", 5 requests a second of 1,000 tokens in and 250 out")
+    row, best = option_row(found.best), found.best
+    assert row.utilisation == pytest.approx(5 / (best.replicas * best.replica_requests_per_second))
+
+
 def test_users_held_are_those_that_the_plans_of_all_replicas_hold(found, view):
     for option, row in zip(found.options, view.rows, strict=True):
         plan = option.plan

@@ -74,7 +74,7 @@ def test_the_command_line_is_the_table():
     [
         ("concurrency", {**traffic.LENGTHS, **traffic.TRAFFIC, **traffic.RISK}, {"trace", "workload"}),
         ("speed", {name: field for name, field in traffic.STEP.items() if name != "batch_size"}, set()),
-        ("heads", GOALS, {"kv_heads", "output_tokens", "latent", "constant_parameters"}),
+        ("heads", GOALS, {"kv_heads", "output_tokens", "latent", "constant_parameters", "sliding_window"}),
     ],
 )
 def test_commands_have_the_options_of_plan_and_the_fields_of_their_tables(command, fields, others):

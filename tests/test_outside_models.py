@@ -20,7 +20,7 @@ OTHER_NAMES = {
 }  # fmt: skip
 DECODER = {
     "num_hidden_layers": 2, "hidden_size": 256, "intermediate_size": 512, "num_attention_heads": 8,
-    "num_key_value_heads": 2, "vocab_size": 1000, "max_position_embeddings": 2048,
+    "num_key_value_heads": 2, "vocab_size": 1000, "max_position_embeddings": 2048, "tie_word_embeddings": False,
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from pages import (
 
 import calculator
 from calculator.charts import heads
+from calculator.planning.heads.variants import divisors
 from calculator.views.heads import answer, chosen, ratios
 from dashboard import state
 from dashboard.downloads import _page, csv_of
@@ -141,6 +142,9 @@ LINKS = [
     ("training_tokens", f"{TOKENS}", ""),
     ("share", "0.1", ""),
     ("panel", "prefill", "A prompt of 8,192 tokens computed whole holds"),
+    ("heads_by_layer", "4x40, 16x40", "By layer: a list"),
+    ("windows_by_layer", "none x 40, 1024 x 40", "By layer: a list"),
+    ("to_kv_heads", "2", ""),
 ]
 
 
@@ -215,6 +219,60 @@ def test_a_refusal_is_said_and_nothing_else_is_lost(link, says):
     assert (widget(page, "batch_size").value, widget(page, "seq_len").value) == (16, 8192)
 
 
+# Layer by layer
+
+
+def test_a_list_by_link_is_a_row_of_its_own_and_chosen():
+    page = open_heads(kv_heads="4x40,16x40")
+    listed = [*divisors(calculator.load_model("llama-3-70b")), [4] * 40 + [16] * 40]
+    row = states(page, study_of(kv_heads=listed), "list")
+    # 40 layers of 4 heads and 40 of 16, K and V of 128 elements of 2 bytes
+    assert row.kv_bytes_per_token == (40 * 4 + 40 * 16) * 2 * 128 * 2
+    assert (page.query_params["kv_heads"], page.query_params["heads_by_layer"]) == ("list", "4x40,16x40")
+    assert widget(page, "_kv_heads").options[-2:] == ["by layer", "MLA"]
+    change(page, "_kv_heads", "8")
+    assert page.query_params["heads_by_layer"] == "4x40,16x40"
+    states(page, study_of(kv_heads=listed), "8")
+
+
+def test_windows_by_layer_hold_for_every_row():
+    page = open_heads(windows_by_layer="none x 40, 1024 x 40")
+    row = states(page, study_of(sliding_window=[None] * 40 + [1024] * 40))
+    assert row.kv_bytes_per_sequence == 40 * (8192 + 1024) * 8 * 2 * 128 * 2
+
+
+@pytest.mark.parametrize(
+    ("link", "says"),
+    [
+        (
+            {"heads_by_layer": "8x79"},
+            "lists 79 layers, and there are 80: give one entry a layer; the list is left out.",
+        ),
+        ({"heads_by_layer": "8x79,5"}, "of layer 79: 5 is not possible: 64 query heads do not divide by it"),
+        (
+            {"windows_by_layer": "128x3"},
+            "lists 3 layers, and there are 80: give one entry a layer; the windows are left",
+        ),
+        ({"kv_heads": "4x40,y"}, "KV heads of layer 40: 'y' is not a number"),
+    ],
+)
+def test_a_list_that_the_model_cannot_have_is_left_out_and_said(link, says):
+    page = open_heads(**link)
+    (said,) = warnings(page)
+    assert says in said
+    states(page, study_of())
+
+
+def test_a_list_typed_in_is_chosen_and_one_of_equal_numbers_is_the_number():
+    page = change(open_heads(), "_heads_by_layer", "4x80")
+    states(page, study_of(), "4")
+    page = change(page, "_heads_by_layer", "1x79, 64")
+    assert page.query_params["kv_heads"] == "list"
+    change(page, "_heads_by_layer", "")
+    assert "heads_by_layer" not in page.query_params
+    states(page, study_of())
+
+
 def test_a_model_without_heads_is_refused_in_words():
     page = open_heads(model="config", config_json=packed(CONFIGS["mamba 2 alone"]), tensor_parallel_size=1)
     assert headline(page) == "This cannot be planned"
@@ -241,7 +299,7 @@ def test_presets_are_counted_and_the_chosen_ratio_is_marked():
     assert marked.query_heads_per_kv_head == 4
     assert marked.num_models >= len(of_four) > 0  # windows beside them are not uniform, and count
     assert sum(row.num_models for row in view.rows) == len(presets)
-    assert view.finding in [unescaped(header.value) for header in page.header]
+    assert view.finding in everything_said(page)
 
 
 def test_evidence_is_a_table_as_printed_and_none_is_said():
@@ -262,6 +320,9 @@ def test_a_number_that_is_right_and_one_that_has_a_mistake():
     said = everything_said(page)
     assert ":red-badge[:material/close: not this model]" in said
     assert "34.36 GB is not right for LLaMA 3 70B: 42.9497 GB is" in said
+    # the claim that says it, whole
+    assert "It circulates:" in said
+    assert said.count("LLaMA 3 70B, 8,192 tokens, 16 sequences: 34.36 GB.") == 1
     assert page.query_params["seen"] == "34.36 GB"
 
 
@@ -304,6 +365,8 @@ def test_converting_needs_the_tokens_and_then_says_what_it_takes():
     page = open_heads(panel="uptraining", kv_heads=2)
     assert "Give the tokens that LLaMA 3 70B was trained on" in said_in_alerts(page)[0]
     change(page, "training_tokens", TOKENS)
+    # its table and its chart can be taken away
+    assert [button.label for button in page.get("download_button")][-2:] == ["CSV", "Chart as HTML"]
     made = calculator.uptraining(
         "llama-3-70b", 2, training_tokens=TOKENS, gpu="a100-80gb-sxm", seq_len=8192, tensor_parallel_size=4
     )
@@ -312,6 +375,16 @@ def test_converting_needs_the_tokens_and_then_says_what_it_takes():
     change(page, "share", 0.1)
     (tokens,) = [one.value for one in page.metric if one.label == "Tokens to train on"]
     assert tokens == f"{TOKENS // 10:,}"
+
+
+def test_the_model_as_it_is_opens_on_the_nearest_conversion_and_another_can_be_chosen():
+    page = open_heads(panel="uptraining", training_tokens=TOKENS)
+    assert "as it is needs no conversion: shown is one to 4 KV heads." in said_in_alerts(page)[0]
+    assert "Converting LLaMA 3 70B to 4 KV heads takes" in everything_said(page)
+    assert widget(page, "_to_kv_heads").options == ["1", "2", "4", "MLA"]
+    change(page, "_to_kv_heads", "mla")
+    assert (said_in_alerts(page), page.query_params["to_kv_heads"]) == ([], "mla")
+    assert "Converting LLaMA 3 70B to latent attention takes" in everything_said(page)
 
 
 def test_what_cannot_be_converted_is_said_in_the_panel_alone():
@@ -336,7 +409,7 @@ def test_why_says_what_is_kept_and_draws_who_shares_which_head():
     said = everything_said(page)
     # 64 x 128 x 2 bytes, and 2 x 8 x 128 x 2
     assert "Q of a token takes 16.00 KiB a layer and is gone after its step. K and V take 4.00 KiB a layer" in said
-    pictures = [chart.proto.alt for chart in page.get("plotly_chart")][5:]
+    pictures = [chart.proto.alt for chart in page.get("plotly_chart")][4:]
     assert [alt.split(":")[0] for alt in pictures] == ["MHA, 64 KV heads", "GQA, 8 KV heads", "MQA, 1 KV head"]
 
 
@@ -346,7 +419,7 @@ def test_why_says_what_is_kept_and_draws_who_shares_which_head():
 def test_downloads():
     page = open_heads()
     labels = [button.label for button in page.get("download_button")]
-    assert labels[:4] == ["CSV", "Charts as HTML", "CSV", "Chart as HTML"]
+    assert labels[:3] == ["CSV", "Charts as HTML", "CSV"]
     study = study_of()
     lines = csv_of(study).splitlines()
     assert len(lines) == 1 + len(study.rows)

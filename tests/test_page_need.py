@@ -264,7 +264,7 @@ BAD = [
     ("max_tpot_ms", "0", "must lie between 0.001 and 1,000,000,000.0, not 0.0", "none"),
     ("max_ttft_ms", "-1", "must lie between 0.001", "none"),
     ("max_gpus", "0", "must lie between 1 and 1,024, not 0", "64"),
-    ("num_gpus", "65", "must lie between 1 and 64, not 65", "2"),
+    ("num_gpus", "1025", "must lie between 1 and 1,024, not 1025", "2"),
     ("answer_tokens", "0", "must lie between 1 and", "not counted"),
     ("search", "cars", "unknown search 'cars'", "gpus"),
     ("load", "truck", "unknown load 'truck'", "users"),

@@ -250,10 +250,13 @@ def test_formats_of_gguf_files_are_read(said, form):
     assert result.plan.asked["weight_dtype"] == form
 
 
-@pytest.mark.parametrize(("engine", "other"), [("vllm", "q4_k_m"), ("llama.cpp", "awq-int4")])
-def test_only_formats_that_the_engine_has_explain_logged_weights(engine, other):
+@pytest.mark.parametrize(
+    ("engine", "other", "of"), [("vllm", "q4_k_m", "llama.cpp"), ("llama.cpp", "awq-int4", "vllm")]
+)
+def test_only_formats_that_the_engine_has_explain_logged_weights(engine, other, of):
     plan = calculator.plan("llama-3.1-8b", "h100-sxm", engine=engine)
-    logged = calculator.plan("llama-3.1-8b", "h100-sxm", weight_dtype=other).per_gpu.weights_bytes / 2**30
+    elsewhere = calculator.plan("llama-3.1-8b", "h100-sxm", engine=of, weight_dtype=other)
+    logged = elsewhere.per_gpu.weights_bytes / 2**30
     found, assumed = with_logged_weights(plan, logged)
     assert found.request.weight_dtype != other
     assert (found is plan) == (not assumed)
@@ -318,8 +321,8 @@ def test_an_unknown_model_is_refused_and_can_be_given(text, match):
     ],
 )  # fmt: skip
 def test_a_tuned_or_quantised_model_has_its_layers(named, preset):
-    result = reconcile(f"model='{named}', max_seq_len=4096\nAvailable KV cache memory: 4.00 GiB\n", gpu="h100-sxm")
-    assert result.plan.model.id == preset
+    log = f"vLLM API server version 0.24.0\nmodel='{named}', max_seq_len=4096\nAvailable KV cache memory: 4.00 GiB\n"
+    assert reconcile(log, gpu="h100-sxm").plan.model.id == preset
 
 
 def test_models_of_other_layers_are_not_taken_for_each_other():

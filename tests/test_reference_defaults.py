@@ -8,6 +8,7 @@ import pytest
 from golden import rows
 
 import calculator
+from calculator.configs.reference import defaults_of
 
 CASES = (Path(__file__).parent / "data" / "reference_parameters.jsonl").read_text(encoding="utf-8").splitlines()
 CONFIGS = {
@@ -35,7 +36,8 @@ def answers(config):
 @pytest.mark.parametrize("kind", DEFAULTS)
 def test_a_key_left_out_has_the_value_of_the_reference(kind):
     for row in DEFAULTS[kind]:
-        config = CONFIGS[kind, row["case"]] if row["case"] else {"model_type": kind, **PLAIN}
+        experts = {"num_experts": 64} if defaults_of(kind).get("num_experts") else {}
+        config = CONFIGS[kind, row["case"]] if row["case"] else {"model_type": kind, **PLAIN, **experts}
         without = {key: value for key, value in config.items() if key != row["key"]}
         stated = answers({**without, row["key"]: json.loads(row["default"])})
         assert answers(without) == stated, row["key"]
@@ -50,3 +52,43 @@ PUBLISHED = [
 @pytest.mark.parametrize("case", PUBLISHED, ids=lambda case: f"{case['config']['model_type']}-{case['case']}")
 def test_a_published_config_has_the_parameters_of_the_reference(case):
     assert calculator.model_from_hf_config(case["config"]).num_parameters == case["num_parameters"]
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"model_type": "gemma4"}, "num_hidden_layers"),
+        ({"model_type": "gemma4", "text_config": {}}, "num_hidden_layers"),
+        ({"model_type": "qwen3", **{k: v for k, v in PLAIN.items() if k != "num_hidden_layers"}}, "num_hidden_layers"),
+        ({"model_type": "qwen3_moe", **PLAIN}, "num_experts"),
+        ({"model_type": "qwen3_vl_moe", "text_config": {"model_type": "qwen3_vl_moe_text", **PLAIN}}, "num_experts"),
+    ],
+)
+def test_what_decides_is_not_assumed(config, key):
+    with pytest.raises(calculator.InvalidValueError, match=f"{key} is missing") as caught:
+        calculator.model_from_hf_config(config)
+    assert caught.value.what == key
+
+
+def test_a_text_part_is_filled_as_its_wrapper_fills_it():
+    # The published config of LLaVA 1.5 7B says no size of its Llama but these two: the reference's LlamaConfig has the
+    # rest, 32 layers of 4,096 with 32 heads and an MLP of 11,008. By hand: 2 x 32,064 x 4,096 for embedding and head,
+    # 32 layers of 4 x 4,096^2 + 3 x 4,096 x 11,008 + 2 x 4,096, and the last norm.
+    text = {"model_type": "llama", "max_position_embeddings": 4096, "vocab_size": 32064}
+    model = calculator.model_from_hf_config({"model_type": "llava", "text_config": text})
+    layer = 4 * 4096**2 + 3 * 4096 * 11008 + 2 * 4096
+    assert model.num_parameters == 2 * 32064 * 4096 + 32 * layer + 4096
+    # Voxtral fills the same class otherwise: 30 layers of 3,072, 8 KV heads, size 128 of 32 heads left out: 96
+    voxtral = calculator.model_from_hf_config({"model_type": "voxtral", "text_config": {"model_type": "llama", "a": 1}})
+    assert (voxtral.num_layers, voxtral.hidden_size, voxtral.num_key_value_heads) == (30, 3072, 8)
+
+
+@pytest.mark.parametrize(
+    ("outer", "text", "tied"),
+    # a wrapper and its text part that disagree: a head is counted, unless the wrapper's class takes the text's word
+    [("qwen3_vl", (False, True), False), ("qwen3_vl", (True, False), False), ("qwen2_5_vl", (False, True), True)],
+)
+def test_a_wrapper_has_the_word_on_the_head(outer, text, tied):
+    part = {"model_type": f"{outer}_text", **PLAIN, "tie_word_embeddings": text[1]}
+    config = {"model_type": outer, "tie_word_embeddings": text[0], "text_config": part}
+    assert calculator.model_from_hf_config(config).tie_word_embeddings is tied

@@ -1,5 +1,8 @@
 """Inverse questions: each lever is the plan with one thing changed, and the smallest fit is the smallest."""
 
+import itertools
+import re
+
 import pytest
 from golden import PRESETS
 
@@ -39,16 +42,37 @@ def test_levers_offer_only_degrees_that_the_model_allows():
     assert [lever for lever in levers(plan) if lever.kind == "GPUs"] == []
 
 
-def test_levers_offer_only_formats_that_the_engine_stores(reference):
+def test_levers_offer_only_formats_that_the_engine_stores_and_runs_on_that_device(reference):
     offered = {lever.changes["kv_cache_dtype"] for lever in levers(reference) if lever.kind == "KV format"}
-    assert offered == {
-        "fp8_e4m3",
-        "fp8_e5m2",
-        "fp8_per_token_head",
-        "int8_per_token_head",
-        "int4_per_token_head",
-        "nvfp4",
-    }
+    # an A100 has no fp8 of its own, which the kernel of scales per token and head takes (compute capability 8.9)
+    assert offered == {"fp8_e4m3", "fp8_e5m2", "int8_per_token_head", "int4_per_token_head", "nvfp4"}
+    hopper = {lever.changes.get("kv_cache_dtype") for lever in levers(vary(reference, gpu="h100-sxm"))}
+    assert "fp8_per_token_head" in hopper
+    for lever in levers(reference):
+        request = lever.plan.request
+        assert calculator.supports(request.engine, request.gpu, request.weight_dtype, request.kv_cache_dtype).ok
+
+
+@pytest.mark.parametrize(
+    ("gpu", "engine", "asked", "reason"),
+    [
+        ("a100-80gb-sxm", "vllm", {"kv_cache_dtype": "fp8_per_token_head"}, "a KV cache in fp8_per_token_head on A100"),
+        ("t4", "vllm", {"kv_cache_dtype": "fp8"}, "a KV cache in fp8_e4m3 on T4 (turing); it does on ampere, ada"),
+        ("h100-sxm", "sglang", {"kv_cache_dtype": "nvfp4"}, "a KV cache in nvfp4 on H100 SXM (hopper)"),
+        ("a100-80gb-sxm", "tensorrt-llm", {"weight_dtype": "fp8"}, "weights in fp8 on A100 80GB SXM (ampere)"),
+    ],
+)
+def test_what_is_read_not_to_run_is_refused_with_the_reason(gpu, engine, asked, reason):
+    with pytest.raises(calculator.UnsupportedError, match=re.escape(reason)):
+        calculator.plan("llama-3.1-8b", gpu=gpu, engine=engine, seq_len=1024, **asked)
+
+
+def test_what_was_not_read_is_planned_with_a_note():
+    # vLLM's documentation asks for compute capability 7.5 or higher; a plan of a V100 still says what memory holds
+    plan = calculator.plan("llama-3.1-8b", gpu="v100-32gb", seq_len=1024)
+    assert plan.fits
+    assert any("is not known to run weights in bf16 on V100 32GB" in note for note in plan.notes)
+    assert not any("is not known to run" in note for note in vary(plan, gpu="h100-sxm").notes)
 
 
 def test_the_smallest_fit_is_the_smallest(too_big):
@@ -118,3 +142,54 @@ def test_a_split_that_holds_less_is_not_put_first():
     assert losses
     gains = [lever.gain for lever in found if lever.key != "knob.split" or lever.gain < 0]
     assert gains == sorted(gains, reverse=True)
+
+
+def test_the_fewest_gpus_are_those_that_can_be_bought():
+    # Kimi K2.5 fits 31 H100 in a row of stages; what exists are machines of eight: as the search for hardware says
+    plan = calculator.plan("kimi-k2.5", gpu="h100-sxm", seq_len=8192)
+    assert vary(plan, pipeline_parallel_size=31).fits
+    found = calculator.size("kimi-k2.5", users=1, seq_len=8192, gpus=["h100-sxm"])
+    assert smallest_fit(plan).num_gpus == found.best.num_gpus == 32
+    (lever,) = [lever for lever in what_would_fit(plan) if lever.kind == "GPUs"]
+    assert lever.label == "32 × H100 SXM (TP 8, PP 4)"
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize("asked", [40, 400])
+def test_the_fewest_gpus_equal_trying_every_way_within_a_machine(engine, asked):
+    plan = calculator.plan("deepseek-v3", gpu="h200", engine=engine, seq_len=32768, batch_size=asked)
+    fit = []
+    for tp, pp, more in itertools.product((1, 2, 4, 8), (1, 2, 4, 8), WAYS):
+        try:
+            # replicas that share experts are asked for their share of the batch each
+            own = {**more, "batch_size": -(-asked // more.get("data_parallel_size", 1))}
+            other = vary(plan, tensor_parallel_size=tp, pipeline_parallel_size=pp, **own)
+        except calculator.CalculatorError:
+            continue
+        if other.fits and other.num_gpus in (1, 2, 4, 8):
+            fit.append(other.num_gpus)
+    smallest = smallest_fit(plan)
+    assert smallest.num_gpus == min(fit, default=16)
+    assert smallest.total_max_batch_size >= asked
+
+
+WAYS = (
+    {},
+    *({"decode_context_parallel_size": ranks} for ranks in (2, 4, 8)),
+    *({"data_parallel_size": replicas, "enable_expert_parallel": True} for replicas in (2, 4, 8)),
+    {"enable_attention_dp": True},
+)
+
+
+def test_each_lever_says_users_price_and_what_it_costs_in_answers_or_risk(reference):
+    rows = levers(reference).frame()
+    assert list(rows["users"]) == [lever.plan.total_max_batch_size for lever in levers(reference)]
+    by_change = {lever.label: lever for lever in levers(reference)}
+    four_bits = by_change["KV cache in nvfp4"]
+    # the published pairs of FP4 beside 16 bit: Qwen3 8B loses most, of GPQA-Diamond 57.07 to 53.54
+    assert "Qwen3 8B, GPQA-Diamond 57.07 to 53.54" in four_bits.quality
+    low, high = calculator.load_gpu("a100-80gb-sxm").price_usd_per_hour
+    assert four_bits.usd_per_hour == pytest.approx((4 * low, 4 * high))
+    assert by_change["1 GPU (TP 1) instead of 4"].changes == {"tensor_parallel_size": 1}
+    split = calculator.levers(calculator.plan("deepseek-v3", gpu="h200", tensor_parallel_size=8, seq_len=32768))[0]
+    assert (split.key, split.quality, bool(split.risk)) == ("knob.split", "", True)

@@ -97,6 +97,103 @@ def test_traffic_equals_exhaustive_search(goal):
     )
 
 
+WAYS = (
+    {},
+    *({"decode_context_parallel_size": ranks} for ranks in (2, 4, 8)),
+    *({"data_parallel_size": replicas, "enable_expert_parallel": True} for replicas in (2, 4, 8)),
+    {"enable_attention_dp": True},
+)
+"""Ways to share a model besides TP and PP: copies of a cache or of experts that need not be kept."""
+
+
+@pytest.mark.parametrize(
+    ("model", "engine"), [("deepseek-v3", "vllm"), ("deepseek-v3", "sglang"), ("gpt-oss-120b", "vllm")]
+)
+@pytest.mark.parametrize("load", ["users", "traffic"])
+def test_shared_experts_and_caches_equal_exhaustive_search(model, engine, load):
+    found = []
+    traffic = calculator.Workload(2.0, prompt_tokens=6000, output_tokens=500, prompt_cv=1.0, output_cv=1.0)
+    for tp, pp, more in itertools.product((1, 2, 4, 8), (1, 2, 4, 8), WAYS):
+        experts = more.get("data_parallel_size", 1)
+        shares = bool({"enable_expert_parallel", "enable_attention_dp"} & more.keys())
+        if tp * pp * experts not in (1, 2, 4, 8) or (shares and pp > 1):
+            continue
+        if experts > 1 and engine == "sglang":  # shares experts among the ranks of one replica alone
+            continue
+        if more.get("decode_context_parallel_size", tp) != tp:  # of a latent cache every rank keeps a copy
+            continue
+        for gpu in ("h200", "mi325x"):
+            asked = {"seq_len": 32768, "engine": engine, "tensor_parallel_size": tp, "pipeline_parallel_size": pp}
+            try:
+                plan = calculator.plan(model, gpu=gpu, **asked, **more)
+            except calculator.CalculatorError:
+                continue
+            if not plan.fits:
+                continue
+            if load == "users":
+                low = plan.max_batch_size_low * experts
+                units = math.ceil(300 / low) if low else 99
+                replicas = units * experts
+                step = calculator.speed(plan, math.ceil(300 / replicas), 32768, None)
+                gpus, seconds = units * plan.num_gpus, step.time_per_output_token_s
+            else:
+                one = calculator.service(plan, traffic)
+                gpus, seconds = one.num_gpus if one.holds else 99, one.mean_time_per_output_token_s
+            if gpus <= 16:
+                found.append((plan.accelerator.price_usd_per_hour[0] * gpus, gpus, seconds))
+    asked = {"users": 300, "seq_len": 32768} if load == "users" else {"workload": traffic, "seq_len": 32768}
+    size = calculator.size(model, **asked, gpus=("h200", "mi325x"), engines=engine, max_gpus=16)
+    best = cheapest_first(found)[0]
+    assert (size.best.usd_per_hour[0], size.best.num_gpus) == (pytest.approx(best[0]), best[1])
+    shown = [(one.usd_per_hour[0], one.num_gpus, one.mean_time_per_output_token_s) for one in size.pareto]
+    within = [row for row, one in zip(shown, size.pareto, strict=True) if one.plan.num_gpus <= 8]
+    assert rounded(within) <= rounded(found)
+    for price, _, seconds in front_of(found):  # what is missing is beaten by replicas of two machines
+        assert any(other[0] <= price + 1e-6 and other[2] <= seconds * (1 + 2e-5) for other in shown)
+
+
+def test_experts_are_shared_over_machines_and_given_replicas_are_kept():
+    model, gpu = calculator.load_model("deepseek-v3"), calculator.load_gpu("h100-sxm")
+    two = [
+        each.keywords for each in layouts(model, calculator.engine_rules("vllm"), gpu, 16, {}) if each.num_gpus == 16
+    ]
+    assert {"tensor_parallel_size": 8, "pipeline_parallel_size": 1, "data_parallel_size": 2,
+            "enable_expert_parallel": True} in two  # fmt: skip
+    ranks = [each.keywords for each in layouts(model, calculator.engine_rules("sglang"), gpu, 16, {})]
+    shared = [each for each in ranks if each.get("enable_attention_dp")]
+    assert {(each["tensor_parallel_size"], each["pipeline_parallel_size"]) for each in shared} >= {(16, 1), (8, 2)}
+    given = {"enable_expert_parallel": True, "data_parallel_size": 4}
+    kept = list(layouts(model, calculator.engine_rules("vllm"), gpu, 8, given))
+    assert {each.keywords["data_parallel_size"] for each in kept} == {4}
+    assert {each.num_gpus for each in kept} == {4, 8}
+
+
+def test_of_two_alike_the_plainer_is_an_option():
+    # a step of stages with half of the sequences each takes what a step of two replicas takes
+    size = calculator.size("llama-3.1-8b", LOAD, gpus="h100-sxm", max_gpus=8)
+    shown = [(one.num_gpus, round(one.mean_time_per_output_token_s, 6)) for one in size.options]
+    assert len(shown) == len(set(shown))
+
+
+def test_prices_of_gpus_that_are_not_searched_are_said():
+    asked = {"users": 2, "seq_len": 1024, "gpus": ["h100-sxm"]}
+    size = calculator.size("llama-3.1-8b", **asked, prices={"h100-sxm": 2, "mi300x": 1, "l4": 1})
+    assert [str(note) for note in size.notes] == [
+        "the prices of MI300X, L4 are not used: only the GPUs that are named are searched"
+    ]
+    assert size.as_dict()["notes"] == list(map(str, size.notes))
+    assert calculator.size("llama-3.1-8b", **asked, prices={"h100-sxm": 2}).notes == ()
+
+
+def test_users_have_a_price_of_a_million_tokens():
+    best = calculator.size("llama-3.1-8b", users=64, seq_len=4096, gpus="h100-sxm", prices={"h100-sxm": 3}).best
+    # 64 users, one token each a step
+    tokens_per_hour = 64 / best.time_per_output_token_s * 3600
+    expected = 3 * best.num_gpus / tokens_per_hour * 1e6
+    assert best.usd_per_million_output_tokens == pytest.approx((expected, expected), rel=1e-6)
+    assert best.row()["usd_per_million_output_tokens_low"] == pytest.approx(expected)
+
+
 def test_the_load_of_the_table_of_prices():
     # 50 of 16,384 tokens of Qwen2.5 72B: two MI325X at 1.95 USD an hour each
     best = calculator.size("qwen2.5-72b", users=50, seq_len=16384).best
@@ -288,9 +385,27 @@ def test_gpus_that_are_there_run_the_largest_models_first():
     ("given", "message"),
     [
         ({"num_gpus": 0}, "num_gpus must be a whole number"),
-        ({"min_context": "8K"}, "min_context must be a whole number"),
+        ({"min_context": "8G"}, "min_context cannot be read: '8G' is not a number of tokens"),
     ],
 )
 def test_what_runs_refuses_bad_input(given, message):
     with pytest.raises(calculator.InvalidValueError, match=message):
         calculator.what_runs("h100-sxm", **given)
+
+
+def test_what_runs_tries_the_layouts_of_the_search_and_takes_many_gpus():
+    (row,) = calculator.what_runs("h200", 8, min_context=32768, models=["deepseek-v3"]).rows
+    stages = calculator.plan("deepseek-v3", gpu="h200", pipeline_parallel_size=8, seq_len=32768)
+    shared = calculator.plan(
+        "deepseek-v3", gpu="h200", tensor_parallel_size=8, decode_context_parallel_size=8, seq_len=32768
+    )
+    assert row.max_batch_size == shared.max_batch_size_low > stages.max_batch_size_low
+    assert (row.split, row.decode_context_parallel_size, row.replicas) == ("TP 8, DCP 8", 8, 1)
+    (many,) = calculator.what_runs("h200", 200, models=["llama-3.1-8b"]).rows
+    assert many.replicas == 200 // many.num_gpus
+    assert many.num_gpus <= 64
+    (experts,) = calculator.what_runs(
+        "h200", 8, min_context=32768, models=["deepseek-v3"], enable_expert_parallel=True, data_parallel_size=8
+    ).rows
+    each = calculator.plan("deepseek-v3", gpu="h200", data_parallel_size=8, enable_expert_parallel=True, seq_len=32768)
+    assert (experts.num_gpus, experts.max_batch_size) == (8, 8 * each.max_batch_size_low)

@@ -20,7 +20,7 @@ def test_size_prints_the_options_of_the_package(capsys):
     asked = ["size", "--model", "qwen2.5-72b", "--users", "50", "--seq-len", "16384", "--max-gpus", "8"]
     code, text = answered(capsys, *asked)
     assert code == 0
-    assert "2 × MI325X (TP 2) at $3.90 to $3.90 an hour" in text
+    assert "2 × MI325X (TP 2) at $3.90 an hour" in text
     assert "2026-05-18, 1 quote" in text
     code, text = answered(capsys, *asked, "--format", "json")
     found = json.loads(text)
@@ -116,7 +116,10 @@ def checked(capsys, tmp_path, text):
     path.write_text(text, encoding="utf-8")
     code = main(["check", str(path), "--format", "json"])
     out, err = capsys.readouterr()
-    return code, {row["field"]: row for row in json.loads(out)["findings"]} if out else err
+    report = json.loads(out) if out else {"problems": [{"error": err}]}
+    if report["problems"]:
+        return code, "\n".join(problem["error"] for problem in report["problems"])
+    return code, {row["field"]: row for row in report["findings"]}
 
 
 def test_a_deployment_is_held_to_its_workload(capsys, tmp_path):
@@ -175,3 +178,32 @@ def test_expectations_of_traffic_need_traffic(capsys, tmp_path):
     code, error = checked(capsys, tmp_path, text[:start] + text[end:])
     assert code == 2
     assert "max_tpot_s is of a workload: state one beside it" in error
+
+
+def test_a_deployment_states_its_own_price(capsys, tmp_path):
+    text = DEPLOYMENT.format(tpot=0.03, rate=1, usd=1).replace(
+        "    workload:", "    price_usd_per_hour: [2, 3]\n    workload:"
+    )
+    text += "      max_price_usd_per_hour: 6\n"
+    code, found = checked(capsys, tmp_path, text)
+    assert code == 0
+    # two H100 at 3 USD an hour at most, 17 x 250 tokens a second
+    assert found["max_price_usd_per_hour"]["actual"] == pytest.approx(6)
+    assert found["max_usd_per_million_output_tokens"]["actual"] == pytest.approx(6 / (17 * 250 * 3600) * 1e6, rel=1e-3)
+    code, error = checked(capsys, tmp_path, text.replace("[2, 3]", "[3, 2]"))
+    assert code == 2
+    assert "the price of h100-sxm goes from 3 to 2: the lowest comes first" in error
+    code, error = checked(capsys, tmp_path, text.replace("[2, 3]", "$2"))
+    assert code == 2
+
+
+def test_changes_are_printed_with_price_and_what_they_cost(capsys):
+    code, text = answered(capsys, "plan", "--model", "kimi-k2.5", "--gpu", "h100-sxm", "--seq-len", "8192")
+    assert code == 1
+    assert "would fit: 32 × H100 SXM (TP 8, PP 4) (31 more GPUs; $63.68 to $160.00 an hour; a token passes" in text
+    code, text = answered(capsys, "plan", *PLAN)
+    assert code == 0
+    assert (
+        "would hold more: KV cache in fp8_e4m3 (8 bits a value instead of 16; $1.99 to $5.00 an hour; published: FP8 KV"
+        in text
+    )

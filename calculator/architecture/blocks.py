@@ -167,12 +167,14 @@ def gated_delta_net(hidden: int, k_heads: int, v_heads: int, k_dim: int, v_dim: 
     yield from linear("state layers", hidden, values, Sharding.ROWS, module="linear_attn.out_proj")
 
 
-def kimi_delta_attention(hidden: int, heads: int, head_dim: int, kernel: int) -> Weights:
-    """Yield a Kimi delta attention mixer: a delta net whose gates go through a narrow waist."""
+def kimi_delta_attention(hidden: int, heads: int, head_dim: int, kernel: int, full_gate: bool = False) -> Weights:
+    """Yield a Kimi delta attention mixer: a delta net whose gates go through a narrow waist, or but one of them."""
     width = heads * head_dim
     yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS, module="self_attn.qkv_proj")
     yield from linear("state layers", 3 * width, kernel, Sharding.COLUMNS, quantised=False)
-    for gate in ("f", "g"):
+    if full_gate:
+        yield from linear("state layers", width, hidden, Sharding.COLUMNS, module="self_attn.g_proj")
+    for gate in ("f",) if full_gate else ("f", "g"):
         at = f"self_attn.{gate}"
         yield from linear("state layers", head_dim, hidden, Sharding.COPIED, module=f"{at}_a_proj")
         yield from linear("state layers", width, head_dim, Sharding.COLUMNS, module=f"{at}_b_proj")

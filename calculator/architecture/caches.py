@@ -77,6 +77,52 @@ class LatentVectors(TokenRows):
 
 
 @dataclass(frozen=True, slots=True)
+class IndexKeys(TokenRows):
+    """A short key of every token, by which attention picks the tokens that it reads, the same on every rank."""
+
+    words: ClassVar[str] = say("caches.index", "an index key of every token")
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedRows(Cache):
+    """A row for so many tokens at once, the same on every rank.
+
+    Attributes
+    ----------
+    row_bytes : int
+        One row [bytes].
+    tokens_per_row : int
+        Tokens that a row stands for [tokens].
+    """
+
+    words: ClassVar[str] = say("caches.compressed", "a compressed row for several tokens")
+
+    row_bytes: int
+    tokens_per_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowsInPassing(Cache):
+    """Rows of the last tokens that compression or a window reads, the same on every rank.
+
+    Attributes
+    ----------
+    row_bytes : int
+        The row of one token [bytes].
+    window : int
+        Tokens after which older ones can be dropped [tokens].
+    tokens_per_row : int
+        Tokens of a compressed row that they are made into; 1 for a window of its own [tokens].
+    """
+
+    words: ClassVar[str] = say("caches.passing", "rows of the last tokens, before they are compressed")
+
+    row_bytes: int
+    window: int
+    tokens_per_row: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Window(TokenRows):
     """The keys and values of the last tokens.
 

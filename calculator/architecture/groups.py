@@ -61,9 +61,14 @@ def merge(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:
     return tuple([LayerGroup(spec, count) for spec, count in counts.items()])
 
 
+def divisors_of(heads: int) -> tuple[int, ...]:
+    """Return every number of KV heads that so many query heads divide into, ascending [-]."""
+    return tuple(g for g in range(1, min(heads, MAX_HEADS) + 1) if heads % g == 0)
+
+
 def indivisible(heads: int, kv_heads: int, where: str = "num_key_value_heads") -> InvalidValueError:
     """Build the error for KV heads that query heads do not divide into, with the nearest that they do."""
-    allowed = tuple(g for g in range(1, min(heads, MAX_HEADS) + 1) if heads % g == 0)
+    allowed = divisors_of(heads)
     near = min(allowed, key=lambda g: (abs(g - kv_heads), g))
     return InvalidValueError(
         f"{where} {kv_heads} is not possible: {heads} query heads do not divide by it; "

@@ -63,13 +63,13 @@ class LatentAttention(LayerSpec):
         -----
         Sparse attention keeps an 8 bit latent in the packed layout: the compressed part in 8 bit with a
         4 byte scale per 128, the rotary part in 16 bit (656 bytes for 512 + 64). The indexer's key is 8
-        bit with a 4 byte scale per 128, whatever the format of the rest.
+        bit with a 4 byte scale for each whole 128, whatever the format of the rest.
 
         References
         ----------
         vLLM 0.33.0, ``model_executor/layers/attention/mla_attention.py``, ``models/deepseek_v2.py``.
         """
-        indexer = _scaled_bytes(self.index_head_dim) if self.index_head_dim and not self.shares_index else 0
+        indexer = self.index_head_dim + self.index_head_dim // 128 * 4 if not self.shares_index else 0
         if storage.packs_latents or (self.index_head_dim and storage.is_fp8):
             return _scaled_bytes(self.kv_lora_rank) + 2 * self.qk_rope_head_dim + indexer
         return storage.row_bytes(self.kv_lora_rank + self.qk_rope_head_dim) + indexer

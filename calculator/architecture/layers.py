@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from calculator.architecture.caches import Cache, Chunk, EncoderTokens, EveryToken, Window
+from calculator.architecture.caches import Cache, Chunk, EncoderTokens, EveryToken, IndexKeys, Window
 from calculator.architecture.counts import NO_LIMIT, Count, at_most
 from calculator.architecture.split import kv_heads_per_rank, why_not
 from calculator.formats.kv import StorageFormat
@@ -75,6 +75,10 @@ class LayerSpec:
         """Return the same layer without a window; itself where it has none."""
         return self
 
+    def with_window(self, more: int) -> LayerSpec:  # noqa: ARG002
+        """Return the same layer with a window so many tokens longer; itself where it has none."""
+        return self
+
     def as_heads(self, num_attention_heads: int) -> LayerSpec:  # noqa: ARG002
         """Return the layer as it keeps a latent vector expanded to heads; itself where it has none."""
         return self
@@ -83,6 +87,29 @@ class LayerSpec:
 @dataclass(frozen=True, slots=True)
 class NoCache(LayerSpec):
     """A layer without attention, or one whose attention keeps nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderAttention(LayerSpec):
+    """Attention over all tokens of a text at once: nothing is kept from one forward pass to the next.
+
+    Attributes
+    ----------
+    query_heads, num_key_value_heads : int
+        Heads of the layer, which ranks share [-].
+    """
+
+    query_heads: int
+    num_key_value_heads: int
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return say("layers.encoder", "encoder attention, no cache")
+
+    def why_not(self, num_attention_heads: int, tensor_parallel_size: int) -> str | None:  # noqa: ARG002
+        """Say why the heads cannot be split over so many ranks, or None where they can."""
+        return why_not(self.query_heads, self.num_key_value_heads, tensor_parallel_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +182,33 @@ class FullAttention(LayerSpec):
 
 
 @dataclass(frozen=True, slots=True)
+class IndexedAttention(FullAttention):
+    """Attention over tokens that an index picks: beside keys and values every token keeps an index key.
+
+    Attributes
+    ----------
+    index_head_dim : int
+        Elements of an index key, 16 bit each and the same on every rank [elements].
+    """
+
+    index_head_dim: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return say("layers.indexed", "full attention with an index")
+
+    def bytes_per_token(self, storage: StorageFormat, tensor_parallel_size: int) -> int:
+        """Return keys, values and the index key [bytes]."""
+        return FullAttention.bytes_per_token(self, storage, tensor_parallel_size) + 2 * self.index_head_dim
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return the cache of every token, and that of its index key."""
+        row = FullAttention.bytes_per_token(self, storage, tensor_parallel_size)
+        return EveryToken(row), IndexKeys(2 * self.index_head_dim)
+
+
+@dataclass(frozen=True, slots=True)
 class SlidingWindow(FullAttention):
     """Attention over the last ``window`` tokens; older keys and values are dropped.
 
@@ -179,6 +233,10 @@ class SlidingWindow(FullAttention):
     def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
         """Return one cache of the last tokens."""
         return (Window(self.bytes_per_token(storage, tensor_parallel_size), self.window),)
+
+    def with_window(self, more: int) -> LayerSpec:
+        """Return the same layer with a window so many tokens longer."""
+        return replace(self, window=self.window + more)
 
     def without_window(self) -> LayerSpec:
         """Return full attention of the same heads."""

@@ -10,12 +10,12 @@ from typing import Any, TypeVar, TypeVarTuple
 from calculator.architecture import split as parallelism
 from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.groups import LayerGroup as LayerGroup
-from calculator.architecture.groups import cut, indivisible, merge, with_heads, with_spec
+from calculator.architecture.groups import cut, merge, with_spec
 from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.architecture.limits import MOST_RANKS
 from calculator.architecture.matrices import WeightMatrix
-from calculator.architecture.per_layer import heads_by_layer, listed
-from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, shown
+from calculator.architecture.per_layer import heads_by_layer, heads_of_all, listed, windows_by_layer
+from calculator.errors import ParallelismError, shown
 from calculator.formats.kv import storage_format
 from calculator.formats.names import PLAIN, SIXTEEN_BIT, TORCH
 from calculator.reading.frozen import FrozenDict, frozen
@@ -83,6 +83,9 @@ class ModelArchitecture:
         What a config left out and the reference's default is taken for; keys without effect.
     fields : dict or None
         What an architecture typed by hand or a config was built from; read-only.
+    repository : str
+        The name that it was asked by, where that is another than the preset's: of the same layers, and of the longest
+        context and weight format that are given here.
     variations : dict
         What was changed of the model that ``id`` and ``fields`` give, by the names of ``varied``; read-only.
     """
@@ -121,6 +124,7 @@ class ModelArchitecture:
     ignored_keys: tuple[str, ...] = ()
     fields: Mapping[str, Any] | None = field(default=None, compare=False)
     variations: Mapping[str, Any] = field(default_factory=FrozenDict, compare=False)
+    repository: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for name in ("towers", "fields", "variations"):
@@ -316,38 +320,42 @@ class ModelArchitecture:
             kept = [group.spec for group in layers for _ in range(group.count)]
             same = kept == [group.spec for group in self.layers for _ in range(group.count)]
             return self if same else self._as_varied(replace(self, layers=layers), num_key_value_heads=counts)
-        heads = self.num_attention_heads
-        if not isinstance(num_key_value_heads, int) or num_key_value_heads < 1:
-            raise InvalidValueError(
-                f"num_key_value_heads must be a whole number of at least 1, not {shown(num_key_value_heads)}",
-                what="num_key_value_heads",
-                asked=num_key_value_heads,
-                nearest=1,
-            )
-        if heads % num_key_value_heads:
-            raise indivisible(heads, num_key_value_heads)
-        if len({group.spec.kv_heads for group in self.groups if group.spec.kv_heads}) > 1:
-            raise UnsupportedError(
-                "KV heads can be varied where all layers have the same number of them",
-                what="num_key_value_heads",
-                asked=num_key_value_heads,
-            )
-        layers = tuple(with_heads(group, num_key_value_heads) for group in self.layers)
+        layers = heads_of_all(self.layers, num_key_value_heads, self.num_attention_heads)
         varied = self if layers == self.layers else replace(self, layers=layers)
         return self._as_varied(varied, num_key_value_heads=num_key_value_heads)
 
     def without_windows(self) -> ModelArchitecture:
         """Return the same model with full attention in place of windows and chunks."""
-        return self._as_varied(self.with_specs(lambda spec: spec.without_window()), windows=False)
+        return self._as_varied(self.with_specs(lambda spec: spec.without_window()), windows=False, sliding_window=None)
 
-    def varied(self, num_key_value_heads: int | None = None, windows: bool = True) -> ModelArchitecture:
-        """Return the same model with what a plan file may vary; raises as ``with_kv_heads``."""
+    def with_windows(self, sliding_window: int | Sequence[int | None]) -> ModelArchitecture:
+        """Return the same model with a window of so many tokens in every layer that has heads.
+
+        A list gives each layer its own, None where it sees every earlier token. Raises as ``windows_by_layer``.
+        """
+        if (listing := listed(sliding_window)) is None:
+            listing = [sliding_window if count else None for count in self.kv_heads_by_layer]
+        layers = windows_by_layer(self.layers, listing)
+        varied = self if layers == self.layers else replace(self, layers=layers)
+        return self._as_varied(varied, windows=True, sliding_window=listing)
+
+    def varied(
+        self,
+        num_key_value_heads: int | Sequence[int] | None = None,
+        windows: bool = True,
+        sliding_window: Sequence[int | None] | None = None,
+    ) -> ModelArchitecture:
+        """Return the same model with what a plan file may vary; raises as ``with_kv_heads`` and ``with_windows``."""
         model = self if num_key_value_heads is None else self.with_kv_heads(num_key_value_heads)
-        return model if windows else model.without_windows()
+        model = model if windows else model.without_windows()
+        return model if sliding_window is None else model.with_windows(sliding_window)
 
     def _as_varied(self, varied: ModelArchitecture, **variations: Any) -> ModelArchitecture:
-        """Return a model with what was varied of this one; this one where that is nothing."""
-        return self if varied is self else replace(varied, variations={**self.variations, **variations})
+        """Return a model with what was varied of this one, None and True for what is not; this one where nothing is."""
+        if varied is self:
+            return self
+        said = {**self.variations, **variations}
+        return replace(varied, variations={name: what for name, what in said.items() if what not in (None, True)})
 
     def with_specs(self, change: Callable[[LayerSpec], LayerSpec]) -> ModelArchitecture:
         """Return the same model with other specs; matrices that follow the KV heads are counted anew.

@@ -9,7 +9,7 @@ from typing import Any
 from calculator.architecture.groups import LayerGroup, indivisible, with_heads, with_spec
 from calculator.architecture.layers import FullAttention, SlidingWindow
 from calculator.architecture.limits import MAX_TOKENS
-from calculator.errors import InvalidValueError, shown
+from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.reading.schema import as_index
 
 
@@ -49,6 +49,31 @@ def heads_by_layer(layers: Sequence[LayerGroup], counts: Sequence[Any], query_he
         return _heads(group, where, value, query_heads)
 
     return _by_layer(layers, "num_key_value_heads", counts, change)
+
+
+def heads_of_all(layers: Sequence[LayerGroup], wanted: Any, query_heads: int) -> tuple[LayerGroup, ...]:
+    """Return layers with the same number of KV heads in each, weights counted anew.
+
+    Raises
+    ------
+    InvalidValueError
+        If it is no number, or the query heads do not divide by it.
+    UnsupportedError
+        If layers have KV heads of different number.
+    """
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+        raise InvalidValueError(
+            f"num_key_value_heads must be a whole number of at least 1, not {shown(wanted)}",
+            what="num_key_value_heads", asked=wanted, nearest=1,
+        )  # fmt: skip
+    if query_heads % wanted:
+        raise indivisible(query_heads, wanted)
+    if len({group.spec.kv_heads for group in layers if group.spec.kv_heads}) > 1:
+        raise UnsupportedError(
+            "KV heads can be varied where all layers have the same number of them",
+            what="num_key_value_heads", asked=wanted,
+        )  # fmt: skip
+    return tuple(with_heads(group, wanted) for group in layers)
 
 
 def windows_by_layer(layers: Sequence[LayerGroup], windows: Sequence[Any]) -> tuple[LayerGroup, ...]:

@@ -66,11 +66,17 @@ class Entries(Mapping[str, Any]):
             self._documents[key] = replace(document, data=frozen(document.data))
         return self._documents[key]
 
-    def named(self, text: str) -> Iterator[str]:
-        """Yield the ids of the entries in which a text stands, in whatever case."""
+    def stated(self, field: str) -> Iterator[tuple[str, str]]:
+        """Yield the ids of entries that state a field of text, and what they state; they are not parsed for it."""
+        line = re.compile(rf"^    {field}: *(?:\"([^\"\n]*)\"|([^\s#\"']+)) *$", re.MULTILINE)
         for key in self._keys:
-            if key not in self._parts or text.lower() in self._parts[key][1].lower():
-                yield key
+            if key in self._parts:
+                found = line.search(self._parts[key][1])
+                text = (found[1] or found[2]) if found else ""
+            else:
+                text = str(self[key].get(field, "")) if isinstance(self[key], Mapping) else ""
+            if text:
+                yield key, text
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._keys:

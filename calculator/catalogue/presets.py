@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import eq
 from pathlib import Path
 from typing import Any
 
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS, build_decoder
 from calculator.architecture.model import ModelArchitecture
+from calculator.catalogue.gpu_names import candidates
+from calculator.catalogue.model_names import Alias, meaning, read_names
+from calculator.catalogue.parts.table import parts
 from calculator.catalogue.preset_file import PresetFile
-from calculator.errors import FileFormatError, InvalidValueError, shown, unknown_name
+from calculator.errors import FileFormatError, InvalidValueError, UnknownNameError, friendly, shown, unknown_name
 from calculator.hardware import CUSTOM, Accelerator, program_memory
 from calculator.reading.fields import Field, count, flag, mapping, names, number, text
 from calculator.reading.schema import Schema
@@ -21,6 +26,8 @@ _PLACES = (_PACKAGE / "data", _PACKAGE.parents[1])
 _FILES = {
     "MODEL_FILE": "model_presets.yaml",
     "GPU_FILE": "gpu_presets.yaml",
+    "MORE_GPUS_FILE": "gpu_presets_more.yaml",
+    "MODEL_NAMES_FILE": "model_names.csv",
     "STARTUP_FIGURES": "startup_figures.csv",
 }
 
@@ -47,6 +54,9 @@ def __getattr__(name: str) -> Path:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+MOST_CHOICES = 8
+"""Choices that a message names."""
+BY_MEMORY = "any other is described by its memory alone: gpu_memory_bytes, or --gpu-memory-gib on the command line"
 EXPECTATION_FIELDS = ("num_parameters", "num_active_parameters", "kv_bytes_per_token_fp16")
 
 _DESCRIPTION: dict[str, Field] = {
@@ -164,18 +174,45 @@ def model_ids() -> tuple[str, ...]:
 
 
 def gpu_ids() -> tuple[str, ...]:
-    """Return the ids of all GPU presets, in the order of the file."""
+    """Return the ids of all whole GPUs: those that a search proposes, and those known by name alone."""
+    return (*proposed_gpu_ids(), *more_gpus().entries)
+
+
+def all_gpu_ids() -> tuple[str, ...]:
+    """Return the ids of all GPUs and of what is known by name beside: slices, profiles, shares of unified memory."""
+    return (*gpu_ids(), *parts())
+
+
+def proposed_gpu_ids() -> tuple[str, ...]:
+    """Return the ids of the GPUs that a search proposes where none is named, in the order of the file."""
     return tuple(gpu_file().entries)
 
 
+def more_gpus() -> PresetFile[Accelerator]:
+    """Read the file of GPUs that are known by name and never proposed."""
+    return gpu_file(data_file(_FILES["MORE_GPUS_FILE"]))
+
+
+@lru_cache(maxsize=1024)
+def _gpu_of(key: str) -> Accelerator | None:
+    """Return the GPU of an id, None where there is none."""
+    for file in (gpu_file(), more_gpus()):
+        if key in file.entries:
+            return file.get(key)
+    make = parts().get(key)
+    return make(load_gpu) if make else None
+
+
+@friendly
 def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
-    """Load a model by its preset id, by the Hugging Face id of a preset, or from a ``config.json``.
+    """Load a model by its preset id, by a repository of the same layers, or from a ``config.json``.
 
     Parameters
     ----------
     name : str or ModelArchitecture
-        Such as ``llama-3-70b``, ``meta-llama/Meta-Llama-3-70B`` or ``models/own/config.json``; a folder with a
-        config.json, whose headers of weights are read too; a ``.gguf`` file, of which the header is [-].
+        Such as ``llama-3-70b``, ``meta-llama/Llama-3.1-8B-Instruct``, ``RedHatAI/Qwen3-8B-FP8-dynamic`` or
+        ``models/own/config.json``; a folder with a config.json, whose headers of weights are read too; a ``.gguf``
+        file, of which the header is [-].
 
     Returns
     -------
@@ -185,7 +222,7 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     Raises
     ------
     UnknownNameError
-        If there is no such preset; the near matches are named.
+        If no preset has the layers of what is named; the near matches are named.
     CalculatorError
         If a ``config.json`` cannot be read or is refused, with the reason.
     """
@@ -198,18 +235,67 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     file = model_file()
     if name in file.entries:
         return file.get(name)
-    for key in file.entries.named(name) if name else ():
-        entry = file.entries[key]
-        if isinstance(entry, dict) and str(entry.get("huggingface_id", "")).lower() == name.lower():
-            return file.get(key)
+    found = None if _is_there(name) else model_by_name(name)
+    if found is not None:
+        return found
     if name.endswith(".json"):
         from calculator.configs.reader import read_config
 
         return read_config(Path(name))
-    found = model_of_files(name)
-    if found is not None:
-        return found
-    raise unknown_name("model", name, file.entries)
+    read = model_of_files(name)
+    if read is not None:
+        return read
+    raise _unknown_model(name, file.entries)
+
+
+def _is_there(name: str) -> bool:
+    """Whether a name is that of a folder or of a file: what is there is read, whatever its name could mean."""
+    try:
+        return bool(name) and ("/" in name or name.lower().endswith((".gguf", ".json"))) and Path(name).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def model_by_name(name: str) -> ModelArchitecture | None:
+    """Return the preset that a name means, with what the name says beside; None for none. No file is read for it."""
+    found = meaning(name[:400], model_names()) if name else None
+    return _taken(name, found) if found else None
+
+
+@cache
+def model_names() -> dict[str, Alias]:
+    """Return what every repository means that is known, by its name in lower case; ids of presets among them."""
+    file = model_file()
+    own = {key.lower(): Alias(key) for key in file.entries}
+    own |= {repository.lower(): Alias(key) for key, repository in file.entries.stated("huggingface_id")}
+    return {**own, **read_names(data_file(_FILES["MODEL_NAMES_FILE"]))}
+
+
+def _taken(name: str, found: Alias) -> ModelArchitecture:
+    """Return the preset that a name means, with what the name says beside."""
+    preset = model_file().get(found.preset)
+    if name.lower() in (preset.id, preset.huggingface_id.lower()):
+        return preset
+    context = found.max_position_embeddings or preset.max_position_embeddings
+    form = found.weight_dtype or preset.weight_dtype
+    return replace(preset, repository=name, max_position_embeddings=context, weight_dtype=form)
+
+
+def _same_beginning(one: str, other: str) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _unknown_model(name: str, ids: Iterable[str]) -> UnknownNameError:
+    """Build the error for a model that no preset has, with the nearest of ids and repositories."""
+    bare = {each.rpartition("/")[2]: alias.preset for each, alias in reversed(list(model_names().items()))}
+    text = name.lower().rpartition("/")[2].replace(" ", "")[:200]
+    near = difflib.get_close_matches(text, bare, n=60, cutoff=0.5)
+    near.sort(key=lambda each: -_same_beginning(text, each))
+    nearest = list(dict.fromkeys(bare[each] for each in near))[:3]
+    if not nearest or name.lower() == nearest[0]:
+        return unknown_name("model", name, ids)
+    message = f"unknown model {shown(name)}: did you mean {' or '.join(nearest)}?"
+    return UnknownNameError(message, what="model", asked=name, allowed=tuple(sorted(ids)), nearest=nearest[0])
 
 
 def model_of_files(name: str, assume_full_attention: bool = False) -> ModelArchitecture | None:
@@ -230,13 +316,14 @@ def model_of_files(name: str, assume_full_attention: bool = False) -> ModelArchi
     return None
 
 
+@friendly
 def load_gpu(name: str | Accelerator) -> Accelerator:
-    """Load a GPU by its preset id.
+    """Load a GPU by its preset id, or by what people, drivers and logs call it.
 
     Parameters
     ----------
     name : str or Accelerator
-        Such as ``a100-80gb-sxm`` [-].
+        Such as ``a100-80gb-sxm``, ``NVIDIA H100 80GB HBM3``, ``RTX 4090`` or ``A100-SXM4-80GB MIG 1g.10gb`` [-].
 
     Returns
     -------
@@ -246,7 +333,7 @@ def load_gpu(name: str | Accelerator) -> Accelerator:
     Raises
     ------
     UnknownNameError
-        If there is no such preset; the near matches are named.
+        If there is no such device, with the near matches; or if the name can mean several, with the choices.
     """
     if isinstance(name, Accelerator):
         return name
@@ -254,15 +341,46 @@ def load_gpu(name: str | Accelerator) -> Accelerator:
         raise InvalidValueError(
             f"a GPU is a preset id such as a100-80gb-sxm, not {shown(name)}", what="gpu", asked=name
         )
-    file = gpu_file()
-    if name not in file.entries:
-        raise unknown_name("GPU", name, file.entries, "gpu")
-    return file.get(name)
+    found = _gpu_of(name)
+    if found is None:
+        found = _gpu_of(gpu_id(name))
+    assert found is not None, "an id that is named has a device"
+    return found
+
+
+def _label_of(key: str) -> int | None:
+    return load_gpu(key).label_gb
+
+
+def gpu_id(name: str) -> str:
+    """Return the id of the GPU that a name means.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such device, with the near matches; or if the name can mean several, with the choices.
+    """
+    means = candidates(name[:200], all_gpu_ids(), _label_of)
+    if len(means) == 1:
+        return means[0]
+    if means:
+        more = f" or {len(means) - MOST_CHOICES} more" if len(means) > MOST_CHOICES else ""
+        raise UnknownNameError(
+            f"unknown GPU {shown(name)}: it can be {' or '.join(sorted(means)[:MOST_CHOICES])}{more}: name one of them",
+            what="gpu",
+            asked=name,
+            allowed=tuple(sorted(means)),
+        )
+    raise unknown_name("GPU", name, gpu_ids(), "gpu", BY_MEMORY)
 
 
 def named(thing: ModelArchitecture | Accelerator) -> str:
     """Return the id of a model or GPU; ``custom`` where that is the id of a preset and it is another."""
     if thing.id == CUSTOM:
         return CUSTOM
-    file: PresetFile[Any] = model_file() if isinstance(thing, ModelArchitecture) else gpu_file()
-    return thing.id if file.is_not_another(thing.id, thing) else CUSTOM
+    if isinstance(thing, ModelArchitecture):
+        if model_file().is_not_another(thing.id, thing):
+            return thing.id
+        return thing.repository if thing.repository and load_model(thing.repository).is_the_same(thing) else CUSTOM
+    known = _gpu_of(thing.id)
+    return thing.id if known is None or known == thing else CUSTOM

@@ -11,16 +11,18 @@ from typing import Any
 from calculator.cli import MISSED, OK
 from calculator.cli.arguments import add_field, add_format, add_plan, count, plan_keywords
 from calculator.cli.printing import print_json, print_table, say
+from calculator.errors import CalculatorError
 from calculator.planning.heads.goals import GOALS, Recommendation
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy, head_study
+from calculator.reading.by_layer import is_by_layer, parse_by_layer
 from calculator.units import format_gib, format_size
 from calculator.views.heads.answer import kind
 from calculator.views.heads.chosen import row_of
 from calculator.views.heads.quality import trained
 from calculator.views.load.wording import milliseconds, rounded
 
-ALIGN = "lllrrrrrrl"
+ALIGN = "lllrrrrrrrrrl"
 OF_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -32,8 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         seq_len="prompt and generated tokens of a sequence; by default the model's longest context",
     )
     parser.add_argument(
-        "--kv-heads", nargs="+", type=count, metavar="N", help="numbers to compare; by default all that divide H"
-    )
+        "--kv-heads", nargs="+", type=_heads, metavar="N",
+        help="numbers to compare, by default all that divide H; 4x40,16x40 is a list with each layer's own",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sliding-window", type=_windows, metavar="N",
+        help="a window for all layers, or a list with each layer's own, such as nonex40,4096x40",
+    )  # fmt: skip
     parser.add_argument("--output-tokens", type=count, metavar="N", help="how many of the tokens are generated")
     for name, text in (
         ("latent", "set latent attention beside them; by default yes"),
@@ -46,9 +53,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser, "text", "json", "csv")
 
 
+def _heads(text: str) -> int | list[int | None]:
+    """Return a number of KV heads, or a list with each layer's own."""
+    return _by_layer(text, "kv_heads") if is_by_layer(text) else count(text)
+
+
+def _windows(text: str) -> int | list[int | None]:
+    """Return a window, or a list with each layer's own."""
+    return _by_layer(text, "sliding_window", may_be_none=True) if is_by_layer(text) else count(text)
+
+
+def _by_layer(text: str, what: str, may_be_none: bool = False) -> list[int | None]:
+    try:
+        return parse_by_layer(text, what, may_be_none)
+    except CalculatorError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print the study, and what meets the goals."""
-    own = ("kv_heads", "output_tokens", "latent", "constant_parameters")
+    own = ("kv_heads", "output_tokens", "latent", "constant_parameters", "sliding_window")
     asked = {name: value for name in own if (value := getattr(arguments, name)) is not None}
     study = head_study(**plan_keywords(arguments), **asked)
     goals: dict[str, Any] = {name: value for name in GOALS if (value := getattr(arguments, name)) is not None}
@@ -85,12 +109,17 @@ def _cell(value: Any) -> Any:
 def _print(study: HeadStudy, found: Recommendation | None) -> None:
     say(study.finding)
     say()
-    head = ("", "KV heads", "kind", "KV a token", "saved", "weights, GPU", "users", "ms a token", "tokens/s", "quality")
+    head = (
+        "", "KV heads", "kind", "KV a token", "saved", "weights, GPU", "users", "ms a token", "tokens/s", "USD/M",
+        "FLOP/B", "TP", "quality",
+    )  # fmt: skip
     print_table([head, *(_line(study, row) for row in study.rows)], ALIGN)
     say()
     say(
         f"users of {study.seq_len:,} tokens on one replica; ms a token with {study.batch_size:,} at once; tokens/s of "
-        "all users held; quality as published, in points against MHA; * the model as it is"
+        "all users held, and USD a million of them; FLOP a byte of the cache in decode attention"
+        f"{_ridge(study)}; TP: the most GPUs that share a layer without copies of KV heads; quality as published, in "
+        "points against MHA; * the model as it is"
     )
     for row in study.rows:
         if row.refused:
@@ -101,11 +130,21 @@ def _print(study: HeadStudy, found: Recommendation | None) -> None:
         say(f"note: {text}")
 
 
+def _ridge(study: HeadStudy) -> str:
+    ridge = next((row.ridge for row in study.rows if row.ridge), None)
+    return f", where the GPU could compute {rounded(ridge)}" if ridge else ""
+
+
 def _line(study: HeadStudy, row: HeadRow) -> tuple[str, ...]:
     mark = "*" if row.this_model else ""
     what = (mark, row.label, kind(row), format_size(row.kv_bytes_per_token), f"{100 * row.saving:.2f} %")
+    bound = (
+        "" if row.intensity is None else rounded(row.intensity),
+        f"{max(row.degrees_without_copies, default=1)}",
+        _published(study, row),
+    )
     if row.refused:
-        return (*what, "not possible", "", "", "", _published(study, row))
+        return (*what, "not possible", "", "", "", "", *bound)
     users = f"{row.max_batch_size:,} ({row.max_batch_size_low:,} to {row.max_batch_size_high:,})"
     step, rate = row.time_per_output_token_s, row.full_output_tokens_per_second
     return (
@@ -114,8 +153,14 @@ def _line(study: HeadStudy, row: HeadRow) -> tuple[str, ...]:
         users,
         "" if step is None else milliseconds(step),
         "" if rate is None else rounded(rate),
-        _published(study, row),
+        _price(row),
+        *bound,
     )
+
+
+def _price(row: HeadRow) -> str:
+    low, high = row.usd_per_million_output_tokens_low, row.usd_per_million_output_tokens_high
+    return "" if low is None or high is None else f"{rounded(low, 2)} to {rounded(high, 2)}"
 
 
 def _published(study: HeadStudy, row: HeadRow) -> str:

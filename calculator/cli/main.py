@@ -71,8 +71,8 @@ COMMANDS = {
     "size": Command(
         "size", "run", "which GPUs, how many, at what price, for a load", "The hardware for a load, cheapest first."
     ),
-    "models": Command("listing", "run_models", "list the models", "List the models that presets exist for."),
-    "gpus": Command("listing", "run_gpus", "list the GPUs", "List the GPUs that presets exist for."),
+    "models": Command("models", "run", "list the models", "List the models that presets exist for."),
+    "gpus": Command("gpus", "run", "list the GPUs", "List the GPUs that presets exist for."),
     "check": Command(
         "check",
         "run",

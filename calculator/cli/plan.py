@@ -12,8 +12,8 @@ from calculator.planning.answer import Plan
 from calculator.planning.command import serve_command
 from calculator.planning.comparing.compare import upgrade
 from calculator.planning.plan import plan
-from calculator.planning.search import shape, smallest_fit, what_would_fit
-from calculator.units import format_gib, format_size
+from calculator.planning.search import Lever, next_steps, shape, smallest_fit, what_would_fit
+from calculator.units import dollars, format_gib, format_size
 from calculator.views import words
 
 
@@ -64,4 +64,12 @@ def _print(answer: Plan) -> None:
     for line in f"start it with: {serve_command(answer)}".split("\n"):
         say(line)
     for lever in what_would_fit(answer):
-        say(f"would fit: {lever.label} ({lever.cost}): {words.headline(lever.plan)}")
+        say(f"would fit: {lever.label} ({_cost(lever)}): {words.headline(lever.plan)}")
+    for lever in next_steps(answer) if answer.fits else ():
+        say(f"would hold more: {lever.label} ({_cost(lever)}): {lever.users:,}, {lever.gain:+,}")
+
+
+def _cost(lever: Lever) -> str:
+    """Say what a change costs: the price of all GPUs, and what it takes in answers or risk."""
+    price = f"{dollars(*lever.usd_per_hour)} an hour" if lever.usd_per_hour else "no price known"
+    return "; ".join(filter(None, (str(lever.cost), price, lever.quality, lever.risk)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from calculator import units
 from calculator.cli import MISSED, OK
 from calculator.cli.arguments import MODEL_HELP, add_format, add_option, count, number
 from calculator.cli.loads import add_goals, add_traffic, goals_of, no_traffic_beside, traffic_of
@@ -86,6 +87,8 @@ def _print(found: Found, most: int | None) -> None:
         say(
             f"nearly, at the centre of the range: {option.num_gpus:,} × {option.plan.accelerator.name} ({option.split})"
         )
+    for note in found.notes:
+        say(f"note: {note}")
     for row in found.refused:
         say(f"left out: {row.engine}, {row.weight_dtype}: {row.why}")
 
@@ -111,5 +114,4 @@ def dollars(pair: tuple[float, float] | None) -> str:
     """Show a price and its range."""
     if pair is None:
         return ""
-    low, high = (f"{value:,.2f}" if value >= 0.1 else f"{value:.3g}" for value in pair)
-    return low if low == high else f"{low} to {high}"
+    return str(units.dollars(*pair)).replace("$", "")

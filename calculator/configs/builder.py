@@ -64,7 +64,8 @@ def runs(built: Sequence[Layer]) -> tuple[LayerGroup, ...]:
 def check_understood(keys: Keys, family: Family) -> None:
     """Refuse what would change the weights or the cache of a type that does not know it."""
     keys.ignore(*family.harmless)
-    experts = keys.value("num_experts") if family.experts is None else None
+    understood = family.experts is not None or "num_experts" in family.harmless
+    experts = None if understood else keys.value("num_experts")
     if isinstance(experts, int) and experts > 1:
         raise UnsupportedError(
             f"num_experts {experts}: a mixture of experts is not understood for this model type",

@@ -11,7 +11,7 @@ from calculator.configs.family import Family
 from calculator.configs.heads import Heads
 from calculator.configs.keys import Keys
 from calculator.configs.traits import Experts, trait
-from calculator.errors import InvalidValueError, UnsupportedError
+from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 if TYPE_CHECKING:
     from calculator.configs.layers import Assembler
@@ -39,7 +39,7 @@ def sparse_layers(keys: Keys, family: Family, num_layers: int) -> list[bool]:
 
 
 def _first(keys: Keys, every: range, key: str) -> list[bool]:
-    first, step = keys.count(key, minimum=0), keys.value("moe_layer_freq")
+    first, step = keys.count(key, minimum=0) if key else 0, keys.value("moe_layer_freq")
     if isinstance(step, list):
         numbers = keys.numbers("moe_layer_freq") or []
         if len(numbers) != len(every) or not set(numbers) <= {0, 1}:
@@ -53,6 +53,25 @@ def _first(keys: Keys, every: range, key: str) -> list[bool]:
     if not keys.optional_count("num_experts", minimum=0):
         return [False for _ in every]
     return [index >= first and index % step == 0 for index in every]
+
+
+def _listed(keys: Keys, every: range) -> list[bool]:
+    """All layers, if no list of 0 and 1 says otherwise."""
+    return _first(keys, every, "") if keys.has("moe_layer_freq") else [True for _ in every]
+
+
+def _enumerated(keys: Keys, every: range) -> list[bool]:
+    """The layers of a list, which may be a text with commas; else all but the first three."""
+    given = keys.value("moe_layers_enum")
+    if given is None:
+        return _first(keys, every, "first_k_dense_replace")
+    names = given.split(",") if isinstance(given, str) else given
+    if not isinstance(names, list) or not all(str(name).strip().isdecimal() for name in names):
+        raise InvalidValueError(
+            f"moe_layers_enum must be numbers of layers, not {shown(given)}", what="moe_layers_enum", asked=given
+        )
+    chosen = {int(name) for name in names}
+    return [index in chosen for index in every]
 
 
 def _step(keys: Keys, every: range) -> list[bool]:
@@ -94,6 +113,8 @@ def _switch(keys: Keys, every: range) -> list[bool]:
 
 _RULES: dict[str, Callable[[Keys, range], list[bool]]] = {
     "none": lambda _, every: [True for _ in every],
+    "listed": _listed,
+    "enumerated": _enumerated,
     "step": _step,
     "interleave": _interleave,
     "period": _period,
@@ -142,7 +163,8 @@ def _shared_experts(layer: Assembler, experts: Experts, width: int) -> blocks.We
     keys = layer.keys
     shared = width if experts.shared == "same" else 0
     if experts.shared == "count":
-        shared = (keys.optional_count("n_shared_experts", minimum=0) or 0) * width
+        each = keys.optional_count(experts.shared_each) if experts.shared_each else None
+        shared = (keys.optional_count("n_shared_experts", minimum=0) or 0) * (each or width)
     elif experts.shared == "width":
         shared = keys.optional_count(experts.shared_width, minimum=0) or 0
     if shared:

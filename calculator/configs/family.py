@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from calculator.configs.extras import Extra
 from calculator.configs.keys import Keys
 from calculator.configs.schedules.rules import FULL
 from calculator.configs.schedules.schedule import Schedule
+from calculator.configs.text_part import TextPart, must_be_said
 from calculator.configs.traits import Encoder, Experts, State, Trait
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ class Family:
         Whether vLLM's class of this type keeps copies of KV heads where there are more ranks than heads.
     sinks : str
         Which layers have a sink a head: ``all``, ``windowed``, or none.
+    bidirectional : bool or str
+        Whether attention reads a text as a whole, so that nothing is kept of it.
     sub_norms : bool
         Whether norms stand before the output projections of attention and MLP.
     mlp_scalars : int
@@ -107,6 +111,8 @@ class Family:
         The mixture of experts.
     encoder : Encoder or None
         The encoder, for an encoder-decoder.
+    extras : tuple of Extra
+        Matrices and vectors that only this type's layers have.
     required : mapping
         Keys, of the config or of a part of it (``part.key``), of which one value only is understood.
     harmless : tuple of str
@@ -136,6 +142,7 @@ class Family:
     gate_bias: bool = True
     sinks: str = ""
     copies_kv_heads: bool = True
+    bidirectional: Trait = False
     sub_norms: bool = False
     mlp_scalars: int = 0
     mlp: bool = True
@@ -152,10 +159,12 @@ class Family:
     state: State | None = None
     experts: Experts | None = None
     encoder: Encoder | None = None
+    extras: tuple[Extra, ...] = ()
     required: Mapping[str, Any] = field(default_factory=dict)
     harmless: tuple[str, ...] = ()
 
-    def keys(self, config: Mapping[str, Any]) -> Keys:
-        """Return the keys of a config of this type, with what the reference has for those that it leaves out."""
+    def keys(self, part: TextPart) -> Keys:
+        """Return the keys of a text decoder of this type, with what the reference has for those that it leaves out."""
         longest = {} if self.longest_context is None else {"max_position_embeddings": self.longest_context}
-        return Keys(config, {**longest, **self.defaults})
+        of_row = {**longest, **self.defaults}
+        return Keys(part.config, part.defaults(of_row), must_be_said(part, of_row))

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from calculator.architecture.groups import divisors_of
+from calculator.architecture.limits import MAX_HEADS
 from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.errors import InvalidValueError, shown
@@ -24,15 +26,45 @@ class Heads:
     value: int
 
 
-def checked(heads: Heads) -> Heads:
-    """Return the heads if query heads divide into the KV heads."""
+def checked(heads: Heads, where: str = "num_key_value_heads") -> Heads:
+    """Return the heads if query heads divide into the KV heads; ``where`` is where those stand."""
     if heads.query % heads.groups:
+        allowed = divisors_of(heads.query)
+        near = min(allowed, key=lambda groups: (abs(groups - heads.groups), groups))
         raise InvalidValueError(
-            f"num_attention_heads {heads.query} does not divide by num_key_value_heads {heads.groups}",
-            what="num_key_value_heads",
-            asked=heads.groups,
-        )
+            f"num_attention_heads {heads.query} does not divide by {where} {heads.groups}; the nearest that it divides "
+            f"by is {near}",
+            what=where.split()[0], asked=heads.groups, allowed=allowed, nearest=near,
+        )  # fmt: skip
     return heads
+
+
+def listed_heads(keys: Keys, name: str, num_layers: int, wanted: str) -> list[int]:
+    """Return heads of every layer from a list, each at least 1; ``wanted`` is what they are called.
+
+    Raises
+    ------
+    InvalidValueError
+        If there is no list, not one entry a layer, or an entry is no number of heads; the layer, from 0, is named.
+    """
+    values = keys.value(name)
+    if not isinstance(values, list):
+        raise InvalidValueError(
+            f"{name} must list the {wanted} of each of the {num_layers:,} layers, not {shown(values)}",
+            what=name, asked=values,
+        )  # fmt: skip
+    if len(values) != num_layers:
+        raise InvalidValueError(
+            f"{name} lists {len(values):,} layers, and there are {num_layers:,}: give one entry a layer",
+            what=name, asked=len(values), allowed=num_layers, nearest=num_layers,
+        )  # fmt: skip
+    for layer, value in enumerate(values):
+        if type(value) is not int or not 1 <= value <= MAX_HEADS:
+            raise InvalidValueError(
+                f"{name} of layer {layer} must be a whole number from 1 to {MAX_HEADS:,}, not {shown(value)}",
+                what=name, asked=value, allowed=(1, MAX_HEADS),
+            )  # fmt: skip
+    return values
 
 
 def heads_of(layer: Assembler, kind: str) -> Heads:

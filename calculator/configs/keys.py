@@ -19,10 +19,12 @@ SYNONYMS = {
         "n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers", "num_transformer_layers",
     ),
     "num_attention_heads": ("n_head", "n_heads", "num_heads", "decoder_attention_heads", "attention_heads"),
-    "num_key_value_heads": ("num_kv_heads", "n_head_kv", "num_query_groups", "multi_query_group_num", "kv_n_heads"),
+    "num_key_value_heads": (
+        "num_kv_heads", "n_head_kv", "num_query_groups", "num_attention_groups", "multi_query_group_num", "kv_n_heads",
+    ),
     "head_dim": ("kv_channels", "attention_head_dim", "d_kv", "head_size"),
     "hidden_size": ("n_embd", "d_model", "model_dim"),
-    "intermediate_size": ("n_inner", "ffn_dim", "d_ff", "ffn_hidden_size", "decoder_ffn_dim"),
+    "intermediate_size": ("n_inner", "dff", "ffn_dim", "d_ff", "ffn_hidden_size", "decoder_ffn_dim"),
     "vocab_size": ("padded_vocab_size",),
     "max_position_embeddings": (
         "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "max_target_positions", "max_context_length",
@@ -32,8 +34,11 @@ SYNONYMS = {
         "experts_per_token", "moe_topk", "moe_k", "moe_top_k", "num_experts_per_token", "top_k_experts",
     ),
     "moe_intermediate_size": ("expert_ffn_hidden_size",),
+    "share_expert_dim": ("share_expert_dims",),
     "n_shared_experts": ("num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
     "sliding_window": ("sliding_window_size", "window_size"),
+    "sliding_window_pattern": ("_sliding_window_pattern",),
+    "linear_conv_kernel_dim": ("short_conv_kernel_size",),
     "tie_word_embeddings": ("share_input_output_layers", "tie_embedding"),
     "torch_dtype": ("dtype",),
 }  # fmt: skip
@@ -86,11 +91,16 @@ class Keys:
         The text part of a config.json [-].
     defaults : mapping
         What the reference implementation has where a key is left out [-].
+    must_be_said : tuple of str
+        Keys whose default is never assumed: a config that leaves one out is refused by it [-].
     """
 
-    def __init__(self, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], defaults: Mapping[str, Any], must_be_said: tuple[str, ...] = ()
+    ) -> None:
         self._config = config
         self._defaults = defaults
+        self._must_be_said = must_be_said
         self._read: set[str] = set()
         self._assumed: dict[str, str] = {}
 
@@ -115,6 +125,10 @@ class Keys:
         if any(key in self._config for key in names):
             return None
         default = self._defaults.get(name)
+        if name in self._must_be_said:
+            raise InvalidValueError(
+                f"{name} is missing; what the reference has there, {default}, decides too much to be assumed", what=name
+            )
         if default is not None:
             self.assume(name, say("configs.default", "{name} {value}", name=name, value=default))
         return default
@@ -169,6 +183,9 @@ class Keys:
             return None
         if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
             raise InvalidValueError(f"{name} must be a list of names, not {shown(value)}", what=name, asked=value)
+        drafts = self.optional_count("num_nextn_predict_layers", minimum=0) or 0
+        if length is not None and drafts and len(value) == length + drafts:
+            value = value[:length]
         if length is not None and len(value) != length:
             raise InvalidValueError(
                 f"{name} has {len(value):,} entries for {length:,} layers", what=name, asked=len(value), allowed=length
@@ -205,7 +222,7 @@ class Keys:
 
     def ignore(self, *names: str) -> None:
         """Note keys as understood without effect."""
-        self._read.update(names)
+        self._read.update(key for name in names for key in (name, *SYNONYMS.get(name, ())))
 
     def ignored(self) -> tuple[str, ...]:
         """Return the keys that were not read, having refused those that bear on the cache.

@@ -10,10 +10,11 @@ from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.model import LayerGroup
 from calculator.configs.builder import Layer, LayerPlan, check_understood, runs
 from calculator.configs.experts import experts_of, sparse_layers
+from calculator.configs.extras import end_extras, extras_of
 from calculator.configs.family import Family
 from calculator.configs.heads import Heads, checked, head_size, heads_of, shared_caches, shared_indexers
 from calculator.configs.keys import Keys
-from calculator.configs.mixers import attention_weights, mixer_of
+from calculator.configs.mixers import attention_weights, mixer_of, reads_as_a_whole
 from calculator.configs.schedules.listed import pattern_length
 from calculator.configs.traits import trait
 from calculator.errors import InvalidValueError, UnsupportedError, shown
@@ -42,6 +43,7 @@ class Assembler:
         self.mlp_bias = trait(keys, family.mlp_bias)
         self.plain = self.widest_heads()
         self.heads, self.groups, self.head_dim = self.plain.query, self.plain.groups, self.plain.key
+        self.bidirectional = reads_as_a_whole(keys, family)
         self.biases = trait(keys, family.qkv_bias), trait(keys, family.output_bias)
 
     def check(self) -> None:
@@ -59,6 +61,10 @@ class Assembler:
     def head_size(self, heads: int) -> int:
         """Return the elements of a head of a layer with so many query heads."""
         return head_size(self.keys, self.family, self.hidden, heads)
+
+    def index_head_dim(self) -> int:
+        """Return the elements of an index key."""
+        return self.keys.count("index_head_dim")
 
     def expert_keys(self) -> Keys:
         """Return the keys that say how many experts there are, and how wide."""
@@ -109,7 +115,9 @@ class Assembler:
                 raise UnsupportedError(
                     f"per_layer_config: {shown(other[0])} of layer {name} is not understood", what="per_layer_config"
                 )
-            heads = checked(Heads(plan.heads.query, groups, head_dim, head_dim))
+            heads = checked(
+                Heads(plan.heads.query, groups, head_dim, head_dim), f"num_key_value_heads of layer {name},"
+            )
             plans[int(name)] = replace(plan, heads=heads)
         return plans
 
@@ -149,6 +157,7 @@ class Assembler:
             weights = experts_of(self) if plan.kind == "moe" else self.dense(plan.width)
             return [(NoCache(), (*weights, *norms))]
         spec, mixer = mixer_of(self, plan)
+        mixer = (*mixer, *extras_of(self, plan))
         if family.single or not family.mlp:
             return [(spec, (*mixer, *norms))]
         mlp = [*experts_of(self)] if plan.sparse else [*self.dense(plan.width)]
@@ -205,3 +214,4 @@ class Assembler:
             yield from blocks.linear("head", vocab, self.hidden, Sharding.COLUMNS, quantised=False, module="lm_head")
         if head_bias:
             yield from blocks.vector("head", vocab, sharding=Sharding.COLUMNS)
+        yield from end_extras(self)

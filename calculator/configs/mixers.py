@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calculator.architecture import blocks
 from calculator.architecture.latent import LatentAttention
-from calculator.architecture.layers import ChunkedAttention, FullAttention, LayerSpec, SharedCache, SlidingWindow
+from calculator.architecture.layers import (
+    ChunkedAttention,
+    EncoderAttention,
+    FullAttention,
+    IndexedAttention,
+    LayerSpec,
+    SharedCache,
+    SlidingWindow,
+)
 from calculator.architecture.matrices import Sharding
 from calculator.architecture.recurrent import AttentionAndState
 from calculator.configs.builder import Layer, LayerPlan
 from calculator.configs.experts import expert_attention
+from calculator.configs.family import Family
+from calculator.configs.keys import Keys
 from calculator.configs.state_layers import state_layer
 from calculator.configs.traits import trait
-from calculator.errors import InvalidValueError
+from calculator.errors import InvalidValueError, UnsupportedError
 
 if TYPE_CHECKING:
     from calculator.configs.layers import Assembler
+
+_BOTH_WAYS = "Bidirectional"
+"""What the names of classes for embeddings hold whose decoder reads a text as a whole."""
+
+
+def reads_as_a_whole(keys: Keys, family: Family) -> bool:
+    """Say whether attention reads a text as a whole: the type does, or a checkpoint made for embeddings says so."""
+    said = keys.value("is_causal")
+    named = keys.value("architectures")
+    names = named if isinstance(named, list) else []
+    return trait(keys, family.bidirectional) or said is False or any(_BOTH_WAYS in str(name) for name in names)
 
 
 def mixer_of(layer: Assembler, plan: LayerPlan) -> Layer:
     """Return what a layer's mixer keeps, and its weights."""
     if plan.kind == "linear_attention":
         return state_layer(layer.keys, layer.family, layer.hidden)
+    if layer.bidirectional and layer.family.latent:
+        raise UnsupportedError("latent attention that reads a text as a whole is not understood", what="is_causal")
     if layer.family.latent:
         return _latent(layer, plan.shares_index)
     spec, weights = _spec(layer, plan), tuple(layer.attention(plan))
+    if layer.bidirectional:
+        # what is not kept has no copies: heads are split
+        split = (replace(m, sharding=Sharding.COLUMNS) if m.sharding is Sharding.KV_HEADS else m for m in weights)
+        return spec, tuple(split)
     if plan.kind == "hybrid":
         state, more = state_layer(layer.keys, layer.family, layer.hidden)
         heads = plan.heads
@@ -37,11 +65,16 @@ def mixer_of(layer: Assembler, plan: LayerPlan) -> Layer:
 def _spec(layer: Assembler, plan: LayerPlan) -> LayerSpec:
     heads = plan.heads
     query = heads.query if heads.query != layer.heads else None
+    if layer.bidirectional:
+        return EncoderAttention(heads.query, heads.groups)
     if plan.shares_cache:
         return SharedCache()
     if plan.kind == "sliding_attention":
         window = layer.keys.count("sliding_window")
         return SlidingWindow(heads.groups, heads.key, heads.value, query, window=window)
+    if plan.kind == "indexed":
+        index = layer.index_head_dim()
+        return IndexedAttention(heads.groups, heads.key, heads.value, query, index_head_dim=index)
     if plan.kind == "chunked_attention":
         chunk = layer.keys.count("attention_chunk_size")
         return ChunkedAttention(heads.groups, heads.key, heads.value, query, window=chunk)

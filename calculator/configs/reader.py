@@ -10,10 +10,13 @@ from typing import Any
 from calculator.architecture.matrices import WeightMatrix
 from calculator.architecture.model import ModelArchitecture
 from calculator.configs import families
+from calculator.configs.families.refused import REASONS
 from calculator.configs.family import Family
 from calculator.configs.hooks.encoder_decoder import EncoderDecoder
 from calculator.configs.layers import Assembler
 from calculator.configs.quantisation.stored import as_stored
+from calculator.configs.reference import wrapper_of
+from calculator.configs.text_part import TEXT_PARTS, TOWERS, TextPart, text_part, towers_of
 from calculator.configs.towers.matrices import tower_of
 from calculator.errors import (
     CalculatorError,
@@ -28,10 +31,10 @@ from calculator.formats.names import TORCH
 from calculator.messages import say
 from calculator.reading import strict_json, strict_yaml
 
-TEXT_PARTS = ("text_config", "llm_config", "language_config")
-TOWERS = ("vision_config", "audio_config", "vision_tower_config", "speech_config")
 CONFIG, QUANTISATION = "config.json", "hf_quant_config.json"
 """The files of a checkpoint that say what the model is, and how its weights are stored where the first does not."""
+ENCODERS = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+"""Ends of the names of classes that keep no cache; full attention is not assumed of them."""
 ASSUMED = Family({"tie_word_embeddings": False})
 
 
@@ -64,10 +67,10 @@ def model_from_hf_config(
         If a key is missing, of the wrong kind, out of bounds or contradictory.
     """
     config = strict_json.bounded(config)
-    outer, text = dict(config), _text_part(config)
-    asked = text.get("model_type") or outer.get("model_type")
-    kind, family = _family(asked, assume_full_attention)
-    keys = family.keys(text)
+    part = text_part(config)
+    outer, text, asked = dict(part.holder), part.config, part.kind
+    kind, family = _family(asked, assume_full_attention, _encodes(text))
+    keys = family.keys(part)
     keys.ignore("model_type", "architectures", "_name_or_path", "torch_dtype", "dtype", *TEXT_PARTS, *TOWERS)
     build = family.builder or (EncoderDecoder if family.encoder else Assembler)
     builder = build(keys, family)
@@ -81,14 +84,16 @@ def model_from_hf_config(
     guess = _guess(asked) if family is ASSUMED else ""
     if guess:
         keys.assume("model_type", guess)
-    towers = {name: _tower(outer[name], outer, hidden) for name in TOWERS if outer.get(name)}
-    for part in (name for name, matrices in towers.items() if not matrices):
-        keys.assume(part, say("configs.uncounted", "{name}: its weights are not counted", name=part))
+    if said := _unknown_wrapper(part):
+        keys.assume("wrapper", said)
+    towers = {name: _tower(outer[name], outer, hidden) for name in towers_of(outer)}
+    for tower in (name for name, matrices in towers.items() if not matrices):
+        keys.assume(tower, say("configs.uncounted", "{name}: its weights are not counted", name=tower))
     experts = family.experts
     experts_per_token = keys.optional_count("num_experts_per_tok", minimum=0) if experts else None
     model = ModelArchitecture(
         id="custom",
-        name=name or _name(outer, str(outer.get("model_type") or asked)),
+        name=name or _name(config, str(config.get("model_type") or asked)),
         layers=layers,
         embedding=tuple(builder.embedding(vocab, positions or longest, tied)),
         end=tuple(builder.end(vocab, tied)),
@@ -116,14 +121,19 @@ def model_from_hf_config(
     return replace(model, assumed=(*model.assumed, *taken)) if taken else model
 
 
-def _family(kind: Any, assume_full_attention: bool) -> tuple[str, Family]:
+def _family(kind: Any, assume_full_attention: bool, encodes: bool) -> tuple[str, Family]:
     """Return the type's own name and its row."""
     if not isinstance(kind, str) or not kind:
         raise InvalidValueError(f"model_type is missing or not a name: {shown(kind)}", what="model_type", asked=kind)
-    found = families.find(kind)
+    text = wrapper_of(kind).get("type")
+    found = families.find(kind) or (families.find(text) if text else None)
     if found is not None:
         return found
-    if assume_full_attention:
+    if kind in REASONS:
+        raise UnsupportedError(
+            f"model_type {shown(kind)} is known and not read: it has {REASONS[kind]}", what="model_type", asked=kind
+        )
+    if assume_full_attention and not encodes:
         return kind, ASSUMED
     raise UnsupportedError(
         f"{unknown_name('model_type', kind, families.names())}; "
@@ -131,6 +141,12 @@ def _family(kind: Any, assume_full_attention: bool) -> tuple[str, Family]:
         what="model_type",
         asked=kind,
     )
+
+
+def _encodes(text: Mapping[str, Any]) -> bool:
+    """Whether a config is of a class that reads a text as a whole and generates none."""
+    named = text.get("architectures")
+    return isinstance(named, list) and any(str(name).endswith(ENCODERS) for name in named)
 
 
 def _guess(kind: object) -> str:
@@ -151,18 +167,22 @@ def _tower(config: Any, outer: Mapping[str, Any], hidden: int) -> tuple[WeightMa
         return ()
 
 
-def _text_part(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part that describes the text decoder, with what only the outer part says."""
-    for name in TEXT_PARTS:
-        part = config.get(name)
-        if isinstance(part, Mapping):
-            shared = {
-                key: config[key]
-                for key in ("tie_word_embeddings", "quantization_config", "compression_config")
-                if key in config
-            }
-            return {**shared, **part}
-    return dict(config)
+def _unknown_wrapper(part: TextPart) -> str:
+    """Say that what wraps a text part is not known, or that what stands beside it is not; empty where both are."""
+    if part.wrapper is None or part.wrapper == part.kind:
+        return _beside(part.kind) if wrapper_of(part.kind) and not towers_of(part.holder) else ""
+    if wrapper_of(part.wrapper) or families.find(part.wrapper):
+        return "" if towers_of(part.holder) else _beside(part.wrapper)
+    return say(
+        "configs.unknown_wrapper",
+        "model_type {wrapper} is not known: its text part is read as {kind}, and what stands beside it is not counted",
+        wrapper=shown(part.wrapper),
+        kind=part.kind,
+    )
+
+
+def _beside(wrapper: object) -> str:
+    return say("configs.beside", "what {wrapper} holds beside its text part is not counted", wrapper=shown(wrapper))
 
 
 def _torch_dtype(text: Mapping[str, Any], outer: Mapping[str, Any]) -> str | None:

@@ -145,9 +145,11 @@ def _mamba2(keys: Keys, state: State, hidden: int) -> StateLayer:
 
 def _kimi_delta(keys: Keys, state: State, hidden: int) -> StateLayer:
     nested = keys.nested("linear_attn_config")
-    heads = (nested.optional_count("num_heads") if nested else None) or keys.count("linear_num_heads")
-    size = (nested.optional_count("head_dim") if nested else None) or keys.count("linear_head_dim")
+    heads = (nested.optional_count("num_heads") if nested else None) or keys.optional_count("linear_num_heads")
+    size = (nested.optional_count("head_dim") if nested else None) or keys.optional_count("linear_head_dim")
+    heads, size = heads or keys.count("num_attention_heads"), size or keys.count("head_dim")
     kernel = nested.optional_count("short_conv_kernel_size") if nested else None
+    full_gate = nested.flag("use_full_rank_gate") if nested else False
     kernel = kernel or keys.count("linear_conv_kernel_dim")
     keys.ignore("linear_num_heads", "linear_head_dim", "linear_conv_kernel_dim")
     spec = RecurrentState(
@@ -158,7 +160,7 @@ def _kimi_delta(keys: Keys, state: State, hidden: int) -> StateLayer:
         state_element_bytes=_element_bytes(keys, state.dtype) if keys.has(state.dtype) else 4,
         divisible=heads,
     )
-    return spec, tuple(blocks.kimi_delta_attention(hidden, heads, size, kernel))
+    return spec, tuple(blocks.kimi_delta_attention(hidden, heads, size, kernel, full_gate))
 
 
 def _lightning(keys: Keys, state: State, hidden: int) -> StateLayer:

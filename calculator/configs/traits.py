@@ -29,6 +29,8 @@ class Experts:
         How shared experts are told: ``count`` (times the width), ``width`` (its own key), ``same`` or none.
     shared_width : str
         The key of the shared experts' width, for ``width``.
+    shared_each : str
+        The key of the width of one of several shared experts, where it is not that of an expert.
     shared_gate, shared_bias : bool or str
         Whether there is a gate for the shared expert, and a bias on shared experts.
     router_bias, correction, bias : bool
@@ -50,6 +52,7 @@ class Experts:
     dense_key: str = "first_k_dense_replace"
     shared: str = ""
     shared_width: str = ""
+    shared_each: str = ""
     shared_gate: bool = False
     shared_bias: Trait = False
     router_bias: Trait = False

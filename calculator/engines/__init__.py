@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from calculator.engines.base import Engine
-from calculator.errors import InvalidValueError, shown, unknown_name
+from calculator.errors import InvalidValueError, friendly, shown, unknown_name
 
 if TYPE_CHECKING:
     from calculator.engines.command import Command
@@ -69,6 +69,7 @@ def titles(last: str = "or") -> str:
     return f"{', '.join(most)} {last} {final}"
 
 
+@friendly
 def engine_rules(name: str, version: str | None = None) -> Engine:
     """Return an engine's rules at a version, by default the newest known.
 

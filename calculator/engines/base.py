@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from calculator.architecture.caches import Cache, Chunk, State, Window
+from calculator.architecture.caches import Cache, Chunk, EncoderTokens, RowsInPassing, State, Window
 from calculator.architecture.draft import Draft, with_draft
 from calculator.architecture.groups import merge
 from calculator.architecture.model import LayerGroup, ModelArchitecture
@@ -39,6 +39,21 @@ if TYPE_CHECKING:
 
 
 NOTHING_SET_ASIDE = Admission()
+
+
+class OwnWay(NamedTuple):
+    """How an engine's own class of a model type keeps its layers otherwise than the architecture does.
+
+    Attributes
+    ----------
+    expands : bool
+        Whether it keeps heads in place of latent vectors.
+    window_more : int
+        Tokens that it keeps beyond a window [tokens].
+    """
+
+    expands: bool = False
+    window_more: int = 0
 
 
 class Cached(NamedTuple):
@@ -104,6 +119,8 @@ class Engine:
     """Whether GPUs can share a layer (tensor parallelism); else each holds whole layers (pipeline stages)."""
     in_blocks: ClassVar[bool] = True
     """Whether sequences take blocks of a pool that all share, not cells of their own."""
+    in_flight_bytes: ClassVar[int] = 2
+    """Of a value that a kernel computes, as a score or an element of Q [bytes]."""
     loads_encoders: ClassVar[bool] = True
     """Whether encoders of images and audio are loaded with the model."""
     derives_fraction: ClassVar[bool] = False
@@ -171,7 +188,19 @@ class Engine:
 
     def as_kept(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple[LayerGroup, ...]:
         """Return some layers of a model as the engine's class of its type keeps them."""
-        return _expanded(model, layers) if self.expands(model) else layers
+        return _as_kept(model, layers, self._own_way(model))
+
+    def stored_in(self, model: ModelArchitecture, storage: StorageFormat) -> StorageFormat:
+        """Return the format that the engine's class of a model's type keeps its cache in, whatever is asked for."""
+        keeps_16_bit = model.model_type in self.ignores_kv_cache_dtype and storage.bits_per_value < 16
+        return storage_format(PLAIN) if keeps_16_bit else storage
+
+    def window_more(self, model: ModelArchitecture) -> int:
+        """Return the tokens that the engine's class of a model's type keeps beyond a window [tokens]."""
+        return 0
+
+    def _own_way(self, model: ModelArchitecture) -> OwnWay:
+        return OwnWay(self.expands(model), self.window_more(model))
 
     def expands(self, model: ModelArchitecture) -> bool:
         """Whether the engine's class of a model's type keeps heads in place of its latent vectors."""
@@ -184,22 +213,29 @@ class Engine:
 
     def kinds(self, model: ModelArchitecture) -> tuple[type[Cache], ...]:
         """Return the kinds of cache of a whole model as the engine keeps them, whatever their format and split."""
-        return model.remember(_kinds_of_model, self.expands(model))
+        return model.remember(_kinds_of_model, self._own_way(model))
 
     def caches(
         self, model: ModelArchitecture, storage: StorageFormat | None = None, split: Split | None = None
     ) -> tuple[Cached, ...]:
         """Return the caches of a whole model on one rank as the engine keeps them, by default in 16 bit on one GPU."""
-        kept_in = storage.name if storage else PLAIN
-        return model.remember(_caches_of_model, kept_in, split or Split(), self.expands(model))
+        kept_in = self.stored_in(model, storage).name if storage else PLAIN
+        return model.remember(_caches_of_model, kept_in, split or Split(), self._own_way(model))
+
+    def caches_of_stage(
+        self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Split
+    ) -> tuple[Cached, ...]:
+        """Return the caches of some layers of a model on one rank as the engine keeps them."""
+        return caches_of(self.as_kept(model, layers), self.stored_in(model, storage), split)
 
     def bearing(self, model: ModelArchitecture, cutting: Cutting) -> Cutting:
         """Return of a request what bears on how the KV memory of a model is cut, 0 in place of what does not.
 
-        The tokens of a forward pass bear on windows and chunks alone, in every engine; the sequences at once do not.
+        The tokens of a forward pass bear on windows, chunks and an encoder's tokens alone, in every engine; the
+        sequences at once do not.
         """
-        has_windows = not _WINDOWS.isdisjoint(self.kinds(model))
-        tokens = cutting.max_num_batched_tokens if has_windows else 0
+        by_pass = not _BY_PASS.isdisjoint(self.kinds(model))
+        tokens = cutting.max_num_batched_tokens if by_pass else 0
         return cutting._replace(max_num_batched_tokens=tokens, max_num_seqs=0)
 
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
@@ -362,9 +398,9 @@ class Engine:
         raise NotImplementedError
 
 
-_WINDOWS = {Window, Chunk}
 OFFLINE = "offline"
 USAGE_CONTEXTS = ("server", OFFLINE)
+_BY_PASS = {Window, Chunk, EncoderTokens, RowsInPassing}
 ASKED_BY_ANY = ("max_loras", "max_lora_rank", "cpu_offload_gb", "n_cpu_moe", "n_gpu_layers")
 """Counts that ask for something whatever they are."""
 OPTIONS = {
@@ -404,22 +440,25 @@ def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Spl
 
 def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
     """Return the caches of a whole model on one rank, equal ones joined."""
-    return model.remember(_caches_of_model, storage.name, split, False)
+    return model.remember(_caches_of_model, storage.name, split, OwnWay())
 
 
-def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split, expands: bool) -> tuple[Cached, ...]:
-    layers = _expanded(model, model.groups) if expands else model.groups
-    return caches_of(layers, storage_format(kv_cache_dtype), split)
+def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split, way: OwnWay) -> tuple[Cached, ...]:
+    return caches_of(_as_kept(model, model.groups, way), storage_format(kv_cache_dtype), split)
 
 
-def _kinds_of_model(model: ModelArchitecture, expands: bool) -> tuple[type[Cache], ...]:
-    layers, plain = _expanded(model, model.groups) if expands else model.groups, storage_format(PLAIN)
+def _kinds_of_model(model: ModelArchitecture, way: OwnWay) -> tuple[type[Cache], ...]:
+    layers, plain = _as_kept(model, model.groups, way), storage_format(PLAIN)
     return tuple(dict.fromkeys([type(cache) for group in layers for cache in group.spec.caches(plain, 1)]))
 
 
-def _expanded(model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple[LayerGroup, ...]:
-    """Return some layers of a model with heads in place of latent vectors."""
-    return tuple(replace(group, spec=group.spec.as_heads(model.num_attention_heads)) for group in layers)
+def _as_kept(model: ModelArchitecture, layers: tuple[LayerGroup, ...], way: OwnWay) -> tuple[LayerGroup, ...]:
+    """Return some layers of a model with heads in place of latent vectors, and with longer windows."""
+    if way.expands:
+        layers = tuple(replace(group, spec=group.spec.as_heads(model.num_attention_heads)) for group in layers)
+    if way.window_more:
+        layers = tuple(replace(group, spec=group.spec.with_window(way.window_more)) for group in layers)
+    return layers
 
 
 def has(caches: tuple[Cached, ...], *kinds: type[Cache]) -> bool:

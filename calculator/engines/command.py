@@ -40,8 +40,8 @@ class Command:
 
     def model(self, plan: Plan, flag: str) -> Parts:
         """Name the program and the model: the repository of a preset as it is, else the name asked for."""
-        known = plan.request.model == plan.model.id and not plan.model.variations
-        repository = plan.model.huggingface_id if known else ""
+        known = plan.request.model in (plan.model.id, plan.model.repository) and not plan.model.variations
+        repository = (plan.model.repository or plan.model.huggingface_id) if known else ""
         return [*flag.split(), repository or plan.request.model]
 
     def seq_len(self, plan: Plan, flag: str) -> Parts:

@@ -59,11 +59,18 @@ class Pool:
         What a sequence takes.
     held_back : int
         Blocks that the engine keeps for itself [-].
+    charged : int
+        Blocks beyond its claims that the engine counts a sequence for where it tells how many it holds [-].
     """
 
     block_bytes: int
     claims: tuple[Claim, ...]
     held_back: int = 0
+    charged: int = 0
+
+    def charged_blocks(self, seq_len: Count) -> Count:
+        """Return the blocks that the engine counts a sequence for where it tells how many it holds [-]."""
+        return self.blocks(seq_len) + self.charged
 
     def blocks(self, seq_len: Count) -> Count:
         """Return the blocks that a sequence of so many tokens takes [-]."""
@@ -181,7 +188,7 @@ class Geometry:
         """Return the same for integers and arrays [-]."""
         fewest: Any = None
         for count, pool in zip(self.counts(pool_bytes, seq_len), self.pools, strict=True):
-            taken = pool.blocks(seq_len)
+            taken = pool.charged_blocks(seq_len)
             held = count / (taken + (taken == 0))
             if fewest is not None:
                 held = min(held, fewest) if isinstance(held, float) else held.clip(max=fewest)

@@ -1,11 +1,12 @@
 """Which storage formats an engine runs on which generation of devices: a table an engine, each row with its source.
 
-A format that no row names on a device is refused: what was not read is not offered.
+A format that no row names on a device is not offered, as it was not read; what a row says does not run is refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from calculator.engines import engine_rules, engine_support
 from calculator.engines.base import Engine
@@ -17,6 +18,10 @@ from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
 from calculator.messages import say
 
+ANY = "*"
+"""Any generation of devices."""
+GGUF = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
+GGML_CACHE = ("q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 PLAIN_FORMATS = (*SIXTEEN_BIT, "fp32")
 
 
@@ -55,6 +60,8 @@ class Runs:
         Beginnings of the ids of GPUs of these generations that it does not run on.
     until : tuple of int or None
         The last version that it was read at, where a later one no longer has it.
+    since : tuple of int or None
+        The first version that it was read at, where an older one does not have it.
     """
 
     formats: tuple[str, ...]
@@ -63,6 +70,7 @@ class Runs:
     note: str = ""
     not_on: tuple[str, ...] = ()
     until: Version | None = None
+    since: Version | None = None
 
     def holds(self, name: str, gpu: Accelerator, version: str) -> bool:
         """Whether a format is among these, on a device, at a version."""
@@ -70,15 +78,75 @@ class Runs:
             return False
         if any(gpu.id.startswith(beginning) for beginning in self.not_on):
             return False
-        return self.until is None or tuple(map(int, version.split("."))) <= self.until
+        return _within(version, self.since, self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Refuses:
+    """Formats that an engine is read not to run on generations of devices: what is refused, not only left out.
+
+    Attributes
+    ----------
+    formats, generations : tuple of str
+        Names of formats, and of generations as the catalogue of GPUs has them.
+    source : str
+        Where that is read from.
+    since, until : tuple of int or None
+        The first and the last version that it was read at, where others may be different.
+    gpus : tuple of str
+        Beginnings of the ids of those GPUs alone that it holds for; all where none is named.
+    """
+
+    formats: tuple[str, ...]
+    generations: tuple[str, ...]
+    source: str
+    since: Version | None = None
+    gpus: tuple[str, ...] = ()
+    until: Version | None = None
+
+    def holds(self, name: str, gpu: Accelerator, version: str) -> bool:
+        """Whether a format is among these, on a device, at a version."""
+        if name not in self.formats or not {gpu.generation, ANY} & {*self.generations}:
+            return False
+        if self.gpus and not gpu.id.startswith(self.gpus):
+            return False
+        return _within(version, self.since, self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class NoDevice:
+    """Devices that an engine has nothing for.
+
+    Attributes
+    ----------
+    vendors : tuple of str
+        Their makers, as the catalogue of GPUs has them.
+    why, source : str
+        What it has in their place, and where that is read from.
+    """
+
+    vendors: tuple[str, ...]
+    why: str
+    source: str
+
+
+def _within(version: str, since: Version | None, until: Version | None) -> bool:
+    """Whether a version lies between two; one of two numbers stands for all that begin with them."""
+    if since is None and until is None:
+        return True
+    parts = tuple(map(int, version.split(".")))
+    return (since is None or (*parts, 0)[:3] >= since) and (until is None or parts <= until)
 
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """What an engine runs: formats of weights and of the KV cache."""
+    """What an engine runs, formats of weights and of the KV cache, and what it is read not to run."""
 
     weights: tuple[Runs, ...]
     kv: tuple[Runs, ...]
+    not_weights: tuple[Refuses, ...] = ()
+    not_kv: tuple[Refuses, ...] = ()
+    no_devices: tuple[NoDevice, ...] = ()
 
 
 @friendly
@@ -122,11 +190,12 @@ def supports(
 
 def runs_on(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support:
     """Say the same of an engine's rules, a device and formats by their own names."""
+    if (stated := refused(rules, gpu, weight, kv)) is not None:
+        return stated
     table = engine_support(rules.name)
-    weight, kv = weight.split("-g")[0], KV_ALIASES.get(kv, kv)
     found = []
-    for kind, name, rows in (("weights", weight, table.weights), ("a KV cache", kv, table.kv)):
-        if not gpu.generation and not gpu.vendor:
+    for kind, name, rows in _asked(table.weights, table.kv, weight, kv):
+        if _is_unknown(gpu):
             if name in PLAIN_FORMATS:
                 continue
             why = say(
@@ -137,22 +206,85 @@ def runs_on(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support:
             return Support(False, why, "")
         row = next((row for row in rows if row.holds(name, gpu, rules.version)), None)
         if row is None:
-            return _refused(rules, gpu, kind, name, rows)
+            return _not_known(rules, gpu, kind, name, rows)
         found.append(row)
     notes = [row.note for row in found if row.note]
     return Support(True, "; ".join(dict.fromkeys(notes)), "; ".join(dict.fromkeys(row.source for row in found)))
 
 
-def _refused(rules: Engine, gpu: Accelerator, kind: str, name: str, rows: tuple[Runs, ...]) -> Support:
+def refused(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support | None:
+    """Return why formats are read not to run on a device; None where they do, or nothing was read of it."""
+    table = engine_support(rules.name)
+    nothing = next((row for row in table.no_devices if gpu.vendor in row.vendors), None)
+    if nothing is not None:
+        why = say(
+            "support.no_device", "{engine} does not run on {gpu} ({vendor}): {why}",
+            engine=rules.title, gpu=gpu.name, vendor=gpu.vendor, why=nothing.why,
+        )  # fmt: skip
+        return Support(False, why, nothing.source)
+    for kind, name, rows in _asked(table.not_weights, table.not_kv, weight, kv):
+        row = next((row for row in rows if row.holds(name, gpu, rules.version)), None)
+        if row is not None:
+            having = table.kv if rows is table.not_kv else table.weights
+            return _not_known(rules, gpu, kind, name, having, row)
+    return None
+
+
+def runs_nowhere(rules: Engine, weight: str) -> bool:
+    """Whether an engine is read to run weights in a format on no device."""
+    rows = engine_support(rules.name).not_weights
+    name = weight.split("-g")[0]
+    return any(
+        ANY in row.generations and name in row.formats and _within(rules.version, row.since, row.until) for row in rows
+    )
+
+
+def is_offered(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> bool:
+    """Whether formats may be proposed on a device: those that run there, any where nothing is known of the device."""
+    return _is_unknown(gpu) or runs_on(rules, gpu, weight, kv).ok
+
+
+def _is_unknown(gpu: Accelerator) -> bool:
+    return not gpu.generation and not gpu.vendor
+
+
+def _asked(
+    weights: tuple[Any, ...], kv: tuple[Any, ...], weight: str, kv_dtype: str
+) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:
+    """Return what is looked up: the kind in words, the format without its group size, and the rows."""
+    return ("weights", weight.split("-g")[0], weights), ("a KV cache", KV_ALIASES.get(kv_dtype, kv_dtype), kv)
+
+
+def _not_known(
+    rules: Engine, gpu: Accelerator, kind: str, name: str, rows: tuple[Runs, ...], stated: Refuses | None = None
+) -> Support:
     having = [row for row in rows if name in row.formats]
     device = gpu.generation or gpu.vendor
-    if not having:
+    if not having and stated is None:
         why = say(
             "support.not_at_all", "{engine} is not known to run {kind} in {name}",
             engine=rules.title, kind=kind, name=name,
         )  # fmt: skip
         return Support(False, why, "; ".join(dict.fromkeys(row.source for row in rows)))
-    generations = ", ".join(dict.fromkeys(each for row in having if row.until is None for each in row.generations))
+    there = [row for row in having if _within(rules.version, row.since, row.until)]
+    generations = ", ".join(dict.fromkeys(each for row in there for each in row.generations)) or "no device"
+    if stated is not None and ANY in stated.generations and not there:
+        offered = dict.fromkeys(
+            form for row in rows if _within(rules.version, row.since, row.until) for form in row.formats
+        )
+        why = say(
+            "support.nowhere", "{engine} {version} does not run {kind} in {name}; it does in {offered}",
+            engine=rules.title, version=rules.version, kind=kind, name=name, offered=", ".join(offered),
+        )  # fmt: skip
+        return Support(False, why, stated.source)
+    if stated is not None:
+        why = say(
+            "support.refused",
+            "{engine} {version} does not run {kind} in {name} on {gpu} ({device}); it does on {generations}",
+            engine=rules.title, version=rules.version, kind=kind, name=name, gpu=gpu.name, device=device,
+            generations=generations,
+        )  # fmt: skip
+        return Support(False, why, stated.source)
     why = say(
         "support.not_here",
         "{engine} {version} is not known to run {kind} in {name} on {gpu} ({device}); it does on {generations}",

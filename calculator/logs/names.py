@@ -6,49 +6,61 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.architecture.model import ModelArchitecture
+from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_by_name, model_ids
 from calculator.errors import InvalidValueError
 from calculator.logs.implied import implied_by
 from calculator.messages import say
 from calculator.units import GIB
 
 
-def model_of(flags: dict[str, Any], assumed: list[str], figures: Mapping[str, Any] | None = None) -> str:
-    """Return the preset that a log's model is: by its id, by its name less what does not change its layers, by size."""
-    named = flags.get("model")
-    if not named:
-        implied = implied_by(flags, figures or {})
-        if not implied:
-            raise InvalidValueError(
-                "the log names no model: give one, as --model on the command line", what="model", allowed=model_ids()
-            )
-        text = "the preset {preset}: the log names no model, its weights and its tokens are of that size"
-        assumed.append(say("logs.assumed.implied", text, preset=implied))
-        return implied
-    wanted = plain(named)
-    by_name: dict[str, str] = {}
-    for key in model_ids():
-        preset = load_model(key)
-        for name in (key, preset.huggingface_id, preset.name):
-            if name:
-                by_name.setdefault(plain(name), key)
-    if wanted in by_name:
-        key = by_name[wanted]
-        if named not in (load_model(key).huggingface_id, key):
-            text = "the preset {preset}: its layers are those of the log's model by name"
-            assumed.append(say("logs.assumed.preset", text, preset=key))
-        return key
-    implied = implied_by(flags, figures or {})
-    if implied:
+def named_model(
+    flags: dict[str, Any], assumed: list[str], figures: Mapping[str, Any] | None = None
+) -> ModelArchitecture:
+    """Return the model that a log names: by its repository, the last part of a path that says one, or what it implies.
+
+    Raises
+    ------
+    InvalidValueError
+        If the log names no model, or none that is known.
+    """
+    named = str(flags.get("model") or "")
+    last = named.rstrip("/").rpartition("/")[2]
+    found = (model_by_name(named) or model_by_name(last)) if named else None
+    if found is None:
+        return _implied(named, flags, assumed, figures or {})
+    if found.repository:
+        text = "the preset {preset}: its layers are those of the log's model by name"
+        assumed.append(say("logs.assumed.preset", text, preset=found.id))
+    return found
+
+
+def _implied(named: str, flags: dict[str, Any], assumed: list[str], figures: Mapping[str, Any]) -> ModelArchitecture:
+    """Return the preset whose weights and tokens are of the size that a log prints."""
+    implied = implied_by(flags, figures)
+    if implied and named:
         text = "the preset {preset}: {named} is none, its weights and its tokens are of that size"
         assumed.append(say("logs.assumed.implied_of", text, preset=implied, named=repr(named[:80])))
-        return implied
+    elif implied:
+        text = "the preset {preset}: the log names no model, its weights and its tokens are of that size"
+        assumed.append(say("logs.assumed.implied", text, preset=implied))
+    if implied:
+        return load_model(implied)
+    if not named:
+        text = "the log names no model: give one, as --model on the command line"
+        raise InvalidValueError(text, what="model", allowed=model_ids())
+    wanted = plain(named)
+    near = next((key for key in model_ids() if plain(key) == wanted), None)
+    hint = f"give one, as --model {near} if its layers are the same" if near else "give one, as --model"
     raise InvalidValueError(
-        f"the log's model {named[:80]!r} is not one of the presets: give one, as --model",
-        what="model",
-        asked=named[:80],
-        allowed=model_ids(),
-    )
+        f"the log's model {named[:80]!r} is not one of the presets: {hint}",
+        what="model", asked=named[:80], allowed=model_ids(), nearest=near,
+    )  # fmt: skip
+
+
+def name_of(model: ModelArchitecture) -> str:
+    """Return the name to plan a log's model by: its own, where the weight format that it says is one that is known."""
+    return model.id if " " in (model.weight_dtype or "") else model.repository or model.id
 
 
 _TUNED = re.compile(

@@ -15,7 +15,7 @@ from typing import Any
 
 from calculator.engines import titles
 from calculator.engines.log import Log
-from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, friendly, shown
 from calculator.logs.names import gpu_of
 from calculator.logs.records import records
 from calculator.logs.vocabulary import (
@@ -97,6 +97,7 @@ def clean(line: str) -> str:
     return _CONTROL.sub("", _ESCAPES.sub("", line.replace("\t", " ")))
 
 
+@friendly
 def read_log(content: str | bytes) -> StartupLog:
     """Read what an engine printed at start-up, whichever of them.
 

@@ -10,11 +10,12 @@ from calculator.engines import engine_log, engine_rules
 from calculator.engines.base import OPTIONS as ONLY_SOME
 from calculator.engines.base import Engine
 from calculator.engines.log import Log
+from calculator.engines.support import runs_nowhere
 from calculator.engines.versions import in_words, names_no_release
 from calculator.errors import CalculatorError
-from calculator.formats.names import METHODS, SIXTEEN_BIT, TORCH, format_in_name, format_of_gguf
+from calculator.formats.names import METHODS, PLAIN, SIXTEEN_BIT, TORCH, format_in_name, format_of_gguf
 from calculator.hardware import Accelerator
-from calculator.logs.names import gpu_of, model_of
+from calculator.logs.names import gpu_of, name_of, named_model
 from calculator.logs.reading import StartupLog
 from calculator.logs.vocabulary import UNQUANTISED
 from calculator.messages import say
@@ -47,10 +48,8 @@ def keywords_of(
     """Return the keywords of ``plan`` that a log states, and what was assumed beside."""
     flags, own = log.flags, engine_log(log.engine)
     assumed: list[str] = []
-    asked: dict[str, Any] = {
-        "engine": log.engine,
-        "model": model if model is not None else model_of(flags, assumed, log.figures),
-    }
+    named = model if model is not None else name_of(named_model(flags, assumed, log.figures))
+    asked: dict[str, Any] = {"engine": log.engine, "model": named}
     version = given.get("engine_version") or flags.get("engine_version")
     if version is None or (names_no_release(str(version)) and given.get("engine_version") is None):
         version = _version_of(log, own, assumed) or version
@@ -193,6 +192,10 @@ def _formats(log: StartupLog, own: Log, model: ModelArchitecture, assumed: list[
         and model.resolve_weight_dtype("auto") in SIXTEEN_BIT  # else it is the format of computing alone
     ):
         formats["weight_dtype"] = dtype
+    elif runs_nowhere(engine_rules(log.engine), own_format := model.resolve_weight_dtype("auto")):
+        formats["weight_dtype"] = PLAIN
+        text = "weights in 16 bit: the log states no format, and the engine runs none in the checkpoint's own, {form}"
+        assumed.append(say("logs.assumed.not_its_own", text, form=own_format))
     return formats
 
 

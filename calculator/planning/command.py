@@ -6,6 +6,7 @@ import shlex
 
 from calculator.engines import engine_command
 from calculator.engines.command import Command, Parts, is_asked
+from calculator.errors import friendly
 from calculator.planning.answer import Plan
 from calculator.request import OPTIONS, PLAN_DEFAULTS
 
@@ -16,6 +17,7 @@ NOT_THE_ENGINES = tuple(name for name, option in OPTIONS.items() if not option.i
 """Keywords of ``plan`` that describe the load, the device or the estimate, not how the engine is set up."""
 
 
+@friendly
 def serve_command(plan: Plan) -> str:
     """Return the engine's command line for a plan: what was asked, under the engine's own flags.
 

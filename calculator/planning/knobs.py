@@ -1,20 +1,20 @@
-"""The knobs of a request: each change of one input that may be worth trying, with what it costs."""
+"""The knobs of a request: each change that may be worth trying alone, with what it costs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from calculator.catalogue.presets import gpu_ids, load_gpu
+from calculator.catalogue.presets import load_gpu, proposed_gpu_ids
+from calculator.errors import CalculatorError
 from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
-from calculator.planning.resolve import legal_degrees
-from calculator.planning.sizing.layouts import SPLITS, in_words, layouts
+from calculator.planning.plan import vary
+from calculator.planning.sizing.layouts import SPLITS, Layout, in_words, layouts
 from calculator.planning.stage import distinct
-from calculator.units import format_bytes, format_gib
+from calculator.units import format_bytes, format_gib, plural
 
 BATCHED_TOKENS = (2_048,)
 NEXT_GPU = 1.05
@@ -26,11 +26,16 @@ SPLIT = say("knob.split", "Split")
 TOKENS, POOL = say("knob.batched_tokens", "Batched tokens"), say("knob.kv_pool", "KV pool")
 
 
-_SWITCHES = ("enable_expert_parallel", "enable_attention_dp")
+SWITCHES = ("enable_expert_parallel", "enable_attention_dp")
+PLAIN_SPLIT = {
+    "pipeline_parallel_size": 1, "data_parallel_size": 1, "decode_context_parallel_size": 1,
+    **dict.fromkeys(SWITCHES, False),
+}  # fmt: skip
+"""Where a layout does not say otherwise."""
 
 
 class Change(NamedTuple):
-    """One input changed: which knob, the change and its cost in words, and the keywords."""
+    """One step of one knob: which, the change and its cost in words, and the keywords."""
 
     knob: Message
     label: Message
@@ -39,13 +44,13 @@ class Change(NamedTuple):
 
 
 def changes_of(plan: Plan) -> Iterator[Change]:
-    """Yield every change of one input, knob by knob, the smaller steps first."""
+    """Yield every change of one knob, knob by knob, the smaller steps first."""
     yield from _mending(plan)
     yield from _kv_pool(plan)
     yield from _kv_formats(plan)
     yield from _weight_formats(plan)
     yield from _splits(plan)
-    yield from _degrees(plan)
+    yield from _counts(plan)
     yield from _lengths(plan)
     yield from _batched_tokens(plan)
     yield from _gpus(plan)
@@ -90,28 +95,42 @@ def _weight_formats(plan: Plan) -> Iterator[Change]:
 
 def _splits(plan: Plan) -> Iterator[Change]:
     """Yield other ways to share a model among the same GPUs: copies of a cache that need not be kept."""
-    request, plain = plan.request, {"decode_context_parallel_size": 1, **dict.fromkeys(_SWITCHES, False)}
-    now = {name: getattr(request, name) for name in SPLITS}
+    now = split_of(plan)
     for layout in layouts(plan.model, plan.rules, plan.accelerator, plan.num_gpus, {}):
-        keywords = {**plain, "data_parallel_size": 1, **layout.keywords}
-        if layout.num_gpus != plan.num_gpus or keywords == now or all(keywords[name] == plain[name] for name in plain):
+        keywords = {**PLAIN_SPLIT, **layout.keywords}
+        if layout.num_gpus != plan.num_gpus or keywords == now or _is_plain(keywords):
             continue
         label = say("lever.split", "{split} on the same GPUs", split=in_words(keywords))
+        batch = -(-plan.request.batch_size * plan.request.data_parallel_size // keywords["data_parallel_size"])
+        if batch != plan.request.batch_size:
+            keywords["batch_size"] = batch
         yield Change(SPLIT, label, say("lever.no_cost", "no more GPUs, the same formats"), keywords)
 
 
-def _degrees(plan: Plan) -> Iterator[Change]:
-    inside, short = inside_a_replica(plan)
-    now, node = getattr(plan.request, inside), plan.accelerator.gpus_per_node
-    degrees = degrees_within_a_node(plan) if plan.rules.splits_layers else range(1, node + 1)
-    for degree in sorted(degrees, key=lambda degree: (degree < now, abs(degree - now))):
-        if degree != now:
-            count = plan.num_gpus // now * degree
-            label = say(
-                "lever.degree", "{count} GPUs ({short} {degree}) instead of {now}",
-                count=count, short=short, degree=degree, now=plan.num_gpus,
-            )  # fmt: skip
-            yield Change(GPUS, label, more_gpus(count - plan.num_gpus), {inside: degree})
+def _counts(plan: Plan) -> Iterator[Change]:
+    """Yield other numbers of GPUs that can be bought, each shared in the way that holds most, with as many stages."""
+    request, now = plan.request, plan.num_gpus
+    replicas = now // _in_a_unit(plan)
+    stages = request.pipeline_parallel_size if plan.rules.splits_layers else None
+    best: dict[int, tuple[int, dict[str, Any]]] = {}
+    most = plan.accelerator.gpus_per_node * (stages or 1) * (_in_a_unit(plan) // plan.gpus_per_replica)
+    for layout in layouts_of(plan, most):
+        if stages not in (None, layout.keywords["pipeline_parallel_size"]) or layout.num_gpus * replicas == now:
+            continue
+        keywords = change_to(plan, layout)
+        try:
+            held = vary(plan, **keywords).total_max_batch_size
+        except CalculatorError:
+            continue
+        if held > best.get(layout.num_gpus, (-1, {}))[0]:
+            best[layout.num_gpus] = held, keywords
+    for size in sorted(best, key=lambda size: (size * replicas < now, abs(size * replicas - now))):
+        keywords, count = best[size][1], size * replicas
+        label = say(
+            "lever.count", "{count} ({split}) instead of {now}",
+            count=plural(count, "GPU"), split=in_words({**split_of(plan), **keywords}), now=now,
+        )  # fmt: skip
+        yield Change(GPUS, label, more_gpus(count - now), keywords)
 
 
 def _lengths(plan: Plan) -> Iterator[Change]:
@@ -133,7 +152,7 @@ def _batched_tokens(plan: Plan) -> Iterator[Change]:
 
 def _gpus(plan: Plan) -> Iterator[Change]:
     memory = plan.per_gpu.total_bytes
-    others = (load_gpu(gpu) for gpu in gpu_ids() if gpu != plan.request.gpu)
+    others = (load_gpu(gpu) for gpu in proposed_gpu_ids() if gpu != plan.request.gpu)
     for other in sorted(
         others,
         key=lambda other: (other.memory_bytes < NEXT_GPU * memory, other.memory_bytes, not other.memory_verified),
@@ -147,12 +166,47 @@ def _gpus(plan: Plan) -> Iterator[Change]:
             yield Change(GPU, label, cost, {"gpu": other.id, "gpu_memory_bytes": None})
 
 
-def degrees_within_a_node(plan: Plan) -> list[int]:
-    """Return the degrees that GPUs of a node can share layers in, under a plan's engine and switches, ascending [-]."""
-    if not plan.rules.splits_layers:
-        return [1]
-    legal = legal_degrees(plan.model, asdict(plan.request))
-    return [degree for degree in legal if degree <= plan.accelerator.gpus_per_node]
+def layouts_of(plan: Plan, most: int) -> Iterator[Layout]:
+    """Yield the layouts of a plan's model over GPUs of its kind that can be bought, as the search has them.
+
+    Switches that the plan has are kept, with the replicas that share experts; replicas that stand alone stay alone.
+    """
+    request = plan.request
+    given: dict[str, Any] = {name: True for name in SWITCHES if getattr(request, name)}
+    if request.enable_expert_parallel:
+        given["data_parallel_size"] = request.data_parallel_size
+    for layout in layouts(plan.model, plan.rules, plan.accelerator, most, given):
+        joined = layout.units > 1 and not request.enable_expert_parallel and request.data_parallel_size > 1
+        if not joined:
+            yield layout
+
+
+def change_to(plan: Plan, layout: Layout) -> dict[str, Any]:
+    """Return the keywords that turn a plan into one of another layout, which is asked for as much in all."""
+    request, now = plan.request, split_of(plan)
+    asked = {**PLAIN_SPLIT, "data_parallel_size": now["data_parallel_size"], **layout.keywords}
+    inside = ("tensor_parallel_size", "pipeline_parallel_size") if plan.rules.splits_layers else (
+        "pipeline_parallel_size",
+    )  # fmt: skip
+    changes = {name: value for name, value in asked.items() if value != now[name] or name == inside[0]}
+    units = layout.units if layout.keywords.get("enable_expert_parallel") else 1
+    own = request.data_parallel_size if request.enable_expert_parallel else 1
+    batch = -(-request.batch_size * own // units)
+    return changes if batch == request.batch_size else {**changes, "batch_size": batch}
+
+
+def split_of(plan: Plan) -> dict[str, Any]:
+    """Return how a plan's GPUs share its model, as keywords."""
+    return {name: getattr(plan.request, name) for name in SPLITS}
+
+
+def _is_plain(keywords: Mapping[str, Any]) -> bool:
+    return all(keywords[name] == PLAIN_SPLIT[name] for name in (*SWITCHES, "decode_context_parallel_size"))
+
+
+def _in_a_unit(plan: Plan) -> int:
+    """Return the GPUs that stand or fall together: of a replica, or of those that share experts [-]."""
+    return plan.num_gpus if plan.request.enable_expert_parallel else plan.gpus_per_replica
 
 
 def inside_a_replica(plan: Plan) -> tuple[str, str]:

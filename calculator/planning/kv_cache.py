@@ -14,6 +14,7 @@ from calculator.errors import InvalidValueError, friendly, shown
 from calculator.formats.kv import storage_format
 from calculator.reading.schema import Schema
 from calculator.request import OPTIONS
+from calculator.units import in_text
 
 _SCHEMA = Schema("Formula", {name: OPTIONS[name].field for name in ("seq_len", "batch_size", "tensor_parallel_size")})
 _ENCODER = Schema("Encoder", {"encoder_seq_len": OPTIONS["encoder_seq_len"].field})
@@ -141,8 +142,13 @@ def encoder_tokens(model: ModelArchitecture, encoder_seq_len: int | None) -> int
 
 def whole_numbers(name: str, value: Any) -> Any:
     """Return a plain int, or an int64 array whose entries are all at least 1."""
+    if isinstance(value, list | tuple) and any(isinstance(each, str) for each in value):
+        value = [whole_numbers(name, each) for each in value]
     if not hasattr(value, "dtype") and not isinstance(value, list | tuple | range):
-        return value
+        try:
+            return in_text(value, "tokens")
+        except InvalidValueError as error:
+            raise InvalidValueError(f"{name} cannot be read: {error}", what=name, asked=value) from None
     import numpy
 
     if isinstance(value, range) and value and max(value[0], value[-1]) > MAX_TOKENS:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from calculator.architecture.counts import NO_LIMIT
+from calculator.catalogue.presets import load_model
+from calculator.engines.support import is_offered, runs_on
+from calculator.hardware import CUSTOM
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import draft_of
@@ -55,6 +58,34 @@ def _on_the_request(answer: Plan) -> Iterator[str]:
         )
 
 
+def _on_names(answer: Plan) -> Iterator[str]:
+    """Say which presets were taken for what was named otherwise."""
+    model, gpu = answer.model, answer.asked.get("gpu")
+    if model.repository:
+        preset = load_model(model.id)
+        also = [
+            f"weights in {model.weight_dtype}, by its name alone" if model.weight_dtype != preset.weight_dtype else "",
+            f"{model.max_position_embeddings:,} tokens at most"
+            if model.max_position_embeddings != preset.max_position_embeddings
+            else "",
+        ]
+        yield say(
+            "notes.taken_as_preset",
+            "{asked} is taken as the preset {preset}, of the same layers{also}",
+            asked=model.repository,
+            preset=model.id,
+            also="".join(f"; {each}" for each in also if each),
+        )
+    if isinstance(gpu, str) and gpu != answer.request.gpu and answer.request.gpu != CUSTOM:
+        yield say(
+            "notes.taken_as_gpu",
+            "{asked} is taken as {gpu}, of {memory}",
+            asked=gpu,
+            gpu=answer.request.gpu,
+            memory=format_gib(answer.per_gpu.total_bytes),
+        )
+
+
 def _on_copies(answer: Plan) -> Iterator[str]:
     model, rules = answer.model, answer.rules
     if rules.expands(model):
@@ -90,6 +121,9 @@ def _on_copies(answer: Plan) -> Iterator[str]:
 
 def _on_formats(answer: Plan) -> Iterator[str]:
     request, model, rules = answer.request, answer.model, answer.rules
+    if not is_offered(rules, answer.accelerator, request.weight_dtype, request.kv_cache_dtype):
+        support = runs_on(rules, answer.accelerator, request.weight_dtype, request.kv_cache_dtype)
+        yield say("notes.not_known_to_run", "{why}: the memory is computed all the same", why=support.why)
     if request.kv_cache_dtype not in rules.kv_cache_dtypes:
         yield say(
             "notes.format_not_stored",
@@ -100,8 +134,8 @@ def _on_formats(answer: Plan) -> Iterator[str]:
     if model.model_type in rules.ignores_kv_cache_dtype and request.storage.bits_per_value < 16:
         yield say(
             "notes.format_ignored",
-            "the bytes are those of {kv_cache_dtype}, as asked; {engine} {version}'s own class of this model type "
-            "ignores the format and keeps 16 bit",
+            "{engine} {version}'s own class of this model type ignores {kv_cache_dtype} and keeps 16 bit: blocks and "
+            "what fits are counted so, the bytes of a sequence are those of the format",
             kv_cache_dtype=request.kv_cache_dtype,
             engine=rules.title,
             version=rules.version,
@@ -257,6 +291,7 @@ def _on_what_is_not_verified(answer: Plan) -> Iterator[str]:
 
 
 _NOTES = (
+    _on_names,
     _on_the_request,
     _on_copies,
     _on_formats,

@@ -127,6 +127,7 @@ def _show_options(function: Callable[..., Plan]) -> None:
 _show_options(plan)
 
 
+@friendly
 def vary(answer: Plan, **changes: Any) -> Plan:
     """Return the plan of the same request with some inputs changed.
 

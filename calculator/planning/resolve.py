@@ -13,6 +13,7 @@ from calculator.architecture.weights import why_width_not
 from calculator.catalogue.presets import load_gpu, named
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine
+from calculator.engines.support import refused
 from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
@@ -60,6 +61,9 @@ def resolve(
         "block_size": rules.default_block_size(model, kv_dtype, split, values["block_size"], values),
         "max_num_seqs": sequences,
     }
+    stated = refused(rules, accelerator, values["weight_dtype"], values["kv_cache_dtype"])
+    if stated is not None:
+        raise UnsupportedError(stated.why, what="gpu", asked=gpu)
     return accelerator, rules, Request.of(values)
 
 

@@ -5,15 +5,33 @@ Everything here asks ``plan()`` again with one input changed; nothing is extrapo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from calculator.errors import CalculatorError
+from calculator.engines.support import is_offered, runs_on
+from calculator.errors import CalculatorError, friendly
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
-from calculator.planning.knobs import GPUS, LENGTH, SPLIT, Change, changes_of, degrees_within_a_node, length, more_gpus
+from calculator.planning.knobs import (
+    GPUS,
+    LENGTH,
+    SPLIT,
+    SWITCHES,
+    Change,
+    change_to,
+    changes_of,
+    layouts_of,
+    length,
+    more_gpus,
+    split_of,
+)
 from calculator.planning.plan import vary
+from calculator.planning.sizing.costs import quality_of, risk_of
+from calculator.planning.sizing.layouts import in_words, weights_fit
+
+if TYPE_CHECKING:
+    import pandas
 
 MAX_REPLICA_GPUS = 64
 
@@ -36,6 +54,8 @@ class Lever:
         The answer with the change.
     gain : int
         Sequences that fit more than before, over all replicas [-].
+    note : Message or str
+        How the engine runs it on that device, where that is not plain.
     """
 
     kind: Message
@@ -44,14 +64,66 @@ class Lever:
     changes: dict[str, Any]
     plan: Plan
     gain: int
+    note: str = ""
 
     @property
     def key(self) -> str:
         """Which knob, the same in every language."""
         return self.kind.key
 
+    @property
+    def users(self) -> int:
+        """Sequences that fit with the change, over all replicas [-]."""
+        return self.plan.total_max_batch_size
 
-def levers(plan: Plan) -> tuple[Lever, ...]:
+    @property
+    def usd_per_hour(self) -> tuple[float, float] | None:
+        """What all GPUs cost with the change: the lowest and the highest price; None where none is known [USD/h]."""
+        return self.plan.price_usd_per_hour
+
+    @property
+    def quality(self) -> str:
+        """What it may cost in answers, as published; empty where it costs none."""
+        shorter = self.gain > 0
+        return "" if "seq_len" in self.changes and not shorter else quality_of(self.changes)
+
+    @property
+    def risk(self) -> str:
+        """What is not sure of it: how the engine runs it, what was not measured; empty where there is nothing."""
+        return risk_of(self.changes, self.plan, self.note)
+
+    def row(self) -> dict[str, Any]:
+        """Return it as one row of a table."""
+        low, high = self.usd_per_hour or (None, None)
+        return {
+            "kind": str(self.kind),
+            "change": str(self.label),
+            "users": self.users,
+            "gain": self.gain,
+            "fits": self.plan.fits,
+            "num_gpus": self.plan.num_gpus,
+            "usd_per_hour_low": low,
+            "usd_per_hour_high": high,
+            "cost": str(self.cost),
+            "quality": str(self.quality),
+            "risk": str(self.risk),
+        }
+
+
+class Levers(tuple[Lever, ...]):
+    """Changes in their order, which can be shown as a table."""
+
+    __slots__ = ()
+
+    def frame(self) -> pandas.DataFrame:
+        """Return them as a DataFrame, one row each."""
+        import pandas
+
+        return pandas.DataFrame([lever.row() for lever in self]).convert_dtypes()
+
+
+@friendly
+def levers(plan: Plan) -> Levers:
     """Try every knob alone and return the changes, the largest gain first.
 
     Parameters
@@ -61,13 +133,14 @@ def levers(plan: Plan) -> tuple[Lever, ...]:
 
     Returns
     -------
-    tuple of Lever
-        Each recomputed by ``plan()``; those that the model does not allow are left out.
+    Levers
+        A tuple, each recomputed by ``plan()``; those that the model does not allow are left out.
     """
     return _by_gain(_tried(plan))
 
 
-def next_steps(plan: Plan) -> tuple[Lever, ...]:
+@friendly
+def next_steps(plan: Plan) -> Levers:
     """Return the smallest step of every knob that gains anything, the largest gain first.
 
     Parameters
@@ -77,8 +150,8 @@ def next_steps(plan: Plan) -> tuple[Lever, ...]:
 
     Returns
     -------
-    tuple of Lever
-        One for each kind of knob: the next format, degree, length and GPU.
+    Levers
+        A tuple, one for each kind of knob: the next format, degree, length and GPU.
     """
     steps: dict[str, Lever] = {}
     for lever in _tried(plan):
@@ -88,20 +161,24 @@ def next_steps(plan: Plan) -> tuple[Lever, ...]:
 
 
 def _tried(plan: Plan) -> Iterator[Lever]:
-    """Yield every change that the model allows and that changes the answer, smaller steps first."""
+    """Yield every change that model and engine allow and that changes the answer, smaller steps first."""
+    now = is_offered(plan.rules, plan.accelerator, plan.request.weight_dtype, plan.request.kv_cache_dtype)
     for change in changes_of(plan):
         try:
             other = vary(plan, **change.keywords)
         except CalculatorError:
             continue
         lever = _lever(plan, change, other)
+        request = other.request
+        if now and not is_offered(other.rules, other.accelerator, request.weight_dtype, request.kv_cache_dtype):
+            continue
         if lever.gain or other.fits != plan.fits:
             yield lever
 
 
-def _by_gain(found: Iterable[Lever]) -> tuple[Lever, ...]:
+def _by_gain(found: Iterable[Lever]) -> Levers:
     """Return changes by their gain, those that cost nothing first."""
-    return tuple(
+    return Levers(
         sorted(
             found,
             key=lambda lever: (
@@ -114,8 +191,9 @@ def _by_gain(found: Iterable[Lever]) -> tuple[Lever, ...]:
     )
 
 
+@friendly
 def smallest_fit(plan: Plan) -> Plan | None:
-    """Find the fewest GPUs of the same kind that hold one replica of the request.
+    """Find the fewest GPUs of the same kind that hold what is asked of one replica.
 
     Parameters
     ----------
@@ -125,19 +203,21 @@ def smallest_fit(plan: Plan) -> Plan | None:
     Returns
     -------
     Plan or None
-        The plan with the fewest GPUs, tensor parallelism within a node before pipeline stages;
-        None where 64 GPUs a replica do not suffice.
+        The plan with the fewest GPUs that can be bought, of the same layouts as ``size`` tries, the plan's own among
+        them: plain splits before those that share a cache or experts, fewer stages before more. None where 64 GPUs do
+        not suffice.
 
     Notes
     -----
-    Replicas that share experts (``enable_expert_parallel``) do not stand alone: there it is the smallest replica
-    with as many of them as asked, and all are counted. Ways that ``plan()`` refuses under the switches kept, such
-    as a degree that ``decode_context_parallel_size`` does not divide, are passed over.
+    Replicas that share experts (``enable_expert_parallel``) do not stand alone: where they are asked for, it is the
+    smallest with as many of them, and all are counted; where they are found, ``batch_size`` is shared out among them.
+    Ways that ``plan()`` refuses are passed over.
     """
     apart = {} if plan.request.enable_expert_parallel else {"data_parallel_size": 1}
-    for way in ways_to_split(plan):
+    alone = vary(plan, **apart)
+    for changes in ways_to_split(alone):
         try:
-            other = vary(plan, **way, **apart)
+            other = vary(alone, **changes)
         except CalculatorError:
             continue
         if other.fits:
@@ -145,16 +225,30 @@ def smallest_fit(plan: Plan) -> Plan | None:
     return None
 
 
-def ways_to_split(plan: Plan) -> Iterator[dict[str, int]]:
-    """Yield every way to split one replica over GPUs, the plan's own included: fewest GPUs first, then stages."""
-    own = plan.request.tensor_parallel_size, plan.request.pipeline_parallel_size
-    most = {degree: min(MAX_REPLICA_GPUS // degree, plan.model.num_layers) for degree in degrees_within_a_node(plan)}
-    shapes = {own, *((tp, pp) for tp, stages in most.items() for pp in range(1, stages + 1))}
-    for tp, pp in sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape[1])):
-        yield {"tensor_parallel_size": tp, "pipeline_parallel_size": pp}
+def ways_to_split(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield every way to share one replica among GPUs that can be bought, the plan's own included, fewest GPUs first.
+
+    Of as many GPUs the plain ways come first, of those the ones with fewer stages.
+    """
+    shared = (*SWITCHES, "decode_context_parallel_size")
+
+    def order(num_gpus: int, split: Mapping[str, Any]) -> tuple[int, bool, int]:
+        return num_gpus, any(split.get(name, 1) > 1 or split.get(name) is True for name in shared), split[_DEGREES[1]]
+
+    ways = [
+        (order(layout.num_gpus, layout.keywords), change_to(plan, layout))
+        for layout in layouts_of(plan, MAX_REPLICA_GPUS)
+        if weights_fit(
+            plan.model, layout, plan.request.weight_dtype, plan.accelerator.memory_bytes, plan.request.checkpoint_bytes
+        )
+    ]
+    ways.append((order(plan.num_gpus, split_of(plan)), {}))
+    for _, changes in sorted(ways, key=lambda way: way[0]):
+        yield changes
 
 
-def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
+@friendly
+def what_would_fit(plan: Plan) -> Levers:
     """Return the single changes that make a plan fit, the largest gain first; empty where it fits already.
 
     Parameters
@@ -164,11 +258,11 @@ def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
 
     Returns
     -------
-    tuple of Lever
-        One for each kind of knob: the one that changes least.
+    Levers
+        A tuple, one for each kind of knob: the one that changes least.
     """
     if plan.fits:
-        return ()
+        return Levers()
     changes = list(levers(plan))
     if plan.max_context_len:
         shorter = vary(plan, seq_len=plan.max_context_len)
@@ -177,11 +271,14 @@ def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
         changes.append(_lever(plan, Change(LENGTH, label, cost, {"seq_len": plan.max_context_len}), shorter))
     smallest = smallest_fit(plan)
     if smallest:
-        way = {name: getattr(smallest.request, name) for name in ("tensor_parallel_size", "pipeline_parallel_size")}
+        now, then = split_of(plan), {**split_of(smallest), "data_parallel_size": _replicas(plan, smallest)}
+        way = {name: value for name, value in then.items() if name in _DEGREES or value != now[name]}
+        if smallest.request.batch_size != plan.request.batch_size:
+            way["batch_size"] = smallest.request.batch_size
         other = vary(plan, **way)
         label = say(
             "lever.smallest_fit", "{gpus} × {gpu} ({shape})",
-            gpus=other.num_gpus, gpu=other.accelerator.name, shape=shape(other),
+            gpus=f"{other.num_gpus:,}", gpu=other.accelerator.name, shape=shape(other),
         )  # fmt: skip
         changes.append(_lever(plan, Change(GPUS, label, more_gpus(other.num_gpus - plan.num_gpus), way), other))
     best: dict[str, Lever] = {}
@@ -191,23 +288,27 @@ def what_would_fit(plan: Plan) -> tuple[Lever, ...]:
     return _by_gain(best.values())
 
 
+_DEGREES = ("tensor_parallel_size", "pipeline_parallel_size")
+
+
+def _replicas(plan: Plan, smallest: Plan) -> int:
+    """Return how many replicas as small as can be serve what all of a plan's are asked for [-]."""
+    shared = smallest.request.enable_expert_parallel
+    return smallest.request.data_parallel_size if shared else plan.request.data_parallel_size
+
+
 def _size(lever: Lever) -> tuple[int, int, int]:
     """How little a change goes beyond what was asked: GPUs, then memory, then what fits."""
     return lever.plan.num_gpus, lever.plan.all_gpus.total_bytes, -lever.plan.request.seq_len
 
 
 def _lever(plan: Plan, change: Change, other: Plan) -> Lever:
-    return Lever(*change, plan=other, gain=other.total_max_batch_size - plan.total_max_batch_size)
+    request = other.request
+    support = runs_on(other.rules, other.accelerator, request.weight_dtype, request.kv_cache_dtype)
+    note = support.why if support.ok else ""
+    return Lever(*change, plan=other, gain=other.total_max_batch_size - plan.total_max_batch_size, note=note)
 
 
 def shape(plan: Plan) -> str:
-    """Say how a plan's GPUs are used: TP and PP, and DP where there are several replicas."""
-    request = plan.request
-    replicas = say("search.replicas", ", DP {replicas}", replicas=request.data_parallel_size)
-    return say(
-        "search.shape",
-        "TP {tensor}, PP {pipeline}{replicas}",
-        tensor=request.tensor_parallel_size,
-        pipeline=request.pipeline_parallel_size,
-        replicas=replicas if request.data_parallel_size > 1 else "",
-    )
+    """Say how a plan's GPUs are used: TP and PP, and what else is not plain."""
+    return in_words(split_of(plan), stages=True)

@@ -38,6 +38,7 @@ MEASURES = (
 )  # fmt: skip
 
 
+@friendly
 def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dict[str, Any]:
     """Compute a grid of plans as arrays, one entry a point, in the order of the axes.
 

@@ -12,6 +12,9 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from calculator.errors import CalculatorError
+from calculator.units import SIZES, in_text
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -44,6 +47,15 @@ class Field:
         """Return a value that is plainly valid, as it is kept; raise ``NotPlain`` for any other."""
         raise NotImplementedError
 
+    def read(self, value: Any) -> Any:
+        """Return a size that is given in text as a number; what cannot be one is for the model to refuse."""
+        if type(value) is not str or self.unit not in SIZES:
+            return value
+        try:
+            return in_text(value, self.unit)
+        except CalculatorError:
+            raise NotPlain from None
+
     def kind(self) -> Any:
         """Return its type for pydantic, without None."""
         raise NotImplementedError
@@ -67,13 +79,19 @@ class Count(Field):
 
     def take(self, value: Any) -> int:
         """As ``Field``."""
+        value = self.read(value)
         if type(value) is int and self.least <= value <= self.most:
             return value
         raise NotPlain
 
     def kind(self) -> Any:
         """As ``Field``."""
-        return _bounded(int, ge=self.least, le=self.most)
+        return _sized(_bounded(int, ge=self.least, le=self.most), self.unit)
+
+    def shown_kind(self) -> Any:
+        """As ``Field``."""
+        plain = _bounded(int, ge=self.least, le=self.most)
+        return plain | _bounded(str, pattern="^[0-9][0-9.]* ?[A-Za-z]+$") if self.unit in SIZES else plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +103,14 @@ class Number(Field):
 
     def take(self, value: Any) -> float:
         """As ``Field``."""
+        value = self.read(value)
         if type(value) in (int, float) and self.above < value <= self.most:
             return float(value)
         raise NotPlain
 
     def kind(self) -> Any:
         """As ``Field``."""
-        return _bounded(float, gt=self.above, le=float(self.most), allow_inf_nan=False)
+        return _sized(_bounded(float, gt=self.above, le=float(self.most), allow_inf_nan=False), self.unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +122,14 @@ class Between(Field):
 
     def take(self, value: Any) -> float:
         """As ``Field``."""
+        value = self.read(value)
         if type(value) in (int, float) and self.least <= value <= self.most:
             return float(value)
         raise NotPlain
 
     def kind(self) -> Any:
         """As ``Field``."""
-        return _bounded(float, ge=float(self.least), le=float(self.most), allow_inf_nan=False)
+        return _sized(_bounded(float, ge=float(self.least), le=float(self.most), allow_inf_nan=False), self.unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +266,15 @@ def _bounded(kind: Any, **bounds: Any) -> Any:
     from pydantic import Field as Bounds
 
     return Annotated[kind, Bounds(**bounds)]
+
+
+def _sized(kind: Any, unit: str) -> Any:
+    """Return a type that takes a size in text too, where its unit is one of sizes."""
+    if unit not in SIZES:
+        return kind
+    from pydantic import BeforeValidator
+
+    return Annotated[kind, BeforeValidator(lambda value: in_text(value, unit))]
 
 
 def _is_unicode(value: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from calculator.errors import CalculatorError, InvalidValueError, shown, unknown_name
+from calculator.errors import CalculatorError, InvalidValueError, UnknownNameError, shown, unknown_name
 from calculator.reading.fields import Between, Choice, Count, Field, Nested, NotPlain, Number, model_of, required, taken
 
 if TYPE_CHECKING:
@@ -60,7 +60,12 @@ class Schema:
         try:
             made = self.model.model_validate(dict(values))
         except ValidationError as error:
-            raise next(self._problems(error))[1] from None
+            problems = [problem for _, problem in self._problems(error)]
+            first, misspelt = problems[0], next((one for one in problems if isinstance(one, UnknownNameError)), None)
+            if misspelt is not None and first is not misspelt and str(first).endswith(" is missing"):
+                # a field that does not exist is why another is missing
+                raise InvalidValueError(f"{first}; {misspelt}", what=first.what, nearest=misspelt.nearest) from None
+            raise first from None
         return {name: value for name, value in _as_plain(made).items() if name in values}
 
     def all_problems(self, values: Mapping[str, Any]) -> list[tuple[Location, CalculatorError]]:
@@ -170,6 +175,7 @@ def _text(value: Any, _: dict[str, Any]) -> str:
 
 
 _SENTENCES: dict[str, Callable[[Any, dict[str, Any]], str]] = {
+    "value_error": lambda _, context: f"cannot be read: {context['error']}",
     "int_type": _whole_number,
     "int_from_float": _whole_number,
     "int_parsing_size": lambda value, _: f"is far out of range: {shown(value)}",

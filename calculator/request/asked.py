@@ -7,13 +7,14 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.split import Split
-from calculator.errors import unknown_name
+from calculator.errors import InvalidValueError, unknown_name
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.reading.fields import Field, Flag
 from calculator.reading.frozen import frozen
 from calculator.reading.schema import Schema
 from calculator.request.options import ESTIMATE, options_of
 from calculator.request.table import Table
+from calculator.units import in_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +112,21 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     ------
     UnknownNameError
         If a keyword does not exist; the near matches are named.
+    InvalidValueError
+        If a size in text cannot be read.
     """
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
-    return {name: frozen(value) for name, value in {**PLAN_DEFAULTS, **options}.items() if value is not None}
+    given = {**PLAN_DEFAULTS, **options}
+    return {name: _number(name, frozen(value)) for name, value in given.items() if value is not None}
+
+
+def _number(name: str, value: Any) -> Any:
+    """Return a size that is given in text as a number, and anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return in_text(value, OPTIONS[name].unit)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{name} cannot be read: {error}", what=name, asked=value) from None

@@ -67,11 +67,15 @@ class Option:
     logged: bool = False
     page: Page | None = Page()
 
+    def __post_init__(self) -> None:
+        """Tell the field its unit, so that a size in text is read."""
+        object.__setattr__(self, "field", replace(self.field, unit=self.unit))
+
     @property
     def of_plan(self) -> Field:
         """What the keyword of ``plan`` may be: a default may be left out, and what has none may be None."""
         left_out = optional(self.field) if self.default is None else replace(self.field, required=False)
-        return replace(left_out, default=self.default, help=self.help, unit=self.unit)
+        return replace(left_out, default=self.default, help=self.help)
 
     @property
     def is_bytes(self) -> bool:

@@ -10,8 +10,9 @@ import calculator
 from calculator.engines import engine_class
 from calculator.planning.heads.goals import GOALS
 from calculator.planning.heads.rows import HeadRow
-from calculator.planning.heads.variants import query_heads
-from calculator.views.heads.chosen import LATENT, OWN, name_of, names, row_of
+from calculator.planning.heads.variants import divisors, query_heads
+from calculator.reading.by_layer import is_by_layer, parse_by_layer
+from calculator.views.heads.chosen import LATENT, LISTED, OWN, name_of, names, row_of
 from dashboard import inputs, state
 from dashboard.text import plain, sentence
 
@@ -21,7 +22,8 @@ GOAL_LABELS = {
     "max_tpot_s": "Seconds a token, at most",
 }
 STEPS = {"min_output_tokens_per_second": 100.0, "max_tpot_s": 0.005}
-SPECIAL = {LATENT: "MLA", OWN: "as it is"}
+SPECIAL = {LATENT: "MLA", OWN: "as it is", LISTED: "by layer"}
+MOST_LISTED = 2_000
 
 
 def ask() -> calculator.HeadStudy:
@@ -32,6 +34,7 @@ def ask() -> calculator.HeadStudy:
     CalculatorError
         If a model is not possible, or no number of KV heads can be planned.
     """
+    _take_link()
     row, below = st.grid(4, min_column_width=150), st.container()
     with row.container():
         model = _model(below)
@@ -49,7 +52,41 @@ def ask() -> calculator.HeadStudy:
         _chips(model, gpu)
     asked = {**inputs.keywords(), "model": model, "gpu": gpu}
     asked = {name: value for name, value in asked.items() if value is not None}
-    return calculator.head_study(**asked, constant_parameters=bool(st.session_state["constant_parameters"]))
+    return calculator.head_study(
+        **asked, **_by_layer(model), constant_parameters=bool(st.session_state["constant_parameters"])
+    )
+
+
+def _by_layer(model: calculator.ModelArchitecture) -> dict[str, Any]:
+    """Return what is asked layer by layer; a list that the model cannot have is left out, and said.
+
+    The list of KV heads stands beside all numbers, the windows are those of every row.
+    """
+    asked: dict[str, Any] = {}
+    given = st.session_state["heads_by_layer"]
+    if given:
+        try:
+            counts = parse_by_layer(given, "KV heads by layer")
+            model.with_kv_heads([count or 0 for count in counts])
+            asked["kv_heads"] = [*divisors(model), counts]
+        except calculator.CalculatorError as error:
+            state.say(f"{sentence(str(error))}; the list is left out.")
+    given = st.session_state["windows_by_layer"]
+    if given:
+        try:
+            windows = parse_by_layer(given, "windows by layer", may_be_none=True)
+            model.with_windows(windows)
+            asked["sliding_window"] = windows
+        except calculator.CalculatorError as error:
+            state.say(f"{sentence(str(error))}; the windows are left out.")
+    return asked
+
+
+def _take_link() -> None:
+    """Take a list that a link says in place of a number: it is the list of the page, and chosen."""
+    given = st.session_state["kv_heads"]
+    if given and is_by_layer(given):
+        st.session_state["heads_by_layer"], st.session_state["kv_heads"] = given, LISTED
 
 
 def _model(
@@ -78,12 +115,32 @@ def _chips(model: calculator.ModelArchitecture, gpu: calculator.Accelerator | No
             "Fewer KV heads need smaller projections. What they free can go to the MLP, as in Llama 2's ablation."
         )
         _toggle("Keep the parameters by widening the MLP", "constant_parameters")
+    listed = st.session_state["heads_by_layer"] or st.session_state["windows_by_layer"]
+    with st.popover("By layer: a list" if listed else "By layer", key="chip_by_layer"):
+        st.markdown(f"One entry for each of the {model.num_layers} layers, first to last; `8x40` is 40 of them.")
+        _list_field("KV heads of each layer", "heads_by_layer", "4x40, 16x40")
+        _list_field("Windows, tokens", "windows_by_layer", "none x 40, 4096 x 40")
     stated = sum(st.session_state[name] is not None for name in GOALS)
     with st.popover(f"Goals: {stated}" if stated else "Goals", key="chip_goals"):
         for name, label in GOAL_LABELS.items():
             shown = "%g" if name in STEPS else None
             inputs.ask_number(label, name, step=STEPS.get(name, 1), placeholder="no goal", format=shown)
         _toggle("No KV head on more than one GPU", "without_copies")
+
+
+def _list_field(label: str, name: str, placeholder: str) -> None:
+    """Ask for a list; what cannot be one is said, and not taken."""
+    st.session_state[f"_{name}"] = st.session_state[name] or ""
+    st.text_input(
+        label, key=f"_{name}", max_chars=MOST_LISTED, placeholder=placeholder, on_change=_take_list, args=(name,)
+    )
+
+
+def _take_list(name: str) -> None:
+    given = st.session_state[f"_{name}"].strip()
+    st.session_state[name] = given or None
+    if name == "heads_by_layer":
+        st.session_state["kv_heads"] = LISTED if given else None
 
 
 def _toggle(label: str, name: str) -> None:
@@ -119,12 +176,24 @@ def _take_heads() -> None:
 
 def _asked_row(study: calculator.HeadStudy) -> HeadRow:
     """Return the row that is asked for; one that this model cannot have is replaced by the nearest, and said."""
+    if st.session_state["kv_heads"] == LISTED and LISTED not in names(study.rows):
+        st.session_state["kv_heads"] = _number_of_list(study)
     try:
         return row_of(study, st.session_state["kv_heads"])
     except calculator.InvalidValueError as error:
         state.say(f"{sentence(str(error))}; that is used.")
         st.session_state["kv_heads"] = error.nearest
         return row_of(study, error.nearest)
+
+
+def _number_of_list(study: calculator.HeadStudy) -> str | None:
+    """Return the number that a list of equal numbers is; None for the model's own where there is no list."""
+    try:
+        counts = set(parse_by_layer(st.session_state["heads_by_layer"] or "", "KV heads by layer")) - {0}
+    except calculator.CalculatorError:
+        return None
+    name = str(next(iter(counts))) if len(counts) == 1 else None
+    return name if name in names(study.rows) else None
 
 
 def goals(study: calculator.HeadStudy) -> None:

@@ -1,4 +1,4 @@
-"""Four small charts that move together, and what presets chose: each with its number above it."""
+"""Four small charts that move together, each with its number above it, and what presets chose on the same axis."""
 
 from __future__ import annotations
 
@@ -83,10 +83,11 @@ def _small(study: calculator.HeadStudy, row: HeadRow) -> Iterator[Small]:
 
 
 def presets(study: calculator.HeadStudy, row: HeadRow) -> None:
-    """Show how many presets chose which ratio of heads."""
+    """Say how many presets chose which ratio of heads: the dots above the charts, as a table."""
     view = ratio_view(study, row)
-    st.header(plain(view.finding), anchor=False)
-    figure.show(heads.ratio_chart(view), "chart-ratios", view.finding, QUIET)
-    downloads.of_rows(view.name, view, {view.finding: partial(heads.ratio_chart, view)})
-    with st.expander("Table", key="fold-ratios"):
+    st.markdown(
+        f"**{plain(view.finding)}** :small[Dots above the charts: presets, each at its H:G on this model's axis.]"
+    )
+    with st.expander("Table of presets", key="fold-ratios"):
         st.dataframe(view.frame(), hide_index=True, key="table-ratios", alt="Presets by query heads to a KV head")
+        downloads.of_rows(view.name, view, {})

@@ -22,7 +22,16 @@ ICONS = {
     "refuted": ":red[:material/cancel:]",
     "conditional": ":orange[:material/rule:]",
 }
-SEEN_LABELS = dict(zip(SEEN_OF, ("KV cache", "Weights", "Parameters", "Saving"), strict=True))
+SEEN_LABELS = dict(
+    zip(
+        SEEN_OF,
+        (
+            "KV cache", "Weights", "Weights and KV cache", "Parameters", "Active parameters", "Saving, %",
+            "Saving, bytes", "Tokens a second", "Time a token",
+        ),
+        strict=True,
+    )
+)  # fmt: skip
 
 
 def table(study: calculator.HeadStudy, row: HeadRow) -> None:
@@ -76,7 +85,9 @@ def seen(study: calculator.HeadStudy) -> None:
     st.header("Check a number you have seen", anchor=False)
     st.session_state["_seen_of"] = st.session_state["seen_of"]
     with st.grid(2, min_column_width=150):
-        st.text_input("The number, with its unit", key="seen", max_chars=MOST_SEEN, placeholder="34.36 GB")
+        st.text_input(
+            "The number, with its unit", key="seen", max_chars=MOST_SEEN, placeholder="34.36 GB, 37B, 800 tokens/s"
+        )
         st.selectbox(
             "It is said of", SEEN_OF, format_func=SEEN_LABELS.get, key="_seen_of", on_change=_take_kind, index=None,
             placeholder="what its unit says",
@@ -95,8 +106,12 @@ def seen(study: calculator.HeadStudy) -> None:
     except calculator.CalculatorError as error:
         st.error(plain(sentence(str(error))))
         return
-    badge = ":green-badge[:material/check: right]" if found.right else ":red-badge[:material/close: not this model]"
+    right = "within the estimate" if any(each.low is not None for each in found.right) else "right"
+    badge = f":green-badge[:material/check: {right}]" if found.right else ":red-badge[:material/close: not this model]"
     st.markdown(f"{badge} {plain(found.finding)}")
+    if found.claims:
+        st.markdown("It circulates:")
+        _list(found.claims)
     with st.expander("What was looked for", key="fold-looked"):
         st.markdown("\n".join(f"- {plain(words)}" for words in found.looked_for.values()))
 
@@ -121,5 +136,7 @@ def claims() -> None:
 
 
 def _list(some: Iterable[Claim]) -> None:
-    lines = [f"{ICONS[one.verdict]} “{plain(one.says)}” **{one.verdict}**: {plain(one.holds)}" for one in some]
+    lines = [
+        f"{ICONS[one.verdict]} {one.number}. “{plain(one.says)}” **{one.verdict}**: {plain(one.holds)}" for one in some
+    ]
     st.markdown("\n\n".join(lines))

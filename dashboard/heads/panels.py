@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import streamlit as st
 
 import calculator
-from calculator.charts.heads import sharing_chart
+from calculator.catalogue.published import published_remarks
+from calculator.charts.heads import converting_chart, sharing_chart
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.variants import query_heads
 from calculator.units import format_size, plural
-from calculator.views.heads.chosen import ends, known_plan, plan_of
+from calculator.views.heads import converting
+from calculator.views.heads.chosen import LATENT, ends, known_plan, name_of, plan_of
 from calculator.views.heads.prefill import page_view, prefill_view
 from calculator.views.heads.why import why_keys_and_values
 from calculator.views.load.wording import rounded
@@ -21,7 +23,7 @@ from dashboard.link.heads_parameters import PANELS
 from dashboard.text import plain, sentence
 
 LABELS = dict(zip(PANELS, ("Why K and V, not Q", "Prefill and pages", "Converting a trained model"), strict=True))
-NOT_OF_SERVICE = ("model", "batch_size")
+QUIET = {"displayModeBar": False}
 
 
 def show(study: calculator.HeadStudy, row: HeadRow) -> None:
@@ -50,7 +52,7 @@ def _why(study: calculator.HeadStudy, row: HeadRow) -> None:
                 alt = (
                     f"{title}: which of {query_heads(study.model)} query heads read which, and the GPUs that keep them"
                 )
-                figure.show(sharing_chart(shared), f"chart-sharing-{title}", alt, {"displayModeBar": False})
+                figure.show(sharing_chart(shared), f"chart-sharing-{title}", alt, QUIET)
     st.markdown("\n".join(f"- {plain(text)}" for text in why_keys_and_values(plan)))
 
 
@@ -102,42 +104,107 @@ def _prefill(study: calculator.HeadStudy, row: HeadRow) -> None:
 
 
 def _uptraining(study: calculator.HeadStudy, row: HeadRow) -> None:
-    with st.grid(2, min_column_width=200):
+    offered = converting.targets(study)
+    chosen = st.session_state["to_kv_heads"]
+    wanted = name_of(row) if chosen is None else chosen
+    target = converting.nearest_target(study, wanted)
+    with st.grid(3, min_column_width=200):
+        if target is not None:
+            st.session_state["_to_kv_heads"] = target
+            st.selectbox(
+                "Convert to, KV heads", offered, format_func=lambda name: "MLA" if name == LATENT else name,
+                key="_to_kv_heads", on_change=_take_target,
+            )  # fmt: skip
         inputs.ask_number(
             f"Tokens that {study.model.name} was trained on", "training_tokens", step=10**12, placeholder="needed"
         )
         inputs.ask_number("Share of them to train on again", "share", step=0.01, placeholder="0.05", format="%g")
+    if target is None:
+        st.info(plain(f"{study.model.name} has nothing that fewer heads or a latent vector could take the place of."))
+        return
+    if target != wanted:
+        _say_target(study, row, wanted, target)
     tokens = st.session_state["training_tokens"]
     if tokens is None:
         st.info(plain(f"Give the tokens that {study.model.name} was trained on: no preset knows them."))
         return
-    plan = known_plan(study)
-    service = {name: value for name, value in plan.asked.items() if name not in NOT_OF_SERVICE and value is not None}
-    is_latent = row.kind == "mla"
-    goal = {"to_latent": True} if is_latent else {"to_kv_heads": row.num_key_value_heads}
-    share = st.session_state["share"]
-    found = calculator.uptraining(
-        study.model,
-        **goal,
-        **({} if share is None else {"share": share}),
-        training_tokens=tokens,
-        **(service | {"seq_len": study.seq_len} if "gpu" in service else {}),
-    )
-    st.markdown(plain(found.finding))
+    view = converting.converting_view(study, target, tokens, st.session_state["share"])
+    one = next(each for each in view.rows if each.chosen)
+    st.markdown(plain(view.finding))
     with st.grid(4, min_column_width=150):
-        st.metric("Tokens to train on", f"{found.tokens:,}")
-        st.metric("FLOPs", f"{found.flops:.2e}")
-        st.metric("GPU-hours", "unknown" if found.gpu_hours is None else f"{found.gpu_hours:,.0f}")
-        st.metric("Paid back after, output tokens", _paid_back(found.served_tokens_to_pay))
-    if found.published_costs:
+        st.metric("Tokens to train on", f"{one.tokens:,}")
+        st.metric("FLOPs", f"{one.flops:.2e}")
+        st.metric("GPU-hours", "unknown" if one.gpu_hours is None else f"{one.gpu_hours:,.0f}")
+        st.metric("Paid back after, output tokens", _paid_back(one))
+    with st.grid(2, min_column_width=420, gap="large"):
+        with st.container():
+            figure.show(
+                converting_chart(view), "chart-converting", "Output tokens that pay each conversion back", QUIET
+            )
+            downloads.of_rows(view.name, view, {view.finding: partial(converting_chart, view)})
+        with st.container():
+            st.dataframe(
+                [_conversion(each) for each in view.rows], hide_index=True, key="table-converting",
+                alt="What each conversion takes",
+            )  # fmt: skip
+            _published_costs(target)
+
+
+def _take_target() -> None:
+    st.session_state["to_kv_heads"] = st.session_state["_to_kv_heads"]
+
+
+def _say_target(study: calculator.HeadStudy, row: HeadRow, wanted: str, target: str) -> None:
+    """Say why another target is shown than the one that is wanted."""
+    instead = "MLA" if target == LATENT else plural(int(target), "KV head")
+    if row.this_model and wanted == name_of(row):
+        st.info(plain(f"{study.model.name} as it is needs no conversion: shown is one to {instead}."))
+    elif not wanted.isdecimal():
+        st.info(plain(f"A list by layer is no target here: shown is {instead}."))
+    else:
+        why = _why_no_target(study, int(wanted))
+        st.info(plain(sentence(f"{why}. Shown is {instead}.")))
+
+
+def _why_no_target(study: calculator.HeadStudy, wanted: int) -> str:
+    try:
+        calculator.uptraining(study.model, to_kv_heads=wanted, training_tokens=1)
+    except calculator.CalculatorError as error:
+        return str(error)
+    return f"{study.model.name} cannot be converted to {wanted}"
+
+
+def _conversion(row: converting.ConvertingRow) -> dict[str, str]:
+    price = "" if row.usd_low is None or row.usd_high is None else f"{row.usd_low:,.0f} to {row.usd_high:,.0f}"
+    return {
+        "To": row.label,
+        "Tokens": f"{row.tokens:,}",
+        "GPU-hours": "" if row.gpu_hours is None else f"{row.gpu_hours:,.0f}",
+        "USD": price,
+        "Paid back after": _paid_back(row),
+    }
+
+
+def _published_costs(target: str) -> None:
+    kind = "mla" if target == LATENT else "mqa" if target == "1" else "gqa"
+    costs = [one for one in published_remarks().costs if kind in one.kinds]
+    if costs:
         st.markdown("What such conversions took, as published:")
-        st.markdown("\n".join(f"- {plain(f'{one.says} ({one.source})')}" for one in found.published_costs))
+        st.markdown("\n".join(f"- {plain(f'{one.says} ({one.source})')}" for one in costs))
 
 
-def _paid_back(tokens: float | None) -> str:
-    if tokens is None:
-        return "unknown"
-    return "never" if tokens == math.inf else rounded(tokens, 2)
+def _paid_back(row: converting.ConvertingRow) -> str:
+    if row.never_pays:
+        return "never"
+    return "unknown" if row.served_tokens_to_pay is None else _large(row.served_tokens_to_pay)
+
+
+def _large(tokens: float) -> str:
+    """Write a large number in a word, to two digits: ``1.6 trillion``."""
+    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if tokens >= size:
+            return f"{rounded(tokens / size, 2)} {word}"
+    return rounded(tokens, 2)
 
 
 _SHOWN: dict[str, Callable[[calculator.HeadStudy, HeadRow], None]] = dict(

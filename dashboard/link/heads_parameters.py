@@ -6,32 +6,50 @@ import calculator
 from calculator.architecture.limits import MAX_HEADS
 from calculator.errors import shown, unknown_name
 from calculator.planning.heads.goals import GOALS
+from calculator.reading.by_layer import is_by_layer, parse_by_layer
 from calculator.reading.fields import Count, Field, Flag
-from calculator.views.heads.chosen import LATENT, OWN
+from calculator.views.heads.chosen import LATENT, LISTED, OWN
 from dashboard.link.parameters import Parameter, bounded, flag, number, whole
 
 MOST_TRAINED = 10**15
 """Tokens of training that a field takes; the most that has been published is a hundredth of it."""
-SEEN_OF = ("kv_cache", "weights", "parameters", "saving")
+SEEN_OF = ("kv_cache", "weights", "total", "parameters", "active", "saving", "saved_bytes", "speed", "step_time")
 MOST_SEEN = 60
 PANELS = ("why", "prefill", "uptraining")
 
 
 def _kv_heads(text: str) -> str:
-    if text in (LATENT, OWN):
+    if text in (LATENT, OWN, LISTED):
         return text
+    if is_by_layer(text):
+        return _heads_by_layer(text)
     try:
         return str(bounded(whole(text), 1, MAX_HEADS))
     except calculator.CalculatorError:
         raise calculator.InvalidValueError(
-            f"must be a whole number from 1 to {MAX_HEADS:,}, {LATENT} or {OWN}, not {shown(text)}"
+            f"must be a whole number from 1 to {MAX_HEADS:,}, {LATENT}, {OWN}, {LISTED} or a list by layer such as "
+            f"4x40,16x40, not {shown(text)}"
         ) from None
+
+
+def _heads_by_layer(text: str) -> str:
+    parse_by_layer(text, "KV heads")
+    return text
+
+
+def _windows_by_layer(text: str) -> str:
+    parse_by_layer(text, "windows", may_be_none=True)
+    return text
 
 
 def _seen_of(text: str) -> str:
     if text not in SEEN_OF:
         raise unknown_name("kind of number", text, SEEN_OF)
     return text
+
+
+def _target(text: str) -> str:
+    return text if text == LATENT else str(bounded(whole(text), 1, MAX_HEADS))
 
 
 def _panel(text: str) -> str:
@@ -57,6 +75,8 @@ def _goal(field: Field) -> Parameter:
 
 HEADS = {
     "kv_heads": Parameter(_kv_heads, None, absent="the model's own"),
+    "heads_by_layer": Parameter(_heads_by_layer, None, absent="no list"),
+    "windows_by_layer": Parameter(_windows_by_layer, None, absent="the model's own"),
     "constant_parameters": Parameter(flag, None),
     **{name: _goal(field) for name, field in GOALS.items()},
     "seen": Parameter(_words, None),
@@ -66,5 +86,8 @@ HEADS = {
         lambda text: bounded(whole(text), 1, MOST_TRAINED), None, 1, MOST_TRAINED, "needed", clears=True
     ),
     "share": Parameter(lambda text: bounded(number(text), 1e-6, 1.0), None, 1e-6, 1.0, "0.05", clears=True),
+    "to_kv_heads": Parameter(_target, None, absent="the number that is chosen above, or the nearest below the model's"),
     "panel": Parameter(_panel, None, absent=PANELS[0]),
 }
+LONG_LISTS = ("kv_heads", "heads_by_layer", "windows_by_layer")
+"""What may take more characters in a link than a number or a name."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import calculator
 from calculator.architecture.limits import MAX_TOKENS
-from calculator.catalogue.presets import gpu_ids
+from calculator.catalogue.presets import all_gpu_ids, gpu_id
 from calculator.engines import engine_rules
 from calculator.errors import unknown_name
 from calculator.formats.kv import storage_format
@@ -48,7 +48,10 @@ def _several(check: Callable[[str], Any], *default: str) -> Parameter:
     """Return the parameter of names with commas between, none of them twice; an alias becomes the name itself."""
 
     def named(name: str) -> str:
-        return name if name == "auto" and "auto" in default else getattr(check(name), "name", name)
+        if name == "auto" and "auto" in default:
+            return name
+        found = check(name)
+        return found if isinstance(found, str) else getattr(found, "name", name)
 
     def read(text: str) -> list[str]:
         return list(dict.fromkeys(map(named, text.split(","))))
@@ -67,7 +70,7 @@ NEED = {
     "users": _count(200, MOST_USERS, "200"),
     "answer_tokens": _count(None, MAX_TOKENS, "not counted"),
     "num_gpus": _count(2, MOST_OWNED, "2"),
-    "gpus": _several(preset(gpu_ids, "GPU")),
+    "gpus": _several(preset(all_gpu_ids, "GPU", gpu_id)),
     "engines": _several(engine_rules, calculator.engines.DEFAULT_ENGINE),
     "weight_dtypes": _several(weight_format, "auto"),
     "kv_cache_dtypes": _several(storage_format, "auto"),

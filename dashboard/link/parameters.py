@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import calculator
+from calculator.catalogue.model_names import meaning
+from calculator.catalogue.presets import model_names
 from calculator.errors import shown, unknown_name
 
 CLEARED = "default"
@@ -31,21 +33,31 @@ class Parameter:
 
 def choice(check: Callable[[str], Any], default: str, *also: str) -> Parameter:
     def read(text: str) -> str:
-        if text not in also:
-            check(text)
-        return text
+        found = text if text in also else check(text)
+        return found if isinstance(found, str) else text
 
     return Parameter(read, default)
 
 
-def preset(known: Callable[[], tuple[str, ...]], what: str) -> Callable[[str], None]:
-    """Return a check for preset ids alone: a link must not make the server read a file."""
+def preset(
+    known: Callable[[], tuple[str, ...]], what: str, means: Callable[[str], str | None] = lambda _: None
+) -> Callable[[str], str]:
+    """Return what reads a preset's id or what else means it: a link must not make the server read a file."""
 
-    def check(text: str) -> None:
-        if text not in known():
+    def read(text: str) -> str:
+        found = text if text in known() else means(text)
+        if found is None:
             raise unknown_name(what, text, known())
+        return found
 
-    return check
+    return read
+
+
+def model_meant(text: str) -> str | None:
+    """Return the preset that a repository means, where its name says neither another format nor another length."""
+    found = meaning(text[:200], model_names())
+    same = found is not None and found.max_position_embeddings is None and found.weight_dtype is None
+    return found.preset if found is not None and same else None
 
 
 def whole(text: str) -> int:

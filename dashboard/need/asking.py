@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 import calculator
-from calculator.catalogue.presets import load_gpu
+from calculator.catalogue.presets import all_gpu_ids, load_gpu
 from calculator.engines import ENGINES, engine_class
 from calculator.formats import kv, weights
 from calculator.planning.sizing.prices import prices_in_text
@@ -151,7 +151,7 @@ def _gpus() -> None:
     label = _said([load_gpu(name).name for name in chosen], "GPU") if chosen else "All GPUs"
     with st.popover(plain(f"{label}, up to {st.session_state['max_gpus'] or NEED['max_gpus'].default}")):
         st.multiselect(
-            "GPUs", calculator.gpu_ids(), format_func=lambda name: load_gpu(name).name, key="gpus", placeholder="All"
+            "GPUs", all_gpu_ids(), format_func=lambda name: load_gpu(name).name, key="gpus", placeholder="All"
         )
         _number("GPUs at most", "max_gpus", 8)
 

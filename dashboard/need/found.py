@@ -17,7 +17,7 @@ from dashboard import downloads, figure, state, turning
 from dashboard.need import searching, tables
 from dashboard.need.asking import Asked
 from dashboard.need.opening import link_of_option
-from dashboard.text import plain
+from dashboard.text import plain, sentence
 
 OPENS = "_need_opens"
 """The link that the next run turns to."""
@@ -60,6 +60,8 @@ def show(found: Found, asked: Asked, dimmed: bool) -> None:
         downloads.of_view(view, lambda: charts.price_chart(view))
     elif not dimmed:
         _what_would_do(found, asked)
+    for note in found.notes:
+        st.caption(plain(sentence(note)))
     if found.nearly:
         st.subheader("Nearly: held only at the centre of the memory's range", anchor=False)
         _table([option_row(option) for option in found.nearly], found.nearly, "need-nearly", "Options that nearly hold")

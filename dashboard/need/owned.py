@@ -55,8 +55,10 @@ def say(slot: DeltaGenerator, found: WhatRuns, dimmed: bool) -> None:
     with slot.container():
         st.title(f":gray[Before: {headline}]" if dimmed else headline, anchor=False)
         if found.rows:
-            held = f"{found.rows[0].max_batch_size:,} at once of the largest"
-            said = plain(f"In {found.rows[0].weight_dtype}, at the low end of the memory's range.")
+            first = found.rows[0]
+            held = f"{first.max_batch_size:,} at once of the largest"
+            of = f" on {first.num_gpus:,} of them" if first.num_gpus < found.num_gpus else ""
+            said = plain(f"In {first.weight_dtype}{of}, at the low end of the memory's range.")
             st.markdown(f":gray[{held}. {said}]" if dimmed else f":green-badge[:material/check: {held}] {said}")
 
 

@@ -64,6 +64,7 @@ OPTIONS = (
         lambda row: _dollars(row.usd_per_million_output_tokens_low, row.usd_per_million_output_tokens_high),
     ),
     Column("Limited by", lambda row: row.limited_by),
+    Column("Used", lambda row: row.utilisation, lambda row: _percent(row.utilisation)),
     Column("Engine", lambda row: row.engine),
     Column("Weights", lambda row: row.weight_dtype),
     Column("KV", lambda row: row.kv_cache_dtype),
@@ -74,16 +75,20 @@ RUNS = (
     Column("Model, opens it", lambda row: row.name),
     Column("Parameters, 10⁹", lambda row: row.num_parameters / 1e9, lambda row: f"{row.num_parameters / 1e9:,.1f}"),
     Column("Users held", lambda row: row.max_batch_size, lambda row: f"{row.max_batch_size:,}"),
+    Column("On GPUs", lambda row: row.num_gpus, lambda row: _times(row.num_gpus, row.replicas)),
     Column("Weights", lambda row: row.weight_dtype),
     Column("Longest, tokens", lambda row: row.max_context_len, lambda row: f"{row.max_context_len:,}"),
-    Column("Split", lambda row: _split(row)),
+    Column("Split", lambda row: row.split),
     Column("Note", lambda row: row.note),
 )
 
 
-def _split(row: Any) -> str:
-    stages = f", PP {row.pipeline_parallel_size}" if row.pipeline_parallel_size > 1 else ""
-    return f"TP {row.tensor_parallel_size}{stages}"
+def _percent(share: float | None) -> str:
+    return "not known" if share is None else f"{share:.0%}"
+
+
+def _times(num_gpus: int, replicas: int) -> str:
+    return f"{num_gpus:,}" if replicas == 1 else f"{num_gpus:,}, {replicas:,} times"
 
 
 def show(columns: Sequence[Column], rows: Sequence[Any], key: str, alt: str, on_open: Callable[..., None]) -> None:

@@ -34,7 +34,8 @@ def choose(page, label, option):
     box = page.get_by_role("combobox", name=label, exact=True)
     box.click()
     box.fill(option)
-    page.get_by_role("option", name=option, exact=True).click()
+    # a model's name stands before its repository
+    page.get_by_role("option", name=re.compile(rf"^{re.escape(option)}( · .*)?$")).click()
 
 
 def unfold(page, name):

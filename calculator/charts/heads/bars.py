@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from calculator.charts.base import GREY, KV, KV_FAINT, base_figure
+from calculator.charts.heads.presets import mark_presets
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.units import GIB, format_bytes
@@ -14,7 +15,8 @@ from calculator.views.heads.chosen import plan_of
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-HEIGHT = 250
+HEIGHT = 270
+MARGIN = {"l": 52, "r": 8, "t": 12, "b": 44}
 COPIES, LATENT = "/", "."
 """Patterns: what is a copy, and what is one latent vector."""
 
@@ -38,10 +40,10 @@ def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
 
     rows = _planned(study)
     kept = [plan.kv_bytes_per_gpu if (plan := plan_of(study, row)) else 0 for row in rows]
-    once = [size / row.kv_replication for size, row in zip(kept, rows, strict=True)]
+    once = [size - row.copied_bytes_per_gpu for size, row in zip(kept, rows, strict=True)]
     labels, colours = [row.label for row in rows], _colours(study, rows, chosen)
     hover = [
-        f"{format_bytes(size)} on one GPU" + (f", on {row.kv_replication} GPUs the same" if _copied(row) else "")
+        f"{format_bytes(size)} on one GPU" + (f", {_shared(row)}" if _copied(row) else "")
         for size, row in zip(kept, rows, strict=True)
     ]
     traces: list[Any] = [
@@ -59,7 +61,7 @@ def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
             hovertemplate="%{customdata}<extra></extra>",
         ),
     ]
-    return _small(study, traces, "GiB", barmode="stack")
+    return _small(study, chosen, traces, "GiB", barmode="stack")
 
 
 def batch_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
@@ -123,7 +125,7 @@ def _ranged(
         "thickness": 1.5,
         "width": 3,
     }
-    return _small(study, [bars], title, drawn=rows)
+    return _small(study, chosen, [bars], title, drawn=rows)
 
 
 def _bar(
@@ -156,7 +158,13 @@ def _planned(study: HeadStudy) -> list[HeadRow]:
 
 
 def _copied(row: HeadRow) -> bool:
-    return row.kv_replication > 1
+    return row.copied_bytes_per_gpu > 0
+
+
+def _shared(row: HeadRow) -> str:
+    if row.kv_heads_by_layer:
+        return f"of some layers on up to {row.kv_replication} GPUs the same"
+    return f"on {row.kv_replication} GPUs the same"
 
 
 def _rounded(value: float) -> str:
@@ -164,14 +172,19 @@ def _rounded(value: float) -> str:
 
 
 def _small(
-    study: HeadStudy, traces: list[Any], title: str, drawn: list[HeadRow] | None = None, **layout: Any
+    study: HeadStudy,
+    chosen: HeadRow | None,
+    traces: list[Any],
+    title: str,
+    drawn: list[HeadRow] | None = None,
+    **layout: Any,
 ) -> go.Figure:
     figure = base_figure(
         traces,
         showlegend=False,
         height=HEIGHT,
         bargap=0.2,
-        margin={"l": 52, "r": 8, "t": 12, "b": 44},
+        margin=MARGIN,
         xaxis=heads_axis(study),
         yaxis={"title": {"text": title}, "rangemode": "tozero", "tickformat": "~g" if title == "GiB" else ","},
         **layout,
@@ -180,6 +193,7 @@ def _small(
     for index, row in enumerate(study.rows):
         if row not in shown:
             write_upright(figure, index, "not possible" if row.refused else "none")
+    mark_presets(figure, study, chosen)
     return figure
 
 
@@ -192,9 +206,18 @@ def heads_axis(study: HeadStudy) -> dict[str, Any]:
         "categoryorder": "array",
         "categoryarray": labels,
         "range": [-0.5, len(labels) - 0.5],
+        "tickvals": labels,
+        "ticktext": [_short(row) for row in study.rows],
         "tickangle": 0,
         "tickfont": {"size": 12 if len(labels) <= 9 else 10},
     }
+
+
+def _short(row: HeadRow) -> str:
+    """Return what stands below a place: a label that names layers is too long for it."""
+    if row.is_counted or row.kind == "mla":
+        return row.label
+    return "own" if row.this_model else "list"
 
 
 def write_upright(figure: go.Figure, index: int, text: str, y: float = 0.02) -> None:

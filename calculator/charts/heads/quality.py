@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calculator.charts.base import GREY, KV, base_figure
-from calculator.charts.heads.bars import HEIGHT, heads_axis, write_upright
+from calculator.charts.heads.bars import HEIGHT, MARGIN, heads_axis, write_upright
+from calculator.charts.heads.presets import mark_presets
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.views.heads.quality import quality_view, without_evidence
@@ -62,7 +63,7 @@ def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
         [dots],
         showlegend=False,
         height=HEIGHT,
-        margin={"l": 52, "r": 8, "t": 12, "b": 44},
+        margin=MARGIN,
         xaxis=heads_axis(study),
         yaxis={"title": {"text": "Points"}, "tickformat": "+~g", **_reach([row.change_points for row in rows])},
     )
@@ -72,6 +73,7 @@ def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
             figure.add_annotation(x=index, y=0, text="MHA<br>= 0", showarrow=False, yanchor="top", font={"size": 12})
         elif row.label in without_evidence(study, rows):
             write_upright(figure, index, "no data", 0.08)
+    mark_presets(figure, study, chosen)
     return figure
 
 

@@ -15,7 +15,7 @@ from calculator.configs.family import Family
 
 MAKERS = (
     "alibaba", "meta", "google", "deepseek", "mistral", "openai", "zhipu", "nvidia", "microsoft", "ibm", "cohere",
-    "allen_ai", "tii", "others_a_to_h", "others_k_to_m", "others_p_to_z",
+    "allen_ai", "tii", "others_a_to_h", "others_k_to_m", "others_p_to_z", "encoders", "vllm_only",
 )  # fmt: skip
 """The modules, in the order in which a type is looked for."""
 
@@ -34,6 +34,11 @@ def find(kind: str) -> tuple[str, Family] | None:
 def names() -> tuple[str, ...]:
     """Return the names of all types."""
     return tuple(name for rows in _all_rows() for name in rows)
+
+
+def all_names() -> tuple[str, ...]:
+    """Return the names of all types and their aliases."""
+    return tuple(kind for rows in _all_rows() for name, row in rows.items() for kind in (name, *row.aliases))
 
 
 def _all_rows() -> Iterator[dict[str, Family]]:

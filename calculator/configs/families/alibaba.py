@@ -36,7 +36,10 @@ ROWS: dict[str, Family] = {
     ),
     "qwen2": replace(
         QWEN2, longest_context=32768, source=transformers("qwen2"),
-        aliases=("mimo", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"),
+        aliases=(
+            "mimo", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_5_omni_text",
+            "qwen2_5_omni", "qwen2_5_omni_thinker", "qwen2_audio",
+        ),
     ),
     "qwen2_moe": replace(
         QWEN2, longest_context=32768, source=transformers("qwen2_moe"),
@@ -48,10 +51,11 @@ ROWS: dict[str, Family] = {
         schedule=WINDOWS_REFUSED, qkv_bias="qkv_bias", experts=replace(SHARED_EXPERT, dense="step"),
     ),
     "qwen3": replace(
-        QWEN3, longest_context=32768, source=transformers("qwen3"), aliases=("qwen3_vl_text",),
+        QWEN3, longest_context=32768, source=transformers("qwen3"), aliases=("qwen3_vl_text", "qwen3_asr", "qwen3_vl"),
     ),
     "qwen3_moe": replace(
-        QWEN3, longest_context=32768, source=transformers("qwen3_moe"), aliases=("qwen3_vl_moe_text",),
+        QWEN3, longest_context=32768, source=transformers("qwen3_moe"),
+        aliases=("qwen3_vl_moe_text", "qwen3_omni_moe_text", "qwen3_omni_moe", "qwen3_omni_moe_thinker"),
         defaults={**UNTIED, "num_key_value_heads": 4, "decoder_sparse_step": 1, "max_window_layers": 28},
         schedule=WINDOWS_IF_USED, experts=Experts(dense="step"),
     ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calculator.configs.family import UNTIED, Family, transformers
+from calculator.configs.family import PUBLISHED, UNTIED, Family, transformers
+from calculator.configs.hooks.deepseek_v4 import CompressedWithAge
 from calculator.configs.traits import Experts
 
 DEEPSEEK = Family(
@@ -34,5 +35,14 @@ ROWS: dict[str, Family] = {
         DEEPSEEK_V3, longest_context=163840, source=transformers("deepseek_v32"),
         defaults={**DEEPSEEK_V3.defaults, "index_head_dim": 128, "index_n_heads": 64},
         indexer=True,
+    ),
+    "deepseek": replace(
+        DEEPSEEK, source=PUBLISHED, defaults={**UNTIED, "first_k_dense_replace": 0, "n_shared_experts": 0},
+        latent=False, output_bias="attention_bias",
+    ),
+    "deepseek_v4": Family(
+        UNTIED,
+        longest_context=1048576, source=transformers("deepseek_v4"), builder=CompressedWithAge,
+        experts=Experts(shared="count"), harmless=("compress_rope_theta",),
     ),
 }  # fmt: skip

@@ -39,6 +39,7 @@ ROWS: dict[str, Family] = {
             "sliding_window": 4096, "sliding_window_pattern": 6,
         },
         schedule=every(WINDOW, key="sliding_window_pattern"), norms=4, qk_norm="head",
+        bidirectional="use_bidirectional_attention",
     ),
     "gemma3n_text": Family(
         {
@@ -81,4 +82,21 @@ ROWS: dict[str, Family] = {
         encoder=replace(T5_ENCODER, relative_positions="every"),
     ),
     "pegasus": replace(BART, longest_context=1024, source=transformers("pegasus"), encoder=Encoder()),
+    "vaultgemma": replace(
+        GEMMA, longest_context=8192, source=transformers("vaultgemma"),
+        schedule=every(WINDOW, 2),
+    ),
+    "gemma4_unified_text": Family(
+        {**TIED, "global_head_dim": 512},
+        longest_context=131072, source=transformers("gemma4_unified"), aliases=("gemma4_unified",),
+        builder=JoinedKeys, schedule=every(WINDOW, 6, ends_full=True), qkv_bias="attention_bias",
+        output_bias="attention_bias", norms=4, qk_norm="head",
+        kinds={
+            "full_attention": {
+                "head_dim": "global_head_dim", "num_key_value_heads": "num_global_key_value_heads",
+                "if": "attention_k_eq_v",
+            },
+        },
+        shared_cache="num_kv_shared_layers",
+    ),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import replace
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import UNTIED, Family, transformers
 from calculator.configs.schedules.rules import STATES
+from calculator.configs.schedules.schedule import WINDOW, every
 from calculator.configs.traits import Experts, State
 
 MAMBA_2_SIZES = {
@@ -40,5 +41,14 @@ ROWS: dict[str, Family] = {
         longest_context=262144, source=transformers("bamba"),
         schedule=STATES, qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias",
         state=State("mamba2"),
+    ),
+    "granite_swa": replace(
+        LLAMA, longest_context=8192, source=transformers("granite_swa"),
+        schedule=every(WINDOW, 4, at=0), sinks="all",
+    ),
+    "granitemoe_swa": replace(
+        LLAMA, longest_context=2048, source=transformers("granitemoe_swa"),
+        schedule=every(WINDOW, 4, at=0), sinks="all",
+        experts=Experts(width="intermediate_size", shared="width", shared_width="shared_intermediate_size"),
     ),
 }  # fmt: skip

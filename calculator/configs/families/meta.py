@@ -20,7 +20,9 @@ BART = Family(
 )  # fmt: skip
 
 ROWS: dict[str, Family] = {
-    "llama": replace(LLAMA, longest_context=2048, source=transformers("llama")),
+    "llama": replace(
+        LLAMA, longest_context=2048, source=transformers("llama"), aliases=("iquestcoder", "emu3_text_model"),
+    ),
     "llama4_text": Family(
         {
             **UNTIED, "num_key_value_heads": 8, "head_dim": 128, "attention_chunk_size": 8192,

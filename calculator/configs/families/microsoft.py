@@ -18,7 +18,7 @@ ROWS: dict[str, Family] = {
     ),
     "phi3": Family(
         UNTIED,
-        longest_context=4096, source=transformers("phi3"), aliases=("phi4mm", "phi4_multimodal"),
+        longest_context=4096, source=transformers("phi3"), aliases=("phi4mm", "phi4_multimodal", "phi3_v"),
         schedule=WINDOWS,
     ),
     "phimoe": Family(

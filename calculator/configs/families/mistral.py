@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.family import UNTIED, Family, transformers
 from calculator.configs.schedules.rules import WINDOWS
 from calculator.configs.traits import Experts
@@ -22,5 +23,9 @@ ROWS: dict[str, Family] = {
         {**UNTIED, "num_key_value_heads": 8, "num_experts": 8, "num_experts_per_tok": 2},
         longest_context=131072, source=transformers("mixtral"),
         schedule=WINDOWS, experts=Experts(width="intermediate_size"),
+    ),
+    "mistral4": replace(
+        DEEPSEEK_V3, longest_context=1048576, source=transformers("mistral4"),
+        defaults={**UNTIED, "first_k_dense_replace": 0},
     ),
 }  # fmt: skip

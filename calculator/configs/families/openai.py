@@ -14,7 +14,7 @@ GPT2 = Family(
 )  # fmt: skip
 
 ROWS: dict[str, Family] = {
-    "gpt2": replace(GPT2, longest_context=1024, source=transformers("gpt2")),
+    "gpt2": replace(GPT2, longest_context=1024, source=transformers("gpt2"), aliases=("gpt-sw3",)),
     "gpt_oss": Family(
         {
             **UNTIED, "num_key_value_heads": 8, "head_dim": 64, "sliding_window": 128, "attention_bias": True,

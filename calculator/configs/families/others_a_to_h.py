@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from calculator.architecture.matrices import Sharding
+from calculator.configs.extras import Extra
+from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import BART, LLAMA
 from calculator.configs.families.openai import GPT2
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
 from calculator.configs.hooks.dbrx import Dbrx
+from calculator.configs.hooks.deci import ListedKVHeads
+from calculator.configs.hooks.direct_gates import DirectGates
 from calculator.configs.hooks.gpt_bigcode import GPTBigCode
 from calculator.configs.hooks.openelm import ListedSizes
 from calculator.configs.schedules.rules import STATES_BETWEEN, WINDOWS, WINDOWS_BY_REPEATS, WINDOWS_WITHOUT_ROPE
-from calculator.configs.schedules.schedule import WINDOW, every
+from calculator.configs.schedules.schedule import STATE, WINDOW, every
 from calculator.configs.traits import Encoder, Experts, State
 
 ROWS: dict[str, Family] = {
@@ -37,6 +42,7 @@ ROWS: dict[str, Family] = {
         source=PUBLISHED,
         builder=ListedSizes, gated="ffn_with_glu", qk_norm="head", qk_norm_if="normalize_qk_projections",
     ),
+    "deci": replace(LLAMA, source=PUBLISHED, aliases=("deci_lm",), builder=ListedKVHeads),
     "afmoe": Family(
         {
             **UNTIED, "head_dim": 128, "sliding_window": 1024, "global_attn_every_n_layers": 4, "num_dense_layers": 1,
@@ -121,5 +127,100 @@ ROWS: dict[str, Family] = {
         {"tie_word_embeddings": True, "num_key_value_heads": 4},
         longest_context=32768, source=transformers("smollm3"),
         schedule=WINDOWS_WITHOUT_ROPE, qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias",
+    ),
+    "beam": Family(
+        {**UNTIED, "first_k_dense_replace": 3},
+        longest_context=8192, source=transformers("beam"),
+        schedule=every(WINDOW, 6, last_full=True), qkv_bias="attention_bias", output_bias="attention_bias", norms=4,
+        qk_norm="head", gate=True, gate_bias=False, experts=Experts(dense="first"),
+        extras=(Extra("attention", "heads", sharding=Sharding.COLUMNS),),
+    ),
+    "cwm": Family(
+        UNTIED,
+        longest_context=131072, source=transformers("cwm"),
+        schedule=every(WINDOW, 4, at=0), mlp_bias="mlp_bias",
+    ),
+    "diffllama": Family(
+        UNTIED,
+        longest_context=2048, source=transformers("diffllama"),
+        qkv_bias="attention_bias", output_bias="attention_bias",
+        extras=(Extra("attention", "head_dim", copies=4),),
+    ),
+    "doge": Family(
+        UNTIED,
+        longest_context=2048, source=transformers("doge"),
+        qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias", qk_norm="head",
+        extras=(
+            Extra("attention", "groups", "groups*head_dim", sharding=Sharding.COLUMNS), Extra("attention", "groups"),
+            Extra("attention", "groups", when="attention_bias"), Extra("norms", "hidden", copies=2),
+        ),
+        required={"is_moe": False}, harmless=("keep_window_size", "num_experts", "num_experts_per_tok"),
+    ),
+    "flint": Family(
+        {**UNTIED, "mlp_only_layers": [0, 1], "decoder_sparse_step": 1},
+        longest_context=262144, source=transformers("flint"),
+        schedule=every(WINDOW, 4, at=1, first=2, last_full=True), qkv_bias="attention_bias",
+        output_bias="attention_bias", qk_norm="head", sinks="all",
+        experts=Experts(dense="step", shared="width", shared_width="shared_expert_intermediate_size"),
+    ),
+    "hyperclovax": replace(
+        LLAMA, longest_context=2048, source=transformers("hyperclovax"),
+        defaults={**LLAMA.defaults, "use_post_norm": True},
+        extras=(Extra("norms", "hidden", copies=2, when="use_post_norm"),),
+    ),
+    "exaone": Family(
+        UNTIED, longest_context=2048, source=PUBLISHED,
+    ),
+    "axk1": replace(
+        DEEPSEEK_V3, longest_context=32768, source=transformers("axk1"),
+        defaults={**DEEPSEEK_V3.defaults, "first_k_dense_replace": 1, "num_experts": 192},
+        extras=(Extra("norms", "hidden", where="sparse"),),
+    ),
+    "bailing_hybrid": Family(
+        {**UNTIED, "first_k_dense_replace": 2, "layer_group_size": 6, "linear_conv_kernel_dim": 4},
+        longest_context=262144, source=transformers("bailing_hybrid"),
+        builder=DirectGates, schedule=every(STATE, key="layer_group_size"), qkv_bias="attention_bias", latent=True,
+        state=State("kimi_delta"), experts=Experts(dense="first", shared="count"),
+        extras=(
+            Extra("attention", "num_attention_heads", "hidden", where="attention", sharding=Sharding.COLUMNS),
+        ),
+    ),
+    "aria_text": replace(
+        LLAMA, longest_context=2048, source=transformers("aria"),
+        experts=Experts(width="intermediate_size", shared="count"),
+    ),
+    "biogpt": replace(
+        GPT2, longest_context=1024, source=transformers("biogpt"), learned_positions=2, width_factor=0,
+    ),
+    "ctrl": Family(
+        {"tie_word_embeddings": True},
+        longest_context=256, source=transformers("ctrl"), gated=False, qkv_bias=True, output_bias=True, mlp_bias=True,
+        head_bias=True, norm_bias=True,
+    ),
+    "gpt_neox_japanese": Family(
+        {"tie_word_embeddings": True, "intermediate_multiple_size": 4},
+        longest_context=2048, source=transformers("gpt_neox_japanese"), gated=False, norm_bias=True, width_factor=4,
+        required={"intermediate_multiple_size": 4}, extras=(Extra("attention", "hidden", where="end"),),
+    ),
+    "openai-gpt": replace(
+        GPT2, longest_context=512, source=transformers("openai"), has_norm_gain=False,
+    ),
+    "blenderbot-small": replace(
+        BART, longest_context=512, source=transformers("blenderbot_small"),
+        encoder=Encoder(embedding_norm=True, end_norm=False),
+    ),
+    "plbart": replace(
+        BART, longest_context=1024, source=transformers("plbart"), aliases=("mvp",),
+    ),
+    "axk2": replace(
+        DEEPSEEK_V3, longest_context=131072, source=transformers("axk2"),
+        defaults={**UNTIED, "first_k_dense_replace": 1}, indexer=True,
+        extras=(
+            Extra("attention", "num_attention_heads*qk_nope_head_dim", "q_lora_rank", sharding=Sharding.COLUMNS),
+            Extra("attention", "num_attention_heads*qk_rope_head_dim", "q_lora_rank", sharding=Sharding.COLUMNS),
+            Extra("attention", "num_attention_heads*v_head_dim", "q_lora_rank", copies=2, sharding=Sharding.COLUMNS),
+            Extra("norms", "gated_norm_rank", "hidden", copies=2),
+            Extra("norms", "gated_norm_rank", "hidden", copies=2, where="sparse"),
+        ),
     ),
 }  # fmt: skip

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from calculator.architecture.matrices import Sharding
+from calculator.configs.extras import Extra
 from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, Source, transformers
 from calculator.configs.hooks.lfm2 import CutWidth
+from calculator.configs.hooks.listed_heads import ListedHeads
 from calculator.configs.hooks.longcat_flash import TwoAttentions
-from calculator.configs.schedules.rules import STATES_BY_LISTS, STATES_BY_TURNS
+from calculator.configs.hooks.minimax_m3 import IndexBesideHeads
+from calculator.configs.schedules.rules import (
+    CONVOLUTIONS_BY_FOURS,
+    INDEXED_BY_LIST,
+    STATES_BY_LISTS,
+    STATES_BY_TURNS,
+    WINDOWS_LISTED,
+)
 from calculator.configs.schedules.schedule import WINDOW, every, listed
 from calculator.configs.traits import Experts, State
 
@@ -21,7 +31,7 @@ ROWS: dict[str, Family] = {
     ),
     "exaone4": Family(
         {**UNTIED, "num_key_value_heads": 32, "sliding_window": 4096, "sliding_window_pattern": 4},
-        longest_context=2048, source=transformers("exaone4"),
+        longest_context=2048, source=transformers("exaone4"), aliases=("exaone4_5_text", "exaone4_5",),
         schedule=every(WINDOW, key="sliding_window_pattern"), qk_norm="head",
     ),
     "exaone_moe": Family(
@@ -96,7 +106,14 @@ ROWS: dict[str, Family] = {
         },
         longest_context=1048576, source=transformers("kimi_linear"),
         schedule=STATES_BY_LISTS, qkv_bias="attention_bias", latent=True, state=State("kimi_delta"),
-        experts=Experts(dense="first", shared="count"),
+        experts=Experts(dense="first", shared="count", latent_width="routed_expert_hidden_size"),
+        extras=(
+            Extra("norms", "routed_expert_hidden_size", where="sparse", when="latent_moe_use_norm"),
+            Extra("attention", "num_attention_heads*v_head_dim", "hidden", where="attention",
+                  when="mla_use_output_gate", sharding=Sharding.COLUMNS),
+            Extra("streams", "hidden", copies=4, when="attn_res_block_size?"),
+            Extra("streams", "hidden", copies=2, where="end", when="attn_res_block_size?"),
+        ),
     ),
     "jetmoe": Family(
         {
@@ -118,5 +135,59 @@ ROWS: dict[str, Family] = {
         },
         longest_context=32768, source=transformers("minicpm3"),
         qkv_bias="attention_bias", mlp_bias="mlp_bias", latent=True,
+    ),
+    "jais2": replace(
+        LLAMA, longest_context=8192, source=transformers("jais2"),
+        gated=False, norm_bias=True,
+    ),
+    "kolibri1": Family(
+        UNTIED,
+        longest_context=262144, source=transformers("kolibri1"),
+        schedule=every(WINDOW, 5), norms=4, qk_norm="head",
+        experts=Experts(shared="width", shared_width="shared_expert_intermediate_size"),
+    ),
+    "laguna": Family(
+        {**UNTIED, "first_k_dense_replace": 1, "gating": True},
+        longest_context=131072, source=transformers("laguna"),
+        builder=ListedHeads, schedule=WINDOWS_LISTED, qkv_bias="attention_bias", output_bias="attention_bias",
+        qk_norm="head",
+        experts=Experts(
+            dense="first", shared="width", shared_width="shared_expert_intermediate_size", correction=True,
+        ),
+    ),
+    "lfm3": Family(
+        {**TIED, "conv_L_cache": 7, "use_sandwich_norm": True, "use_attention_gate": True},
+        longest_context=128000, source=transformers("lfm3"),
+        schedule=CONVOLUTIONS_BY_FOURS, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head",
+        state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"), harmless=("conv_L_cache",),
+        extras=(
+            Extra("norms", "hidden", copies=2, when="use_sandwich_norm"),
+            Extra("attention", "heads", "hidden", where="attention", when="use_attention_gate",
+                  sharding=Sharding.COLUMNS),
+        ),
+    ),
+    "mellum": Family(
+        UNTIED,
+        longest_context=131072, source=transformers("mellum"),
+        schedule=WINDOWS_LISTED, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head",
+        experts=Experts(), harmless=("mtp_layer_types", "mtp_mlp_layer_types", "num_mtp_layers"),
+    ),
+    "nanochat": Family(
+        UNTIED,
+        longest_context=2048, source=transformers("nanochat"),
+        gated=False, qkv_bias="attention_bias", output_bias="attention_bias", norms=0, has_norm_gain=False,
+    ),
+    "minimax_m3_vl_text": Family(
+        UNTIED,
+        longest_context=524288, source=transformers("minimax_m3_vl"), aliases=("minimax_m3_vl", "minimax_m3"),
+        builder=IndexBesideHeads, schedule=INDEXED_BY_LIST, qk_norm="head",
+        harmless=(
+            "sparse_attention_config", "index_n_heads", "index_head_dim", "index_block_size", "index_topk_blocks",
+            "index_local_blocks",
+        ),
+        experts=Experts(
+            width="intermediate_size", dense="listed", shared="width", shared_width="shared_intermediate_size",
+            dense_width="dense_intermediate_size",
+        ),
     ),
 }  # fmt: skip

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from calculator.architecture.matrices import Sharding
+from calculator.configs.extras import Extra
+from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.families.tii import MAMBA
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
+from calculator.configs.hooks.step import OtherSetting
+from calculator.configs.hooks.streams import MixedStreams
 from calculator.configs.hooks.zamba2 import SharedBlocks
-from calculator.configs.schedules.rules import STATES, WINDOWS_FROM_A_LAYER
+from calculator.configs.schedules.rules import STATES, WINDOWS_FROM_A_LAYER, WINDOWS_LISTED
 from calculator.configs.schedules.schedule import WINDOW, every, listed
 from calculator.configs.traits import Experts, State
 
@@ -95,7 +100,7 @@ ROWS: dict[str, Family] = {
             "num_experts": 256, "num_experts_per_tok": 8, "moe_intermediate_size": 2048, "first_k_dense_replace": 1,
         },
         longest_context=131072, source=transformers("mimo_v2_flash"), aliases=("mimo_v2",),
-        schedule=every(WINDOW, 6, first_full=True), qkv_bias="attention_bias", sinks="windowed", v_head_dim=True,
+        schedule=every(WINDOW, 6, first=1), qkv_bias="attention_bias", sinks="windowed", v_head_dim=True,
         kinds={
             "sliding_attention": {
     "num_attention_heads": "swa_num_attention_heads", "num_key_value_heads": "swa_num_key_value_heads",
@@ -117,5 +122,28 @@ ROWS: dict[str, Family] = {
             conv_bias="use_conv_bias", bias="add_bias_linear", output_bias="add_bias_linear",
         ),
         required={"tie_word_embeddings": True}, single=True,
+    ),
+    "step3p5": Family(
+        {**UNTIED, "gating": True, "first_k_dense_replace": 3},
+        longest_context=128000, source=transformers("step3p7"), aliases=("step3p7", "step3p7_text", "step3p6"),
+        builder=OtherSetting, schedule=WINDOWS_LISTED, qkv_bias="attention_bias", output_bias="attention_bias",
+        mlp_bias="mlp_bias", qk_norm="head",
+        experts=Experts(
+            dense="enumerated", shared="width", shared_width="share_expert_dim", shared_bias="mlp_bias",
+        ),
+        harmless=("mtp_layer_types", "mtp_mlp_layer_types", "n_shared_experts", "attention_other_setting"),
+    ),
+    "hy_v4": Family(
+        {**UNTIED, "first_k_dense_replace": 1, "index_topk_freq": 4, "index_skip_topk_offset": 2},
+        longest_context=262144, source=transformers("hy_v4"),
+        builder=MixedStreams, qkv_bias="attention_bias", latent=True, indexer=True,
+        experts=Experts(dense="first", shared="count"),
+        extras=(
+            Extra("attention", "num_attention_heads*v_head_dim", "hidden", sharding=Sharding.COLUMNS),
+            Extra("attention", "num_attention_heads", sharding=Sharding.COLUMNS),
+        ),
+    ),
+    "youtu": replace(
+        DEEPSEEK_V3, longest_context=131072, source=transformers("youtu"), defaults=UNTIED, experts=None,
     ),
 }  # fmt: skip

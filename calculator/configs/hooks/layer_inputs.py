@@ -13,9 +13,9 @@ class LayerInputs(Assembler):
     def embedding(self, vocab: int, positions: int, tied: bool) -> blocks.Weights:
         """Yield the embedding, and the small ones of all layers."""
         yield from super().embedding(vocab, positions, tied)
-        small, rows = self._small(), self.keys.count("vocab_size_per_layer_input")
+        small = self._small()
         if small:
-            width = self.num_layers * small
+            rows, width = self.keys.count("vocab_size_per_layer_input"), self.num_layers * small
             yield from blocks.linear("embedding", rows, width, Sharding.COLUMNS, quantised=False)
             yield from blocks.linear("embedding", width, self.hidden, Sharding.COPIED)
             yield from blocks.norms(small, 1)

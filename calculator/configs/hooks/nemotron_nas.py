@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from calculator.architecture import blocks
+from calculator.architecture.groups import divisors_of
 from calculator.architecture.layers import FullAttention, LayerSpec, NoCache
 from calculator.architecture.matrices import WeightMatrix
 from calculator.configs.builder import Layer
@@ -39,7 +40,9 @@ class BlockConfigs(Assembler):
                 if type(ratio) is not int or ratio < 1 or self.heads % ratio:
                     raise InvalidValueError(
                         f"block_configs: layer {index}: n_heads_in_group {shown(ratio)} does not divide the heads"
-                    )
+                        + _nearest(self.heads, ratio),
+                        what="block_configs", asked=ratio, allowed=divisors_of(self.heads),
+                    )  # fmt: skip
                 groups = self.heads // ratio
                 spec = FullAttention(groups, self.head_dim, self.head_dim)
                 weights += blocks.attention(self.hidden, self.heads, groups, self.head_dim, self.head_dim, *self.biases)
@@ -54,6 +57,13 @@ class BlockConfigs(Assembler):
                 weights += blocks.norms(self.hidden, 1)
             built.append((spec, tuple(weights)))
         return built
+
+
+def _nearest(heads: int, asked: Any) -> str:
+    """Say which number nearest to one asked for divides the heads; nothing where no number is asked for."""
+    if type(asked) is not int:
+        return ""
+    return f"; the nearest that does is {min(divisors_of(heads), key=lambda each: (abs(each - asked), each))}"
 
 
 def _part(config: Any, name: str, index: int) -> dict[str, Any]:

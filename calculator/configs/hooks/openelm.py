@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from calculator.architecture.limits import MAX_HEADS
-from calculator.configs.heads import Heads, checked
+from calculator.configs.heads import Heads, checked, listed_heads
 from calculator.configs.layers import Assembler
 from calculator.errors import InvalidValueError
 
@@ -21,15 +20,13 @@ class ListedSizes(Assembler):
 
     def _listed_heads(self) -> list[Heads]:
         keys, num_layers = self.keys, self.num_layers
-        query, groups = keys.numbers("num_query_heads") or [], keys.numbers("num_key_value_heads") or []
-        if len(query) != num_layers or len(groups) != num_layers or min(*query, *groups) < 1:
-            raise InvalidValueError(
-                f"num_query_heads and num_kv_heads must list the heads of the {num_layers:,} layers"
-            )
-        if max(*query, *groups) > MAX_HEADS:
-            raise InvalidValueError(f"num_query_heads and num_kv_heads must not be more than {MAX_HEADS:,}")
+        query = listed_heads(keys, "num_query_heads", num_layers, "query heads")
+        groups = listed_heads(keys, "num_key_value_heads", num_layers, "KV heads")
         size = keys.count("head_dim")
-        return [checked(Heads(heads, kv_heads, size, size)) for heads, kv_heads in zip(query, groups, strict=True)]
+        return [
+            checked(Heads(heads, kv_heads, size, size), f"num_key_value_heads of layer {layer},")
+            for layer, (heads, kv_heads) in enumerate(zip(query, groups, strict=True))
+        ]
 
     def widths(self) -> list[int]:
         """Return the width of every layer, from a list of multiples of the hidden size."""

@@ -11,6 +11,8 @@ LAYER_TYPES = {
     "full": "full_attention",
     "global": "full_attention",
     "indexed_attention": "full_attention",
+    "deepseek_sparse_attention": "full_attention",
+    "minimax_m3_sparse": "indexed",
     "sliding_attention": "sliding_attention",
     "local": "sliding_attention",
     "chunked_attention": "chunked_attention",

@@ -122,9 +122,31 @@ def _two_lists(keys: Keys, num_layers: int) -> list[str]:
     return [FULL_ATTENTION if i + 1 in full else STATE for i in range(num_layers)]
 
 
+def _convolutions_by_fours(keys: Keys, num_layers: int) -> list[str]:  # noqa: ARG001
+    """Of four layers two keep a convolution's columns, one a window and one every token; the first has no window."""
+    kinds = {0: WINDOW, 2: FULL_ATTENTION}
+    return [kinds.get(index % 4, STATE) if index else STATE for index in range(num_layers)]
+
+
+def _by_frequency(keys: Keys, num_layers: int) -> list[str]:
+    """Layers that an index picks tokens for, as a list of a nested part says."""
+    nested = keys.nested("sparse_attention_config")
+    listed = nested.numbers("sparse_attention_freq") if nested else None
+    if listed is None:
+        return [FULL_ATTENTION] * num_layers
+    if len(listed) != num_layers:
+        raise InvalidValueError(
+            f"sparse_attention_freq has {len(listed):,} entries for {num_layers:,} layers", what="sparse_attention_freq"
+        )
+    return ["indexed" if chosen else FULL_ATTENTION for chosen in listed]
+
+
 _USED, _ROPE = ("use_sliding_window", "max_window_layers"), ("no_rope_layers", "no_rope_layer_interval")
 FULL = Schedule(_each(FULL_ATTENTION))
+INDEXED_BY_LIST = Schedule(_by_frequency, ("indexed",))
+WINDOWS_LISTED = Schedule(_each(FULL_ATTENTION), WINDOWED)
 STATES = Schedule(_each(STATE))
+CONVOLUTIONS_BY_FOURS = Schedule(_convolutions_by_fours, WINDOWED)
 HYBRID = Schedule(_each("hybrid"), ("hybrid",))
 WINDOWS = Schedule(_windows, WINDOWED)
 WINDOWS_AFTER_DENSE = Schedule(

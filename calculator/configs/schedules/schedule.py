@@ -58,7 +58,10 @@ class Schedule:
                     allowed=sorted(allowed),
                 )
         kinds = self.rule(keys, num_layers) if given is None else given
-        return [*kinds[:-1], FULL_ATTENTION] if self.ends_full else kinds
+        kinds = [*kinds[:-1], FULL_ATTENTION] if self.ends_full else kinds
+        if WINDOW in self.kinds and WINDOW not in kinds:
+            keys.ignore("sliding_window")
+        return kinds
 
 
 def every(
@@ -66,22 +69,26 @@ def every(
     period: int = 0,
     key: str = "",
     *,
-    first_full: bool = False,
+    at: int = -1,
+    first: int = 0,
     one_full: bool = False,
+    last_full: bool = False,
     ends_full: bool = False,
 ) -> Schedule:
     """All but each n-th layer are of a kind, and that is full attention; the period is a number or a key's.
 
-    The first layer may be full besides, and the last: always, or where no other is (``one_full``).
+    ``at`` says which layer of a period is full, by default its last. The first layers may be full besides, so many,
+    and the last: by the rule (``last_full``), whatever a list says (``ends_full``), or where no
+    other is (``one_full``).
     """
 
     def rule(keys: Keys, num_layers: int) -> list[str]:
         if kind in WINDOWED and keys.optional_count("sliding_window") is None:
             return [FULL_ATTENTION] * num_layers
         step = keys.count(key) if key else period
-        kinds = [FULL_ATTENTION if (index + 1) % step == 0 else kind for index in range(num_layers)]
-        if first_full:
-            kinds[0] = FULL_ATTENTION
+        kinds = [FULL_ATTENTION if index < first or (index - at) % step == 0 else kind for index in range(num_layers)]
+        if last_full:
+            kinds[-1] = FULL_ATTENTION
         if one_full and FULL_ATTENTION not in kinds:
             kinds[-1] = FULL_ATTENTION
         return kinds

@@ -13,6 +13,7 @@ from calculator.configs.keys import Keys
 from calculator.configs.towers.rows import Tower, tower_type
 
 PART = "image encoder"
+_JOINT_DEFAULTS = {"downsample_factor": 2, "alignment_intermediate_size": 36864}
 SYNONYMS = {"depth": "num_hidden_layers", "num_channels": "in_channels", "in_chans": "in_channels"}
 
 
@@ -43,16 +44,16 @@ def tower_of(config: Mapping[str, Any], outer: Mapping[str, Any], hidden: int) -
     transformers 5.23.0, parameters of the classes on the meta device; vLLM splits the matrices of
     blocks over ranks (``--mm-encoder-tp-mode weights``).
     """
-    row = tower_type(config)
+    row = tower_type(config, outer.get("model_type"))
     if row is None:
         return None
     merge = {"spatial_merge_size": outer["spatial_merge_size"]} if "spatial_merge_size" in outer else {}
     named = {SYNONYMS.get(key, key): value for key, value in config.items()}
     keys = Keys({**merge, **named}, row.defaults)
-    return tuple(_matrices(row, keys, hidden))
+    return tuple(_matrices(row, keys, Keys(outer, _JOINT_DEFAULTS), hidden))
 
 
-def _matrices(row: Tower, keys: Keys, hidden: int) -> Iterator[WeightMatrix]:
+def _matrices(row: Tower, keys: Keys, outer: Keys, hidden: int) -> Iterator[WeightMatrix]:
     width, layers = keys.count(row.width), keys.count("num_hidden_layers")
     inner = keys.optional_count("intermediate_size") or width * keys.count("mlp_ratio")
     patch = (
@@ -71,7 +72,10 @@ def _matrices(row: Tower, keys: Keys, hidden: int) -> Iterator[WeightMatrix]:
     yield _matrix(width, 1, row.norm * (layers * row.norms + head) + 2 * blocks * row.biased + head)
     yield _matrix(3 * width + ups * inner, 1, blocks * row.biased, Sharding.COLUMNS)
     yield _matrix(keys.count("head_dim") if row.head_norms else 1, 1, 2 * layers if row.head_norms else 0)
-    yield from _joint(row, keys, width, inner, hidden)
+    if row.classes:
+        # the class embedding, and the norm before the layers
+        yield _matrix(width, 1, 3)
+    yield from _joint(row, keys, outer, width, inner, hidden)
 
 
 def _positions(row: Tower, keys: Keys) -> int:
@@ -85,12 +89,16 @@ def _positions(row: Tower, keys: Keys) -> int:
     image = keys.optional_count("image_size")
     if image is None or row.joint == "patch merger":
         return 0
-    return (image // keys.count("patch_size")) ** 2 + (row.joint == "adapter")
+    return (image // keys.count("patch_size")) ** 2 + (row.joint == "adapter" or row.classes)
 
 
-def _joint(row: Tower, keys: Keys, width: int, inner: int, hidden: int) -> Iterator[WeightMatrix]:
+def _joint(row: Tower, keys: Keys, outer: Keys, width: int, inner: int, hidden: int) -> Iterator[WeightMatrix]:
     """Yield what joins an encoder's output to the text decoder."""
-    if row.joint == "projection":
+    if row.joint in ("linear", "two layers", "two layers and a newline", "gated"):
+        # the norm behind the encoder
+        yield _matrix(width, 1, row.norm)
+        yield from _projector(row.joint, outer, width, hidden)
+    elif row.joint == "projection":
         yield _matrix(hidden, width)
         # the norm behind the encoder, and the one before the projection
         yield _matrix(width, 1, 3 if row.norm == 2 else 0)
@@ -113,6 +121,17 @@ def _joint(row: Tower, keys: Keys, width: int, inner: int, hidden: int) -> Itera
             _matrix(width, 1, row.norm),
             _matrix(merged, 1, row.norm * deep),
         )
+
+
+def _projector(joint: str, outer: Keys, width: int, hidden: int) -> Iterator[WeightMatrix]:
+    """Yield what a wrapper projects an encoder's output by."""
+    if joint == "gated":
+        read, inner = outer.count("downsample_factor") ** 2 * width, outer.count("alignment_intermediate_size")
+        yield from (_matrix(inner, read), _matrix(inner, 1), _matrix(hidden, inner // 2), _matrix(hidden, 1))
+        return
+    yield from (_matrix(hidden, width), _matrix(hidden, 1))
+    if joint != "linear":
+        yield from (_matrix(hidden, hidden), _matrix(hidden, 1, 2 if joint.endswith("newline") else 1))
 
 
 def _matrix(outputs: int, inputs: int, copies: int = 1, sharding: Sharding = Sharding.COPIED) -> WeightMatrix:

@@ -8,9 +8,11 @@ transformers 5.23.0, the parameters of the classes of these model types on the m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
+
+from calculator.configs.reference import wrapper_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Tower:
         Whether queries and keys are normed by head.
     patch_bias : bool
         Whether the patches' matrix has a bias.
+    classes : bool
+        Whether an embedding of the class stands before the patches, and a norm before the layers.
     joint : str
         How its output meets the text decoder.
     """
@@ -47,6 +51,7 @@ class Tower:
     norms: int = 2
     head_norms: bool = False
     patch_bias: bool = True
+    classes: bool = False
     joint: str = "merger"
 
 
@@ -61,6 +66,10 @@ _DEEP = {"deepstack_visual_indexes": [8, 16, 24]}
 _SIGLIP = {
     "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "in_channels": 3, "image_size": 224,
     "patch_size": 16, "vision_use_head": True,
+}  # fmt: skip
+_CLIP = {
+    "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "in_channels": 3, "image_size": 224,
+    "patch_size": 32,
 }  # fmt: skip
 _PIXTRAL = {
     "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "in_channels": 3, "patch_size": 14,
@@ -91,6 +100,12 @@ TYPES: Mapping[str, Tower] = MappingProxyType(
         "qwen3_5": _THIRD,
         "qwen3_5_moe": _THIRD,
         "siglip_vision_model": Tower(_SIGLIP, joint="projection"),
+        "clip_vision_model": Tower(_CLIP, patch_bias=False, classes=True, joint="two layers"),
+        "qwen2_5_omni_vision_encoder": Tower(
+            _QWEN | {"hidden_size": 1280, "intermediate_size": 3420},
+            depth="depth", gated=True, norm=1, patch_bias=False,
+        ),
+        "qwen3_omni_moe_vision_encoder": Tower(_QWEN_3 | _DEEP, depth="depth"),
         "pixtral": Tower(_PIXTRAL, gated=True, biased=False, norm=1, patch_bias=False, joint="patch merger"),
         "llama4_vision_model": Tower(_LLAMA_4, patch_bias=False, joint="adapter"),
         "gemma4_vision": Tower(
@@ -100,10 +115,29 @@ TYPES: Mapping[str, Tower] = MappingProxyType(
 )  # fmt: skip
 
 
-def tower_type(config: Mapping[str, Any]) -> Tower | None:
-    """Return the type of an image encoder by its ``vision_config``; None where it is not known."""
-    kind = config.get("model_type")
-    return TYPES.get(kind.removesuffix("_vision")) or TYPES.get(kind) if isinstance(kind, str) else None
+INTRINSIC = ("merger", "adapter")
+"""Joints that belong to the encoder itself, whatever wraps it."""
+JOINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "gemma3": "projection", "shieldgemma2": "projection", "gemma4": "projection", "paligemma": "linear",
+        "mistral3": "patch merger", "deepseek_vl": "two layers", "llava": "two layers",
+        "llava_next": "two layers and a newline", "llava_next_video": "two layers and a newline",
+        "llava_onevision": "two layers and a newline", "cohere2_vision": "gated",
+    }
+)  # fmt: skip
+"""How wrappers join an encoder that has no joint of its own."""
+
+
+def tower_type(config: Mapping[str, Any], wrapper: object = None) -> Tower | None:
+    """Return the type of an image encoder by its ``vision_config`` and by what wraps it; None where it is not known."""
+    kind = config.get("model_type") or wrapper
+    row = TYPES.get(kind.removesuffix("_vision")) or TYPES.get(kind) if isinstance(kind, str) else None
+    if row is None or row.joint in INTRINSIC or wrapper is None:
+        return row
+    joint = JOINTS.get(wrapper, "") if isinstance(wrapper, str) else ""
+    if not joint:
+        return None if wrapper_of(wrapper) else row
+    return replace(row, joint=joint)
 
 
 def named_size(config: Mapping[str, Any], key: str, otherwise: int) -> int:

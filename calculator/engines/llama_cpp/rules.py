@@ -11,7 +11,7 @@ from calculator.architecture.counts import NO_LIMIT, Count
 from calculator.architecture.groups import merge
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine
 from calculator.engines.beside.host import by_layer
 from calculator.engines.llama_cpp.overheads import compute_buffer
 from calculator.engines.overheads import CUDA_GRAPH, context, none
@@ -98,6 +98,7 @@ class LlamaCpp(Engine):
     }
     splits_layers: ClassVar = False
     in_blocks: ClassVar = False
+    in_flight_bytes: ClassVar = 4  # ggml.c: what a matrix product gives is F32
     loads_encoders: ClassVar = False
     # 0c1e570, src/llama-model.cpp: the input layer is assigned to the CPU, whatever is offloaded
     embeds_on_host: ClassVar = True
@@ -234,7 +235,7 @@ class LlamaCpp(Engine):
             layers = last_layers(model, request.n_gpu_layers)
         full_length = request.swa_full or not self.keeps_windows(model)
         at_once = None if full_length else request.max_num_batched_tokens
-        caches = caches_of(self.as_kept(model, layers), request.storage, Split())
+        caches = self.caches_of_stage(model, layers, request.storage, Split())
         claims = tuple(self.claims[type(cached.cache)](cached.cache, cached.layers, at_once) for cached in caches)
         return WholeSequences((Pool(1, claims),), CELLS)
 

@@ -1,12 +1,15 @@
-"""What llama.cpp runs where: its own kernels for CUDA and HIP take every GGUF type."""
+"""What llama.cpp runs where: its own kernels for CUDA, HIP and Metal take every GGUF type, no others any."""
 
 from __future__ import annotations
 
-from calculator.engines.support import Formats, Runs
+from calculator.engines.support import ANY, Formats, NoDevice, Refuses, Runs
 
-EVERYWHERE = ("volta", "turing", "ampere", "ada", "hopper", "blackwell", "cdna2", "cdna3", "cdna4")
+EVERYWHERE = (
+    "volta", "turing", "ampere", "ada", "hopper", "blackwell", "cdna2", "cdna3", "cdna4", "rdna3", "apple",
+    "xe-hpg", "xe2",
+)  # fmt: skip
 
-_WEIGHTS = "0c1e570, docs/build.md (CUDA, HIP) and ggml/src/ggml-common.h"
+_WEIGHTS = "0c1e570, docs/build.md (CUDA, HIP, Metal, SYCL) and ggml/src/ggml-common.h"
 _CACHE = "0c1e570, common/arg.cpp, cache types"
 
 SUPPORT = Formats(
@@ -17,5 +20,23 @@ SUPPORT = Formats(
             _WEIGHTS,
         ),
     ),
+    not_weights=(
+        Refuses(
+            ("fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "nf4"),
+            (ANY,),
+            "0c1e570, ggml/src/ggml-common.h: a GGUF file has none of these types; they are converted",
+        ),
+    ),
+    not_kv=(
+        Refuses(
+            (
+                "fp8_e4m3", "fp8_e5m2", "int8_per_token_head", "int4_per_token_head", "fp8_per_token_head", "nvfp4",
+                "fp8_ds_mla",
+            ),
+            (ANY,),
+            _CACHE,
+        ),
+    ),
+    no_devices=(NoDevice(("Google", "AWS"), "it has no backend for them", "0c1e570, docs/build.md"),),
     kv=(Runs(("fp32", "fp16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"), EVERYWHERE, _CACHE),),
-)
+)  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.architecture.caches import Chunk, LatentVectors, State, Window
 from calculator.architecture.latent import LatentAttention
 from calculator.architecture.model import LayerGroup, ModelArchitecture
-from calculator.engines.base import Engine, caches_of
+from calculator.engines.base import Engine
 from calculator.engines.beside import adapters
 from calculator.engines.overheads import captured_graphs, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
@@ -286,7 +286,7 @@ class Sglang(Engine):
         size = request.block_size
         full_length = request.disable_hybrid_kv_cache_manager or not self.keeps_windows(model)
         parts: dict[Part, list[Any]] = {part: [] for part in Part}
-        for cached in caches_of(self.as_kept(model, layers), request.storage, request.split):
+        for cached in self.caches_of_stage(model, layers, request.storage, request.split):
             part = self.claims[type(cached.cache)]
             parts[Part.TOKENS if part is Part.WINDOWS and full_length else part].append(cached)
         full, windows, state = parts.values()
@@ -375,7 +375,7 @@ class Sglang(Engine):
         ``HybridSWAPoolConfigurator``.
         """
         cut = self.geometry(model, layers, request)
-        kept = caches_of(self.as_kept(model, layers), request.storage, request.split)
+        kept = self.caches_of_stage(model, layers, request.storage, request.split)
         attends = sum(cached.layers for cached in kept if self.claims[type(cached.cache)] is Part.TOKENS)
         if not here.layers or not attends:
             return cut

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calculator.engines.support import Formats, Runs
+from calculator.engines.support import ANY, GGML_CACHE, GGUF, Formats, NoDevice, Refuses, Runs
 
 CDNA = ("cdna3", "cdna4")
 FROM_HOPPER = ("hopper", "blackwell")
@@ -23,7 +23,8 @@ SUPPORT = Formats(
         Runs(("fp8", "fp8-block"), ("ampere",), f"{_LAYERS} of fp8.py (80)", _MARLIN),
         Runs(("int8",), FROM_AMPERE, f"{_LAYERS} of w8a8_int8.py (75)"),
         Runs(("awq-int4", "gptq-int4"), FROM_AMPERE, f"{_LAYERS} of awq/awq.py (75, 80) and gptq/gptq.py (60, 80)"),
-        Runs(("nf4",), FROM_AMPERE, f"{_LAYERS} of bitsandbytes.py (70)"),
+        Runs(("nf4",), FROM_AMPERE, f"{_LAYERS} of bitsandbytes.py (70)", since=(0, 5, 14)),
+        Runs(GGUF, FROM_AMPERE, f"{_LAYERS} of gguf.py (60)", since=(0, 5, 6)),
         Runs(("mxfp4",), FROM_AMPERE, f"{_LAYERS} of mxfp4.py (80)"),
         Runs(("nvfp4",), ("blackwell",), f"{_LAYERS} of modelopt_quant.py"),
         Runs(("nvfp4",), ("ampere", "ada", "hopper"), f"{_LAYERS} of modelopt_quant.py (80)", _MARLIN),
@@ -35,4 +36,26 @@ SUPPORT = Formats(
         Runs(("nvfp4",), ("blackwell",), _FP4_KV),
         Runs(("fp8_ds_mla",), FROM_HOPPER, _KV),
     ),
-)
+    not_weights=(
+        Refuses(("mxfp4",), ("volta", "turing"), f"{_LAYERS} of mxfp4.py (80)", since=(0, 5, 23)),
+        Refuses(("nf4", *GGUF), CDNA, _ROCM, since=(0, 5, 23)),
+        Refuses(("fp8", "fp8-block"), ("volta", "turing"), f"{_LAYERS} of fp8.py (80)", since=(0, 5, 23)),
+        Refuses(("nvfp4",), ("volta", "turing"), f"{_LAYERS} of modelopt_quant.py (80)", since=(0, 5, 23)),
+        Refuses(GGUF, (ANY,), "0.4.9, srt/layers/quantization has no gguf.py", until=(0, 4, 9)),
+    ),
+    not_kv=(
+        Refuses(GGML_CACHE, (ANY,), f"{_KV}: no type of GGML"),
+        Refuses(
+            ("int8_per_token_head", "int4_per_token_head", "fp8_per_token_head"), (ANY,),
+            f"{_KV}: none of a token and head",
+        ),
+        Refuses(("nvfp4",), (ANY,), "0.4.9, srt/server_args.py, kv-cache-dtype", until=(0, 4, 9)),
+        Refuses(("nvfp4",), ("volta", "turing", "ampere", "ada", "hopper"), _FP4_KV, since=(0, 5, 23)),
+        Refuses(("nvfp4",), CDNA, _FP4_KV, since=(0, 5, 23)),
+    ),
+    no_devices=(
+        NoDevice(
+            ("AWS",), "its package has CUDA, ROCm, XPU, NPU, MUSA, CPU and Metal alone", "0.5.23, srt/platforms"
+        ),
+    ),
+)  # fmt: skip

@@ -11,7 +11,7 @@ from calculator.architecture.counts import Count, smaller
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import Admission, Change, DeviceDefaults, Engine, caches_of
+from calculator.engines.base import Admission, Change, DeviceDefaults, Engine
 from calculator.engines.overheads import CUDA_GRAPH, forward_activation, none
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.tensorrt_llm.overheads import non_torch
@@ -172,7 +172,7 @@ class TensorRtLlm(Engine):
         """Return a pool of blocks for each window."""
         size = request.block_size
         rows: dict[int, int] = {}
-        for cached in caches_of(self.as_kept(model, layers), request.storage, request.split):
+        for cached in self.caches_of_stage(model, layers, request.storage, request.split):
             window, row = self.claims[type(cached.cache)](cached.cache)
             rows[window] = rows.get(window, 0) + cached.layers * row
         windows = tuple(sorted(rows, reverse=True))

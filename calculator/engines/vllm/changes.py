@@ -88,8 +88,9 @@ CHANGES = (
     ),
     Change(
         (0, 15, 0),
-        {"pages_of_cached_state": 2},
-        "vLLM 0.15.0 v1/kv_cache_interface.py MambaSpec.max_memory_usage_bytes (2 pages in align mode)",
+        {"pages_of_cached_state": 2, "charges_whole_passes": True},
+        "vLLM 0.15.0 v1/kv_cache_interface.py MambaSpec.max_memory_usage_bytes (2 pages in align mode); 0.15.1 "
+        "CrossAttentionSpec.max_memory_usage_bytes, which 0.10.2 does not have",
     ),
     Change(
         (0, 17, 0),
@@ -109,9 +110,11 @@ CHANGES = (
             "graphs_in_budget": True,
             "activation_spread": (0.5, 1.8),
             "graphs_need_states": True,
+            "packs_rows": True,
         },
         "vLLM 0.20.0 config/compilation.py resolve_cudagraph_mode_and_sizes (0.19.0 captures fewer), "
-        "config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off)",
+        "config/cache.py, envs.py VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS (0.19.0: 0.9 and off); "
+        "0.20.0 model_executor/models/deepseek_v4.py, laid out as 0.33.0 does",
     ),
     Change((0, 21, 0), {"tokens_from_concurrency": True}, "vLLM 0.21.0 v1/core/kv_cache_utils.py"),
     Change(
@@ -174,8 +177,10 @@ CHANGES = (
             "checkpoint_alignment": {Recurrence.GATED_DELTA_NET: 64, Recurrence.MAMBA2: 1},
             "second_runner_copies_tenths": 37,
             "unexplained_bytes_per_token": 0,
+            "windows_longer": {"cohere2": 1, "cohere2_moe": 1},
         },
-        "vLLM 0.33.0 v1/worker/gpu/model_runner.py _dummy_sampler_run (a second pass in fp32), "
+        "vLLM 0.33.0 model_executor/models/commandr.py, cohere2_moe.py (sliding_window + 1, which 0.27.1 does not "
+        "have); v1/worker/gpu/model_runner.py _dummy_sampler_run (a second pass in fp32), "
         "v1/core/kv_cache_planning.py, qwen_gdn_linear_attn.py",
     ),
 )

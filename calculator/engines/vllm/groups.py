@@ -16,6 +16,7 @@ from calculator.architecture.caches import (
     Chunk,
     EncoderTokens,
     EveryToken,
+    IndexKeys,
     LatentVectors,
     Recurrence,
     State,
@@ -29,7 +30,7 @@ from calculator.request import Cutting
 
 BLOCK_SIZE = 16
 LATENT_HYBRID_MULTIPLE = 128
-FULL, LOCAL = (EveryToken, LatentVectors), (Window, Chunk)
+FULL, LOCAL = (EveryToken, LatentVectors, IndexKeys), (Window, Chunk)
 
 
 class Paged(NamedTuple):
@@ -72,6 +73,7 @@ def _state(kind: Paged, weight: int, taking: Taking) -> Claim:
 CLAIMS: Mapping[type[Cache], Callable[[Paged, int, Taking], Claim]] = {
     EveryToken: _every_token,
     LatentVectors: _every_token,
+    IndexKeys: _every_token,
     Window: _window,
     Chunk: _chunk,
     EncoderTokens: _encoder_tokens,
@@ -105,6 +107,7 @@ def vllm_geometry(
     state_pages: Mapping[Recurrence, int],
     row_multiple: int,
     held_back: int,
+    charges_whole_passes: bool,
 ) -> Geometry:
     """Return the pool of one GPU of a stage: bytes of a block, and what a request takes.
 
@@ -136,9 +139,15 @@ def vllm_geometry(
     group_size = most if most < fewest * padding_factor else fewest
     groups = {kind.cache: -(-kind.layers // group_size) for kind in paged}
     widest = max((-(-layers // groups[cache]) for cache, layers in held.items()), default=0)
-    pool = Pool(
-        max(1, widest * paged[0].page_bytes), tuple(claim(kind, groups[kind.cache]) for kind in paged), held_back
-    )
+    claims = tuple(claim(kind, groups[kind.cache]) for kind in paged)
+    charged = 0
+    if charges_whole_passes:
+        passes = {kind.cache: -(-request.max_num_batched_tokens // kind.block_size) for kind in paged}
+        encoder = [
+            (kind, made) for kind, made in zip(paged, claims, strict=True) if isinstance(kind.cache, EncoderTokens)
+        ]
+        charged = sum(groups[kind.cache] * passes[kind.cache] - made.fixed for kind, made in encoder)
+    pool = Pool(max(1, widest * paged[0].page_bytes), claims, held_back, charged)
     return Geometry((pool,), min(kind.block_size for kind in paged))
 
 

@@ -6,17 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Recurrence, State, Window
+from calculator.architecture.caches import (
+    Chunk,
+    CompressedRows,
+    EveryToken,
+    LatentVectors,
+    Recurrence,
+    RowsInPassing,
+    State,
+    Window,
+)
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import USAGE_CONTEXTS, Engine, caches_of, has
+from calculator.engines.base import USAGE_CONTEXTS, Engine, has
 from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
 from calculator.engines.vllm.adapters import lora_buffers
+from calculator.engines.vllm.block_size import kernel_block_size
 from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
 from calculator.engines.vllm.checks import check_adapters, check_context
-from calculator.engines.vllm.groups import BLOCK_SIZE, CLAIMS, hybrid_block_size, vllm_geometry
+from calculator.engines.vllm.groups import CLAIMS, hybrid_block_size, vllm_geometry
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
+from calculator.engines.vllm.packed import packed_geometry
 from calculator.engines.vllm.starting import longest_named, not_free, too_few_states
 from calculator.engines.vllm.states import as_kept, checkpoint_block_alignment, keeping, kept, state_pages
 from calculator.errors import InvalidValueError, UnsupportedError
@@ -33,8 +44,6 @@ if TYPE_CHECKING:
     from calculator.request import Request
     from calculator.request.speculation import Speculation
 
-SPARSE_BLOCK_SIZE = 64
-SMALL_BLOCK_SIZES = (1, 8)
 LONGEST_UNCHUNKED = 32_768
 LONGEST_MEASURED = 131_072
 """Tokens of context up to which what grows with it was seen."""
@@ -95,6 +104,12 @@ class Vllm(Engine):
         Whether latent attention is kept as its latent rows.
     held_back : int
         Blocks that the pool keeps for itself [-].
+    charges_whole_passes : bool
+        Whether a request is charged an encoder's tokens of a whole forward pass where concurrency is told.
+    packs_rows : bool
+        Whether rows that stand for several tokens are kept.
+    windows_longer : dict of str to int
+        Model types whose own class keeps more than the window, and how many tokens more [tokens].
     start_check : str or None
         What the start-up check, which names the longest sequence, sums up: each of a stage's ``layers`` by itself,
         the groups of the whole ``model`` against the smallest pool, the groups of each ``stage``; None for no name.
@@ -130,7 +145,10 @@ class Vllm(Engine):
     # 0.33.0, layers/mamba/gdn/olmo_gdn_linear_attn.py: no get_prefill_checkpoint_alignment, as qwen_gdn_linear_attn.py
     no_checkpoints: ClassVar = frozenset({"olmo_hybrid"})
     """Model types whose own layer of states exports no checkpoint of a prefill."""
-    claims: ClassVar = CLAIMS
+    # 0.33.0, model_executor/models/mamba.py, mamba2.py: IsAttentionFree, for which prefix caching stays off
+    attention_free: ClassVar = frozenset({"mamba", "falcon_mamba", "mamba2"})
+    """Model types whose own class is known to have no attention at all."""
+    claims: ClassVar = {**CLAIMS, CompressedRows: None, RowsInPassing: None}
     expert_multiples: ClassVar = {"mxfp4": (256, 64)}
     # Marlin repacks there (fused_moe/oracle/mxfp4.py): 13.72 GiB logged of gpt-oss 20B on an A100, 13.47 on an H100
     expert_multiples_on: ClassVar = {("mxfp4", generation): (256, 128) for generation in ("turing", "ampere", "ada")}
@@ -193,6 +211,9 @@ class Vllm(Engine):
     latent_row_multiple: int = 1
     keeps_latents: bool = True
     held_back: int = 0
+    charges_whole_passes: bool = False
+    packs_rows: bool = False
+    windows_longer: Mapping[str, int] = field(default_factory=dict)
     start_check: str | None = None
     start_check_holds_back: bool = False
     graphs_need_states: bool = False
@@ -210,6 +231,12 @@ class Vllm(Engine):
                 allowed=USAGE_CONTEXTS,
             )
         check_adapters(model, values)
+        if not self.packs_rows and {CompressedRows, RowsInPassing} & {*self.kinds(model)}:
+            raise UnsupportedError(
+                f"vLLM {self.version} does not serve {model.name}: it keeps no rows for several tokens before 0.20",
+                what="engine_version",
+                asked=self.asked_version,
+            )
         heads = max(group.spec.kv_heads for group in self.as_kept(model, model.groups))
         check_context(values, heads, has_windows=bool({Window, Chunk} & {*self.kinds(model)}))
 
@@ -235,25 +262,8 @@ class Vllm(Engine):
         values: Mapping[str, Any],
     ) -> int:
         """Return the tokens of a block: 16, more where a kernel or a state's page needs it [tokens]."""
-        if asked and asked % BLOCK_SIZE and asked not in SMALL_BLOCK_SIZES:
-            nearest = max(16, round(asked / 16) * 16)
-            raise InvalidValueError(
-                f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; the nearest is {nearest}",
-                what="block_size",
-                asked=asked,
-                nearest=nearest,
-            )
         caches = kept(self.caches(model, storage, split), keeping(values))
-        sparse = any(cached.cache.sparse for cached in caches)
-        if sparse and asked and asked % SPARSE_BLOCK_SIZE:
-            raise InvalidValueError(
-                f"block_size {asked} is not possible for {model.name}: vLLM's sparse attention has blocks of a "
-                f"multiple of {SPARSE_BLOCK_SIZE}",
-                what="block_size",
-                asked=asked,
-                nearest=max(1, round(asked / SPARSE_BLOCK_SIZE)) * SPARSE_BLOCK_SIZE,
-            )
-        size = asked or (SPARSE_BLOCK_SIZE if sparse else BLOCK_SIZE)
+        size = kernel_block_size(model.name, caches, asked)
         if has(caches, State):
             pages = state_pages(self, model, caches, values["enable_prefix_caching"], keeping(values).drafted)
             return hybrid_block_size(
@@ -289,6 +299,10 @@ class Vllm(Engine):
         """Whether the tokens of a forward pass follow the length of a sequence by default."""
         return self.unchunked
 
+    def window_more(self, model: ModelArchitecture) -> int:
+        """Return the tokens that the own class of a model's type keeps beyond a window [tokens]."""
+        return self.windows_longer.get(model.model_type, 0)
+
     def on_second_runner(self, model: ModelArchitecture) -> bool:
         """Whether the second model runner serves a model by default."""
         if self.second_runner_types is ALL_TYPES or model.model_type in self.second_runner_types:
@@ -317,6 +331,9 @@ class Vllm(Engine):
         """Return the groups of layers that share one pool of equal blocks."""
         how = keeping(request)
         caches = kept(self.caches(model, request.storage, request.split), how)
+        if has(caches, CompressedRows, RowsInPassing):
+            here = self.caches_of_stage(model, layers, request.storage, request.split)
+            return packed_geometry(caches, here, request.block_size, self.in_flight(request), self.held_back)
         if not self.keeps_latents and has(caches, LatentVectors):
             raise UnsupportedError(
                 "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here",
@@ -327,7 +344,7 @@ class Vllm(Engine):
             caches,
             caches
             if layers is model.groups
-            else kept(caches_of(self.as_kept(model, layers), request.storage, request.split), how),
+            else kept(self.caches_of_stage(model, layers, request.storage, request.split), how),
             request,
             in_flight=self.in_flight(request),
             padding_factor=self.padding_factor,
@@ -337,6 +354,7 @@ class Vllm(Engine):
             state_pages=state_pages(self, model, caches, request.enable_prefix_caching, how.drafted),
             row_multiple=self.latent_row_multiple,
             held_back=self.held_back,
+            charges_whole_passes=self.charges_whole_passes,
         )
 
     def reported_longest(self, model: ModelArchitecture, request: Request, stages: tuple[Stage, ...]) -> int | None:
@@ -397,7 +415,7 @@ class Vllm(Engine):
         vLLM 0.20.0 and 0.21.0, ``v1/core/kv_cache_utils.py``.
         """
         blocks = geometry.num_blocks(pool_bytes, request.seq_len)
-        taken = geometry.pools[0].blocks(request.seq_len)
+        taken = geometry.pools[0].charged_blocks(request.seq_len)
         if self.tokens_from_concurrency and taken:
             return int(blocks / taken * request.seq_len)
         groups = sum(claim.weight if claim.block_size else 1 for claim in geometry.pools[0].claims) or 1

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from calculator.engines.base import caches_of
 from calculator.engines.beside.refusals import AT_ONCE, FRACTION, Refusal
 from calculator.engines.vllm.groups import pool_of_layers
 from calculator.engines.vllm.states import keeping, kept, state_pages
@@ -113,9 +112,9 @@ def longest_named(rules: Vllm, model: ModelArchitecture, request: Request, stage
     if rules.start_check == "layers":
         pools = []
         for stage in stages:
-            layers = rules.as_kept(model, (*stage.layers, *stage.drafted))
             how = keeping(request)
-            caches = kept(caches_of(layers, request.storage, request.split), how)
+            layers = (*stage.layers, *stage.drafted)
+            caches = kept(rules.caches_of_stage(model, layers, request.storage, request.split), how)
             pages = state_pages(rules, model, caches, request.enable_prefix_caching, how.drafted)
             pool = pool_of_layers(caches, cutting, in_flight=rules.in_flight(cutting), state_pages=pages)
             pools.append((pool, stage.usable_bytes))

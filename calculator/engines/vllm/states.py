@@ -97,7 +97,8 @@ def state_pages(
     if not kinds:
         return {}
     asked = rules.caches_states if prefix_caching is None else prefix_caching
-    if not asked or not has(caches, *TOKENS):
+    alone = not has(caches, *TOKENS) and (not model.model_type or model.model_type in rules.attention_free)
+    if not asked or alone:
         return dict.fromkeys(kinds, 1 + drafted)
     if kinds & rules.mode_follows_model:
         raise UnsupportedError(

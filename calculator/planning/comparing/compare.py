@@ -157,6 +157,7 @@ class Comparison:
         return table(self.finding, rows)
 
 
+@friendly
 def compare(before: Plan, after: Plan) -> Comparison:
     """Compare two plans.
 

@@ -59,7 +59,8 @@ def check_presets(model_path: Path | None = None, gpu_path: Path | None = None) 
     FileFormatError
         If a file is not what it claims to be, with file, line, preset and field.
     """
-    return [*_check_models(model_path), *_check_gpus(gpu_path)]
+    more = () if gpu_path else _check_gpus(presets.data_file("gpu_presets_more.yaml"))
+    return [*_check_models(model_path), *_check_gpus(gpu_path), *more]
 
 
 def check_file(path: Path, upgrade_to: str | None = None) -> list[Finding]:

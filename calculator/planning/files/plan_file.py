@@ -13,7 +13,15 @@ import yaml
 from calculator.architecture.decoder import custom_model
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
-from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, UnsupportedError, shown, unknown_name
+from calculator.errors import (
+    CalculatorError,
+    FileFormatError,
+    InvalidValueError,
+    UnsupportedError,
+    friendly,
+    shown,
+    unknown_name,
+)
 from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.answer import Plan
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
@@ -46,6 +54,7 @@ class Deployment:
     location: strict_yaml.Location
     workload: Workload | None = None
     risk: float = 0.01
+    price: tuple[float, float] | None = None
 
     @cached_property
     def service(self) -> Service:
@@ -55,7 +64,9 @@ class Deployment:
         if self.workload is None:
             raise InvalidValueError(f"workload is missing: {' and '.join(self.expects_service)} are of a workload")
         goals = {name: self.expect[name] for name in ("max_ttft_s", "max_tpot_s") if name in self.expect}
-        return service(self.plan, self.workload, self.risk, **goals, replicas=self.plan.request.data_parallel_size)
+        prices = None if self.price is None else {self.plan.accelerator.id: self.price}
+        replicas = self.plan.request.data_parallel_size
+        return service(self.plan, self.workload, self.risk, **goals, prices=prices, replicas=replicas)
 
     @property
     def expects_service(self) -> list[str]:
@@ -107,7 +118,7 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
         raise document.error((*place, *location), str(problem))
     if not entry["expect"]:
         raise document.error((*place, "expect"), f"expects nothing: name at least one of {', '.join(EXPECTATIONS)}")
-    asked = {name: value for name, value in entry.items() if name not in ("name", "expect", "workload")}
+    asked = {name: value for name, value in entry.items() if name not in BESIDE_PLAN}
     try:
         if isinstance(asked["model"], dict):
             asked["model"] = _stated_model(asked["model"])
@@ -123,10 +134,32 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
         field = next((name for name in entry if text.startswith((name, f"unknown {name} "))), None)
         raise document.error((*place, field) if field else place, str(error)) from None
     load, risk = _traffic(document, (*place, "workload"), entry.get("workload"))
-    made = Deployment(entry["name"], answer, entry["expect"], place, load, risk)
+    price = _price(document, (*place, "price_usd_per_hour"), answer, entry.get("price_usd_per_hour"))
+    if price is not None:
+        answer = replace(answer, accelerator=replace(answer.accelerator, price_usd_per_hour=price, price_date=""))
+    made = Deployment(entry["name"], answer, entry["expect"], place, load, risk, price)
     if load is None and made.expects_service:
         raise document.error((*place, "expect"), f"{made.expects_service[0]} is of a workload: state one beside it")
     return made
+
+
+BESIDE_PLAN = ("name", "expect", "workload", "price_usd_per_hour")
+"""What a deployment states besides keywords of ``plan``."""
+
+
+def _price(
+    document: strict_yaml.Document, place: strict_yaml.Location, answer: Plan, stated: Any
+) -> tuple[float, float] | None:
+    """Return the lowest and the highest price of one GPU that a deployment states; None where it states none."""
+    if stated is None:
+        return None
+    from calculator.planning.sizing.prices import checked_prices
+
+    device = answer.accelerator
+    try:
+        return checked_prices({device.id: stated}, (device,))[device.id]
+    except CalculatorError as error:
+        raise document.error(place, str(error)) from None
 
 
 def _traffic(
@@ -199,6 +232,7 @@ def _stated_gpu(stated: Mapping[str, Any]) -> Accelerator:
     return replace(base, **fields)
 
 
+@friendly
 def read_plan_file(path: Path | str) -> list[Deployment]:
     """Read a plan file and plan every deployment in it.
 
@@ -224,6 +258,7 @@ def read_plan_file(path: Path | str) -> list[Deployment]:
     return read_deployments(strict_yaml.read(Path(path)))
 
 
+@friendly
 def write_plan_file(answer: Plan, name: str) -> str:
     """Return the YAML of a plan file with one deployment, which expects what the plan answers now.
 
@@ -247,7 +282,7 @@ def write_plan_file(answer: Plan, name: str) -> str:
     asked = {**answer.asked, "model": _model_entry(answer.model), "seq_len": answer.request.seq_len}
     if answer.asked.get("gpu", CUSTOM) == CUSTOM:
         asked.pop("gpu", None)
-    else:
+    elif not isinstance(answer.asked["gpu"], str):
         asked["gpu"] = _gpu_entry(load_gpu(answer.asked["gpu"]))
     expect: dict[str, Any] = {"fits": answer.fits, "max_kv_bytes_per_sequence": answer.kv_bytes_per_sequence}
     if answer.fits:
@@ -300,12 +335,14 @@ def _model_entry(model: ModelArchitecture) -> Any:
     raise UnsupportedError(
         f"{model.name} cannot be written in a plan file: it is not what its preset, its config or its fields give, "
         "even with num_key_value_heads or windows varied; build it with custom_model or model_from_hf_config, or vary "
-        "it with with_kv_heads or without_windows alone"
+        "it with with_kv_heads, with_windows or without_windows alone"
     )
 
 
 def _ways_to_say(model: ModelArchitecture) -> Iterator[Any]:
     varied = {"variations": dict(model.variations)} if model.variations else {}
+    if model.repository:
+        yield model.repository
     if model.id in model_ids():
         yield model.id
         yield {"preset": model.id, **varied}

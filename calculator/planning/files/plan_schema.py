@@ -9,6 +9,7 @@ from calculator.architecture.decoder import ARCHITECTURE_FIELDS, PER_LAYER
 from calculator.architecture.limits import MAX_HEADS
 from calculator.hardware import ACCELERATOR_FIELDS
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
+from calculator.planning.sizing.prices import MOST_USD_PER_HOUR
 from calculator.planning.traffic.inputs import LENGTHS, RISK, TRAFFIC
 from calculator.reading.fields import Either, Field, Listed, Nested, count, flag, left_out, mapping, number, text
 from calculator.reading.schema import Schema
@@ -40,12 +41,13 @@ MODEL_FIELDS: dict[str, Field] = {
                 kinds=(count(MAX_HEADS), Listed(item=count(MAX_HEADS, minimum=0), least=1)), required=False
             ),
             "windows": flag(required=False),
+            "sliding_window": replace(PER_LAYER["sliding_window"], required=False),
         },
         required=False,
     ),
 }
 GPU_FIELDS: dict[str, Field] = {"preset": text(80, required=False), **ACCELERATOR_FIELDS}
-_MODEL_NAME, _GPU_NAME = text(200), text(80)
+_MODEL_NAME, _GPU_NAME, _PRICE = text(200), text(80), number(MOST_USD_PER_HOUR)
 _BY_HAND = ARCHITECTURE_FIELDS | {
     name: Either(kinds=(ARCHITECTURE_FIELDS[name], each)) for name, each in PER_LAYER.items()
 }
@@ -67,6 +69,11 @@ DEPLOYMENT_FIELDS: dict[str, Field] = {
         fields=WORKLOAD_FIELDS,
         required=False,
         help="the traffic over all replicas: means, a table of the package, or the file of a trace beside this one",
+    ),
+    "price_usd_per_hour": Either(
+        kinds=(_PRICE, Listed(item=_PRICE, least=2, most=2)),
+        required=False,
+        help="your own price of one GPU an hour, or the lowest and the highest, in place of the catalogue's example",
     ),
     "expect": Nested(name="Expect", fields=_EXPECT_FIELDS, help="what the plan must come to, at least one of them"),
 }

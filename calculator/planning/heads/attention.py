@@ -10,6 +10,7 @@ from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import kv_heads_per_rank
 from calculator.catalogue.presets import load_model
+from calculator.engines import engine_rules
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, friendly
 from calculator.planning.heads.variants import keeps_latent, query_heads, with_heads
 from calculator.reading.schema import Schema
@@ -29,6 +30,7 @@ def attention_memory(
     batch_size: int = 1,
     flash_attention: bool = True,
     query_tokens: int | None = None,
+    engine: str | None = None,
 ) -> int:
     """Return what the attention of one layer holds in flight while a prompt is computed.
 
@@ -44,6 +46,8 @@ def attention_memory(
         Whether scores stay in the chip, block by block, and no score matrix is written [-].
     query_tokens : int, optional
         Tokens of the prompt computed at once, as in chunked prefill; by default all of it [tokens].
+    engine : str, optional
+        Whose values in flight count: 32 bit in llama.cpp, 16 bit in the others and by default [-].
 
     Returns
     -------
@@ -58,8 +62,9 @@ def attention_memory(
     Notes
     -----
     ``2 b n (H d_k + G d_k + G d_v + H d_v)``, and without flash attention ``2 b H n s`` for the scores, in 16 bit: one
-    layer in flight, the largest where they differ, one GPU. The scores depend on H and not on G. What decode reads of
-    the cache is the same with either kernel. Latent attention is computed as heads in a prompt.
+    layer in flight, the largest where they differ, one GPU. In 32 bit it is 4 in place of 2: llama.cpp's scores are
+    ``4 × n_ubatch × n_ctx × H``. The scores depend on H and not on G. What decode reads of the cache is the same with
+    either kernel. Latent attention is computed as heads in a prompt.
 
     References
     ----------
@@ -76,12 +81,13 @@ def attention_memory(
         )  # fmt: skip
     if not isinstance(flash_attention, bool):
         raise InvalidValueError("flash_attention must be true or false", what="flash_attention")
+    each = ELEMENT_BYTES if engine is None else engine_rules(engine).in_flight_bytes
     held = []
     for spec in specs_with_heads(architecture):
         heads, kv_heads, key, value = _shape(spec, architecture.num_attention_heads)
         rows = heads * key + kv_heads * key + kv_heads * value + heads * value
         scores = 0 if flash_attention else heads * length
-        held.append(ELEMENT_BYTES * batch * computed * (rows + scores))
+        held.append(each * batch * computed * (rows + scores))
     return max(held)
 
 

@@ -21,6 +21,7 @@ from calculator.planning.heads.variants import Kind, Variant, called, keeps_late
 from calculator.planning.kv_cache import encoder_tokens
 from calculator.planning.plan import plan as make_plan
 from calculator.planning.traffic.timing.speed import Speed, speed
+from calculator.reading.by_layer import write_by_layer
 
 _KINDS = {Kind.OWN: "mixed"}
 Answer = tuple[Plan | None, CalculatorError | None, ModelArchitecture]
@@ -88,6 +89,7 @@ class Bench:
             degrees_without_copies=_degrees_without_copies(varied),
             num_key_value_heads=one,
             query_heads_per_kv_head=heads / one if one else None,
+            kv_heads_by_layer=write_by_layer(varied.kv_heads_by_layer) if variant.kind is Kind.OWN else "",
         )
         row = self._with_intensity(row, varied, seq_len)
         return self._with_plan(row, answer, as_mha[0]) if answer else row
@@ -116,6 +118,7 @@ class Bench:
             kv_bytes_per_token_per_gpu=kept,
             saving_per_gpu=_saved(answer.kv_bytes_per_gpu, as_mha.kv_bytes_per_gpu) if as_mha else None,
             kv_replication=_replication(answer),
+            copied_bytes_per_gpu=_copied(answer),
             weights_bytes_per_gpu=answer.per_gpu.weights_bytes,
             block_bytes_per_gpu=request.block_size * kept,
             block_waste_bytes_per_gpu=(request.block_size - 1) * kept // 2,
@@ -196,6 +199,19 @@ def _replication(answer: Plan) -> int:
         return ranks
     fewest = min(each for each in answer.model.kv_heads_by_layer if each)
     return kv_replication(fewest, ranks)
+
+
+def _copied(answer: Plan) -> int:
+    """Return what one GPU keeps of a sequence beyond its share of one copy, each kind of layer by itself [bytes]."""
+    request = answer.request
+    layout, ranks = Layout(request.storage, request.split, request.encoder_seq_len or 0), request.split.kv_head_ranks
+    copied = 0
+    for group in answer.stage.layers:
+        kept = int(kv_bytes_on_rank((group,), request.seq_len, layout))
+        latent = isinstance(group.spec, LatentAttention)
+        keepers = ranks if latent else kv_replication(group.spec.kv_heads, ranks) if group.spec.kv_heads else 1
+        copied += kept - kept // keepers
+    return copied
 
 
 def _degrees_without_copies(model: ModelArchitecture) -> tuple[int, ...]:

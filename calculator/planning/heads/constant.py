@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from math import floor
 
 from calculator.architecture.groups import LayerGroup
 from calculator.architecture.matrices import Sharding, WeightMatrix
@@ -15,19 +17,20 @@ PARTS = ("dense MLP", "shared experts", "experts")
 
 
 def at_constant_parameters(varied: ModelArchitecture, base: ModelArchitecture, multiple: int = 1) -> ModelArchitecture:
-    """Return a varied model whose MLPs are so much wider or narrower that each layer has the parameters of another's.
+    """Return a varied model whose MLPs are so much wider or narrower that it has the parameters of another.
 
     Parameters
     ----------
     varied, base : ModelArchitecture
         The model to widen, and the one whose parameters it keeps, layer by layer [-].
     multiple : int
-        Columns that the width stays a multiple of, so that so many GPUs can share it [elements].
+        Columns that a width stays a multiple of, so that so many GPUs can share it [elements].
 
     Returns
     -------
     ModelArchitecture
-        The model; each layer is within half of ``multiple`` columns of the layer that it stands for.
+        The model. Equal layers have one width where that is within a column of what they need; else some of them have
+        the next multiple, so that they are together within half of ``multiple`` columns of those that they stand for.
 
     Raises
     ------
@@ -39,27 +42,28 @@ def at_constant_parameters(varied: ModelArchitecture, base: ModelArchitecture, m
     arXiv 2307.09288, appendix A.2.1: the feed-forward layers of the ablation are widened to make up for the
     parameters of grouped and multi-query attention.
     """
-    pairs = zip(_each(varied), _each(base), strict=True)
-    made: dict[tuple[int, int], LayerGroup] = {}
-    runs: list[LayerGroup] = []
-    for now, before in pairs:
-        key = id(now.weights), id(before.weights)
-        if key not in made:
-            made[key] = _widened(now, _parameters(before) - _parameters(now), multiple, varied.name)
-        layer = replace(made[key], spec=now.spec)
-        if runs and replace(runs[-1], count=1) == layer:
-            runs[-1] = replace(runs[-1], count=runs[-1].count + 1)
-        else:
-            runs.append(layer)
-    if tuple(runs) == varied.layers:
+    layers = tuple(layer for run in _runs(varied, base) for layer in _widened(*run, multiple, varied.name))
+    if layers == varied.layers:
         return varied
-    width = mlp_width(runs[0])
+    width = mlp_width(layers[0])
     return replace(
         varied,
-        layers=tuple(runs),
+        layers=layers,
         variations={**varied.variations, "layers": "changed"},
         intermediate_size=width if varied.intermediate_size and PARTS[0] in varied.parts else varied.intermediate_size,
     )
+
+
+def _runs(varied: ModelArchitecture, base: ModelArchitecture) -> list[tuple[LayerGroup, LayerGroup]]:
+    """Return neighbouring layers that are equal in both models, as groups of so many."""
+    runs: list[tuple[LayerGroup, LayerGroup]] = []
+    for now, before in zip(_each(varied), _each(base), strict=True):
+        if runs and (replace(runs[-1][0], count=1), replace(runs[-1][1], count=1)) == (now, before):
+            count = runs[-1][0].count + 1
+            runs[-1] = replace(now, count=count), replace(before, count=count)
+        else:
+            runs.append((now, before))
+    return runs
 
 
 def mlp_width(layer: LayerGroup) -> int:
@@ -82,11 +86,13 @@ def _mlp(layer: LayerGroup) -> list[WeightMatrix]:
     return [matrix for matrix in layer.weights if matrix.part == part]
 
 
-def _widened(layer: LayerGroup, parameters: int, multiple: int, name: str) -> LayerGroup:
-    """Return a layer with so many parameters more, to whole columns of its MLP."""
+def _widened(now: LayerGroup, before: LayerGroup, multiple: int, name: str) -> Iterator[LayerGroup]:
+    """Yield equal layers with the parameters of others, to whole columns of their MLPs: the narrower ones first."""
+    parameters = _parameters(before) - _parameters(now)
     if not parameters:
-        return layer
-    mlp, width = _mlp(layer), mlp_width(layer)
+        yield now
+        return
+    mlp, width = _mlp(now), mlp_width(now)
     column = sum(
         matrix.copies * (matrix.inputs if matrix.sharding is Sharding.COLUMNS else matrix.outputs)
         for matrix in mlp
@@ -96,13 +102,20 @@ def _widened(layer: LayerGroup, parameters: int, multiple: int, name: str) -> La
         raise UnsupportedError(
             f"a layer of {name} has no MLP that could keep its parameters constant", what="constant_parameters"
         )
-    wanted = round(Fraction(width * column + parameters, column * multiple)) * multiple
-    if wanted < 1:
-        raise UnsupportedError(
-            f"an MLP of {name} would have no column left at constant parameters", what="constant_parameters"
-        )
-    weights = tuple(_of_width(matrix, wanted) if matrix in mlp else matrix for matrix in layer.weights)
-    return replace(layer, weights=weights)
+    wanted = width + Fraction(parameters, column)
+    nearest = round(wanted / multiple) * multiple
+    narrow = floor(wanted / multiple) * multiple
+    wider = 0 if abs(nearest - wanted) <= 1 else round(now.count * (wanted - narrow) / multiple)
+    narrow = narrow if abs(nearest - wanted) > 1 else nearest
+    for count, columns in ((now.count - wider, narrow), (wider, narrow + multiple)):
+        if not count:
+            continue
+        if columns < 1:
+            raise UnsupportedError(
+                f"an MLP of {name} would have no column left at constant parameters", what="constant_parameters"
+            )
+        weights = tuple(_of_width(matrix, columns) if matrix in mlp else matrix for matrix in now.weights)
+        yield replace(now, count=count, weights=weights)
 
 
 def _of_width(matrix: WeightMatrix, width: int) -> WeightMatrix:

@@ -52,14 +52,40 @@ def published_change(study: str, variant: str, benchmark: str) -> float:
     return float(_published(study, variant, benchmark).change)
 
 
-def presets_of_heads(heads: int, least: float, most: float, kv_heads: int) -> int:
-    """Presets of so many query heads, of parameters between two bounds in billions, with so many KV heads [-]."""
+def presets_of_size(kv_heads: int, least: float = 0, most: float = 1e6, heads: int | None = None) -> int:
+    """Presets with so many KV heads, of parameters between two bounds in billions, or of so many query heads [-]."""
     return sum(
-        each.num_attention_heads == heads
-        and each.num_key_value_heads == kv_heads
+        each.num_key_value_heads == kv_heads
+        and not each.is_latent
+        and heads in (None, each.num_attention_heads)
         and least * 1e9 <= load_model(each.model).num_parameters <= most * 1e9
         for each in preset_heads()
     )
+
+
+def presets_with_latent() -> int:
+    """Presets that keep a latent vector for all heads [-]."""
+    return sum(each.is_latent for each in preset_heads())
+
+
+def presets_by_layer() -> int:
+    """Presets whose layers have KV heads of different number [-]."""
+    return sum(each.query_heads_per_kv_head is None and not each.is_latent for each in preset_heads())
+
+
+def fewest_query_heads(kv_heads: int) -> int:
+    """The fewest query heads of a preset with so many KV heads [-]."""
+    return min(_query_heads_beside(kv_heads))
+
+
+def most_query_heads(kv_heads: int) -> int:
+    """The most query heads of a preset with so many KV heads [-]."""
+    return max(_query_heads_beside(kv_heads))
+
+
+def _query_heads_beside(kv_heads: int) -> list[int]:
+    found = (each for each in preset_heads() if each.num_key_value_heads == kv_heads and not each.is_latent)
+    return [each.num_attention_heads for each in found]
 
 
 FIGURES: dict[str, Figure] = {

@@ -87,9 +87,14 @@ def _speed(batch_size: int | None, answer: Plan) -> Any:
 
 
 def tokens_per_second(
-    model: str, gpu: str, batch: int | None = None, kv_heads: int | str | None = None, **asked: Any
+    model: str, gpu: str, batch: int | str | None = None, kv_heads: int | str | None = None, **asked: Any
 ) -> float:
-    """Tokens a second of a batch, or of the largest one, each sequence ``seq_len`` tokens long [1/s]."""
+    """Tokens a second of a batch, or of the largest one, each sequence ``seq_len`` tokens long [1/s].
+
+    ``all`` is the largest batch with a KV head for each query head.
+    """
+    if isinstance(batch, str):
+        batch = largest_batch(model, gpu, batch, **asked)
     return float(_speed(batch, _planned(model, gpu, kv_heads, **asked)).output_tokens_per_second)
 
 

@@ -30,7 +30,8 @@ class HeadRow:
     num_parameters : int
         Parameters, key and value projections counted anew [-].
     mlp_width : int
-        Width of the MLP, or of what its parameters are kept constant with [elements].
+        Width of the MLP, or of what its parameters are kept constant with; of the first layer, where some have the next
+        width that the GPUs can share [elements].
     attention_flops_per_token, matrix_flops_per_token : int
         FLOPs of one new token at ``seq_len``: its attention, which depends on H and not on G, and its weights [-].
     degrees_without_copies : tuple of int
@@ -39,6 +40,8 @@ class HeadRow:
         KV heads, G [-]; None for latent attention, and where layers differ.
     query_heads_per_kv_head : float or None
         H / G [-].
+    kv_heads_by_layer : str
+        KV heads of each layer, first to last, runs written once; empty where all layers that have any have the same.
     intensity, step_intensity : float or None
         FLOP per byte of decode attention, and of a step of ``batch_size`` sequences [-].
     ridge : float or None
@@ -48,7 +51,10 @@ class HeadRow:
     saving_per_gpu : float or None
         Share that one GPU saves against multi-head attention; it stops growing where heads are copied [-].
     kv_replication : int
-        GPUs that keep a copy of the same KV head [-].
+        GPUs that keep a copy of the same KV head; of the layers with the fewest, where they differ [-].
+    copied_bytes_per_gpu : int
+        What one GPU keeps of a sequence beyond its share of one copy: the part of its heads that others keep too,
+        spread over all that keep them [bytes].
     weights_bytes_per_gpu : int
         Weights of the fullest GPU [bytes].
     block_bytes_per_gpu : int
@@ -93,12 +99,14 @@ class HeadRow:
     degrees_without_copies: tuple[int, ...]
     num_key_value_heads: int | None = None
     query_heads_per_kv_head: float | None = None
+    kv_heads_by_layer: str = ""
     intensity: float | None = None
     step_intensity: float | None = None
     ridge: float | None = None
     kv_bytes_per_token_per_gpu: int = ABSENT
     saving_per_gpu: float | None = None
     kv_replication: int = ABSENT
+    copied_bytes_per_gpu: int = ABSENT
     weights_bytes_per_gpu: int = ABSENT
     block_bytes_per_gpu: int = ABSENT
     block_waste_bytes_per_gpu: int = ABSENT

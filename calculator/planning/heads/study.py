@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from calculator.planning.heads.variants import (
     query_heads,
     with_latent,
 )
+from calculator.reading.by_layer import write_by_layer
 from calculator.units import plural
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def head_study(
     latent: bool = True,
     constant_parameters: bool = False,
     output_tokens: int | None = None,
+    sliding_window: int | Sequence[int | None] | None = None,
     **plan_keywords: Any,
 ) -> HeadStudy:
     """Answer how many KV heads: memory, batch, speed and price of a model for every number that its heads divide by.
@@ -173,10 +175,14 @@ def head_study(
     latent : bool
         Whether latent attention is set beside them [-].
     constant_parameters : bool
-        Whether the parameters that fewer heads free go to the MLP, to whole columns on each GPU [-].
+        Whether the parameters that fewer heads free go to the MLP, to whole columns on each GPU: the model keeps its
+        parameters within a column of its MLP a layer, whatever the GPUs that share it [-].
     output_tokens : int, optional
         How many of the tokens are generated, so that prefill of new prompts counts; by default none, and each sequence
         holds ``seq_len`` tokens [tokens].
+    sliding_window : int or sequence of int or None, optional
+        A window for all layers with heads, or a list with each layer's own, None for one that sees every earlier
+        token; by default the model's own windows [tokens].
     **plan_keywords : object
         Any other keyword of ``plan`` [-].
 
@@ -188,8 +194,9 @@ def head_study(
     Raises
     ------
     CalculatorError
-        If query heads do not divide by a number, if a list has not one entry a layer, or as ``plan`` where no row can
-        be planned. A number that the GPUs cannot share is a row that says so; copies of heads are no error.
+        If query heads do not divide by a number, if a list has not one entry a layer (the layer is named), or as
+        ``plan`` where no row can be planned. A number that the GPUs cannot share is a row that says so; copies of heads
+        are no error.
 
     Notes
     -----
@@ -200,7 +207,8 @@ def head_study(
     arXiv 2305.13245 (GQA), arXiv 1911.02150 (MQA), arXiv 2405.04434 (MLA), arXiv 2307.09288 appendix A.2.1 (constant
     parameters).
     """
-    architecture = load_model(model)
+    loaded = load_model(model)
+    architecture = loaded if sliding_window is None else loaded.with_windows(sliding_window)
     for name, value in (("latent", latent), ("constant_parameters", constant_parameters)):
         if not isinstance(value, bool):
             raise InvalidValueError(f"{name} must be true or false, not {shown(value)}", what=name, asked=value)
@@ -221,11 +229,12 @@ def head_study(
             what="output_tokens", asked=output_tokens, allowed=(1, length - 1),
         )  # fmt: skip
     as_mha = bench.answer(counted(architecture, [query_heads(architecture)])[0])
-    rows = tuple(
+    rows = _told_apart(
         bench.row(variant, answer, error, varied, length, as_mha)
         for variant, (answer, error, varied) in zip(variants, answers, strict=True)
     )
     assumed = [bench.latent_assumption(variant) for variant in variants if variant.kind is Kind.MLA]
+    assumed += [_windows_assumption(architecture)] if sliding_window is not None else []
     return HeadStudy(
         model=architecture,
         seq_len=length,
@@ -262,6 +271,23 @@ def _variants(
         yield Variant(Kind.MLA, 1, with_latent(model))
 
 
+def _told_apart(rows: Iterable[HeadRow]) -> tuple[HeadRow, ...]:
+    """Return rows whose labels differ: of several lists of the same least and most, later ones are numbered."""
+    found: list[HeadRow] = []
+    for row in rows:
+        same = sum(each.label == row.label or each.label.startswith(f"{row.label} (") for each in found)
+        again = say("heads.again", "{label} ({number})", label=row.label, number=same + 1)
+        found.append(replace(row, label=again) if same else row)
+    return tuple(found)
+
+
+def _windows_assumption(model: ModelArchitecture) -> str:
+    """Say which windows were asked for in place of the model's own."""
+    windows = [getattr(group.spec, "window", None) for group in model.layers for _ in range(group.count)]
+    return say("heads.windows", "Windows are those that were asked for, not the model's own: {windows}.",
+               windows=write_by_layer(windows))  # fmt: skip
+
+
 def _finding(model: ModelArchitecture, rows: tuple[HeadRow, ...], known: Plan) -> str:
     own = next((row for row in rows if row.this_model), None)
     planned = [row for row in rows if not row.refused]
@@ -271,7 +297,8 @@ def _finding(model: ModelArchitecture, rows: tuple[HeadRow, ...], known: Plan) -
         parts.append(say(
             "heads.own",
             "{model} keeps {bytes:,} bytes a token ({kind}), {percent:.4g} % less than multi-head attention would.",
-            model=model.name, bytes=own.kv_bytes_per_token, kind=own.kind.upper(), percent=100 * own.saving,
+            model=model.name, bytes=own.kv_bytes_per_token, percent=100 * own.saving,
+            kind=say("heads.mixed", "KV heads by layer") if own.kind == "mixed" else own.kind.upper(),
         ))  # fmt: skip
     elif own:
         parts.append(say(

@@ -14,7 +14,7 @@ from calculator.errors import InvalidValueError, UnsupportedError, friendly, sho
 from calculator.hardware import Accelerator
 from calculator.messages import joined, say
 from calculator.planning.heads.evidence import quality_evidence
-from calculator.planning.heads.variants import query_heads, with_heads, with_latent
+from calculator.planning.heads.variants import divisors, keeps_latent, query_heads, with_heads, with_latent
 from calculator.planning.plan import plan as make_plan
 from calculator.planning.traffic.timing.speed import speed
 from calculator.reading.fields import count, number
@@ -180,6 +180,14 @@ def uptraining(
     )
 
 
+def conversion_targets(model: ModelArchitecture) -> tuple[int, ...]:
+    """Return the numbers of KV heads that a model's own can be pooled into, ascending; none of latent vectors [-]."""
+    if keeps_latent(model):
+        return ()
+    counts = {each for each in model.kv_heads_by_layer if each}
+    return tuple(each for each in divisors(model) if all(each < count and count % each == 0 for count in counts))
+
+
 def _converted(model: ModelArchitecture, to_kv_heads: int, to_latent: bool) -> ModelArchitecture:
     """Return what a model becomes; raise where its heads cannot be pooled so."""
     if any(isinstance(group.spec, LatentAttention) for group in model.groups):
@@ -189,7 +197,6 @@ def _converted(model: ModelArchitecture, to_kv_heads: int, to_latent: bool) -> M
     if to_latent:
         return with_latent(model)
     query_heads(model)
-    converted = with_heads(model, to_kv_heads)
     counts = sorted({each for each in model.kv_heads_by_layer if each})
     for before in counts:
         if before <= to_kv_heads or before % to_kv_heads:
@@ -200,7 +207,7 @@ def _converted(model: ModelArchitecture, to_kv_heads: int, to_latent: bool) -> M
                 f"{model.name}; " + (f"the nearest is {near}" if near else "it has a single one already"),
                 what="to_kv_heads", asked=to_kv_heads, allowed=tuple(fewer), nearest=near,
             )  # fmt: skip
-    return converted
+    return with_heads(model, to_kv_heads)
 
 
 def _pays_after(

@@ -98,19 +98,26 @@ def counted(model: ModelArchitecture, kv_heads: Iterable[int | Sequence[int]] | 
     Returns
     -------
     list of Variant
-        In the order asked; windows kept, key and value projections counted anew.
+        In the order asked, each once; windows kept, key and value projections counted anew.
 
     Raises
     ------
     CalculatorError
         If query heads do not divide by a number, or a list has not one entry a layer.
     """
-    heads, made = query_heads(model), []
+    heads = query_heads(model)
+    made: list[Variant] = []
     for count in divisors(model) if kv_heads is None else kv_heads:
         by_layer = listed(count)
-        varied = model.with_kv_heads(by_layer) if by_layer is not None else with_heads(model, as_index(count))
+        varied = (
+            model.with_kv_heads(by_layer)
+            if by_layer is not None
+            else with_heads(model, count if isinstance(count, bool) else as_index(count))
+        )
         same = {each for each in varied.kv_heads_by_layer if each}
         most = max(same)
+        if any(each.model.layers == varied.layers for each in made):
+            continue
         made.append(Variant(kind_of(most, heads) if len(same) == 1 else Kind.OWN, most, varied))
     return made
 

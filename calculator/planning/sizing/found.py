@@ -11,6 +11,7 @@ from calculator.planning import SCHEMA_VERSION
 from calculator.planning.sizing.operating import Goals
 from calculator.planning.sizing.service import Service
 from calculator.reading.html import table
+from calculator.units import dollars
 
 if TYPE_CHECKING:
     import pandas
@@ -64,6 +65,8 @@ class Found:
         Hardware without an option, and why.
     tried, to_try : int
         Layouts that were tried, and all that there are [-].
+    notes : tuple of Message
+        What of the question was not used, such as prices of GPUs that are not searched.
     """
 
     model: ModelArchitecture
@@ -75,6 +78,7 @@ class Found:
     refused: tuple[Refused, ...]
     tried: int
     to_try: int
+    notes: tuple[Message, ...] = ()
 
     @property
     def best(self) -> Service | None:
@@ -119,9 +123,7 @@ class Found:
     def _answer(self) -> Message:
         if (best := self.best) is not None:
             price = best.usd_per_hour
-            money = (
-                say("size.price", "${low:,.2f} to ${high:,.2f} an hour", low=price[0], high=price[1]) if price else ""
-            )
+            money = say("size.price", "{price} an hour", price=dollars(*price)) if price else ""
             return say(
                 "size.best", "{gpus} × {gpu} ({split}{replicas}) at {money} hold it for the least.",
                 gpus=best.num_gpus, gpu=best.plan.accelerator.name, split=best.split,
@@ -167,6 +169,7 @@ class Found:
             "complete": self.complete,
             "tried": self.tried,
             "to_try": self.to_try,
+            "notes": list(map(str, self.notes)),
             "options": [{**option.row(), "pareto": id(option) in front} for option in self.options],
             "nearly": [option.row() for option in self.nearly],
             "refused": [
@@ -215,6 +218,6 @@ def reached(service: Service) -> Message:
 
 def _line(row: Service) -> str:
     price = row.usd_per_hour
-    money = f"${price[0]:,.2f} to ${price[1]:,.2f} an hour" if price else "no price known"
+    money = f"{dollars(*price)} an hour" if price else "no price known"
     tpot = row.mean_time_per_output_token_s
     return money + (f", {1e3 * tpot:.3g} ms a token" if tpot else "")

@@ -9,7 +9,9 @@ from typing import Any
 from calculator.architecture.latent import LatentAttention
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import kv_replication
+from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines.base import Engine
+from calculator.errors import CalculatorError
 from calculator.hardware import Accelerator
 from calculator.messages import Message, say
 from calculator.planning.resolve import legal_degrees
@@ -82,12 +84,13 @@ def layouts(
     -------
     iterator of Layout
         Tensor parallelism within a machine times pipeline stages; where they can make a difference also copies of
-        attention under shared experts, and ranks that share a sequence's tokens.
+        attention under shared experts, over several machines too, and ranks that share a sequence's tokens.
     """
     fixed = {name: given[name] for name in SPLITS if given.get(name) is not None}
+    kept_together = fixed.get("data_parallel_size", 1) if fixed.get("enable_expert_parallel") else 1
     for size in machine_sizes(gpu, most):
         seen = set()
-        for keywords in _ways(model, rules, gpu, size, fixed):
+        for keywords in () if size % kept_together else _ways(model, rules, gpu, size // kept_together, fixed):
             asked = {**keywords, **fixed}
             unit = asked.get("tensor_parallel_size", 1) * asked.get("pipeline_parallel_size", 1)
             unit *= asked.get("data_parallel_size", 1) if asked.get("enable_expert_parallel") else 1
@@ -114,12 +117,47 @@ def _ways(
     if not rules.splits_layers or size == 1 or not model.moe_intermediate_size:
         return
     if _has(rules, "enable_attention_dp"):
-        if size <= gpu.gpus_per_node:
-            yield {**_sizes(size, 1), "enable_attention_dp": True}
-    elif "enable_expert_parallel" in rules.flags and size <= gpu.gpus_per_node:
+        yield {**_sizes(size, 1), "enable_attention_dp": True}
+        if size > gpu.gpus_per_node and (stages := size // gpu.gpus_per_node) <= model.num_layers:
+            yield {**_sizes(gpu.gpus_per_node, stages), "enable_attention_dp": True}
+    elif "enable_expert_parallel" in rules.flags:
         for tp in degrees:
             if tp < size:
                 yield {**_sizes(tp, 1), "data_parallel_size": size // tp, "enable_expert_parallel": True}
+
+
+def weights_fit(
+    model: ModelArchitecture, layout: Layout, weight_dtype: str, memory_bytes: int, checkpoint_bytes: int | None = None
+) -> bool:
+    """Whether the weights of every rank are less than a device: what does not fit so is not planned.
+
+    Parameters
+    ----------
+    model, layout : ModelArchitecture, Layout
+        The model, and how GPUs share it [-].
+    weight_dtype : str
+        A weight format by its own name [-].
+    memory_bytes : int
+        Of one device [bytes].
+    checkpoint_bytes : int, optional
+        What the whole model is stored in, where that is known better [bytes].
+
+    Returns
+    -------
+    bool
+        True too where ``plan`` refuses the layout, and says why.
+    """
+    asked = layout.keywords
+    tensor, stages = asked.get("tensor_parallel_size", 1), asked.get("pipeline_parallel_size", 1)
+    shared = tensor * layout.units if asked.get("enable_expert_parallel") else 1
+    attention = 1 if asked.get("enable_attention_dp") else tensor
+    try:
+        held = weight_bytes_per_rank(
+            model, weight_dtype, tensor, stages, shared, attention, encoders=False, checkpoint_bytes=checkpoint_bytes
+        )
+    except CalculatorError:
+        return True
+    return max(held) < memory_bytes
 
 
 def _sizes(tensor: int, stages: int) -> dict[str, Any]:
@@ -138,17 +176,17 @@ def _copies(model: ModelArchitecture, tensor: int) -> int:
     return kv_replication(heads, tensor) if heads else 1
 
 
-def in_words(keywords: Mapping[str, Any]) -> Message:
-    """Say how GPUs share a model: TP, PP and what else is not plain."""
-    parts = [
+def in_words(keywords: Mapping[str, Any], stages: bool = False) -> Message:
+    """Say how GPUs share a model: TP, and what else is not plain; stages always where that is asked for."""
+    degrees = [
         ("layout.tp", "TP {n}", keywords.get("tensor_parallel_size", 1), True),
-        ("layout.pp", ", PP {n}", keywords.get("pipeline_parallel_size", 1), False),
+        ("layout.pp", ", PP {n}", keywords.get("pipeline_parallel_size", 1), stages),
         ("layout.dcp", ", DCP {n}", keywords.get("decode_context_parallel_size", 1), False),
         ("layout.dp", ", DP {n}", keywords.get("data_parallel_size", 1), False),
     ]
-    said = [say(key, text, n=n) for key, text, n, always in parts if always or n > 1]
-    for name, text in (("enable_expert_parallel", ", EP"), ("enable_attention_dp", ", attention DP")):
-        if keywords.get(name):
-            said.append(say(f"layout.{name}", text))
+    said = [say(key, text, n=n) for key, text, n, always in degrees if always or n > 1]
+    switches = (("enable_expert_parallel", ", EP"), ("enable_attention_dp", ", attention DP"))
+    place = -1 if stages and degrees[-1][2] > 1 else len(said)  # beside replicas that stand alone or not, DP ends it
+    said[place:place] = [say(f"layout.{name}", text) for name, text in switches if keywords.get(name)]
     template = "".join(f"{{part_{index}}}" for index in range(len(said)))
     return say("layout.of", template, **{f"part_{index}": part for index, part in enumerate(said)})

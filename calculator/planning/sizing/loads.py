@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,14 @@ from calculator.errors import InvalidValueError, shown
 from calculator.planning.sizing.operating import Lengths, Point, Replica, most_in_service
 from calculator.planning.traffic.concurrency import settled_in
 from calculator.planning.traffic.inputs import EVEN
-from calculator.planning.traffic.pools.loaded import held_by, loaded_at, traffic_of
+from calculator.planning.traffic.pools.loaded import held_between, held_by, loaded_at, traffic_of
 from calculator.planning.traffic.residence import Residents, quantile_of_normal
 from calculator.planning.traffic.reuse.prefixes import computed_tokens
 from calculator.planning.traffic.workload import check_workload
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
+    from calculator.planning.traffic.pools.loaded import LoadedPool
     from calculator.planning.traffic.workload import Pairs, Workload
 
 MOST_USERS = 10**9
@@ -49,6 +51,7 @@ class Load:
     users: int | None = None
     some: Residents | None = field(default=None, repr=False, compare=False)
     pairs: Pairs | None = field(default=None, repr=False, compare=False)
+    _last: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def output_tokens(self) -> float | None:
@@ -81,11 +84,40 @@ class Load:
 
     def _held(self, plan: Plan, risk: float, end: int | None) -> float:
         """Return what one replica holds of the workload at a risk, as its engine lets requests in [-]."""
-        if not plan.fits or self.workload is None or self.some is None or self.pairs is None:
+        if not plan.fits:
             return 0.0
-        loads = loaded_at(plan, self.workload, self.some, end)
-        held = min(held_by(pools, risk) for pools in loads) * plan.request.attention_replicas
-        return min(held, settled_in(plan, self.workload, plan.rules.admission, self.pairs, self.some, loads))
+        loads, settled = self._under(plan, end)
+        return min(settled, min(held_by(pools, risk) for pools in loads) * plan.request.attention_replicas)
+
+    def _under(self, plan: Plan, end: int | None) -> tuple[Sequence[Sequence[LoadedPool]], float]:
+        """Return the pools of a plan under the workload, and what its engine settles at; kept of the last plan."""
+        if self._last.get("plan") is not plan:
+            self._last.clear()
+            self._last["plan"] = plan
+        if end not in self._last:
+            assert self.workload is not None
+            assert self.some is not None
+            assert self.pairs is not None
+            loads = loaded_at(plan, self.workload, self.some, end)
+            settled = settled_in(plan, self.workload, plan.rules.admission, self.pairs, self.some, loads)
+            self._last[end] = loads, settled
+        found: tuple[Sequence[Sequence[LoadedPool]], float] = self._last[end]
+        return found
+
+    def room_between(self, plan: Plan, end: int) -> tuple[int, int]:
+        """Return bounds of ``room``, from what pools near to those of the plan hold [-]."""
+        if self.workload is None or plan.rules.admission.whole_context:
+            return (self.room(plan, end),) * 2
+        low, high = self._held_between(plan, self.risk, (0, None, 1)[end])
+        return int(low), int(high)
+
+    def _held_between(self, plan: Plan, risk: float, end: int | None) -> tuple[float, float]:
+        """Return bounds of ``_held`` [-]."""
+        if not plan.fits:
+            return 0.0, 0.0
+        loads, settled = self._under(plan, end)
+        ranks, found = plan.request.attention_replicas, [held_between(pools, risk) for pools in loads]
+        return tuple(min(settled, ranks * min(each)) for each in zip(*found, strict=True))
 
     def taken(self, plan: Plan, replica: Replica, point: Point, end: int) -> float:
         """Return what one replica takes of the load: requests a second that leave room, or sequences [-]."""
@@ -101,9 +133,23 @@ class Load:
         by_slots = most_in_service(point.batch_size, z, spread)
         if point.limited_by != "memory" or plan.rules.admission.whole_context:
             return by_slots
-        even = self._held(plan, EVEN, (0, None)[end])
+        return self._in_pool(self._held(plan, EVEN, (0, None)[end]), point)
+
+    def _in_pool(self, even: float, point: Point) -> float:
+        """Return the same where memory stops a replica that holds so many at even odds [-]."""
+        z, spread = quantile_of_normal(self.risk), self.workload.dispersion if self.workload is not None else 0.0
         varied = (self.lengths.sd_tokens / self.lengths.held_tokens) ** 2
         return min(most_in_service(even, z, spread + varied), float(point.batch_size))
+
+    def taken_between(self, plan: Plan, replica: Replica, points: tuple[Point, Point], end: int) -> tuple[float, float]:
+        """Return bounds of ``taken`` at two points that the same limit stops [-]."""
+        if self.workload is None or points[0].limited_by != "memory" or plan.rules.admission.whole_context:
+            low, high = (self.taken(plan, replica, point, end) for point in points)
+            return low, high
+        evens = self._held_between(plan, EVEN, (0, None)[end])
+        counts = [self._in_pool(even, point) for even, point in zip(evens, points, strict=True)]
+        low, high = (replica.requests_per_second(count) if count > 0 else 0.0 for count in counts)
+        return low, high
 
     def capacity(self, replica: Replica, point: Point) -> float:
         """Return what one full replica serves: requests a second, or sequences [-]."""

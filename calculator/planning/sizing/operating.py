@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import floor, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.planning.traffic.timing.speed import PROMPT_RANGE
 from calculator.planning.traffic.timing.step import Lengths as OfStep
-from calculator.planning.traffic.timing.step import step_of
+from calculator.planning.traffic.timing.step import Pace, pace_of
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -130,25 +131,20 @@ class Replica:
 
     def __init__(self, plan: Plan, lengths: Lengths) -> None:
         self.plan, self.lengths = plan, lengths
-        self._known: dict[float, tuple[float, float]] = {}
         self._goals: dict[tuple[str, float], tuple[int, int]] = {}
 
-    def step(self, count: float) -> tuple[float, float]:
-        """Return TPOT with so many sequences, and the time of one prompt alone [s]."""
-        if count not in self._known:
-            each = self.lengths
-            step = step_of(self.plan, count, each.of_step)
-            self._known[count] = step.seconds, step.prompt_s
-        return self._known[count]
+    @cached_property
+    def pace(self) -> Pace:
+        """What a step takes, for any number of sequences."""
+        return pace_of(self.plan, self.lengths.of_step)
 
     def time_per_output_token_s(self, count: float) -> float:
         """Return the mean time from one token to the next [s]."""
-        return self.step(count)[0]
+        return self.pace.seconds(count)
 
     def time_to_first_token_s(self, count: float) -> float:
         """Return the mean time to the first token in a closed loop: an order of magnitude [s]."""
-        step_s, prompt_s = self.step(count)
-        return self.plan.rules.speed.first_token(prompt_s, count, step_s)
+        return self.plan.rules.speed.first_token(self.pace.prompt_s, count, self.pace.seconds(count))
 
     def requests_per_second(self, count: float) -> float:
         """Return how many requests a second leave with so many in service [1/s]."""
@@ -239,7 +235,7 @@ def most_in_service(slots: float, quantile: float, dispersion: float) -> float:
 def known_speed(plan: Plan) -> str:
     """Return why no speed can be computed for a plan; empty where it can."""
     try:
-        step_of(plan, 1.0, OfStep(1.0, None))
+        pace_of(plan, OfStep(1.0, None))
     except UnsupportedError as error:
         return str(error)
     return ""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import ModelArchitecture
-from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.catalogue.presets import load_gpu, load_model, model_ids
 from calculator.engines import DEFAULT_ENGINE, engine_rules
 from calculator.engines.base import Engine
@@ -16,8 +15,9 @@ from calculator.engines.support import runs_on
 from calculator.errors import CalculatorError, InvalidValueError, friendly, shown
 from calculator.hardware import Accelerator
 from calculator.messages import Message, say
+from calculator.planning.kv_cache import whole_numbers
 from calculator.planning.plan import plan
-from calculator.planning.sizing.layouts import Layout, layouts
+from calculator.planning.sizing.layouts import Layout, in_words, layouts, weights_fit
 from calculator.reading.html import table
 from calculator.request import PLAN_SCHEMA, asked_of
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from calculator.planning.answer import Plan
 
-MOST_OWNED = 64
+MOST_OWNED, MOST_OF_ONE = 1024, 64
+"""GPUs that may be there, and the most that one replica is laid out over: of more there are several replicas [-]."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,17 @@ class Runnable:
     num_parameters : int
         Its size [-].
     num_gpus, tensor_parallel_size, pipeline_parallel_size : int
-        The GPUs of one replica, and how they share it [-].
+        The GPUs of one replica, or of those that share experts, and how they share it [-].
+    data_parallel_size, decode_context_parallel_size : int
+        Replicas that share experts, and ranks that share a sequence's tokens [-].
+    enable_expert_parallel, enable_attention_dp : bool
+        Whether replicas share experts, and whether ranks serve sequences of their own.
+    split : str
+        The same in words.
+    replicas : int
+        How many times so many GPUs are there [-].
     max_batch_size : int
-        Sequences of the least context that it holds, at the low end of the range [-].
+        Sequences of the least context that so many GPUs hold, at the low end of the range [-].
     max_context_len : int
         The longest sequence, by memory and by the model's own limit [tokens].
     note : str
@@ -61,6 +70,12 @@ class Runnable:
     num_gpus: int
     tensor_parallel_size: int
     pipeline_parallel_size: int
+    data_parallel_size: int
+    decode_context_parallel_size: int
+    enable_expert_parallel: bool
+    enable_attention_dp: bool
+    split: str
+    replicas: int
     max_batch_size: int
     max_context_len: int
     note: str
@@ -166,6 +181,7 @@ def what_runs(
     CalculatorError
         If a name is unknown or a number out of bounds.
     """
+    min_context = whole_numbers("min_context", min_context)
     for name, value, most in (("num_gpus", num_gpus, MOST_OWNED), ("min_context", min_context, MAX_TOKENS)):
         if type(value) is not int or not 1 <= value <= most:
             raise InvalidValueError(
@@ -218,7 +234,7 @@ class Owned:
                 why = why or say("what_runs.refused", "{why}", why=str(error))
                 continue
             if plans:
-                return self._row(max(plans, key=_preferred), support.why)
+                return self._row(max(plans, key=_preferred), support.why if support.ok else "")
             why = say(
                 "what_runs.no_room", "it does not fit with {tokens:,} tokens, even in {weights}",
                 tokens=self.min_context, weights=weight,
@@ -238,16 +254,15 @@ class Owned:
             yield from self.rules.weight_dtypes
 
     def _layouts(self, model: ModelArchitecture) -> Iterator[Layout]:
-        plain = {"decode_context_parallel_size": 1, "data_parallel_size": 1, **self.plan_keywords}
-        yield from layouts(model, self.rules, self.gpu, self.num_gpus, plain)
+        yield from layouts(model, self.rules, self.gpu, min(self.num_gpus, MOST_OF_ONE), self.plan_keywords)
 
     def _plan(self, model: ModelArchitecture, weight_dtype: str, layout: Layout) -> Plan | None:
         """Return the plan of a layout that holds a sequence at the low end of the range; None for any other."""
-        tensor = layout.keywords.get("tensor_parallel_size", 1)
-        stages = layout.keywords.get("pipeline_parallel_size", 1)
+        stored = model.resolve_weight_dtype(weight_dtype)
+        memory = self.plan_keywords.get("gpu_memory_bytes") or self.gpu.memory_bytes
+        if not weights_fit(model, layout, stored, memory, self.plan_keywords.get("checkpoint_bytes")):
+            return None
         try:
-            if max(weight_bytes_per_rank(model, weight_dtype, tensor, stages, encoders=False)) > self.gpu.memory_bytes:
-                return None
             asked = {"seq_len": self.min_context, "weight_dtype": weight_dtype, **self.plan_keywords}
             made = plan(model, self.gpu, engine=self.rules.name, **{**asked, **layout.keywords})
         except CalculatorError:
@@ -265,13 +280,24 @@ class Owned:
             num_gpus=made.num_gpus,
             tensor_parallel_size=request.tensor_parallel_size,
             pipeline_parallel_size=request.pipeline_parallel_size,
-            max_batch_size=made.max_batch_size_low,
+            data_parallel_size=request.data_parallel_size,
+            decode_context_parallel_size=request.decode_context_parallel_size,
+            enable_expert_parallel=request.enable_expert_parallel,
+            enable_attention_dp=request.enable_attention_dp,
+            split=in_words(made.asked),
+            replicas=self.num_gpus // made.num_gpus,
+            max_batch_size=_held(made),
             max_context_len=min(made.max_context_len, model.max_position_embeddings),
             note=note,
             plan=made,
         )
 
 
+def _held(made: Plan) -> int:
+    """Return what a plan holds at the low end of the range, over all replicas that share experts [-]."""
+    return made.max_batch_size_low * made.request.data_parallel_size
+
+
 def _preferred(made: Plan) -> tuple[int, int, int]:
     """Return what makes a layout better: more sequences, then fewer GPUs, then fewer stages."""
-    return made.max_batch_size_low, -made.num_gpus, -made.request.pipeline_parallel_size
+    return _held(made), -made.num_gpus, -made.request.pipeline_parallel_size

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from calculator.catalogue.presets import gpu_ids, load_gpu
+from calculator.catalogue.presets import gpu_ids, load_gpu, proposed_gpu_ids
 from calculator.errors import InvalidValueError, shown, unknown_name
 from calculator.hardware import Accelerator
 from calculator.messages import Message, say
@@ -166,9 +166,9 @@ def prices_in_text(text: str) -> dict[str, float | tuple[float, ...]]:
 
 
 def gpus_of(asked: Sequence[Accelerator | str] | Accelerator | str | None) -> list[Accelerator]:
-    """Return the GPUs that are asked for, by default the whole catalogue."""
+    """Return the GPUs that are asked for, by default all that a search proposes."""
     if asked is None:
-        return [load_gpu(name) for name in gpu_ids()]
+        return [load_gpu(name) for name in proposed_gpu_ids()]
     names = [asked] if isinstance(asked, str | Accelerator) else list(asked)
     if not names:
         raise InvalidValueError(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines.base import Engine
 from calculator.errors import CalculatorError
 from calculator.messages import Message, say
 from calculator.planning.plan import plan
 from calculator.planning.sizing.found import TOO_MANY, Refused, reached
-from calculator.planning.sizing.layouts import Layout
+from calculator.planning.sizing.layouts import Layout, in_words, weights_fit
 from calculator.planning.sizing.loads import Load
 from calculator.planning.sizing.operating import Goals, known_speed
 from calculator.planning.sizing.prices import Price
@@ -21,6 +20,10 @@ from calculator.planning.sizing.service import Service
 if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture
     from calculator.hardware import Accelerator
+
+
+SURELY = 1 - 1e-5
+"""Times are known to a millionth before they are worked out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,18 @@ class Candidate:
     seconds: float
 
     def beats(self, other: Candidate) -> bool:
-        """Whether it takes no more GPUs and no longer for a token, and less of one of them."""
-        mine, others = (self.num_gpus, self.seconds), (other.num_gpus, other.seconds)
-        return mine != others and mine[0] <= others[0] and mine[1] <= others[1]
+        """Whether it takes no more GPUs and no longer for a token, and less of one; of two alike the plainer does."""
+        if self.num_gpus > other.num_gpus or SURELY * self.seconds > other.seconds:
+            return False
+        if self.num_gpus < other.num_gpus or self.seconds < SURELY * other.seconds:
+            return True
+        return bool(self.seconds) and self.plainness < other.plainness
+
+    @property
+    def plainness(self) -> tuple[int, int, str]:
+        """What is plainer comes first: fewer stages, more replicas."""
+        request = self.sizing.plan.request
+        return request.pipeline_parallel_size, -self.replicas, in_words(self.sizing.plan.asked)
 
 
 class Search:
@@ -103,9 +115,10 @@ class Search:
         """Try one layout, the fewest GPUs first."""
         if layout.num_gpus > self.kind.gpu.gpus_per_node and self.held_by_one:
             return
-        if not self._weights_fit(layout):
-            return
         kind = self.kind
+        memory = self.keywords.get("gpu_memory_bytes") or kind.gpu.memory_bytes
+        if not weights_fit(self.model, layout, kind.weight_dtype, memory, self.keywords.get("checkpoint_bytes")):
+            return
         formats = {"weight_dtype": kind.weight_dtype, "kv_cache_dtype": kind.kv_cache_dtype}
         try:
             asked = {**self.keywords, **formats, **layout.keywords}
@@ -119,35 +132,40 @@ class Search:
         except CalculatorError as error:
             self.refusal = self.refusal or str(error)
 
-    def _weights_fit(self, layout: Layout) -> bool:
-        """Whether the weights of every rank are less than a device: what does not is not planned."""
-        asked = layout.keywords
-        tensor, stages = asked.get("tensor_parallel_size", 1), asked.get("pipeline_parallel_size", 1)
-        shared = tensor * layout.units if asked.get("enable_expert_parallel") else 1
-        attention = 1 if asked.get("enable_attention_dp") else tensor
-        try:
-            held = weight_bytes_per_rank(
-                self.model, self.kind.weight_dtype, tensor, stages, shared, attention, encoders=False,
-                checkpoint_bytes=self.keywords.get("checkpoint_bytes"),
-            )  # fmt: skip
-        except CalculatorError:
-            return True  # plan() says why
-        return max(held) < (self.keywords.get("gpu_memory_bytes") or self.kind.gpu.memory_bytes)
-
     def _sort_in(self, sizing: Sizing) -> None:
+        """Keep a layout that holds the load at the low end of its memory's range, or may do with fewer at its centre.
+
+        Replicas are worked out where bounds of them do not say that the layout cannot win.
+        """
+        each = sizing.plan.gpus_per_replica
+        fewest, most = sizing.needed_between(0)
+        if fewest < most:
+            if fewest > sizing.unit and self._beaten(sizing, fewest, most):
+                return
+            fewest = most = sizing.needed(0)
+        if most:
+            self.held_by_one = self.held_by_one or most == sizing.unit
+            self._keep(sizing, most, self.safe)
+        if self.safe and sizing.needed_between(1)[0] * each >= min(one.num_gpus for one in self.safe):
+            return
         central = sizing.point(1)
         if not central.meets:
             self.missed += [sizing] if central.batch_size else []
             return
-        safe, hoped = sizing.needed(0) if sizing.point(0).meets else 0, sizing.needed(1)
-        if safe:
-            self.held_by_one = self.held_by_one or safe == sizing.unit
-            self._keep(sizing, safe, self.safe)
-        if hoped and hoped != safe:
+        hoped = sizing.needed(1)
+        if hoped and hoped != most:
             self._keep(sizing, hoped, self.hoped)
 
+    def _beaten(self, sizing: Sizing, fewest: int, most: int) -> bool:
+        """Whether a layout is beaten by one that is kept, whatever number of replicas between two it takes."""
+        gpus, seconds = fewest * sizing.plan.gpus_per_replica, self._seconds(sizing, most)
+        return any(one.num_gpus <= gpus and one.seconds < SURELY * seconds for one in self.safe)
+
+    def _seconds(self, sizing: Sizing, replicas: int) -> float:
+        return 0.0 if self.unknown else sizing.replica.time_per_output_token_s(sizing.mean_batch_about(replicas))
+
     def _keep(self, sizing: Sizing, replicas: int, kept: list[Candidate]) -> None:
-        seconds = 0.0 if self.unknown else sizing.replica.time_per_output_token_s(sizing.mean_batch(replicas))
+        seconds = self._seconds(sizing, replicas)
         found = Candidate(sizing, replicas, replicas * sizing.plan.gpus_per_replica, seconds)
         (kept if found.num_gpus <= self.max_gpus else self.too_many).append(found)
 

@@ -102,10 +102,11 @@ class Sizing:
     def point(self, end: int) -> Point:
         """Return where a replica is run, at the low end of the memory's range (0), its middle (1) or high end (2)."""
         if end not in self._points:
-            room = self.load.room(self.plan, end)
-            known = Point(room, "memory", room > 0) if self.unknown else self.replica.point(room, self.goals)
-            self._points[end] = known
+            self._points[end] = self._point(self.load.room(self.plan, end))
         return self._points[end]
+
+    def _point(self, room: int) -> Point:
+        return Point(room, "memory", room > 0) if self.unknown else self.replica.point(room, self.goals)
 
     def missed_by(self) -> float:
         """Return how many times over its worst goal even one sequence is; 1 where it meets them all [-]."""
@@ -116,13 +117,37 @@ class Sizing:
         point = self.point(end)
         if not point.batch_size:
             return 0
-        each = self.load.taken(self.plan, self.replica, point, end)
+        return self._replicas(self.load.taken(self.plan, self.replica, point, end))
+
+    def needed_between(self, end: int) -> tuple[int, int]:
+        """Return bounds of ``needed`` where a replica meets its goals, (0, 0) where it does not.
+
+        What is known of plans near to this one says them mostly; else it is worked out.
+        """
+        if end not in self._points:
+            least, most = self.load.room_between(self.plan, end)
+            low, high = (self._point(room) for room in (least, most))
+            if low.meets and low.limited_by == high.limited_by:
+                taken = self.load.taken_between(self.plan, self.replica, (low, high), end)
+                return self._replicas(taken[1]), self._replicas(taken[0])
+        count = self.needed(end) if self.point(end).meets else 0
+        return count, count
+
+    def _replicas(self, each: float) -> int:
         count = ceil(self.load.asked / each * (1 - 1e-12)) if each > 0 else MOST_REPLICAS
         return ceil(min(count, MOST_REPLICAS) / self.unit) * self.unit
 
     def mean_batch(self, replicas: int) -> float:
         """Return how many sequences decode at once on each of so many replicas at the load's own rate [-]."""
-        batch = self.point(1).batch_size
+        return self._mean_batch(replicas, self.point(1).batch_size)
+
+    def mean_batch_about(self, replicas: int) -> float:
+        """Return the same to a millionth, of so many replicas as hold the load, without working out what one holds."""
+        known = 1 in self._points or self.load.workload is None
+        most = self.point(1) if known else self._point(self.load.room_between(self.plan, 1)[1])
+        return self._mean_batch(replicas, most.batch_size)
+
+    def _mean_batch(self, replicas: int, batch: int) -> float:
         if not replicas or not batch:
             return 0.0
         each = self.load.asked / replicas

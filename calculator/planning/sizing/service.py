@@ -13,7 +13,7 @@ from calculator.planning.plan import vary
 from calculator.planning.sizing.layouts import in_words
 from calculator.planning.traffic.concurrency import Concurrency, concurrency
 from calculator.reading.html import table
-from calculator.units import plural
+from calculator.units import dollars, plural
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -148,11 +148,7 @@ class Service:
                 limit=LIMITS[self.limited_by], gpu=gpu, split=self.split,
             )  # fmt: skip
         price = self.usd_per_hour
-        money = (
-            say("service.price", ", for ${low:,.2f} to ${high:,.2f} an hour", low=price[0], high=price[1])
-            if price
-            else ""
-        )
+        money = say("service.price", ", for {price} an hour", price=dollars(*price)) if price else ""
         return say(
             "service.answer",
             "{replicas} of {gpu} ({split}), {gpus} in all{money}: each runs up to {batch:,} at once, where {limit} "
@@ -183,8 +179,10 @@ class Service:
 
     @property
     def usd_per_million_output_tokens(self) -> Pair | None:
-        """The same for a million output tokens, at the load's own rate [USD]."""
+        """The same for a million output tokens, at the load's own rate; for users with all of them decoding [USD]."""
         rate, output = self.requests_per_second, self.load.output_tokens
+        if self.load.users is not None and not output:
+            return self.usd_per_million_output_tokens_full
         return _times(self.usd_per_hour, 1e6 / (3600 * rate * output) if rate and output else None)
 
     @property

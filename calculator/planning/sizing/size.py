@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
-from calculator.catalogue.presets import load_model
+from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines import DEFAULT_ENGINE, engine_rules
 from calculator.engines.support import runs_on
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
-from calculator.messages import say
+from calculator.messages import Message, say
+from calculator.planning.kv_cache import whole_numbers
 from calculator.planning.sizing.found import Found, Refused
 from calculator.planning.sizing.layouts import layouts
 from calculator.planning.sizing.loads import Load, length_of, load_of, users_of
@@ -107,6 +108,7 @@ def size(
     """
     architecture = load_model(model)
     goals, risk = Goals(max_ttft_s, max_tpot_s), checked_risk(risk)
+    seq_len, output_tokens = whole_numbers("seq_len", seq_len), whole_numbers("output_tokens", output_tokens)
     longest, load = _load(architecture, workload, users, seq_len, output_tokens, risk)
     if users is not None and output_tokens is None and max_ttft_s is not None:
         raise InvalidValueError(
@@ -114,7 +116,7 @@ def size(
             what="output_tokens", allowed=(1, longest - 1),
         )  # fmt: skip
     _check_bounds(max_gpus, max_seconds, plan_keywords)
-    kinds, refused = _kinds(architecture, gpus, engines, weight_dtypes, kv_cache_dtypes, prices, plan_keywords)
+    kinds, refused, notes = _kinds(architecture, gpus, engines, weight_dtypes, kv_cache_dtypes, prices, plan_keywords)
     keywords = {**plan_keywords, "seq_len": longest}
     tries = [
         (kind, list(layouts(architecture, kind.rules, kind.gpu, min(max_gpus, MOST_GPUS), plan_keywords)))
@@ -151,6 +153,7 @@ def size(
         refused=tuple(refused),
         tried=tried,
         to_try=to_try,
+        notes=tuple(notes),
     )
 
 
@@ -204,11 +207,17 @@ def _kinds(
     kv_cache_dtypes: Sequence[str],
     prices: Given | None,
     plan_keywords: dict[str, Any],
-) -> tuple[list[Kind], list[Refused]]:
-    """Return every kind of hardware whose engine runs the formats, cheapest first, and those whose engine does not."""
+) -> tuple[list[Kind], list[Refused], list[Message]]:
+    """Return the kinds of hardware whose engine runs the formats, cheapest first, those it does not run on, notes."""
     devices = gpus_of(gpus)
     checked_prices(prices, devices)
     given = {name: value for name, value in (prices or {}).items() if any(gpu.id == name for gpu in devices)}
+    unused = [load_gpu(name).name for name in prices or {} if name not in given]
+    notes = [] if not unused else [say(
+        "size.unused_prices", "the {prices} of {gpus} {are} not used: only the GPUs that are named are searched",
+        prices="price" if len(unused) == 1 else "prices", gpus=", ".join(unused),
+        are="is" if len(unused) == 1 else "are",
+    )]  # fmt: skip
     kinds: list[Kind] = []
     refused: list[Refused] = []
     for rules in (engine_rules(name, plan_keywords.get("engine_version")) for name in _names("engines", engines)):
@@ -226,7 +235,7 @@ def _kinds(
                     else:
                         refused.append(kind.refused(say("size.not_supported", "{why}", why=support.why)))
     kinds.sort(key=lambda kind: kind.price.usd_per_hour[0] if kind.price else float("inf"))
-    return kinds, refused
+    return kinds, refused, notes
 
 
 def _names(what: str, asked: Sequence[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import erf, erfc, sqrt
+from math import ceil, erf, erfc, floor, sqrt
 from typing import Any
 
 from calculator.planning.traffic.workload import Pairs
@@ -18,9 +18,11 @@ BINS = 2**21
 """Lengths are told apart up to so many; longer ones are rounded up to the next of so many steps."""
 BENT = 0.02
 """Where skew moves the expansion by more of a standard deviation, it is left for the law of the sum itself."""
-STEPS, MOST_STEPS, STEPS_EACH, TILT = 2_048, 32_768, 8, 18.0
-"""Steps of a pool that sums are told apart by, at least, at most and for each resident, and how much what exceeds them
+STEPS, MOST_STEPS, STEPS_EACH, TILT = 4_096, 32_768, 8, 18.0
+"""Steps of a grid that sums are told apart by, at least, at most and for each resident, and how much what exceeds them
 is damped."""
+NEGLIGIBLE, MOST_COUNTS = -45.0, 256
+"""The logarithm of what is left out of a sum over frequencies, and of how many counts powers are kept."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,19 @@ def most_at_risk(moments: tuple[float, float, float], pool: float, risk: float) 
     mean, variance, third = moments
     z = quantile_of_normal(risk)
     spread = sqrt(max(0.0, variance))
+    bend = third / spread**2 * (z * z - 1) / 6 if spread else 0.0
 
     def needs(count: int) -> float:
-        skew = third / (spread**3 * sqrt(count)) if spread else 0.0
-        return count * mean + spread * sqrt(count) * (z + skew * (z * z - 1) / 6)
+        return count * mean + spread * sqrt(count) * z + (bend if count else 0.0)
 
     if mean <= 0:
         return 0, True
-    count = _largest(lambda n: needs(n) <= pool, int(pool // mean) * 2 + 2)
+    around = (spread * z) ** 2 + 4 * mean * max(0.0, pool - bend)
+    count = max(0, int(((sqrt(around) - spread * z) / (2 * mean)) ** 2))
+    while needs(count + 1) <= pool:
+        count += 1
+    while count and needs(count) > pool:
+        count -= 1
     bends = max(1.0, abs(z * z - 1)) / 6
     trusted = not spread or bends * abs(third) <= BENT * spread**3 * sqrt(max(1, count))
     return count, trusted
@@ -133,31 +140,33 @@ def exceeding(moments: tuple[float, float, float], pools: Any, counts: Any) -> A
 class LawOfSum:
     """The law of what some residents hold together, as far as a pool goes.
 
+    Parameters
+    ----------
+    values, weights : array of float64
+        What residents hold, and the share of them that hold so much; the shares sum to 1.
+    pool : float
+        What is shared out.
+    known : dict, optional
+        Where transforms are kept for the next pool that the same values share.
+
     Notes
     -----
-    Values are kept on a grid of 2,048 steps of the pool or more, eight for each resident of its mean: whole ones in a
-    pool of no more steps as they are, others shared out over the two steps next to each. The law of N of them is the
-    N-th power of their transform, tilted by ``exp(−θ x)`` so that what exceeds the grid does not come back.
+    Values are kept on a grid of 4,096 steps or more up to the next power of two, eight for each resident of its mean:
+    whole ones up to so many as they are, others shared out over the two steps next to each. The law of N of them is the
+    N-th power of their transform, tilted by ``exp(−θ x)`` so that what exceeds the grid does not come back. The more
+    they are, the fewer of its frequencies are left, over which the law up to the pool is a sum.
     """
 
-    def __init__(self, values: Any, weights: Any, pool: float) -> None:
-        import numpy
-
-        self.pool, self.mean = pool, float((weights * values).sum())
-        if pool <= 0:
-            return
-        steps = max(STEPS, min(MOST_STEPS, STEPS_EACH * int(pool / self.mean))) if self.mean > 0 else STEPS
-        self._steps = max(1, int(min(pool, steps)))
-        self._size = 2 * self._steps + 4
-        place = values * (self._steps / pool)
-        inside = place <= self._steps
-        place, share = place[inside], weights[inside]
-        below = place.astype(numpy.int64)
-        part = place - below
-        law = numpy.bincount(below, share * (1 - part), self._size)
-        law += numpy.bincount(below + 1, share * part, self._size)
-        self._tilt = numpy.exp(-TILT / self._size * numpy.arange(self._size))
-        self._transform = numpy.fft.rfft(law * self._tilt)
+    def __init__(self, values: Any, weights: Any, pool: float, known: dict[Any, Any] | None = None) -> None:
+        self.pool = pool
+        reach = 1 << max(10, (ceil(pool) - 1).bit_length()) if pool > 0 else 1
+        key = "transform", id(values), reach
+        if known is None:
+            known = {}
+        if key not in known:
+            known[key] = _Transform(values, weights, reach), values
+        self._transform: _Transform = known[key][0]
+        self.mean = self._transform.mean
 
     def exceeds(self, count: int) -> float:
         """Return the risk that so many residents hold more than the pool [-]."""
@@ -165,24 +174,13 @@ class LawOfSum:
             return 0.0
         if self.pool <= 0:
             return 1.0
-        return float(min(1.0, max(0.0, 1 - self._of(count).sum())))
-
-    def _of(self, count: int) -> Any:
-        """Return the share in which so many residents hold each step of the pool, up to all of it."""
-        import numpy
-
-        within = numpy.fft.irfft(self._transform ** int(count), self._size) / self._tilt
-        return within[: self._steps + 1]
+        return min(1.0, max(0.0, 1 - self._transform.up_to(count, self.pool)))
 
     def beyond(self, count: int, ends: Any) -> Any:
         """Return the shares in which so many residents hold more than parts of the pool [-]."""
         import numpy
 
-        places = numpy.asarray(ends) * (self._steps / self.pool)
-        if self._steps == self.pool:
-            places = numpy.floor(places + 1e-9)
-        up_to = numpy.cumsum(self._of(count))
-        return numpy.clip(1 - numpy.interp(places, numpy.arange(up_to.size), up_to), 0, 1)
+        return numpy.clip(1 - self._transform.all_up_to(count, ends), 0, 1)
 
     def most(self, risk: float, near: int = 0) -> int:
         """Return the most residents that exceed the pool at no more than a risk, looked for near a number [-]."""
@@ -199,3 +197,59 @@ class LawOfSum:
                 high, near = near - 1, near - step
             step *= 4
         return low + _largest(lambda more: holds(low + more), high - low)
+
+
+class _Transform:
+    """The tilted transform of what one resident holds, on a grid that several pools share."""
+
+    def __init__(self, values: Any, weights: Any, reach: int) -> None:
+        import numpy
+
+        self.mean = mean = float((weights * values).sum())
+        asked = STEPS_EACH * reach / mean if mean > 0 else STEPS
+        steps = min(reach, max(STEPS, 1 << (min(MOST_STEPS, ceil(asked)) - 1).bit_length()))
+        self._unit, self._steps, self._size = reach / steps, steps, 2 * steps
+        place = values / self._unit
+        inside = place <= steps
+        place, share = place[inside], weights[inside]
+        below = place.astype(numpy.int64)
+        part = place - below
+        law = numpy.bincount(below, share * (1 - part), self._size)
+        law += numpy.bincount(below + 1, share * part, self._size)
+        self._tilt = TILT / self._size
+        self._of_one = numpy.fft.rfft(law * numpy.exp(-self._tilt * numpy.arange(self._size)))
+        with numpy.errstate(divide="ignore"):
+            self._log = numpy.log(self._of_one)
+        self._turn = self._tilt + 2j * numpy.pi / self._size * numpy.arange(self._of_one.size)
+        self._weight = numpy.where(numpy.arange(self._of_one.size) % steps, 2.0, 1.0) / self._size
+        self._weight = self._weight / -numpy.expm1(self._turn)
+        self._by_count: dict[int, Any] = {}
+
+    def up_to(self, count: int, pool: float) -> float:
+        """Return the share in which so many residents hold no more than a pool [-]."""
+        import numpy
+
+        if count not in self._by_count:
+            least = self._log.real[0] + NEGLIGIBLE / count
+            kept = numpy.flatnonzero(self._log.real >= least)
+            if len(self._by_count) >= MOST_COUNTS:
+                self._by_count.clear()
+            self._by_count[count] = numpy.exp(count * self._log[kept]) * self._weight[kept], self._turn[kept]
+        power, turn = self._by_count[count]
+        place = pool / self._unit
+        below = floor(place + 1e-9)
+        share = -float((power * numpy.expm1((below + 1) * turn)).real.sum())
+        if self._unit == 1 or (part := place - below) <= 0:
+            return share
+        return (1 - part) * share - part * float((power * numpy.expm1((below + 2) * turn)).real.sum())
+
+    def all_up_to(self, count: int, ends: Any) -> Any:
+        """Return the same of many pools."""
+        import numpy
+
+        within = numpy.fft.irfft(self._of_one ** int(count), self._size)
+        sums = numpy.cumsum(within * numpy.exp(self._tilt * numpy.arange(self._size)))[: self._steps + 1]
+        places = numpy.asarray(ends) / self._unit
+        if self._unit == 1:
+            places = numpy.floor(places + 1e-9)
+        return numpy.interp(places, numpy.arange(sums.size), sums)

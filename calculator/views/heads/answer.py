@@ -13,11 +13,11 @@ from calculator.views.words import hardware
 
 
 def variant(row: HeadRow) -> str:
-    """Name what attention a row has: ``8 KV heads``, ``latent attention`` or ``KV heads by layer``."""
+    """Name what attention a row has: ``8 KV heads``, ``latent attention`` or ``KV heads 4 to 16 by layer``."""
     if row.kind == "mla":
         return say("heads_answer.latent", "latent attention")
     if row.num_key_value_heads is None:
-        return say("heads_answer.by_layer", "{label} KV heads", label=row.label)
+        return say("heads_answer.by_layer", "KV heads {label}", label=row.label)
     return plural(row.num_key_value_heads, "KV head")
 
 
@@ -96,6 +96,9 @@ def _copies(row: HeadRow) -> str:
     if row.kind == "mla":
         return say("heads_answer.latent_copies", "Each of {copies} GPUs keeps the whole vector.",
                    copies=row.kv_replication)  # fmt: skip
+    if row.kv_heads_by_layer:
+        return say("heads_answer.some_copies", "KV heads of some layers are kept on {copies} GPUs.",
+                   copies=row.kv_replication)  # fmt: skip
     return say("heads_answer.copies", "Each KV head is kept on {copies} GPUs.", copies=row.kv_replication)
 
 
@@ -106,7 +109,9 @@ def published(study: HeadStudy, row: HeadRow) -> str:
     pairs = trained(study, row)
     if not pairs:
         found = evidence_of(study, row)
-        if found and any(map(is_shown, found.rows)):
+        if found is None:
+            return say("heads_answer.layers_differ", "Quality: nothing is published of layers that differ.")
+        if any(map(is_shown, found.rows)):
             return say("heads_answer.converted", "Quality: only conversions of trained models are published there.")
         return say("heads_answer.no_data", "Quality: nothing is published at this ratio.")
     points, works = [pair.change for pair in pairs], {pair.study for pair in pairs}

@@ -9,14 +9,16 @@ from calculator.planning.answer import Plan
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 
-LATENT, OWN = "mla", "own"
+LATENT, OWN, LISTED = "mla", "own", "list"
 
 
 def name_of(row: HeadRow) -> str:
-    """Return what a row is known by: its KV heads, ``mla``, or ``own`` where the model's layers differ."""
+    """Return what a row is known by: its KV heads, ``mla``, ``own`` where the model's layers differ, or ``list``."""
     if row.is_counted:
         return str(row.num_key_value_heads)
-    return LATENT if row.kind == LATENT else OWN
+    if row.kind == LATENT:
+        return LATENT
+    return OWN if row.this_model else LISTED
 
 
 def names(rows: Sequence[HeadRow]) -> list[str]:

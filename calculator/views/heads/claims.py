@@ -14,7 +14,7 @@ def leading_claims() -> tuple[Claim, ...]:
 
 
 def find_claims(text: str = "") -> tuple[Claim, ...]:
-    """Return the claims in which every word of a text occurs: in what they say, in what holds, or as their topic.
+    """Return the claims in which every word of a text occurs: in what they say, in what holds, as topic or number.
 
     Parameters
     ----------
@@ -30,5 +30,8 @@ def find_claims(text: str = "") -> tuple[Claim, ...]:
     return tuple(
         claim
         for claim in circulating_claims()
-        if all(word in f"{claim.says} {claim.holds} {claim.topic} {claim.verdict}".casefold() for word in words)
+        if all(
+            word in f"{claim.number}. {claim.says} {claim.holds} {claim.topic} {claim.verdict}".casefold()
+            for word in words
+        )
     )

@@ -94,7 +94,9 @@ def prefill_view(plan: Plan) -> View[PrefillRow]:
 
 
 def _held(plan: Plan, computed: int, flash: bool) -> int:
-    return attention_memory(plan.model, plan.request.seq_len, flash_attention=flash, query_tokens=computed)
+    return attention_memory(
+        plan.model, plan.request.seq_len, flash_attention=flash, query_tokens=computed, engine=plan.request.engine
+    )
 
 
 def page_view(study: HeadStudy) -> View[PageRow]:

@@ -1,14 +1,18 @@
-"""What published models chose: how many query heads share a KV head, counted over all presets."""
+"""What published models chose: how many query heads share a KV head, over all presets, on the axis of a study."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import log
 
 from calculator.messages import joined, say
 from calculator.planning.heads.presets import PresetHeads, preset_heads
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
+from calculator.planning.heads.variants import query_heads
 from calculator.views.base import Row, View
 from calculator.views.heads.chosen import known_plan
 
@@ -32,6 +36,12 @@ class RatioRow(Row):
         Their names.
     chosen : bool
         Whether it is that of the row asked about.
+    num_key_value_heads : float or None
+        KV heads that the model of the study has at that ratio, whole or not: H over it; 1 for a single head, however
+        many share it [-].
+    place : float or None
+        Where that is on the axis of the study, counted in rows from 0; between two where it is none of them; None where
+        the study has no such place.
     """
 
     label: str
@@ -39,6 +49,8 @@ class RatioRow(Row):
     num_models: int
     models: str
     chosen: bool
+    num_key_value_heads: float | None = None
+    place: float | None = None
 
 
 def ratio_view(study: HeadStudy, row: HeadRow) -> View[RatioRow]:
@@ -59,18 +71,38 @@ def ratio_view(study: HeadStudy, row: HeadRow) -> View[RatioRow]:
     presets = preset_heads()
     counts = Counter(map(_label, presets))
     ratios: dict[str, float | None] = {_label(one): one.query_heads_per_kv_head for one in presets}
+    single = {_label(one) for one in presets if one.num_key_value_heads == 1 and one.num_attention_heads > 1}
     chosen = LATENT if row.kind == "mla" else _written(row.query_heads_per_kv_head)
-    rows = [
-        RatioRow(
-            label,
-            ratios[label],
-            counts[label],
-            ", ".join(one.name for one in presets if _label(one) == label),
-            label == chosen,
-        )
-        for label in sorted(ratios, key=lambda label: (ratios[label] or float("inf"), label != LATENT))
-    ]
+    rows = []
+    for label in sorted(ratios, key=lambda label: (ratios[label] or float("inf"), label != LATENT)):
+        names = ", ".join(one.name for one in presets if _label(one) == label)
+        heads = _heads_at(study, ratios[label], label in single)
+        place = _place(study.rows, heads) if heads else _place_of_latent(study.rows) if label == LATENT else None
+        rows.append(RatioRow(label, ratios[label], counts[label], names, label == chosen, heads, place))
     return View(NAME, TITLE, _finding(rows, len(presets), row), known_plan(study), rows)
+
+
+def _heads_at(study: HeadStudy, ratio: float | None, single: bool) -> float | None:
+    """Return the KV heads that a ratio means for the model of a study; more query heads than it has share one."""
+    if ratio is None:
+        return None
+    return 1.0 if single else max(1.0, query_heads(study.model) / ratio)
+
+
+def _place(rows: Sequence[HeadRow], heads: float) -> float | None:
+    """Return where so many KV heads are among the rows: at one, or between two by the logarithm."""
+    known = sorted((row.num_key_value_heads, index) for index, row in enumerate(rows) if row.num_key_value_heads)
+    for count, index in known:
+        if count == heads:
+            return float(index)
+    for (few, left), (many, right) in pairwise(known):
+        if few < heads < many:
+            return left + (right - left) * log(heads / few) / log(many / few)
+    return None
+
+
+def _place_of_latent(rows: Sequence[HeadRow]) -> float | None:
+    return next((float(index) for index, row in enumerate(rows) if row.kind == "mla"), None)
 
 
 def _label(one: PresetHeads) -> str:

@@ -23,7 +23,7 @@ def load_in_words(load: Load, seq_len: int) -> str:
         return say(
             "need.users", "{users} of {tokens}", users=plural(load.users, "user"), tokens=plural(seq_len, "token")
         )
-    rate, each = load.asked, load.lengths
+    rate, each = load.asked, load.workload or load.lengths  # as asked: long requests may be cut
     return say(
         "need.traffic", "{rate} of {prompt:,.0f} tokens in and {output:,.0f} out",
         rate=say("need.rate_one", "1 request a second") if rate == 1

@@ -39,6 +39,8 @@ class OptionRow(Row):
         The same for a million output tokens, at the load's own rate; for users with all of them decoding [USD].
     limited_by : str
         What stops a replica, in words.
+    utilisation : float or None
+        The load's share of what all replicas can serve; None where that is not known [-].
     price_seen : str
         When the price was seen, and on how many quotes it rests; that it is the reader's own.
     pareto : bool
@@ -66,6 +68,7 @@ class OptionRow(Row):
     usd_per_million_output_tokens_low: float | None
     usd_per_million_output_tokens_high: float | None
     limited_by: str
+    utilisation: float | None
     price_seen: str
     pareto: bool
 
@@ -98,7 +101,7 @@ def options_view(found: Found) -> View[OptionRow]:
 def option_row(option: Service, pareto: bool = False) -> OptionRow:
     """Return an option as a row."""
     plan, price = option.plan, option.usd_per_hour
-    request, tokens = plan.request, _tokens_usd(option)
+    request, tokens = plan.request, option.usd_per_million_output_tokens
     low, central, high = held(option)
     at = _speed_at_its_rate(option)
     rate = option.output_tokens_per_second
@@ -124,6 +127,7 @@ def option_row(option: Service, pareto: bool = False) -> OptionRow:
         usd_per_million_output_tokens_low=tokens[0] if tokens else None,
         usd_per_million_output_tokens_high=tokens[1] if tokens else None,
         limited_by=str(limit(option)),
+        utilisation=option.utilisation,
         price_seen=str(option.price.words) if option.price else "",
         pareto=pareto,
     )
@@ -153,12 +157,6 @@ def limit(option: Service) -> str:
     if goal is None:
         return LIMITS[option.limited_by]
     return say("options.goal", "{limit}, {goal:,.4g} ms", limit=LIMITS[option.limited_by], goal=1e3 * goal)
-
-
-def _tokens_usd(option: Service) -> tuple[float, float] | None:
-    return option.usd_per_million_output_tokens or (
-        option.usd_per_million_output_tokens_full if option.load.users is not None else None
-    )
 
 
 def _speed_at_its_rate(option: Service) -> Speed | None:

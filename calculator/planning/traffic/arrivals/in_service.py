@@ -26,7 +26,7 @@ from calculator.planning.traffic.pools.loaded import free_pools, own_blocks
 from calculator.planning.traffic.residence import Residents, residents
 from calculator.planning.traffic.reuse.prefixes import computed_tokens
 from calculator.planning.traffic.timing.speed import speed
-from calculator.planning.traffic.timing.step import Lengths, step_of
+from calculator.planning.traffic.timing.step import Lengths, Pace, pace_of
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -88,6 +88,10 @@ class InService:
             computed = computed_tokens(self.workload, self.plan)
         return Lengths(prompt, output, None if computed is None else min(computed, prompt), mean)
 
+    @cached_property
+    def _pace(self) -> Pace:
+        return pace_of(self.plan, self.lengths)
+
     def range_of_speed(self, count: float) -> tuple[float, float]:
         """Return seconds a token at either end of their range over those expected, where so many decode [-]."""
         lengths = self.lengths
@@ -138,12 +142,12 @@ class InService:
         return Load(rate, count + rate * first, count, stretch * own, first, step)
 
     def _decode_s(self, count: float) -> float:
-        step = step_of(self.plan, count, self.lengths)
+        step = self._pace.at(count)
         return sum(term.seconds for term in step.terms if term.name != "prefill")
 
     def _prefill(self, count: float) -> tuple[float, float]:
         """Return what prefill adds to a step, and what one prompt takes alone [s]."""
-        step = step_of(self.plan, count, self.lengths)
+        step = self._pace.at(count)
         return next(term.seconds for term in step.terms if term.name == "prefill"), step.prompt_s
 
     @cached_property

@@ -6,6 +6,7 @@ What is derived of one workload and length, and of one plan, is kept for the nex
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -35,6 +36,10 @@ NEAR = 1000
 """Where the sequences that fit whatever they hold come this near, one part in so many, they are the answer."""
 MOST_SUMMED = 2_048
 """Of more sequences the expansion is taken as it is: what it is off is a small part of how little their sum spreads."""
+
+WIDE, ROUGH = 1.15, 500
+"""How far apart two pools may be that say what one between them holds, and how far the law, the expansion and what
+always fits may be apart, one part in so many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +76,29 @@ class LoadedPool:
     @cached_property
     def law(self) -> LawOfSum:
         """The law of what residents take together."""
-        return LawOfSum(self.blocks, self.some.weights, self.free)
+        return LawOfSum(self.blocks, self.some.weights, self.free, self.some.known)
 
     def most(self, risk: float) -> int:
         """Return the most residents that exceed the pool at no more than a risk [-]."""
         count, by_law = self._expanded(risk)
         return self.law.most(risk, count) if by_law else count
+
+    def between(self, risk: float) -> tuple[int, int]:
+        """Return bounds of ``most(risk)``: what was found for a pool a little smaller and one a little larger [-].
+
+        Where no such pools are known, it is worked out, and known from then on.
+        """
+        pools, found = self.some.known.setdefault(("most", id(self.blocks), risk), ([], []))
+        place = bisect_left(pools, self.free)
+        if place < len(pools) and pools[place] == self.free:
+            return found[place], found[place]
+        if 0 < place < len(pools) and pools[place] <= WIDE * pools[place - 1]:
+            low, high = found[place - 1], found[place]
+            return max(0, low - 2 - low // ROUGH), high + 2 + high // ROUGH
+        count = self.most(risk)
+        pools.insert(place, self.free)
+        found.insert(place, count)
+        return count, count
 
     def _expanded(self, risk: float) -> tuple[int, bool]:
         """Return the most by the expansion, or those that always fit; and whether the law itself must decide."""
@@ -134,6 +156,12 @@ def tightest_stage(plan: Plan, workload: Workload, risk: float) -> int:
 def held_by(pools: Sequence[LoadedPool], risk: float) -> int:
     """Return the sequences that all pools of a stage hold."""
     return min((pool.most(_each(risk, len(pools))) for pool in pools), default=0)
+
+
+def held_between(pools: Sequence[LoadedPool], risk: float) -> tuple[int, int]:
+    """Return bounds of that, from what is known of pools near to these [-]."""
+    found = [pool.between(_each(risk, len(pools))) for pool in pools]
+    return min((low for low, _ in found), default=0), min((high for _, high in found), default=0)
 
 
 def _each(risk: float, pools: int) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calculator.planning.memory import largest_batch
-from calculator.planning.traffic.timing.step import Lengths, step_of
+from calculator.planning.traffic.timing.step import Lengths, pace_of
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -64,10 +64,11 @@ def decoding(plan: Plan, clients: float, lengths: Lengths) -> float:
     lengths = replace(lengths, output=output)
     most = running(plan, lengths) or clients
     count = min(clients, float(most))
+    pace = pace_of(plan, lengths)
     for _ in range(ROUNDS):
-        step = step_of(plan, count, lengths)
-        first = plan.rules.speed.first_token(step.prompt_s, count, step.seconds)
-        answering = output * step.seconds
+        step_s = pace.seconds(count)
+        first = plan.rules.speed.first_token(pace.prompt_s, count, step_s)
+        answering = output * step_s
         found = min(float(most), max(FEWEST, clients * answering / (first + answering)))
         if abs(found - count) <= CLOSE * count:
             return found

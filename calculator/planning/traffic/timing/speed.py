@@ -203,7 +203,7 @@ def speed(
         bound=max(step.terms, key=lambda term: term.seconds).name,
         checked=not why,
         why=why,
-        prompt_tokens=prompt_tokens,
-        output_tokens=output_tokens,
+        prompt_tokens=prompt_tokens if isinstance(prompt_tokens, int | float) else lengths.prompt,
+        output_tokens=output_tokens if isinstance(output_tokens, int | float) else lengths.output,
         plan=plan,
     )

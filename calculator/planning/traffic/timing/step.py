@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from calculator.errors import UnsupportedError
 from calculator.formats.weights import weight_format
-from calculator.planning.traffic.timing.work import attention_flops, kv_bytes_read, work_of
+from calculator.planning.traffic.timing.work import Work, attention_flops, kv_bytes_read, work_of
 
 if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture
@@ -98,67 +98,105 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ideal:
-    """Ideal times at nameplate [s]."""
+class Pace:
+    """What a step of a plan takes, apart from how many sequences decode: worked out once for all numbers of them.
 
-    dense: float
-    experts: float
-    kv: float
-    compute: float
-    links: float
-    prompt_matrices: float
-    prompt_attention: float
-    prompt_links: float
-    prompt_experts: float
+    Attributes
+    ----------
+    stages : int
+        Pipeline stages, each with its share of the sequences [-].
+    weights_s, experts_s : float
+        Dense weights, and all experts of a rank [s].
+    kv_s, compute_s, links_s : float
+        Of each sequence [s].
+    launch_s : float
+        Launches of kernels [s].
+    prompt_s, alone_s : float
+        Of one prompt: beside steps that run anyway, and on an idle replica [s].
+    output : float or None
+        Mean output; None for a step without new prompts [tokens].
+    sharing : int
+        Replicas that share experts [-].
+    work : Work
+        Which share of the experts tokens touch.
+    """
+
+    stages: int
+    weights_s: float
+    experts_s: float
+    kv_s: float
+    compute_s: float
+    links_s: float
+    launch_s: float
+    prompt_s: float
+    alone_s: float
+    output: float | None
+    sharing: int
+    work: Work
+
+    def at(self, sequences: float) -> Step:
+        """Return the parts of a step of so many sequences of a replica."""
+        each = max(sequences / self.stages, min(sequences, 1.0))
+        terms = (
+            Term("weights", self.weights_s + self.experts_s * self.work.touched(each * self.sharing)),
+            Term("kv", self.kv_s * each),
+            Term("compute", self.compute_s * each),
+            Term("links", self.links_s * each),
+            Term("launch", self.launch_s + SEQUENCE_S * each),
+            Term("prefill", each / self.output * self.prompt_s if self.output else 0.0),
+        )
+        return Step(terms, sum(term.seconds for term in terms), self.launch_s, self.prompt_s, self.alone_s)
+
+    def seconds(self, sequences: float) -> float:
+        """Return their sum alone [s]."""
+        each = max(sequences / self.stages, min(sequences, 1.0))
+        return sum((
+            self.weights_s + self.experts_s * self.work.touched(each * self.sharing), self.kv_s * each,
+            self.compute_s * each, self.links_s * each, self.launch_s + SEQUENCE_S * each,
+            each / self.output * self.prompt_s if self.output else 0.0,
+        ))  # fmt: skip
 
 
 def step_of(plan: Plan, sequences: float, lengths: Lengths) -> Step:
     """Return the parts of a step of so many sequences of a replica, and the seconds of one prompt."""
-    rules = plan.rules.speed
-    each = max(sequences / plan.request.pipeline_parallel_size, min(sequences, 1.0))
-    ideal = _ideal(plan, each, lengths)
-    launch_s = rules.launch_s(plan) * launched_layers(plan.model)
-    prompt_s = rules.prompt_factor(plan) * (ideal.prompt_matrices + ideal.prompt_attention)
-    prompt_s += LINK_FACTOR * ideal.prompt_links
-    once_s = DENSE_FACTOR * ideal.dense + EXPERT_FACTOR * ideal.prompt_experts + launch_s + SEQUENCE_S
-    terms = (
-        Term("weights", DENSE_FACTOR * ideal.dense + EXPERT_FACTOR * ideal.experts),
-        Term("kv", KV_FACTOR * ideal.kv),
-        Term("compute", COMPUTE_FACTOR * ideal.compute),
-        Term("links", LINK_FACTOR * ideal.links),
-        Term("launch", launch_s + SEQUENCE_S * each),
-        Term("prefill", each / lengths.output * prompt_s if lengths.output else 0.0),
+    return pace_of(plan, lengths).at(sequences)
+
+
+def pace_of(plan: Plan, lengths: Lengths) -> Pace:
+    """Return what a step of a plan takes under requests of some lengths."""
+    request, model, gpu, rules = plan.request, plan.model, plan.accelerator, plan.rules.speed
+    work, ranks = work_of(model, request.weight_dtype), request.tensor_parallel_size
+    bandwidth = _known(gpu.bandwidth_gb_per_s, gpu.name, "bandwidth") * 1e9
+    matrices, attention = (ranks * rate * 1e12 for rate in _peaks(plan))
+    copied = work.attention_bytes if request.enable_attention_dp else 0
+    sharing = request.data_parallel_size if request.enable_expert_parallel else 1
+    computed = lengths.prompt if lengths.computed is None else lengths.computed
+    flops = attention_flops(model, lengths.prompt) - attention_flops(model, lengths.prompt - computed)
+    launch_s = rules.launch_s(plan) * launched_layers(model)
+    prompt_s = rules.prompt_factor(plan) * (2 * work.active_parameters * computed / matrices + flops / attention)
+    prompt_s += LINK_FACTOR * _all_reduce_s(plan, computed)
+    weights_s = DENSE_FACTOR * ((work.dense_bytes - copied) / ranks + copied) / bandwidth
+    experts_s = EXPERT_FACTOR * work.expert_bytes / (ranks * sharing) / bandwidth
+    return Pace(
+        stages=request.pipeline_parallel_size,
+        weights_s=weights_s,
+        experts_s=experts_s,
+        kv_s=KV_FACTOR * kv_bytes_read(plan, 1, lengths.held) / bandwidth,
+        compute_s=COMPUTE_FACTOR * 2 * work.active_parameters / matrices,
+        links_s=LINK_FACTOR * _all_reduce_s(plan, 1),
+        launch_s=launch_s,
+        prompt_s=prompt_s,
+        alone_s=prompt_s + weights_s + experts_s * work.touched(computed) + launch_s + SEQUENCE_S,
+        output=lengths.output,
+        sharing=sharing,
+        work=work,
     )
-    return Step(terms, sum(term.seconds for term in terms), launch_s, prompt_s, prompt_s + once_s)
 
 
 def launched_layers(model: ModelArchitecture) -> int:
     """Return the layers that keep something, whose kernels are launched one by one [-]."""
     kept = sum(group.count for group in model.groups if group.spec.grows_until or group.spec.state_bytes(1))
     return kept or model.num_layers
-
-
-def _ideal(plan: Plan, count: float, lengths: Lengths) -> _Ideal:
-    request, model, gpu = plan.request, plan.model, plan.accelerator
-    work, ranks = work_of(model, request.weight_dtype), request.tensor_parallel_size
-    bandwidth = _known(gpu.bandwidth_gb_per_s, gpu.name, "bandwidth") * 1e9
-    matrices, attention = (ranks * rate * 1e12 for rate in _peaks(plan))
-    copied = work.attention_bytes if request.enable_attention_dp else 0
-    sharing = request.data_parallel_size if request.enable_expert_parallel else 1
-    touched = work.touched(count * sharing)
-    computed = lengths.prompt if lengths.computed is None else lengths.computed
-    flops = attention_flops(model, lengths.prompt) - attention_flops(model, lengths.prompt - computed)
-    return _Ideal(
-        dense=((work.dense_bytes - copied) / ranks + copied) / bandwidth,
-        experts=work.expert_bytes * touched / (ranks * sharing) / bandwidth,
-        kv=kv_bytes_read(plan, count, lengths.held) / bandwidth,
-        compute=2 * work.active_parameters * count / matrices,
-        links=_all_reduce_s(plan, count),
-        prompt_matrices=2 * work.active_parameters * computed / matrices,
-        prompt_attention=flops / attention,
-        prompt_links=_all_reduce_s(plan, computed),
-        prompt_experts=work.expert_bytes * work.touched(computed) / (ranks * sharing) / bandwidth,
-    )
 
 
 def _all_reduce_s(plan: Plan, tokens: float) -> float:

@@ -1,0 +1,43 @@
+"""Model types that are known and not read, each with the reason; all others of the reference are unknown names."""
+
+from __future__ import annotations
+
+REASONS = {
+    "glm5_next": "index keys that are pooled over several tokens, beside states",
+    "glm5_next_text": "index keys that are pooled over several tokens, beside states",
+    "qwen4_exp": "embeddings of n-grams and an index over compressed tokens, beside states",
+    "qwen4_exp_text": "embeddings of n-grams and an index over compressed tokens, beside states",
+    "inkling_text": "short convolutions in every layer whose columns an engine keeps as a window",
+    "inkling_mm_model": "short convolutions in every layer whose columns an engine keeps as a window",
+    "inkling2": "short convolutions in every layer whose columns an engine keeps as a window",
+    "inkling2_text": "short convolutions in every layer whose columns an engine keeps as a window",
+    "mistral_large4": "latent vectors that layers share by a list, and layers without a rotary part",
+    "mistral_large4_text": "latent vectors that layers share by a list, and layers without a rotary part",
+    "dots3_note": "latent attention in windows",
+    "dots3_note_text": "latent attention in windows",
+    "muse_spark": "a block of its own that was not read",
+    "muse_spark_text": "a block of its own that was not read",
+    "muse_glimmer": "a block of its own that was not read",
+    "muse_glimmer_text": "a block of its own that was not read",
+    "diffusion_gemma": "text that is made by diffusion, not token by token",
+    "diffusion_gemma_text": "text that is made by diffusion, not token by token",
+    "hrm_text": "stacks of layers that are run several times a token",
+    "mllama": "layers that attend to an image's tokens alone",
+    "mllama_text_model": "layers that attend to an image's tokens alone",
+    "recurrent_gemma": "a gated linear recurrence, whose state was not read",
+    "rwkv": "a recurrence whose state was not read",
+    "xlstm": "a recurrence whose state was not read",
+    "zamba": "blocks of attention that layers share, with states of several heads",
+    "zaya": "a block of its own that was not read",
+    "reformer": "attention by hashes, whose cache was not read",
+    "xlnet": "attention over a memory of segments, whose cache was not read",
+    "speech-encoder-decoder": "an encoder and a decoder of any two types",
+    "vision-encoder-decoder": "an encoder and a decoder of any two types",
+    "encoder-decoder": "an encoder and a decoder of any two types",
+    "blt": "patches of bytes, with an encoder and a decoder around the layers",
+    "moshi": "a second decoder over codebooks beside the first",
+    "kyutai_speech_to_text": "a second decoder over codebooks beside the first",
+    "musicgen": "a decoder over codebooks, beside an encoder of texts",
+    "musicgen_melody": "a decoder over codebooks, beside an encoder of texts",
+}
+"""What of a type is not understood here."""
