@@ -234,11 +234,19 @@ def test_as_dict_holds_every_number_of_the_contract(reference):
     [
         *("fp32", "fp16", "bf16", "fp8", "fp8_e5m2", "nvfp4"),
         *("int8_per_token_head", "fp8_per_token_head", "int4_per_token_head"),
-        *("q8_0", "q5_1", "q5_0", "q4_1", "q4_0"),
     ],
 )
 def test_kv_format_names(name):
     assert calculator.plan("llama-3-8b", gpu="l40s", kv_cache_dtype=name).request.kv_cache_dtype in KV_FORMATS
+
+
+@pytest.mark.parametrize("name", ["q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"])
+def test_kv_format_names_of_ggml_are_those_of_the_engine_that_has_them(name):
+    asked = {"gpu": "l40s", "kv_cache_dtype": name}
+    assert calculator.plan("llama-3-8b", **asked, engine="llama.cpp").request.kv_cache_dtype == name
+    assert calculator.kv_cache_bytes("llama-3-8b", seq_len=8192, kv_cache_dtype=name) > 0
+    with pytest.raises(calculator.UnsupportedError, match="does not run a KV cache in"):
+        calculator.plan("llama-3-8b", **asked)
 
 
 @pytest.mark.parametrize("name", ["fp16", "bf16", "fp8", "int8", "awq-int4", "gptq-int4", "nvfp4"])

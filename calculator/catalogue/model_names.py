@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from calculator.errors import FileFormatError, shown
 from calculator.formats.names import format_of_gguf
@@ -37,6 +38,14 @@ class Alias:
     weight_dtype: str | None = None
 
 
+class MakersOwn(NamedTuple):
+    """A suffix that one maker uses for a format of its own."""
+
+    maker: str
+    suffix: str
+    weight_dtype: str
+
+
 _INT4 = "gptq-int4"
 SUFFIXES: dict[str, str | None] = {
     "fp8": "fp8", "fp8-dynamic": "fp8", "fp8-static": "fp8", "fp8-tensorwise": "fp8", "fp8-kv": "fp8",
@@ -57,7 +66,7 @@ SUFFIXES: dict[str, str | None] = {
     "qat": None, "qat-unquantized": None, "hf": None,
 }  # fmt: skip
 """What a publisher adds to the name of a repository for a format, and the format; None where it changes none."""
-OF_MAKERS = {("qwen", "fp8"): "fp8-block"}
+OF_MAKERS = (MakersOwn("qwen", "fp8", "fp8-block"),)
 """What a maker's own suffix means, where it is not what others mean by it."""
 UNSAID = "that the name does not say"
 MIRRORS = frozenset({
@@ -127,7 +136,8 @@ def _in_a_format(owner: str, bare: str, known: Mapping[str, tuple[str, Alias]]) 
         if (ends or is_file) and rest in by_dashes:
             repository, alias = by_dashes[rest]
             maker = owner or repository.partition("/")[0]
-            forms = [form for end in ends if (form := OF_MAKERS.get((maker, end)) or _format_of(end))]
+            own = {row.suffix: row.weight_dtype for row in OF_MAKERS if row.maker == maker}
+            forms = [form for end in ends if (form := own.get(end) or _format_of(end))]
             # a file or a repository of many files can say its type before or behind that
             said = next((form for form in forms if UNSAID not in form), forms[0] if forms else alias.weight_dtype)
             return Alias(alias.preset, alias.max_position_embeddings, said)
