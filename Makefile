@@ -21,7 +21,7 @@ accuracy: $(RUN_STAMP)  ## compare with public start-up figures; print the table
 	$(BIN)/python -m calculator.logs.accuracy --write docs/accuracy.md
 
 coverage: $(RUN_STAMP)  ## which types of transformers and vLLM are read; PYTHONPATH may name where those are installed
-	$(BIN)/python -m calculator.configs.coverage --write docs/coverage.md
+	$(BIN)/python -m calculator.engines.vllm.coverage --write docs/coverage.md
 
 schema: $(RUN_STAMP)  ## write the JSON Schema of plan files
 	$(BIN)/python -c 'from calculator.planning.files.plan_schema import json_schema; print(json_schema(), end="")' \

@@ -3,7 +3,7 @@
 import pytest
 
 import calculator
-from calculator.configs import coverage
+from calculator.engines.vllm import coverage
 
 SOURCE = """
 from collections import OrderedDict

@@ -202,7 +202,7 @@ def test_other_engines_hold_the_tokens_that_they_log(preset, asked, pool, tokens
     ],
 )
 def test_llama_cpp_allocates_what_it_prints(preset, tokens, kv_dtype, mib):
-    answer = given_pool(preset, engine="llama.cpp", seq_len=tokens, kv_cache_dtype=kv_dtype)
+    answer = given_pool(preset, engine="llama.cpp", seq_len=tokens, kv_cache_dtype=kv_dtype, weight_dtype="bf16")
     assert answer.allocated_bytes_per_sequence == mib * 2**20
 
 

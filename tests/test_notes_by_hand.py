@@ -88,7 +88,6 @@ def test_a_utilisation_that_leaves_no_room_for_a_context(fraction, said):
         ("gemma-3-27b", "sglang", {}, {"full_length"}), ("gpt-oss-20b", "sglang", {}, set()),
         ("llama-3.1-8b", "llama.cpp", {"gpu_memory_utilization": 0.9}, {"no_fraction"}),
         ("llama-3.1-8b", "vllm", {"gpu_memory_utilization": 0.9}, set()),
-        ("llama-3.1-8b", "vllm", {"kv_cache_dtype": "q8_0"}, {"format_not_stored"}),
         ("llama-3.1-8b", "llama.cpp", {"kv_cache_dtype": "q8_0"}, set()),
         # vLLM's own class of Falcon keeps 16 bit
         ("falcon-7b", "vllm", {"kv_cache_dtype": "fp8"}, {"format_ignored"}),

@@ -178,7 +178,7 @@ def test_what_is_no_config_is_refused_with_the_reason(content, why):
 
 NOT_UNDERSTOOD = [  # changes of the config above, and why it is refused
     ({"model_type": "nonesuch"}, "Unknown model_type 'nonesuch'"),
-    ({"model_type": "lama"}, "did you mean llama"),
+    ({"model_type": "lama"}, "or llama"),
     ({"model_type": 3}, "Model_type is missing or not a name: 3"),
     ({"num_hidden_layers": -2}, "num_hidden_layers"),
     ({"num_hidden_layers": 10**30}, "num_hidden_layers"),

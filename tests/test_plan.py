@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import calculator
-from calculator import plan, vary
+from calculator import UnsupportedError, plan, vary
 
 ENGINE = rows("engine_plans.csv")
 NO_OVERHEAD = {"activation_bytes": 0, "non_torch_bytes": 0, "cuda_graph_bytes": 0}
@@ -203,9 +203,9 @@ def test_a_utilisation_that_leaves_no_room_for_the_context_is_noted(reference):
     assert not any("free; a GPU's own context" in note for note in reference.notes)
 
 
-def test_formats_that_the_engine_does_not_store_are_noted(reference):
-    answer = vary(reference, kv_cache_dtype="q8_0")
-    assert any("vLLM does not store its cache in q8_0" in note for note in answer.notes)
+def test_formats_that_the_engine_does_not_store_are_refused(reference):
+    with pytest.raises(UnsupportedError, match="does not run a KV cache in q8_0; it does in bf16"):
+        vary(reference, kv_cache_dtype="q8_0")
 
 
 def test_vary_starts_from_what_was_asked(reference):

@@ -51,13 +51,15 @@ def test_a_price_range_must_rise(tmp_path: Path) -> None:
 
 
 def test_a_format_that_does_not_suit_is_a_row_of_a_sweep() -> None:
-    frame = calculator.sweep("falcon-7b", gpu="h100-sxm", kv_cache_dtype=["fp16", "q8_0"], seq_len=128)
+    frame = calculator.sweep(
+        "falcon-7b", gpu="h100-sxm", engine="llama.cpp", kv_cache_dtype=["fp16", "q8_0"], seq_len=128
+    )
     assert frame["refused"].tolist() == ["", ""]
     odd = calculator.custom_model(
         num_layers=2, num_attention_heads=8, num_key_value_heads=8, head_dim=80, hidden_size=640, intermediate_size=64,
         vocab_size=1000, max_position_embeddings=512, tie_word_embeddings=False,
     )  # fmt: skip
-    frame = calculator.sweep(odd, gpu="h100-sxm", kv_cache_dtype=["fp16", "q8_0"], seq_len=128)
+    frame = calculator.sweep(odd, gpu="h100-sxm", engine="llama.cpp", kv_cache_dtype=["fp16", "q8_0"], seq_len=128)
     assert frame["refused"].str.contains("multiple of 32").tolist() == [False, True]
     assert frame["kv_bytes_per_sequence"].isna().tolist() == [False, True]
 

@@ -92,12 +92,8 @@ def test_cache_formats_of_servers(engine, asked, flag):
     ("model", "engine", "asked"),
     [
         (DENSE, "vllm", "fp32"),
-        (DENSE, "vllm", "q8_0"),
         (DENSE, "sglang", "fp32"),
-        (DENSE, "sglang", "int8_per_token_head"),
         (LATENT, "sglang", "fp8_ds_mla"),
-        (DENSE, "tensorrt-llm", "fp8_e5m2"),
-        (DENSE, "llama.cpp", "nvfp4"),
     ],
 )
 def test_a_cache_format_that_the_engine_lacks_is_said_and_not_written(model, engine, asked):
@@ -250,7 +246,6 @@ def test_weights_that_the_engine_converts_while_loading(asked, flags):
         ("vllm", "int8"),
         ("vllm", "nvfp4"),
         ("vllm", "awq-int4"),
-        ("vllm", "nf4"),
         ("sglang", "int8"),
         ("sglang", "nvfp4"),
         ("sglang", "gptq-int4"),

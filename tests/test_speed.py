@@ -186,7 +186,7 @@ def _first(found):
         (lambda: plan_of("qwen3.5-27b", engine="sglang", gpu="b200"), {"batch_size": 4}, ""),
         (lambda: plan_of(engine_version="0.6.4"), {"batch_size": 4}, "no speed of vLLM before 0.9 was measured"),
         (lambda: plan_of(engine_version="0.19.1"), {"batch_size": 4}, ""),
-        (lambda: plan_of(weight_dtype="nf4"), {"batch_size": 4}, "no speed of dense models with weights in nf4"),
+        (lambda: plan_of(weight_dtype="mxfp4"), {"batch_size": 4}, "no speed of dense models with weights in mxfp4"),
         (lambda: plan_of(weight_dtype="awq-int4-g32", engine="sglang"), {"batch_size": 4}, ""),
         (lambda: plan_of(weight_dtype="awq-int4-g32"), {"batch_size": 4}, "with weights in awq-int4-g32"),
         (lambda: plan_of(seq_len=40_000), {"batch_size": 2, "prompt_tokens": 20_000}, "prompts of 20,000 tokens"),

@@ -29,7 +29,9 @@ def test_memory_lines_sum_to_the_memory_of_one_gpu(preset, asked):
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("kv_cache_dtype", ["fp16", "fp8", "q8_0"])
 def test_formula_steps_end_at_the_plans_bytes(preset, kv_cache_dtype):
-    plan = calculator.plan(preset, gpu="mi300x", seq_len=1000, batch_size=3, kv_cache_dtype=kv_cache_dtype)
+    engine = "llama.cpp" if kv_cache_dtype == "q8_0" else "vllm"  # a format of GGML
+    asked = {"gpu": "mi300x", "seq_len": 1000, "batch_size": 3, "kv_cache_dtype": kv_cache_dtype}
+    plan = calculator.plan(preset, **asked, engine=engine)
     sizes = [size for _, _, size in words.formula_steps(plan)]
     per_token = plan.model.kv_bytes_per_token(kv_cache_dtype)
     assert sizes[2:] == [per_token, per_token * 1000, per_token * 1000, per_token * 3000]

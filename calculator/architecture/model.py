@@ -355,7 +355,9 @@ class ModelArchitecture:
         if varied is self:
             return self
         said = {**self.variations, **variations}
-        return replace(varied, variations={name: what for name, what in said.items() if what not in (None, True)})
+        return replace(
+            varied, variations={name: what for name, what in said.items() if what is not None and what is not True}
+        )
 
     def with_specs(self, change: Callable[[LayerSpec], LayerSpec]) -> ModelArchitecture:
         """Return the same model with other specs; matrices that follow the KV heads are counted anew.

@@ -151,14 +151,20 @@ def _weight_bytes_per_rank(
     return tuple(totals)
 
 
-def embedding_bytes(model: ModelArchitecture, weight_dtype: str) -> int:
-    """Return what the table of input embeddings takes in a format [bytes]."""
-    return model.remember(_embedding_bytes, weight_dtype)
+def embedding_bytes(model: ModelArchitecture, weight_dtype: str, checkpoint_bytes: int | None = None) -> int:
+    """Return what the table of input embeddings takes in a format, or its share of a checkpoint's bytes [bytes]."""
+    known = checkpoint_bytes or (model.checkpoint_bytes if model.is_as_stored(weight_dtype) else 0)
+    return model.remember(_embedding_bytes, weight_dtype, known)
 
 
-def _embedding_bytes(model: ModelArchitecture, weight_dtype: str) -> int:
+def _embedding_bytes(model: ModelArchitecture, weight_dtype: str, checkpoint_bytes: int) -> int:
     storage = weight_format(model.resolve_weight_dtype(weight_dtype))
-    return bytes_on_rank(model.embedding[:1], storage, 0, 1, 1, 1, (1, 1))
+    as_stored = model.is_as_stored(storage.name)
+    own = bytes_on_rank(model.embedding[:1], storage, 0, 1, 1, 1, as_stored=as_stored)
+    if not checkpoint_bytes:
+        return own
+    whole = model.remember(_weight_bytes_per_rank, weight_dtype, 1, 1, 1, None, (1, 1), True, 0)[0]
+    return checkpoint_bytes * own // whole
 
 
 def bytes_on_rank(

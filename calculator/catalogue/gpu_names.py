@@ -77,14 +77,15 @@ _SMALL_WORDS = frozenset({"rtx", "gtx", "rx", "apple", "blackwell"})
 _PARTS = frozenset({"mig", "vgpu"})
 _SIZE = re.compile(r"[0-9]{1,4}gb")
 _WORD = re.compile(r"[a-z0-9.]+")
-_MIG = re.compile(r"(.*?)\bmig[ -]*([1-7]g\.[0-9]{1,3}gb)(?:\+[a-z.]+)?(?: device.*)?")
-_VGPU = re.compile(r"(?:nvidia )?(?:grid )?(.*?)[ -](?:([1-7])-)?([0-9]{1,3})[qcba](?:me)?")
+_BETWEEN = re.compile(r"[\s/,()-]+")
+_MIG = re.compile(r"(.{0,120}?)\bmig[ -]{0,4}+([1-7]g\.[0-9]{1,3}+gb)(?:\+[a-z.]{1,20}+)?(?: device.{0,80}+)?")
+_VGPU = re.compile(r"(?:nvidia )?(?:grid )?(.{0,80}?)[ -](?:([1-7])-)?([0-9]{1,3})[qcba](?:me)?")
 
 
 def _plain(name: str) -> str:
     """Return a name in lower case with single spaces, without makers and what every device has."""
     text = _MAKERS.sub(" ", name.lower().replace("_", " "))
-    text = re.sub(r"[\s/,()-]+", " ", text).strip()
+    text = _BETWEEN.sub(" ", text).strip()
     for found, put in _SPELLINGS:
         text = found.sub(put, text)
     return text

@@ -77,7 +77,7 @@ MIRRORS = frozenset({
 """Publishers that publish other makers' models under their own names, layers unchanged."""
 _GGUF_TYPE = re.compile(r"-(?:ud-)?((?:i?q[1-8]|tq[12]|mxfp4|bf16|f16|f32)(?:-[01knsmlx]{1,3}){0,2}(?:-[a-z]{1,3})?)$")
 _GGUF_PART = re.compile(r"(?:-[0-9]{5}-of-[0-9]{5})?\.gguf$")
-_HUB_CACHE = re.compile(r"(?:^|/)models--([^/]{1,96}?)--([^/]{1,96})(?:/snapshots(?:/.*)?)?$")
+_HUB_CACHE = re.compile(r"(?:^|/)models--([^/]{1,96}?)--([^/]{1,96}+)(?:/snapshots(?:/.{0,400}+)?)?$")
 
 
 def read_names(path: Path) -> dict[str, Alias]:

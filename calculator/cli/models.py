@@ -9,7 +9,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model, model_ids
 from calculator.cli import OK
 from calculator.cli.arguments import add_format
-from calculator.cli.printing import print_json, print_table
+from calculator.cli.printing import print_json, print_table, say
 from calculator.errors import CalculatorError
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.heads.variants import keeps_latent
@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"schema_version": SCHEMA_VERSION, "models": entries})
         return OK
     if arguments.format == "markdown":
-        print(preset_table(models), end="")
+        for line in preset_table(models).splitlines():
+            say(line)
         return OK
     header = ("id", "name", "layers", "heads", "KV heads", "parameters", "context", "KV per token")
     rows = (

@@ -95,7 +95,7 @@ def memory_of_stages(
         request.checkpoint_bytes,
     )
     if rules.embeds_on_host and (pp > 1 or not model.tie_word_embeddings):
-        weights = (weights[0] - embedding_bytes(model, request.weight_dtype), *weights[1:])
+        weights = (weights[0] - embedding_bytes(model, request.weight_dtype, request.checkpoint_bytes), *weights[1:])
     draft = draft_of(model, request.speculative_config)
     cut = model.remember(_cut, rules.name, rules.version, rules.bearing(model, request.cutting))
     if pp == 1:

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from calculator.configs.checkpoints.safetensors import Tensor
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,6})\.(.+)$")
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,6}+)\.(.{1,400}+)$")
 _TOWER = re.compile(
-    r"(?:^|[._])(?:visual|vision\w*|audio\w*|speech\w*|multi_modal\w*|mm_\w+|mlp1|image\w*|embed_vision)\b"
+    r"(?:^|[._])(?:visual|vision\w{0,60}+|audio\w{0,60}+|speech\w{0,60}+|multi_modal\w{0,60}+|mm_\w{1,60}+|mlp1|image\w{0,60}+|embed_vision)\b"
 )
 _APART = re.compile(r"(?:^|\.)(?:mtp|draft|eagle|mtp_block|nextn)\b|rotary_emb\.inv_freq$")
 _EXPERT = re.compile(r"\bexperts\.\d{1,6}\.")
 _PARAMETER = re.compile(
-    r"(?P<module>.+?)[._](?P<parameter>weight|bias|weight_scale|weight_scale_inv|weight_scale_2|weight_packed|weight_shape|"
+    r"(?P<module>.{1,180}?)[._](?P<parameter>weight|bias|weight_scale|weight_scale_inv|weight_scale_2|weight_packed|weight_shape|"
     r"weight_zero_point|weight_global_scale|input_global_scale|input_scale|weight_g_idx|qweight|qzeros|scales|g_idx|"
     r"blocks|k_scale|v_scale|q_scale|zeros|absmax|quant_map|nested_absmax|nested_quant_map|weight_offset)$"
 )

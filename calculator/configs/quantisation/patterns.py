@@ -12,7 +12,7 @@ from functools import lru_cache
 from calculator.errors import InvalidValueError, shown
 
 LONGEST, MOST_REPEATS, MOST_ENTRIES, MOST_SECONDS = 300, 6, 50_000, 10.0
-_NESTED = re.compile(r"[*+}][^()]*\)[*+{]|\)\)+[*+{]|\\[1-9]|\(\?P=")
+_NESTED = re.compile(r"[*+}][^()]{0,4000}+\)[*+{]|\){2,200}+[*+{]|\\[1-9]|\(\?P=")
 """A repeated group that holds a repeat, or a reference back: what can take a regular expression very long."""
 
 

@@ -39,7 +39,7 @@ _ELSEWHERE = re.compile(
     r"router|rotary|scale|A_log|dt_bias|eh_proj|shared_head|weights_proj|attn_(?!q|k|v|o)"
 )
 """What every format leaves in 16 bit, or what is not of the text decoder."""
-_IN_LAYER = re.compile(r"(?:^|\.)(?:layers|h)\.(\d{1,6})\.([A-Za-z0-9_.]+)$")
+_IN_LAYER = re.compile(r"(?:^|\.)(?:layers|h)\.(\d{1,6})\.([A-Za-z0-9_.]{1,400}+)$")
 
 
 def as_stored(model: ModelArchitecture, section: object) -> tuple[ModelArchitecture, tuple[str, ...]]:

@@ -11,7 +11,8 @@ SPEED = Speeds(
     launch_us={"dense": OTHER_LAUNCH_US},
     most_sequences=1,
     devices=(
-        "a100-80gb-pcie", "a100-80gb-sxm", "a40", "h100-pcie", "l40s", "rtx-4090", "rtx-6000-ada", "rtx-a6000",
+        "a100-80gb-pcie", "a100-80gb-sxm", "a40", "h100-pcie", "l40s", "rtx-3080", "rtx-4070-ti", "rtx-4080",
+        "rtx-4090", "rtx-5000-ada", "rtx-6000-ada", "rtx-a6000",
     ),
     weights={
         "ada": {"dense": ("bf16", "q4_k_m")},

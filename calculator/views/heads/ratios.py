@@ -71,7 +71,9 @@ def ratio_view(study: HeadStudy, row: HeadRow) -> View[RatioRow]:
     presets = preset_heads()
     counts = Counter(map(_label, presets))
     ratios: dict[str, float | None] = {_label(one): one.query_heads_per_kv_head for one in presets}
-    single = {_label(one) for one in presets if one.num_key_value_heads == 1 and one.num_attention_heads > 1}
+    single = set(ratios) - {
+        _label(one) for one in presets if one.num_key_value_heads != 1 or one.num_attention_heads == 1
+    }
     chosen = LATENT if row.kind == "mla" else _written(row.query_heads_per_kv_head)
     rows = []
     for label in sorted(ratios, key=lambda label: (ratios[label] or float("inf"), label != LATENT)):

@@ -48,8 +48,8 @@ OURS: Mapping[str, str] = {
 }  # fmt: skip
 """The format here that a type is or is next to; bytes are those of the file, whatever it is called."""
 PLAIN = ("F32", "F16", "BF16", "F64")
-_LAYER = re.compile(r"blk\.(\d{1,6})\.([a-z0-9_.]+?)(?:\.(weight|bias))?$")
-_SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf$")
+_LAYER = re.compile(r"blk\.(\d{1,6}+)\.([a-z0-9_.]{1,120}?)(?:\.(weight|bias))?$")
+_SPLIT = re.compile(r"(.{0,255})-(\d{5})-of-(\d{5})\.gguf$")
 TOLERANCE = 0.002
 """Of a layer's values, what files leave out or add: rotary factors, small scales [-]."""
 

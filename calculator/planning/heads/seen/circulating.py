@@ -12,11 +12,13 @@ from calculator.errors import CalculatorError
 from calculator.planning.heads.claims import Claim, circulating_claims
 from calculator.planning.heads.seen.stated import Stated, unit_of
 
-_NUMBERS = r"\d[\d,]*(?:\.\d+)?(?:\s*(?:,|/|and|to|or|of|=)?\s*(?:[A-Z]\w*(?:-\d+)?\s)?\d[\d,]*(?:\.\d+)?)*"
+_NUMBER = r"\d[\d,]{0,30}+(?:\.\d{1,30}+)?+"
+_NAMED = r"(?:[A-Z]\w{0,30}+(?:-\d{1,4}+)?+\s)?"
+_NUMBERS = rf"{_NUMBER}(?:\s{{0,2}}+(?:,|/|and|to|or|of|=)?\s{{0,2}}+{_NAMED}{_NUMBER}){{0,12}}+"
 _RUN = re.compile(rf"(?P<numbers>{_NUMBERS})\s?(?P<unit>[KMGT]i?B\b|%|tokens/s|ms\b)", re.ASCII)
 _COARSEST = Fraction(1, 20)
 """Of a number whose digits are cut off: beyond it nearly every number would be the same."""
-_ONE = re.compile(r"(?<![\w.-])(\d[\d,]*)(\.\d+)?", re.ASCII)
+_ONE = re.compile(r"(?<![\w.-])(\d[\d,]{0,30}+)(\.\d{1,30}+)?", re.ASCII)
 
 
 def claims_of(stated: Stated) -> tuple[Claim, ...]:

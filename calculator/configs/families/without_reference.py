@@ -13,7 +13,7 @@ from calculator.configs.family import UNTIED, Family, Source
 from calculator.configs.traits import Experts
 
 
-def vllm(file: str) -> Source:
+def read_in(file: str) -> Source:
     """Return a file of vLLM's models."""
     return Source(f"vLLM 0.33.0 model_executor/models/{file}.py", "2026-11")
 
@@ -28,27 +28,28 @@ BAILING = Family(
 
 ROWS: dict[str, Family] = {
     "bailing_moe": replace(
-        BAILING, source=vllm("bailing_moe"), aliases=("bailing_moe_v2", "sarvam_moe"), required={"use_rmsnorm": True},
+        BAILING,
+        source=read_in("bailing_moe"), aliases=("bailing_moe_v2", "sarvam_moe"), required={"use_rmsnorm": True},
     ),
-    "param2moe": replace(BAILING, source=vllm("param2moe"), mlp_bias=False),
+    "param2moe": replace(BAILING, source=read_in("param2moe"), mlp_bias=False),
     "orion": replace(
-        LLAMA, source=vllm("orion"), qkv_bias=False, output_bias=False, mlp_bias=False, norm_bias=True,
+        LLAMA, source=read_in("orion"), qkv_bias=False, output_bias=False, mlp_bias=False, norm_bias=True,
     ),
     "solar": replace(
-        LLAMA, source=vllm("solar"), qkv_bias="attention_bias or bias", output_bias="attention_bias or bias",
+        LLAMA, source=read_in("solar"), qkv_bias="attention_bias or bias", output_bias="attention_bias or bias",
     ),
     "telechat": replace(
-        LLAMA, source=vllm("telechat2"), aliases=("telechat2",), qkv_bias=False, output_bias=True, mlp_bias=False,
+        LLAMA, source=read_in("telechat2"), aliases=("telechat2",), qkv_bias=False, output_bias=True, mlp_bias=False,
         extras=(Extra("dense MLP", "hidden"),),
     ),
-    "telechat3": replace(LLAMA, source=vllm("llama")),
-    "TeleFLM": replace(LLAMA, source=vllm("teleflm"), aliases=("teleflm",)),
+    "telechat3": replace(LLAMA, source=read_in("llama")),
+    "TeleFLM": replace(LLAMA, source=read_in("teleflm"), aliases=("teleflm",)),
     "PanguEmbedded": replace(
-        LLAMA, source=vllm("openpangu"), qkv_bias="qkv_bias or attention_bias or bias",
+        LLAMA, source=read_in("openpangu"), qkv_bias="qkv_bias or attention_bias or bias",
         output_bias="attention_bias or bias",
         required={"is_causal": True},
     ),
-    "step1": replace(LLAMA, source=vllm("step1")),
+    "step1": replace(LLAMA, source=read_in("step1")),
 }  # fmt: skip
 
 CLASSES: dict[str, str] = {

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from calculator.configs import families
-from calculator.configs.families.vllm_only import CLASSES
+from calculator.configs.families.without_reference import CLASSES
 from calculator.configs.reader import model_from_hf_config
 from calculator.errors import CalculatorError, InvalidValueError
 
