@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from calculator.configs.extras import Extra
+from calculator.configs.blocks.extras import Extra
 from calculator.configs.keys import Keys
 from calculator.configs.schedules.rules import FULL
 from calculator.configs.schedules.schedule import Schedule
@@ -14,7 +14,7 @@ from calculator.configs.text_part import TextPart, must_be_said
 from calculator.configs.traits import Encoder, Experts, State, Trait
 
 if TYPE_CHECKING:
-    from calculator.configs.builder import Builder
+    from calculator.configs.blocks.builder import Builder
 
 
 TIED, UNTIED = {"tie_word_embeddings": True}, {"tie_word_embeddings": False}

@@ -117,7 +117,7 @@ class Plan:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What the reader should know: assumptions, warnings, and why it does not fit."""
-        from calculator.planning.notes import notes_on
+        from calculator.planning.said.notes import notes_on
 
         return tuple(notes_on(self))
 

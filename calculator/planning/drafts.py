@@ -11,7 +11,7 @@ from calculator.architecture.layers import FullAttention
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model
-from calculator.configs.mtp import mtp_draft
+from calculator.configs.blocks.mtp import mtp_draft
 from calculator.errors import InvalidValueError, UnknownNameError, UnsupportedError
 from calculator.formats.weights import weight_format
 from calculator.messages import say

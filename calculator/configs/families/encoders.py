@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calculator.configs.extras import Extra
+from calculator.configs.blocks.extras import Extra
 from calculator.configs.family import TIED, Family, transformers
 from calculator.configs.hooks.encoder_only import (
     EncoderOnly,

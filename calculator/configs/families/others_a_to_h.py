@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from calculator.architecture.matrices import Sharding
-from calculator.configs.extras import Extra
+from calculator.configs.blocks.extras import Extra
 from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import BART, LLAMA
 from calculator.configs.families.openai import GPT2

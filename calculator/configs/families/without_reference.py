@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calculator.configs.extras import Extra
+from calculator.configs.blocks.extras import Extra
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import UNTIED, Family, Source
 from calculator.configs.traits import Experts

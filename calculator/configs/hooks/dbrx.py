@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from calculator.configs.blocks.layers import Assembler
 from calculator.configs.keys import Keys
-from calculator.configs.layers import Assembler
 
 
 class Dbrx(Assembler):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calculator.configs.heads import Heads, checked, heads_of, listed_heads
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.heads import Heads, checked, heads_of, listed_heads
+from calculator.configs.blocks.layers import Assembler
 
 LISTED = "num_key_value_heads_per_layer"
 

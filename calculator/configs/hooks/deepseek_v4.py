@@ -10,11 +10,11 @@ from __future__ import annotations
 from calculator.architecture import blocks
 from calculator.architecture.compressed import CompressedAttention
 from calculator.architecture.matrices import Sharding
-from calculator.configs.builder import Layer
-from calculator.configs.experts import experts_of
-from calculator.configs.heads import Heads
+from calculator.configs.blocks.builder import Layer
+from calculator.configs.blocks.experts import experts_of
+from calculator.configs.blocks.heads import Heads
+from calculator.configs.blocks.layers import Assembler
 from calculator.configs.hooks.streams import hyper_connections, hyper_head
-from calculator.configs.layers import Assembler
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 RATIOS = {"sliding_attention": 0, "compressed_sparse_attention": 4, "heavily_compressed_attention": 128}

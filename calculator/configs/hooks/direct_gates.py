@@ -5,8 +5,8 @@ from __future__ import annotations
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
 from calculator.architecture.recurrent import RecurrentState
-from calculator.configs.builder import Layer, LayerPlan
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.builder import Layer, LayerPlan
+from calculator.configs.blocks.layers import Assembler
 from calculator.configs.schedules.schedule import STATE
 
 

@@ -9,7 +9,7 @@ from calculator.architecture import blocks
 from calculator.architecture.layers import CrossAttention
 from calculator.architecture.matrices import Sharding
 from calculator.architecture.model import LayerGroup
-from calculator.configs.builder import Layer, runs
+from calculator.configs.blocks.builder import Layer, runs
 from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.configs.traits import Encoder

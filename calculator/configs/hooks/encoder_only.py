@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
-from calculator.configs.builder import Layer
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.builder import Layer
+from calculator.configs.blocks.layers import Assembler
 from calculator.configs.traits import trait
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from calculator.configs.builder import LayerPlan
-from calculator.configs.heads import shared_caches
+from calculator.configs.blocks.builder import LayerPlan
+from calculator.configs.blocks.heads import shared_caches
 from calculator.configs.hooks.layer_inputs import LayerInputs
 
 

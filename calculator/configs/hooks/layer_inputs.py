@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.layers import Assembler
 
 
 class LayerInputs(Assembler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.layers import Assembler
 from calculator.errors import InvalidValueError, shown
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from calculator.architecture import blocks
 from calculator.architecture.limits import MAX_HEADS
 from calculator.architecture.matrices import Sharding
-from calculator.configs.builder import LayerPlan
-from calculator.configs.heads import Heads, checked
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.builder import LayerPlan
+from calculator.configs.blocks.heads import Heads, checked
+from calculator.configs.blocks.layers import Assembler
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from calculator.configs.builder import Layer, LayerPlan
-from calculator.configs.experts import experts_of
-from calculator.configs.layers import Assembler
-from calculator.configs.mixers import mixer_of
+from calculator.configs.blocks.builder import Layer, LayerPlan
+from calculator.configs.blocks.experts import experts_of
+from calculator.configs.blocks.layers import Assembler
+from calculator.configs.blocks.mixers import mixer_of
 
 
 class TwoAttentions(Assembler):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
-from calculator.configs.builder import LayerPlan
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.builder import LayerPlan
+from calculator.configs.blocks.layers import Assembler
 
 NESTED = {"index_head_dim": "sparse_index_dim", "index_n_heads": "sparse_num_index_heads"}
 

@@ -13,8 +13,8 @@ from calculator.architecture import blocks
 from calculator.architecture.groups import divisors_of
 from calculator.architecture.layers import FullAttention, LayerSpec, NoCache
 from calculator.architecture.matrices import WeightMatrix
-from calculator.configs.builder import Layer
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.builder import Layer
+from calculator.configs.blocks.layers import Assembler
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from calculator.configs.heads import Heads, checked, listed_heads
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.heads import Heads, checked, listed_heads
+from calculator.configs.blocks.layers import Assembler
 from calculator.errors import InvalidValueError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calculator.architecture import blocks
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.layers import Assembler
 from calculator.errors import UnsupportedError
 
 

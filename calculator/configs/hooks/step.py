@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calculator.configs.heads import Heads, checked
+from calculator.configs.blocks.heads import Heads, checked
 from calculator.configs.hooks.listed_heads import ListedHeads
 from calculator.configs.schedules.schedule import WINDOW
 

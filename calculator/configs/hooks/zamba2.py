@@ -10,8 +10,8 @@ from __future__ import annotations
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
 from calculator.architecture.recurrent import AttentionAndState
-from calculator.configs.builder import Layer, LayerPlan
-from calculator.configs.layers import Assembler
+from calculator.configs.blocks.builder import Layer, LayerPlan
+from calculator.configs.blocks.layers import Assembler
 
 
 class SharedBlocks(Assembler):

@@ -10,8 +10,8 @@ from calculator.architecture.matrices import Sharding
 from calculator.configs.traits import Trait, trait
 
 if TYPE_CHECKING:
-    from calculator.configs.builder import LayerPlan
-    from calculator.configs.layers import Assembler
+    from calculator.configs.blocks.builder import LayerPlan
+    from calculator.configs.blocks.layers import Assembler
 
 STATE_KIND = "linear_attention"
 

@@ -10,8 +10,8 @@ from calculator.architecture import blocks
 from calculator.architecture.layers import LayerSpec
 from calculator.architecture.matrices import WeightMatrix
 from calculator.architecture.model import LayerGroup
+from calculator.configs.blocks.heads import Heads
 from calculator.configs.family import Family
-from calculator.configs.heads import Heads
 from calculator.configs.keys import Keys
 from calculator.errors import UnsupportedError, shown
 

@@ -11,7 +11,7 @@ from calculator.hardware import CUSTOM
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import draft_of
-from calculator.planning.shortfall import why_it_does_not_fit
+from calculator.planning.said.shortfall import why_it_does_not_fit
 from calculator.planning.stage import distinct
 from calculator.units import GIB, format_gib, plural
 

@@ -18,16 +18,16 @@ from calculator.architecture.layers import (
 )
 from calculator.architecture.matrices import Sharding
 from calculator.architecture.recurrent import AttentionAndState
-from calculator.configs.builder import Layer, LayerPlan
-from calculator.configs.experts import expert_attention
+from calculator.configs.blocks.builder import Layer, LayerPlan
+from calculator.configs.blocks.experts import expert_attention
+from calculator.configs.blocks.state_layers import state_layer
 from calculator.configs.family import Family
 from calculator.configs.keys import Keys
-from calculator.configs.state_layers import state_layer
 from calculator.configs.traits import trait
 from calculator.errors import InvalidValueError, UnsupportedError
 
 if TYPE_CHECKING:
-    from calculator.configs.layers import Assembler
+    from calculator.configs.blocks.layers import Assembler
 
 _BOTH_WAYS = "Bidirectional"
 """What the names of classes for embeddings hold whose decoder reads a text as a whole."""

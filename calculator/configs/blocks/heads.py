@@ -13,7 +13,7 @@ from calculator.configs.keys import Keys
 from calculator.errors import InvalidValueError, shown
 
 if TYPE_CHECKING:
-    from calculator.configs.layers import Assembler
+    from calculator.configs.blocks.layers import Assembler
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from calculator.architecture import blocks
 from calculator.architecture.layers import NoCache
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.model import LayerGroup
-from calculator.configs.builder import Layer, LayerPlan, check_understood, runs
-from calculator.configs.experts import experts_of, sparse_layers
-from calculator.configs.extras import end_extras, extras_of
+from calculator.configs.blocks.builder import Layer, LayerPlan, check_understood, runs
+from calculator.configs.blocks.experts import experts_of, sparse_layers
+from calculator.configs.blocks.extras import end_extras, extras_of
+from calculator.configs.blocks.heads import Heads, checked, head_size, heads_of, shared_caches, shared_indexers
+from calculator.configs.blocks.mixers import attention_weights, mixer_of, reads_as_a_whole
 from calculator.configs.family import Family
-from calculator.configs.heads import Heads, checked, head_size, heads_of, shared_caches, shared_indexers
 from calculator.configs.keys import Keys
-from calculator.configs.mixers import attention_weights, mixer_of, reads_as_a_whole
 from calculator.configs.schedules.listed import pattern_length
 from calculator.configs.traits import trait
 from calculator.errors import InvalidValueError, UnsupportedError, shown

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
+from calculator.configs.blocks.heads import Heads
 from calculator.configs.family import Family
-from calculator.configs.heads import Heads
 from calculator.configs.keys import Keys
 from calculator.configs.traits import Experts, trait
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 if TYPE_CHECKING:
-    from calculator.configs.layers import Assembler
+    from calculator.configs.blocks.layers import Assembler
 
 
 def sparse_layers(keys: Keys, family: Family, num_layers: int) -> list[bool]:
