@@ -200,7 +200,15 @@ class Engine:
         return 0
 
     def _own_way(self, model: ModelArchitecture) -> OwnWay:
-        return OwnWay(self.expands(model), self.window_more(model))
+        way = self._own_ways.get(model.model_type)
+        if way is None:
+            way = self._own_ways[model.model_type] = OwnWay(self.expands(model), self.window_more(model))
+        return way
+
+    @cached_property
+    def _own_ways(self) -> dict[str, OwnWay]:
+        """What was found for a model type; it depends on nothing else."""
+        return {}
 
     def expands(self, model: ModelArchitecture) -> bool:
         """Whether the engine's class of a model's type keeps heads in place of its latent vectors."""

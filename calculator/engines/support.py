@@ -6,6 +6,7 @@ A format that no row names on a device is not offered, as it was not read; what 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from calculator.engines import engine_rules, engine_support
@@ -104,11 +105,11 @@ class Refuses:
     gpus: tuple[str, ...] = ()
     until: Version | None = None
 
-    def holds(self, name: str, gpu: Accelerator, version: str) -> bool:
-        """Whether a format is among these, on a device, at a version."""
-        if name not in self.formats or not {gpu.generation, ANY} & {*self.generations}:
+    def holds(self, name: str, generation: str, gpu: str, version: str) -> bool:
+        """Whether a format is among these, on a device of a generation and an id, at a version."""
+        if name not in self.formats or not {generation, ANY} & {*self.generations}:
             return False
-        if self.gpus and not gpu.id.startswith(self.gpus):
+        if self.gpus and not gpu.startswith(self.gpus):
             return False
         return _within(version, self.since, self.until)
 
@@ -214,6 +215,8 @@ def runs_on(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support:
 
 def refused(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support | None:
     """Return why formats are read not to run on a device; None where they do, or nothing was read of it."""
+    if not _is_refused(rules.name, rules.version, gpu.vendor, gpu.generation, gpu.id, weight, kv):
+        return None
     table = engine_support(rules.name)
     nothing = next((row for row in table.no_devices if gpu.vendor in row.vendors), None)
     if nothing is not None:
@@ -223,11 +226,21 @@ def refused(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support | 
         )  # fmt: skip
         return Support(False, why, nothing.source)
     for kind, name, rows in _asked(table.not_weights, table.not_kv, weight, kv):
-        row = next((row for row in rows if row.holds(name, gpu, rules.version)), None)
+        row = next((row for row in rows if row.holds(name, gpu.generation, gpu.id, rules.version)), None)
         if row is not None:
             having = table.kv if rows is table.not_kv else table.weights
             return _not_known(rules, gpu, kind, name, having, row)
     return None
+
+
+@lru_cache(maxsize=4_096)
+def _is_refused(engine: str, version: str, vendor: str, generation: str, gpu: str, weight: str, kv: str) -> bool:
+    table = engine_support(engine)
+    return any(vendor in row.vendors for row in table.no_devices) or any(
+        row.holds(name, generation, gpu, version)
+        for _, name, rows in _asked(table.not_weights, table.not_kv, weight, kv)
+        for row in rows
+    )
 
 
 def runs_nowhere(rules: Engine, weight: str) -> bool:

@@ -14,7 +14,7 @@ from calculator.reading.frozen import frozen
 from calculator.reading.schema import Schema
 from calculator.request.options import ESTIMATE, options_of
 from calculator.request.table import Table
-from calculator.units import in_text
+from calculator.units import SIZES, in_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,9 @@ else:
             return storage_format(self.kv_cache_dtype)
 
 
+_AS_THEY_ARE = (int, float, bool)
+
+
 def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return keywords as given, with the defaults that are values, in the order of the table.
 
@@ -119,12 +122,16 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
     given = {**PLAN_DEFAULTS, **options}
-    return {name: _number(name, frozen(value)) for name, value in given.items() if value is not None}
+    return {
+        name: value if type(value) in _AS_THEY_ARE else _number(name, frozen(value))
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 def _number(name: str, value: Any) -> Any:
     """Return a size that is given in text as a number, and anything else as it is."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or OPTIONS[name].unit not in SIZES:
         return value
     try:
         return in_text(value, OPTIONS[name].unit)
