@@ -362,6 +362,51 @@ def test_one_log_of_a_machine_predicts_another_of_it(tmp_path, run):
         calculator.plan("qwen3-8b", gpu="l40s", calibration={"engine": "vllm", "engine_version": "0.19"})
 
 
+def test_a_calibration_of_a_device_with_other_memory_is_refused():
+    # 78.5 GiB were logged, an A100 40GB has about half of it; an A100 80GB differs by less than 1 %
+    found = {"engine": "vllm", "engine_version": "0.33", "non_torch_bytes": GIB, "gpu_memory_bytes": int(78.5 * GIB)}
+    with pytest.raises(calculator.InvalidValueError, match=r"it is of a GPU of 78\.50 GiB, and A100 40GB with"):
+        calculator.plan("llama-3.1-8b", gpu="a100-40gb", calibration=found)
+    near = calculator.plan("llama-3.1-8b", gpu="a100-80gb-sxm", calibration=found)
+    assert near.per_gpu.total_bytes == int(78.5 * GIB)
+    given = calculator.plan("llama-3.1-8b", gpu="a100-40gb", gpu_memory_bytes=39 * GIB, calibration=found)
+    assert given.per_gpu.total_bytes == 39 * GIB
+
+
+def test_a_pool_outside_the_range_of_a_device_known_by_its_memory_alone_asks_for_the_device():
+    # SGLang on AMD takes 0.85 × 0.85 above 8,192 tokens of context: 287.27 × (1 − 0.7225) GiB less stay unused
+    log = (
+        "python -m sglang.launch_server --model-path Qwen/Qwen3.8-27B-FP8 --mem-fraction-static 0.85 "
+        "--max-running-requests 32\n[2026-08-20 03:06:54] Load weight end. elapsed=7.79 s, "
+        "type=Qwen3_5ForConditionalGeneration, quant=fp8, fmt=e4m3, avail mem=258.78 GB, mem usage=28.49 GB.\n"
+        "[2026-08-20 03:07:01] max_total_num_tokens=1543256, chunked_prefill_size=16384, max_prefill_tokens=16384, "
+        "max_running_requests=32, context_len=262144, available_gpu_mem=77.76 GB\n"
+    )
+    unsaid = reconcile(log)
+    assert not unsaid.agrees
+    (question,) = unsaid.missing
+    assert (question.keyword, set(question.choices)) == ("gpu", {"mi350x", "mi355x"})
+    said = reconcile(log, gpu="mi355x")
+    assert (said.agrees, said.missing) == (True, ())
+
+
+def test_sequences_of_full_length_are_not_explained_by_windows():
+    # 102.56 GiB / 128 KiB a token (32 layers, 8 heads of 128, 16 bit) = 840,172 tokens = 25.64 × 32,768: every layer
+    # is kept at full length, where the windows of 4,096 tokens of Mistral 7B v0.1 would hold several times as many
+    log = (
+        "vLLM API server version 0.11.0\nnon-default args: {'model': '/models/mine', 'dtype': 'float16', "
+        "'quantization': 'gptq'}\nUsing max model len 32768\n"
+        "Chunked prefill is enabled with max_num_batched_tokens=2048.\nModel loading took 3.8844 GiB and 20 seconds\n"
+        "Available KV cache memory: 102.56 GiB\nGPU KV cache size: 840,160 tokens\n"
+        "Maximum concurrency for 32,768 tokens per request: 25.64x\n"
+    )
+    windows = reconcile(log, model="mistral-7b-v0.1")
+    assert [cause.key for cause in windows.causes] == ["logs.cause.other_sequences"]
+    assert not windows.agrees
+    plain = reconcile(log, model="mistral-7b-v0.3")
+    assert (plain.agrees, plain.causes) == (True, ())
+
+
 def test_a_public_start_of_a_box_predicts_its_other_one():
     # jethac/dgx-spark-hijinks, SGLang 0.5.12 on one GB10: 41.60 GiB with a 16 bit cache, 41.58 with 8 bit
     log = (

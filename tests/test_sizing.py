@@ -185,6 +185,18 @@ def test_prices_of_gpus_that_are_not_searched_are_said():
     assert calculator.size("llama-3.1-8b", **asked, prices={"h100-sxm": 2}).notes == ()
 
 
+def test_a_price_and_a_gpu_go_by_the_names_that_drivers_print():
+    # 4 GPUs hold the weights of 141 GB beside a cache, 2 do not: 4 × $2 an hour
+    named = ["NVIDIA H100 80GB HBM3", "h100-sxm"]
+    found = calculator.size(
+        "llama-3-70b", users=5, seq_len=8192, gpus=named, prices={"NVIDIA H100 80GB HBM3": 2}, max_gpus=4
+    )
+    assert [(one.num_gpus, one.usd_per_hour) for one in found.options].count((4, (8.0, 8.0))) == 1
+    assert found.best.usd_per_hour == (8.0, 8.0)
+    with pytest.raises(calculator.InvalidValueError, match="prices name h100-sxm twice"):
+        calculator.size("llama-3-70b", users=5, seq_len=8192, prices={"H100-SXM": 2, "h100-sxm": 3})
+
+
 def test_users_have_a_price_of_a_million_tokens():
     best = calculator.size("llama-3.1-8b", users=64, seq_len=4096, gpus="h100-sxm", prices={"h100-sxm": 3}).best
     # 64 users, one token each a step

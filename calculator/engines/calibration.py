@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from calculator.errors import FileFormatError, InvalidValueError, shown
-from calculator.hardware import MAX_BYTES
+from calculator.hardware import MAX_BYTES, Accelerator
+from calculator.units import GIB
 
 MOST_BYTES = 65_536
+SAME_MEMORY = 0.1
+"""A device's memory as programs report it differs by less than this share from one machine to another [-]."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,15 @@ class Calibration:
     non_torch_bytes: int
     gpu_memory_bytes: int | None = None
 
-    def keywords(self, engine: str) -> dict[str, int]:
+    def keywords(self, engine: str, device: Accelerator | None = None) -> dict[str, int]:
         """Return it as keywords of ``plan``.
 
         Parameters
         ----------
         engine : str
             The engine that is planned [-].
+        device : Accelerator, optional
+            The device that is planned, where its memory is not given besides [-].
 
         Returns
         -------
@@ -51,7 +56,7 @@ class Calibration:
         Raises
         ------
         InvalidValueError
-            If it is of another engine.
+            If it is of another engine, or of a device with other memory.
         """
         if engine != self.engine:
             raise InvalidValueError(
@@ -61,6 +66,16 @@ class Calibration:
                 allowed=(engine,),
                 nearest=engine,
             )
+        if device is not None and self.gpu_memory_bytes:
+            own, other = self.gpu_memory_bytes, device.memory_bytes
+            if abs(own - other) > SAME_MEMORY * other:
+                raise InvalidValueError(
+                    f"calibration: it is of a GPU of {own / GIB:.2f} GiB, and {device.name} with {other / GIB:.2f} GiB "
+                    "is planned: take a log of that device, or give gpu_memory_bytes",
+                    what="calibration",
+                    asked=own,
+                    nearest=other,
+                )
         known = {"non_torch_bytes": self.non_torch_bytes}
         return known | ({"gpu_memory_bytes": self.gpu_memory_bytes} if self.gpu_memory_bytes else {})
 

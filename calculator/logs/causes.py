@@ -22,7 +22,8 @@ RANKS = (2, 4, 8, 16)
 OTHER_PROCESS_GIB = 3.0
 """More than this in use at start is more than a device's own context takes."""
 OTHER_MODEL = "logs.cause.other_model"
-"""The key of the one cause after which no flag is looked for."""
+OTHER_SEQUENCES = "logs.cause.other_sequences"
+"""The keys of the causes after which no flag is looked for."""
 
 
 def causes_of(compared: Comparison) -> tuple[Message, ...]:
@@ -32,7 +33,9 @@ def causes_of(compared: Comparison) -> tuple[Message, ...]:
     if reported and compared.own.sizes_pool:
         causes += _wording(compared)
         if compared.knows_device:
-            causes += _differences(compared, reported, mismatch=any(cause.key == OTHER_MODEL for cause in causes))
+            causes += _differences(
+                compared, reported, mismatch=any(cause.key in (OTHER_MODEL, OTHER_SEQUENCES) for cause in causes)
+            )
     return tuple(causes)
 
 
@@ -118,6 +121,13 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
         return abs(count - tokens) <= compared.tolerance(tokens, SAME_TOKENS)
 
     if same(held()):
+        if compared.sequences_held is not None:
+            text = (
+                "the reported pool of {pool:.2f} GiB holds {held:,.2f} sequences by this model's layers, "
+                "{reported:,.2f} are reported: its windows or states are not kept so there, or the model is another"
+            )
+            sequences = {"held": compared.sequences_held, "reported": log.figures["max_concurrency"]}
+            yield say(OTHER_SEQUENCES, text, pool=pool, **sequences)
         return
     found = False
     if str(log.flags.get("kv_cache_dtype", "auto")) == "auto":
@@ -142,6 +152,8 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
         "the reported pool of {pool:.2f} GiB holds {held:,} tokens by this model's layers, {tokens:,} are "
         "reported: they may be of different ranks, or the model is another"
     )
+    if "engine_version" not in compared.asked:
+        text += ", or the engine's version, which the log does not name"
     yield say(OTHER_MODEL, text, pool=pool, held=held(), tokens=int(tokens))
 
 

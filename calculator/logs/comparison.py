@@ -28,6 +28,8 @@ TWO_PARTS = 2 * HALF_OF_THE_LAST_DIGIT
 """What is lost of a pool where keys and values are each printed to two places."""
 SAME_TOKENS = 0.01
 """Predicted and reported tokens of a pool count as equal within this share."""
+SAME_SEQUENCES = 0.25
+"""Sequences that a pool holds are those of other layers where they differ by more than this share."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,13 @@ class Comparison:
     @property
     def missing(self) -> tuple[Question, ...]:
         """What the log does not say and the comparison needs, what matters most first."""
-        if not self.own.sizes_pool or self.knows_device:
+        if not self.own.sizes_pool:
             return ()
+        if self.knows_device and ("gpu" in self.asked or self.in_range is not False):
+            return ()  # memory alone does where the pool follows from it; rules by device may be what differs
         free = self.log.figures.get("free_at_start_gib", 0.0)
+        if self.knows_device and not free:
+            free = self.plan.per_gpu.total_bytes / GIB
         return (ask_for_gpu(str(self.log.flags.get("device", "")), free),)
 
     @property
@@ -219,7 +225,17 @@ class Comparison:
             return bool(self.in_range)
         if pool is None or tokens is None:
             return False
-        return abs(self.held_tokens(pool) - tokens) <= self.tolerance(tokens, SAME_TOKENS)
+        same = abs(self.held_tokens(pool) - tokens) <= self.tolerance(tokens, SAME_TOKENS)
+        return same and self.sequences_held is None
+
+    @property
+    def sequences_held(self) -> float | None:
+        """How many sequences the printed pool holds by the model's layers, None where as many are printed [-]."""
+        pool, printed = self.printed_pool_gib, self.log.figures.get("max_concurrency")
+        if not pool or not printed or self.log.figures.get("concurrency_at") != self.plan.request.seq_len:
+            return None
+        held = float(self.held(pool).max_concurrency)
+        return held if abs(held - printed) > max(SAME_SEQUENCES * printed, 2 * HALF_OF_THE_LAST_DIGIT) else None
 
     def held(self, pool_gib: float, **changes: Any) -> Plan:
         """Return the plan with a given KV pool."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
-from calculator.catalogue.presets import load_model
+from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines.beside.refusals import too_long
 from calculator.engines.calibration import calibration_of
 from calculator.errors import friendly
@@ -63,7 +63,7 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     ----------
     ``calculator.engines``, a module each, with the sources of its rules.
     """
-    options = _calibrated(options)
+    options = _calibrated(options, gpu)
     named = {"model": model} if gpu is None else {"model": model, "gpu": gpu}
     asked = FrozenDict({**named, **asked_of(options)})
     architecture = load_model(model)
@@ -92,13 +92,14 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     )
 
 
-def _calibrated(options: dict[str, Any]) -> dict[str, Any]:
+def _calibrated(options: dict[str, Any], gpu: Accelerator | str | None) -> dict[str, Any]:
     """Return options with what a calibration says of the machine, where they do not say otherwise."""
     calibration = options.get("calibration")
     rest = {name: value for name, value in options.items() if name != "calibration"}
     if calibration is None:
         return rest
-    known = calibration_of(calibration).keywords(rest.get("engine") or PLAN_DEFAULTS["engine"])
+    device = load_gpu(gpu) if gpu is not None and rest.get("gpu_memory_bytes") is None else None
+    known = calibration_of(calibration).keywords(rest.get("engine") or PLAN_DEFAULTS["engine"], device)
     return known | {name: value for name, value in rest.items() if value is not None}
 
 

@@ -164,6 +164,8 @@ class VllmLog(Log):
             return
         product = held.max_concurrency * held.request.seq_len
         if {"max_concurrency", "concurrency_at"} <= set(figures):
+            if figures["max_concurrency"] < held.max_concurrency / 2:
+                return  # nothing shares that pool: its sequences are of full length in every layer
             product = figures["max_concurrency"] * figures["concurrency_at"]
         if abs(product - tokens) <= 0.01 * tokens:
             yield say(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from calculator.catalogue.presets import gpu_ids, load_gpu, proposed_gpu_ids
-from calculator.errors import InvalidValueError, shown, unknown_name
+from calculator.catalogue.presets import gpu_id, gpu_ids, load_gpu, proposed_gpu_ids
+from calculator.errors import InvalidValueError, UnknownNameError, shown, unknown_name
 from calculator.hardware import Accelerator
 from calculator.messages import Message, say
 from calculator.units import plural
@@ -91,10 +91,24 @@ def checked_prices(given: Given | None, others: Sequence[Accelerator] = ()) -> d
             asked=given,
         )
     known = {gpu.id for gpu in others}
-    for name in given:
-        if name not in known and name not in gpu_ids():
-            raise unknown_name("GPU in prices", name, [*known, *gpu_ids()])
-    return {name: _pair(name, value) for name, value in given.items()}
+    checked: dict[str, tuple[float, float]] = {}
+    for name, value in given.items():
+        own = name if name in known else _named(name, known)
+        if own in checked:
+            raise InvalidValueError(f"prices name {own} twice: give it one price", what="prices", asked=name)
+        checked[own] = _pair(name, value)
+    return checked
+
+
+def _named(name: Any, known: set[str]) -> str:
+    """Return the id of the GPU whose price is given, by any of its names."""
+    try:
+        if isinstance(name, str):
+            return gpu_id(name)
+    except UnknownNameError as error:
+        if isinstance(error.allowed, tuple) and set(error.allowed) < set(gpu_ids()):  # it can be several
+            raise
+    raise unknown_name("GPU in prices", name, [*known, *gpu_ids()])
 
 
 def _pair(name: str, value: Any) -> tuple[float, float]:
@@ -174,4 +188,4 @@ def gpus_of(asked: Sequence[Accelerator | str] | Accelerator | str | None) -> li
         raise InvalidValueError(
             "gpus names no GPU: name at least one, or leave it out for all", what="gpus", asked=asked
         )
-    return [load_gpu(name) for name in names]
+    return list(dict.fromkeys(load_gpu(name) for name in names))

@@ -210,9 +210,9 @@ def _kinds(
 ) -> tuple[list[Kind], list[Refused], list[Message]]:
     """Return the kinds of hardware whose engine runs the formats, cheapest first, those it does not run on, notes."""
     devices = gpus_of(gpus)
-    checked_prices(prices, devices)
-    given = {name: value for name, value in (prices or {}).items() if any(gpu.id == name for gpu in devices)}
-    unused = [load_gpu(name).name for name in prices or {} if name not in given]
+    own = checked_prices(prices, devices)
+    given = {name: value for name, value in own.items() if any(gpu.id == name for gpu in devices)}
+    unused = [load_gpu(name).name for name in own if name not in given]
     notes = [] if not unused else [say(
         "size.unused_prices", "the {prices} of {gpus} {are} not used: only the GPUs that are named are searched",
         prices="price" if len(unused) == 1 else "prices", gpus=", ".join(unused),
