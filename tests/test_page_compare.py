@@ -36,6 +36,15 @@ def test_a_link_compares_what_is_other(asked, keywords):
         assert page.query_params[name] == str(value)
 
 
+def test_a_link_names_a_model_and_a_gpu_as_drivers_and_the_hub_do():
+    page = open_page("compare", to_gpu="NVIDIA H200", to_model="meta-llama/Llama-3.1-70B-Instruct")
+    assert headline(page) == calculator.compare(expected(), expected(gpu="h200", model="llama-3.1-70b")).finding
+    assert (page.query_params["to_gpu"], page.query_params["to_model"]) == ("h200", "llama-3.1-70b")
+    assert "h100-nvl or h100-pcie or h100-sxm" in warnings(open_page("compare", to_gpu="H100"))[0].replace(
+        "it can be ", ""
+    )
+
+
 def test_another_engine_answers_the_same_request_with_its_own_defaults():
     page = open_page("compare", to_engine="llama.cpp")
     other = views.on_engine(expected(), "llama.cpp")

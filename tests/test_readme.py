@@ -13,9 +13,12 @@ import yaml
 from nbclient import NotebookClient
 
 import calculator
+from calculator.logs.held import by_machine
+from calculator.logs.tables import quantile
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ACCURACY = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
 CONSOLE = re.findall(r"```console\n\$ (.+)\n((?:.+\n)*?)```", README)
 COMMANDS = re.findall(r"^python -m calculator (?:concurrency|speed|heads|size|service) .+", README, re.MULTILINE)
 YAML_BLOCKS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
@@ -64,7 +67,7 @@ def test_command_prints_what_the_readme_shows(command: str, output: str) -> None
 
 def test_python_session_answers_what_the_readme_shows() -> None:
     session = doctest.DocTestParser().get_doctest(README, {}, "README.md", "README.md", 0)
-    assert len(session.examples) == 27
+    assert len(session.examples) == 34
     report: list[str] = []
     failed, _ = doctest.DocTestRunner().run(session, out=report.append)
     assert failed == 0, "".join(report)
@@ -106,6 +109,21 @@ def test_counts_in_the_readme() -> None:
     assert f"**{len(calculator.model_ids())} models**" in README
     assert f"**{len(calculator.gpu_ids())} GPUs**" in README
     assert f"`circulating_claims` what {len(calculator.circulating_claims())} claims say" in README
+
+
+def test_accuracy_in_the_readme_is_that_of_each_engine() -> None:
+    table = {
+        line.split(" | ")[0]: line.strip("| ").split(" | ") for line in ACCURACY.splitlines() if line.startswith("| ")
+    }
+    for title in ("vLLM", "TensorRT-LLM", "SGLang", "llama.cpp"):
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| {title} | ")]
+        said = [cell.strip() for cell in row.strip("|").split("|")]
+        _, logs, tokens, compared, median, nine, *_, held = (*table[f"| {title.lower()}"], *[""] * 9)[:9]
+        expected = [logs, tokens, compared, median, nine, held]
+        assert [said[1], said[2], "" if said[3].startswith("none") else said[3], *said[4:7]] == expected
+    found = by_machine("vllm")
+    each = f"on {sum(held for _, held in found)} of {len(found)}, and half of those are within "
+    assert each + f"{quantile([error for error, _ in found], 0.5):.1%}".replace("%", " %") in README
 
 
 def test_make_targets_of_the_readme_exist() -> None:

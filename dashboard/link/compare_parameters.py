@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import calculator
+from calculator.catalogue.presets import gpu_id
 from calculator.engines import engine_rules
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.request import OPTIONS
-from dashboard.link.parameters import Parameter, bounded, preset, whole
+from dashboard.link.parameters import Parameter, bounded, model_meant, preset, whole
 
 MOST_VERSION = 60
 OTHER = "to_"
@@ -22,7 +23,8 @@ def _checked(check: Callable[[str], Any]) -> Parameter:
     """Return the parameter of a name; an alias becomes the name itself, as the field offers it."""
 
     def read(text: str) -> str:
-        return str(getattr(check(text), "name", text))
+        found = check(text)
+        return found if isinstance(found, str) else str(getattr(found, "name", text))
 
     return Parameter(read, None, absent=SAME)
 
@@ -32,9 +34,15 @@ def _version(text: str) -> None:
         raise calculator.InvalidValueError(f"must be at most {MOST_VERSION} characters that can be seen")
 
 
+def _whole_gpu(text: str) -> str | None:
+    """Return the GPU that a name means, None for a part of one: the field offers whole ones."""
+    found = gpu_id(text)
+    return found if found in calculator.gpu_ids() else None
+
+
 COMPARE = {
-    "to_model": _checked(preset(calculator.model_ids, "model")),
-    "to_gpu": _checked(preset(calculator.gpu_ids, "GPU")),
+    "to_model": _checked(preset(calculator.model_ids, "model", model_meant)),
+    "to_gpu": _checked(preset(calculator.gpu_ids, "GPU", _whole_gpu)),
     "to_engine": _checked(engine_rules),
     "to_engine_version": _checked(_version),
     "to_tensor_parallel_size": Parameter(
