@@ -197,6 +197,13 @@ def test_a_price_and_a_gpu_go_by_the_names_that_drivers_print():
         calculator.size("llama-3-70b", users=5, seq_len=8192, prices={"H100-SXM": 2, "h100-sxm": 3})
 
 
+def test_a_search_says_that_sequences_are_longer_than_the_model_is_made_for():
+    # LLaMA 3 8B was trained for 8,192 tokens
+    longer = calculator.size("llama-3-8b", users=1, seq_len=9_000, gpus=["l40s"], max_gpus=1)
+    assert [note.key for note in longer.notes] == ["notes.beyond_the_model"]
+    assert calculator.size("llama-3-8b", users=1, seq_len=8_192, gpus=["l40s"], max_gpus=1).notes == ()
+
+
 def test_users_have_a_price_of_a_million_tokens():
     best = calculator.size("llama-3.1-8b", users=64, seq_len=4096, gpus="h100-sxm", prices={"h100-sxm": 3}).best
     # 64 users, one token each a step

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from calculator.architecture.counts import NO_LIMIT
+from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model
 from calculator.engines.support import is_offered, runs_on
 from calculator.hardware import CUSTOM
-from calculator.messages import say
+from calculator.messages import Message, say
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import draft_of
 from calculator.planning.said.shortfall import why_it_does_not_fit
@@ -23,6 +24,19 @@ def notes_on(answer: Plan) -> list[str]:
     """Say what the reader should know about an answer, the most important first."""
     notes = [] if answer.fits else [why_it_does_not_fit(answer)]
     return notes + [note for notes_of in _NOTES for note in notes_of(answer)]
+
+
+def beyond_the_model(model: ModelArchitecture, tokens: int) -> Iterator[Message]:
+    """Yield that sequences are longer than a model is made for, where they are."""
+    if tokens > model.max_position_embeddings:
+        yield say(
+            "notes.beyond_the_model",
+            "{tokens:,} tokens are more than the {own:,} that {model} is made for: the memory is computed all the "
+            "same, the answers of the model may be poor",
+            tokens=tokens,
+            own=model.max_position_embeddings,
+            model=model.name,
+        )
 
 
 def _on_the_request(answer: Plan) -> Iterator[str]:
@@ -47,15 +61,7 @@ def _on_the_request(answer: Plan) -> Iterator[str]:
             asked=request.gpu_memory_utilization,
             tokens=request.seq_len,
         )
-    if request.seq_len > model.max_position_embeddings:
-        yield say(
-            "notes.beyond_the_model",
-            "{tokens:,} tokens are more than the {own:,} that {model} is made for: the memory is computed all the "
-            "same, the answers of the model may be poor",
-            tokens=request.seq_len,
-            own=model.max_position_embeddings,
-            model=model.name,
-        )
+    yield from beyond_the_model(model, request.seq_len)
 
 
 def _on_names(answer: Plan) -> Iterator[str]:

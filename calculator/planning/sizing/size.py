@@ -16,6 +16,7 @@ from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
 from calculator.messages import Message, say
 from calculator.planning.kv_cache import whole_numbers
+from calculator.planning.said.notes import beyond_the_model
 from calculator.planning.sizing.found import Found, Refused
 from calculator.planning.sizing.layouts import layouts
 from calculator.planning.sizing.loads import Load, length_of, load_of, users_of
@@ -153,7 +154,7 @@ def size(
         refused=tuple(refused),
         tried=tried,
         to_try=to_try,
-        notes=tuple(notes),
+        notes=(*beyond_the_model(architecture, longest), *notes),
     )
 
 
