@@ -70,12 +70,32 @@ def test_nothing_else_is_left_out_of_a_name(name, nearest):
         ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8", "8 bit integers of GPTQ"),
         ("unsloth/Qwen3-30B-A3B-GGUF", "GGUF of a type that the name does not say"),
         ("DeepSeek-R1-0528-UD-Q2_K_XL-00001-of-00006.gguf", "GGUF type Q2_K_XL"),
+        # FBGEMM: its modules_to_not_convert has every attention and two of the MLPs
+        ("meta-llama/Llama-3.1-405B-Instruct-FP8", "fp8 and 16 bit by a list that its config.json has"),
     ],
 )
 def test_a_format_that_is_not_known_is_not_guessed(name, said):
     with pytest.raises(calculator.UnsupportedError, match=f"stored as {said}, which is not understood"):
         calculator.plan(name, gpu="h200")
     assert calculator.plan(name, gpu="h200", tensor_parallel_size=2, weight_dtype="fp8").model.repository == name
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    # whole parameters of the published models: 671,026,419,200 (experts 654 × 10⁹), 20,914,757,184
+    [
+        ("unsloth/DeepSeek-R1-BF16", 2, 2.001),
+        ("nvidia/DeepSeek-R1-FP4", 0.5625, 0.60),  # 4 bit and a byte for 16; embeddings and head in 16 bit
+        ("cognitivecomputations/DeepSeek-V3-AWQ", 0.5156, 0.56),
+        ("openai/gpt-oss-20b-BF16", 2, 2.001),
+    ],
+)
+def test_a_format_of_a_name_takes_the_place_of_what_the_preset_stores(name, least, most):
+    answer = calculator.plan(name, gpu="b300", tensor_parallel_size=8, seq_len=1024)
+    each = answer.model.num_parameters / 8
+    assert answer.weights_from == "format" and not answer.model.stored_as
+    # what every rank holds a copy of (norms, router, down projections of latent attention) is below 1.5 % of it
+    assert least * each <= answer.per_gpu.weights_bytes <= most * 1.015 * each
 
 
 def test_what_was_taken_is_noted_and_written():

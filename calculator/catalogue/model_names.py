@@ -44,6 +44,8 @@ class MakersOwn(NamedTuple):
     maker: str
     suffix: str
     weight_dtype: str
+    is_default: bool = True
+    """Whether a name without a publisher means the maker's."""
 
 
 _INT4 = "gptq-int4"
@@ -66,7 +68,10 @@ SUFFIXES: dict[str, str | None] = {
     "qat": None, "qat-unquantized": None, "hf": None,
 }  # fmt: skip
 """What a publisher adds to the name of a repository for a format, and the format; None where it changes none."""
-OF_MAKERS = (MakersOwn("qwen", "fp8", "fp8-block"),)
+OF_MAKERS = (
+    MakersOwn("qwen", "fp8", "fp8-block"),
+    MakersOwn("meta-llama", "fp8", "fp8 and 16 bit by a list that its config.json has", is_default=False),
+)
 """What a maker's own suffix means, where it is not what others mean by it."""
 UNSAID = "that the name does not say"
 MIRRORS = frozenset({
@@ -136,7 +141,8 @@ def _in_a_format(owner: str, bare: str, known: Mapping[str, tuple[str, Alias]]) 
         if (ends or is_file) and rest in by_dashes:
             repository, alias = by_dashes[rest]
             maker = owner or repository.partition("/")[0]
-            own = {row.suffix: row.weight_dtype for row in OF_MAKERS if row.maker == maker}
+            rows = [row for row in OF_MAKERS if row.maker == (maker if row.is_default else owner)]
+            own = {row.suffix: row.weight_dtype for row in rows}
             forms = [form for end in ends if (form := own.get(end) or _format_of(end))]
             # a file or a repository of many files can say its type before or behind that
             said = next((form for form in forms if UNSAID not in form), forms[0] if forms else alias.weight_dtype)
