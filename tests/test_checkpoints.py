@@ -1,6 +1,7 @@
 """A checkpoint's folder: what its headers say is what is counted, and what is no header is refused by name."""
 
 import json
+import os
 
 import pytest
 from checkpoints import llama_tensors, write_safetensors
@@ -129,6 +130,23 @@ def test_what_is_no_header_is_refused_by_name(tmp_path, content, said):
     with pytest.raises(calculator.FileFormatError, match=said) as refused:
         calculator.load_model(str(tmp_path))
     assert "model.safetensors" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["pipe.safetensors", "pipe.gguf"])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(calculator.FileFormatError, match="no regular file"):
+        calculator.load_model(str(tmp_path / name if name.endswith(".gguf") else tmp_path))
+
+
+def test_a_tensor_stands_in_one_file_and_adapters_are_no_weights(tmp_path):
+    stored = folder(tmp_path, llama_tensors(CONFIG, plain), index=False)
+    write_safetensors(tmp_path / "adapter_model.safetensors", {"base_model.x.lora_A.weight": ("BF16", (16, 512))})
+    assert weight_bytes_per_rank(calculator.load_model(str(tmp_path)))[0] == stored
+    write_safetensors(tmp_path / "model-copy.safetensors", {"model.norm.weight": ("BF16", (512,))})
+    with pytest.raises(calculator.FileFormatError, match="'model.norm.weight', which .* holds already"):
+        calculator.load_model(str(tmp_path))
 
 
 def test_an_index_of_2_gb_is_not_read(tmp_path):

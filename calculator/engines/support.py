@@ -293,9 +293,10 @@ def _not_known(
     if stated is not None:
         why = say(
             "support.refused",
-            "{engine} {version} does not run {kind} in {name} on {gpu} ({device}); it does on {generations}",
+            "{engine} {version} does not run {kind} in {name} on {gpu} ({device}); it does on {generations}{but}",
             engine=rules.title, version=rules.version, kind=kind, name=name, gpu=gpu.name, device=device,
             generations=generations,
+            but=f", but not on each of them: {stated.source}" if device in generations.split(", ") else "",
         )  # fmt: skip
         return Support(False, why, stated.source)
     why = say(

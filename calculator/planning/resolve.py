@@ -33,10 +33,10 @@ def resolve(
     gpu, accelerator = _accelerator(device, values["gpu_memory_bytes"])
     rules = engine_rules(values["engine"], values["engine_version"])
     check_degree(model, values)
-    if values["speculative_config"]:
+    if values["speculative_config"] is not None:
         values["speculative_config"] = checked(values["speculative_config"])
     rules.check(model, values)
-    if values["speculative_config"]:
+    if values["speculative_config"] is not None:
         values["speculative_config"] = _speculation(model, values)
     seq_len = values["seq_len"] or model.max_position_embeddings
     kv_dtype = storage_format(model.resolve_kv_dtype(values["kv_cache_dtype"]))

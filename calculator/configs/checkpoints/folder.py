@@ -12,7 +12,7 @@ from calculator.configs.checkpoints.measured import measured
 from calculator.configs.checkpoints.safetensors import read_header
 from calculator.configs.checkpoints.tensors import Tensors, place_of
 from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config, parsed, with_quantisation
-from calculator.errors import FileFormatError, UnsupportedError
+from calculator.errors import FileFormatError, UnsupportedError, shown
 from calculator.formats.names import SIXTEEN_BIT, TORCH
 from calculator.messages import say
 
@@ -61,14 +61,20 @@ def _files(folder: Path, index: Index | None) -> list[Path]:
     found = sorted(folder.glob("*.safetensors"))
     if len(found) > MAX_FILES:
         raise FileFormatError(f"{folder}: more than {MAX_FILES:,} safetensors files")
+    found = [file for file in found if not file.name.startswith("adapter_")]
     return [file for file in found if not file.name.startswith("consolidated")] or found
 
 
 def from_headers(model: ModelArchitecture, files: list[Path], name: str) -> ModelArchitecture:
     """Return a model that takes what the headers of all its files say."""
     tensors = Tensors()
+    names: dict[str, Path] = {}
     for file in files:
-        tensors.add(read_header(file), model.num_layers)
+        read = read_header(file)
+        twice = next((tensor.name for tensor in read if names.setdefault(tensor.name, file) != file), None)
+        if twice is not None:
+            raise FileFormatError(f"{file}: holds {shown(twice)}, which {names[twice].name} holds already")
+        tensors.add(read, model.num_layers)
         if tensors.count > MAX_TENSORS:
             raise FileFormatError(f"{file}: the checkpoint has more than {MAX_TENSORS:,} tensors")
     return with_tensors(model, tensors, name, len(files))

@@ -50,6 +50,8 @@ def read_header(path: Path, name: str = "") -> list[Tensor]:
         If the file is no safetensors file, is cut short, or its header is larger than any that is published.
     """
     name = name or str(path)
+    if path.exists() and not path.is_file():
+        raise FileFormatError(f"{name}: cannot be read: it is no regular file")  # opening a pipe would wait
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)

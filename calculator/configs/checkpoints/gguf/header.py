@@ -115,6 +115,8 @@ def read_gguf(path: Path) -> Header:
         If it is no GGUF file, is cut short, or promises more than any that is published.
     """
     name = str(path)
+    if path.exists() and not path.is_file():
+        raise FileFormatError(f"{name}: cannot be read: it is no regular file")  # opening a pipe would wait
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
