@@ -199,6 +199,7 @@ def test_adapters_of_experts_are_of_every_expert():
         ({"n_gpu_layers": 1, "engine": "llama.cpp"}, "from 2 on one is"),
         ({"mamba_ssm_cache_dtype": "float16", "engine": "llama.cpp"}, "llama.cpp has no switch for the format"),
         ({"speculative_config": {"method": "mtp"}, "engine": "tensorrt-llm"}, "TensorRT-LLM has no drafts"),
+        ({"speculative_config": {}}, "num_speculative_tokens is missing"),
     ],
 )  # fmt: skip
 def test_what_an_engine_does_not_have_is_refused(asked, said):

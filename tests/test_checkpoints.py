@@ -145,7 +145,7 @@ def test_a_tensor_stands_in_one_file_and_adapters_are_no_weights(tmp_path):
     write_safetensors(tmp_path / "adapter_model.safetensors", {"base_model.x.lora_A.weight": ("BF16", (16, 512))})
     assert weight_bytes_per_rank(calculator.load_model(str(tmp_path)))[0] == stored
     write_safetensors(tmp_path / "model-copy.safetensors", {"model.norm.weight": ("BF16", (512,))})
-    with pytest.raises(calculator.FileFormatError, match="'model.norm.weight', which .* holds already"):
+    with pytest.raises(calculator.FileFormatError, match=r"'model\.norm\.weight', which .* holds already"):
         calculator.load_model(str(tmp_path))
 
 

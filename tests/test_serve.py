@@ -1,5 +1,6 @@
 """The engines' own command lines: flags and values that the engines' sources accept, and nothing dropped unsaid."""
 
+import json
 import shlex
 from collections import Counter
 from dataclasses import replace
@@ -304,3 +305,24 @@ def test_a_foreign_name_is_one_word_on_one_line(name, word):
     assert word in command
     assert comment.startswith("# not on the command line: ")
     assert "\n" not in comment
+
+
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [
+        ("Llama 3.1 8B", "meta-llama/Llama-3.1-8B"),
+        ("llama-3.1-8b", "meta-llama/Llama-3.1-8B"),
+        ("META-LLAMA/Llama-3.1-8B-Instruct", "META-LLAMA/Llama-3.1-8B-Instruct"),
+        ("qwen3-8b-awq", "qwen3-8b-awq"),  # Qwen/Qwen3-8B is no checkpoint in that format
+    ],
+)
+def test_a_command_names_a_repository_where_one_is_meant(name, repository):
+    assert written(name)[0][:3] == ["vllm", "serve", repository]
+
+
+def test_a_drafter_is_named_by_its_repository():
+    draft = {"method": "draft_model", "model": "llama-3.2-1b", "num_speculative_tokens": 3}
+    said = json.loads(value(written(speculative_config=draft)[0], "--speculative-config"))
+    assert said["model"] == "meta-llama/Llama-3.2-1B"
+    words, _ = written(speculative_config=draft, engine="sglang")
+    assert value(words, "--speculative-draft-model-path") == "meta-llama/Llama-3.2-1B"

@@ -21,6 +21,14 @@ Since = tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]
 """Words by the version since, the newest first."""
 
 
+def repository_of(name: str) -> str:
+    """Return the repository of a preset's id, any other name as it is."""
+    from calculator.catalogue.presets import model_by_name
+
+    found = None if "/" in name else model_by_name(name)
+    return (found.huggingface_id if found and not found.repository else "") or name
+
+
 class Command:
     """What an engine's command line calls what ``plan`` was asked, beside the plain flags of its rules."""
 
@@ -40,9 +48,12 @@ class Command:
 
     def model(self, plan: Plan, flag: str) -> Parts:
         """Name the program and the model: the repository of a preset as it is, else the name asked for."""
-        known = plan.request.model in (plan.model.id, plan.model.repository) and not plan.model.variations
-        repository = (plan.model.repository or plan.model.huggingface_id) if known else ""
-        return [*flag.split(), repository or plan.request.model]
+        model = plan.model
+        known = plan.request.model in (model.id, model.repository) and not model.variations
+        # a way to write the preset's name is no repository, unless it says a format that the preset's has not
+        is_other = "/" in model.repository or bool(model.weight_dtype and not model.weights_from)
+        repository = (model.repository if is_other else "") or model.huggingface_id
+        return [*flag.split(), (repository if known else "") or plan.request.model]
 
     def seq_len(self, plan: Plan, flag: str) -> Parts:
         """State the longest sequence."""

@@ -25,7 +25,7 @@ def compressed_tensors(section: Mapping[str, Any]) -> Scheme:
     if not isinstance(groups, Mapping) or not all(isinstance(group, Mapping) for group in groups.values()):
         raise NotUnderstood("compressed-tensors whose config_groups are no schemes")
     sparse = section.get("sparsity_config")
-    if isinstance(sparse, Mapping) and sparse.get("targets"):
+    if isinstance(sparse, Mapping) and (sparse.get("targets") or sparse.get("format", "dense") != "dense"):
         raise NotUnderstood("compressed-tensors with sparse weights")
     ignored = listed(section.get("ignore"), "ignore")
     targets: dict[str, WeightFormat | None] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from calculator.engines.command import Command, Parts, is_sparse
+from calculator.engines.command import Command, Parts, is_sparse, repository_of
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -60,7 +60,9 @@ class SglangCommand(Command):
         words = [flag, ALGORITHMS[config.method], "--speculative-num-draft-tokens", str(tokens + 1)]
         if config.method != "ngram":
             words += ["--speculative-num-steps", str(tokens), "--speculative-eagle-topk", "1"]
-        return [*words, "--speculative-draft-model-path", config["model"]] if config.get("model") else words
+        return (
+            [*words, "--speculative-draft-model-path", repository_of(config["model"])] if config.get("model") else words
+        )
 
     def kv_format(self, plan: Plan) -> str:
         """Return the format; 0.5.23 mem_cache/kv_cache_configurator.py has that layout for fp8 with an indexer."""

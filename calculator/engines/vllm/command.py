@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, ClassVar
 
 from calculator.engines.base import OFFLINE
-from calculator.engines.command import Command, Parts
+from calculator.engines.command import Command, Parts, repository_of
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -47,7 +47,10 @@ class VllmCommand(Command):
     def speculative_config(self, plan: Plan, flag: str) -> Parts:
         """State how tokens are drafted, in JSON."""
         config = plan.request.speculative_config
-        return [flag, json.dumps(config, separators=(",", ":"))] if config else []
+        if not config:
+            return []
+        drafter = {"model": repository_of(config["model"])} if config.get("model") else {}
+        return [flag, json.dumps({**config, **drafter}, separators=(",", ":"))]
 
     def enable_expert_parallel(self, plan: Plan, flag: str) -> Parts:
         """Switch it on: all ranks of all replicas share the experts."""
