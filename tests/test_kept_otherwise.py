@@ -125,3 +125,9 @@ def test_an_encoders_tokens_are_charged_by_the_pass_in_the_concurrency_that_vllm
     assert (plan.num_blocks, plan.max_concurrency) == (218_453, pytest.approx(404.5425925925926))
     # what a request of 1,500 tokens really takes: 28 and 94 blocks, one of them held back
     assert plan.max_batch_size == 218_452 // (28 + 94)
+
+
+def test_memory_is_not_said_to_hold_a_number_of_sequences_of_which_nothing_is_kept():
+    notes = pool(BERT).notes
+    assert any("memory does not limit how many run at once: max_num_seqs" in note for note in notes)
+    assert not any("memory holds" in note for note in notes)

@@ -52,6 +52,13 @@ def test_a_scheme_that_is_not_understood_is_refused_where_weights_are_needed() -
     assert calculator.plan(model, gpu="l4", weight_dtype="bf16").fits
 
 
+def test_packed_sparse_weights_are_refused_and_no_16_bit() -> None:
+    sparse = {"format": "sparse-24-bitmask", "sparsity_structure": "2:4"}
+    section = {"quant_method": "compressed-tensors", "config_groups": {}, "sparsity_config": sparse}
+    with pytest.raises(calculator.UnsupportedError, match="compressed-tensors with sparse weights"):
+        calculator.plan(calculator.model_from_hf_config({**SMALL, "quantization_config": section}), gpu="l4")
+
+
 def test_a_section_that_is_no_mapping_is_refused() -> None:
     with pytest.raises(calculator.InvalidValueError, match="quantization_config must be a mapping, not 'awq'"):
         formats("awq")

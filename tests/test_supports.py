@@ -72,6 +72,15 @@ def test_an_answer_says_why_and_from_where():
     assert (weak.ok, weak.why) == (True, "weights are stored so and multiplied in 16 bit")
 
 
+def test_a_device_that_others_of_its_generation_are_not_like_is_told_so():
+    """flashinfer.py until 0.31: SM100 alone, and an RTX 5090 is SM120 of the same generation."""
+    assert (
+        "does on blackwell, but not on each of them"
+        in calculator.supports("vllm", "rtx-5090", kv_cache_dtype="nvfp4", engine_version="0.27").why
+    )
+    assert "not on each" not in calculator.supports("vllm", "v100-32gb", "fp8").why
+
+
 def test_a_device_of_ones_own_runs_16_bit_alone():
     own = calculator.plan("llama-3.1-8b", gpu_memory_bytes=80 * 2**30, seq_len=8192).accelerator
     assert calculator.supports("vllm", own).ok

@@ -278,11 +278,11 @@ def _taken(name: str, found: Alias) -> ModelArchitecture:
         return preset
     context = found.max_position_embeddings or preset.max_position_embeddings
     form = found.weight_dtype or preset.weight_dtype
-    own = {"repository": name, "max_position_embeddings": context, "weight_dtype": form}
+    taken = replace(preset, repository=name, max_position_embeddings=context, weight_dtype=form)
     if form == preset.weight_dtype:
-        return replace(preset, **own)
+        return taken
     # how the preset's own checkpoint stores each matrix says nothing of one in another format
-    return replace(preset, **own, weights_from="", stored_as="", checkpoint_bytes=0)
+    return replace(taken, weights_from="", stored_as="", checkpoint_bytes=0)
 
 
 def _same_beginning(one: str, other: str) -> int:

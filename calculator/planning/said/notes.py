@@ -159,7 +159,14 @@ def _on_what_runs_at_once(answer: Plan) -> Iterator[str]:
         "flag": flag.strip("-").replace("-", "_"),
         "max_num_seqs": request.max_num_seqs,
     }
-    if answer.fits and at_once < answer.max_batch_size:
+    if answer.fits and not answer.kv_bytes_per_sequence:
+        yield say(
+            "notes.nothing_kept",
+            "nothing is kept of a sequence, so that memory does not limit how many run at once: {flag} "
+            "{max_num_seqs:,} does",
+            **values,
+        )
+    elif answer.fits and at_once < answer.max_batch_size:
         yield say(
             "notes.fewer_at_once",
             "memory holds {held:,} sequences, but {flag} {max_num_seqs:,} lets the engine run no more than that at "

@@ -41,6 +41,8 @@ def config_of(header: Header, name: str) -> dict[str, Any]:
     """
     values = header.values
     kind = values.get("general.architecture")
+    if kind is None:
+        raise FileFormatError(f"{name}: the metadata do not say general.architecture")
     row = ARCHITECTURES.get(kind) if isinstance(kind, str) else None
     if row is None:
         known = unknown_name("architecture of GGUF", kind, ARCHITECTURES)
