@@ -88,5 +88,5 @@ def test_an_architecture_that_is_not_known_is_refused(tmp_path):
 def test_a_file_that_names_no_architecture_is_refused_by_the_key(tmp_path):
     values, tensors = llama_gguf(CONFIG)
     write_gguf(tmp_path / "a.gguf", {k: v for k, v in values.items() if k != "general.architecture"}, tensors)
-    with pytest.raises(calculator.FileFormatError, match="do not say general.architecture"):
+    with pytest.raises(calculator.FileFormatError, match=r"do not say general\.architecture"):
         calculator.load_model(str(tmp_path / "a.gguf"))
