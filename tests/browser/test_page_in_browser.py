@@ -46,7 +46,7 @@ def test_the_server_is_reached_from_this_machine_alone(server):
         socket.create_connection(("127.0.0.2", port), timeout=30).close()
 
 
-INPUTS = 19  # four lists, two numbers, and under "Engine and overheads" a list and twelve numbers and words
+INPUTS = 26  # four lists, two numbers, and under "Engine and overheads" three lists and seventeen numbers and words
 
 
 def inputs(page):
