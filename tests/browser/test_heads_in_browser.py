@@ -86,8 +86,10 @@ def test_the_four_charts_stand_in_twos_on_a_tablet_and_none_is_cut(open_page):
     assert all(left >= 0 and right <= 1024 for left, _, right, _ in boxes)
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("panel", ["why", "prefill", "uptraining"])
+# what a panel adds to the page is looked at on one screen, the page itself on each
+@pytest.mark.parametrize(
+    ("panel", "screen"), [*(("why", screen) for screen in SCREENS), ("prefill", "dark"), ("uptraining", "phone")]
+)
 def test_axe_finds_nothing_serious_with_everything_unfolded(open_page, screen, panel):
     query = f"?panel={panel}&seen=34.36%20GB&min_batch_size=40&kv_heads=2&training_tokens=2000000000000"
     charts = {"why": CHARTS, "prefill": 4, "uptraining": 5}[panel]  # a conversion has a chart of its own
