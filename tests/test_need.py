@@ -188,7 +188,7 @@ def test_prices_are_read_as_people_write_them():
         ("h100-sxm=nan", "more than 0"),
         ("h100-sxm=3:2", "the lowest comes first"),
         ("h100-sxm=1:2:3", "price must be such as"),
-        ("h100=2", "unknown GPU in prices 'h100'"),
+        ("h100=2", "unknown GPU 'h100': it can be h100-nvl or"),
         ("h100-sxm=2,h100-sxm=3", "prices name h100-sxm twice"),
     ],
 )

@@ -189,7 +189,7 @@ def test_the_answer_is_plain_values(chat_plan):
         ({"prices": {"h100-sxm": -2}}, "more than 0"),
         ({"prices": {"h100-sxm": "$2.50"}}, "not '\\$2.50': write 2.5 or \\(2, 3\\), without a currency"),
         ({"prices": {"h100-sxm": (3, 2)}}, "goes from 3 to 2: the lowest comes first"),
-        ({"prices": {"h100": 2}}, "unknown GPU in prices 'h100': did you mean h100-"),
+        ({"prices": {"h100": 2}}, "unknown GPU 'h100': it can be h100-nvl or h100-pcie"),
         ({"prices": 2}, "prices map the ids of GPUs to USD"),
     ],
 )
