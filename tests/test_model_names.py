@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
         ("cyankiwi/gemma-4-26B-A4B-it-qat-AWQ-INT4", "gemma-4-26b-a4b", 262_144, "awq-int4"),
         ("Meta-Llama-3.1-8B-Instruct-Q4_K_M-00001-of-00002.gguf", "llama-3.1-8b", 131_072, "q4_k_m"),
         ("Qwen3-0.6B-Q8_0-GGUF", "qwen3-0.6b", 40_960, "q8_0"),
-        ("/root/.cache/huggingface/hub/models--Qwen--Qwen3-8B/snapshots/b968826d", "qwen3-8b", 40_960, None),
+        ("/data/huggingface/hub/models--Qwen--Qwen3-8B/snapshots/b968826d", "qwen3-8b", 40_960, None),
         ("Mistral Nemo Instruct 2407", "mistral-nemo-12b", 131_072, None),
         ("Qwen 2.5 7B", "qwen2.5-7b", 131_072, None),
         ("qwen3-8b-awq", "qwen3-8b", 40_960, "awq-int4"),

@@ -217,3 +217,18 @@ def test_check_reads_the_whole_file_strictly(tmp_path):
         checks.check_file(path)
     with pytest.raises(calculator.FileFormatError, match="anchors and aliases are not allowed"):
         checks.check_presets(path)
+
+
+@pytest.mark.parametrize(
+    ("with_images", "text"),
+    [
+        ("qwen3-vl-2b", "qwen3-1.7b"), ("qwen3-vl-4b", "qwen3-4b"), ("qwen3-vl-8b", "qwen3-8b"),
+        ("qwen3-vl-32b", "qwen3-32b"), ("qwen3-vl-30b-a3b", "qwen3-30b-a3b"),
+    ],
+)  # fmt: skip
+def test_the_text_part_of_a_model_of_images_has_the_layers_of_the_text_model(with_images, text):
+    """Qwen3-VL is built on Qwen3 (arXiv 2511.21631), whose parameters transformers counts."""
+    built_on, model = calculator.load_model(text), calculator.load_model(with_images)
+    assert model.num_parameters == built_on.num_parameters
+    assert model.kv_bytes_per_token("fp16") == built_on.kv_bytes_per_token("fp16")
+    assert model.towers
