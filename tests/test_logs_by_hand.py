@@ -7,6 +7,8 @@ import pytest
 import calculator
 from calculator import read_log, reconcile
 from calculator.logs.names import gpu_of, named_model
+from calculator.planning.files.plan_file import read_deployments
+from calculator.reading import strict_yaml
 
 GIB = 2**30
 WEIGHTS = 2 * 8_030_261_248 / GIB  # Llama 3.1 8B in bf16
@@ -369,6 +371,13 @@ def test_a_calibration_of_a_device_with_other_memory_is_refused():
         calculator.plan("llama-3.1-8b", gpu="a100-40gb", calibration=found)
     near = calculator.plan("llama-3.1-8b", gpu="a100-80gb-sxm", calibration=found)
     assert near.per_gpu.total_bytes == int(78.5 * GIB)
+    assert any("as a log of this machine has it, vLLM 0.33" in note for note in near.notes)
+    older = calculator.vary(near, engine_version="0.21")
+    assert any("as a log of vLLM 0.33 has it, and 0.21 is planned" in note for note in older.notes)
+    own = calculator.vary(near, non_torch_bytes=2 * GIB)
+    assert not any("as a log of" in note for note in own.notes)
+    (again,) = read_deployments(strict_yaml.parse(calculator.write_plan_file(near, "box"), "as written"))
+    assert again.plan.kv_pool_bytes == near.kv_pool_bytes
     given = calculator.plan("llama-3.1-8b", gpu="a100-40gb", gpu_memory_bytes=39 * GIB, calibration=found)
     assert given.per_gpu.total_bytes == 39 * GIB
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, reduce
 from typing import Any
 
@@ -14,6 +14,7 @@ from calculator.architecture.split import kv_heads_per_rank, kv_replication
 from calculator.architecture.sums import Layout, kv_bytes_of_sequence, kv_bytes_on_rank
 from calculator.engines.base import Engine, caches_of
 from calculator.engines.beside.refusals import Refusal
+from calculator.engines.calibration import Calibration
 from calculator.hardware import Accelerator
 from calculator.planning import SCHEMA_VERSION as SCHEMA_VERSION
 from calculator.planning.drafts import served
@@ -46,6 +47,8 @@ class Plan:
         Blocks of the cache of one replica, of one GPU with attention data parallelism [-].
     refusals : tuple of Refusal
         What the engine does not start with, its own defaults among it.
+    calibration : Calibration or None
+        The machine as a log of it had it, where its overheads are those.
     """
 
     model: ModelArchitecture
@@ -59,6 +62,7 @@ class Plan:
     max_batch_size: int
     num_blocks: int
     refusals: tuple[Refusal, ...] = ()
+    calibration: Calibration | None = field(default=None, compare=False)
 
     @property
     def refused(self) -> tuple[Refusal, ...]:

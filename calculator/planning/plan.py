@@ -11,12 +11,13 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines.beside.refusals import too_long
-from calculator.engines.calibration import calibration_of
+from calculator.engines.calibration import Calibration, calibration_of
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.planning.answer import Plan
@@ -63,7 +64,8 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     ----------
     ``calculator.engines``, a module each, with the sources of its rules.
     """
-    options = _calibrated(options, gpu)
+    calibration = None if options.get("calibration") is None else calibration_of(options["calibration"])
+    options = _calibrated(options, calibration, gpu)
     named = {"model": model} if gpu is None else {"model": model, "gpu": gpu}
     asked = FrozenDict({**named, **asked_of(options)})
     architecture = load_model(model)
@@ -89,17 +91,19 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
         max_batch_size=batch,
         num_blocks=counted.num_blocks,
         refusals=refused,
+        calibration=calibration,
     )
 
 
-def _calibrated(options: dict[str, Any], gpu: Accelerator | str | None) -> dict[str, Any]:
+def _calibrated(
+    options: dict[str, Any], calibration: Calibration | None, gpu: Accelerator | str | None
+) -> dict[str, Any]:
     """Return options with what a calibration says of the machine, where they do not say otherwise."""
-    calibration = options.get("calibration")
     rest = {name: value for name, value in options.items() if name != "calibration"}
     if calibration is None:
         return rest
     device = load_gpu(gpu) if gpu is not None and rest.get("gpu_memory_bytes") is None else None
-    known = calibration_of(calibration).keywords(rest.get("engine") or PLAN_DEFAULTS["engine"], device)
+    known = calibration.keywords(rest.get("engine") or PLAN_DEFAULTS["engine"], device)
     return known | {name: value for name, value in rest.items() if value is not None}
 
 
@@ -149,4 +153,6 @@ def vary(answer: Plan, **changes: Any) -> Plan:
     CalculatorError
         As ``plan``.
     """
-    return plan(**{**answer.asked, **changes})
+    made = plan(**{**answer.asked, **changes})
+    same = made.calibration is None and made.request.non_torch_bytes == answer.request.non_torch_bytes
+    return replace(made, calibration=answer.calibration) if same and answer.calibration else made

@@ -39,6 +39,27 @@ def beyond_the_model(model: ModelArchitecture, tokens: int) -> Iterator[Message]
         )
 
 
+def _on_the_machine(answer: Plan) -> Iterator[str]:
+    """Say whose log the overheads are from, and where the engine that is planned is of another version."""
+    calibration, rules = answer.calibration, answer.rules
+    if calibration is None or answer.request.non_torch_bytes != calibration.non_torch_bytes:
+        return
+    values = {"engine": rules.title, "logged": calibration.engine_version, "planned": rules.version}
+    if calibration.engine_version == rules.version:
+        yield say(
+            "notes.calibrated",
+            "what is held outside weights and estimates is as a log of this machine has it, {engine} {logged}",
+            **values,
+        )
+    else:
+        yield say(
+            "notes.calibrated_elsewhere",
+            "what is held outside weights and estimates is as a log of {engine} {logged} has it, and {planned} is "
+            "planned, which may hold another amount: take a log of that version",
+            **values,
+        )
+
+
 def _on_the_request(answer: Plan) -> Iterator[str]:
     request, model, rules = answer.request, answer.model, answer.rules
     if rules.note:
@@ -305,6 +326,7 @@ def _on_what_is_not_verified(answer: Plan) -> Iterator[str]:
 
 _NOTES = (
     _on_names,
+    _on_the_machine,
     _on_the_request,
     _on_copies,
     _on_formats,
