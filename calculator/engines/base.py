@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.caches import Cache, Chunk, EncoderTokens, RowsInPassing, State, Window
 from calculator.architecture.draft import Draft, with_draft
 from calculator.architecture.groups import merge
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
+from calculator.architecture.sums import Cached, OwnWay, caches_of, caches_of_model, kinds_of_model, layers_kept
 from calculator.engines.beside import adapters
 from calculator.engines.beside.drafts import drafter
 from calculator.engines.beside.host import by_layer
@@ -39,28 +40,6 @@ if TYPE_CHECKING:
 
 
 NOTHING_SET_ASIDE = Admission()
-
-
-class OwnWay(NamedTuple):
-    """How an engine's own class of a model type keeps its layers otherwise than the architecture does.
-
-    Attributes
-    ----------
-    expands : bool
-        Whether it keeps heads in place of latent vectors.
-    window_more : int
-        Tokens that it keeps beyond a window [tokens].
-    """
-
-    expands: bool = False
-    window_more: int = 0
-
-
-class Cached(NamedTuple):
-    """Equal caches of a stage: one of them, and how many layers keep it."""
-
-    cache: Cache
-    layers: int
 
 
 @dataclass(frozen=True)
@@ -188,7 +167,7 @@ class Engine:
 
     def as_kept(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...]) -> tuple[LayerGroup, ...]:
         """Return some layers of a model as the engine's class of its type keeps them."""
-        return _as_kept(model, layers, self._own_way(model))
+        return layers_kept(model, layers, self._own_way(model))
 
     def stored_in(self, model: ModelArchitecture, storage: StorageFormat) -> StorageFormat:
         """Return the format that the engine's class of a model's type keeps its cache in, whatever is asked for."""
@@ -221,14 +200,14 @@ class Engine:
 
     def kinds(self, model: ModelArchitecture) -> tuple[type[Cache], ...]:
         """Return the kinds of cache of a whole model as the engine keeps them, whatever their format and split."""
-        return model.remember(_kinds_of_model, self._own_way(model))
+        return kinds_of_model(model, self._own_way(model))
 
     def caches(
         self, model: ModelArchitecture, storage: StorageFormat | None = None, split: Split | None = None
     ) -> tuple[Cached, ...]:
         """Return the caches of a whole model on one rank as the engine keeps them, by default in 16 bit on one GPU."""
-        kept_in = self.stored_in(model, storage).name if storage else PLAIN
-        return model.remember(_caches_of_model, kept_in, split or Split(), self._own_way(model))
+        kept_in = self.stored_in(model, storage) if storage else storage_format(PLAIN)
+        return caches_of_model(model, kept_in, split or Split(), self._own_way(model))
 
     def caches_of_stage(
         self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Split
@@ -430,45 +409,3 @@ OPTIONS = {
     "n_gpu_layers": "switch for layers that the host holds by that name",
     "speculative_config": "drafts of speculative decoding whose memory is known here",
 }
-
-
-def caches_of(layers: tuple[LayerGroup, ...], storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
-    """Return the caches of some layers on one rank, equal ones joined."""
-    counts: dict[Cache, int] = {}
-    heads, states = split.kv_head_ranks, split.state_ranks
-    for group in layers:
-        kept = group.spec.caches(storage, heads)
-        if heads != states:
-            by_rank = group.spec.caches(storage, states)
-            kept = tuple(state if isinstance(state, State) else own for own, state in zip(kept, by_rank, strict=True))
-        for cache in kept:
-            counts[cache] = counts.get(cache, 0) + group.count
-    return tuple([Cached(cache, count) for cache, count in counts.items()])
-
-
-def caches_of_model(model: ModelArchitecture, storage: StorageFormat, split: Split) -> tuple[Cached, ...]:
-    """Return the caches of a whole model on one rank, equal ones joined."""
-    return model.remember(_caches_of_model, storage.name, split, OwnWay())
-
-
-def _caches_of_model(model: ModelArchitecture, kv_cache_dtype: str, split: Split, way: OwnWay) -> tuple[Cached, ...]:
-    return caches_of(_as_kept(model, model.groups, way), storage_format(kv_cache_dtype), split)
-
-
-def _kinds_of_model(model: ModelArchitecture, way: OwnWay) -> tuple[type[Cache], ...]:
-    layers, plain = _as_kept(model, model.groups, way), storage_format(PLAIN)
-    return tuple(dict.fromkeys([type(cache) for group in layers for cache in group.spec.caches(plain, 1)]))
-
-
-def _as_kept(model: ModelArchitecture, layers: tuple[LayerGroup, ...], way: OwnWay) -> tuple[LayerGroup, ...]:
-    """Return some layers of a model with heads in place of latent vectors, and with longer windows."""
-    if way.expands:
-        layers = tuple(replace(group, spec=group.spec.as_heads(model.num_attention_heads)) for group in layers)
-    if way.window_more:
-        layers = tuple(replace(group, spec=group.spec.with_window(way.window_more)) for group in layers)
-    return layers
-
-
-def has(caches: tuple[Cached, ...], *kinds: type[Cache]) -> bool:
-    """Whether any cache is of one of some kinds."""
-    return any(isinstance(cached.cache, kinds) for cached in caches)

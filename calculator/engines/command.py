@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from calculator.engines.base import caches_of_model
+from calculator.architecture.sums import caches_of_model
 from calculator.formats.names import SIXTEEN_BIT, TORCH_NAMES
 from calculator.request import PLAN_DEFAULTS
 

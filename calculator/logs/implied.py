@@ -9,9 +9,9 @@ from typing import Any
 from calculator.architecture.caches import EveryToken, LatentVectors
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import Split
+from calculator.architecture.sums import caches_of_model
 from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.catalogue.presets import load_model, model_ids
-from calculator.engines.base import caches_of_model
 from calculator.errors import CalculatorError
 from calculator.formats.kv import storage_format
 from calculator.units import GIB

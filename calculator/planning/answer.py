@@ -11,8 +11,8 @@ from typing import Any
 from calculator.architecture.caches import State
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import kv_heads_per_rank, kv_replication
-from calculator.architecture.sums import Layout, kv_bytes_of_sequence, kv_bytes_on_rank
-from calculator.engines.base import Engine, caches_of
+from calculator.architecture.sums import Layout, caches_of, kv_bytes_of_sequence, kv_bytes_on_rank
+from calculator.engines.base import Engine
 from calculator.engines.beside.refusals import Refusal
 from calculator.engines.calibration import Calibration
 from calculator.hardware import Accelerator

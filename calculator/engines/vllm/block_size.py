@@ -8,7 +8,7 @@ vLLM 0.33.0, ``models/minimax_m3/common/sparse_attention.py`` and ``indexer.py``
 from __future__ import annotations
 
 from calculator.architecture.caches import CompressedRows, IndexKeys, RowsInPassing
-from calculator.engines.base import Cached, has
+from calculator.architecture.sums import Cached, has
 from calculator.engines.vllm.groups import BLOCK_SIZE
 from calculator.engines.vllm.packed import PACKED_BLOCK_SIZE
 from calculator.errors import InvalidValueError

@@ -23,7 +23,7 @@ from calculator.architecture.caches import (
     Window,
 )
 from calculator.architecture.counts import NO_LIMIT
-from calculator.engines.base import Cached
+from calculator.architecture.sums import Cached
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.errors import UnsupportedError
 from calculator.request import Cutting

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from calculator.architecture.caches import Cache, CompressedRows, RowsInPassing
 from calculator.architecture.counts import NO_LIMIT
-from calculator.engines.base import Cached
+from calculator.architecture.sums import Cached
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.errors import UnsupportedError
 

@@ -18,7 +18,8 @@ from calculator.architecture.caches import (
 )
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.engines.base import USAGE_CONTEXTS, Engine, has
+from calculator.architecture.sums import has
+from calculator.engines.base import USAGE_CONTEXTS, Engine
 from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
 from calculator.engines.vllm.adapters import lora_buffers

@@ -13,7 +13,7 @@ from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Recurrence, State, Window
-from calculator.engines.base import Cached, has
+from calculator.architecture.sums import Cached, has
 from calculator.errors import UnsupportedError
 from calculator.formats.names import STATE_BYTES
 
