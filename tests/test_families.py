@@ -17,7 +17,9 @@ ROWS = {name: families.find(name)[1] for name in families.names()}
 
 
 def test_every_module_of_the_folder_is_looked_in():
-    modules = {path.stem for path in (CONFIGS / "families").glob("*.py")} - {"__init__", "refused"}
+    here = CONFIGS / "families"
+    files = (path.relative_to(here).with_suffix("") for path in here.rglob("*.py") if path.stem != "__init__")
+    modules = {".".join(file.parts) for file in files} - {"refused"}
     assert modules == set(families.MAKERS)
 
 
@@ -48,7 +50,7 @@ def test_a_row_is_found_without_reading_all():
     assert python(f"{code}; print('calculator.configs.families.zhipu' in sys.modules)") == "False"
 
 
-GENERAL = [path for path in sorted(CONFIGS.rglob("*.py")) if path.parent.name not in ("families", "hooks")]
+GENERAL = [path for path in sorted(CONFIGS.rglob("*.py")) if not {"families", "hooks"} & set(path.parts)]
 
 
 @pytest.mark.parametrize("path", GENERAL, ids=lambda path: path.stem)
@@ -64,7 +66,7 @@ def test_general_code_compares_no_type(path):
     ]
     assert set(compared).isdisjoint(ROWS)
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert {name for name in imported if ".hooks." in name} <= {"calculator.configs.hooks.encoder_decoder"}
+    assert {name for name in imported if ".hooks." in name} <= {"calculator.configs.hooks.encoders.with_decoder"}
 
 
 LISTED = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 64}

@@ -12,7 +12,7 @@ from golden import PRESETS, ROOT
 import calculator
 
 # A family is a row of data: there names are keys, as in the preset files. "gptq" is a weight format.
-DATA = [*(ROOT / "calculator/configs/families").glob("*.py"), ROOT / "calculator/configs/towers/rows.py"]
+DATA = [*(ROOT / "calculator/configs/families").rglob("*.py"), ROOT / "calculator/configs/towers/rows.py"]
 MODULES = [path for path in sorted((ROOT / "calculator").rglob("*.py")) if path not in DATA]
 HEAVY = ["streamlit", "pandas", "numpy", "plotly", "pydantic.main", "pydantic_core", "dashboard"]
 FAMILIES = ("llama", "mistral", "mixtral", "falcon", "qwen", "palm", "gpt")

@@ -13,7 +13,7 @@ from calculator.configs import families
 from calculator.configs.blocks.layers import Assembler
 from calculator.configs.families.refused import REASONS
 from calculator.configs.family import Family
-from calculator.configs.hooks.encoder_decoder import EncoderDecoder
+from calculator.configs.hooks.encoders.with_decoder import EncoderDecoder
 from calculator.configs.quantisation.stored import as_stored
 from calculator.configs.reference import wrapper_of
 from calculator.configs.text_part import TEXT_PARTS, TOWERS, TextPart, text_part, towers_of

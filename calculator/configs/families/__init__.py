@@ -15,7 +15,7 @@ from calculator.configs.family import Family
 
 MAKERS = (
     "alibaba", "meta", "google", "deepseek", "mistral", "openai", "zhipu", "nvidia", "microsoft", "ibm", "cohere",
-    "allen_ai", "tii", "others_a_to_h", "others_k_to_m", "others_p_to_z", "encoders", "without_reference",
+    "allen_ai", "tii", "others.a_to_h", "others.k_to_m", "others.p_to_z", "encoders", "without_reference",
 )  # fmt: skip
 """The modules, in the order in which a type is looked for."""
 

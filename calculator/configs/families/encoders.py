@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from calculator.configs.blocks.extras import Extra
 from calculator.configs.family import TIED, Family, transformers
-from calculator.configs.hooks.encoder_only import (
+from calculator.configs.hooks.encoders.alone import (
     EncoderOnly,
     Languages,
     NarrowEmbedding,

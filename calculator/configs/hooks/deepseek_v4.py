@@ -14,7 +14,7 @@ from calculator.configs.blocks.builder import Layer
 from calculator.configs.blocks.experts import experts_of
 from calculator.configs.blocks.heads import Heads
 from calculator.configs.blocks.layers import Assembler
-from calculator.configs.hooks.streams import hyper_connections, hyper_head
+from calculator.configs.hooks.shared.streams import hyper_connections, hyper_head
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 RATIOS = {"sliding_attention": 0, "compressed_sparse_attention": 4, "heavily_compressed_attention": 128}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calculator.architecture import blocks
 from calculator.architecture.matrices import Sharding
-from calculator.configs.hooks.layer_inputs import LayerInputs
+from calculator.configs.hooks.shared.layer_inputs import LayerInputs
 
 
 class Streams(LayerInputs):

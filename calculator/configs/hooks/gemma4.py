@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calculator.configs.blocks.builder import LayerPlan
 from calculator.configs.blocks.heads import shared_caches
-from calculator.configs.hooks.layer_inputs import LayerInputs
+from calculator.configs.hooks.shared.layer_inputs import LayerInputs
 
 
 class JoinedKeys(LayerInputs):

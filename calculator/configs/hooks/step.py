@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from calculator.configs.blocks.heads import Heads, checked
-from calculator.configs.hooks.listed_heads import ListedHeads
+from calculator.configs.hooks.shared.listed_heads import ListedHeads
 from calculator.configs.schedules.schedule import WINDOW
 
 

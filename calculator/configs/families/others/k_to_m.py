@@ -10,9 +10,9 @@ from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, Source, transformers
 from calculator.configs.hooks.lfm2 import CutWidth
-from calculator.configs.hooks.listed_heads import ListedHeads
 from calculator.configs.hooks.longcat_flash import TwoAttentions
 from calculator.configs.hooks.minimax_m3 import IndexBesideHeads
+from calculator.configs.hooks.shared.listed_heads import ListedHeads
 from calculator.configs.schedules.rules import (
     CONVOLUTIONS_BY_FOURS,
     INDEXED_BY_LIST,

@@ -12,9 +12,9 @@ from calculator.configs.families.openai import GPT2
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
 from calculator.configs.hooks.dbrx import Dbrx
 from calculator.configs.hooks.deci import ListedKVHeads
-from calculator.configs.hooks.direct_gates import DirectGates
 from calculator.configs.hooks.gpt_bigcode import GPTBigCode
 from calculator.configs.hooks.openelm import ListedSizes
+from calculator.configs.hooks.shared.direct_gates import DirectGates
 from calculator.configs.schedules.rules import STATES_BETWEEN, WINDOWS, WINDOWS_BY_REPEATS, WINDOWS_WITHOUT_ROPE
 from calculator.configs.schedules.schedule import STATE, WINDOW, every
 from calculator.configs.traits import Encoder, Experts, State

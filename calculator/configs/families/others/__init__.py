@@ -1,0 +1,1 @@
+"""Makers of few types, by the letter of the type."""

@@ -1,0 +1,1 @@
+"""Traits that several types share, where a row cannot say them."""
