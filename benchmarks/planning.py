@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from itertools import product
 from random import Random
 from time import process_time
 from typing import Any
@@ -89,11 +90,22 @@ def _uniform_models() -> list[calculator.ModelArchitecture]:
     return [model for model in presets if model.is_uniform and model.layers[0].spec.grows_until >= NO_LIMIT]
 
 
+@cache
+def _what_runs() -> list[Asked]:
+    """Return every device and pair of formats that the engine runs there."""
+    rules = engine_rules("vllm")
+    stored = [name for name in rules.kv_cache_dtypes if name != "fp8_ds_mla"]  # that one is for latent vectors alone
+    drawn = product(calculator.gpu_ids(), ("auto", *FORMATS), ("auto", *stored))
+    return [
+        {"gpu": gpu, "weight_dtype": weights, "kv_cache_dtype": kv}
+        for gpu, weights, kv in drawn
+        if calculator.supports(rules.name, gpu, weights, kv).ok
+    ]
+
+
 def _requests(seed: int, models: list[calculator.ModelArchitecture]) -> list[Asked]:
     draw = Random(seed)
-    gpus = calculator.gpu_ids()
-    stored = ("auto", *engine_rules("vllm").kv_cache_dtypes)
-    kv_formats = [name for name in stored if name != "fp8_ds_mla"]  # that one is for latent vectors alone
+    runs = _what_runs()
     requests = []
     for _ in range(CALLS):
         model = draw.choice(models)
@@ -101,13 +113,11 @@ def _requests(seed: int, models: list[calculator.ModelArchitecture]) -> list[Ask
         requests.append(
             {
                 "model": model,
-                "gpu": draw.choice(gpus),
+                **draw.choice(runs),
                 "seq_len": draw.randint(1, 32_768),
                 "batch_size": draw.randint(1, 64),
                 "tensor_parallel_size": draw.choice(degrees),
                 "pipeline_parallel_size": draw.choice(STAGES),
-                "weight_dtype": draw.choice(("auto", *FORMATS)),
-                "kv_cache_dtype": draw.choice(kv_formats),
                 "gpu_memory_utilization": draw.uniform(0.7, 0.95),
                 "max_num_seqs": draw.randint(1, 2048),
                 "max_num_batched_tokens": draw.randint(1024, 32_768),

@@ -233,13 +233,19 @@ def refused(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support | 
     return None
 
 
-@lru_cache(maxsize=4_096)
 def _is_refused(engine: str, version: str, vendor: str, generation: str, gpu: str, weight: str, kv: str) -> bool:
+    table, device = engine_support(engine), (version, vendor, generation, gpu)
+    halves = _asked(table.not_weights, table.not_kv, weight, kv)
+    return any(_is_half_refused(engine, *device, which, half[1]) for which, half in enumerate(halves))
+
+
+@lru_cache(maxsize=4_096)
+def _is_half_refused(engine: str, version: str, vendor: str, generation: str, gpu: str, which: int, name: str) -> bool:
+    """Whether a device has nothing for weights (0) or for a cache (1) in a format, by their names alone."""
     table = engine_support(engine)
+    rows = (table.not_weights, table.not_kv)[which]
     return any(vendor in row.vendors for row in table.no_devices) or any(
-        row.holds(name, generation, gpu, version)
-        for _, name, rows in _asked(table.not_weights, table.not_kv, weight, kv)
-        for row in rows
+        row.holds(name, generation, gpu, version) for row in rows
     )
 
 

@@ -106,6 +106,7 @@ else:
 
 
 _AS_THEY_ARE = (int, float, bool)
+_VALUES_BY_DEFAULT = {name: default for name, default in PLAN_DEFAULTS.items() if default is not None}
 
 
 def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,12 +122,12 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
-    given = {**PLAN_DEFAULTS, **options}
-    return {
-        name: value if type(value) in _AS_THEY_ARE else _number(name, frozen(value))
-        for name, value in given.items()
-        if value is not None
+    read = {
+        name: value if type(value) in _AS_THEY_ARE or value is None else _number(name, frozen(value))
+        for name, value in options.items()
     }
+    given = {**_VALUES_BY_DEFAULT, **read}
+    return {name: given[name] for name in OPTIONS if given.get(name) is not None}
 
 
 def _number(name: str, value: Any) -> Any:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_context(values: Mapping[str, Any], heads: int, *, has_windows: bool) -> None:
-    """Raise ``CalculatorError`` where ranks cannot share the context of a sequence so.
+    """Raise ``CalculatorError`` where several ranks cannot share the context of a sequence so.
 
     Parameters
     ----------
@@ -25,8 +25,6 @@ def check_context(values: Mapping[str, Any], heads: int, *, has_windows: bool) -
         Whether any layer keeps a window or a chunk [-].
     """
     tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
-    if dcp == 1:
-        return
     if has_windows:
         raise UnsupportedError(
             f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1",

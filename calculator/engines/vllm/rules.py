@@ -19,6 +19,7 @@ from calculator.architecture.caches import (
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.architecture.sums import has
+from calculator.engines import engine_rules
 from calculator.engines.base import USAGE_CONTEXTS, Engine
 from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
@@ -30,8 +31,9 @@ from calculator.engines.vllm.groups import CLAIMS, hybrid_block_size, vllm_geome
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
 from calculator.engines.vllm.packed import packed_geometry
 from calculator.engines.vllm.starting import longest_named, not_free, too_few_states
-from calculator.engines.vllm.states import as_kept, checkpoint_block_alignment, keeping, kept, state_pages
+from calculator.engines.vllm.states import Keeping, as_kept, checkpoint_block_alignment, keeping, kept, state_pages
 from calculator.errors import InvalidValueError, UnsupportedError
+from calculator.formats.kv import storage_format
 from calculator.messages import say
 from calculator.request import Cutting
 from calculator.request.speculation import METHODS
@@ -238,8 +240,9 @@ class Vllm(Engine):
                 what="engine_version",
                 asked=self.asked_version,
             )
-        heads = max(group.spec.kv_heads for group in self.as_kept(model, model.groups))
-        check_context(values, heads, has_windows=bool({Window, Chunk} & {*self.kinds(model)}))
+        if values["decode_context_parallel_size"] > 1:
+            heads = max(group.spec.kv_heads for group in self.as_kept(model, model.groups))
+            check_context(values, heads, has_windows=bool({Window, Chunk} & {*self.kinds(model)}))
 
     def batch_defaults(
         self,
@@ -263,14 +266,8 @@ class Vllm(Engine):
         values: Mapping[str, Any],
     ) -> int:
         """Return the tokens of a block: 16, more where a kernel or a state's page needs it [tokens]."""
-        caches = kept(self.caches(model, storage, split), keeping(values))
-        size = kernel_block_size(model.name, caches, asked)
-        if has(caches, State):
-            pages = state_pages(self, model, caches, values["enable_prefix_caching"], keeping(values).drafted)
-            return hybrid_block_size(
-                caches, size, checkpoint_block_alignment(self, model, pages, keeping(values).drafted)
-            )
-        return size
+        how, caching = keeping(values), values["enable_prefix_caching"]
+        return model.remember(_block_size, self.version, storage.name, split, asked, how, caching)
 
     def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
         """Return the default utilisation of total memory [-]."""
@@ -428,3 +425,22 @@ class Vllm(Engine):
         if self.graphs_inside(model):
             return say("vllm.budget_graphs_in", "{fraction:g} of all memory, CUDA graphs inside", fraction=fraction)
         return say("vllm.budget_graphs_out", "{fraction:g} of all memory, CUDA graphs outside", fraction=fraction)
+
+
+def _block_size(
+    model: ModelArchitecture,
+    engine_version: str,
+    kv_cache_dtype: str,
+    split: Split,
+    asked: int | None,
+    how: Keeping,
+    caching: bool | None,
+) -> int:
+    rules = engine_rules(Vllm.name, engine_version)
+    assert isinstance(rules, Vllm)
+    caches = kept(rules.caches(model, storage_format(kv_cache_dtype), split), how)
+    size = kernel_block_size(model.name, caches, asked)
+    if not has(caches, State):
+        return size
+    pages = state_pages(rules, model, caches, caching, how.drafted)
+    return hybrid_block_size(caches, size, checkpoint_block_alignment(rules, model, pages, how.drafted))
