@@ -3,18 +3,20 @@
 import streamlit as st
 
 from dashboard import process, state, turning
+from dashboard.frame import page as frame
 from dashboard.pages import compare, fits, heads, need
 
 st.set_page_config(page_title="KV-cache planner", layout="wide")
 
 PAGES = [
-    st.Page(fits.show, title="Does it fit?", default=True),
-    st.Page(need.show, title="What do I need?", url_path=turning.NEED),
-    st.Page(heads.show, title="How many KV heads?", url_path="heads"),
-    st.Page(compare.show, title="Compare", url_path="compare"),
+    st.Page(fits.show, title="Does it fit?", icon=":material/check_circle:", default=True),
+    st.Page(need.show, title="What do I need?", icon=":material/search:", url_path=turning.NEED),
+    st.Page(heads.show, title="How many KV heads?", icon=":material/graph_3:", url_path="heads"),
+    st.Page(compare.show, title="Compare", icon=":material/compare_arrows:", url_path="compare"),
 ]
 
-page = st.navigation(PAGES, position="top" if len(PAGES) > 1 else "hidden")
+page = st.navigation(PAGES, position="top")
+frame.name_it()
 turning.remember(PAGES)
 state.load(page.url_path)
 page.run()

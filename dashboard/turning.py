@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
 _PAGES = "_pages"
-FITS, NEED = "", "need"
+FITS, NEED, COMPARE, LOG, METHOD = "", "need", "compare", "log", "method"
 
 
 def remember(pages: Sequence[StreamlitPage]) -> None:
@@ -23,3 +23,8 @@ def to(address: str) -> StreamlitPage:
     """Return the page of an address."""
     found: StreamlitPage = st.session_state[_PAGES][address]
     return found
+
+
+def has(address: str) -> bool:
+    """Whether there is a page of an address."""
+    return address in st.session_state[_PAGES]

@@ -1,0 +1,38 @@
+"""The frame of a page: its name in the bar, and one column of a width that can be read."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+WIDTH = 1200
+NAME = "KV-cache planner"
+WEIGHTS_ON_LIGHT, KV_ON_LIGHT, KV_SOFT_ON_LIGHT, TEXT_ON_LIGHT = "#b65c12", "#2a70d2", "#93b8ec", "#0b0f17"
+WEIGHTS_ON_DARK, KV_ON_DARK, KV_SOFT_ON_DARK, TEXT_ON_DARK = "#b05e1c", "#3274d0", "#7fa9e6", "#e6eaf0"
+_LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="216" height="28" viewBox="0 0 216 28">'
+    '<rect x="0" y="6" width="12" height="16" rx="2" fill="{weights}"/>'
+    '<rect x="14" y="6" width="8" height="16" rx="2" fill="{soft}"/>'
+    '<rect x="24" y="6" width="14" height="16" rx="2" fill="{kv}"/>'
+    '<text x="47" y="20" font-family="Source Sans, Helvetica, Arial, sans-serif" font-size="17" font-weight="600" '
+    'fill="{text}">{name}</text></svg>'
+)
+
+
+def is_dark() -> bool:
+    """Whether the reader's page is dark."""
+    return bool(st.context.theme.type == "dark")
+
+
+def name_it() -> None:
+    """Show the product's name in the bar, in the colours of weights and KV."""
+    if is_dark():
+        weights, kv, soft, text = WEIGHTS_ON_DARK, KV_ON_DARK, KV_SOFT_ON_DARK, TEXT_ON_DARK
+    else:
+        weights, kv, soft, text = WEIGHTS_ON_LIGHT, KV_ON_LIGHT, KV_SOFT_ON_LIGHT, TEXT_ON_LIGHT
+    st.logo(_LOGO.format(weights=weights, kv=kv, soft=soft, text=text, name=NAME), size="large")
+
+
+def centred() -> DeltaGenerator:
+    """Return the column that a page stands in: capped and centred on a wide screen, whole on a phone."""
+    return st.container(horizontal_alignment="center").container(width=WIDTH)
