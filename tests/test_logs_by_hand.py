@@ -1,5 +1,6 @@
 """A log beside its plan, term by term, with pools and weights that are worked by hand."""
 
+import json
 from math import sqrt
 
 import pytest
@@ -360,7 +361,7 @@ def test_one_log_of_a_machine_predicts_another_of_it(tmp_path, run):
     assert calculator.plan("qwen3-8b", max_num_seqs=256, calibration=str(saved), **asked) == own
     with pytest.raises(calculator.InvalidValueError, match="it is of vllm, and sglang is planned"):
         calculator.plan("qwen3-8b", gpu="l40s", engine="sglang", calibration=found)
-    with pytest.raises(calculator.InvalidValueError, match="non_torch_bytes is missing or no int"):
+    with pytest.raises(calculator.InvalidValueError, match="calibration: non_torch_bytes is missing"):
         calculator.plan("qwen3-8b", gpu="l40s", calibration={"engine": "vllm", "engine_version": "0.19"})
 
 
@@ -376,10 +377,39 @@ def test_a_calibration_of_a_device_with_other_memory_is_refused():
     assert any("as a log of vLLM 0.33 has it, and 0.21 is planned" in note for note in older.notes)
     own = calculator.vary(near, non_torch_bytes=2 * GIB)
     assert not any("as a log of" in note for note in own.notes)
-    (again,) = read_deployments(strict_yaml.parse(calculator.write_plan_file(near, "box"), "as written"))
-    assert again.plan.kv_pool_bytes == near.kv_pool_bytes
+    written = calculator.write_plan_file(near, "box")
+    assert (written.count("non_torch_bytes"), written.count("gpu_memory_bytes")) == (1, 1)  # in the calibration alone
+    (again,) = read_deployments(strict_yaml.parse(written, "as written"))
+    assert (again.plan.as_dict(), again.plan.notes) == (near.as_dict(), near.notes)
     given = calculator.plan("llama-3.1-8b", gpu="a100-40gb", gpu_memory_bytes=39 * GIB, calibration=found)
     assert given.per_gpu.total_bytes == 39 * GIB
+    assert "gpu_memory_bytes: 41875931136" in calculator.write_plan_file(given, "own memory")
+
+
+def test_a_plan_file_takes_a_calibration_or_its_file_beside_it(tmp_path):
+    said = {"engine": "vllm", "engine_version": "0.19", "non_torch_bytes": 2 * GIB, "gpu_memory_bytes": 79 * GIB}
+    (tmp_path / "box.json").write_text(json.dumps(said), encoding="utf-8")
+    file = tmp_path / "plan.yaml"
+
+    def planned(stated):
+        entry = {"name": "a", "model": "llama-3.1-8b", "gpu": "a100-80gb-sxm", "engine_version": "0.19"}
+        content = {"deployments": [{**entry, "calibration": stated, "expect": {"fits": True}}]}
+        file.write_text(json.dumps(content, indent=1), encoding="utf-8")  # YAML too
+        (one,) = calculator.read_plan_file(file)
+        return one.plan
+
+    # the same figures given by hand
+    known = {"non_torch_bytes": 2 * GIB, "gpu_memory_bytes": 79 * GIB}
+    own = calculator.plan("llama-3.1-8b", gpu="a100-80gb-sxm", engine_version="0.19", **known)
+    assert planned(said).kv_pool_bytes == planned("box.json").kv_pool_bytes == own.kv_pool_bytes
+    for stated, why in (
+        ("none.json", r"plan.yaml:8: .*none.json: cannot be read"),
+        ({**said, "engine": "sglang"}, r"plan.yaml:8: .*it is of sglang, and vllm is planned"),
+        ({**said, "non_torch_bytes": -1}, r"plan.yaml:8: .*calibration: non_torch_bytes must be at least 0, not -1"),
+        ({**said, "nvlink": 1}, r"plan.yaml:8: .*calibration: unknown field 'nvlink'"),
+    ):
+        with pytest.raises(calculator.FileFormatError, match=why):
+            planned(stated)
 
 
 def test_a_pool_outside_the_range_of_a_device_known_by_its_memory_alone_asks_for_the_device():

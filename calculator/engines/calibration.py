@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from calculator.errors import FileFormatError, InvalidValueError, shown
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown
 from calculator.hardware import MAX_BYTES, Accelerator
+from calculator.reading.fields import Count, Field, text
+from calculator.reading.schema import Schema
 from calculator.units import GIB
 
 MOST_BYTES = 65_536
 SAME_MEMORY = 0.1
 """A device's memory as programs report it differs by less than this share from one machine to another [-]."""
+CALIBRATION_FIELDS: dict[str, Field] = {
+    "engine": replace(text(80), help="the engine that logged"),
+    "engine_version": replace(text(40), help="the version whose rules the log was set beside"),
+    "non_torch_bytes": Count(
+        least=0, most=MAX_BYTES, unit="bytes", help="what one GPU holds besides weights, activations and graphs"
+    ),
+    "gpu_memory_bytes": Count(
+        least=1, most=MAX_BYTES, unit="bytes", required=False, help="the memory of one GPU as the log prints it"
+    ),
+}
+CALIBRATION = Schema("Calibration", CALIBRATION_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -111,28 +124,18 @@ def calibration_of(given: Calibration | Mapping[str, Any] | str | Path) -> Calib
     if isinstance(given, str | Path):
         try:
             with Path(given).open("rb") as file:
-                text = file.read(MOST_BYTES + 1)
+                content = file.read(MOST_BYTES + 1)
         except (OSError, ValueError) as error:
             raise FileFormatError(f"{given}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-        if len(text) > MOST_BYTES:
+        if len(content) > MOST_BYTES:
             raise FileFormatError(f"{given}: longer than {MOST_BYTES:,} bytes, and so no calibration")
         try:
-            given = json.loads(text)
+            given = json.loads(content)
         except (ValueError, RecursionError):
             raise FileFormatError(f"{given}: no JSON, and so no calibration") from None
     if not isinstance(given, Mapping):
         raise InvalidValueError(f"calibration: values or a file of them, not {shown(given)}", what="calibration")
-    values = dict(given)
-    names = {"engine": str, "engine_version": str, "non_torch_bytes": int}
-    for name, kind in names.items():
-        if type(values.get(name)) is not kind:
-            raise InvalidValueError(f"calibration: {name} is missing or no {kind.__name__}", what=name)
-    unknown = set(values) - {*names, "gpu_memory_bytes"}
-    memory = values.get("gpu_memory_bytes")
-    if unknown or not (memory is None or type(memory) is int):
-        wrong = sorted(unknown)[0] if unknown else "gpu_memory_bytes"
-        raise InvalidValueError(f"calibration: {shown(wrong)} is not understood", what="calibration")
-    for name in ("non_torch_bytes", "gpu_memory_bytes"):
-        if not 0 <= (values.get(name) or 0) <= MAX_BYTES:
-            raise InvalidValueError(f"calibration: {name} must be 0 to {MAX_BYTES:,}, not {values[name]:,}", what=name)
-    return Calibration(**values)
+    try:
+        return Calibration(**CALIBRATION.validate({name: value for name, value in given.items() if value is not None}))
+    except CalculatorError as error:
+        raise InvalidValueError(f"calibration: {error}", what=error.what or "calibration", asked=error.asked) from None

@@ -13,6 +13,7 @@ import yaml
 from calculator.architecture.decoder import custom_model
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.engines.calibration import Calibration, calibration_of
 from calculator.errors import (
     CalculatorError,
     FileFormatError,
@@ -128,6 +129,8 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
             asked["gpu"] = _stated_gpu(asked["gpu"])
         elif "gpu" in asked:
             NAMED_GPU.validate({"gpu": asked["gpu"]})
+        if "calibration" in asked:
+            asked["calibration"] = _stated_calibration(document, asked["calibration"])
         answer = plan(**asked)
     except CalculatorError as error:
         text = str(error).lower()
@@ -141,6 +144,14 @@ def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deplo
     if load is None and made.expects_service:
         raise document.error((*place, "expect"), f"{made.expects_service[0]} is of a workload: state one beside it")
     return made
+
+
+def _stated_calibration(document: strict_yaml.Document, stated: Any) -> Calibration:
+    """Return a calibration from its values, or from its file beside the plan file."""
+    try:
+        return calibration_of(Path(document.name).parent / stated if isinstance(stated, str) else stated)
+    except FileFormatError as error:
+        raise InvalidValueError(f"calibration: {error}", what="calibration", asked=stated) from None
 
 
 BESIDE_PLAN = ("name", "expect", "workload", "price_usd_per_hour")
@@ -280,6 +291,7 @@ def write_plan_file(answer: Plan, name: str) -> str:
         If no file gives the same plan: what of it cannot be written, and what to do instead.
     """
     asked = {**answer.asked, "model": _model_entry(answer.model), "seq_len": answer.request.seq_len}
+    asked = _with_calibration(asked, answer)
     if answer.asked.get("gpu", CUSTOM) == CUSTOM:
         asked.pop("gpu", None)
     elif not isinstance(answer.asked["gpu"], str):
@@ -301,15 +313,28 @@ def write_plan_file(answer: Plan, name: str) -> str:
     except (yaml.YAMLError, CalculatorError) as error:
         raise UnsupportedError(f"the plan cannot be written as a file: {error}") from None
     before, after = answer.as_dict(), written.plan.as_dict()
-    # a file states what a machine holds, not whose log says so
-    stated = [key for key in before if key != "notes" or answer.calibration is None]
-    differs = [key for key in stated if before[key] != after[key]] + ["name"] * (written.name != name)
+    differs = [key for key in before if before[key] != after[key]] + ["name"] * (written.name != name)
     if differs:
         raise UnsupportedError(
             f"the plan cannot be written as a file: what is read back differs in {', '.join(differs)}; "
             "plan anew from what calculator.plan was given"
         )
     return content
+
+
+def _with_calibration(asked: dict[str, Any], answer: Plan) -> dict[str, Any]:
+    """Return keywords with the calibration that a plan goes by, in place of what it says."""
+    calibration = answer.calibration
+    if calibration is None or answer.request.non_torch_bytes != calibration.non_torch_bytes:
+        return asked
+    try:
+        device = load_gpu(answer.asked["gpu"]) if "gpu" in answer.asked else None
+        said = calibration.keywords(calibration.engine, device)
+    except InvalidValueError:  # its memory was given beside
+        said = {"non_torch_bytes": calibration.non_torch_bytes}
+    kept = {name: value for name, value in asked.items() if value != said.get(name)}
+    stated = {name: value for name, value in calibration.as_dict().items() if value is not None}
+    return {**kept, "calibration": stated}
 
 
 def _plain(value: Any) -> Any:

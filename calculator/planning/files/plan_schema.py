@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS, PER_LAYER
 from calculator.architecture.limits import MAX_HEADS
+from calculator.engines.calibration import CALIBRATION_FIELDS
 from calculator.hardware import ACCELERATOR_FIELDS
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
 from calculator.planning.sizing.prices import MOST_USD_PER_HOUR
@@ -47,7 +48,7 @@ MODEL_FIELDS: dict[str, Field] = {
     ),
 }
 GPU_FIELDS: dict[str, Field] = {"preset": text(80, required=False), **ACCELERATOR_FIELDS}
-_MODEL_NAME, _GPU_NAME, _PRICE = text(200), text(80), number(MOST_USD_PER_HOUR)
+_MODEL_NAME, _GPU_NAME, _FILE_NAME, _PRICE = text(200), text(80), text(400), number(MOST_USD_PER_HOUR)
 _BY_HAND = ARCHITECTURE_FIELDS | {
     name: Either(kinds=(ARCHITECTURE_FIELDS[name], each)) for name, each in PER_LAYER.items()
 }
@@ -64,6 +65,11 @@ DEPLOYMENT_FIELDS: dict[str, Field] = {
         help="a preset id, or the fields of a GPU; may be left out where gpu_memory_bytes is given",
     ),
     **left_out(PLAN_FIELDS),
+    "calibration": Either(
+        kinds=(_FILE_NAME, Nested(name="Calibration", fields=CALIBRATION_FIELDS)),
+        required=False,
+        help="what one machine holds, as reconcile writes it: its values, or their file, found beside this one",
+    ),
     "workload": Nested(
         name="Workload",
         fields=WORKLOAD_FIELDS,
