@@ -66,6 +66,7 @@ def test_a_log_whose_path_is_none_is_an_error(run):
         ("", "the following arguments are required: COMMAND"),
         ("nope", "invalid choice: 'nope'"),
         ("kv --model llama-3-70b", "the following arguments are required: --seq-len"),
+        ("app --port 65536", "error: port must be from 1 to 65,535, not 65536"),
         ("kv --model nope --seq-len 1", "error: unknown model 'nope'"),
         ("kv --model llama-3-70b --seq-len 0", "error: seq_len must be at least 1, not 0"),
         ("kv --model llama-3-70b --seq-len 1.5", "argument --seq-len: must be a whole number, not '1.5'"),

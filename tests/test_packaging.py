@@ -5,8 +5,12 @@ The environments are built offline: a bare venv that holds exactly what is decla
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 import venv
 import zipfile
 from importlib.metadata import distribution
@@ -49,6 +53,24 @@ def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run([python, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Return whether a server of the page says within a minute that it is well."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as response:
+                return bool(response.read() == b"ok")
+        except urllib.error.URLError:
+            time.sleep(0.05)
+    return False
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
@@ -84,23 +106,40 @@ def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     done = run(python, tmp_path, "-m", "calculator", "concurrency", *asked)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: this needs numpy, which pip install 'kv-cache-planner[notebook]' brings\n"
+    done = run(python, tmp_path, "-m", "calculator", "app")
+    assert done.stderr == "error: this needs streamlit, which pip install 'kv-cache-planner[app]' brings\n"
     code = (
         "import calculator as c; print(c.circulating_claims(21)[0].verdict, len(c.quality_evidence(kind='gqa').rows))"
     )
     assert run(python, tmp_path, "-c", code).stdout == "refuted 27\n"
 
 
-def test_app_with_its_requirements_alone(tmp_path: Path) -> None:
+def test_app_with_its_requirements_alone(wheel: Path, tmp_path: Path) -> None:
+    """The page as the wheel has it, far from a checkout; and the command that serves it, to this machine alone."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]
     assert [line for line in pinned if "==" not in line] == []
-    python, _ = empty_environment(tmp_path / "venv", pinned)
+    python, site = empty_environment(tmp_path / "venv", pinned)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    port = free_port()
+    command = [str(python), "-m", "calculator", "app", "--port", str(port), "--headless"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    script = site / "dashboard" / "start" / "app.py"
     code = (
         "from streamlit.testing.v1 import AppTest\n"
-        "page = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        f"page = AppTest.from_file({str(script)!r}, default_timeout=60).run()\n"
         "print(page.title[0].value, len(page.exception))"
     )
-    done = run(python, ROOT, "-c", code)
+    try:
+        done = run(python, tmp_path, "-c", code)
+        assert answers(port)
+        listening = socket.socket()
+        listening.bind(("127.0.0.2", port))  # free: the server answers on one address, not on all of the machine
+        listening.close()
+    finally:
+        server.terminate()
+        server.wait(20)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"\d\d sequences of 8,192 tokens fit on 4 × A100 80GB SXM 0\n", done.stdout)
 

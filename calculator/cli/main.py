@@ -27,6 +27,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "app": Command(
+        "app", "run", "open the dashboard in the browser", "Serve the dashboard, on this machine alone by default."
+    ),
     "kv": Command("kv", "run", "bytes of the KV cache", "Bytes of the KV cache of a model."),
     "plan": Command("plan", "run", "what fits on which GPUs", "How many sequences fit, and why."),
     "concurrency": Command(
@@ -82,8 +85,8 @@ COMMANDS = {
 }
 
 
-EXTRAS = ("numpy",)
-"""What some commands need and the package alone does not bring."""
+EXTRAS = {"numpy": "notebook", "streamlit": "app"}
+"""What some commands need and the package alone does not bring, and the extra that does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,7 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
-        say(f"error: this needs {error.name}, which pip install 'kv-cache-planner[notebook]' brings", to=sys.stderr)
+        extra = EXTRAS[error.name]
+        say(f"error: this needs {error.name}, which pip install 'kv-cache-planner[{extra}]' brings", to=sys.stderr)
         return BAD_INPUT
     except CalculatorError as error:
         say(f"error: {error}", to=sys.stderr)
