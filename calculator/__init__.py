@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from calculator.planning.sizing.service import Service
     from calculator.planning.sizing.size import size
     from calculator.planning.stage import Memory
-    from calculator.planning.sweep import sweep, sweep_arrays
+    from calculator.planning.sweep.grid import sweep, sweep_arrays
     from calculator.planning.traffic.arrivals.open_arrivals import OpenArrivals, open_arrivals
     from calculator.planning.traffic.concurrency import Concurrency, concurrency
     from calculator.planning.traffic.reuse.host_tier import HostTier, host_tier
@@ -179,7 +179,7 @@ _AT_HOME = {
     "planning.sizing.served": ("service",),
     "planning.sizing.service": ("Service",),
     "planning.sizing.size": ("size",),
-    "planning.sweep": ("sweep", "sweep_arrays"),
+    "planning.sweep.grid": ("sweep", "sweep_arrays"),
     "planning.traffic.tables": ("workload", "workload_from_trace", "workload_ids"),
     "planning.traffic.workload": ("Workload",),
     "request": ("Request",),

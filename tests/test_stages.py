@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 import calculator
-from calculator.planning.sweep import sweep_arrays
+from calculator.planning.sweep.grid import sweep_arrays
 
 UNLIKE = [
     ("jamba-v0.1", "sglang", 5),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import calculator
 from calculator import plan, sweep, sweep_arrays
-from calculator.planning.sweep import MEASURES
+from calculator.planning.sweep.measures import MEASURES, PRICES
 
 GRID = {
     "gpu": ["a100-80gb-sxm", "h100-sxm"],
@@ -30,8 +30,11 @@ def expected(answer):
         "kv_pool_bytes_per_gpu": answer.kv_pool_bytes,
         "num_blocks": answer.num_blocks,
         "max_batch_size": answer.max_batch_size,
+        "max_batch_size_low": answer.max_batch_size_low,
+        "max_batch_size_high": answer.max_batch_size_high,
         "max_context_len": answer.max_context_len,
         "num_gpus": answer.num_gpus,
+        "total_max_batch_size": answer.total_max_batch_size,
     }
 
 
@@ -60,6 +63,56 @@ def test_arrays_of_any_grid_are_the_plans(lengths, batches):
         assert columns["fits"][index] == answer.fits
 
 
+def answered(model, heads, asked):
+    """The plan of a model with so many KV heads, or why there is none."""
+    try:
+        return plan(calculator.load_model(model).with_kv_heads(heads), **asked), ""
+    except calculator.CalculatorError as error:
+        return None, str(error)
+
+
+def test_models_gpus_and_kv_heads_span_a_grid_too():
+    """Each row is the plan of its model with its KV heads, of all replicas, in whole numbers; a window of a hybrid
+    model, an engine whose pool may hold less of more bytes, and a GPU without a price are among them.
+    """
+    axes = {
+        "gpu": ["h100-sxm", "h20"],
+        "num_key_value_heads": [1, 8, 64],
+        "engine": ["vllm", "sglang"],
+        "tensor_parallel_size": [8],
+        "data_parallel_size": [3],
+        "seq_len": ["4K", 10_000],
+        "batch_size": [1, 7],
+    }
+    models = ["llama-3-70b", "gemma-2-27b", "nemotron-h-56b"]
+    frame = sweep(models, **axes)
+    assert list(frame.columns)[:2] == ["model", "gpu"]
+    assert frame.groupby("model", sort=False).size().to_dict() == dict.fromkeys(models, 2 * 3 * 2 * 2 * 2)
+    rows = frame.to_dict("records")
+    for row in rows:
+        asked = {name: row[name] for name in axes if name != "num_key_value_heads"}
+        answer, why = answered(row["model"], row["num_key_value_heads"], asked)
+        if answer is None:
+            assert (row["refused"], row["fits"]) == (why, False)
+            assert all(pd.isna(row[name]) for name in (*MEASURES, *PRICES))
+            continue
+        assert {name: row[name] for name in MEASURES if name != "kv_bytes_per_gpu"} == {
+            name: value for name, value in expected(answer).items() if name != "kv_bytes_per_gpu"
+        }
+        assert (row["refused"], row["fits"]) == ("", answer.fits)
+        low, high = answer.price_usd_per_hour or (np.nan, np.nan)
+        np.testing.assert_equal([row[name] for name in PRICES], [low, high])
+    assert {bool(row["refused"]) for row in rows} == {True, False}
+    assert {str(frame[name].dtype) for name in MEASURES} == {"Int64"}
+    assert {row["seq_len"] for row in rows} == {4096, 10_000}
+
+
+def test_one_model_of_a_list_has_its_own_longest_length():
+    frame = sweep(["llama-3-8b", "llama-3.1-8b"], gpu="h100-sxm", num_key_value_heads=[[8] * 32])
+    assert frame["seq_len"].tolist() == [8192, 131_072]
+    assert frame["num_key_value_heads"].tolist() == [[8] * 32] * 2
+
+
 def test_refused_degrees_are_rows_with_their_reason_and_no_numbers():
     frame = sweep("llama-3-70b", gpu="h100-sxm", tensor_parallel_size=[2, 3])
     good, bad = frame.iloc[0], frame.iloc[1]
@@ -73,7 +126,7 @@ def test_refused_degrees_are_rows_with_their_reason_and_no_numbers():
 def test_columns_are_tidy():
     frame = sweep("llama-3-70b", gpu="h100-sxm", seq_len=range(1, 4))
     assert isinstance(frame, pd.DataFrame)
-    assert list(frame.columns) == ["gpu", "seq_len", "batch_size", *MEASURES, "fits", "refused"]
+    assert list(frame.columns) == ["gpu", "seq_len", "batch_size", *MEASURES, *PRICES, "fits", "refused"]
     assert frame["seq_len"].tolist() == [1, 2, 3]
     assert frame.equals(sweep("llama-3-70b", gpu="h100-sxm", seq_len=(number for number in (1, 2, 3))))
     assert frame["fits"].dtype == bool
@@ -118,6 +171,10 @@ def test_arrays_stay_within_64_bits():
         ({"gpu": {"l4": 1}}, "gpu must be a list, a range or an array, not {'l4': 1}"),
         ({"batch_size": [[1], [2, 3]]}, "batch_size must be a list of whole numbers, or rows of equal length"),
         ({"batch_size": float("nan")}, "batch_size must hold whole numbers"),
+        ({"num_key_value_heads": [8, 0]}, "num_key_value_heads must be a whole number of at least 1, or a list"),
+        ({"model": ["llama-3-8b"] * 101, "block_size": range(1, 101)}, "in 10,100 combinations"),
+        ({"model": ["llama-3-8b", "llama-3-9b"]}, "unknown model 'llama-3-9b'"),
+        ({"model": []}, "model is empty: give at least one value"),
         ({"seq_length": [1]}, "unknown keyword of sweep 'seq_length': did you mean seq_len"),
         ({"gpu": ["h100-sxm", "h100-sxn"]}, "unknown GPU 'h100-sxn': did you mean h100-sxm"),
         ({"tensor_parallel_size": [1.5]}, "tensor_parallel_size must be a whole number, not 1.5"),
@@ -126,7 +183,7 @@ def test_arrays_stay_within_64_bits():
 )
 def test_bad_grids_are_refused(axes, text):
     with pytest.raises(calculator.CalculatorError, match=text):
-        sweep("llama-3-8b", **{"gpu": "h100-sxm", **axes})
+        sweep(**{"model": "llama-3-8b", "gpu": "h100-sxm", **axes})
 
 
 def test_an_array_of_no_axis_is_one_value():

@@ -26,3 +26,8 @@ def at_most(num_tokens: Count, limit: int) -> Count:
 def smaller(one: Any, other: Any) -> Any:
     """Return the smaller of two, for integers and arrays."""
     return one - (one - other) * (one > other)
+
+
+def larger(one: Any, other: Any) -> Any:
+    """Return the larger of two, for integers and arrays."""
+    return one + (other - one) * (other > one)

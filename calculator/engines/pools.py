@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
-from calculator.architecture.counts import NO_LIMIT, Count, at_most, smaller
+from calculator.architecture.counts import NO_LIMIT, Count, at_most, larger, smaller
 from calculator.architecture.limits import MAX_TOKENS
 
 
@@ -161,16 +162,18 @@ class Geometry:
         """
         return ()
 
-    def sequences_between(self, low_bytes: int, high_bytes: int, seq_len: int) -> tuple[int, int]:
+    def sequences_between(self, low_bytes: int, high_bytes: int, seq_len: Count) -> tuple[Count, Count]:
         """Return the fewest and the most sequences that fit over all sizes between two [-].
 
         The ends alone do not bound them: a drop right after one end holds less than that end, and the bytes right
         before a drop hold more than those after it.
         """
-        drops = self.drops(low_bytes, high_bytes)
-        sizes = (low_bytes, high_bytes, *drops, *(size - 1 for size in drops))
-        held = [int(self.sequences(size, seq_len)) for size in sizes]
-        return min(held), max(held)
+        dropping: tuple[int, ...] = self.drops(low_bytes, high_bytes)
+        sizes = (low_bytes, high_bytes, *dropping, *(size - 1 for size in dropping))
+        held = [self.sequences(size, seq_len) for size in sizes]
+        fewest: Count = reduce(smaller, held)
+        most: Count = reduce(larger, held)
+        return fewest, most
 
     def longest(self, pool_bytes: int, batch_size: Count) -> Count:
         """Return the longest sequence of which so many fit [tokens]."""

@@ -28,10 +28,10 @@ def largest_batch(stages: tuple[Stage, ...], seq_len: Count) -> Count:
     return fewest
 
 
-def batch_range(stages: tuple[Stage, ...], seq_len: int) -> tuple[int, int]:
+def batch_range(stages: tuple[Stage, ...], seq_len: Count) -> tuple[Count, Count]:
     """Return the fewest and the most sequences that one rank's pools of any size within their ranges hold [-]."""
     ranges = [stage.geometry.sequences_between(*stage.usable_range, seq_len) for stage in distinct(stages)]
-    return min(fewest for fewest, _ in ranges), min(most for _, most in ranges)
+    return reduce(smaller, [fewest for fewest, _ in ranges]), reduce(smaller, [most for _, most in ranges])
 
 
 def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
-from calculator.planning.sweep import sweep_arrays
+from calculator.planning.sweep.grid import sweep_arrays
 from calculator.units import format_gib, format_size
 from calculator.views.base import Row, View
 from calculator.views.growth import kv_bytes_per_gpu

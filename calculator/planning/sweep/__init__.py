@@ -1,0 +1,1 @@
+"""Grids of plans: axes of any keyword, the measures of every point, a tidy DataFrame around them."""
