@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from calculator.planning.traffic.concurrency import settled_in
 from calculator.planning.traffic.inputs import EVEN
 from calculator.planning.traffic.pools.loaded import held_between, held_by, loaded_at, traffic_of
 from calculator.planning.traffic.residence import Residents, quantile_of_normal
-from calculator.planning.traffic.reuse.prefixes import computed_tokens
+from calculator.planning.traffic.reuse.prefixes import caches_prefixes, computed_of, states_sharing
 from calculator.planning.traffic.workload import check_workload
 
 if TYPE_CHECKING:
@@ -63,15 +64,20 @@ class Load:
         """What all replicas are asked for: requests a second, or sequences at once."""
         return float(self.users) if self.workload is None else self.workload.requests_per_second  # type: ignore[arg-type]
 
+    @cached_property
+    def _with_prefixes(self) -> Lengths:
+        """The lengths where an engine keeps what prompts share, as the traffic states it."""
+        if self.workload is None or self.pairs is None or not states_sharing(self.workload):
+            return self.lengths
+        computed = computed_of(self.workload, self.pairs)
+        return replace(self.lengths, computed_tokens=min(computed, self.lengths.prompt_tokens))
+
     def lengths_on(self, plan: Plan) -> Lengths:
         """Return the lengths as a plan serves them: what is stated of prefixes in common is not computed again.
 
         What hashes of a trace say depends on the cache, and is left out: all of its prompts are computed.
         """
-        computed = None if self.workload is None else computed_tokens(self.workload, plan)
-        if computed is None:
-            return self.lengths
-        return replace(self.lengths, computed_tokens=min(computed, self.lengths.prompt_tokens))
+        return self._with_prefixes if caches_prefixes(plan) else self.lengths
 
     def room(self, plan: Plan, end: int) -> int:
         """Return what memory holds at the low end of its range (0), in the middle (1) or at the high end (2) [-].

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calculator.engines.base import Engine
@@ -169,13 +170,13 @@ class Search:
         found = Candidate(sizing, replicas, replicas * sizing.plan.gpus_per_replica, seconds)
         (kept if found.num_gpus <= self.max_gpus else self.too_many).append(found)
 
-    @property
+    @cached_property
     def options(self) -> list[Service]:
         """The layouts that hold the load, without those that another beats."""
         kept = [one for one in self.safe if not any(other.beats(one) for other in self.safe)]
         return [one.sizing.service(one.replicas) for one in kept]
 
-    @property
+    @cached_property
     def nearly(self) -> list[Service]:
         """The layouts that hold it at the centre of the range, on fewer GPUs than any that holds it throughout."""
         fewest = min((one.num_gpus for one in self.safe), default=self.max_gpus + 1)

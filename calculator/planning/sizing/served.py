@@ -98,12 +98,22 @@ class Sizing:
             raise UnsupportedError(unknown)
         self.replica = Replica(plan, load.lengths_on(plan))
         self._points: dict[int, Point] = {}
+        self._between: dict[int, tuple[Point, Point]] = {}
 
     def point(self, end: int) -> Point:
         """Return where a replica is run, at the low end of the memory's range (0), its middle (1) or high end (2)."""
         if end not in self._points:
-            self._points[end] = self._point(self.load.room(self.plan, end))
+            low, high = self._points_between(end)
+            self._points[end] = low if low == high else self._point(self.load.room(self.plan, end))
         return self._points[end]
+
+    def _points_between(self, end: int) -> tuple[Point, Point]:
+        """Return bounds of ``point``, from what is known of plans near to this one."""
+        if end not in self._between:
+            least, most = self.load.room_between(self.plan, end)
+            low = self._point(least)
+            self._between[end] = low, low if least == most else self._point(most)
+        return self._between[end]
 
     def _point(self, room: int) -> Point:
         return Point(room, "memory", room > 0) if self.unknown else self.replica.point(room, self.goals)
@@ -125,8 +135,7 @@ class Sizing:
         What is known of plans near to this one says them mostly; else it is worked out.
         """
         if end not in self._points:
-            least, most = self.load.room_between(self.plan, end)
-            low, high = (self._point(room) for room in (least, most))
+            low, high = self._points_between(end)
             if low.meets and low.limited_by == high.limited_by:
                 taken = self.load.taken_between(self.plan, self.replica, (low, high), end)
                 return self._replicas(taken[1]), self._replicas(taken[0])
@@ -144,7 +153,7 @@ class Sizing:
     def mean_batch_about(self, replicas: int) -> float:
         """Return the same to a millionth, of so many replicas as hold the load, without working out what one holds."""
         known = 1 in self._points or self.load.workload is None
-        most = self.point(1) if known else self._point(self.load.room_between(self.plan, 1)[1])
+        most = self.point(1) if known else self._points_between(1)[1]
         return self._mean_batch(replicas, most.batch_size)
 
     def _mean_batch(self, replicas: int, batch: int) -> float:

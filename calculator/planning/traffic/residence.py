@@ -6,10 +6,11 @@ probability proportional to O and j is uniform in 1..O: long answers are seen mo
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import ceil, erf, erfc, floor, sqrt
+from math import ceil, erf, erfc, exp, floor, sqrt
 from typing import Any
 
 from calculator.planning.traffic.workload import Pairs
@@ -183,29 +184,66 @@ class LawOfSum:
         return numpy.clip(1 - self._transform.all_up_to(count, ends), 0, 1)
 
     def most(self, risk: float, near: int = 0) -> int:
-        """Return the most residents that exceed the pool at no more than a risk, looked for near a number [-]."""
+        """Return the most residents that exceed the pool at no more than a risk, looked for near a number [-].
+
+        A larger pool holds no fewer: what was found for others of the same grid says where to look.
+        """
+        pools, found = self._transform.found.setdefault(risk, ([], []))
+        place = bisect_left(pools, self.pool)
+        if place < len(pools) and pools[place] == self.pool:
+            return found[place]
         low, high = 0, int(self.pool // self.mean) * 2 + 2 if self.mean > 0 else 0
+        low = max(low, found[place - 1]) if place else low
+        high = max(low, min(high, found[place])) if place < len(pools) else max(low, high)
 
         def holds(count: int) -> bool:
             return self.exceeds(count) <= risk
 
-        step = 1
-        while low < near < high:
+        near, step = min(max(near, low + 1), high), 1
+        while low < near <= high:
             if holds(near):
                 low, near = near, near + step
             else:
                 high, near = near - 1, near - step
             step *= 4
-        return low + _largest(lambda more: holds(low + more), high - low)
+        start = low
+        most = start + _largest(lambda more: holds(start + more), high - start)
+        pools.insert(place, self.pool)
+        found.insert(place, most)
+        return most
+
+
+class _Grid:
+    """A grid of sums and the roots of unity of its transform, which all laws on it share."""
+
+    def __init__(self, size: int) -> None:
+        import numpy
+
+        places, frequencies = numpy.arange(size), numpy.arange(size // 2 + 1)
+        self.tilt = TILT / size
+        self.damping = numpy.exp(-self.tilt * places)
+        turns = 2 * numpy.pi / size * places
+        self.cosines, self.sines = numpy.cos(turns), numpy.sin(turns)
+        weight = numpy.where(frequencies % (size // 2), 2.0, 1.0) / size
+        self.weight = weight / -numpy.expm1(self.tilt + 1j * turns[: frequencies.size])
+
+
+@lru_cache(maxsize=8)
+def _grid(size: int) -> _Grid:
+    return _Grid(size)
 
 
 class _Transform:
-    """The tilted transform of what one resident holds, on a grid that several pools share."""
+    """The tilted transform of what one resident holds, on a grid that several pools share.
+
+    ``found`` holds, by the risk, pools in ascending order and the most residents of each.
+    """
 
     def __init__(self, values: Any, weights: Any, reach: int) -> None:
         import numpy
 
         self.mean = mean = float((weights * values).sum())
+        self.found: dict[float, tuple[list[float], list[int]]] = {}
         asked = STEPS_EACH * reach / mean if mean > 0 else STEPS
         steps = min(reach, max(STEPS, 1 << (min(MOST_STEPS, ceil(asked)) - 1).bit_length()))
         self._unit, self._steps, self._size = reach / steps, steps, 2 * steps
@@ -216,39 +254,50 @@ class _Transform:
         part = place - below
         law = numpy.bincount(below, share * (1 - part), self._size)
         law += numpy.bincount(below + 1, share * part, self._size)
-        self._tilt = TILT / self._size
-        self._of_one = numpy.fft.rfft(law * numpy.exp(-self._tilt * numpy.arange(self._size)))
+        self._grid = grid = _grid(self._size)
+        self._of_one = numpy.fft.rfft(law * grid.damping)
         with numpy.errstate(divide="ignore"):
             self._log = numpy.log(self._of_one)
-        self._turn = self._tilt + 2j * numpy.pi / self._size * numpy.arange(self._of_one.size)
-        self._weight = numpy.where(numpy.arange(self._of_one.size) % steps, 2.0, 1.0) / self._size
-        self._weight = self._weight / -numpy.expm1(self._turn)
-        self._by_count: dict[int, Any] = {}
+        self._by_count: dict[int, tuple[Any, Any, Any, float]] = {}
 
     def up_to(self, count: int, pool: float) -> float:
         """Return the share in which so many residents hold no more than a pool [-]."""
-        import numpy
-
-        if count not in self._by_count:
-            least = self._log.real[0] + NEGLIGIBLE / count
-            kept = numpy.flatnonzero(self._log.real >= least)
-            if len(self._by_count) >= MOST_COUNTS:
-                self._by_count.clear()
-            self._by_count[count] = numpy.exp(count * self._log[kept]) * self._weight[kept], self._turn[kept]
-        power, turn = self._by_count[count]
         place = pool / self._unit
         below = floor(place + 1e-9)
-        share = -float((power * numpy.expm1((below + 1) * turn)).real.sum())
+        share = self._up_to(count, below)
         if self._unit == 1 or (part := place - below) <= 0:
             return share
-        return (1 - part) * share - part * float((power * numpy.expm1((below + 2) * turn)).real.sum())
+        return (1 - part) * share + part * self._up_to(count, below + 1)
+
+    def _up_to(self, count: int, step: int) -> float:
+        """Return the share in which so many residents hold no more than so many steps [-].
+
+        ``−Σ Re(w (exp((step + 1) (tilt + i 2π k / size)) − 1))`` over the frequencies k that are left: turns by whole
+        steps are looked up.
+        """
+        if count not in self._by_count:
+            if len(self._by_count) >= MOST_COUNTS:
+                self._by_count.clear()
+            self._by_count[count] = self._power(count)
+        kept, real, imaginary, total = self._by_count[count]
+        grid, turned = self._grid, kept * (step + 1) & (self._size - 1)
+        summed = float(real @ grid.cosines[turned] - imaginary @ grid.sines[turned])
+        return total - exp(grid.tilt * (step + 1)) * summed
+
+    def _power(self, count: int) -> tuple[Any, Any, Any, float]:
+        """Return the frequencies that are left of so many residents, their weights, and the sum of these."""
+        import numpy
+
+        kept = numpy.flatnonzero(self._log.real >= self._log.real[0] + NEGLIGIBLE / count)
+        power = numpy.exp(count * self._log[kept]) * self._grid.weight[kept]
+        return kept, numpy.ascontiguousarray(power.real), numpy.ascontiguousarray(power.imag), float(power.real.sum())
 
     def all_up_to(self, count: int, ends: Any) -> Any:
         """Return the same of many pools."""
         import numpy
 
         within = numpy.fft.irfft(self._of_one ** int(count), self._size)
-        sums = numpy.cumsum(within * numpy.exp(self._tilt * numpy.arange(self._size)))[: self._steps + 1]
+        sums = numpy.cumsum(within / self._grid.damping)[: self._steps + 1]
         places = numpy.asarray(ends) / self._unit
         if self._unit == 1:
             places = numpy.floor(places + 1e-9)

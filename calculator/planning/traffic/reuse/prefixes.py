@@ -14,7 +14,7 @@ from calculator.planning.traffic.workload import check_workload
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
-    from calculator.planning.traffic.workload import Workload
+    from calculator.planning.traffic.workload import Pairs, Workload
 
 HASH_BLOCK_TOKENS = 512
 """Tokens of a hashed block in the traces of Mooncake (kvcache-ai/Mooncake, FAST25-release)."""
@@ -105,8 +105,6 @@ def prefix_reuse(
     ----------
     Qin et al., Mooncake, FAST 2025 (traces and the meaning of ``hash_ids``).
     """
-    import numpy
-
     check_workload(workload)
     if plan is not None:
         check_plan(plan)
@@ -132,10 +130,8 @@ def prefix_reuse(
         if cache_tokens is not None:
             whole = hit_tokens(workload.prefixes, pairs.prompt_tokens, None, workload.times)
         unique = int((pairs.prompt_tokens - whole).sum())
-    elif workload.prefix_hit_rate is not None:
-        found = workload.prefix_hit_rate * pairs.prompt_tokens
     else:
-        found = numpy.minimum(workload.shared_prefix_tokens, pairs.prompt_tokens - 1)
+        found = _stated(workload, pairs)
     hits = pairs.mean(found) if plan is None or caches_prefixes(plan) else 0.0
     return PrefixReuse(hits / mean, mean, mean - hits, unique, cache_tokens)
 
@@ -150,9 +146,28 @@ def computed_tokens(workload: Workload, plan: Plan) -> float | None:
 
     What hashes of a trace say depends on what the pool has left for them, and is not taken for stated.
     """
-    if workload.prefix_hit_rate is None and not workload.shared_prefix_tokens:
+    if not states_sharing(workload) or not caches_prefixes(plan):
         return None
-    return max(1.0, prefix_reuse(workload, plan).computed_prompt_tokens)  # the last token is computed to answer
+    return computed_of(workload, workload.pairs(plan.request.seq_len))
+
+
+def states_sharing(workload: Workload) -> bool:
+    """Whether traffic states what its prompts share, so that no cache is asked."""
+    return workload.prefix_hit_rate is not None or workload.shared_prefix_tokens > 0
+
+
+def computed_of(workload: Workload, pairs: Pairs) -> float:
+    """Return what of a mean prompt a cache leaves to compute, by what is stated: the last token at least [tokens]."""
+    return max(1.0, pairs.mean(pairs.prompt_tokens) - pairs.mean(_stated(workload, pairs)))
+
+
+def _stated(workload: Workload, pairs: Pairs) -> Any:
+    """Return the tokens of each prompt that a cache holds, as its traffic states it [tokens]."""
+    import numpy
+
+    if workload.prefix_hit_rate is not None:
+        return workload.prefix_hit_rate * pairs.prompt_tokens
+    return numpy.minimum(workload.shared_prefix_tokens, pairs.prompt_tokens - 1)
 
 
 def _resident_tokens(pairs: Any) -> float:
