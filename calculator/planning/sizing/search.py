@@ -147,8 +147,10 @@ class Search:
         if most:
             self.held_by_one = self.held_by_one or most == sizing.unit
             self._keep(sizing, most, self.safe)
-        if self.safe and sizing.needed_between(1)[0] * each >= min(one.num_gpus for one in self.safe):
-            return
+        if self.safe:  # fewer at the centre count where that is fewer than any that holds it throughout
+            least = min(one.num_gpus for one in self.safe)
+            if sizing.unit * each >= least or sizing.needed_between(1)[0] * each >= least:
+                return
         central = sizing.point(1)
         if not central.meets:
             self.missed += [sizing] if central.batch_size else []

@@ -151,10 +151,13 @@ class Sizing:
         return self._mean_batch(replicas, self.point(1).batch_size)
 
     def mean_batch_about(self, replicas: int) -> float:
-        """Return the same to a millionth, of so many replicas as hold the load, without working out what one holds."""
-        known = 1 in self._points or self.load.workload is None
-        most = self.point(1) if known else self._points_between(1)[1]
-        return self._mean_batch(replicas, most.batch_size)
+        """Return the same to a millionth, of so many replicas as hold the load, without working out what one holds.
+
+        What is in service is below what one holds, so that a bound of either end of the range will do.
+        """
+        if 1 in self._points or self.load.workload is None:
+            return self._mean_batch(replicas, self.point(1).batch_size)
+        return self._mean_batch(replicas, self._points_between(1 if 1 in self._between else 0)[1].batch_size)
 
     def _mean_batch(self, replicas: int, batch: int) -> float:
         if not replicas or not batch:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.counts import NO_LIMIT
 from calculator.errors import friendly
 from calculator.planning import SCHEMA_VERSION
-from calculator.planning.stage import distinct
 from calculator.planning.traffic import words
 from calculator.planning.traffic.inputs import EVEN, OF_RISK, check_plan
-from calculator.planning.traffic.pools.loaded import LoadedPool, free_pools, held_by, loaded, loaded_at, traffic_of
+from calculator.planning.traffic.pools.loaded import LoadedPool, held_by, loaded, loaded_at, traffic_of
 from calculator.planning.traffic.pools.queue import preemptions
 from calculator.planning.traffic.workload import Workload, check_workload
 from calculator.reading.html import table
@@ -205,22 +204,20 @@ def settled_in(
 ) -> float:
     """Return the same of pools under load, of a whole replica [-]."""
     fewest = float("inf")
-    for stage, pools in zip(distinct(plan.stages), loads, strict=True):
-        for (pool, _, shared), under_load in zip(free_pools(stage, plan, workload), pools, strict=True):
-            key = admission, pool.claims, shared, plan.request.seq_len, workload.max_output_tokens
+    for pools in loads:
+        for pool in pools:
+            key = "reserved", admission, id(pool.blocks), plan.request.seq_len, workload.max_output_tokens
             if key not in some.known:
-                some.known[key] = _reserved(pool, plan, pairs, workload, under_load, admission)
-            fewest = min(fewest, (1 - admission.watermark) * under_load.free / (some.known[key] or 1.0))
+                some.known[key] = _reserved(pool, plan, pairs, workload, admission)
+            fewest = min(fewest, (1 - admission.watermark) * pool.free / (some.known[key] or 1.0))
     return fewest * plan.request.attention_replicas
 
 
-def _reserved(
-    pool: Pool, plan: Plan, pairs: Pairs, workload: Workload, under_load: LoadedPool, admission: Admission
-) -> float:
+def _reserved(under_load: LoadedPool, plan: Plan, pairs: Pairs, workload: Workload, admission: Admission) -> float:
     """Return the blocks that a rule of admission reserves for a request in the mean [-]."""
     import numpy
 
-    length = plan.request.seq_len
+    length, pool = plan.request.seq_len, under_load.pool
     if admission.whole_context:
         return float(pool.blocks(length))
     if not admission.whole_output and not admission.reserve_ratio:

@@ -54,11 +54,17 @@ class LoadedPool:
         Blocks that each of them takes for itself [-].
     free : int
         Blocks that they may take together [-].
+    pool : Pool
+        Whose blocks they are.
+    shared : int
+        Blocks of a shared prefix, which are kept once [-].
     """
 
     some: Residents
     blocks: Any
     free: int
+    pool: Pool
+    shared: int
 
     @cached_property
     def _worked_out(self) -> tuple[tuple[float, float, float], float]:
@@ -194,11 +200,13 @@ def free_pools(
     found = []
     kept_once = min(workload.shared_prefix_tokens, plan.request.seq_len - 1) if caches_prefixes(plan) else 0
     for pool, count in zip(stage.geometry.pools, counts, strict=True):
-        shared = sum(
-            claim.weight * (kept_once // claim.block_size)
-            for claim in pool.claims
-            if claim.block_size and claim.limit >= NO_LIMIT
-        )
+        shared = 0
+        if kept_once:
+            shared = sum(
+                claim.weight * (kept_once // claim.block_size)
+                for claim in pool.claims
+                if claim.block_size and claim.limit >= NO_LIMIT
+            )
         found.append((pool, max(0, int(count) - pool.held_back - shared), shared))
     return found
 
@@ -258,7 +266,7 @@ def loaded_at(
     """
     return tuple(
         tuple(
-            LoadedPool(some, _own_blocks(pool, some, shared), free)
+            LoadedPool(some, _own_blocks(pool, some, shared), free, pool, shared)
             for pool, free, shared in free_pools(
                 stage, plan, workload, None if end is None else stage.usable_range[end]
             )
