@@ -62,3 +62,46 @@ def test_packed_sparse_weights_are_refused_and_no_16_bit() -> None:
 def test_a_section_that_is_no_mapping_is_refused() -> None:
     with pytest.raises(calculator.InvalidValueError, match="quantization_config must be a mapping, not 'awq'"):
         formats("awq")
+
+
+FP8 = {"dtype": "fp8_e4m3", "is_dynamic": False, "qscheme": "per_tensor", "symmetric": True}
+EACH = {"bias": None, "input_tensors": FP8, "output_tensors": None, "weight": FP8}
+MXFP4 = {"dtype": "fp4", "qscheme": "per_group", "group_size": 32, "scale_format": "e8m0", "is_dynamic": False}
+AS_BLOCKS = {"weight": MXFP4, "input_tensors": {**MXFP4, "is_dynamic": True}}
+INT4 = {"weight": {"dtype": "uint4", "qscheme": "per_group", "group_size": 128, "symmetric": True}}
+LINEAR = 2 * 256 * 256 + 2 * 128 * 256 + 3 * 512 * 256  # q and o, k and v, the MLP: 589,824 of a layer
+BESIDE = 2 * 2 * 256 + 8  # two norms in 16 bit, four scales of the cache in 16 bit
+ENDS = 2 * 1000 * 256 * 2 + 2 * 256  # embedding, head and the last norm in 16 bit
+
+
+def of_quark(**said):
+    section = {"quant_method": "quark", "export": {"kv_cache_group": [], "pack_method": "reorder"},
+               "global_quant_config": EACH, "layer_quant_config": {}, "exclude": ["lm_head"], **said}  # fmt: skip
+    return calculator.model_from_hf_config({**SMALL, "quantization_config": section})
+
+
+@pytest.mark.parametrize(
+    ("said", "layers"),
+    [
+        ({}, 2 * (LINEAR + 7 * 8)),  # a scale of weights and one of inputs, 4 bytes each, of seven matrices
+        ({"global_quant_config": AS_BLOCKS}, 2 * (LINEAR // 2 + LINEAR // 32)),
+        # a scale of 16 bit and a zero point of 4 a group of 128
+        ({"global_quant_config": INT4}, 2 * (LINEAR // 2 + LINEAR // 128 * 20 // 8)),
+        ({"exclude": ["lm_head", "re:model.layers.1.*"]}, LINEAR + 7 * 8 + 2 * LINEAR),
+        ({"layer_quant_config": {"*.0.mlp.*": AS_BLOCKS}}, 2 * (LINEAR + 7 * 8) - (393_216 + 24) + 393_216 * 17 // 32),
+        ({"export": {"kv_cache_group": ["*k_proj"], "pack_method": "order"},
+          "layer_quant_config": {"*k_proj": {**EACH, "output_tensors": FP8}}}, 2 * (LINEAR + 7 * 8)),
+    ],
+)  # fmt: skip
+def test_quark_as_vllm_loads_it(said, layers):
+    plan = calculator.plan(of_quark(**said), gpu="mi300x")
+    assert plan.per_gpu.weights_bytes == layers + 2 * BESIDE + ENDS
+    assert plan.request.kv_cache_dtype == "bf16"
+
+
+def test_quark_that_vllm_refuses():
+    with pytest.raises(calculator.UnsupportedError, match="layer_quant_config has no one scheme for the outputs"):
+        of_quark(export={"kv_cache_group": ["*k_proj", "*v_proj"]})
+    outputs = of_quark(global_quant_config={**EACH, "output_tensors": FP8})
+    with pytest.raises(calculator.UnsupportedError, match="quark with quantised outputs, which is not understood"):
+        calculator.plan(outputs, gpu="mi300x")

@@ -15,6 +15,7 @@ from calculator.configs.quantisation.compressed_tensors import compressed_tensor
 from calculator.configs.quantisation.modelopt import is_modelopt, modelopt
 from calculator.configs.quantisation.patterns import Clock, Place
 from calculator.configs.quantisation.places import EMBEDDING, HEAD, WHOLES, Places
+from calculator.configs.quantisation.quark import quark
 from calculator.configs.quantisation.schemes import NotUnderstood, Scheme
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.formats.weights import FORMATS, WeightFormat
@@ -32,6 +33,7 @@ READERS: Mapping[str, Callable[[Mapping[str, Any]], Scheme]] = {
     "auto-round": schemes.auto_round,
     "inc": schemes.auto_round,
     "compressed-tensors": compressed_tensors,
+    "quark": quark,
 }
 """What reads a section, by its ``quant_method`` or the end of it; ModelOpt is known by more than that."""
 _ELSEWHERE = re.compile(
@@ -69,10 +71,10 @@ def as_stored(model: ModelArchitecture, section: object) -> tuple[ModelArchitect
         if reader is None:
             raise NotUnderstood(f"quantization_config {method}")
         scheme = reader(section)
+        stored = _with_formats(model, scheme)
     except NotUnderstood as error:
         name = str(error) or "a quantisation"
         return replace(model, weight_dtype=name, quant_method=method), ()
-    stored = _with_formats(model, scheme)
     assumed = (scheme.assumed,) if scheme.assumed else ()
     return replace(stored, kv_cache_dtype=scheme.kv_cache_dtype, quant_method=method or "modelopt"), assumed
 
