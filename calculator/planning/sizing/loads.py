@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from calculator.planning.traffic.workload import Pairs, Workload
 
 MOST_USERS = 10**9
+MOST_KEPT = 128
+"""Plans whose pools under traffic are kept: those of one kind of hardware."""
 WHOLE = 0.999
 """The share of requests that the longest sequence holds whole, where none is given [-]."""
 
@@ -52,7 +54,7 @@ class Load:
     users: int | None = None
     some: Residents | None = field(default=None, repr=False, compare=False)
     pairs: Pairs | None = field(default=None, repr=False, compare=False)
-    _last: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _last: dict[int, tuple[Plan, dict[int | None, Any]]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def output_tokens(self) -> float | None:
@@ -96,18 +98,20 @@ class Load:
         return min(settled, min(held_by(pools, risk) for pools in loads) * plan.request.attention_replicas)
 
     def _under(self, plan: Plan, end: int | None) -> tuple[Sequence[Sequence[LoadedPool]], float]:
-        """Return the pools of a plan under the workload, and what its engine settles at; kept of the last plan."""
-        if self._last.get("plan") is not plan:
-            self._last.clear()
-            self._last["plan"] = plan
-        if end not in self._last:
+        """Return the pools of a plan under the workload, and what its engine settles at; kept of the last plans."""
+        if id(plan) not in self._last:
+            if len(self._last) >= MOST_KEPT:
+                self._last.clear()
+            self._last[id(plan)] = plan, {}
+        kept = self._last[id(plan)][1]
+        if end not in kept:
             assert self.workload is not None
             assert self.some is not None
             assert self.pairs is not None
             loads = loaded_at(plan, self.workload, self.some, end)
             settled = settled_in(plan, self.workload, plan.rules.admission, self.pairs, self.some, loads)
-            self._last[end] = loads, settled
-        found: tuple[Sequence[Sequence[LoadedPool]], float] = self._last[end]
+            kept[end] = loads, settled
+        found: tuple[Sequence[Sequence[LoadedPool]], float] = kept[end]
         return found
 
     def room_between(self, plan: Plan, end: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from calculator.planning.sizing.prices import Given, Price, price_of
 from calculator.planning.sizing.service import RANGED, Service
 from calculator.planning.traffic.concurrency import checked_risk
 from calculator.planning.traffic.inputs import check_plan
-from calculator.planning.traffic.timing.speed import Speed, speed
+from calculator.planning.traffic.timing.speed import Speed, speed_at
 
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
@@ -219,14 +219,7 @@ class Speeds:
 def speeds_at(replica: Replica, batch: int, goals: Goals) -> Speeds:
     """Return what a replica reaches with so many sequences at once."""
     each = replica.lengths
-    step = speed(
-        replica.plan,
-        batch,
-        each.prompt_tokens,
-        each.output_tokens,
-        computed_prompt_tokens=each.computed_tokens,
-        resident_tokens=each.held_tokens,
-    )
+    step = speed_at(replica.plan, float(batch), each.of_step, replica.pace)
     first = replica.time_to_first_token_s(batch) if each.output_tokens else None
     values: dict[str, Any] = {}
     for end in ("", "_low", "_high"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from calculator.errors import InvalidValueError, friendly, shown
@@ -11,7 +11,7 @@ from calculator.planning.traffic import words
 from calculator.planning.traffic.inputs import OF_STEP, check_plan
 from calculator.planning.traffic.timing.clients import decoding
 from calculator.planning.traffic.timing.domain import range_of, why_not_checked
-from calculator.planning.traffic.timing.step import Lengths, Term, step_of
+from calculator.planning.traffic.timing.step import Lengths, Pace, Term, pace_of
 from calculator.reading.html import table
 
 if TYPE_CHECKING:
@@ -183,8 +183,18 @@ def speed(
             nearest=lengths.prompt,
         )
     count = asked["batch_size"] or decoding(plan, asked["clients"], lengths)
-    step = step_of(plan, count, lengths)
-    why = why_not_checked(plan, count, lengths, asked["clients"])
+    found = speed_at(plan, count, lengths, pace_of(plan, lengths), asked["clients"])
+    return replace(
+        found,
+        prompt_tokens=prompt_tokens if isinstance(prompt_tokens, int | float) else lengths.prompt,
+        output_tokens=output_tokens if isinstance(output_tokens, int | float) else lengths.output,
+    )
+
+
+def speed_at(plan: Plan, count: float, lengths: Lengths, pace: Pace, clients: float | None = None) -> Speed:
+    """Return how fast one replica of a plan serves so many sequences, of what its steps take."""
+    step = pace.at(count)
+    why = why_not_checked(plan, count, lengths, clients)
     low, high = range_of(plan, count, bool(why))
     seconds = step.seconds
     return Speed(
@@ -203,7 +213,7 @@ def speed(
         bound=max(step.terms, key=lambda term: term.seconds).name,
         checked=not why,
         why=why,
-        prompt_tokens=prompt_tokens if isinstance(prompt_tokens, int | float) else lengths.prompt,
-        output_tokens=output_tokens if isinstance(output_tokens, int | float) else lengths.output,
+        prompt_tokens=lengths.prompt,
+        output_tokens=lengths.output,
         plan=plan,
     )
