@@ -1,5 +1,6 @@
 """The engines' own command lines: flags and values that the engines' sources accept, and nothing dropped unsaid."""
 
+import csv
 import json
 import shlex
 from collections import Counter
@@ -9,6 +10,8 @@ import pytest
 from small_config import CONFIG
 
 import calculator
+from calculator.catalogue.presets import data_file
+from calculator.catalogue.quantised import TABLE, quantised_repository
 from calculator.engines import ENGINES, engine_command
 from calculator.planning.command import serve_command
 
@@ -241,12 +244,41 @@ def test_weights_that_the_engine_converts_while_loading(asked, flags):
     assert comment == ""
 
 
+def test_weights_are_taken_from_the_repository_that_has_them_where_one_is_known():
+    with data_file(TABLE).open(encoding="utf-8") as file:
+        rows = [row["repository"] for row in csv.DictReader(file)]
+    for repository in rows:
+        model = calculator.load_model(repository)
+        preset = calculator.load_model(model.id)
+        assert model.weight_dtype != preset.weight_dtype, repository
+        assert quantised_repository(preset, model.weight_dtype) in rows
+    for engine in ("vllm", "sglang", "tensorrt-llm"):
+        words, comment = written("qwen2.5-72b", engine=engine, weight_dtype="awq-int4")
+        assert "Qwen/Qwen2.5-72B-Instruct-AWQ" in words
+        assert (comment, "Qwen/Qwen2.5-72B" in words) == ("", False)
+    # fp8 of a tensor is made on loading; a varied model is nobody's checkpoint; its own format names its own repository
+    assert "meta-llama/Llama-3.3-70B-Instruct" in written("llama-3.3-70b", weight_dtype="fp8")[0]
+    varied = calculator.load_model("qwen2.5-72b").with_kv_heads(4)
+    assert written(varied, weight_dtype="awq-int4")[1] == "weight_dtype awq-int4 (needs a checkpoint in it)"
+    assert "Qwen/Qwen2.5-72B" in written("qwen2.5-72b")[0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_command_states_a_length_that_the_model_is_not_made_for(engine):
+    """LLaMA 3 8B is made for 8,192 tokens; the plan is of 20,000, which a note says first."""
+    answer = calculator.plan("llama-3-8b", gpu="h100-sxm", seq_len=20_000, engine=engine)
+    command, _, comment = serve_command(answer).partition("\n")
+    assert value(shlex.split(command), answer.rules.flags["seq_len"]) == "8192"
+    assert comment.startswith("# not on the command line: seq_len 20000 (the model is made for 8192)")
+    assert answer.notes[0].key == "notes.beyond_the_model"
+
+
 @pytest.mark.parametrize(
     ("engine", "asked"),
     [
         ("vllm", "int8"),
         ("vllm", "nvfp4"),
-        ("vllm", "awq-int4"),
+        ("vllm", "gptq-int4"),
         ("sglang", "int8"),
         ("sglang", "nvfp4"),
         ("sglang", "gptq-int4"),

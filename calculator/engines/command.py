@@ -53,11 +53,25 @@ class Command:
         # a way to write the preset's name is no repository, unless it says a format that the preset's has not
         is_other = "/" in model.repository or bool(model.weight_dtype and not model.weights_from)
         repository = (model.repository if is_other else "") or model.huggingface_id
-        return [*flag.split(), (repository if known else "") or plan.request.model]
+        quantised = self.quantised(plan)
+        return [*flag.split(), quantised or (repository if known else "") or plan.request.model]
+
+    def quantised(self, plan: Plan) -> str:
+        """Return the repository of a checkpoint in the format that was asked for, empty where the preset's own does."""
+        from calculator.catalogue.quantised import quantised_repository
+
+        model, name = plan.model, plan.request.weight_dtype
+        if plan.request.model != model.id or self._of_its_own(plan) or self._on_load(plan):
+            return ""
+        return quantised_repository(model, name, self.tokens(plan))
+
+    def tokens(self, plan: Plan) -> int:
+        """Return the longest sequence that is stated: engines refuse one longer than the model is made for [tokens]."""
+        return min(plan.request.seq_len, plan.model.max_position_embeddings)
 
     def seq_len(self, plan: Plan, flag: str) -> Parts:
         """State the longest sequence."""
-        return [flag, str(plan.request.seq_len)]
+        return [flag, str(self.tokens(plan))]
 
     def max_num_seqs(self, plan: Plan, flag: str) -> Parts:
         """State the sequences at once, no more than memory holds."""
@@ -90,18 +104,29 @@ class Command:
     def weight_dtype(self, plan: Plan, flag: str) -> Parts:
         """State the format of the weights where it is not the checkpoint's own."""
         model, name = plan.model, plan.request.weight_dtype
-        own = model.resolve_weight_dtype("auto")
-        if not is_asked(plan, "weight_dtype") or (
-            name == own and (model.weight_dtype or TORCH_NAMES[name] == model.torch_dtype)
-        ):
+        if self._of_its_own(plan) or self.quantised(plan):
             return []
         if model.weight_dtype or not self.dtype_flag:
             return None
         if name in TORCH_NAMES:
             return [self.dtype_flag, TORCH_NAMES[name]]
-        known = self.on_load.get(name, ())
-        method = next((method for since, method in known if version_of(plan) >= since), ())
+        method = self._on_load(plan)
         return [flag, *method] if method else None
+
+    def _of_its_own(self, plan: Plan) -> bool:
+        """Whether the weights are as the checkpoint of the model has them."""
+        model, name = plan.model, plan.request.weight_dtype
+        is_own = name == model.resolve_weight_dtype("auto")
+        return not is_asked(plan, "weight_dtype") or (
+            is_own and bool(model.weight_dtype or TORCH_NAMES[name] == model.torch_dtype)
+        )
+
+    def _on_load(self, plan: Plan) -> tuple[str, ...]:
+        """Return the words that make the format of a 16 bit checkpoint, none where there are none."""
+        if plan.model.weight_dtype:
+            return ()
+        known = self.on_load.get(plan.request.weight_dtype, ())
+        return next((method for since, method in known if version_of(plan) >= since), ())
 
     def kv_cache_dtype(self, plan: Plan, flag: str) -> Parts:
         """State the format of the cache where the engine's ``auto`` may be another."""

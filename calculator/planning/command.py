@@ -29,12 +29,13 @@ def serve_command(plan: Plan) -> str:
     Returns
     -------
     str
-        A command of one line, ``max_num_seqs`` no larger than what memory holds; where something was asked that the
-        command has no flag for, a line of comment after it that names it.
+        A command of one line, ``max_num_seqs`` no larger than what memory holds and the length no longer than what the
+        model is made for; where something was asked that the command does not say, a line of comment after it that
+        names it.
     """
     flags, own = plan.rules.flags, engine_command(plan.request.engine)
     words: list[str] = []
-    left: list[str] = []
+    left = ["seq_len"] if own.tokens(plan) < plan.request.seq_len else []
     for name in dict.fromkeys((*flags, *OPTIONS)):
         if name in NOT_THE_ENGINES or name in own.says_itself:
             continue
@@ -88,6 +89,8 @@ def _comment(plan: Plan, own: Command, left: list[str]) -> str:
 
 def _named(plan: Plan, name: str) -> str:
     value = getattr(plan.request, name)
+    if name == "seq_len":
+        return f"{name} {value} (the model is made for {plan.model.max_position_embeddings})"
     shown = name if value is True else f"{name} {value}"
     if name == "enable_expert_parallel" and name in plan.rules.flags:
         return f"{shown} across data_parallel_size"

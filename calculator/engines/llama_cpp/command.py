@@ -29,7 +29,7 @@ class LlamaCppCommand(Command):
     def seq_len(self, plan: Plan, flag: str) -> Parts:
         """State the cells of all slots, which the engine divides by them."""
         request = plan.request
-        cells = -(-request.seq_len // request.block_size) * request.block_size
+        cells = -(-self.tokens(plan) // request.block_size) * request.block_size
         return [flag, str(cells * self.slots(plan))]
 
     def max_num_seqs(self, plan: Plan, flag: str) -> Parts:

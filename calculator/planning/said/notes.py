@@ -60,6 +60,10 @@ def _on_the_machine(answer: Plan) -> Iterator[str]:
         )
 
 
+def _on_the_length(answer: Plan) -> Iterator[str]:
+    yield from beyond_the_model(answer.model, answer.request.seq_len)
+
+
 def _on_the_request(answer: Plan) -> Iterator[str]:
     request, model, rules = answer.request, answer.model, answer.rules
     if rules.note:
@@ -82,7 +86,6 @@ def _on_the_request(answer: Plan) -> Iterator[str]:
             asked=request.gpu_memory_utilization,
             tokens=request.seq_len,
         )
-    yield from beyond_the_model(model, request.seq_len)
 
 
 def _on_names(answer: Plan) -> Iterator[str]:
@@ -324,16 +327,17 @@ def _on_what_is_not_verified(answer: Plan) -> Iterator[str]:
         yield say("notes.model_not_verified", "{model}: not verified: {what}", model=model.name, what=model.unverified)
 
 
-_NOTES = (
+_NOTES = (  # warnings, then what was assumed
+    _on_the_start,
+    _on_the_budget,
+    _on_the_length,
+    _on_what_runs_at_once,
+    _on_formats,
     _on_names,
     _on_the_machine,
     _on_the_request,
     _on_copies,
-    _on_formats,
-    _on_what_runs_at_once,
-    _on_the_budget,
     _on_windows,
-    _on_the_start,
     _on_what_stands_beside,
     _on_encoders,
     _on_what_is_not_verified,
