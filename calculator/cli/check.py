@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from calculator.cli import BAD_INPUT, MISSED, OK
 from calculator.cli.arguments import add_format
-from calculator.cli.printing import print_json, say
-from calculator.errors import FileFormatError, InvalidValueError
+from calculator.cli.printing import one_line, print_json, say
+from calculator.errors import CalculatorError, FileFormatError, InvalidValueError
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.answer import Plan
 from calculator.planning.comparing.compare import written
@@ -23,6 +24,8 @@ from calculator.reading.revision import read_as_it_was
 from calculator.reading.strict_yaml import read
 from calculator.units import plural
 
+SUMMARY = "GITHUB_STEP_SUMMARY"
+"""Names the file whose content GitHub shows on the page of a run."""
 TABLE = ("deployment", "what", "before", "after", "change", "USD an hour")
 
 
@@ -44,54 +47,97 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser, "text", "json", "github")
 
 
+@dataclass
+class Checked:
+    """All that was found in the files.
+
+    Attributes
+    ----------
+    findings : list of Finding
+        Every expectation that was computed.
+    problems : list of tuple of str and FileFormatError
+        What cannot be answered, by the name of its file.
+    changed : list of tuple of str and Changed, or None
+        What differs from before; None where that was not asked.
+    """
+
+    findings: list[Finding]
+    problems: list[tuple[str, FileFormatError]]
+    changed: list[tuple[str, Changed]] | None
+
+    @property
+    def missed(self) -> list[Finding]:
+        """The expectations that are not met."""
+        return [finding for finding in self.findings if not finding.ok]
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print what is missed, what cannot be answered, and what differs from before."""
-    for name in ("upgrade_to", "against"):
-        if getattr(arguments, name) is not None and not arguments.files:
-            raise InvalidValueError(f"--{name.replace('_', '-')} is of plan files: name at least one", what=name)
-    findings: list[Finding] = [] if arguments.files else check_presets()
-    problems: list[tuple[str, FileFormatError]] = []
-    changed: list[tuple[str, Changed]] = []
-    for name in arguments.files:
-        found, wrong = check_each(Path(name), arguments.upgrade_to)
-        findings += found
-        problems += [(name, problem) for problem in wrong]
-        if arguments.against is not None:
-            was = read_as_it_was(Path(name), arguments.against)
-            changed += [(name, one) for one in changed_deployments(was, read(Path(name)))]
-    missed = [finding for finding in findings if not finding.ok]
-    code = BAD_INPUT if problems else MISSED if missed else OK
+    try:
+        checked = _check(arguments)
+    except CalculatorError as error:  # of the command, not of a file
+        if arguments.format == "text":
+            raise
+        if arguments.format == "json":
+            print_json(
+                _report(Checked([], [], None)) | {"problems": [{"file": None, "line": None, "error": str(error)}]}
+            )
+        else:
+            say(f"::error::{_escape(str(error))}")
+        return BAD_INPUT
+    code = BAD_INPUT if checked.problems else MISSED if checked.missed else OK
     if arguments.format == "json":
-        print_json(_report(findings, problems, changed if arguments.against is not None else None))
+        print_json(_report(checked))
         return code
-    _print_missed(missed, arguments.format)
-    for name, problem in problems:
+    _print_missed(checked.missed, arguments.format)
+    for name, problem in checked.problems:
         if arguments.format == "github":
-            say(f"::error file={_escape(name, ':,')},line={problem.line}::{_escape(str(problem))}")
+            say(f"::error {_place(name, problem.line)}::{_escape(str(problem))}")
         else:
             say(f"error: {problem}", to=sys.stderr)
-    if arguments.against is not None:
-        _print_changed(changed, arguments.against)
-    if findings or not problems:
-        entries = plural(len({finding.subject for finding in findings}), "entry", "entries")
-        say(f"{len(findings) - len(missed):,} of {len(findings):,} expectations of {entries} are met")
+    if checked.changed is not None:
+        if arguments.format == "github":
+            _annotate_changed(checked.changed)
+        _print_changed(checked.changed, arguments.against)
+    if checked.findings or not checked.problems:
+        entries = plural(len({finding.subject for finding in checked.findings}), "entry", "entries")
+        number = len(checked.findings)
+        say(f"{number - len(checked.missed):,} of {number:,} expectations of {entries} are met")
     return code
 
 
-def _report(
-    findings: Sequence[Finding],
-    problems: Sequence[tuple[str, FileFormatError]],
-    changed: Sequence[tuple[str, Changed]] | None,
-) -> dict[str, Any]:
+def _check(arguments: argparse.Namespace) -> Checked:
+    for name in ("upgrade_to", "against"):
+        if getattr(arguments, name) is not None and not arguments.files:
+            raise InvalidValueError(f"--{name.replace('_', '-')} is of plan files: name at least one", what=name)
+    checked = Checked([] if arguments.files else check_presets(), [], None if arguments.against is None else [])
+    for name in arguments.files:
+        found, wrong = check_each(Path(name), arguments.upgrade_to)
+        checked.findings += found
+        checked.problems += [(name, problem) for problem in wrong]
+        if checked.changed is not None:
+            try:
+                was = read_as_it_was(Path(name), arguments.against)
+                checked.changed += [(name, one) for one in changed_deployments(was, read(Path(name)))]
+            except FileFormatError as problem:
+                if str(problem) not in map(str, wrong):
+                    checked.problems.append((name, problem))
+    return checked
+
+
+def _report(checked: Checked) -> dict[str, Any]:
     """Return all that was found as plain values under the documented JSON keys."""
-    missed = sum(not finding.ok for finding in findings)
-    report: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "checked": len(findings), "missed": missed}
-    report["findings"] = [asdict(finding) for finding in findings]
-    report["problems"] = [{"file": name, "line": one.line, "error": str(one)} for name, one in problems]
-    if changed is not None:
+    report: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "checked": len(checked.findings),
+        "missed": len(checked.missed),
+        "findings": [asdict(finding) for finding in checked.findings],
+        "problems": [{"file": name, "line": one.line, "error": str(one)} for name, one in checked.problems],
+    }
+    if checked.changed is not None:
         report["changed"] = [
             {"file": name, "line": one.line, "deployment": row[0], **dict(zip(TABLE[1:], row[1:], strict=True))}
-            for name, one in changed
+            for name, one in checked.changed
             for row in _rows(one)
         ]
     return report
@@ -102,18 +148,36 @@ def _print_missed(missed: Sequence[Finding], form: str) -> None:
         values = f"expected {_value(finding.expected)} ({finding.tolerance}), actual {_value(finding.actual)}"
         text = f"{finding.subject}: {finding.field}: {values}; source: {finding.source}"
         if form == "github":
-            say(f"::error file={_escape(finding.file, ':,')},line={finding.line}::{_escape(text)}")
+            say(f"::error {_place(finding.file, finding.line)}::{_escape(text)}")
         else:
             say(f"{finding.file}:{finding.line}: {text}")
+
+
+def _annotate_changed(changed: Sequence[tuple[str, Changed]]) -> None:
+    """Say at its line what differs of each deployment, and add the table to the summary that GitHub shows of a run."""
+    for name, one in changed:
+        rows = _rows(one)
+        said = "; ".join(f"{what}: {before} → {after}" if before else what for _, what, before, after, *_ in rows)
+        money = rows[0][-1]
+        say(f"::notice {_place(name, one.line)}::{_escape(f'{one.name}: {said}; USD an hour: {money}')}")
+    summary = os.environ.get(SUMMARY)
+    if changed and summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.writelines(f"{one_line(row)}\n" for row in _table(changed))
 
 
 def _print_changed(changed: Sequence[tuple[str, Changed]], against: str) -> None:
     """Print a table that a pull request shows as such."""
     if not changed:
         say(f"nothing differs from {against}")
-        return
-    for row in (TABLE, ("---",) * len(TABLE), *(row for _, one in changed for row in _rows(one))):
-        say(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |")
+    for row in _table(changed) if changed else ():
+        say(row)
+
+
+def _table(changed: Sequence[tuple[str, Changed]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
+    rows = (TABLE, ("---",) * len(TABLE), *(row for _, one in changed for row in _rows(one)))
+    return [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
 
 
 def _rows(one: Changed) -> list[tuple[str, ...]]:
@@ -142,6 +206,10 @@ def _price(plan: Plan | None) -> str:
 
 def _value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:,}"
+
+
+def _place(file: str, line: int) -> str:
+    return f"file={_escape(file, ':,')},line={line}"
 
 
 def _escape(text: str, extra: str = "") -> str:

@@ -11,8 +11,8 @@ from calculator.reading.strict_yaml import MAX_FILE_BYTES, Document, parse, read
 GIT_SECONDS = 30
 
 
-def read_as_it_was(path: Path, against: str) -> Document:
-    """Read a file of YAML as it is in another file, or as git has it at a revision.
+def read_as_it_was(path: Path, against: str) -> Document | None:
+    """Read a file of YAML as it is in another file, or as git has it at a revision; None where it was not there yet.
 
     Parameters
     ----------
@@ -41,6 +41,8 @@ def read_as_it_was(path: Path, against: str) -> Document:
             f"against {shown(against)}: there is no such file, and git cannot be asked: {error}", what="against"
         ) from None
     name = f"{path} at {against}"
+    if ran.returncode and _is_commit(path, against):
+        return None
     if ran.returncode:
         why = ran.stderr.decode(errors="replace").strip().partition("\n")[0]
         raise InvalidValueError(
@@ -52,3 +54,10 @@ def read_as_it_was(path: Path, against: str) -> Document:
         return parse(ran.stdout.decode(), name)
     except UnicodeDecodeError:
         raise FileFormatError(f"{name}: not UTF-8 text") from None
+
+
+def _is_commit(path: Path, revision: str) -> bool:
+    """Whether the repository that a file lies in has a commit of that name."""
+    asked = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    ran = subprocess.run(asked, cwd=path.absolute().parent, capture_output=True, timeout=GIT_SECONDS, check=False)
+    return ran.returncode == 0

@@ -35,17 +35,18 @@ class Changed:
         return compare(self.before, self.after) if self.before and self.after else None
 
 
-def changed_deployments(before: strict_yaml.Document, after: strict_yaml.Document) -> list[Changed]:
+def changed_deployments(before: strict_yaml.Document | None, after: strict_yaml.Document) -> list[Changed]:
     """Return the deployments of a file that are new, gone, or answer otherwise than in another version of it.
 
-    Deployments are known by their names; one that cannot be answered counts as none.
+    Deployments are known by their names; one that cannot be answered counts as none. Where there was no other version,
+    all are new.
 
     Raises
     ------
     FileFormatError
         If either is no plan file.
     """
-    old = {one.name: one for one in read_each(before)[0]}
+    old = {one.name: one for one in read_each(before)[0]} if before else {}
     new = {one.name: one for one in read_each(after)[0]}
     found = []
     for name in dict.fromkeys((*old, *new)):
