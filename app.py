@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import process, state, turning
 from dashboard.frame import page as frame
-from dashboard.pages import compare, fits, heads, need
+from dashboard.pages import compare, fits, heads, log, method, need
 
 st.set_page_config(page_title="KV-cache planner", layout="wide")
 
@@ -13,6 +13,8 @@ PAGES = [
     st.Page(need.show, title="What do I need?", icon=":material/search:", url_path=turning.NEED),
     st.Page(heads.show, title="How many KV heads?", icon=":material/graph_3:", url_path="heads"),
     st.Page(compare.show, title="Compare", icon=":material/compare_arrows:", url_path="compare"),
+    st.Page(log.show, title="Check my log", icon=":material/terminal:", url_path=turning.LOG),
+    st.Page(method.show, title="Method and accuracy", icon=":material/verified:", url_path=turning.METHOD),
 ]
 
 page = st.navigation(PAGES, position="top")

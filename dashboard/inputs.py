@@ -25,6 +25,7 @@ from calculator.request import OPTIONS
 from calculator.units import GIB, gib_to_bytes, plural
 from dashboard import state
 from dashboard.link import drafts, packing
+from dashboard.log import calibrating
 from dashboard.text import plain, sentence
 
 LABELS = {state.CUSTOM: "Own architecture", state.CONFIG: "From a config.json"}
@@ -170,7 +171,19 @@ def keywords() -> dict[str, Any]:
             asked[keyword] = gib_to_bytes(st.session_state[name])
     if asked["speculative_config"]:
         asked["speculative_config"] = drafts.read(asked["speculative_config"])
+    asked |= calibrating.keywords(asked["engine"], _own_gpu())
     return {name: value for name, value in asked.items() if value not in (None, "")}
+
+
+def calibration_chip() -> None:
+    """Show whose log the answers go by, where there is one."""
+    calibrating.chip(st.session_state["engine"], _own_gpu())
+
+
+def _own_gpu() -> str | None:
+    """Return the GPU whose memory must be that of a calibration; None where it is given by hand."""
+    is_given = st.session_state["gpu"] == state.CUSTOM or st.session_state["gpu_memory_gib"] is not None
+    return None if is_given else st.session_state["gpu"]
 
 
 def _model_name(key: str) -> str:

@@ -26,8 +26,9 @@ from dashboard.link.heads_parameters import HEADS, LONG_LISTS
 from dashboard.link.need_parameters import LONG, MAX_LIST, NEED
 from dashboard.link.packing import MAX_LINK_PACKED, pack_config, packed_config
 from dashboard.link.parameters import CLEARED, Parameter, bounded, choice, flag, model_meant, number, preset, whole
-from dashboard.link.tab_names import TABS
+from dashboard.link.tab_names import MOVED, TABS
 from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
+from dashboard.log import calibrating
 
 CUSTOM, CONFIG = "custom", "config"
 MAX_LINK_VALUE = 100
@@ -84,7 +85,7 @@ def _parameter(name: str, option: Option) -> Parameter:
     return Parameter(read, default, absent=option.absent) if default is None else choice(read, default, default)
 
 
-VIEW_IDS = tuple(TABS)
+VIEW_IDS = (*TABS, *MOVED)
 
 
 def _view(text: str) -> str:
@@ -125,6 +126,7 @@ PARAMETERS = {
     },
     "tie_word_embeddings": Parameter(flag, None),
     "config_json": Parameter(packed_config, None),
+    calibrating.NAME: Parameter(calibrating.parameter, None),
     **TRAFFIC,
     **HEADS,
     **NEED,
@@ -139,7 +141,7 @@ _BELONGS_TO = {
     "trace": ("workload", TRACE),
 }
 """What is said only beside a value of another parameter."""
-_MAPPINGS = ("speculative_config",)
+_MAPPINGS = ("speculative_config", calibrating.NAME)
 _PACKED = ("config_json", "trace")
 _STREAMLITS_OWN = ("embed", "embed_options")
 

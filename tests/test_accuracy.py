@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from calculator.logs import judged
 from calculator.logs.accuracy import Row, comparisons, log_of, markdown, quantile, summarise
 from calculator.logs.comparison import compare
 from calculator.logs.reading import StartupLog
@@ -16,6 +17,9 @@ JUDGED = [one for one in comparisons() if one.capacity_error is not None]
 
 def test_the_report_is_up_to_date():
     assert (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8") == markdown(), "run make accuracy"
+
+    table = (ROOT / "calculator" / "catalogue" / "data" / "accuracy.json").read_text(encoding="utf-8")
+    assert table == judged.written(judged.computed()), "run make accuracy"
 
 
 def test_rows_are_told_apart_by_the_hash_of_their_id():

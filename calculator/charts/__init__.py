@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from calculator.charts.memory import memory_bar
     from calculator.charts.parallelism import parallelism_chart
     from calculator.charts.price import price_chart
+    from calculator.charts.reconciled import reconciled_chart
     from calculator.charts.registry import DRAWN, draw
     from calculator.charts.sequence_length import sequence_length_chart
     from calculator.charts.tensor_parallel import tensor_parallel_chart
@@ -37,6 +38,7 @@ __all__ = [
     "parallelism_chart",
     "preemption_chart",
     "price_chart",
+    "reconciled_chart",
     "resident_tokens_chart",
     "risk_chart",
     "sequence_length_chart",
@@ -59,6 +61,7 @@ _AT_HOME = {
     "memory": ("memory_bar",),
     "parallelism": ("parallelism_chart",),
     "price": ("price_chart",),
+    "reconciled": ("reconciled_chart",),
     "registry": ("DRAWN", "draw"),
     "sequence_length": ("sequence_length_chart",),
     "tensor_parallel": ("tensor_parallel_chart",),

@@ -63,6 +63,8 @@ class Log:
     """Figures that only some versions print, the version that is then taken, None for the newest; first match wins."""
     built: ClassVar[Mapping[tuple[int, int, int], str]] = {}
     """When versions were built, by which a dated log that names none is told."""
+    says_more: ClassVar[Message | None] = None
+    """How a start is made to print more of its memory; None where that is not known."""
     sizes_pool: ClassVar[bool] = True
     """Whether it takes what memory is left for its KV pool, not what the sequences asked for need."""
 

@@ -241,9 +241,12 @@ _UNPLANNED = "\n## Rows that cannot be planned\n"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the report, or write it to a file."""
+    """Print the report; write it to a file, and what pages need of it to the package's table."""
+    from calculator.logs.judged import write as write_table
+
     if len(arguments) == 2 and arguments[0] == "--write":
         Path(arguments[1]).write_text(markdown(), encoding="utf-8")
+        write_table()
     print(_HEAD, table(_SUMMARY_COLUMNS, summaries(comparisons())), speed_markdown(), choices_markdown(), sep="\n")
     return 0
 

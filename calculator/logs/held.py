@@ -7,6 +7,7 @@ from functools import cache
 
 from calculator.engines import engine_class
 from calculator.logs.accuracy import Row, comparisons
+from calculator.logs.judged import proof
 from calculator.logs.tables import quantile
 from calculator.messages import Message, say
 
@@ -59,7 +60,7 @@ def how_often_it_held(engine: str) -> Message | None:
     Message or None
         A sentence.
     """
-    found = by_machine(engine)
+    found = proof().machines[engine]
     title = engine_class(engine).title
     if len(found) < FEWEST:
         return None

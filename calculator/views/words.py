@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calculator.messages import say
+from calculator.messages import Message, say
 from calculator.units import format_size, plural
 from calculator.views.formula import formula, formula_steps
 from calculator.views.memory import MemoryLine, memory_lines
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from calculator.planning.answer import Plan
 
 __all__ = [
+    "LEFT_OUT",
     "NOT_MODELLED",
     "MemoryLine",
     "detail",
@@ -21,17 +22,19 @@ __all__ = [
     "formula_steps",
     "hardware",
     "headline",
+    "held",
     "memory_lines",
     "price",
     "spread",
     "term_cells",
 ]
 
-NOT_MODELLED = say(
-    "words.not_modelled",
-    "not modelled: caches and profiling of vision and audio encoders, what adapters and drafters compute, KV "
+LEFT_OUT = say(
+    "words.left_out",
+    "caches and profiling of vision and audio encoders, what adapters and drafters compute, KV "
     "connectors, and a first start with a cold compile cache, which can leave 1 to 2.5 GiB less",
 )
+NOT_MODELLED = say("words.not_modelled", "not modelled: {left_out}", left_out=LEFT_OUT)
 
 
 def hardware(plan: Plan) -> str:
@@ -147,6 +150,13 @@ def spread(plan: Plan) -> str:
         high=high,
         cause=plan.range_cause,
     )
+
+
+def held(plan: Plan) -> Message | None:
+    """Say how often the range of this engine's KV pool held on public start-ups; None where too few are known."""
+    from calculator.logs.held import how_often_it_held
+
+    return how_often_it_held(plan.rules.name)
 
 
 def term_cells(term: Term) -> tuple[str, str, str, str, str, str]:

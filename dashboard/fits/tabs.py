@@ -9,7 +9,7 @@ import streamlit as st
 import calculator
 from calculator import views
 from calculator.views.registry import Question
-from dashboard.fits import about, load, memory, reconciling, shown
+from dashboard.fits import load, memory, shown
 from dashboard.link.tab_names import TABS
 from dashboard.text import plain, sentence
 
@@ -57,6 +57,4 @@ def _view(plan: calculator.Plan, question: Question) -> None:
 _PANELS: dict[str, Callable[[calculator.Plan], None]] = {
     "load": load.show,
     "memory": memory.table,
-    "reconcile": reconciling.show,
-    "about": about.show,
 }

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from calculator.views import VIEWS
 
-PANELS = {"memory": "Memory table", "reconcile": "Reconcile", "about": "About"}
+PANELS = {"memory": "Memory table"}
+MOVED = {"reconcile": "log", "about": "method"}
+"""Tabs that have become pages: their addresses by what old links call them."""
 TABS = {question.part_of or name: question.tab for name, question in VIEWS.items()} | PANELS

@@ -5,13 +5,18 @@ from __future__ import annotations
 import streamlit as st
 
 import calculator
-from dashboard import answer, changes, downloads, inputs, state
+from dashboard import answer, changes, downloads, inputs, state, turning
 from dashboard.fits import memory, tabs
+from dashboard.link.tab_names import MOVED
 from dashboard.text import plain, sentence
 
 
 def show() -> None:
     """Show the inputs, the answer and what follows from it."""
+    moved = MOVED.get(st.session_state["view"])
+    if moved is not None:
+        st.session_state["view"] = state.OPENING_VIEW
+        st.switch_page(turning.to(moved))
     with st.sidebar:
         st.markdown("**KV-cache planner**")
         try:
@@ -28,6 +33,7 @@ def show() -> None:
         state.save()
         return
     answer.show(plan)
+    inputs.calibration_chip()
     memory.of_one_gpu(plan)
     answer.notes(plan)
     if plan.model.ignored_keys or plan.model.assumed:

@@ -129,6 +129,10 @@ class VllmLog(Log):
     quantisations: ClassVar = {
         "awq_marlin": "awq-int4", "gptq_marlin": "gptq-int4", "_mxfp4": "mxfp4", "modelopt_fp4": "nvfp4",
     }  # fmt: skip
+    says_more: ClassVar = say(
+        "logs.vllm.says_more",
+        "Start it with VLLM_LOGGING_LEVEL=DEBUG and paste the log again: it then prints what profiling found.",
+    )
     prints_stored_dtype: ClassVar = True
     shapes: ClassVar = tuple(
         (

@@ -1,0 +1,299 @@
+"""A log beside its plan as a page says it: the headline, the verdict, term by term, and two bars on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, NON_TORCH
+from calculator.logs.comparison import HALF_OF_THE_LAST_DIGIT, SAME_TOKENS, Term
+from calculator.logs.reconciliation import Reconciliation
+from calculator.messages import Message, say
+from calculator.units import GIB
+
+SAME_SHARE, SAME_GIB = 0.01, 0.1
+"""A pool is as expected within this share, or within so many GiB."""
+LEAST_SHOWN_GIB = 0.05
+"""Less than this is no part of a bar and no difference that stands out."""
+
+
+class Verdict(Enum):
+    """How a log compares with its plan."""
+
+    AGREES = "agrees"
+    OUTSIDE = "outside"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The KV memory of one GPU, expected and reported.
+
+    Attributes
+    ----------
+    expected, low, high : float
+        What the plan has, and its range [GiB].
+    reported : float
+        What the log has; where it prints tokens alone, what they take by the plan [GiB].
+    is_printed : bool
+        Whether the log prints it in GiB.
+    is_pool : bool
+        Whether it is the pool that is left, not the cache of what was asked for.
+    """
+
+    expected: float
+    low: float
+    high: float
+    reported: float
+    is_printed: bool
+    is_pool: bool
+
+    @property
+    def more(self) -> float:
+        """Reported less expected [GiB]."""
+        return self.reported - self.expected
+
+    @property
+    def in_range(self) -> bool:
+        """Whether the reported one lies within the range, within its rounding."""
+        return self.low - HALF_OF_THE_LAST_DIGIT <= self.reported <= self.high + HALF_OF_THE_LAST_DIGIT
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Whether the two are the same to a reader."""
+        return abs(self.more) <= max(SAME_SHARE * self.expected, SAME_GIB if self.is_pool else 0.0)
+
+
+def _terms(result: Reconciliation) -> dict[str, Term]:
+    return {term.key: term for term in result.terms}
+
+
+def capacity_of(result: Reconciliation) -> Capacity | None:
+    """Return the KV memory of one GPU, expected and reported; None where either is missing."""
+    terms = _terms(result)
+    cache, pool, tokens = terms.get("kv_cache"), terms.get("kv_pool"), terms.get("kv_tokens")
+    if cache is not None and cache.predicted is not None and cache.reported is not None:
+        return Capacity(cache.predicted, cache.predicted, cache.predicted, cache.reported, True, False)
+    if pool is None or pool.predicted is None or pool.low is None or pool.high is None:
+        return None
+    if pool.reported is not None:
+        return Capacity(pool.predicted, pool.low, pool.high, pool.reported, True, True)
+    if tokens is None or not tokens.predicted or tokens.reported is None:
+        return None
+    held = pool.predicted * tokens.reported / tokens.predicted
+    return Capacity(pool.predicted, pool.low, pool.high, held, False, True)
+
+
+def verdict(result: Reconciliation) -> Verdict:
+    """Return how a log compares with its plan."""
+    if capacity_of(result) is None:
+        return Verdict.UNKNOWN
+    return Verdict.AGREES if result.agrees else Verdict.OUTSIDE
+
+
+def headline(result: Reconciliation) -> Message:
+    """Say in one line how much the engine kept for KV, beside what was expected."""
+    plan, capacity = result.plan, capacity_of(result)
+    if capacity is None:
+        return say("pages.log.no_capacity", "{model}: what the log shows so far", model=plan.model.name)
+    values = {"model": plan.model.name, "gpu": _hardware(result), "size": _size(capacity.reported, capacity)}
+    if not capacity.is_pool:
+        text = "{model}: {size} of KV cache, " + ("as expected" if result.agrees else "{other} were expected")
+        key = "cache" if result.agrees else "other_cache"
+        return say(f"pages.log.{key}", text, **values, other=_size(capacity.expected, capacity))
+    if capacity.is_as_expected:
+        text = "{model} on {gpu}: your engine kept {size} for KV, as expected"
+        return say("pages.log.as_expected", text, **values)
+    text = "{model} on {gpu}: your engine kept {size} "
+    text += "more for KV than expected" if capacity.more > 0 else "less for KV than expected"
+    key = "more" if capacity.more > 0 else "less"
+    return say(f"pages.log.{key}", text, **{**values, "size": _size(abs(capacity.more), capacity)})
+
+
+def _hardware(result: Reconciliation) -> Message:
+    plan, gpus = result.plan, result.plan.gpus_per_replica
+    if "gpu" not in plan.asked:
+        return say("pages.log.memory", "a GPU of {size:.1f} GiB", size=plan.per_gpu.total_bytes / GIB)
+    text = "{gpus} × {name}" if gpus > 1 else "{name}"
+    return say("pages.log.hardware", text, gpus=gpus, name=plan.accelerator.name)
+
+
+def _size(gib: float, capacity: Capacity) -> Message:
+    if capacity.is_pool:
+        return say("pages.log.gib", "{size:,.1f} GiB", size=gib)
+    return say("pages.log.mib", "{size:,.2f} MiB", size=1024 * gib)
+
+
+def detail(result: Reconciliation) -> Message:
+    """Say what is reported, what was expected and in what range, and whether tokens and pool agree."""
+    capacity = capacity_of(result)
+    if capacity is None or not capacity.is_pool:
+        return say("pages.log.finding", "{finding}", finding=result.finding)
+    tokens = _terms(result).get("kv_tokens")
+    values = {"reported": capacity.reported, "expected": capacity.expected}
+    values |= {"low": max(0.0, capacity.low), "high": capacity.high}
+    if not capacity.is_printed and tokens is not None:
+        text = "{tokens:,} tokens reported, which take {reported:.2f} GiB; {expected:.2f} expected ({low:.2f} to "
+        text += "{high:.2f})."
+        return say("pages.log.of_tokens", text, **values, tokens=int(tokens.reported or 0))
+    text = "{reported:.2f} GiB reported, {expected:.2f} expected ({low:.2f} to {high:.2f}).{tokens}"
+    return say("pages.log.of_pool", text, **values, tokens=_tokens(result))
+
+
+def _tokens(result: Reconciliation) -> Message | str:
+    """Say whether the printed pool holds the printed tokens."""
+    held = _terms(result).get("held_tokens")
+    if held is None or held.predicted is None or held.reported is None:
+        return ""
+    values = {"held": int(held.predicted), "reported": int(held.reported)}
+    if abs(held.predicted - held.reported) <= SAME_TOKENS * held.reported + result.plan.request.block_size:
+        return say("pages.log.tokens_agree", " Tokens agree with the pool: {reported:,}.", **values)
+    return say(
+        "pages.log.tokens_differ",
+        " Tokens do not: by this model's layers the pool holds {held:,}, {reported:,} are printed.",
+        **values,
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure as a table has it.
+
+    Attributes
+    ----------
+    name, expected, reported, difference : str
+        Cells; empty where nothing is known.
+    stands_out : bool
+        Whether the difference is more than rounding and outside the figure's range.
+    """
+
+    name: str
+    expected: str
+    reported: str
+    difference: str
+    stands_out: bool
+
+
+def rows(result: Reconciliation) -> list[Row]:
+    """Return every figure that is predicted or reported."""
+    known = (term for term in result.terms if term.predicted is not None or term.reported is not None)
+    return [_row(term) for term in known]
+
+
+def _row(term: Term) -> Row:
+    def number(value: float, sign: str = "") -> str:
+        digits = 2 if term.unit in ("GiB", "sequences") else 0
+        rounded = round(value, digits) or 0.0  # no zero below zero
+        return f"{rounded:{sign if rounded else ''},.{digits}f}".replace("-", "\u2212")
+
+    low, high, off = term.low, term.high, term.difference
+    expected = "" if term.predicted is None else number(term.predicted)
+    has_range = low is not None and high is not None and low != high
+    if has_range:
+        expected += f" ({number(low or 0.0)} to {number(high or 0.0)})"
+    printed = say("pages.log.not_printed", "not printed") if term.reported is None else number(term.reported)
+    within = False
+    if has_range and term.reported is not None:
+        within = (low or 0.0) - HALF_OF_THE_LAST_DIGIT <= term.reported <= (high or 0.0) + HALF_OF_THE_LAST_DIGIT
+    difference = "" if off is None else number(off, "+")
+    if within:
+        difference = say("pages.log.in_range", "{difference}, in range", difference=difference)
+    least = LEAST_SHOWN_GIB if term.unit == "GiB" else SAME_TOKENS * (term.predicted or 0.0)
+    return Row(term.name, expected, printed, difference, off is not None and not within and abs(off) > least)
+
+
+class Part(Enum):
+    """What a part of a bar is."""
+
+    WEIGHTS = "weights"
+    OVERHEADS = "overheads"
+    UNEXPLAINED = "unexplained"
+    KV = "kv"
+
+
+Bar = tuple[tuple[Part, float], ...]
+"""Parts of one GPU's budget from left to right [GiB]."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One GPU, as it was expected and as the log has it, on one scale.
+
+    Attributes
+    ----------
+    expected, reported : tuple of (Part, float)
+        Parts from left to right [GiB].
+    unexplained : float
+        What the log's figures leave open of the expected sum; below 0 where they come to more [GiB].
+    in_range : bool
+        Whether that is within the range of what is estimated.
+    """
+
+    expected: Bar
+    reported: Bar
+    unexplained: float
+    in_range: bool
+
+    @property
+    def said(self) -> Message:
+        """The part that is not explained, in words."""
+        if self.unexplained > 0:
+            return say("pages.log.open_more", "{size:.1f} GiB more than expected", size=self.unexplained)
+        return say("pages.log.open_less", "{size:.1f} GiB more KV than expected", size=-self.unexplained)
+
+
+TERM_OF_LINE: Mapping[str, str] = {ACTIVATION.key: "activations", NON_TORCH.key: "outside", CUDA_GRAPH.key: "graphs"}
+TOGETHER: Mapping[str, tuple[str, ...]] = {
+    "consumed": ("weights", "outside"),
+    "activations_and_graphs": ("activations", "graphs"),
+}
+"""Terms that a log may print as a sum."""
+
+
+def bars(result: Reconciliation) -> Bars | None:
+    """Return one GPU as expected and as logged; None where no pool is compared."""
+    capacity = capacity_of(result)
+    if capacity is None or not capacity.is_pool:
+        return None
+    expected = dict(_expected(result))
+    weights, others = expected.pop("weights"), sum(expected.values())
+    logged = _logged(result, {"weights": weights, **expected})
+    taken = max(0.0, sum(logged.values()))
+    unexplained = weights + others + capacity.expected - taken - capacity.reported
+    unprinted = sum(size for name, size in expected.items() if logged.get(name) == size)
+    logged_weights = min(taken, logged.get("weights", weights))
+    logged_others = taken - logged_weights
+    kv, more = capacity.reported, 0.0
+    if unexplained < 0:  # first estimates were too high, then the sum is other than expected
+        more = min(kv, -unexplained)
+        logged_others = max(0.0, logged_others - min(unprinted, more))
+        parts = ((Part.KV, kv - more), (Part.UNEXPLAINED, more))
+    else:
+        parts = ((Part.UNEXPLAINED, unexplained), (Part.KV, kv))
+    first: Bar = ((Part.WEIGHTS, weights), (Part.OVERHEADS, others), (Part.KV, capacity.expected))
+    second: Bar = ((Part.WEIGHTS, logged_weights), (Part.OVERHEADS, logged_others), *parts)
+    return Bars(_shown(first), _shown(second), unexplained, capacity.in_range)
+
+
+def _shown(bar: Bar) -> Bar:
+    """Return the parts that can be seen; one that is not explained only where it is more than rounding."""
+    least = {Part.UNEXPLAINED: LEAST_SHOWN_GIB}
+    return tuple((part, size) for part, size in bar if size > least.get(part, 0.0))
+
+
+def _expected(result: Reconciliation) -> Iterator[tuple[str, float]]:
+    """Yield weights and the overheads inside the budget, by the names of terms where there are such [GiB]."""
+    yield "weights", result.plan.per_gpu.weights_bytes / GIB
+    for line in result.plan.stage.overheads:
+        if not line.in_slack:
+            yield TERM_OF_LINE.get(line.line.key, line.line.key), line.bytes / GIB
+
+
+def _logged(result: Reconciliation, expected: Mapping[str, float]) -> dict[str, float]:
+    """Return what the log prints of them, sums under a name of their own; what it does not print as expected [GiB]."""
+    printed = {term.key: term.reported for term in result.terms if term.reported is not None}
+    sums = {name: parts for name, parts in TOGETHER.items() if name in printed and expected.keys() >= set(parts)}
+    apart = {name for parts in sums.values() for name in parts}
+    logged = {name: printed.get(name, size) for name, size in expected.items() if name not in apart}
+    return logged | {name: printed[name] for name in sums}

@@ -1,0 +1,306 @@
+"""The log, pasted or chosen, which stays in its box; and beside it what it does not say, one question at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+import calculator
+from calculator.catalogue.presets import load_gpu, load_model
+from calculator.engines import titles
+from calculator.formats import kv as storage
+from calculator.formats import weights
+from calculator.logs.questions import Question, ask_for_model
+from calculator.logs.reading import MAX_LOG_BYTES, StartupLog, read_log
+from calculator.logs.reconciliation import Reconciliation, reconcile
+from calculator.messages import Message
+from calculator.reading.fields import Between, Count, Number
+from calculator.request import OPTIONS
+from calculator.units import GIB, gib_to_bytes
+from dashboard.text import plain, sentence
+
+LONGEST_PASTE, LONGEST_SHOWN = 2_000_000, 200_000
+"""Characters that the box takes, and those of a file that are put into it."""
+OWN_MEMORY = "its memory"
+"""What stands in place of a GPU that is none of the presets."""
+_KEPT = "_log_kept"
+
+
+@dataclass
+class Kept:
+    """What a session keeps of a log while other pages are shown: never in a link, never on a disk.
+
+    Attributes
+    ----------
+    text, file : str
+        What stands in the box, and the name of a file that is too long for it.
+    log : StartupLog or None
+        What was read of it last.
+    problem : str
+        Why the last try to read failed; empty where it did not.
+    answers : dict
+        Keywords of ``reconcile`` that were answered beside it.
+    result : Reconciliation or None
+        How it compared last.
+    """
+
+    text: str = ""
+    file: str = ""
+    log: StartupLog | None = None
+    problem: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
+    result: Reconciliation | None = None
+
+
+def kept() -> Kept:
+    """Return what this session keeps."""
+    held: Kept = st.session_state.setdefault(_KEPT, Kept())
+    return held
+
+
+def box() -> None:
+    """Show the box and its buttons; neither is ever disabled, so that the first click acts."""
+    held = kept()
+    st.session_state["_log"] = st.session_state.get("_log", held.text)
+    st.text_area(f"Start-up log of {titles()}", key="_log", height=190, max_chars=LONGEST_PASTE)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button("Read it", on_click=_read_box, type="primary", key="_read_log")
+        with st.popover("Choose a file", type="tertiary", key="_log_chooser"):
+            st.file_uploader(
+                "Log file", key="_log_file", max_upload_size=MAX_LOG_BYTES // 2**20, on_change=_read_chosen
+            )
+        st.button("Clear", on_click=_clear, type="tertiary", key="_clear_log")
+        st.markdown(":gray[Read in memory alone; not stored, not in the link.]")
+    if held.file:
+        st.markdown(plain(f"Read from {held.file}, which is too long to be shown here."))
+    if held.problem:
+        st.error(plain(sentence(held.problem)))
+
+
+def _read_box() -> None:
+    text = st.session_state["_log"]
+    if text or not kept().file:
+        _read(text, text)
+
+
+def _read_chosen() -> None:
+    chosen = st.session_state["_log_file"]
+    if chosen is None:
+        return
+    content = chosen.getvalue()
+    shown = content.decode("utf-8", "replace") if len(content) <= LONGEST_SHOWN else ""
+    st.session_state["_log"] = shown
+    _read(content, shown, "" if shown else chosen.name)
+
+
+def _read(content: str | bytes, shown: str, file: str = "") -> None:
+    """Read a log, and forget what was answered to an earlier one; one that is none leaves the last answer."""
+    held = kept()
+    held.text, held.file, held.problem = shown, file, ""
+    if not content.strip():
+        held.problem = "there is no log yet: paste one, or choose a file"
+        return
+    try:
+        held.log = read_log(content)
+    except calculator.CalculatorError as error:
+        held.problem = str(error)
+        return
+    held.answers.clear()
+    held.result = None
+
+
+def _clear() -> None:
+    st.session_state[_KEPT] = Kept()
+    st.session_state["_log"] = ""
+
+
+def compare(held: Kept) -> Question | None:
+    """Set the log beside its plan by what is answered so far; return the question that must come first."""
+    if held.log is None:
+        return None
+    answers = dict(held.answers)
+    model, gpu = answers.pop("model", None), answers.pop("gpu", None)
+    if gpu == OWN_MEMORY:
+        gpu = None
+    try:
+        held.result = reconcile(held.log, model, gpu, **answers)
+    except calculator.CalculatorError as error:
+        if error.what == "model" and model is None:
+            return ask_for_model(str(held.log.flags.get("model", "")), calculator.model_ids())
+        held.problem = held.problem or str(error)
+        return None
+    asked = "gpu" in held.answers
+    return None if asked or not held.result.missing else held.result.missing[0]
+
+
+def questions(held: Kept, question: Question | None) -> None:
+    """Show what was answered, then the one thing that is asked next; nothing is ever taken unasked."""
+    if question is None and not {"model", "gpu"} & set(held.answers):
+        return
+    st.subheader("Not in the log", anchor=False)
+    for name in ("model", "gpu"):
+        if name in held.answers:
+            _choose(held, name, _LABELS[name], ())
+    if question is not None:
+        _choose(held, question.keyword, sentence(question.text), question.choices)
+    if held.answers.get("gpu") == OWN_MEMORY:
+        own = held.answers.get("gpu_memory_bytes")
+        st.number_input(
+            "Memory that a program sees, GiB", 0.1, 1e6, value=own / GIB if own else None, step=0.25, format="%.2f",
+            key="_log_memory", placeholder="needed", on_change=_take_memory,
+        )  # fmt: skip
+
+
+_LABELS = {"model": "Model", "gpu": "GPU"}
+
+
+def _choose(held: Kept, name: str, label: str, likely: Iterable[str]) -> None:
+    known = {"model": calculator.model_ids, "gpu": lambda: (*calculator.gpu_ids(), OWN_MEMORY)}.get(name)
+    if known is None:
+        _control(held, name, label)
+        return
+    options = list(dict.fromkeys([*likely, *known()]))
+    chosen = held.answers.get(name)
+    st.selectbox(
+        plain(label),
+        options,
+        index=options.index(chosen) if chosen in options else None,
+        format_func=_MODELS_AND_GPUS[name],
+        key=f"_log_{name}",
+        placeholder="Choose one",
+        on_change=partial(_take, name),
+    )
+
+
+def _gpu_name(key: str) -> str:
+    return "Another: by its memory" if key == OWN_MEMORY else load_gpu(key).name
+
+
+_MODELS_AND_GPUS = {"model": lambda key: f"{load_model(key).name} · {key}", "gpu": _gpu_name}
+
+
+def _take(name: str) -> None:
+    """Keep an answer; one that is taken back is asked again."""
+    given, held = st.session_state[f"_log_{name}"], kept()
+    held.problem = ""
+    if given in (None, ""):
+        held.answers.pop(name, None)
+    else:
+        held.answers[name] = given
+    if name == "gpu":
+        held.answers.pop("gpu_memory_bytes", None)
+
+
+def _take_memory() -> None:
+    given = st.session_state["_log_memory"]
+    kept().answers.pop("gpu_memory_bytes", None)
+    if given is not None:
+        kept().answers["gpu_memory_bytes"] = gib_to_bytes(given)
+
+
+OF_ASSUMPTION = {
+    "logs.assumed.weight_dtype": "weight_dtype",
+    "logs.assumed.size_of_weights": "weight_dtype",
+    "logs.assumed.not_its_own": "weight_dtype",
+    "logs.assumed.file_name": "weight_dtype",
+    "logs.assumed.kv_cache_dtype": "kv_cache_dtype",
+    "logs.assumed.newest": "engine_version",
+    "logs.assumed.dated": "engine_version",
+    "logs.assumed.ranks": "tensor_parallel_size",
+}
+"""Which keyword says otherwise what was assumed."""
+_SHORT = {
+    "weight_dtype": "weights {}",
+    "kv_cache_dtype": "KV {}",
+    "gpu_memory_utilization": "{} of memory",
+    "max_num_batched_tokens": "batched tokens {}",
+    "tensor_parallel_size": "TP {}",
+}
+
+
+def assumptions(held: Kept, result: Reconciliation) -> None:
+    """Show what was taken by default as chips, each opening the field that says otherwise."""
+    found: dict[str, str] = {}
+    others: list[str] = []
+    for text in result.assumed:
+        keyword = _keyword_of(text)
+        found.setdefault(keyword, str(text)) if keyword else others.append(str(text))
+    given = [name for name in held.answers if name not in ("model", "gpu", "gpu_memory_bytes", *found)]
+    if not found and not given and not others:
+        return
+    st.subheader("Assumed, unless you say otherwise", anchor=False)
+    with st.container(horizontal=True, gap="xsmall"):
+        for name in (*found, *given):
+            kind = "primary" if name in held.answers else "secondary"
+            with st.popover(plain(_short(result, name)), type=kind, key=f"_chip_{name}"):
+                if name in found:
+                    st.markdown(plain(f"{sentence(found[name])}."))
+                _control(held, name, name)
+    for text in others:
+        st.markdown(f":gray[:small[{plain(sentence(text))}.]]")
+
+
+def _keyword_of(text: str) -> str | None:
+    if not isinstance(text, Message):
+        return None
+    keyword = text.values.get("keyword") if text.key == "logs.assumed.default" else OF_ASSUMPTION.get(text.key)
+    return keyword if keyword in OPTIONS else None
+
+
+def _short(result: Reconciliation, name: str) -> str:
+    value = getattr(result.plan.request, name)
+    if name == "engine_version":
+        return f"{result.plan.rules.title} {result.plan.rules.version}"
+    shown = f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+    return _SHORT.get(name, name + " {}").format(shown)
+
+
+def _control(held: Kept, name: str, label: str) -> None:
+    """Show the field of a keyword of ``plan``: empty while the log's own word or the default holds."""
+    key, take, given = f"_log_{name}", partial(_take, name), held.answers.get(name)
+    options, about = _FORMATS.get(name), OPTIONS[name].field
+    if options is not None:
+        st.selectbox(plain(label), options, index=options.index(given) if given in options else None, key=key,
+                     placeholder="as assumed", on_change=take)  # fmt: skip
+    elif isinstance(about, Count | Number | Between):
+        least = about.least if isinstance(about, Count | Between) else type(about.most)(about.above)
+        kind = int if isinstance(about, Count) else float
+        st.number_input(plain(label), kind(least), kind(about.most), value=given, step=kind(1) if kind is int else 0.01,
+                        key=key, placeholder="as assumed", on_change=take)  # fmt: skip
+    else:
+        st.text_input(plain(label), value=given or "", key=key, max_chars=40, placeholder="as assumed", on_change=take)
+
+
+_FORMATS = {"weight_dtype": list(weights.FORMATS), "kv_cache_dtype": list(storage.FORMATS)}
+
+
+def what_was_read(result: Reconciliation) -> None:
+    """Show what the log says as grey badges."""
+    log, plan = result.log, result.plan
+    request, flags = plan.request, log.flags
+    read = [plan.model.name] if "model" in flags else []
+    if "engine_version" in flags:
+        read.append(f"{plan.rules.title} {flags['engine_version']}")
+    if "device" in flags or "memory_gib" in log.figures:
+        device = plan.accelerator.name if "device" in flags and "gpu" in plan.asked else ""
+        memory = f"{log.figures['memory_gib']:.2f} GiB" if "memory_gib" in log.figures else ""
+        read.append(", ".join(filter(None, (device, memory))))
+    if "gpu_memory_utilization" in flags:
+        read.append(f"{request.gpu_memory_utilization:.2f} of memory")
+    if {"seq_len"} & set(flags) or "concurrency_at" in log.figures:
+        read.append(f"{request.seq_len:,} tokens")
+    for name in ("tensor_parallel_size", "pipeline_parallel_size"):
+        if name in flags:
+            read.append(f"{name[0].upper()}P {flags[name]}")
+    words = {"max_num_seqs": "at once", "max_num_batched_tokens": "batched tokens"}
+    read += [f"{flags[name]:,} {said}" for name, said in words.items() if name in flags]
+    if "weight_dtype" in plan.asked and not any(_keyword_of(text) == "weight_dtype" for text in result.assumed):
+        read.append(request.weight_dtype)
+    shown = [one for one in read if one]
+    if shown:
+        st.subheader("Read from the log", anchor=False)
+        st.markdown(" ".join(f":gray-badge[{plain(one)}]" for one in shown))

@@ -1,0 +1,79 @@
+"""What one machine holds, as a log of it says: kept in the session and in links, used where it holds, and said."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+import calculator
+from calculator.catalogue.presets import load_gpu
+from calculator.engines import engine_class
+from calculator.engines.calibration import Calibration, calibration_of
+from calculator.reading.strict_json import bounded, parse_config
+from calculator.units import format_gib
+from dashboard.text import plain, sentence
+
+NAME = "calibration"
+
+
+def read(text: str) -> Calibration:
+    """Return the calibration that a text holds.
+
+    Raises
+    ------
+    CalculatorError
+        If it holds none.
+    """
+    return calibration_of(dict(bounded(parse_config(text, NAME))))
+
+
+def parameter(text: str) -> str:
+    """Return the text of a calibration, checked."""
+    return written(read(text))
+
+
+def written(calibration: Calibration) -> str:
+    """Return a calibration as the state and a link have it."""
+    said = {name: value for name, value in calibration.as_dict().items() if value is not None}
+    return json.dumps(said, separators=(",", ":"))
+
+
+def keywords(engine: str, gpu: str | None) -> dict[str, Any]:
+    """Return the keyword of ``plan`` where there is a calibration and it is of this engine and device."""
+    held = st.session_state[NAME]
+    if not held:
+        return {}
+    calibration = read(held)
+    return {} if _why_not(calibration, engine, gpu) else {NAME: calibration}
+
+
+def _why_not(calibration: Calibration, engine: str, gpu: str | None) -> str:
+    """Return why a calibration does not hold here; empty where it does."""
+    try:
+        calibration.keywords(engine, load_gpu(gpu) if gpu else None)
+    except calculator.CalculatorError as error:
+        return str(error)
+    return ""
+
+
+def chip(engine: str, gpu: str | None) -> None:
+    """Show that answers go by a log of a machine, or why they do not, with a button to drop it; nothing without one."""
+    held = st.session_state[NAME]
+    if not held:
+        return
+    calibration = read(held)
+    title = f"{engine_class(calibration.engine).title} {calibration.engine_version}"
+    why = _why_not(calibration, engine, gpu)
+    label = f"Log of {title} not used" if why else f"By a log of {title}"
+    with st.popover(plain(label), type="secondary" if why else "primary", key="chip_calibration"):
+        if why:
+            st.markdown(plain(sentence(why)))
+        else:
+            outside = format_gib(calibration.non_torch_bytes)
+            st.markdown(plain(f"One GPU holds {outside} outside weights and estimates, as a log of this machine says."))
+            if calibration.gpu_memory_bytes:
+                st.markdown(plain(f"Its memory is {format_gib(calibration.gpu_memory_bytes)}, as logged."))
+        st.button("Drop it", on_click=partial(st.session_state.update, {NAME: None}), key="_drop_calibration")

@@ -1,0 +1,131 @@
+"""How a log compares with its plan: the headline, term by term, two bars on one scale, and the likeliest causes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from calculator import charts
+from calculator.engines import titles
+from calculator.logs.held import how_often_it_held
+from calculator.logs.reconciliation import Reconciliation
+from calculator.messages import Message
+from calculator.views.pages import causes as known
+from calculator.views.pages import log as said
+from dashboard import figure, turning
+from dashboard.log import opening
+from dashboard.text import plain, sentence
+
+SHOWN_LINES = 40
+_BADGES = {
+    said.Verdict.AGREES: ":green-badge[:material/check: as expected]",
+    said.Verdict.OUTSIDE: ":red-badge[:material/close: outside the range]",
+    said.Verdict.UNKNOWN: ":gray-badge[:material/help: not compared yet]",
+}
+_IN_RANGE = ":green-badge[:material/check: within the range]"
+
+
+def answer(result: Reconciliation | None, dimmed: bool) -> None:
+    """Show the headline and the verdict; before there is a log, what to do."""
+    if result is None:
+        st.title("Check a start-up log against its plan", anchor=False)
+        st.markdown(
+            f"Paste what {plain(titles())} printed, from its first line on. Each figure is set beside the expected "
+            "one, and what differs is explained."
+        )
+        return
+    verdict, capacity = said.verdict(result), said.capacity_of(result)
+    title, detail = plain(said.headline(result)), plain(said.detail(result))
+    badge = _BADGES[verdict]
+    if verdict is said.Verdict.AGREES and capacity is not None and not capacity.is_as_expected:
+        badge = _IN_RANGE
+    held = how_often_it_held(result.log.engine)
+    if held and capacity is not None and capacity.is_pool:
+        detail += f" {plain(sentence(held))}."
+    if dimmed:
+        st.title(f":gray[{title}]", anchor=False)
+        st.markdown(f":gray[Of the log before: {detail}]")
+    else:
+        st.title(title, anchor=False)
+        st.markdown(f"{badge} {detail}")
+
+
+def difference(result: Reconciliation, dimmed: bool) -> None:
+    """Show the terms as a table, and the bars."""
+    st.subheader("Where the difference is", anchor=False)
+    rows = [
+        {
+            "Term, GiB": _cell(row.name, False, dimmed),
+            "Expected": _cell(row.expected, False, dimmed),
+            "Your log": _cell(row.reported, False, dimmed),
+            "Difference": _cell(row.difference, row.stands_out, dimmed),
+        }
+        for row in said.rows(result)
+    ]
+    st.table(rows, border="horizontal", hide_index=True, alt="Expected beside reported, figure by figure")
+    bars = said.bars(result)
+    if bars is not None:
+        figure.show(
+            charts.reconciled_chart(bars), "reconciled_bars", f"One GPU as expected and by the log: {bars.said}",
+            {"displayModeBar": False}, dimmed=dimmed,
+        )  # fmt: skip
+
+
+def _cell(text: str, stands_out: bool, dimmed: bool) -> str:
+    shown = plain(text)
+    return _dim(f"**{shown}**" if stands_out else shown, dimmed and bool(shown))
+
+
+def causes(result: Reconciliation, dimmed: bool) -> None:
+    """Show what explains the difference, in order, how to get to know, and the way to the plan of these figures."""
+    outside = said.verdict(result) is said.Verdict.OUTSIDE
+    texts = [_cause(cause) for cause in result.causes]
+    title = "The likeliest cause" if len(texts) == 1 else "The likeliest causes, in order"
+    if not texts and outside:
+        title = "No known cause closes it: what no log shows may hold it"
+        texts = [plain(text) for text in known.UNEXPLAINED]
+    if texts:
+        st.subheader(title, anchor=False)
+        st.markdown("\n".join(f"{number}. {_dim(text, dimmed)}" for number, text in enumerate(texts, 1)))
+    if outside:
+        st.markdown(_dim(f"**To know:** {plain(known.to_know_more(result))}", dimmed))
+    _use(result, dimmed)
+    for problem in result.log.problems:
+        st.markdown(f":gray[:small[{plain(sentence(problem))}]]")
+    _unread(result)
+
+
+def _dim(text: str, dimmed: bool) -> str:
+    return f":gray[{text}]" if dimmed else text
+
+
+def _cause(cause: Message | str) -> str:
+    how = known.HOW_TO_KNOW.get(cause.key) if isinstance(cause, Message) else None
+    text = f"**{plain(sentence(cause))}.**"
+    return f"{text} {plain(how)}" if how else text
+
+
+def _use(result: Reconciliation, dimmed: bool) -> None:
+    """Offer the plan of what the log states, by what its machine holds where the log tells."""
+    link = opening.link_of_result(result) if said.capacity_of(result) is not None else None
+    pressed = st.button(
+        "Use these figures as my plan", icon=":material/arrow_forward:", key="_use_log", disabled=dimmed or link is None
+    )
+    if link is None:
+        return
+    if result.calibration is not None:
+        st.markdown(
+            ":gray[:small[Plans then hold outside the pool what this machine does; a chip says so and drops it.]]"
+        )
+    if pressed:
+        st.switch_page(turning.to(turning.FITS), query_params=link)
+
+
+def _unread(result: Reconciliation) -> None:
+    unread, others = result.log.bears_on_memory, result.log.others
+    if not unread:
+        return
+    with st.expander(f"Lines that were not understood ({len(unread) + others:,})"):
+        st.code("\n".join(f"{number}: {text}" for number, text in unread[:SHOWN_LINES]), language=None)
+        more = others + max(0, len(unread) - SHOWN_LINES)
+        if more:
+            st.caption(f"And {more:,} more.")

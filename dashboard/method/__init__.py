@@ -1,0 +1,1 @@
+"""What the page of the method shows: how far off answers have been, and how they are made."""

@@ -1,0 +1,40 @@
+"""Check my log: a start-up log beside the plan of the set-up that it states, what differs and why."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import state
+from dashboard.log import asking, shown
+from dashboard.text import plain
+
+WIDTH = 1200
+
+
+def show() -> None:
+    """Show how the log compares, the log itself and what it does not say, and where the difference is."""
+    with st.container(horizontal_alignment="center").container(width=WIDTH):
+        said = st.container(gap="xsmall")
+        held = asking.kept()
+        question = asking.compare(held)
+        result = held.result
+        dimmed = bool(held.problem) and result is not None
+        with said:
+            shown.answer(result, dimmed)
+        log, beside = st.columns([3, 2], gap="large")
+        with log:
+            asking.box()
+        with beside:
+            asking.questions(held, question)
+            if result is not None:
+                asking.assumptions(held, result)
+                asking.what_was_read(result)
+        if result is not None:
+            left, right = st.columns([3, 2], gap="large")
+            with left:
+                shown.difference(result, dimmed)
+            with right:
+                shown.causes(result, dimmed)
+        for problem in state.problems():
+            st.warning(plain(problem))
+        state.save()

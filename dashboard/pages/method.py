@@ -1,0 +1,30 @@
+"""Method and accuracy: how far off the answers have been, how they are made, and what is not modelled."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import state
+from dashboard.method import formulas, proof
+from dashboard.text import plain
+
+WIDTH = 1200
+
+
+def show() -> None:
+    """Show the proof, then the formulas, what is not modelled, the misses and the sources."""
+    with st.container(horizontal_alignment="center").container(width=WIDTH):
+        with st.container(gap="xsmall"):
+            proof.answer()
+        with st.grid(2, min_column_width=480, gap="large"):
+            with st.container():
+                proof.by_engine()
+                formulas.not_modelled()
+            with st.container():
+                proof.chart()
+        formulas.show()
+        proof.misses()
+        formulas.sources()
+        for problem in state.problems():
+            st.warning(plain(problem))
+        state.save()
