@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from calculator.planning.traffic.timing.speed import Speed, speed
     from calculator.planning.traffic.workload import Workload
     from calculator.request import Request
+    from calculator.views.pages.report.report import report_html
 
 __all__ = [
     "Accelerator",
@@ -120,6 +121,7 @@ __all__ = [
     "read_log",
     "read_plan_file",
     "reconcile",
+    "report_html",
     "serve_command",
     "service",
     "size",
@@ -183,6 +185,7 @@ _AT_HOME = {
     "planning.traffic.tables": ("workload", "workload_from_trace", "workload_ids"),
     "planning.traffic.workload": ("Workload",),
     "request": ("Request",),
+    "views.pages.report.report": ("report_html",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _AT_HOME.items() for name in names}
 _ROOMS = (

@@ -11,13 +11,14 @@ import streamlit as st
 import calculator
 from calculator.planning.command import serve_command
 from calculator.planning.files.plan_file import write_plan_file
-from dashboard import turning
+from dashboard import state, turning
 from dashboard.text import cell, file_name, plain, sentence
 
 if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects as go
 
+    from calculator.planning.sizing.found import Found
     from calculator.views import View
 
 
@@ -51,10 +52,24 @@ def save_and_share(plan: calculator.Plan) -> None:
                 )
             except calculator.CalculatorError as error:
                 st.caption(plain(sentence(str(error))))
+            report(plan, name)
             content = json.dumps(plan.as_dict(), indent=2)
             st.download_button(
                 "Answer (JSON)", content, f"{file_name(name)}.json", "application/json", on_click="ignore"
             )
+
+
+def report(answer: calculator.Plan | Found, name: str) -> None:
+    """Offer an answer as one page to print or to save, made when that is wanted."""
+    opens = state.address()
+    st.download_button(
+        "Report (HTML)",
+        lambda: calculator.report_html(answer, opens),
+        f"{file_name(name)}.html",
+        "text/html",
+        on_click="ignore",
+        key="report",
+    )
 
 
 def link() -> None:
@@ -66,12 +81,7 @@ def link() -> None:
 
 def show_link() -> None:
     """Fill in the link once the state is written to the URL."""
-    from urllib.parse import urlencode
-
-    base = (st.context.url or "").split("?")[0]
-    st.session_state["_link_slot"].code(
-        f"{base}?{urlencode(st.query_params.to_dict())}", language=None, wrap_lines=True
-    )
+    st.session_state["_link_slot"].code(state.address(), language=None, wrap_lines=True)
 
 
 def of_view(view: View, draw: Callable[[], go.Figure]) -> None:

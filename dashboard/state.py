@@ -259,6 +259,13 @@ def _current() -> dict[str, str]:
     return kept | state
 
 
+def address() -> str:
+    """Return the address that opens what the page shows."""
+    from urllib.parse import urlencode
+
+    return f"{(st.context.url or '').split('?')[0]}?{urlencode(_current())}"
+
+
 def _is_owned(name: str, held: Mapping[str, Any]) -> bool:
     """Whether a parameter belongs to what is chosen."""
     owner, owned = _BELONGS_TO.get(name, ("", ""))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.charts.base import GREY, KV, WEIGHTS, base_figure
 from calculator.messages import say
-from calculator.views.pages.log import Bars, Part
+from calculator.views.pages.bars import Bars, Part
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,7 +30,7 @@ def reconciled_chart(bars: Bars) -> go.Figure:
     Parameters
     ----------
     bars : Bars
-        As ``views.pages.log.bars`` answers [-].
+        As ``views.pages.bars.bars`` answers [-].
 
     Returns
     -------

@@ -8,6 +8,7 @@ from calculator.cli import MISSED, OK
 from calculator.cli.arguments import add_format, add_plan, plan_keywords
 from calculator.cli.compare import print_comparison
 from calculator.cli.printing import print_json, print_table, say
+from calculator.cli.reporting import add_report, write_report
 from calculator.planning.answer import Plan
 from calculator.planning.command import serve_command
 from calculator.planning.comparing.compare import upgrade
@@ -22,12 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plan(parser)
     parser.add_argument("--upgrade-to", metavar="X.Y", help="print what another version of the engine changes")
     parser.add_argument("--calibration", metavar="FILE", help="what one machine holds, as reconcile writes it")
+    add_report(parser)
     add_format(parser, "text", "json")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what fits, and why."""
     answer = plan(**plan_keywords(arguments), calibration=arguments.calibration)
+    write_report(arguments.report, answer)
     if arguments.upgrade_to is not None:
         upgraded = upgrade(answer, arguments.upgrade_to)
         print_json(upgraded.as_dict()) if arguments.format == "json" else print_comparison(upgraded)

@@ -10,6 +10,7 @@ from calculator.cli import MISSED, OK
 from calculator.cli.arguments import MODEL_HELP, add_format, add_option, count, number
 from calculator.cli.loads import add_goals, add_traffic, goals_of, no_traffic_beside, traffic_of
 from calculator.cli.printing import print_json, print_table, say
+from calculator.cli.reporting import add_report, write_report
 from calculator.planning.sizing.found import Found
 from calculator.planning.sizing.service import Service
 from calculator.planning.sizing.size import SEARCHED, size
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name not in LEFT_OUT:
             add_option(parser, name)
     parser.add_argument("--all", action="store_true", help=f"print every option, not the {SHOWN} cheapest")
+    add_report(parser)
     add_format(parser, "text", "json")
 
 
@@ -61,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.output_tokens is not None:
             given["output_tokens"] = arguments.output_tokens
     found = size(arguments.model, **given, **goals_of(arguments))
+    write_report(arguments.report, found)
     if arguments.format == "json":
         print_json(found.as_dict())
     else:

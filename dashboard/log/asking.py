@@ -1,121 +1,27 @@
-"""The log, pasted or chosen, which stays in its box; and beside it what it does not say, one question at a time."""
+"""Beside the log what it does not say, one question at a time, and what was taken by default."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import streamlit as st
 
 import calculator
 from calculator.catalogue.presets import load_gpu, load_model
-from calculator.engines import titles
 from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.logs.questions import Question, ask_for_model
-from calculator.logs.reading import MAX_LOG_BYTES, StartupLog, read_log
 from calculator.logs.reconciliation import Reconciliation, reconcile
 from calculator.messages import Message
 from calculator.reading.fields import Between, Count, Number
 from calculator.request import OPTIONS
 from calculator.units import GIB, gib_to_bytes
+from dashboard.log.box import Kept, kept
 from dashboard.text import plain, sentence
 
-LONGEST_PASTE, LONGEST_SHOWN = 2_000_000, 200_000
-"""Characters that the box takes, and those of a file that are put into it."""
 OWN_MEMORY = "its memory"
 """What stands in place of a GPU that is none of the presets."""
-_KEPT = "_log_kept"
-
-
-@dataclass
-class Kept:
-    """What a session keeps of a log while other pages are shown: never in a link, never on a disk.
-
-    Attributes
-    ----------
-    text, file : str
-        What stands in the box, and the name of a file that is too long for it.
-    log : StartupLog or None
-        What was read of it last.
-    problem : str
-        Why the last try to read failed; empty where it did not.
-    answers : dict
-        Keywords of ``reconcile`` that were answered beside it.
-    result : Reconciliation or None
-        How it compared last.
-    """
-
-    text: str = ""
-    file: str = ""
-    log: StartupLog | None = None
-    problem: str = ""
-    answers: dict[str, Any] = field(default_factory=dict)
-    result: Reconciliation | None = None
-
-
-def kept() -> Kept:
-    """Return what this session keeps."""
-    held: Kept = st.session_state.setdefault(_KEPT, Kept())
-    return held
-
-
-def box() -> None:
-    """Show the box and its buttons; neither is ever disabled, so that the first click acts."""
-    held = kept()
-    st.session_state["_log"] = st.session_state.get("_log", held.text)
-    st.text_area(f"Start-up log of {titles()}", key="_log", height=190, max_chars=LONGEST_PASTE)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button("Read it", on_click=_read_box, type="primary", key="_read_log")
-        with st.popover("Choose a file", type="tertiary", key="_log_chooser"):
-            st.file_uploader(
-                "Log file", key="_log_file", max_upload_size=MAX_LOG_BYTES // 2**20, on_change=_read_chosen
-            )
-        st.button("Clear", on_click=_clear, type="tertiary", key="_clear_log")
-        st.markdown(":gray[Read in memory alone; not stored, not in the link.]")
-    if held.file:
-        st.markdown(plain(f"Read from {held.file}, which is too long to be shown here."))
-    if held.problem:
-        st.error(plain(sentence(held.problem)))
-
-
-def _read_box() -> None:
-    text = st.session_state["_log"]
-    if text or not kept().file:
-        _read(text, text)
-
-
-def _read_chosen() -> None:
-    chosen = st.session_state["_log_file"]
-    if chosen is None:
-        return
-    content = chosen.getvalue()
-    shown = content.decode("utf-8", "replace") if len(content) <= LONGEST_SHOWN else ""
-    st.session_state["_log"] = shown
-    _read(content, shown, "" if shown else chosen.name)
-
-
-def _read(content: str | bytes, shown: str, file: str = "") -> None:
-    """Read a log, and forget what was answered to an earlier one; one that is none leaves the last answer."""
-    held = kept()
-    held.text, held.file, held.problem = shown, file, ""
-    if not content.strip():
-        held.problem = "there is no log yet: paste one, or choose a file"
-        return
-    try:
-        held.log = read_log(content)
-    except calculator.CalculatorError as error:
-        held.problem = str(error)
-        return
-    held.answers.clear()
-    held.result = None
-
-
-def _clear() -> None:
-    st.session_state[_KEPT] = Kept()
-    st.session_state["_log"] = ""
 
 
 def compare(held: Kept) -> Question | None:
@@ -227,7 +133,7 @@ def assumptions(held: Kept, result: Reconciliation) -> None:
     found: dict[str, str] = {}
     others: list[str] = []
     for text in result.assumed:
-        keyword = _keyword_of(text)
+        keyword = keyword_of(text)
         found.setdefault(keyword, str(text)) if keyword else others.append(str(text))
     given = [name for name in held.answers if name not in ("model", "gpu", "gpu_memory_bytes", *found)]
     if not found and not given and not others:
@@ -244,7 +150,8 @@ def assumptions(held: Kept, result: Reconciliation) -> None:
         st.markdown(f":gray[:small[{plain(sentence(text))}.]]")
 
 
-def _keyword_of(text: str) -> str | None:
+def keyword_of(text: str) -> str | None:
+    """Return the keyword that says otherwise what was assumed; None for none."""
     if not isinstance(text, Message):
         return None
     keyword = text.values.get("keyword") if text.key == "logs.assumed.default" else OF_ASSUMPTION.get(text.key)
@@ -276,31 +183,3 @@ def _control(held: Kept, name: str, label: str) -> None:
 
 
 _FORMATS = {"weight_dtype": list(weights.FORMATS), "kv_cache_dtype": list(storage.FORMATS)}
-
-
-def what_was_read(result: Reconciliation) -> None:
-    """Show what the log says as grey badges."""
-    log, plan = result.log, result.plan
-    request, flags = plan.request, log.flags
-    read = [plan.model.name] if "model" in flags else []
-    if "engine_version" in flags:
-        read.append(f"{plan.rules.title} {flags['engine_version']}")
-    if "device" in flags or "memory_gib" in log.figures:
-        device = plan.accelerator.name if "device" in flags and "gpu" in plan.asked else ""
-        memory = f"{log.figures['memory_gib']:.2f} GiB" if "memory_gib" in log.figures else ""
-        read.append(", ".join(filter(None, (device, memory))))
-    if "gpu_memory_utilization" in flags:
-        read.append(f"{request.gpu_memory_utilization:.2f} of memory")
-    if {"seq_len"} & set(flags) or "concurrency_at" in log.figures:
-        read.append(f"{request.seq_len:,} tokens")
-    for name in ("tensor_parallel_size", "pipeline_parallel_size"):
-        if name in flags:
-            read.append(f"{name[0].upper()}P {flags[name]}")
-    words = {"max_num_seqs": "at once", "max_num_batched_tokens": "batched tokens"}
-    read += [f"{flags[name]:,} {said}" for name, said in words.items() if name in flags]
-    if "weight_dtype" in plan.asked and not any(_keyword_of(text) == "weight_dtype" for text in result.assumed):
-        read.append(request.weight_dtype)
-    shown = [one for one in read if one]
-    if shown:
-        st.subheader("Read from the log", anchor=False)
-        st.markdown(" ".join(f":gray-badge[{plain(one)}]" for one in shown))

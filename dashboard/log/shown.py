@@ -9,10 +9,12 @@ from calculator.engines import titles
 from calculator.logs.held import how_often_it_held
 from calculator.logs.reconciliation import Reconciliation
 from calculator.messages import Message
+from calculator.views.pages import bars as parts
 from calculator.views.pages import causes as known
 from calculator.views.pages import log as said
 from dashboard import figure, turning
 from dashboard.log import opening
+from dashboard.log.asking import keyword_of
 from dashboard.text import plain, sentence
 
 SHOWN_LINES = 40
@@ -62,7 +64,7 @@ def difference(result: Reconciliation, dimmed: bool) -> None:
         for row in said.rows(result)
     ]
     st.table(rows, border="horizontal", hide_index=True, alt="Expected beside reported, figure by figure")
-    bars = said.bars(result)
+    bars = parts.bars(result)
     if bars is not None:
         figure.show(
             charts.reconciled_chart(bars), "reconciled_bars", f"One GPU as expected and by the log: {bars.said}",
@@ -129,3 +131,31 @@ def _unread(result: Reconciliation) -> None:
         more = others + max(0, len(unread) - SHOWN_LINES)
         if more:
             st.caption(f"And {more:,} more.")
+
+
+def what_was_read(result: Reconciliation) -> None:
+    """Show what the log says as grey badges."""
+    log, plan = result.log, result.plan
+    request, flags = plan.request, log.flags
+    read = [plan.model.name] if "model" in flags else []
+    if "engine_version" in flags:
+        read.append(f"{plan.rules.title} {flags['engine_version']}")
+    if "device" in flags or "memory_gib" in log.figures:
+        device = plan.accelerator.name if "device" in flags and "gpu" in plan.asked else ""
+        memory = f"{log.figures['memory_gib']:.2f} GiB" if "memory_gib" in log.figures else ""
+        read.append(", ".join(filter(None, (device, memory))))
+    if "gpu_memory_utilization" in flags:
+        read.append(f"{request.gpu_memory_utilization:.2f} of memory")
+    if {"seq_len"} & set(flags) or "concurrency_at" in log.figures:
+        read.append(f"{request.seq_len:,} tokens")
+    for name in ("tensor_parallel_size", "pipeline_parallel_size"):
+        if name in flags:
+            read.append(f"{name[0].upper()}P {flags[name]}")
+    words = {"max_num_seqs": "at once", "max_num_batched_tokens": "batched tokens"}
+    read += [f"{flags[name]:,} {said}" for name, said in words.items() if name in flags]
+    if "weight_dtype" in plan.asked and not any(keyword_of(text) == "weight_dtype" for text in result.assumed):
+        read.append(request.weight_dtype)
+    shown = [one for one in read if one]
+    if shown:
+        st.subheader("Read from the log", anchor=False)
+        st.markdown(" ".join(f":gray-badge[{plain(one)}]" for one in shown))

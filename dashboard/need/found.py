@@ -50,7 +50,7 @@ def _sure(found: Found) -> bool:
 def show(found: Found, asked: Asked, dimmed: bool) -> None:
     """Show what stands below the question."""
     if found.best is not None:
-        _best(found.best)
+        _best(found, found.best)
         view = views.options_view(found)
         _table(view.rows, found.options, "need-options", view.finding)
         st.subheader(plain(view.finding), anchor=False)
@@ -76,8 +76,8 @@ def left_out(found: Found) -> None:
                 st.markdown(f"- {plain(row.why)} :gray[:small[{plain(formats)}]]")
 
 
-def _best(best: calculator.Service) -> None:
-    """Offer the plan of the cheapest option and its command."""
+def _best(found: Found, best: calculator.Service) -> None:
+    """Offer the plan of the cheapest option, its command, and the answer as a page."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         label = f"Open the plan of {hardware(best)}"
         st.page_link(
@@ -89,6 +89,7 @@ def _best(best: calculator.Service) -> None:
         with st.popover("Command", type="tertiary"):
             st.markdown(plain(f"One of {plural(best.replicas, 'replica')}, as the engine's own command line:"))
             st.code(best.command, language="bash", wrap_lines=True)
+        downloads.report(found, f"{found.model.id}-hardware")
 
 
 def _table(rows: Sequence[views.Row], options: Sequence[calculator.Service], key: str, alt: str) -> None:

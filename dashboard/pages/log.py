@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import state
-from dashboard.log import asking, shown
+from dashboard.log import asking, box, shown
 from dashboard.text import plain
 
 WIDTH = 1200
@@ -15,7 +15,7 @@ def show() -> None:
     """Show how the log compares, the log itself and what it does not say, and where the difference is."""
     with st.container(horizontal_alignment="center").container(width=WIDTH):
         said = st.container(gap="xsmall")
-        held = asking.kept()
+        held = box.kept()
         question = asking.compare(held)
         result = held.result
         dimmed = bool(held.problem) and result is not None
@@ -23,12 +23,12 @@ def show() -> None:
             shown.answer(result, dimmed)
         log, beside = st.columns([3, 2], gap="large")
         with log:
-            asking.box()
+            box.show()
         with beside:
             asking.questions(held, question)
             if result is not None:
                 asking.assumptions(held, result)
-                asking.what_was_read(result)
+                shown.what_was_read(result)
         if result is not None:
             left, right = st.columns([3, 2], gap="large")
             with left:

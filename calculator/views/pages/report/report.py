@@ -1,0 +1,46 @@
+"""An answer as one page to print or to save."""
+
+from __future__ import annotations
+
+from datetime import date as Date
+
+from calculator.errors import InvalidValueError, friendly, shown
+from calculator.planning.answer import Plan
+from calculator.planning.sizing.found import Found
+from calculator.views.pages.report import frame
+from calculator.views.pages.report import plan as of_plan
+from calculator.views.pages.report import size as of_size
+
+MOST_LINK = 100_000
+
+
+@friendly
+def report_html(answer: Plan | Found, link: str = "", day: Date | None = None) -> str:
+    """Return an answer as one page of HTML, to print or to save.
+
+    Parameters
+    ----------
+    answer : Plan or Found
+        What ``plan`` or ``size`` answered [-].
+    link : str
+        The address that opens the same answer, where there is one [-].
+    day : date, optional
+        When it was made; today where it is left out [-].
+
+    Returns
+    -------
+    str
+        An HTML document with its own styles: question, answer, assumptions, charts, link, date and versions. It loads
+        nothing and runs nothing, and every foreign text in it is escaped.
+
+    Raises
+    ------
+    InvalidValueError
+        If it is neither a plan nor what a search found.
+    """
+    of = of_plan if isinstance(answer, Plan) else of_size if isinstance(answer, Found) else None
+    if of is None:
+        raise InvalidValueError(f"a report is of a plan or of what size found, not of {shown(answer)}", what="answer")
+    made = day or Date.today()
+    foot = frame.foot(link[:MOST_LINK], made, of.versions(answer))
+    return frame.page(of.title(answer), of.sections(answer), foot)

@@ -1,0 +1,95 @@
+"""The report of a search for hardware: the options, cheapest first, and what was left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from calculator.messages import Message, say
+from calculator.planning.sizing.found import Found
+from calculator.views.load.wording import milliseconds, rounded
+from calculator.views.pages.report import frame, svg
+from calculator.views.sizing import answer
+from calculator.views.sizing.options import OptionRow, option_row, options_view
+
+MOST_ROWS, MOST_REFUSED = 40, 60
+HEAD = ("Hardware", "Split", "Users held", "ms a token", "Tokens/s", "USD an hour", "Limited by", "Price seen")
+
+
+def title(found: Found) -> Message:
+    """Return the headline: the load, the cheapest hardware and its price."""
+    return say("report.size.title", "{headline}", headline=answer.headline(found))
+
+
+def sections(found: Found) -> Iterator[str]:
+    """Yield the sections of a report, as HTML."""
+    yield frame.paragraph(answer.verdict(found), "verdict ok" if found.best else "verdict not")
+    if found.options:
+        view = options_view(found)
+        front = [row for row in view.rows if row.pareto and row.usd_per_hour_low and row.time_per_output_token_s]
+        if front:
+            yield frame.chart(view.finding, _front(front, view.finding))
+        rows = view.rows[:MOST_ROWS]
+        more = len(view.rows) - len(rows)
+        yield frame.section(
+            say("report.options", "Hardware, cheapest first"),
+            frame.table(HEAD, map(_cells, rows), (2, 3, 4, 5)),
+            frame.paragraph(say("report.more", "And {count:,} more.", count=more), "small") if more else "",
+        )
+    nearly = [_cells(option_row(option)) for option in found.nearly[:MOST_ROWS]]
+    yield frame.section(
+        say("report.nearly", "Nearly: held only at the centre of the memory's range"),
+        frame.table(HEAD, nearly, (2, 3, 4, 5)),
+    )
+    yield frame.section(say("report.notes", "Assumptions"), frame.listed([*_goals(found), *found.notes, PRICES]))
+    refused = [
+        f"{row.gpu}, {row.engine}, weights {row.weight_dtype}, KV {row.kv_cache_dtype}: {row.why}"
+        for row in found.refused[:MOST_REFUSED]
+    ]
+    yield frame.section(say("report.refused", "Left out, and why"), frame.listed(refused, "small"))
+
+
+PRICES = say(
+    "report.prices",
+    "Prices without a date of your own are examples with their date, not offers; the time of a token is the mean at "
+    "the load's own rate, its range in brackets.",
+)
+
+
+def versions(found: Found) -> list[str]:
+    """Return what the answer was made with."""
+    rules = dict.fromkeys(f"{option.plan.rules.title} {option.plan.rules.version}" for option in found.options)
+    return [frame.own_version(), *(say("report.rules_of", "rules of {engine}", engine=one) for one in rules)]
+
+
+def _goals(found: Found) -> Iterator[str]:
+    goals = found.goals
+    for name, text in (
+        ("max_tpot_s", "a token within {ms:,.4g} ms"),
+        ("max_ttft_s", "the first token within {ms:,.4g} ms"),
+    ):
+        value = getattr(goals, name)
+        if value is not None:
+            yield say(f"report.goal.{name}", "Goal: " + text + ", judged on central means.", ms=1e3 * value)
+
+
+def _front(rows: list[OptionRow], alt: str) -> str:
+    marks = [
+        svg.Mark(row.usd_per_hour_low or 0.0, 1e3 * (row.time_per_output_token_s or 0.0), row.hardware) for row in rows
+    ]
+    axes = say("report.usd_axis", "USD an hour, lowest price, logarithmic"), say("report.ms_axis", "ms a token")
+    return svg.curve([], marks, None, axes, alt, log_x=True)
+
+
+def _cells(row: OptionRow) -> tuple[str, ...]:
+    central, low, high = (
+        row.time_per_output_token_s, row.time_per_output_token_s_low, row.time_per_output_token_s_high,
+    )  # fmt: skip
+    known = central is not None and low is not None and high is not None
+    ms = f"{milliseconds(central or 0)} ({milliseconds(low or 0)} to {milliseconds(high or 0)})" if known else ""
+    held = f"{row.held:,}" if row.held_low == row.held_high else f"{row.held:,} ({row.held_low:,} to {row.held_high:,})"
+    rate = "" if row.output_tokens_per_second is None else rounded(row.output_tokens_per_second)
+    usd = ""
+    if row.usd_per_hour_low is not None and row.usd_per_hour_high is not None:
+        usd = f"{row.usd_per_hour_low:,.2f} to {row.usd_per_hour_high:,.2f}"
+        usd = f"{row.usd_per_hour_low:,.2f}" if row.usd_per_hour_low == row.usd_per_hour_high else usd
+    return row.hardware, row.split, held, ms, rate, usd, row.limited_by, row.price_seen
