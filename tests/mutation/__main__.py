@@ -193,14 +193,18 @@ def speaks_of(file: str, mutant: Mutant, files: set[str]) -> dict[str, float]:
 
 
 def change(code: CodeType) -> None:
-    """Give every living function of a file its code in the changed tree."""
+    """Give every living function of a file its code in the changed tree, also those that conftest has frozen."""
+    gc.unfreeze()
     found, inside = {}, [code]
     while inside:
         inside += (nested := [part for part in inside.pop().co_consts if isinstance(part, CodeType)])
         found |= {(part.co_qualname, part.co_firstlineno): part for part in nested if part.co_name != "<lambda>"}
-    for thing in gc.get_objects():
-        if isinstance(thing, FunctionType) and thing.__code__.co_filename == code.co_filename:
-            thing.__code__ = found.get((thing.__code__.co_qualname, thing.__code__.co_firstlineno), thing.__code__)
+    living = [thing for thing in gc.get_objects() if isinstance(thing, FunctionType)]
+    of_file = [one for one in living if one.__code__.co_filename == code.co_filename]
+    if not of_file:
+        raise LookupError(f"no function of {code.co_filename} is alive: nothing would be changed")
+    for one in of_file:
+        one.__code__ = found.get((one.__code__.co_qualname, one.__code__.co_firstlineno), one.__code__)
 
 
 def shown(one: tuple[str, int, Mutant]) -> str:
