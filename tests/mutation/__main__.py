@@ -8,7 +8,7 @@ that process. Where it lies within a function, the function gets its changed cod
 line follow one another, the fastest first, until one fails. A row of data is read when its module is imported: the
 project's modules are forgotten, the module is compiled from the changed tree, and the files with tests that run any
 line of it (or, where nothing of it runs later, of the modules that import it) are collected and run anew, those first
-that speak of what the row names.
+that speak of what the row names. A test that fails there without any change as well does not count.
 
 A test that takes ``HANGS_S`` of processor time kills; a mutant that lives through ``BUDGET_S`` of tests is alive. The
 exit code is 0 whatever is found: survivors are read by people, and some are equivalent.
@@ -98,6 +98,7 @@ class Runner:
         self.tried, self.trace, self.asked = tried, trace, asked
         self.results = [NOT_RUN] * len(tried)
         self.running: dict[int, int] = {}
+        self.unchanged: dict[str, bool] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try every mutant, some at a time."""
@@ -106,28 +107,53 @@ class Runner:
             if not tests and not self.asked.also:
                 continue
             while len(self.running) >= self.asked.jobs:
-                self.finish()
-            if not (pid := os.fork()):
-                for stream in (1, 2):
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-                try:
-                    KEPT.with_suffix(f".{place}").write_text(self.child(session, place, tests))
-                finally:
-                    os._exit(0)
-            self.running[pid] = place
+                self.finish(session)
+            self.start(session, place, tests)
         while self.running:
-            self.finish()
+            self.finish(session)
         return True
 
-    def finish(self) -> None:
+    def start(self, session: pytest.Session, place: int, tests: set[str]) -> None:
+        """Try one mutant in a fork."""
+        if not (pid := os.fork()):
+            for stream in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+            try:
+                KEPT.with_suffix(f".{place}").write_text(self.child(session, place, tests))
+            finally:
+                os._exit(0)
+        self.running[pid] = place
+
+    def finish(self, session: pytest.Session) -> None:
         """Wait for one child, and show what became of its mutant."""
         pid, status = os.wait()
         place = self.running.pop(pid)
         told = KEPT.with_suffix(f".{place}")
         ended = "killed by a test that hangs" if os.WIFSIGNALED(status) else "could not be tried"
-        self.results[place] = told.read_text() if told.exists() else ended
+        result = told.read_text() if told.exists() else ended
         told.unlink(missing_ok=True)
-        print(f"{place:4} {shown(self.tried[place])}  {self.results[place][:120]}", flush=True)
+        if self.fails_unchanged(killer := result.removeprefix("killed by ")):
+            print(f"{killer} fails without a change too: it does not count", flush=True)
+            file, _, mutant = self.tried[place]
+            self.start(session, place, tests_of(file, mutant, self.trace))
+        else:
+            self.results[place] = result
+            print(f"{place:4} {shown(self.tried[place])}  {result[:120]}", flush=True)
+
+    def fails_unchanged(self, test: str) -> bool:
+        """Whether a test fails where the modules are imported anew and nothing is changed: then it kills nothing."""
+        name = test.split("[")[0]
+        if "::" in test and name not in self.unchanged:
+            if not (pid := os.fork()):
+                for stream in (1, 2):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+                try:
+                    anew()
+                    os._exit(pytest.main(arguments([str(ROOT / test)])) not in (0, 5))
+                finally:
+                    os._exit(0)
+            self.unchanged[name] = os.waitpid(pid, 0)[1] != 0
+        return self.unchanged.get(name, False)
 
     def child(self, session: pytest.Session, place: int, tests: set[str]) -> str:
         """Run the tests against one mutant, one after another where its function can be changed in place."""
@@ -135,6 +161,8 @@ class Runner:
         tree = parsed(file)
         list(mutants(tree))[number].apply()
         code = compile(ast.fix_missing_locations(tree), ROOT / file, "exec")
+        tests = {test for test in tests if not self.unchanged.get(test.split("[")[0])}
+        left_out = [f"--deselect={name}" for name, fails in self.unchanged.items() if fails]
         chosen = {item.nodeid: item for item in session.items if item.nodeid in tests and item.nodeid in seconds}
         files = {test for test in tests if "::" not in test}
         watch = Watch()
@@ -149,14 +177,15 @@ class Runner:
                     return f"killed by {watch.failed}" if watch.failed else SURVIVED
         else:
             files |= {test.split("::")[0] for test in tests}
-        for name, module in list(sys.modules.items()):
-            if str(getattr(module, "__file__", "")).startswith((f"{ROOT}/calculator", f"{ROOT}/tests")):
-                del sys.modules[name]
+        anew()
         sys.meta_path.insert(0, Swapped(file, code))
         cost = {name: sum(seconds[test] for test in chosen if test.startswith(name)) for name in files}
         named = [test for test in chosen if not mutant.function and words_of(file, mutant) & set(NAMES.findall(test))]
         for some in [sorted(named, key=seconds.get)[:MOST_NAMED]] if named else []:
-            if pytest.main([*arguments([str(ROOT / test) for test in some]), "-x"], plugins=[watch]) not in (0, 5):
+            if pytest.main([*arguments([str(ROOT / test) for test in some]), "-x", *left_out], plugins=[watch]) not in (
+                0,
+                5,
+            ):
                 return f"killed by {watch.failed or some[0]}"
         shared = speaks_of(file, mutant, files)
         for name in [
@@ -166,10 +195,18 @@ class Runner:
             if time.process_time() > BUDGET_S and name not in self.asked.also:
                 continue
             signal.setitimer(signal.ITIMER_PROF, 2 * HANGS_S)
-            code_ = pytest.main([*arguments([str(ROOT / name)]), "-x"], plugins=[watch])
+            code_ = pytest.main([*arguments([str(ROOT / name)]), "-x", *left_out], plugins=[watch])
             if code_ not in (0, 5):
                 return f"killed by {watch.failed or name}"
         return SURVIVED
+
+
+def anew() -> None:
+    """Forget the project's modules, so that all of them are imported again: one that stays would hold old classes."""
+    tops = tuple(f"{ROOT}/{top}" for top in ("calculator", "dashboard", "tests", "app.py"))
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(tops):
+            del sys.modules[name]
 
 
 def words_of(file: str, mutant: Mutant) -> set[str]:
@@ -228,8 +265,9 @@ def main() -> None:
     every = [one for one in every if matches(f"{one[0]}:{one[2].line}", tuple(f"{only}*" for only in asked.only))]
     if 0 < asked.sample < len(every):
         every = random.Random(asked.seed).sample(every, asked.sample)
-    runner = Runner(every, traced(asked.reuse), asked)
-    pytest.main(arguments([str(ROOT / "tests")]), plugins=[runner])
+    runner = Runner(every, trace := traced(asked.reuse), asked)
+    needed = {test.split("::")[0] for file, _, mutant in every for test in tests_of(file, mutant, trace)}
+    pytest.main(arguments([str(ROOT / file) for file in sorted(needed) if (ROOT / file).exists()]), plugins=[runner])
     table: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for (file, _, _), result in zip(every, runner.results, strict=True):
         for name in (file, "all"):
