@@ -180,7 +180,7 @@ def test_experts_shared_by_replicas_are_vllms_alone():
     assert written(LATENT, **asked)[1] == ""
     words, comment = written(LATENT, engine="sglang", **asked)
     assert (value(words, "--dp-size"), value(words, "--ep-size")) == ("2", "8")
-    assert comment == "enable_expert_parallel across data_parallel_size"
+    assert comment == ""
 
 
 def test_pipeline_and_data_parallelism():

@@ -263,6 +263,18 @@ def test_splits_that_cost_nothing_are_among_the_layouts():
     assert (held[8, 1, 1], held[1, 1, 8], held[8, 8, 1]) == (20, 112, 161)
 
 
+def test_ranks_that_share_all_copies_hold_no_fewer_than_ranks_that_share_some():
+    # a sequence takes ceil(tokens / (block x DCP)) of as many blocks, and a rank reads ceil(tokens / DCP): degrees
+    # between 1 and the number of copies, here 8, are never better, and are not searched
+    for seq_len in (100, 5_000, 32_768):
+        asked = {"gpu": "h200", "tensor_parallel_size": 8, "seq_len": seq_len}
+        plans = [calculator.plan("deepseek-v3", **asked, decode_context_parallel_size=size) for size in (1, 2, 4, 8)]
+        held = [plan.max_batch_size for plan in plans]
+        seconds = [calculator.speed(plan, 64, seq_len, None).time_per_output_token_s for plan in plans]
+        assert held == sorted(held)
+        assert seconds == sorted(seconds, reverse=True)
+
+
 def test_a_range_that_holds_only_at_its_centre_is_listed_apart():
     plan = calculator.plan("llama-3.1-8b", gpu="l40s", seq_len=1024)
     assert plan.max_batch_size_low < plan.max_batch_size

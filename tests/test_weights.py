@@ -153,6 +153,14 @@ def test_expert_parallelism_moves_whole_experts():
     assert weight_bytes_per_rank(model, "bf16")[0] - three == 5 * one  # 3 of 8 experts stay
 
 
+@pytest.mark.parametrize(("engine", "ranks"), [("vllm", 8), ("sglang", 4), ("tensorrt-llm", 4)])
+def test_replicas_share_experts_on_vllm_alone(engine, ranks):
+    # SGLang's groups of experts lie within TP (ep_size x moe_dp_size = tp_size), vLLM's are of TP x DP
+    asked = {"tensor_parallel_size": 4, "data_parallel_size": 2, "enable_expert_parallel": True}
+    plan = calculator.plan("mixtral-8x7b", gpu="h100-sxm", engine=engine, seq_len=4096, **asked)
+    assert plan.per_gpu.weights_bytes == weight_bytes_per_rank(plan.model, "bf16", 4, 1, ranks)[0]
+
+
 def test_an_unknown_format_names_the_near_ones():
     with pytest.raises(calculator.UnknownNameError, match=re.escape("weight format 'awq_int4': did you mean awq-")):
         weight_format("awq_int4")

@@ -15,6 +15,7 @@ from calculator.architecture.split import Split
 from calculator.architecture.sums import Cached, OwnWay, caches_of, caches_of_model, kinds_of_model, layers_kept
 from calculator.engines.beside import adapters
 from calculator.engines.beside.drafts import drafter
+from calculator.engines.beside.experts import expert_ranks
 from calculator.engines.beside.host import by_layer
 from calculator.engines.beside.neighbours import neighbours
 from calculator.engines.overheads import with_given
@@ -108,6 +109,8 @@ class Engine:
     """Whether the table of input embeddings stays in the host's memory; a tied head is then a copy on the last GPU."""
     draft_methods: ClassVar[tuple[str, ...]] = ()
     """Ways to draft tokens that it has, of those whose memory is known."""
+    shares_experts_across_replicas: ClassVar[bool] = False
+    """Whether experts that ranks hold as wholes are shared by the ranks of all replicas, not of each."""
     keeps_shared: ClassVar[bool] = False
     """Whether a drafter keeps an embedding and a head of its own that are the model's."""
     starts_short: ClassVar[bool] = True
@@ -327,7 +330,7 @@ class Engine:
         """
         estimates = with_given(self.overheads(model, accelerator, request, stage), request.given_overheads)
         is_last = stage == request.pipeline_parallel_size - 1
-        drafted = drafter(draft, request, self.keeps_shared) if draft and is_last else ()
+        drafted = drafter(draft, request, expert_ranks(self, request), self.keeps_shared) if draft and is_last else ()
         adapted = self.adapters(model, request, stage) if adapters.is_asked(request) else ()
         return *estimates, *drafted, *adapted, *neighbours(request, self.budget_of_device)
 
@@ -339,7 +342,7 @@ class Engine:
         """Return how much of the weights of one GPU of a stage the host holds instead [bytes]."""
         if not request.cpu_offload_gb:
             return 0
-        layers = sum(size for _, size in by_layer(model, request, stage))
+        layers = sum(size for _, size in by_layer(model, request, expert_ranks(self, request), stage))
         return min(int(request.cpu_offload_gb * GIB), layers, weights_bytes)
 
     def state_bytes(self, state: State, request: Request) -> int:

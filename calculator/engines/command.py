@@ -41,7 +41,6 @@ class Command:
     """Formats that it makes of a 16 bit checkpoint; any other needs a checkpoint in it, which names its own method."""
     says_itself: ClassVar[tuple[str, ...]] = ()
     """What needs no flag."""
-    shares_experts_across_replicas: ClassVar[bool] = False
     file_keys: ClassVar[Mapping[str, str]] = {}
     """What a file takes and the command line does not."""
     file_flag: ClassVar[str] = ""
@@ -142,12 +141,6 @@ class Command:
     def gpu_memory_utilization(self, plan: Plan, flag: str) -> Parts:
         """State the fraction whole: the answer hangs on it."""
         return [flag, repr(float(plan.request.gpu_memory_utilization))]
-
-    def shares_too_much(self, plan: Plan) -> bool:
-        """Whether experts are counted as shared by replicas, which this command line cannot say."""
-        request = plan.request
-        across = request.enable_expert_parallel and request.data_parallel_size > 1
-        return across and not self.shares_experts_across_replicas
 
     def keys_in_file(self, plan: Plan, names: list[str]) -> list[str]:
         """Return the keys of the engine's file for what the command line does not take."""

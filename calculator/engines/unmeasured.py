@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from calculator.architecture.layers import CrossAttention
 from calculator.architecture.recurrent import AttentionAndState, RecurrentState
+from calculator.engines.beside.experts import replicas_joined
 from calculator.engines.measured import (
     KINDS,
     LARGEST_MODEL,
@@ -128,7 +129,7 @@ def _of_layout(plan: Plan) -> Iterator[str]:
     yield from (f"{words} was not measured on {title}" for words in unseen)
     if request.pipeline_parallel_size > 1 and "stages" in figures.layouts and plan.accelerator.has_fast_link:
         yield "work in pipeline stages was measured over PCIe alone"
-    if request.data_parallel_size > 1 and request.enable_expert_parallel:
+    if replicas_joined(plan.rules, request) > 1:
         yield "what replicas that share experts send each other is not modelled"
     if request.enforce_eager:
         yield "no speed without CUDA graphs was measured"

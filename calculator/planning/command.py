@@ -40,7 +40,7 @@ def serve_command(plan: Plan) -> str:
         if name in NOT_THE_ENGINES or name in own.says_itself:
             continue
         parts = _parts(plan, own, name) if name in flags or name == "weight_dtype" else None
-        if (parts is None and is_asked(plan, name)) or (name == "enable_expert_parallel" and own.shares_too_much(plan)):
+        if parts is None and is_asked(plan, name):
             left.append(name)
         words += parts or []
     return " ".join(map(_quoted, words)) + _comment(plan, own, left)
@@ -92,6 +92,4 @@ def _named(plan: Plan, name: str) -> str:
     if name == "seq_len":
         return f"{name} {value} (the model is made for {plan.model.max_position_embeddings})"
     shown = name if value is True else f"{name} {value}"
-    if name == "enable_expert_parallel" and name in plan.rules.flags:
-        return f"{shown} across data_parallel_size"
     return f"{shown} (needs a checkpoint in it)" if name == "weight_dtype" else shown

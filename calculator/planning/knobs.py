@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from calculator.catalogue.presets import load_gpu, proposed_gpu_ids
+from calculator.engines.beside.experts import joins_replicas, replicas_joined
 from calculator.errors import CalculatorError
 from calculator.formats import kv as storage
 from calculator.formats import weights
@@ -173,10 +174,10 @@ def layouts_of(plan: Plan, most: int) -> Iterator[Layout]:
     """
     request = plan.request
     given: dict[str, Any] = {name: True for name in SWITCHES if getattr(request, name)}
-    if request.enable_expert_parallel:
+    if joins_replicas(plan.rules, request):
         given["data_parallel_size"] = request.data_parallel_size
     for layout in layouts(plan.model, plan.rules, plan.accelerator, most, given):
-        joined = layout.units > 1 and not request.enable_expert_parallel and request.data_parallel_size > 1
+        joined = layout.units > 1 and not joins_replicas(plan.rules, request) and request.data_parallel_size > 1
         if not joined:
             yield layout
 
@@ -189,9 +190,7 @@ def change_to(plan: Plan, layout: Layout) -> dict[str, Any]:
         "pipeline_parallel_size",
     )  # fmt: skip
     changes = {name: value for name, value in asked.items() if value != now[name] or name == inside[0]}
-    units = layout.units if layout.keywords.get("enable_expert_parallel") else 1
-    own = request.data_parallel_size if request.enable_expert_parallel else 1
-    batch = -(-request.batch_size * own // units)
+    batch = -(-request.batch_size * replicas_joined(plan.rules, request) // layout.units)
     return changes if batch == request.batch_size else {**changes, "batch_size": batch}
 
 
@@ -206,7 +205,7 @@ def _is_plain(keywords: Mapping[str, Any]) -> bool:
 
 def _in_a_unit(plan: Plan) -> int:
     """Return the GPUs that stand or fall together: of a replica, or of those that share experts [-]."""
-    return plan.num_gpus if plan.request.enable_expert_parallel else plan.gpus_per_replica
+    return plan.num_gpus if joins_replicas(plan.rules, plan.request) else plan.gpus_per_replica
 
 
 def inside_a_replica(plan: Plan) -> tuple[str, str]:

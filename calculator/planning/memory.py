@@ -14,6 +14,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.weights import embedding_bytes, weight_bytes_per_rank
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine
+from calculator.engines.beside.experts import expert_ranks
 from calculator.engines.pools import Geometry
 from calculator.hardware import Accelerator
 from calculator.planning.drafts import draft_of
@@ -88,7 +89,7 @@ def memory_of_stages(
         request.weight_dtype,
         tp,
         pp,
-        request.expert_parallel_size,
+        expert_ranks(rules, request),
         request.split.state_ranks,
         rules.multiples_of_experts(request.weight_dtype, accelerator),
         rules.loads_encoders and not request.language_model_only,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from calculator.engines.beside.experts import joins_replicas
 from calculator.engines.support import is_offered, runs_on
 from calculator.errors import CalculatorError, friendly
 from calculator.messages import Message, say
@@ -213,7 +214,7 @@ def smallest_fit(plan: Plan) -> Plan | None:
     smallest with as many of them, and all are counted; where they are found, ``batch_size`` is shared out among them.
     Ways that ``plan()`` refuses are passed over.
     """
-    apart = {} if plan.request.enable_expert_parallel else {"data_parallel_size": 1}
+    apart = {} if joins_replicas(plan.rules, plan.request) else {"data_parallel_size": 1}
     alone = vary(plan, **apart)
     for changes in ways_to_split(alone):
         try:
@@ -293,7 +294,7 @@ _DEGREES = ("tensor_parallel_size", "pipeline_parallel_size")
 
 def _replicas(plan: Plan, smallest: Plan) -> int:
     """Return how many replicas as small as can be serve what all of a plan's are asked for [-]."""
-    shared = smallest.request.enable_expert_parallel
+    shared = joins_replicas(smallest.rules, smallest.request)
     return smallest.request.data_parallel_size if shared else plan.request.data_parallel_size
 
 

@@ -58,11 +58,6 @@ class Request(Table):
         """Ranks of a replica that each serve sequences of their own [-]."""
         return self.split.replicas
 
-    @property
-    def expert_parallel_size(self) -> int:
-        """Ranks that share the experts as wholes: TP × DP with expert parallelism, else 1 [-]."""
-        return self.tensor_parallel_size * self.data_parallel_size if self.enable_expert_parallel else 1
-
 
 OPTIONS = options_of(Request)
 """The table: every keyword of ``plan`` beside ``model`` and ``gpu``."""

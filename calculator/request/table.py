@@ -133,7 +133,7 @@ class Table:
         bool,
         Option(
             field=flag(),
-            help="whether ranks hold whole experts in place of slices of all; replicas then share them too",
+            help="whether ranks hold whole experts in place of slices of all; on some engines all replicas share them",
             default=False,
             everywhere=True,
             logged=True,

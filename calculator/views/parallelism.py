@@ -117,7 +117,7 @@ def _ways(plan: Plan, gpus: int) -> Iterator[_Way]:
         split = {**ONE_GPU, inside: degree, "data_parallel_size": replicas}
         label = say("way.replicas", "{short} {degree}, DP {replicas}", short=short, degree=degree, replicas=replicas)
         yield _Way(label, split)
-        if has_experts and degree < gpus and plan.rules.splits_layers:
+        if has_experts and degree < gpus and plan.rules.shares_experts_across_replicas:
             label = say("way.experts", "TP {degree}, DP {replicas}, EP", degree=degree, replicas=replicas)
             yield _Way(label, {**split, "enable_expert_parallel": True})
     if gpus == 1:

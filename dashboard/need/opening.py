@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import calculator
+from calculator.engines.beside.experts import joins_replicas
 from calculator.planning.answer import Plan
 from dashboard import state
 from dashboard.link.need_parameters import NEED
@@ -24,7 +25,7 @@ def link_of_option(option: calculator.Service) -> dict[str, str]:
     """
     plan = option.plan
     room = plan.max_batch_size_low if option.holds else plan.max_batch_size
-    shared = plan.request.enable_expert_parallel
+    shared = joins_replicas(plan.rules, plan.request)
     return link_of_plan(
         plan,
         batch_size=max(1, min(option.batch_size, room)),

@@ -31,7 +31,9 @@ def slots(request: Request) -> int:
     return (request.max_loras or 1) * (request.max_lora_rank or RANK)
 
 
-def of_linear_layers(layers: Iterable[LayerGroup], request: Request, parts: tuple[str, ...] | None = None) -> int:
+def of_linear_layers(
+    layers: Iterable[LayerGroup], request: Request, expert_ranks: int, parts: tuple[str, ...] | None = None
+) -> int:
     """Return the buffers beside the linear layers of some layers on one GPU, of some parts or of all [bytes].
 
     Parameters
@@ -40,6 +42,8 @@ def of_linear_layers(layers: Iterable[LayerGroup], request: Request, parts: tupl
         The layers of a stage [-].
     request : Request
         What is asked [-].
+    expert_ranks : int
+        Ranks that share the experts as wholes [-].
     parts : tuple of str, optional
         The parts that adapters change; by default all [-].
 
@@ -52,7 +56,7 @@ def of_linear_layers(layers: Iterable[LayerGroup], request: Request, parts: tupl
     ----------
     vLLM 0.33.0, ``lora/layers/base_linear.py``, ``column_parallel_linear.py``, ``fused_moe.py``.
     """
-    tp, ep, rest = request.tensor_parallel_size, request.expert_parallel_size, request.split.state_ranks
+    tp, ep, rest = request.tensor_parallel_size, expert_ranks, request.split.state_ranks
     total = 0
     for group in layers:
         for matrix in group.weights:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DRAFT = Line("draft", say("overheads.draft", "Drafter"), say("overheads.draft_cause", "the drafter"))
 
 
-def drafter(draft: Draft, request: Request, keeps_shared: bool) -> tuple[Overhead, ...]:
+def drafter(draft: Draft, request: Request, expert_ranks: int, keeps_shared: bool) -> tuple[Overhead, ...]:
     """Return the line of a drafter's weights on one GPU, none where it has no weights.
 
     Parameters
@@ -27,6 +27,8 @@ def drafter(draft: Draft, request: Request, keeps_shared: bool) -> tuple[Overhea
         What drafts [-].
     request : Request
         What is asked [-].
+    expert_ranks : int
+        Ranks that share the experts as wholes [-].
     keeps_shared : bool
         Whether the engine keeps embedding and head once more that are the model's [-].
 
@@ -41,7 +43,7 @@ def drafter(draft: Draft, request: Request, keeps_shared: bool) -> tuple[Overhea
 
     def size(name: str, *weights: WeightMatrix) -> int:
         storage = weight_format(name)
-        tp, ep, rest = request.tensor_parallel_size, request.expert_parallel_size, request.split.state_ranks
+        tp, ep, rest = request.tensor_parallel_size, expert_ranks, request.split.state_ranks
         groups = ((group.count, group.weights, group.spec.kv_heads) for group in draft.layers)
         held = sum(count * bytes_on_rank(kept, storage, heads, tp, ep, rest) for count, kept, heads in groups)
         return held + bytes_on_rank(weights, storage, 0, tp, ep, rest)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from calculator.request import Request
 
 
-def by_layer(model: ModelArchitecture, request: Request, stage: int, part: str = "") -> Iterator[tuple[int, int]]:
+def by_layer(
+    model: ModelArchitecture, request: Request, expert_ranks: int, stage: int, part: str = ""
+) -> Iterator[tuple[int, int]]:
     """Yield the number of each layer of a stage and the bytes of its weights on one GPU, of one part or of all.
 
     Parameters
@@ -23,6 +25,8 @@ def by_layer(model: ModelArchitecture, request: Request, stage: int, part: str =
         The model [-].
     request : Request
         What is asked [-].
+    expert_ranks : int
+        Ranks that share the experts as wholes [-].
     stage : int
         The pipeline stage, from 0 [-].
     part : str
@@ -31,7 +35,7 @@ def by_layer(model: ModelArchitecture, request: Request, stage: int, part: str =
     stages = model.stages(request.pipeline_parallel_size)
     storage = weight_format(request.weight_dtype)
     as_stored = model.is_as_stored(request.weight_dtype)
-    tp, ep, rest = request.tensor_parallel_size, request.expert_parallel_size, request.split.state_ranks
+    tp, ep, rest = request.tensor_parallel_size, expert_ranks, request.split.state_ranks
 
     def size(group: LayerGroup) -> int:
         weights = tuple(matrix for matrix in group.weights if not part or matrix.part == part)

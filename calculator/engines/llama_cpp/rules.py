@@ -12,6 +12,7 @@ from calculator.architecture.groups import merge
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.engines.base import Admission, Change, DeviceDefaults, Engine
+from calculator.engines.beside.experts import expert_ranks
 from calculator.engines.beside.host import by_layer
 from calculator.engines.llama_cpp.overheads import compute_buffer
 from calculator.engines.overheads import CUDA_GRAPH, context, none
@@ -264,8 +265,9 @@ class LlamaCpp(Engine):
         """
         on_gpu = request.n_gpu_layers
         first = 0 if on_gpu is None else max(0, model.num_layers + 1 - on_gpu)
-        whole = sum(size for number, size in by_layer(model, request, stage) if number < first)
-        experts = by_layer(model, request, stage, "experts")
+        ranks = expert_ranks(self, request)
+        whole = sum(size for number, size in by_layer(model, request, ranks, stage) if number < first)
+        experts = by_layer(model, request, ranks, stage, "experts")
         return whole + sum(size for number, size in experts if first <= number < (request.n_cpu_moe or 0))
 
     def state_bytes(self, state: State, request: Request) -> int:

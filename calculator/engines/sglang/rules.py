@@ -11,6 +11,7 @@ from calculator.architecture.latent import LatentAttention
 from calculator.architecture.model import LayerGroup, ModelArchitecture
 from calculator.engines.base import Engine
 from calculator.engines.beside import adapters
+from calculator.engines.beside.experts import expert_ranks
 from calculator.engines.overheads import captured_graphs, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.sglang.changes import CHANGES, NO_LIMIT_SEQUENCES, READ, GraphDefaults
@@ -391,8 +392,10 @@ class Sglang(Engine):
         SGLang 0.5.23, ``lora/mem_pool.py`` (``target_modules`` of the adapters that are loaded).
         """
         layers = model.stages(request.pipeline_parallel_size)[stage]
-        size = adapters.of_linear_layers(layers, request)
-        return (adapters.line(size, adapters.of_linear_layers(layers, request, adapters.OF_ATTENTION), size, request),)
+        experts = expert_ranks(self, request)
+        size = adapters.of_linear_layers(layers, request, experts)
+        of_attention = adapters.of_linear_layers(layers, request, experts, adapters.OF_ATTENTION)
+        return (adapters.line(size, of_attention, size, request),)
 
     def state_bytes(self, state: State, request: Request) -> int:
         """Return a state in the formats that the engine keeps it in [bytes]."""

@@ -27,7 +27,7 @@ WITH_VOCABULARY = frozenset({
 MOST_LORA_VOCABULARY = 258_048
 
 
-def lora_buffers(model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
+def lora_buffers(model: ModelArchitecture, request: Request, expert_ranks: int, stage: int) -> tuple[Overhead, ...]:
     """Return the line of LoRA buffers of one GPU of a stage; the first and the last may have those of the vocabulary.
 
     Parameters
@@ -36,10 +36,12 @@ def lora_buffers(model: ModelArchitecture, request: Request, stage: int) -> tupl
         The model [-].
     request : Request
         What is asked [-].
+    expert_ranks : int
+        Ranks that share the experts as wholes [-].
     stage : int
         The pipeline stage, from 0 [-].
     """
-    size = adapters.of_linear_layers(model.stages(request.pipeline_parallel_size)[stage], request)
+    size = adapters.of_linear_layers(model.stages(request.pipeline_parallel_size)[stage], request, expert_ranks)
     if model.model_type in WITH_VOCABULARY:
         ends = (stage == 0) + (stage == request.pipeline_parallel_size - 1)
         size += ends * adapters.of_vocabulary(model, request)

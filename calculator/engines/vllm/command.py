@@ -30,7 +30,6 @@ class VllmCommand(Command):
         "fp8-block": (((0, 20), ("fp8_per_block",)),),
         "nf4": (((0, 28), ()), ((0,), ("bitsandbytes",))),
     }
-    shares_experts_across_replicas: ClassVar = True
 
     def max_num_batched_tokens(self, plan: Plan, flag: str) -> Parts:
         """State the tokens of a forward pass, also where they are those of a start without a server."""

@@ -21,6 +21,7 @@ from calculator.architecture.split import Split
 from calculator.architecture.sums import has
 from calculator.engines import engine_rules
 from calculator.engines.base import USAGE_CONTEXTS, Engine
+from calculator.engines.beside.experts import expert_ranks
 from calculator.engines.overheads import captured_graphs
 from calculator.engines.pools import Geometry
 from calculator.engines.vllm.adapters import lora_buffers
@@ -124,6 +125,7 @@ class Vllm(Engine):
         Whether it does not start where less than its budget is free.
     """
 
+    shares_experts_across_replicas: ClassVar = True
     draft_methods: ClassVar = METHODS
     starts_short: ClassVar = False
     context_in_slack: ClassVar = True
@@ -372,7 +374,7 @@ class Vllm(Engine):
 
     def adapters(self, model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
         """Return the line of LoRA buffers; in the first and the last stage of some types beside the vocabulary too."""
-        return lora_buffers(model, request, stage)
+        return lora_buffers(model, request, expert_ranks(self, request), stage)
 
     def state_bytes(self, state: State, request: Request) -> int:
         """Return a state in the formats that are asked for, without columns for drafts [bytes]."""

@@ -33,15 +33,13 @@ class Layout:
         Keywords of ``plan``.
     num_gpus : int
         GPUs of a unit: of one replica, or of the replicas that share experts [-].
+    units : int
+        Replicas of one unit [-].
     """
 
     keywords: Mapping[str, Any] = field(default_factory=dict)
     num_gpus: int = 1
-
-    @property
-    def units(self) -> int:
-        """Replicas of one unit [-]."""
-        return int(self.keywords.get("data_parallel_size", 1))
+    units: int = 1
 
 
 def machine_sizes(gpu: Accelerator, most: int) -> tuple[int, ...]:
@@ -84,20 +82,21 @@ def layouts(
     -------
     iterator of Layout
         Tensor parallelism within a machine times pipeline stages; where they can make a difference also copies of
-        attention under shared experts, over several machines too, and ranks that share a sequence's tokens.
+        attention under shared experts, over several machines too, and ranks that share a sequence's tokens: all that
+        would keep copies, since fewer of them hold no more, ``⌈s / (B DCP)⌉`` blocks of as many, and read no less.
     """
     fixed = {name: given[name] for name in SPLITS if given.get(name) is not None}
-    kept_together = fixed.get("data_parallel_size", 1) if fixed.get("enable_expert_parallel") else 1
+    kept_together = _joined(rules, fixed)
     for size in machine_sizes(gpu, most):
         seen = set()
         for keywords in () if size % kept_together else _ways(model, rules, gpu, size // kept_together, fixed):
             asked = {**keywords, **fixed}
-            unit = asked.get("tensor_parallel_size", 1) * asked.get("pipeline_parallel_size", 1)
-            unit *= asked.get("data_parallel_size", 1) if asked.get("enable_expert_parallel") else 1
+            units = _joined(rules, asked)
+            unit = asked.get("tensor_parallel_size", 1) * asked.get("pipeline_parallel_size", 1) * units
             key = tuple(sorted(asked.items()))
             if unit == size and key not in seen:
                 seen.add(key)
-                yield Layout(asked, size)
+                yield Layout(asked, size, units)
 
 
 def _ways(
@@ -120,7 +119,7 @@ def _ways(
         yield {**_sizes(size, 1), "enable_attention_dp": True}
         if size > gpu.gpus_per_node and (stages := size // gpu.gpus_per_node) <= model.num_layers:
             yield {**_sizes(gpu.gpus_per_node, stages), "enable_attention_dp": True}
-    elif "enable_expert_parallel" in rules.flags:
+    elif rules.shares_experts_across_replicas:
         for tp in degrees:
             if tp < size:
                 yield {**_sizes(tp, 1), "data_parallel_size": size // tp, "enable_expert_parallel": True}
@@ -158,6 +157,12 @@ def weights_fit(
     except CalculatorError:
         return True
     return max(held) < memory_bytes
+
+
+def _joined(rules: Engine, asked: Mapping[str, Any]) -> int:
+    """Return the replicas that share experts, so that they are bought together [-]."""
+    joins = rules.shares_experts_across_replicas and asked.get("enable_expert_parallel")
+    return int(asked.get("data_parallel_size", 1)) if joins else 1
 
 
 def _sizes(tensor: int, stages: int) -> dict[str, Any]:

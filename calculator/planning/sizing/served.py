@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from calculator.engines.beside.experts import replicas_joined
 from calculator.errors import InvalidValueError, UnsupportedError, friendly, shown
 from calculator.planning.sizing.loads import Load, load_of
 from calculator.planning.sizing.operating import TTFT_BAND, Goals, Point, Replica, known_speed
@@ -93,7 +94,7 @@ class Sizing:
 
     def __init__(self, plan: Plan, load: Load, goals: Goals, price: Price | None, unknown: str = "") -> None:
         self.plan, self.load, self.goals, self.price, self.unknown = plan, load, goals, price, unknown
-        self.unit = plan.request.data_parallel_size if plan.request.enable_expert_parallel else 1
+        self.unit = replicas_joined(plan.rules, plan.request)
         if unknown and (goals.any or load.workload is not None):
             raise UnsupportedError(unknown)
         self.replica = Replica(plan, load.lengths_on(plan))

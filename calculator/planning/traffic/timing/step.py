@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from calculator.engines.beside.experts import replicas_joined
 from calculator.errors import UnsupportedError
 from calculator.formats.weights import weight_format
 from calculator.planning.traffic.timing.work import Work, attention_flops, kv_bytes_read, work_of
@@ -169,7 +170,7 @@ def pace_of(plan: Plan, lengths: Lengths) -> Pace:
     bandwidth = _known(gpu.bandwidth_gb_per_s, gpu.name, "bandwidth") * 1e9
     matrices, attention = (ranks * rate * 1e12 for rate in _peaks(plan))
     copied = work.attention_bytes if request.enable_attention_dp else 0
-    sharing = request.data_parallel_size if request.enable_expert_parallel else 1
+    sharing = replicas_joined(plan.rules, request)
     computed = lengths.prompt if lengths.computed is None else lengths.computed
     flops = attention_flops(model, lengths.prompt) - attention_flops(model, lengths.prompt - computed)
     launch_s = rules.launch_s(plan) * launched_layers(model)
