@@ -26,6 +26,7 @@ from dashboard.link.heads_parameters import HEADS, LONG_LISTS
 from dashboard.link.need_parameters import LONG, MAX_LIST, NEED
 from dashboard.link.packing import MAX_LINK_PACKED, pack_config, packed_config
 from dashboard.link.parameters import CLEARED, Parameter, bounded, choice, flag, model_meant, number, preset, whole
+from dashboard.link.pinned import PINNED
 from dashboard.link.tab_names import MOVED, TABS
 from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 from dashboard.log import calibrating
@@ -131,6 +132,7 @@ PARAMETERS = {
     **HEADS,
     **NEED,
     **COMPARE,
+    **PINNED,
     "view": Parameter(_view, OPENING_VIEW),
     "log_x": Parameter(flag, False),
 }
@@ -142,7 +144,7 @@ _BELONGS_TO = {
 }
 """What is said only beside a value of another parameter."""
 _MAPPINGS = ("speculative_config", calibrating.NAME)
-_PACKED = ("config_json", "trace")
+_PACKED = ("config_json", "trace", *PINNED)
 _STREAMLITS_OWN = ("embed", "embed_options")
 
 

@@ -25,7 +25,7 @@ from calculator.planning.kv_cache import _SCHEMA as FORMULA
 from calculator.planning.traffic import inputs as traffic
 from calculator.reading.fields import Count, Field, Flag, Listed, Names, NotPlain, Number, Text, taken
 from calculator.request import OPTIONS, PLAN_SCHEMA, Cutting, Request
-from calculator.views.same_request import SAME_REQUEST
+from calculator.views.comparing.same_request import SAME_REQUEST
 from dashboard import inputs, state
 
 SCHEMAS = {
@@ -133,7 +133,7 @@ from calculator.cli import main as cli
 from calculator.planning.files import plan_schema
 from calculator.planning.command import NOT_THE_ENGINES
 from calculator.request import Cutting
-from calculator.views.same_request import SAME_REQUEST
+from calculator.views.comparing.same_request import SAME_REQUEST
 from dashboard import state
 answer = calculator.plan("llama-3-8b", "l4", spare_tokens=5)
 schema = json.loads(plan_schema.json_schema())["$defs"]["Deployment"]["properties"]["spare_tokens"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calculator.charts.accuracy import accuracy_chart
     from calculator.charts.base import dimmed, on_ground
+    from calculator.charts.comparing import engine_points, memory_bars
     from calculator.charts.engines import engines_chart
     from calculator.charts.kv_heads import kv_head_chart
     from calculator.charts.kv_in_use import kv_in_use_chart
@@ -30,10 +31,12 @@ __all__ = [
     "accuracy_chart",
     "dimmed",
     "draw",
+    "engine_points",
     "engines_chart",
     "kv_head_chart",
     "kv_in_use_chart",
     "memory_bar",
+    "memory_bars",
     "on_ground",
     "parallelism_chart",
     "preemption_chart",
@@ -51,6 +54,7 @@ __all__ = [
 _AT_HOME = {
     "accuracy": ("accuracy_chart",),
     "base": ("dimmed", "on_ground"),
+    "comparing": ("engine_points", "memory_bars"),
     "engines": ("engines_chart",),
     "kv_heads": ("kv_head_chart",),
     "kv_in_use": ("kv_in_use_chart",),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from calculator.charts.base import GREY, KV, base_figure
 from calculator.views.base import View
-from calculator.views.versions import VersionRow
+from calculator.views.comparing.versions import VersionRow
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

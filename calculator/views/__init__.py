@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calculator.views.base import Row, View
+    from calculator.views.comparing.same_request import on_engine
+    from calculator.views.comparing.side_by_side import side_by_side
+    from calculator.views.comparing.versions import versions_view
     from calculator.views.engines import engines_view
     from calculator.views.growth import kv_bytes_per_gpu
     from calculator.views.kv_heads import kv_head_view
@@ -17,11 +20,9 @@ if TYPE_CHECKING:
     from calculator.views.load.speed import speed_view, step_view
     from calculator.views.parallelism import parallelism_view
     from calculator.views.registry import VIEWS
-    from calculator.views.same_request import on_engine
     from calculator.views.sequence_length import sequence_length_view
     from calculator.views.sizing.options import options_view
     from calculator.views.tensor_parallel import tensor_parallel_view
-    from calculator.views.versions import versions_view
 
 __all__ = [
     "VIEWS",
@@ -40,6 +41,7 @@ __all__ = [
     "resident_tokens_view",
     "risk_view",
     "sequence_length_view",
+    "side_by_side",
     "speed_view",
     "step_view",
     "tensor_parallel_view",
@@ -60,11 +62,12 @@ _AT_HOME = {
     "load.speed": ("speed_view", "step_view"),
     "parallelism": ("parallelism_view",),
     "registry": ("VIEWS",),
-    "same_request": ("on_engine",),
+    "comparing.same_request": ("on_engine",),
+    "comparing.side_by_side": ("side_by_side",),
     "sequence_length": ("sequence_length_view",),
     "sizing.options": ("options_view",),
     "tensor_parallel": ("tensor_parallel_view",),
-    "versions": ("versions_view",),
+    "comparing.versions": ("versions_view",),
 }
 
 

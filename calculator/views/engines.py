@@ -10,7 +10,7 @@ from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.units import format_size
 from calculator.views.base import ABSENT, Row, View, possible
-from calculator.views.same_request import on_engine
+from calculator.views.comparing.same_request import on_engine
 
 NAME, TITLE = "engines", "Engines"
 SAME_SIZE = 0.05

@@ -1,29 +1,76 @@
-"""What of the other plan is other: a row of fields, each empty where it stays as it is."""
+"""What of another plan is other: a row of fields, each empty where it stays as it is; and which plans are compared."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 import calculator
-from calculator.catalogue.presets import load_gpu, load_model
+from calculator.catalogue.presets import load_model
 from calculator.engines import ENGINES, engine_class
 from calculator.engines.versions import in_words
 from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.planning.answer import Plan
 from calculator.views import on_engine
+from calculator.views.comparing.side_by_side import MOST
+from dashboard import inputs, state
+from dashboard.compare import pins
 from dashboard.link.compare_parameters import COMPARE, OTHER, SAME
+from dashboard.names import gpu_label
+from dashboard.text import sentence
 
 
-def other() -> dict[str, Any]:
-    """Show the fields; return the keywords that are other."""
-    now = st.session_state["to_engine"] or st.session_state["engine"]
-    chosen = engine_class(now)
+@dataclass(frozen=True)
+class Compared:
+    """A plan that is compared, and its pin; what it is called beside others comes from all of them."""
+
+    plan: Plan
+    pin: str
+    from_fields: bool = False
+
+
+def first() -> list[Compared]:
+    """Return what is pinned, and the plan of the landing page where fewer than two are; a broken pin is said.
+
+    Raises
+    ------
+    CalculatorError
+        If there is none.
+    """
+    found = []
+    for pin in pins.pinned():
+        try:
+            found.append(Compared(pins.plan_of(pin), pin))
+        except calculator.CalculatorError as error:
+            state.say(f"A pinned plan cannot be planned and was left out: {sentence(str(error))}.")
+            pins.drop(pin)
+    if len(found) < 2:
+        now = Compared(_of_page(), pins.of_page())
+        found += [now] if all(now.plan != one.plan for one in found) else []
+    return found
+
+
+def _of_page() -> Plan:
+    """Return the plan that the landing page shows; what an own model is can be changed here too."""
+    with st.popover("Own inputs", key="chip_own") if _is_own() else st.container():
+        model = inputs.chosen_model()
+    gpu = None if st.session_state["gpu"] == state.CUSTOM else st.session_state["gpu"]
+    return calculator.plan(**{"model": model, "gpu": gpu, **inputs.keywords()})
+
+
+def _is_own() -> bool:
+    return st.session_state["model"] in (state.CUSTOM, state.CONFIG)
+
+
+def other(engine: str) -> dict[str, Any]:
+    """Show the fields of what is other than on a plan of an engine; return those keywords."""
+    chosen = engine_class(st.session_state["to_engine"] or engine)
     with st.grid(4, min_column_width=150):
         _select("Model", "to_model", calculator.model_ids(), lambda key: load_model(key).name)
-        _select("GPU", "to_gpu", calculator.gpu_ids(), lambda key: load_gpu(key).name)
+        _select("GPU", "to_gpu", calculator.gpu_ids(), gpu_label)
         _select("Engine", "to_engine", tuple(ENGINES), lambda key: engine_class(key).title)
         _versions(chosen)
         bounds = COMPARE["to_tensor_parallel_size"]
@@ -32,7 +79,44 @@ def other() -> dict[str, Any]:
         )
         _select("Weights", "to_weight_dtype", ("auto", *weights.FORMATS))
         _select("KV cache", "to_kv_cache_dtype", ("auto", *storage.FORMATS))
+    return changes()
+
+
+def changes() -> dict[str, Any]:
+    """Return the keywords that are other."""
     return {name.removeprefix(OTHER): st.session_state[name] for name in COMPARE if st.session_state[name] is not None}
+
+
+def beside(before: Compared, others: dict[str, Any]) -> Compared:
+    """Return the plan that the fields make of another: on another engine with that engine's own defaults.
+
+    Raises
+    ------
+    CalculatorError
+        If it cannot be.
+    """
+    rest = {name: value for name, value in others.items() if name != "engine"}
+    plan = calculator.vary(on_engine(before.plan, others.get("engine", before.plan.request.engine)), **rest)
+    model = others.get("model") or pins.link_of(before.pin)["model"]
+    is_preset = model not in (state.CUSTOM, state.CONFIG)
+    return Compared(plan, pins.of_plan(plan, model) if is_preset else pins.of_plan(plan), from_fields=True)
+
+
+def keep(compared: list[Compared]) -> None:
+    """Pin what is compared, in this order, and empty the fields."""
+    st.session_state["pinned"] = [one.pin for one in compared][-MOST:]
+    clear()
+
+
+def clear() -> None:
+    """Empty the fields."""
+    for name in COMPARE:
+        st.session_state[name] = None
+
+
+def drop(one: Compared) -> None:
+    """Take a plan out."""
+    clear() if one.from_fields else pins.drop(one.pin)
 
 
 def _select(label: str, name: str, options: tuple[str, ...], shown: Any = str) -> None:
@@ -48,15 +132,3 @@ def _versions(engine: type[calculator.engines.base.Engine]) -> None:
         f"Version of {engine.title}", options, index=None, key="to_engine_version", placeholder=SAME,
         accept_new_options=True,
     )  # fmt: skip
-
-
-def planned(before: Plan, changes: dict[str, Any]) -> Plan:
-    """Return the other plan: on another engine the same request with that engine's own defaults, then what is other.
-
-    Raises
-    ------
-    CalculatorError
-        If it cannot be.
-    """
-    rest = {name: value for name, value in changes.items() if name != "engine"}
-    return calculator.vary(on_engine(before, changes.get("engine", before.request.engine)), **rest)

@@ -50,6 +50,16 @@ def pack_trace(columns: Mapping[str, Iterable[float]]) -> str | None:
     return packed if packed and len(packed) <= MAX_LINK_PACKED else None
 
 
+def pack_text(text: str) -> str:
+    """Pack a short text for a link."""
+    return _pack(text)
+
+
+def unpack_text(text: str) -> str:
+    """Return what was packed."""
+    return _unpack(text, "text")
+
+
 def _unpack(text: str, what: str) -> str:
     try:
         unpacker = zlib.decompressobj()

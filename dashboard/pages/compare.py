@@ -1,106 +1,142 @@
-"""Compare: a plan beside another model, GPU, engine or version, the differences first."""
+"""Compare: plans side by side, what differs first, and what brings it back."""
 
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import calculator
 from calculator import charts, views
-from calculator.planning.comparing.compare import Comparison, written
-from calculator.views import words
-from dashboard import downloads, figure, inputs, state, turning
-from dashboard.compare import asking
+from calculator.views.comparing.difference import engine_by_engine, fitting, headline, told_apart, verdict
+from calculator.views.comparing.side_by_side import LETTERS, MOST, SideBySide, side_by_side
+from dashboard import downloads, figure, state, turning
+from dashboard.compare import asking, pins, shown
+from dashboard.compare.asking import Compared
 from dashboard.text import plain, sentence
 
 WIDTH = 1200
+_LAST = "_compared_last"
 
 
 def show() -> None:
-    """Show what differs, what is other below it, and what brings it back."""
+    """Show what differs, the plans as chips below it, what is other, and then the rest."""
     with st.container(horizontal_alignment="center").container(width=WIDTH):
         said, problems = st.container(gap="xsmall"), st.container()
-        before = None
+        chips, fields = st.container(), st.container()
+        dimmed = False
         try:
-            before = _plan()
-            changes = asking.other()
-            after = asking.planned(before, changes)
+            compared = asking.first()
+            compared = _with_fields(compared, fields)
+            st.session_state[_LAST] = compared
         except calculator.CalculatorError as error:
+            fields.error(plain(sentence(str(error))))
+            compared, dimmed = st.session_state.get(_LAST, []), True
+        if not compared:
             said.title("This cannot be compared", anchor=False)
-            said.error(plain(sentence(str(error))))
             said.markdown("Change an input below; nothing else was lost.")
+        elif len(compared) == 1:
+            _alone(compared[0], said, dimmed)
         else:
-            if changes:
-                _compared(calculator.compare(before, after), said)
-            else:
-                _side_by_side(before, said)
+            _side_by_side(compared, said, chips, dimmed)
         for problem in state.problems():
             problems.warning(plain(problem))
-        if before is not None:
-            _versions(before)
         state.save()
+        if len(compared) > 1:
+            downloads.show_link()
 
 
-def _plan() -> calculator.Plan:
-    """Return the plan that the landing page shows."""
-    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-        slot = st.container(width="content")
+def _with_fields(compared: list[Compared], where: DeltaGenerator) -> list[Compared]:
+    """Show the fields of what is other; return what is compared, the plan that they make of the first among it."""
+    first = compared[0]
+    if len(compared) == MOST:
+        return compared
+    with where if len(compared) < 2 else where.popover("Add a plan", icon=":material/add:", type="tertiary"):
+        st.markdown(plain(f"{told_alone(first)}, beside the same with:"))
+        others = asking.other(first.plan.request.engine)
+    if not others:
+        return compared
+    st.session_state[_LAST] = st.session_state.get(_LAST) or compared
+    made = asking.beside(first, others)
+    # what the fields say is other than the first; the landing page's plan gives way to it
+    kept = [one for one in compared if one.pin in pins.pinned()] or compared[:1]
+    return [*kept, made]
+
+
+def told_alone(one: Compared) -> str:
+    """Say a plan by itself."""
+    plan = one.plan
+    return f"{plan.model.name} on {plan.num_gpus:,} × {plan.accelerator.name}, {plan.rules.title} {plan.rules.version}"
+
+
+def _alone(one: Compared, said: DeltaGenerator, dimmed: bool) -> None:
+    """Show the same request on every engine and version, where nothing stands beside it yet."""
+    view = views.engines_view(one.plan)
+    _title(said, str(engine_by_engine(view)), dimmed)
+    said.markdown(
+        f"Nothing stands beside it yet: choose below what is other, or pin plans, up to {MOST}, where you see them."
+    )
+    with st.container(horizontal=True, gap="xsmall"):
         st.page_link(turning.to(turning.FITS), label="Change this plan")
-    with st.popover("Own inputs", key="chip_own") if _is_own() else st.container():
-        model = inputs.chosen_model()
-    gpu = None if st.session_state["gpu"] == state.CUSTOM else st.session_state["gpu"]
-    plan = calculator.plan(**{"model": model, "gpu": gpu, **inputs.keywords()})
-    slot.markdown(plain(f"{words.hardware(plan)}, {plan.model.name}, {plan.rules.title} {plan.rules.version}, beside:"))
-    return plan
+    with st.grid(2, min_column_width=480, gap="large"):
+        with st.container():
+            st.subheader("One GPU on each engine", anchor=False)
+            alt = f"{one.plan.model.name}: one GPU on each engine"
+            figure.show(charts.draw(view, False), "chart-engines", alt, dimmed=dimmed)
+        with st.container():
+            shown.engines(one.plan, dimmed=dimmed)
+    shown.versions(one.plan, dimmed)
 
 
-def _is_own() -> bool:
-    return st.session_state["model"] in (state.CUSTOM, state.CONFIG)
+def _side_by_side(compared: list[Compared], said: DeltaGenerator, chips: DeltaGenerator, dimmed: bool) -> None:
+    beside = side_by_side([one.plan for one in compared])
+    _title(said, str(headline(beside)), dimmed)
+    fits, badge = fitting(beside)
+    colour, icon = ("green", "check") if fits else ("red", "close")
+    words = plain(str(verdict(beside)))
+    said.markdown(f":gray[{words}]" if dimmed else f":{colour}-badge[:material/{icon}: {plain(badge)}] {words}")
+    with chips:
+        _chips(compared, beside)
+    wide = len(compared) > 2  # more columns than half the width has room for
+    above, halves = st.container(), st.grid(2, min_column_width=480, gap="large")
+    with above if wide else halves.container():
+        shown.differing(beside, dimmed)
+        if not dimmed:
+            shown.causes(beside.plans)
+    right = halves.container()
+    with right:
+        shown.bars(beside.plans, dimmed)
+    with halves.container() if wide else right:
+        shown.engines(compared[0].plan, "A", dimmed)
+    shown.versions(compared[0].plan, dimmed)
 
 
-def _side_by_side(plan: calculator.Plan, said: st.delta_generator.DeltaGenerator) -> None:
-    """Show the same request on every engine, where nothing is other yet."""
-    view = views.engines_view(plan)
-    with said:
-        st.title(plain(f"{plan.model.name} on {words.hardware(plan)}, engine by engine"), anchor=False)
-        st.markdown(plain(view.finding))
-    figure.show(charts.draw(view, False), "chart-engines", view.finding)
-    for row in view.refused:
-        st.caption(plain(f"{row.called}: {row.refused}."))
-    downloads.of_view(view, lambda: charts.draw(view, False))
+def _title(said: DeltaGenerator, text: str, dimmed: bool) -> None:
+    said.title(f":gray[Before: {plain(text)}]" if dimmed else plain(text), anchor=False)
 
 
-def _compared(compared: Comparison, said: st.delta_generator.DeltaGenerator) -> None:
-    with said:
-        st.title(plain(compared.finding), anchor=False)
-        if not compared.after.fits:
-            st.error(plain(sentence(compared.after.notes[0])))
-    rows = [
-        {
-            "What": row.name,
-            "Before": written(row.before, row.unit),
-            "After": written(row.after, row.unit),
-            "Change": "" if row.change is None else written(row.change, row.unit),
-            "What moves it": row.cause,
-        }
-        for row in compared.changed
-    ]
-    if rows:
-        st.dataframe(rows, hide_index=True, key="compared", alt=f"What differs: {compared.finding}")
-    for one in compared.restoring:
-        names = ", ".join(row.name for row in compared.changed if row.term in one.restores)
-        st.markdown(plain(f"Brings back {names}:"))
-        st.code(one.flag, language=None)
-    for note in compared.after.notes[0 if compared.after.fits else 1 :]:
-        st.caption(plain(sentence(note)))
-    downloads.of_rows("compared", compared, {})
+def _chips(compared: list[Compared], beside: SideBySide) -> None:
+    """Show every plan as a chip that opens it or takes it out, and what can be done with all."""
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        for letter, one, called in zip(LETTERS, compared, told_apart(beside), strict=False):
+            with st.popover(plain(f"{letter}: {called}"), key=f"chip_{letter}"):
+                _one(one, letter)
+        if not all(one.pin in pins.pinned() for one in compared):
+            st.button(
+                "Pin all" if len(compared) > 2 else "Pin both",
+                icon=":material/keep_public:", type="tertiary", on_click=asking.keep, args=(compared,),
+                help="Keeps these plans side by side, so that another can be added",
+            )  # fmt: skip
+        if len(compared) == 2:
+            st.button(
+                "Swap", icon=":material/swap_horiz:", type="tertiary", on_click=asking.keep, args=(compared[::-1],)
+            )
+        downloads.link()
 
 
-def _versions(plan: calculator.Plan) -> None:
-    view = views.versions_view(plan)
-    if not view.rows:
-        return
-    st.markdown(f"**{plan.rules.title} version by version.** {plain(view.finding)}")
-    figure.show(charts.versions_chart(view), "chart-versions", view.finding)
-    downloads.of_view(view, lambda: charts.versions_chart(view))
-    with st.expander("Table", key="fold-versions"):
-        st.dataframe(view.frame(), hide_index=True, key="table-versions", alt=f"Table of {view.title}")
+def _one(one: Compared, letter: str) -> None:
+    st.markdown(f"**{letter}**: {plain(told_alone(one))}")
+    for note in one.plan.notes:
+        st.markdown(f"- {plain(sentence(note))}")
+    st.page_link(turning.to(turning.FITS), label="Open this plan", query_params=pins.link_of(one.pin))
+    if one.from_fields or one.pin in pins.pinned():
+        st.button("Take it out", key=f"drop_{letter}", on_click=asking.drop, args=(one,))

@@ -1,0 +1,134 @@
+"""Plans side by side: what differs as a table, one GPU of each, and what every engine and version holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+import calculator
+from calculator import charts, views
+from calculator.planning.answer import Plan
+from calculator.planning.comparing.compare import Comparison, written
+from calculator.views.comparing.difference import headline
+from calculator.views.comparing.side_by_side import LETTERS, Beside, SideBySide
+from dashboard import downloads, figure
+from dashboard.text import plain
+
+BARS = "One GPU of each, on the same scale"
+QUIET = {"displayModeBar": False}
+TOGETHER = "\u2060–\u2060"
+"""A range that no line ends within."""
+
+
+def differing(beside: SideBySide, dimmed: bool) -> None:
+    """Show the rows in which plans differ, how many times the first's each is, and those that are the same."""
+    st.subheader("What differs", anchor=False)
+    if beside.differing:
+        st.table(_cells(beside, beside.differing, dimmed), border="horizontal", hide_index=True,
+                 alt=f"What differs. {headline(beside)}")  # fmt: skip
+    else:
+        st.markdown("Nothing.")
+    with st.expander(f"The same in all: {len(beside.same)} rows", on_change="rerun", key="fold-same") as fold:
+        if fold.open:
+            st.table(_cells(beside, beside.same, dimmed, ratios=False), border="horizontal", hide_index=True,
+                     alt="What is the same in all")  # fmt: skip
+    downloads.of_rows("side-by-side", beside, {})
+
+
+def _cells(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, ratios: bool = True) -> list[dict[str, str]]:
+    """Return rows as a table reads them; the ratio stands in a column of its own, of several plans in each cell."""
+    letters, two = LETTERS[: len(beside.plans)], len(beside.plans) == 2
+    grey = "gray" if dimmed else ""
+    table = []
+    for row in rows:
+        ratio = [_times(row.ratio(index)) if ratios and index else "" for index in range(len(letters))]
+        line = {" ": _in(grey, plain(row.name))}
+        for letter, cell, times in zip(letters, row.cells, ratio, strict=True):
+            more = f" **{times}**" if times and not two else ""
+            line[letter] = _in(grey, plain(cell.text).replace("–", TOGETHER) + more)
+        if two and ratios:
+            line["B to A"] = _in(grey, f"**{ratio[1]}**" if ratio[1] else "")
+        table.append(line)
+    return table
+
+
+def _in(colour: str, text: str) -> str:
+    return f":{colour}[{text}]" if colour and text else text
+
+
+def _times(ratio: float | None) -> str:
+    """Write a ratio with a space that does not break."""
+    return "" if ratio is None else f"{ratio:,.2f}\u00a0×" if ratio < 10 else f"{ratio:,.3g}\u00a0×"
+
+
+def bars(plans: tuple[Plan, ...], dimmed: bool) -> None:
+    """Show one GPU of each plan."""
+    st.subheader(BARS, anchor=False)
+    names = ", ".join(dict.fromkeys(plan.model.name for plan in plans))
+    figure.show(charts.memory_bars(plans), "chart-memory-bars", f"{names}: {BARS}", QUIET, dimmed=dimmed)
+
+
+def engines(plan: Plan, letter: str = "", dimmed: bool = False) -> None:
+    """Show what every engine holds of a plan's request."""
+    view = views.engines_view(plan)
+    of = f"{plan.model.name}, plan {letter}" if letter else plan.model.name
+    st.subheader(plain(f"Engine by engine, {of}"), anchor=False)
+    figure.show(charts.engine_points(view), "chart-engine-points", f"{of}: {view.finding}", QUIET, dimmed=dimmed)
+    st.markdown(plain(view.finding))
+    refused(view.refused)
+    downloads.of_rows("engines", view, {f"{of}: {view.finding}": lambda: charts.engine_points(view)})
+
+
+def refused(rows: Iterable[views.Row]) -> None:
+    """Say which engines or versions do not run it, where that is wanted."""
+    said = [f"- {plain(f'{row.called}: {row.refused}.')}" for row in rows]  # type: ignore[attr-defined]
+    if said:
+        with st.popover(f"{len(said):,} do not run it: why", type="tertiary"):
+            st.markdown("\n".join(said))
+
+
+def versions(plan: Plan, dimmed: bool) -> None:
+    """Show what every version of the plan's engine holds of its request."""
+    view = views.versions_view(plan)
+    if not view.rows:
+        return
+    finding = f"{plan.model.name}: {view.finding}"
+    st.subheader(plain(finding), anchor=False)
+    figure.show(charts.versions_chart(view), "chart-versions", finding, dimmed=dimmed)
+    refused(view.refused)
+    downloads.of_rows(view.name, view, {finding: lambda: charts.versions_chart(view)})
+    with st.expander("Table", on_change="rerun", key="fold-versions") as fold:
+        if fold.open:
+            st.dataframe(view.frame(), hide_index=True, key="table-versions", alt=f"Table of {view.title}")
+
+
+def causes(plans: tuple[Plan, ...]) -> None:
+    """Show which flags bring an older answer back, and every number of two plans with what moves it."""
+    if len(plans) != 2:
+        return
+    compared = calculator.compare(*plans)
+    for one in compared.restoring:
+        names = ", ".join(row.name for row in compared.changed if row.term in one.restores)
+        st.markdown(plain(f"Brings back {names}:"))
+        st.code(one.flag, language=None)
+    if not compared.changed:
+        return
+    with st.expander("Every number, and what moves it", on_change="rerun", key="fold-causes") as fold:
+        if fold.open:
+            _causes(compared)
+
+
+def _causes(compared: Comparison) -> None:
+    rows = [
+        {
+            "What": row.name,
+            "A": written(row.before, row.unit),
+            "B": written(row.after, row.unit),
+            "Change": "" if row.change is None else written(row.change, row.unit),
+            "What moves it": row.cause,
+        }
+        for row in compared.changed
+    ]
+    st.dataframe(rows, hide_index=True, key="compared", alt=f"What moves each number: {compared.finding}")
+    downloads.of_rows("compared", compared, {})
