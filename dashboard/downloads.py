@@ -86,16 +86,26 @@ def show_link() -> None:
 
 def of_view(view: View, draw: Callable[[], go.Figure]) -> None:
     """Offer a view's rows and its chart, which is drawn for a file when that is wanted."""
-    of_rows(view.name, view, {view.finding: draw})
+    of_rows(view.name, view, {view.finding: draw}, view.plan.model)
 
 
-def of_rows(name: str, rows: Rows, figures: Mapping[str, Callable[[], go.Figure]]) -> None:
-    """Offer rows as CSV, and what is drawn of them as one page, each chart below what it says; drawn when wanted."""
+def of_rows(
+    name: str,
+    rows: Rows,
+    figures: Mapping[str, Callable[[], go.Figure]],
+    model: calculator.ModelArchitecture | None = None,
+) -> None:
+    """Offer rows as CSV, and what is drawn of them as one page, each chart below what it says; drawn when wanted.
+
+    Files about one model have its name in theirs, in a column of the rows and above each chart.
+    """
+    called = f"{file_name(model.id)}-{name}" if model else name
+    titled = {f"{model.name}: {says}" if model else says: draw for says, draw in figures.items()}
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "CSV",
-            lambda: csv_of(rows),
-            f"{name}.csv",
+            lambda: csv_of(rows, model.name if model else ""),
+            f"{called}.csv",
             "text/csv",
             on_click="ignore",
             key=f"csv-{name}",
@@ -103,17 +113,20 @@ def of_rows(name: str, rows: Rows, figures: Mapping[str, Callable[[], go.Figure]
         if figures:
             st.download_button(
                 "Chart as HTML" if len(figures) == 1 else "Charts as HTML",
-                lambda: _page(figures),
-                f"{name}.html",
+                lambda: _page(titled),
+                f"{called}.html",
                 "text/html",
                 on_click="ignore",
                 key=f"html-{name}",
             )
 
 
-def csv_of(rows: Rows) -> str:
-    """Return rows as CSV that is safe to open in a spreadsheet."""
-    return str(rows.frame().map(cell).to_csv(index=False))
+def csv_of(rows: Rows, model: str = "") -> str:
+    """Return rows as CSV that is safe to open in a spreadsheet, the model's name first where they are of one."""
+    frame = rows.frame()
+    if model:
+        frame.insert(0, "of_model", model)
+    return str(frame.map(cell).to_csv(index=False))
 
 
 def _page(figures: Mapping[str, Callable[[], go.Figure]]) -> str:

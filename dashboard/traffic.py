@@ -11,6 +11,7 @@ import streamlit as st
 
 import calculator
 from calculator.planning.traffic.tables import columns_of, workload_from_text
+from dashboard import lengths
 from dashboard.link import packing
 from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 from dashboard.text import plain, sentence
@@ -26,7 +27,7 @@ LABELS = {
     "output_cv": "Variation of outputs",
     "correlation": "Correlation",
     "risk": "Risk",
-    "requests_per_second": "Requests per second",
+    "requests_per_second": "Requests per second, in all",
     "shared_prefix_tokens": "Shared prefix, tokens",
     "max_output_tokens": "Longest output asked",
 }
@@ -40,7 +41,7 @@ HELP = {
     "max_output_tokens": "Answers end there; some engines set all of it aside",
 }
 STEPS = {"prompt_cv": 0.1, "output_cv": 0.1, "correlation": 0.1, "risk": 0.005, "requests_per_second": 1.0}
-TOKEN_STEP = 50
+LENGTHS = ("prompt_tokens", "output_tokens", "shared_prefix_tokens", "max_output_tokens")
 _KEPT, _WRONG = "_trace_kept", "_trace_wrong"
 
 
@@ -100,6 +101,7 @@ def asked() -> Traffic:
     CalculatorError
         If there can be no such traffic, or the trace is not read.
     """
+    lengths.check(*(name for name in LENGTHS if kind() == MEANS or name not in OF_MEANS))
     return Traffic(_workload(kind()), value("risk"), value("requests_per_second"))
 
 
@@ -112,14 +114,16 @@ def kind() -> str:
 def field(name: str) -> None:
     """Show the field of a number."""
     bounds = TRAFFIC[name]
-    is_real = isinstance(bounds.least, float)
+    if name in LENGTHS:
+        lengths.field(LABELS[name], name, help=HELP.get(name, ""))
+        return
     st.number_input(
         LABELS[name],
         bounds.least,
         bounds.most,
         value=None,
-        step=STEPS.get(name, TOKEN_STEP),
-        format="%g" if is_real else None,
+        step=STEPS[name],
+        format="%g",
         key=name,
         help=HELP.get(name),
         placeholder=bounds.absent,

@@ -112,13 +112,14 @@ def widget(page, key):
         "multiselect",
     ):
         for found in getattr(page, kind):
-            if found.key == key:
+            if found.key in (key, f"_text_{key}"):  # a length is a text
                 return found
     raise AssertionError(f"the page has no input {key}")
 
 
 def change(page, key, value):
-    widget(page, key).set_value(value)
+    found = widget(page, key)
+    found.set_value(str(value) if found.key.startswith("_text_") and value is not None else value)
     return checked(page.run())
 
 

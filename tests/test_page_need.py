@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
-from pages import change, checked, everything_said, headline, open_page, unescaped, warnings
+from pages import change, checked, everything_said, headline, open_page, unescaped, warnings, widget
 
 import calculator
 from calculator import views
@@ -13,8 +13,9 @@ from calculator.request import OPTIONS
 from calculator.views import words
 from calculator.views.sizing import answer
 from dashboard import state
+from dashboard.compare import pins
 from dashboard.need import asking, found, searching, tables
-from dashboard.need.opening import link_of_option
+from dashboard.need.opening import link_of_option, pin_of_option
 
 FEW = "mi300x,h200,h100-sxm"
 GPUS = FEW.split(",")
@@ -126,7 +127,9 @@ def test_what_was_left_out_is_said_with_the_reason():
     page = need(gpus="t4,h200", max_gpus=8)
     size = expected(gpus=["t4", "h200"], max_gpus=8)
     assert len(size.refused) == 1
-    assert str(size.refused[0].why) in everything_said(page)
+    assert str(size.refused[0].why) not in everything_said(page)  # made once it is opened
+    page.session_state["chip_left_out"] = True
+    assert str(size.refused[0].why) in everything_said(checked(page.run()))
 
 
 def test_nearly_stands_apart():
@@ -199,6 +202,22 @@ def test_the_landing_page_leads_here_and_what_was_asked_there_holds_on():
     page.session_state["gpus"] = GPUS
     checked(page.run())
     agrees(page, expected("qwen2.5-72b", seq_len=16384))
+
+
+def test_rows_that_are_pinned_stand_side_by_side_with_the_users_asked(monkeypatch):
+    page, options = need(), expected().options[:2]
+    held = {name: page.session_state[name] for name in state.PARAMETERS}
+    monkeypatch.setattr(state, "st", SimpleNamespace(session_state=held))
+    page.session_state["pinned"] = [pin_of_option(option) for option in options]
+    monkeypatch.undo()
+    checked(page.run())
+    assert list(page.dataframe[0].value[tables.PINS])[:3] == ["Pinned", "Pinned", "Pin"]
+    for pin, option in zip(page.query_params["pinned"].split(","), options, strict=True):
+        plan = pins.plan_of(pin)
+        replicas = plan.request.data_parallel_size
+        assert (plan.accelerator.id, plan.num_gpus) == (option.plan.accelerator.id, option.num_gpus)
+        assert 0 <= plan.request.batch_size * replicas - 200 < replicas == option.replicas
+    assert "200 users of 8,192 tokens: B " in headline(open_page("compare", pinned=page.query_params["pinned"]))
 
 
 # I have GPUs
@@ -325,6 +344,56 @@ def test_emptied_lists_take_their_default_again():
     change(page, "engines", [])
     assert page.query_params["engines"] == "vllm"
     agrees(page, expected())
+
+
+# Lengths
+
+
+@pytest.mark.parametrize(
+    ("typed", "tokens"), [("16K", 16_384), ("32k", 32_000), ("4096", 4096), ("12,000", 12_000), ("0.1m", 100_000)]
+)
+def test_a_length_is_typed_as_text_and_the_field_shows_what_was_taken(typed, tokens):
+    page = change(need(gpus="h200"), "seq_len", typed)
+    assert widget(page, "seq_len").value == f"{tokens:,}"
+    assert page.query_params["seq_len"] == str(tokens)
+    agrees(page, expected(gpus=["h200"], seq_len=tokens))
+
+
+@pytest.mark.parametrize(
+    ("typed", "why", "nearest"),
+    [
+        ("8 kilo", "is not a number of tokens: write a whole number, or one with k or m", None),
+        ("1.5K", "is no whole number of 1,024s", None),
+        ("0", "must lie between 1 and 1,000,000,000, not 0", "1"),
+        ("<b>9</b>", "is not a number of tokens", None),
+    ],
+)
+def test_what_is_no_length_is_said_at_its_field_and_the_last_answer_stays_dimmed(typed, why, nearest):
+    page = need(gpus="h200")
+    before = headline(page)
+    change(page, "seq_len", typed)
+    assert headline(page) == f":gray[Before: {before}]"
+    assert why.lower() in everything_said(page).lower()
+    assert page.error.len == 0  # the field says it
+    assert page.query_params["seq_len"] == "8192"
+    buttons = [each for each in page.main.button if each.key == "_nearest_seq_len"]
+    assert [each.label for each in buttons] == ([nearest] if nearest else [])
+    change(page, "seq_len", "4K")
+    agrees(page, expected(gpus=["h200"], seq_len=4096))
+
+
+def test_the_nearest_length_is_a_click_away():
+    page = change(need(gpus="h200"), "seq_len", "0")
+    next(each for each in page.main.button if each.key == "_nearest_seq_len").click()
+    agrees(checked(page.run()), expected(gpus=["h200"], seq_len=1))
+
+
+def test_lengths_of_traffic_are_texts_too():
+    page = need(load="traffic", requests_per_second=5, gpus="h200")
+    change(page, "prompt_tokens", "2K")
+    agrees(page, calculator.size("llama-3-70b", calculator.Workload(5.0, 2048, 250), gpus=["h200"]))
+    change(page, "output_tokens", "many")
+    assert headline(page).startswith(":gray[Before: ")
 
 
 # The search

@@ -9,7 +9,7 @@ import streamlit as st
 import calculator
 from calculator import views
 from calculator.views.load.circulating import said
-from dashboard import traffic
+from dashboard import lengths, traffic
 from dashboard.fits import shown
 from dashboard.text import plain, sentence
 
@@ -25,7 +25,7 @@ def show(plan: calculator.Plan) -> None:
         asked, dimmed = traffic.ask(), traffic.wrong()
         st.session_state[LAST] = asked
     except calculator.CalculatorError as error:
-        if not traffic.wrong():
+        if not traffic.wrong() and not isinstance(error, lengths.SaidAtField):
             (st.info if traffic.awaits_trace() else st.error)(plain(sentence(str(error))))
         asked, dimmed = st.session_state.get(LAST), True
     if asked is None:

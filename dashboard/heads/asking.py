@@ -13,7 +13,7 @@ from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.variants import divisors, query_heads
 from calculator.reading.by_layer import is_by_layer, parse_by_layer
 from calculator.views.heads.chosen import LATENT, LISTED, OWN, name_of, names, row_of
-from dashboard import inputs, state
+from dashboard import inputs, lengths, state
 from dashboard.text import plain, sentence
 
 GOAL_LABELS = {
@@ -43,13 +43,14 @@ def ask() -> calculator.HeadStudy:
     with row.container():
         inputs.ask_number("Users at once", "batch_size", help="Sequences that one replica must hold")
     with row.container():
-        inputs.ask_number("Tokens each", "seq_len", step=1024, help="Prompt and generated")
+        lengths.field("Tokens each", "seq_len", help="Prompt and generated")
         if not isinstance(model, calculator.CalculatorError):
             inputs.ask_encoder(model)
     if isinstance(model, calculator.CalculatorError):
         raise model
     with st.container(horizontal=True, gap="xsmall"):
         _chips(model, gpu)
+    lengths.check("seq_len")
     asked = {**inputs.keywords(), "model": model, "gpu": gpu}
     asked = {name: value for name, value in asked.items() if value is not None}
     return calculator.head_study(

@@ -15,10 +15,11 @@ from calculator.engines import ENGINES, engine_class
 from calculator.formats import kv, weights
 from calculator.planning.sizing.prices import prices_in_text
 from calculator.units import plural
-from dashboard import inputs, state, traffic
+from dashboard import inputs, lengths, state, traffic
 from dashboard.link.need_parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
 from dashboard.link.traffic_parameters import MEANS
 from dashboard.link.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS
+from dashboard.names import gpu_label
 from dashboard.text import plain
 
 LOADS = {USERS: "Users at once", TRAFFIC: "Traffic"}
@@ -45,12 +46,12 @@ def fields() -> None:
     with st.grid(4, min_column_width=150):
         inputs.choose_model()
         if st.session_state["load"] == USERS:
-            _number("Users at once", "users", 10)
-            st.number_input("Tokens each, in and out", 1, NEED["users"].most, step=1024, value=None, key="seq_len",
-                            placeholder="the model's longest")  # fmt: skip
-            _number("Of them the answer, tokens", "answer_tokens", 50, help=(
-                "Empty: the time of a token has no share of new prompts"
-            ))  # fmt: skip
+            _number("Users at once, in all", "users", 10)
+            lengths.field("Tokens each, in and out", "seq_len", placeholder="the model's longest")
+            lengths.field(
+                "Of them the answer, tokens", "answer_tokens",
+                help="Empty: the time of a token has no share of new prompts",
+            )  # fmt: skip
         else:
             for name in ("requests_per_second", *(("prompt_tokens", "output_tokens") if _by_means() else ())):
                 traffic.field(name)
@@ -85,6 +86,7 @@ def asked() -> Asked:
     mark = ""
     names = OF_MODEL
     if st.session_state["load"] == USERS:
+        lengths.check("seq_len", "answer_tokens")
         names += ("users", "seq_len", "answer_tokens")
         keywords["users"] = st.session_state["users"] or NEED["users"].default
         keywords["seq_len"] = st.session_state["seq_len"]
@@ -150,9 +152,7 @@ def _gpus() -> None:
     chosen = st.session_state["gpus"]
     label = _said([load_gpu(name).name for name in chosen], "GPU") if chosen else "All GPUs"
     with st.popover(plain(f"{label}, up to {st.session_state['max_gpus'] or NEED['max_gpus'].default}")):
-        st.multiselect(
-            "GPUs", all_gpu_ids(), format_func=lambda name: load_gpu(name).name, key="gpus", placeholder="All"
-        )
+        st.multiselect("GPUs", all_gpu_ids(), format_func=gpu_label, key="gpus", placeholder="All")
         _number("GPUs at most", "max_gpus", 8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import streamlit as st
@@ -14,19 +15,20 @@ from calculator.units import plural
 from calculator.views.sizing import answer
 from calculator.views.sizing.options import hardware, option_row
 from dashboard import downloads, figure, state, turning
+from dashboard.compare import pins
 from dashboard.need import searching, tables
 from dashboard.need.asking import Asked
-from dashboard.need.opening import link_of_option
-from dashboard.text import plain, sentence
+from dashboard.need.opening import link_of_option, pin_of_option
+from dashboard.text import file_name, plain, sentence
 
-OPENS = "_need_opens"
-"""The link that the next run turns to."""
+OPENS, CHANGED = "_need_opens", "_need_changed"
+"""The link that the next run turns to, and whether a click below the question changed what stands above it."""
 
 
 def say(slot: DeltaGenerator, found: Found, dimmed: bool) -> None:
     """Say the answer: the headline, and how the best option stands."""
     headline, verdict = plain(answer.headline(found)), plain(answer.verdict(found))
-    with slot.container():
+    with slot.container(gap="xsmall"):
         if dimmed:
             st.title(f":gray[Before: {headline}]", anchor=False)
             st.markdown(f":gray[{verdict}]")
@@ -35,9 +37,11 @@ def say(slot: DeltaGenerator, found: Found, dimmed: bool) -> None:
         if found.best is None:
             st.markdown(f":red-badge[:material/close: none] {verdict}")
             return
-        holds = plain(answer.holds(option_row(found.best)))
-        badge = f":green-badge[:material/check: {holds}]"
-        st.markdown(f"{badge} {verdict}" + ("" if _sure(found) else f" {_UNSURE}"))
+        best = option_row(found.best)
+        badge = f":green-badge[:material/check: {plain(answer.holds(best))}]"
+        more = [] if _sure(found) else [_UNSURE]
+        more += [plain(f"Price seen {best.price_seen}.")] if best.price_seen else []
+        st.markdown(" ".join([badge, verdict, *more]))
 
 
 _UNSURE = "Its goals are met by the central means alone, not by the high end of the range."
@@ -50,46 +54,58 @@ def _sure(found: Found) -> bool:
 def show(found: Found, asked: Asked, dimmed: bool) -> None:
     """Show what stands below the question."""
     if found.best is not None:
-        _best(found, found.best)
-        view = views.options_view(found)
+        view = searching.following(found, (*asked.key, "view"), lambda: views.options_view(found))
         _table(view.rows, found.options, "need-options", view.finding)
+        says = f"{answer.asked(found)}: {view.finding}"
         st.subheader(plain(view.finding), anchor=False)
-        drawn = charts.price_chart(view)
-        figure.show(drawn, "chart-price-tpot", view.finding, dimmed=dimmed)
-        st.caption("Time of a token at the load's own rate; thin bars: its range. Prices are examples, not offers.")
-        downloads.of_view(view, lambda: charts.price_chart(view))
+        figure.show(charts.price_chart(view), "chart-price-tpot", view.finding, dimmed=dimmed)
+        st.markdown(":gray[:small[Time of a token at the load's own rate; thin bars: 9 of 10. Prices are examples.]]")
+        downloads.of_rows(view.name, view, {says: lambda: charts.price_chart(view)}, found.model)
     elif not dimmed:
         _what_would_do(found, asked)
     for note in found.notes:
-        st.caption(plain(sentence(note)))
+        st.markdown(plain(sentence(note)))
     if found.nearly:
         st.subheader("Nearly: held only at the centre of the memory's range", anchor=False)
         _table([option_row(option) for option in found.nearly], found.nearly, "need-nearly", "Options that nearly hold")
 
 
-def left_out(found: Found) -> None:
-    """Show what was left out, and why, as the last chip."""
+def actions(found: Found) -> None:
+    """Show what was left out and why, the plan and the command of the cheapest, and the answer as files."""
     if found.refused:
-        with st.popover(f"{len(found.refused):,} left out: why", type="tertiary"):
-            for row in found.refused:
-                formats = f"{row.weight_dtype}, KV {row.kv_cache_dtype}, {row.engine}"
-                st.markdown(f"- {plain(row.why)} :gray[:small[{plain(formats)}]]")
-
-
-def _best(found: Found, best: calculator.Service) -> None:
-    """Offer the plan of the cheapest option, its command, and the answer as a page."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        label = f"Open the plan of {hardware(best)}"
-        st.page_link(
-            turning.to(turning.FITS),
-            label=plain(label),
-            icon=":material/arrow_forward:",
-            query_params=link_of_option(best),
-        )
-        with st.popover("Command", type="tertiary"):
+        label = f"{len(found.refused):,} left out: why"
+        with st.popover(label, type="tertiary", on_change="rerun", key="chip_left_out") as opened:
+            if opened.open:
+                _left_out(found)
+    if found.best is None:
+        return
+    best = found.best
+    st.page_link(
+        turning.to(turning.FITS), label=plain(f"Open the plan of {hardware(best)}"), icon=":material/arrow_forward:",
+        query_params=link_of_option(best),
+    )  # fmt: skip
+    with st.popover("Command", type="tertiary", on_change="rerun", key="chip_command") as opened:
+        if opened.open:
             st.markdown(plain(f"One of {plural(best.replicas, 'replica')}, as the engine's own command line:"))
             st.code(best.command, language="bash", wrap_lines=True)
+    with st.popover("Download", type="tertiary"):
         downloads.report(found, f"{found.model.id}-hardware")
+        st.download_button(
+            "Answer (JSON)", lambda: json.dumps(found.as_dict(), indent=2), f"{file_name(found.model.id)}-size.json",
+            "application/json", on_click="ignore", key="json-size",
+        )  # fmt: skip
+        st.download_button(
+            "All options (CSV)", lambda: downloads.csv_of(found, found.model.name),
+            f"{file_name(found.model.id)}-size.csv", "text/csv", on_click="ignore", key="csv-size",
+        )  # fmt: skip
+
+
+def _left_out(found: Found) -> None:
+    lines = []
+    for row in found.refused:
+        formats = f"{row.weight_dtype}, KV {row.kv_cache_dtype}, {row.engine}"
+        lines.append(f"- {plain(row.why)} :gray[:small[{plain(formats)}]]")
+    st.markdown("\n".join(lines))
 
 
 def _table(rows: Sequence[views.Row], options: Sequence[calculator.Service], key: str, alt: str) -> None:
@@ -97,7 +113,15 @@ def _table(rows: Sequence[views.Row], options: Sequence[calculator.Service], key
         option = options[st.session_state[clicked]["row"]]
         st.session_state[OPENS] = link_of_option(option)
 
-    tables.show(tables.OPTIONS, rows, key, str(alt), open_row)
+    def pin_row(clicked: str) -> None:
+        pins.toggle(pins_of[st.session_state[clicked]["row"]])
+        st.session_state[CHANGED] = True
+
+    pins_of = [pin_of_option(option) for option in options]
+    held = pins.pinned()
+    tables.show(
+        tables.OPTIONS, rows, key, str(alt), open_row, pin_row, ["Pinned" if pin in held else "Pin" for pin in pins_of]
+    )
 
 
 def _what_would_do(found: Found, asked: Asked) -> None:

@@ -8,6 +8,7 @@ import calculator
 from calculator.engines.beside.experts import joins_replicas
 from calculator.planning.answer import Plan
 from dashboard import state
+from dashboard.compare import pins
 from dashboard.link.need_parameters import NEED
 from dashboard.link.traffic_parameters import TRAFFIC
 from dashboard.need.asking import OF_MODEL
@@ -31,6 +32,15 @@ def link_of_option(option: calculator.Service) -> dict[str, str]:
         batch_size=max(1, min(option.batch_size, room)),
         data_parallel_size=plan.request.data_parallel_size if shared else option.replicas,
     )
+
+
+def pin_of_option(option: calculator.Service) -> str:
+    """Return the pin of an option: with the users that are asked, spread over its replicas."""
+    link = link_of_option(option)
+    users, replicas = option.load.users, int(link["data_parallel_size"])
+    if users is not None and option.replicas == replicas:
+        link["batch_size"] = str(-(-users // replicas))
+    return pins.of_link(link)
 
 
 def link_of_plan(plan: Plan, **changes: Any) -> dict[str, str]:

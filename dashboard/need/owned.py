@@ -11,7 +11,7 @@ from calculator.hardware import custom_accelerator
 from calculator.planning.sizing.owned import WhatRuns
 from calculator.units import gib_to_bytes
 from calculator.views.sizing import answer
-from dashboard import inputs, state
+from dashboard import downloads, inputs, lengths, state
 from dashboard.link.need_parameters import NEED
 from dashboard.need import searching, tables
 from dashboard.need.found import OPENS
@@ -32,20 +32,18 @@ def ask() -> WhatRuns:
         with st.container():
             gpu = inputs.ask_gpu()
         st.number_input("GPUs", count.least, count.most, value=None, key="num_gpus", placeholder=count.absent)
-        length = state.PARAMETERS["seq_len"]
-        st.number_input(
-            "Tokens each, at least", length.least, length.most, value=None, step=1024, key="seq_len",
-            placeholder=f"{length.default}",
-        )  # fmt: skip
+        length = state.PARAMETERS["seq_len"].default
+        lengths.field("Tokens each, at least", "seq_len", placeholder=f"{length:,}")
     with st.popover(engine_class(st.session_state["engine"]).title):
         st.selectbox("Engine", list(ENGINES), format_func=lambda name: engine_class(name).title, key="engine")
+    lengths.check("seq_len")
     if gpu is None:
         gpu = custom_accelerator(gib_to_bytes(st.session_state["gpu_memory_gib"]))
     return searching.what_runs(
         gpu,
         st.session_state["num_gpus"] or count.default,
         st.session_state["engine"],
-        st.session_state["seq_len"] or length.default,
+        st.session_state["seq_len"] or length,
     )
 
 
@@ -66,6 +64,7 @@ def show(found: WhatRuns) -> None:
     """Show the models that run, and those that do not."""
     if found.rows:
         tables.show(tables.RUNS, found.rows, "need-runs", str(found.finding), lambda clicked: _open(found, clicked))
+        downloads.of_rows("what-runs", found, {})
     if found.refused:
         with st.popover(f"{len(found.refused):,} do not run: why", type="tertiary"):
             for model, why in found.refused:

@@ -15,7 +15,7 @@ from calculator.planning.sizing.owned import WhatRuns
 from calculator.planning.sizing.reachable import reachable_goals
 from dashboard.need.asking import GOALS, Asked
 
-MOST_KEPT = 48
+MOST_KEPT = 96
 MAX_SECONDS = 30.0
 """Where a search ends, whatever is left; what it has is shown, and it is not kept."""
 
@@ -67,6 +67,11 @@ def search(asked: Asked, slot: DeltaGenerator) -> Found:
 
     found: Found = _KEPT.get(asked.key, make, keep=lambda found: found.complete)
     return found
+
+
+def following(found: Found, key: Hashable, make: Callable[[], Any]) -> Any:
+    """Return what follows from an answer, made where it is not held."""
+    return _KEPT.get(key, make, keep=lambda _: found.complete)
 
 
 def goals_that_would_do(asked: Asked, found: Found) -> dict[str, float]:

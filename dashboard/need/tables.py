@@ -14,6 +14,7 @@ from calculator.views.sizing.options import OptionRow
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+NOT_KNOWN = "not known"
 ROW_PX, ROWS = 35, 11
 """The height of a row, and how many are seen at once, the head among them; the rest scrolls in the table."""
 
@@ -29,7 +30,7 @@ class Column:
 
 def _dollars(low: float | None, high: float | None) -> str:
     if low is None or high is None:
-        return "not known"
+        return NOT_KNOWN
     return f"{low:,.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:,.2f}–{high:,.2f}"
 
 
@@ -40,13 +41,13 @@ def _held(row: OptionRow) -> str:
 def _ms(row: OptionRow) -> str:
     ends = row.time_per_output_token_s, row.time_per_output_token_s_low, row.time_per_output_token_s_high
     if any(end is None for end in ends):
-        return "not known"
+        return NOT_KNOWN
     central, low, high = (milliseconds(end or 0.0) for end in ends)
     return f"{central} ({low}–{high})"
 
 
 def _tokens(row: OptionRow) -> str:
-    return "not known" if row.output_tokens_per_second is None else rounded(row.output_tokens_per_second)
+    return NOT_KNOWN if row.output_tokens_per_second is None else rounded(row.output_tokens_per_second)
 
 
 OPTIONS = (
@@ -70,6 +71,8 @@ OPTIONS = (
     Column("KV", lambda row: row.kv_cache_dtype),
     Column("Price seen", lambda row: row.price_seen),
 )
+PINS, PINS_AT = "Beside others", 5
+"""The column of buttons that pin an option for comparing, beyond those that are seen on a phone."""
 WHERE_THEY_DIFFER = ("Engine", "Weights", "KV")
 RUNS = (
     Column("Model, opens it", lambda row: row.name),
@@ -84,53 +87,84 @@ RUNS = (
 
 
 def _percent(share: float | None) -> str:
-    return "not known" if share is None else f"{share:.0%}"
+    return NOT_KNOWN if share is None else f"{share:.0%}"
 
 
 def _times(num_gpus: int, replicas: int) -> str:
     return f"{num_gpus:,}" if replicas == 1 else f"{num_gpus:,}, {replicas:,} times"
 
 
-def show(columns: Sequence[Column], rows: Sequence[Any], key: str, alt: str, on_open: Callable[..., None]) -> None:
-    """Show rows; a click on the first column calls ``on_open`` with the key, which holds the row."""
+def show(
+    columns: Sequence[Column],
+    rows: Sequence[Any],
+    key: str,
+    alt: str,
+    on_open: Callable[..., None],
+    on_pin: Callable[..., None] | None = None,
+    pinned: Sequence[str] = (),
+) -> None:
+    """Show rows; a click on the first column calls ``on_open`` with the key, which holds the row, one on a pin another.
+
+    ``pinned`` says of each row what its button is called.
+    """
     kept = [
         column
         for column in columns
         if column.name not in WHERE_THEY_DIFFER or columns is RUNS or len({column.value(row) for row in rows}) > 1
     ]
     kept = [column for column in kept if any(column.value(row) not in (None, "") for row in rows)]
-    opens = st.column_config.ButtonColumn(
-        kept[0].name,
-        type="tertiary",
-        alignment="left",
-        key=f"{key}-open",
-        on_click=on_open,
-        args=(f"{key}-open",),
-        pinned=False,
-    )
+    buttons = {kept[0].name: _button(kept[0].name, f"{key}-open", on_open)}
+    if on_pin is not None:
+        called = {id(row): text for row, text in zip(rows, pinned, strict=True)}
+        kept.insert(PINS_AT, Column(PINS, lambda row: called[id(row)]))
+        buttons[PINS] = _button(PINS, f"{key}-pin", on_pin)
     st.dataframe(
         styled(kept, rows),
         hide_index=True,
         key=key,
         alt=alt,
         height=ROW_PX * ROWS if len(rows) >= ROWS else "content",
-        placeholder="not known",
-        column_config={kept[0].name: opens},
+        placeholder=NOT_KNOWN,
+        column_config=buttons,
     )
+
+
+def _button(name: str, key: str, on_click: Callable[..., None]) -> Any:
+    return st.column_config.ButtonColumn(
+        name, type="tertiary", alignment="left", key=key, on_click=on_click, args=(key,), pinned=False
+    )
+
+
+class Said(float):
+    """A number that reads otherwise: its cell shows the text and sorts by the number."""
+
+    text: str
+
+    def __new__(cls, value: float, text: str) -> Said:
+        """Keep the text beside the number."""
+        made = super().__new__(cls, value)
+        made.text = text
+        return made
 
 
 def styled(columns: Sequence[Column], rows: Sequence[Any]) -> Styler:
     """Return a table whose cells hold numbers and read as text."""
     import pandas
 
-    frame = pandas.DataFrame({column.name: [column.value(row) for row in rows] for column in columns})
-    style = frame.style
-    for column in columns:
-        if column.text is not None:
-            for index, row in enumerate(rows):
-                style = style.format(_saying(column.text(row)), subset=([index], [column.name]))
-    return style
+    frame = pandas.DataFrame({column.name: _cells(column, rows) for column in columns})
+    said = [column.name for column in columns if column.text is not None]
+    return frame.style.format(_text, subset=said)
 
 
-def _saying(text: str) -> Callable[[Any], str]:
-    return lambda _: text
+def _cells(column: Column, rows: Sequence[Any]) -> Any:
+    import pandas
+
+    values = [column.value(row) for row in rows]
+    if column.text is None:
+        return values
+    said = [None if value is None else Said(value, column.text(row)) for value, row in zip(values, rows, strict=True)]
+    return pandas.Series(said, dtype=object)  # numbers of a plain column would lose their text
+
+
+def _text(value: Any) -> str:
+    return value.text if isinstance(value, Said) else NOT_KNOWN

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import calculator
-from dashboard import state, traffic, turning
+from dashboard import lengths, state, traffic, turning
 from dashboard.link.need_parameters import GPUS, MODELS
 from dashboard.need import asking, found, owned, searching
 from dashboard.text import plain, sentence
@@ -20,9 +20,7 @@ _LAST = "_need_last"
 
 def show() -> None:
     """Show the answer, the question below it, and what follows."""
-    opens = st.session_state.pop(found.OPENS, None)
-    if opens is not None:
-        st.switch_page(turning.to(turning.FITS), query_params=opens)
+    _turn()
     with st.container(horizontal_alignment="center").container(width=WIDTH):
         problems, answer = st.container(), st.empty()
         st.segmented_control(
@@ -35,24 +33,53 @@ def show() -> None:
     state.save()
 
 
+def _turn() -> None:
+    """Turn to the plan of a row that was clicked; run anew where a click below the question changed what is above."""
+    opens = st.session_state.pop(found.OPENS, None)
+    if opens is not None:
+        st.switch_page(turning.to(turning.FITS), query_params=opens)
+    if st.session_state.pop(found.CHANGED, False):
+        st.rerun()
+
+
 def _find(slot: DeltaGenerator) -> None:
     asking.fields()
-    with st.container(horizontal=True, gap="xsmall"):
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         asking.chips()
-        last_chip = st.container(width="content")
+        actions = st.container(horizontal=True, gap="xsmall", vertical_alignment="center", width="content")
     try:
-        asked = asking.asked()
-        result = asked, searching.search(asked, slot)
-        dimmed = False
-        _keep(result)
-    except calculator.CalculatorError as error:
-        result, dimmed = _refused(slot, error), True
-    if result is not None:
-        asked, what = result
-        found.say(slot, what, dimmed)
-        with last_chip:
-            found.left_out(what)
-        found.show(what, asked, dimmed)
+        asked, error = asking.asked(), None
+    except calculator.CalculatorError as wrong:
+        asked, error = None, wrong
+    _answer(slot, actions, asked, error)
+
+
+@st.fragment
+def _answer(
+    slot: DeltaGenerator,
+    actions: DeltaGenerator,
+    asked: asking.Asked | None,
+    error: calculator.CalculatorError | None,
+) -> None:
+    """Search and show what is found, by itself: what is opened below the question asks nothing again."""
+    _turn()
+    result = None
+    if asked is not None:
+        try:
+            result = asked, searching.search(asked, slot)
+            _keep(result)
+        except calculator.CalculatorError as refusal:
+            error = refusal
+    dimmed = result is None
+    if result is None and error is not None:
+        result = _refused(slot, error)
+    if result is None:
+        return
+    asked, what = result
+    found.say(slot, what, dimmed)
+    with actions:
+        found.actions(what)
+    found.show(what, asked, dimmed)
 
 
 def _own(slot: DeltaGenerator) -> None:
@@ -68,7 +95,8 @@ def _own(slot: DeltaGenerator) -> None:
 
 def _refused(slot: DeltaGenerator, error: calculator.CalculatorError) -> Any:
     """Say at the fields why not; return the last answer, which stays dimmed."""
-    (st.info if traffic.awaits_trace() else st.error)(plain(sentence(str(error))))
+    if not isinstance(error, lengths.SaidAtField):
+        (st.info if traffic.awaits_trace() else st.error)(plain(sentence(str(error))))
     last = st.session_state.get(_LAST, {}).get(st.session_state["search"])
     if last is None:
         slot.title("This cannot be searched", anchor=False)
