@@ -139,6 +139,7 @@ def test_pinned_plans_stand_side_by_side_and_fewer_than_two_beside_the_landing_p
     assert headline(open_page("compare", pinned=pin())).endswith("on llama.cpp")
 
 
+CALIBRATION = '{"engine":"vllm","engine_version":"0.19.0","non_torch_bytes":2147483648}'
 OWN = {
     "model": "custom", "num_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 64,
     "hidden_size": 1024, "intermediate_size": 4096, "vocab_size": 32000, "max_position_embeddings": 8192,
@@ -154,8 +155,9 @@ OWN = {
         {"engine": "sglang", "batch_size": None, "seq_len": 16384, "kv_cache_dtype": "fp8_e4m3"},
         {"speculative_config": '{"method": "ngram", "num_speculative_tokens": 3}', "max_num_seqs": 64},
         {**OWN, "gpu": "rtx-4090", "tensor_parallel_size": 2},
+        {"calibration": CALIBRATION, "engine_version": "0.19"},
     ],
-    ids=["opening", "own memory", "cleared", "drafts", "own model"],
+    ids=["opening", "own memory", "cleared", "drafts", "own model", "calibrated"],
 )
 def test_a_pin_is_the_plan_that_its_link_opens_and_so_is_one_made_of_the_plan(asked, monkeypatch):
     plan = pins.plan_of(pin(**asked))

@@ -90,6 +90,13 @@ def test_a_step_of_fewer_users_is_called_neither_faster_nor_slower():
     assert headline(beside).startswith("LLaMA 3 70B, 8,192 tokens each: ")
 
 
+def test_replicas_that_share_a_few_more_users_are_compared_as_the_same_load():
+    # 3 × 67 for 200, within 5 %; 220 is not
+    three = of("h200", data_parallel_size=3, batch_size=67)
+    assert headline(side_by_side([ONE, three])).startswith("LLaMA 3 70B, about 200 users of 8,192 tokens: ")
+    assert "each" in headline(side_by_side([ONE, of("h200", batch_size=220)]))
+
+
 def test_two_models_are_both_named_and_told_apart():
     beside = side_by_side([of(batch_size=16), of(model="qwen2.5-72b", batch_size=16)])
     assert headline(beside).startswith("LLaMA 3 70B and Qwen2.5 72B, 16 users of 8,192 tokens: ")

@@ -13,6 +13,7 @@ import streamlit as st
 import calculator
 from calculator.catalogue.presets import all_gpu_ids, load_model
 from calculator.configs.reader import model_from_hf_config
+from calculator.engines.calibration import Calibration
 from calculator.planning.answer import Plan
 from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
@@ -21,11 +22,12 @@ from calculator.views.comparing.side_by_side import MOST
 from dashboard import state
 from dashboard.link import drafts, packing
 from dashboard.link.pinned import MOST_PINNED, link_of
+from dashboard.log import calibrating
 
 OF_PLAN = tuple(
     name
     for name in state.PARAMETERS
-    if name in ("model", "gpu", "config_json", *OPTIONS, *state.GIB_FIELDS, *state.OWN_FIELDS)
+    if name in ("model", "gpu", "config_json", calibrating.NAME, *OPTIONS, *state.GIB_FIELDS, *state.OWN_FIELDS)
 )
 """What of a link makes a plan."""
 assert MOST == MOST_PINNED
@@ -57,8 +59,15 @@ def of_plan(plan: Plan, model: str = "") -> str:
         if name in in_gib:
             held[in_gib[name]] = None if value is None else value / GIB
         elif name in held and name not in ("model", "gpu"):
-            held[name] = json.dumps(value) if isinstance(value, Mapping) else value
+            held[name] = _as_text(value)
     return of_link(state.link_of(held))
+
+
+def _as_text(value: Any) -> Any:
+    """Return what a parameter holds of a keyword's value: mappings and calibrations as text."""
+    if isinstance(value, Calibration):
+        return calibrating.written(value)
+    return json.dumps(value) if isinstance(value, Mapping) else value
 
 
 def add(pin: str) -> None:
@@ -116,6 +125,8 @@ def plan_of(pin: str) -> Plan:
         asked[keyword] = None if held[name] is None else gib_to_bytes(held[name])
     if asked.get("speculative_config"):
         asked["speculative_config"] = drafts.read(asked["speculative_config"])
+    own_memory = gpu is None or held["gpu_memory_gib"] is not None
+    asked |= calibrating.of_text(held[calibrating.NAME], held["engine"], None if own_memory else gpu)
     asked = {name: value for name, value in asked.items() if value not in (None, "")}
     return calculator.plan(**{"model": _model(held), "gpu": gpu, **asked})
 

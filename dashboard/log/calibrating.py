@@ -43,7 +43,11 @@ def written(calibration: Calibration) -> str:
 
 def keywords(engine: str, gpu: str | None) -> dict[str, Any]:
     """Return the keyword of ``plan`` where there is a calibration and it is of this engine and device."""
-    held = st.session_state[NAME]
+    return of_text(st.session_state[NAME], engine, gpu)
+
+
+def of_text(held: str | None, engine: str, gpu: str | None) -> dict[str, Any]:
+    """Return the keyword of ``plan`` of a calibration as a link has it, where it is of this engine and device."""
     if not held:
         return {}
     calibration = read(held)

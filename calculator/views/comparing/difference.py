@@ -82,9 +82,10 @@ def _what(plans: tuple[Plan, ...]) -> Message:
     if len(lengths) > 1:
         return models
     tokens = plural(lengths.pop(), "token")
-    if len(asked) > 1:
+    if not _about_same(asked):
         return say("side.of_tokens", "{models}, {tokens} each", models=models, tokens=tokens)
-    of = say("side.load", "{users} of {tokens}", users=plural(asked.pop(), "user"), tokens=tokens)
+    some = say("side.about", "about {users}", users=plural(min(asked), "user")) if len(asked) > 1 else None
+    of = say("side.load", "{users} of {tokens}", users=some or plural(min(asked), "user"), tokens=tokens)
     return say("side.of_load", "{models}, {load}", models=models, load=of)
 
 
@@ -186,8 +187,13 @@ def _leading(beside: SideBySide, key: str, choose: Callable[[list[float]], float
 
 
 def _same_load(beside: SideBySide) -> bool:
-    """Whether as many users of as many tokens are asked of all: a step of fewer is faster by itself."""
-    return not beside.row("users").differs and not beside.row("seq_len").differs
+    """Whether about as many users of as many tokens are asked of all: a step of fewer is faster by itself."""
+    return _about_same({users(plan) for plan in beside.plans}) and not beside.row("seq_len").differs
+
+
+def _about_same(asked: set[int]) -> bool:
+    """Whether so many users differ by no more than what replicas share them out in."""
+    return max(asked) <= (1 + AS_FAST) * min(asked)
 
 
 def _is_as_fast(beside: SideBySide) -> bool:
