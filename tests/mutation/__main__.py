@@ -48,6 +48,11 @@ NAMES = re.compile(r"[\w.]+(?=[\]-])")
 SURVIVED, NOT_RUN = "survives", "is run by no test"
 
 
+def module_of(file: str) -> str:
+    """Return the name by which a file is imported."""
+    return file.removesuffix(".py").replace("/", ".")
+
+
 def parsed(file: str) -> ast.Module:
     """Parse a file of the project."""
     return ast.parse((ROOT / file).read_text(encoding="utf-8"), file)
@@ -64,7 +69,7 @@ class Swapped(importlib.machinery.SourceFileLoader):
 
     def __init__(self, file: str, code: CodeType) -> None:
         """Keep the code that stands in for a file's."""
-        super().__init__(file.removesuffix(".py").replace("/", "."), str(ROOT / file))
+        super().__init__(module_of(file), str(ROOT / file))
         self.code = code
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002
@@ -167,6 +172,7 @@ class Runner:
         files = {test for test in tests if "::" not in test}
         watch = Watch()
         if mutant.function:
+            importlib.import_module(module_of(file))  # one that is only imported within a test is changed as well
             change(code)
             forget()
             session.config.pluginmanager.register(watch)
