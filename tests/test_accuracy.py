@@ -8,6 +8,7 @@ import pytest
 from calculator.logs import judged
 from calculator.logs.accuracy import Row, comparisons, log_of, markdown, quantile, summarise
 from calculator.logs.comparison import compare
+from calculator.logs.machines import machines
 from calculator.logs.reading import StartupLog
 from calculator.logs.reconciliation import reconcile
 
@@ -83,3 +84,35 @@ def test_a_row_may_report_blocks_alone():
     compared = compare(log, "mixtral-8x7b", "h200", {})
     assert compared.printed_tokens == 512 * 16
     assert compared.reported_gib == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("starts", "expected"),
+    # two starts of one machine: the nearest rank of two at one half is the smaller; close and held are of all
+    [
+        ([(0.02, 0.001, True), (-0.04, 0.002, True)], (0.02, True, True)),
+        ([(0.02, 0.001, True), (0.20, 0.100, False)], (0.02, False, False)),
+    ],
+)
+def test_all_starts_of_a_machine_are_judged_together(starts, expected):
+    one = next(one for one in JUDGED if one.id == "llmd-sweep-1")
+    names = ("capacity_error", "device_error", "in_range")
+    rows = [Row(**{**vars(one), **dict(zip(names, start, strict=True))}) for start in starts]
+    (machine,) = machines(rows)
+    assert (machine.error, machine.is_close, machine.held) == expected
+    assert machine.name == "llm-d-incubation/llm-d-planner h100-sxm"
+
+
+def test_an_engine_without_a_pool_is_judged_by_all_that_it_takes():
+    # Llama 3 8B at 8,192 cells on one GPU: 4,403.49 MiB of weights, 1,024 of cache, 560 of compute buffer are printed
+    one = next(one for one in JUDGED if one.id == "lc-llama3-8b-h100")
+    assert one.capacity.reported_gib == pytest.approx((4403.49 + 1024 + 560) / 1024, abs=1e-5)
+    # the buffer is 4 × 512 × (8,192 × 32 + 8,192 + 4.5 × 4,096) = 564 MiB; of four devices each holds five masks more
+    many = next(one for one in JUDGED if one.id == "lc-llama3-8b-a100x4")
+    more = many.capacity.predicted_gib - one.capacity.predicted_gib
+    assert more == pytest.approx(5 * 4 * 512 * 8192 / 2**30, abs=1e-9)
+
+
+def test_what_is_stated_in_part_is_summed_up_apart():
+    whole = summarise("all", comparisons())
+    assert len(whole.errors) == sum(one.is_stated for one in JUDGED) < len(JUDGED)

@@ -375,6 +375,8 @@ def test_a_calibration_of_a_device_with_other_memory_is_refused():
     assert any("as a log of this machine has it, vLLM 0.33" in note for note in near.notes)
     older = calculator.vary(near, engine_version="0.21")
     assert any("as a log of vLLM 0.33 has it, and 0.21 is planned" in note for note in older.notes)
+    ranks = calculator.vary(near, calibration={**found, "tensor_parallel_size": 2})
+    assert any("as a log of tensor_parallel_size 2 has it, and 1 is planned" in note for note in ranks.notes)
     own = calculator.vary(near, non_torch_bytes=2 * GIB)
     assert not any("as a log of" in note for note in own.notes)
     written = calculator.write_plan_file(near, "box")

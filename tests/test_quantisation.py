@@ -105,3 +105,16 @@ def test_quark_that_vllm_refuses():
     outputs = of_quark(global_quant_config={**EACH, "output_tensors": FP8})
     with pytest.raises(calculator.UnsupportedError, match="quark with quantised outputs, which is not understood"):
         calculator.plan(outputs, gpu="mi300x")
+
+
+def test_experts_in_fp4_beside_block_fp8() -> None:
+    # vLLM 0.33.0 models/deepseek_v41/quant_config.py: expert_dtype fp4 is MXFP4 experts, the rest stays block fp8.
+    # 256 experts of 3 × 4,096 × 2,048 in 43 layers: 17 bytes for 32 weights in place of 1 byte and 4 bytes a block
+    model = calculator.load_model("deepseek-v4-flash")
+    config = dict(model.fields)
+    whole = {name: value for name, value in config.items() if name != "expert_dtype"}
+    small, large = (calculator.model_from_hf_config(fields) for fields in (config, whole))
+    experts = 43 * 256 * 3 * 4096 * 2048
+    saved = experts + 4 * experts // 128**2 - 17 * experts // 32
+    sizes = [calculator.plan(one, gpu="b300", seq_len=4096).per_gpu.weights_bytes for one in (large, small)]
+    assert sizes[0] - sizes[1] == saved

@@ -218,3 +218,31 @@ def test_tokens_in_flight_by_version(version, in_flight):
 )  # fmt: skip
 def test_the_format_that_matrices_are_multiplied_in(name, computes_in):
     assert weight_format(name).computes_in == computes_in
+
+
+# What a checkpoint of a named 4 bit format leaves in 16 bit
+
+
+def test_attention_of_experts_may_be_left_in_16_bit():
+    # 48 layers of q and o, 2,048 × 4,096 each, k and v, 2,048 × 512: 905,969,664 weights; a group of 128 takes
+    # 512 + 20 bits in AWQ, 4.15625 a weight, and 16 as they are: 11.84375 more
+    most = 905_969_664 * 1184375 // 800_000
+    plan = calculator.plan("qwen3-30b-a3b", gpu="h100-sxm", weight_dtype="awq-int4", seq_len=4096)
+    line = plan.per_gpu.lines["left_out"]
+    assert (line.bytes, line.low, line.high) == (0, 0, most)
+    plain = calculator.vary(plan, checkpoint_bytes=plan.per_gpu.weights_bytes)
+    assert (plain.kv_pool_bytes, plain.kv_pool_bytes_high) == (plan.kv_pool_bytes, plan.kv_pool_bytes_high)
+    assert plain.kv_pool_bytes_low > plan.kv_pool_bytes_low
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("llama-3.1-8b", {"weight_dtype": "awq-int4"}),  # dense: within 2 % of what is logged
+        ("qwen3-30b-a3b", {"weight_dtype": "fp8"}),
+        ("gpt-oss-20b", {"weight_dtype": "mxfp4"}),  # experts alone, by its own definition
+        ("qwen3-30b-a3b", {"weight_dtype": "awq-int4", "checkpoint_bytes": 17_000_000_000}),
+    ],
+)
+def test_nothing_is_left_open_of_weights_that_are_known(model, asked):
+    assert "left_out" not in calculator.plan(model, gpu="h100-sxm", seq_len=4096, **asked).per_gpu.lines

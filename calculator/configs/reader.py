@@ -14,6 +14,7 @@ from calculator.configs.blocks.layers import Assembler
 from calculator.configs.families.refused import REASONS
 from calculator.configs.family import Family
 from calculator.configs.hooks.encoders.with_decoder import EncoderDecoder
+from calculator.configs.quantisation import schemes
 from calculator.configs.quantisation.stored import as_stored
 from calculator.configs.reference import wrapper_of
 from calculator.configs.text_part import TEXT_PARTS, TOWERS, TextPart, text_part, towers_of
@@ -81,6 +82,7 @@ def model_from_hf_config(
     if longest is None:
         raise InvalidValueError("max_position_embeddings is missing", what="max_position_embeddings")
     section = keys.value("quantization_config") or keys.value("compression_config")
+    section = schemes.with_experts(section, keys.value("expert_dtype"))
     guess = _guess(asked) if family is ASSUMED else ""
     if guess:
         keys.assume("model_type", guess)

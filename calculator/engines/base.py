@@ -17,6 +17,7 @@ from calculator.engines.beside import adapters
 from calculator.engines.beside.drafts import drafter
 from calculator.engines.beside.experts import expert_ranks
 from calculator.engines.beside.host import by_layer
+from calculator.engines.beside.left_out import left_out
 from calculator.engines.beside.neighbours import neighbours
 from calculator.engines.overheads import with_given
 from calculator.engines.pools import Geometry
@@ -332,7 +333,8 @@ class Engine:
         is_last = stage == request.pipeline_parallel_size - 1
         drafted = drafter(draft, request, expert_ranks(self, request), self.keeps_shared) if draft and is_last else ()
         adapted = self.adapters(model, request, stage) if adapters.is_asked(request) else ()
-        return *estimates, *drafted, *adapted, *neighbours(request, self.budget_of_device)
+        beside = *drafted, *adapted, *neighbours(request, self.budget_of_device)
+        return *estimates, *beside, *left_out(model, request, stage)
 
     def adapters(self, model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
         """Return the line of LoRA buffers on one GPU of a stage."""

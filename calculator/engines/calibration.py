@@ -17,6 +17,7 @@ from calculator.units import GIB
 MOST_BYTES = 65_536
 SAME_MEMORY = 0.1
 """A device's memory as programs report it differs by less than this share from one machine to another [-]."""
+MAX_RANKS = 4_096
 CALIBRATION_FIELDS: dict[str, Field] = {
     "engine": replace(text(80), help="the engine that logged"),
     "engine_version": replace(text(40), help="the version whose rules the log was set beside"),
@@ -25,6 +26,9 @@ CALIBRATION_FIELDS: dict[str, Field] = {
     ),
     "gpu_memory_bytes": Count(
         least=1, most=MAX_BYTES, unit="bytes", required=False, help="the memory of one GPU as the log prints it"
+    ),
+    "tensor_parallel_size": Count(
+        least=1, most=MAX_RANKS, unit="-", required=False, help="ranks that shared a layer where it was logged"
     ),
 }
 CALIBRATION = Schema("Calibration", CALIBRATION_FIELDS)
@@ -44,12 +48,15 @@ class Calibration:
         What the pool leaves besides weights and the estimates of activations and graphs, of one GPU [bytes].
     gpu_memory_bytes : int or None
         The memory that the log prints, None where it prints none [bytes].
+    tensor_parallel_size : int or None
+        Ranks that shared a layer, None where that is not known [-].
     """
 
     engine: str
     engine_version: str
     non_torch_bytes: int
     gpu_memory_bytes: int | None = None
+    tensor_parallel_size: int | None = None
 
     def keywords(self, engine: str, device: Accelerator | None = None) -> dict[str, int]:
         """Return it as keywords of ``plan``.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.engines.patterns import Pattern
@@ -22,6 +23,24 @@ if TYPE_CHECKING:
 Argument = tuple[str, Callable[[str], Any]]
 Assumption = tuple[Message, dict[str, Any]]
 """What could be otherwise than assumed, and the keywords of ``plan`` that say so."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A capacity as a log has it and as it is predicted.
+
+    Attributes
+    ----------
+    reported_gib, predicted_gib : float
+        Of one GPU where it is a pool, else of all [GiB].
+    low_gib, high_gib : float
+        The range of the prediction [GiB].
+    """
+
+    reported_gib: float
+    predicted_gib: float
+    low_gib: float
+    high_gib: float
 
 
 class Log:
@@ -112,6 +131,18 @@ class Log:
         """Return by how much a pool may be smaller and larger though what is in use is stated [GiB]."""
         return 0.0, 0.0
 
+    def unstated(self, plan: Plan, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield what may be otherwise in ways that a log need not say: the range of its pool spans them.
+
+        Parameters
+        ----------
+        plan : Plan
+            The plan of what the log states [-].
+        asked : dict
+            What it states [-].
+        """
+        yield from ()
+
     def usual_in_use_gib(self, plan: Plan) -> float:
         """Return what may be in use before the start though nothing else runs; 0 where that is not known [GiB]."""
         return 0.0
@@ -124,6 +155,10 @@ class Log:
     def asked_cache_gib(self, plan: Plan, log: StartupLog) -> float:
         """Return what the cache of the sequences asked for takes on all GPUs [GiB]."""
         return plan.request.batch_size * plan.allocated_bytes_per_sequence / GIB
+
+    def taken(self, plan: Plan, log: StartupLog) -> Taken | None:
+        """Return all that is taken, where that is what to compare; None where the pool is, or the log lacks a part."""
+        return None
 
     def held_tokens(self, held: Plan, log: StartupLog, pool_gib: float) -> int:
         """Return the tokens that the engine would print for a pool of a plan [tokens]."""

@@ -61,7 +61,7 @@ def _bounded(value: int) -> int:
 
 def seen(text: str) -> int:
     """Return 0 for what is off, else 1: that a line was printed at all says something."""
-    return int(text.strip() not in ("0", "false", "disabled"))
+    return int(text.strip() not in ("0", "false", "disabled", "off"))
 
 
 def mib(text: str) -> float:

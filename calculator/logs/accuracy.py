@@ -9,35 +9,41 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from calculator.catalogue.presets import data_file, load_model
+from calculator.engines.log import Taken
+from calculator.engines.patterns import seen
 from calculator.errors import CalculatorError
 from calculator.logs.choices import choices_markdown
-from calculator.logs.comparison import Comparison, compare
+from calculator.logs.comparison import compare
+from calculator.logs.machines import EACH, MACHINES, groups, machines
 from calculator.logs.reading import StartupLog
 from calculator.logs.speed_accuracy import speed_markdown
 from calculator.logs.tables import quantile, table
 from calculator.messages import say
 from calculator.planning.answer import Plan
-from calculator.units import GIB
 
 CLOSE, CLOSE_OF_DEVICE = 0.05, 0.005
 COUNTS = (
     "tensor_parallel_size", "pipeline_parallel_size", "max_model_len", "max_num_seqs", "max_num_batched_tokens",
-    "block_size", "kv_tokens", "num_blocks", "concurrency_at", "sequences",
+    "block_size", "kv_tokens", "num_blocks", "concurrency_at", "sequences", "draft_tokens",
 )  # fmt: skip
 DECIMALS = (
-    "memory_gib", "gpu_memory_utilization", "weights_gib", "activation_gib", "non_torch_gib", "cuda_graph_gib",
-    "kv_pool_gib", "max_concurrency", "needed_gib",
+    "memory_gib", "free_at_start_gib", "gpu_memory_utilization", "weights_gib", "consumed_gib", "state_gib",
+    "activation_gib", "non_torch_gib", "cuda_graph_gib", "kv_pool_gib", "max_concurrency", "needed_gib",
 )  # fmt: skip
-SWITCHES = ("enable_expert_parallel", "enforce_eager", "enable_prefix_caching", "swa_full", "language_model_only")
+SWITCHES = (
+    "enable_expert_parallel", "enforce_eager", "enable_prefix_caching", "swa_full", "language_model_only",
+    "enable_attention_dp",
+)  # fmt: skip
 FIGURES = (
-    "memory_gib", "weights_gib", "activation_gib", "non_torch_gib", "cuda_graph_gib", "kv_pool_gib", "kv_tokens",
-    "num_blocks", "max_concurrency", "concurrency_at", "needed_gib", "sequences",
+    "memory_gib", "free_at_start_gib", "weights_gib", "consumed_gib", "state_gib", "activation_gib", "non_torch_gib",
+    "cuda_graph_gib", "kv_pool_gib", "kv_tokens", "num_blocks", "max_concurrency", "concurrency_at", "needed_gib",
+    "sequences", "flash_attention",
 )  # fmt: skip
 FLAGS = {"logged_model": "model", "version": "engine_version", "max_model_len": "seq_len"}
 """What a log states under another name than the table's columns; any other column has the flag's own."""
@@ -67,6 +73,8 @@ class Row:
         The same difference as a fraction of the device's memory [-].
     in_range : bool or None
         Whether the reported value lies within the predicted range.
+    capacity : Taken or None
+        Both, and the range.
     """
 
     id: str
@@ -79,6 +87,12 @@ class Row:
     capacity_error: float | None
     device_error: float | None
     in_range: bool | None
+    capacity: Taken | None = None
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether device, parallelism, fraction and formats are all stated, not a part of them."""
+        return self.row.get("stated") == "yes"
 
     @property
     def calibrates(self) -> bool:
@@ -108,6 +122,7 @@ def comparisons() -> tuple[Row, ...]:
 def _typed(row: dict[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {name: value for name, value in row.items() if value}
     values |= {name: True for name in SWITCHES if name in values}
+    values |= {name: seen(values[name]) for name in ("flash_attention",) if name in values}
     values |= {name: int(values[name]) for name in COUNTS if name in values}
     return values | {name: float(values[name]) for name in DECIMALS if name in values}
 
@@ -122,22 +137,17 @@ def log_of(row: dict[str, Any]) -> StartupLog:
 def _judged(row: dict[str, Any]) -> Row:
     head = row["id"], row["engine"]
     if "model" not in row:
-        refused = say("accuracy.no_preset", "the model is not among the presets")
+        refused = row.get("explanation") or say("accuracy.no_preset", "the model is not among the presets")
         return Row(*head, "", row, None, refused, None, None, None, None)
     family = load_model(row["model"]).family
     try:
         compared = compare(log_of(row), row["model"], row.get("gpu"), {name: row.get(name) for name in TOLD})
     except CalculatorError as error:
         return Row(*head, family, row, None, str(error), None, None, None, None)
-    off, off_device, held = _capacity(compared) if "stated" in row else (None, None, None)
-    return Row(*head, family, row, compared.plan, "", compared.tokens_exact, off, off_device, held)
-
-
-def _capacity(compared: Comparison) -> tuple[float | None, float | None, bool | None]:
-    """Return the error of the KV pool, also as a fraction of the device, and whether the range held."""
-    if compared.capacity_error is None:
-        return None, None, None
-    return compared.capacity_error, compared.device_error, compared.in_range
+    made = (*head, family, row, compared.plan, "", compared.tokens_exact)
+    if "stated" not in row or compared.capacity_error is None:
+        return Row(*made, None, None, None)
+    return Row(*made, compared.capacity_error, compared.device_error, compared.in_range, compared.capacity)
 
 
 @dataclass(frozen=True)
@@ -154,7 +164,7 @@ class Summary:
 
 def summarise(name: str, some: Sequence[Row]) -> Summary:
     """Summarise some comparisons."""
-    judged = [one for one in some if one.capacity_error is not None]
+    judged = [one for one in some if one.capacity_error is not None and one.is_stated]
     checked = [one for one in some if one.tokens_exact is not None]
     return Summary(
         name,
@@ -179,10 +189,26 @@ def summaries(some: Sequence[Row]) -> list[Summary]:
     return found
 
 
+def in_part(some: Sequence[Row]) -> list[Summary]:
+    """Summarise by engine the rows whose version, fraction or length is not stated."""
+    rows = [one for one in some if one.capacity_error is not None and not one.is_stated]
+    return [
+        summarise(
+            f"{engine}, in part",
+            [replace(one, row={**one.row, "stated": "yes"}) for one in rows if one.engine == engine],
+        )
+        for engine in dict.fromkeys(one.engine for one in rows)
+    ]
+
+
 def markdown(some: Sequence[Row] | None = None) -> str:
     """Return the report: what was compared, how far off, and every row that is not close, explained or left open."""
     every = comparisons() if some is None else some
-    parts = [_HEAD, table(_SUMMARY_COLUMNS, summaries(every)), speed_markdown(), choices_markdown(), _ROWS]
+    stated = [one for one in every if one.is_stated]
+    parts = [_HEAD, table(_SUMMARY_COLUMNS, summaries(every))]
+    parts += [_MACHINES, table(MACHINES, groups(stated)), "", table(EACH, machines(stated))]
+    parts += [_IN_PART, table(_IN_PART_COLUMNS, in_part(every)), "", table(MACHINES, groups(every))]
+    parts += [speed_markdown(), choices_markdown(), _ROWS]
     parts.append(table(COMPARED, [one for one in every if one.capacity_error is not None]))
     off = [one for one in every if one.capacity_error is not None and abs(one.capacity_error) > CLOSE]
     parts += [_OFF, *(f"- `{one.id}`: {one.capacity_error:+.1%}. {_explained(one)}" for one in off)]
@@ -214,15 +240,20 @@ COMPARED: Mapping[str, Callable[[Any], str]] = {
     "row": lambda one: one.id,
     "version": lambda one: str(one.row.get("version", "")),
     "model": lambda one: one.row["model"],
-    "device": lambda one: str(one.row.get("gpu") or f"{one.row['memory_gib']} GiB"),
+    "device": lambda one: str(one.row.get("gpu") or _memory_of(one.row)),
     "TP": lambda one: f"{one.row['tensor_parallel_size']}",
-    "KV pool reported, GiB": lambda one: f"{one.row.get('kv_pool_gib', '')}",
-    "predicted, GiB": lambda one: f"{one.plan.kv_pool_bytes / GIB:.2f}",
-    "range, GiB": lambda one: f"{one.plan.kv_pool_bytes_low / GIB:.2f} to {one.plan.kv_pool_bytes_high / GIB:.2f}",
+    "reported, GiB": lambda one: f"{one.capacity.reported_gib:.2f}",
+    "predicted, GiB": lambda one: f"{one.capacity.predicted_gib:.2f}",
+    "range, GiB": lambda one: f"{max(0.0, one.capacity.low_gib):.2f} to {one.capacity.high_gib:.2f}",
     "error": lambda one: f"{one.capacity_error:+.1%}",
     "range held": lambda one: "yes" if one.in_range else "no",
+    "stated": lambda one: one.row["stated"],
     "used for": lambda one: "calibration" if one.calibrates else "held out",
 }
+
+
+def _memory_of(row: Mapping[str, Any]) -> str:
+    return f"{row['memory_gib']} GiB" if "memory_gib" in row else ""
 
 
 _HEAD = """# Accuracy
@@ -231,9 +262,23 @@ Public start-up figures of the engines (`startup_figures.csv`, numbers and where
 `plan()` answers for the same set-up. Made by `make accuracy`; `make test` fails when it is out of date.
 
 What a log does not state is taken as the engine's default of its version. Capacity is compared on rows whose device,
-parallelism, fraction and formats are stated; the error is predicted over reported KV pool, less 1. Rows are told
+parallelism, fraction and formats are stated; the error is predicted over reported KV pool, less 1. An engine whose
+cache is as large as was asked for is judged by all that it takes: weights, cache and compute buffer. Rows are told
 apart by the hash of their id: ranges were calibrated on one half, the other was held out.
 """
+_MACHINES = """
+## One row a machine
+
+All starts of one machine and engine together: its error is the median of theirs, it is close where each of them is, and
+its range held where each of theirs did. Held out is a machine none of whose starts was used.
+"""
+_IN_PART = """
+## Set-ups that are stated in part
+
+The version, the fraction or a length is not stated, and the engine's default is assumed. First by row, then by machine
+together with those above.
+"""
+_IN_PART_COLUMNS = {name: cell for name, cell in _SUMMARY_COLUMNS.items() if name != "tokens of the pool exact"}
 _ROWS = "\n## Capacity, row by row\n"
 _OFF = "\n## Rows further off than 5 %\n"
 _INEXACT = "\n## Rows whose pool does not hold the tokens printed\n"

@@ -10,8 +10,9 @@ from typing import Any
 from calculator.architecture.model import ModelArchitecture
 from calculator.engines import engine_log
 from calculator.engines.calibration import Calibration
-from calculator.engines.log import Log
+from calculator.engines.log import Log, Taken
 from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, NON_TORCH, Line, Overhead
+from calculator.errors import CalculatorError
 from calculator.hardware import Accelerator
 from calculator.logs.questions import Question, ask_for_gpu
 from calculator.logs.reading import StartupLog
@@ -124,7 +125,7 @@ class Comparison:
         memory = self.log.figures.get("memory_gib")
         request = self.plan.request
         printed = gib_to_bytes(f"{memory:.4f}") if memory else self.asked.get("gpu_memory_bytes")
-        return Calibration(request.engine, request.engine_version, own, printed)
+        return Calibration(request.engine, request.engine_version, own, printed, request.tensor_parallel_size)
 
     @property
     def knows_device(self) -> bool:
@@ -159,37 +160,53 @@ class Comparison:
         """The predicted KV pool of one GPU; where the engine sizes none, the cache of the sequences asked for [GiB]."""
         return self.plan.kv_pool_bytes / GIB if self.own.sizes_pool else self.own.asked_cache_gib(self.plan, self.log)
 
-    @property
+    @cached_property
     def range_gib(self) -> tuple[float, float]:
-        """The range of the predicted KV pool [GiB]."""
+        """The range of the predicted KV pool, over what the log need not say as well [GiB]."""
         less, more = self.own.unsure_gib(self.asked)
-        return self.plan.kv_pool_bytes_low / GIB - less, self.plan.kv_pool_bytes_high / GIB + more
+        low, high = self.plan.kv_pool_bytes_low, self.plan.kv_pool_bytes_high
+        for changes in self.own.unstated(self.plan, self.asked):
+            try:
+                other = vary(self.plan, **changes)
+            except CalculatorError:
+                continue
+            low, high = min(low, other.kv_pool_bytes_low), max(high, other.kv_pool_bytes_high)
+        return low / GIB - less, high / GIB + more
 
     @property
     def _is_predicted(self) -> bool:
         return self.own.sizes_pool and self.knows_device
 
+    @cached_property
+    def capacity(self) -> Taken | None:
+        """The KV pool, or where the engine sizes none, all that it takes; None where either side is missing."""
+        if not self.own.sizes_pool:
+            return self.own.taken(self.plan, self.log)
+        reported = self.reported_gib
+        if not self._is_predicted or reported is None:
+            return None
+        return Taken(reported, self.predicted_gib, *self.range_gib)
+
     @property
     def capacity_error(self) -> float | None:
-        """Predicted over reported KV pool, less 1; None where either is missing [-]."""
-        reported = self.reported_gib
-        return self.predicted_gib / reported - 1 if self._is_predicted and reported and reported > 0 else None
+        """Predicted over reported capacity, less 1; None where either is missing [-]."""
+        found = self.capacity
+        return found.predicted_gib / found.reported_gib - 1 if found and found.reported_gib > 0 else None
 
     @property
     def device_error(self) -> float | None:
         """The same difference as a fraction of the device's memory [-]."""
-        if self.capacity_error is None or self.reported_gib is None:
+        if self.capacity is None or self.capacity_error is None or not self.knows_device:
             return None
-        return (self.predicted_gib - self.reported_gib) * GIB / self.plan.per_gpu.total_bytes
+        return (self.capacity.predicted_gib - self.capacity.reported_gib) * GIB / self.plan.per_gpu.total_bytes
 
     @property
     def in_range(self) -> bool | None:
-        """Whether the reported pool lies in the predicted range, within its rounding; None where either is missing."""
-        reported = self.reported_gib
-        if not self._is_predicted or reported is None:
+        """Whether the reported capacity lies in its range, within its rounding; None where either is missing."""
+        found = self.capacity
+        if found is None:
             return None
-        low, high = self.range_gib
-        return low - HALF_OF_THE_LAST_DIGIT <= reported <= high + HALF_OF_THE_LAST_DIGIT
+        return found.low_gib - HALF_OF_THE_LAST_DIGIT <= found.reported_gib <= found.high_gib + HALF_OF_THE_LAST_DIGIT
 
     @property
     def cache_exact(self) -> bool | None:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import cache
 
 from calculator.engines import engine_class
-from calculator.logs.accuracy import Row, comparisons
+from calculator.logs.accuracy import comparisons
 from calculator.logs.judged import proof
+from calculator.logs.machines import machines
 from calculator.logs.tables import quantile
 from calculator.messages import Message, say
 
 FEWEST = 3
 """Of fewer machines than these nothing is said [-]."""
-
-
-def machine_of(one: Row) -> str:
-    """Return what tells the machines of a table apart: whose log it is, and on which device."""
-    source = str(one.row.get("machine") or one.row.get("source", "")).split(" @")[0].split(" docs/")[0]
-    if "not known" in source or not source:
-        source = one.id
-    return f"{source} {one.row.get('gpu') or one.row.get('memory_gib', '')}"
 
 
 @cache
@@ -37,14 +29,8 @@ def by_machine(engine: str) -> tuple[tuple[float, bool], ...]:
     tuple of (float, bool)
         Median of the errors of its starts without their sign, and whether all ranges held.
     """
-    starts: dict[str, list[Row]] = defaultdict(list)
-    for one in comparisons():
-        if one.engine == engine and one.capacity_error is not None:
-            starts[machine_of(one)].append(one)
-    return tuple(
-        (quantile([abs(one.capacity_error or 0.0) for one in rows], 0.5), all(one.in_range for one in rows))
-        for rows in starts.values()
-    )
+    found = machines(one for one in comparisons() if one.engine == engine and one.is_stated)
+    return tuple((one.error, one.held) for one in found)
 
 
 def how_often_it_held(engine: str) -> Message | None:

@@ -33,7 +33,8 @@ class JudgedLog:
     held_out : bool
         Whether no range was calibrated on it.
     reported_gib, predicted_gib, low_gib, high_gib : float or None
-        The KV pool of one GPU, and the range; None where capacity is not compared [GiB].
+        The KV pool of one GPU, or of an engine that sizes none all that it takes, and the range; None where capacity is
+        not compared [GiB].
     error : float or None
         Predicted over reported, less 1 [-].
     in_range, tokens_exact : bool or None
@@ -150,32 +151,30 @@ def _of(errors: tuple[float, ...], share: float) -> float:
 
 def _logs() -> Iterator[JudgedLog]:
     from calculator.logs.accuracy import comparisons
-    from calculator.units import GIB
 
     for one in comparisons():
         if one.plan is None:
             continue
-        row, plan = one.row, one.plan
+        row = one.row
         made = JudgedLog(
             one.id,
             one.engine,
             str(row.get("version", "")),
             row["model"],
             str(row.get("gpu") or (f"{row['memory_gib']} GiB" if "memory_gib" in row else "")),
-            plan.request.tensor_parallel_size,
+            one.plan.request.tensor_parallel_size,
             not one.calibrates,
             tokens_exact=one.tokens_exact,
         )
-        if one.capacity_error is None:
+        if one.capacity is None or not one.is_stated:
             yield made
             continue
-        predicted = plan.kv_pool_bytes / GIB
         yield replace(
             made,
-            reported_gib=row.get("kv_pool_gib") or predicted / (1 + one.capacity_error),
-            predicted_gib=predicted,
-            low_gib=plan.kv_pool_bytes_low / GIB,
-            high_gib=plan.kv_pool_bytes_high / GIB,
+            reported_gib=one.capacity.reported_gib,
+            predicted_gib=one.capacity.predicted_gib,
+            low_gib=max(0.0, one.capacity.low_gib),
+            high_gib=one.capacity.high_gib,
             error=one.capacity_error,
             in_range=one.in_range,
         )

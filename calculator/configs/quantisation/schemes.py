@@ -88,6 +88,18 @@ def fp8(section: Section) -> Scheme:
     return Scheme(linear_but(exactly(names), form), names, layer_bytes=8)
 
 
+def with_experts(section: object, expert_dtype: object) -> object:
+    """Return a section with the format that a config names for its experts alone, beside the section.
+
+    References
+    ----------
+    vLLM 0.33.0, ``models/deepseek_v41/quant_config.py``: ``expert_dtype`` fp4 is MXFP4 experts beside block fp8.
+    """
+    if expert_dtype == "fp4" and isinstance(section, Mapping) and section.get("quant_method") == "fp8":
+        return {"store_dtype": "mxfp4", **section}
+    return section
+
+
 def fbgemm_fp8(section: Section) -> Scheme:
     """Read ``fbgemm_fp8``: a scale an output, linear layers alone."""
     names = _exclusions(section, "modules_to_not_convert")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.counts import NO_LIMIT
 from calculator.engines.llama_cpp.overheads import without_flash_attention
-from calculator.engines.log import Log
+from calculator.engines.log import Log, Taken
+from calculator.engines.overheads import ACTIVATION
 from calculator.engines.patterns import count, mib, pattern, seen, word
 from calculator.formats.names import TORCH_CACHE
 from calculator.units import GIB
@@ -47,6 +48,10 @@ PATTERNS = (
     pattern(r"flash_attn\s{0,40}+= <flash_attention:\w{1,40}+>", flash_attention=seen),
 )  # fmt: skip
 MICRO_BATCH = 512
+OFF_BY = (0.9, 1.1)
+"""A compute buffer without flash attention is within these factors: 560 MiB for 564, 150 for 146 [-]."""
+MIXED_OFF = 0.03
+"""Files of mixed types differ by so much from the mean bits of one of them: 0.6 and 2.5 % on two [-]."""
 DRAFT = re.compile(r"creating (?:MTP )?draft context|loading draft model")
 
 
@@ -89,7 +94,8 @@ class LlamaCppLog(Log):
         if log.figures.get("flash_attention") != 0 or "seq_len" not in asked:
             return {}
         tokens = int(asked.get("max_num_batched_tokens", MICRO_BATCH))
-        return {"activation_bytes": without_flash_attention(model, tokens, asked["seq_len"])}
+        devices = int(asked.get("pipeline_parallel_size", 1))
+        return {"activation_bytes": without_flash_attention(model, tokens, asked["seq_len"], devices)}
 
     def asked_cache_gib(self, plan: Plan, log: StartupLog) -> float:
         """Return what the cache of the streams takes, states apart where the log has them apart [GiB]."""
@@ -105,6 +111,25 @@ class LlamaCppLog(Log):
                         claim = replace(claim, limit=int(figures["window_cells"]))
                     size += pool.block_bytes * claim.blocks(plan.request.seq_len)
         return plan.request.batch_size * size / GIB
+
+    def taken(self, plan: Plan, log: StartupLog) -> Taken | None:
+        """Return weights and cache on all GPUs and the compute buffer of one, where the log prints all three."""
+        figures = log.figures
+        parts = [figures.get(name) for name in ("weights_gib", "kv_pool_gib", "activation_gib")]
+        if None in parts:
+            return None
+        cache, weights = self.asked_cache_gib(plan, log), plan.all_gpus.weights_bytes / GIB
+        buffer = next(line for line in plan.stage.overheads if line.line.key == ACTIVATION.key)
+        low, high = buffer.low, buffer.high
+        if low == high:
+            low, high = (round(factor * buffer.bytes) for factor in OFF_BY)
+        off = MIXED_OFF * weights
+        return Taken(
+            sum(part for part in parts if part is not None),
+            weights + cache + buffer.bytes / GIB,
+            weights - off + cache + low / GIB,
+            weights + off + cache + high / GIB,
+        )
 
 
 LOG = LlamaCppLog()

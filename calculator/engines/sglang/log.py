@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.engines.log import Log
 from calculator.engines.patterns import as_flag, as_switched_off, count, number, pattern, word
 from calculator.engines.sglang.changes import BUILT
-from calculator.engines.sglang.overheads import LEFT_AT_MOST, LEFT_BY_LOADING, in_use
+from calculator.engines.sglang.overheads import (
+    LEFT_AT_MOST,
+    LEFT_BY_LOADING,
+    UNIFIED_LEFT_AT_MOST,
+    in_use,
+    is_unified,
+)
 from calculator.messages import Message, say
 from calculator.units import GIB, gib_to_bytes
 
@@ -120,7 +126,9 @@ class SglangLog(Log):
         """Return the range of what loading leaves, where what is in use before it is known."""
         if "non_torch_bytes" not in asked:
             return 0.0, 0.0
-        return (LEFT_AT_MOST - LEFT_BY_LOADING) / GIB, LEFT_BY_LOADING / GIB
+        device = asked.get("gpu")
+        most = UNIFIED_LEFT_AT_MOST if is_unified(str(getattr(device, "id", device))) else LEFT_AT_MOST
+        return (most - LEFT_BY_LOADING) / GIB, LEFT_BY_LOADING / GIB
 
     def usual_in_use_gib(self, plan: Plan) -> float:
         """Return the high end of what is in use on a device of this class [GiB]."""

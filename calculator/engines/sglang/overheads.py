@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SMALL_GPU_BYTES = 35 * GIB
 LEFT_BY_LOADING, LEFT_AT_MOST = gib_to_bytes("0.12"), gib_to_bytes("0.5")
 """By how much logged weights are more than their tensors: 0.06-0.39 GiB, which loading leaves allocated."""
+UNIFIED_LEFT_AT_MOST = gib_to_bytes("1")
+"""The same where all programs share the memory, and files that are read count as used [bytes]."""
 RANKS_OF_A_GROUP = 8
 
 
@@ -79,6 +81,11 @@ LARGE = InUse(
 UNIFIED_NAMES = ("gb10",)
 
 
+def is_unified(name: str) -> bool:
+    """Whether a device of a name shares its memory with all programs."""
+    return any(part in name.lower() for part in UNIFIED_NAMES)
+
+
 def in_use(accelerator: Accelerator, ranks: int) -> Overhead:
     """Estimate what is in use on a GPU before weights are loaded: the context, and channels to other GPUs [bytes].
 
@@ -86,8 +93,7 @@ def in_use(accelerator: Accelerator, ranks: int) -> Overhead:
     ----------
     Total less "Load weight begin. avail mem" of public logs, SGLang 0.4.1 to 0.5.18.
     """
-    name = f"{accelerator.id} {accelerator.name}".lower()
-    if any(part in name for part in UNIFIED_NAMES):
+    if is_unified(f"{accelerator.id} {accelerator.name}"):
         return UNIFIED.of(ranks)
     if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
         return AMD.of(ranks)

@@ -182,6 +182,11 @@ class VllmLog(Log):
                 "the log's tokens are blocks ÷ groups × block size: more sequences fit than tokens ÷ length says",
             )
 
+    def unstated(self, plan: Plan, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the offline class, whose batches are larger by default, where neither it nor batches are stated."""
+        if not {"usage_context", "max_num_batched_tokens"} & set(asked):
+            yield {"usage_context": "offline"}
+
     def assumptions(self, plan: Plan, log: StartupLog) -> Iterator[Assumption]:
         """Yield defaults of other versions and what people commonly set."""
         stated, used = log.flags, plan.request.gpu_memory_utilization

@@ -155,7 +155,16 @@ ROCM_SOURCE = say("vllm.non_torch_rocm", "2.4-3.3 GiB logged on one MI300X, 7-9 
 
 UNIFIED_NAMES = ("gb10",)
 UNIFIED = logged(
-    say("vllm.non_torch_unified", "up to 1 GiB logged on GB10, whose memory all programs share"), "0.9", "0", "3"
+    say("vllm.non_torch_unified", "0-4 GiB logged on GB10, whose memory all programs and the files they read share"),
+    "0.9",
+    "0",
+    "6",
+)
+UNIFIED_GROUP = logged(
+    say("vllm.non_torch_unified_group", "about 14 GiB logged on each of two GB10, whose memory all programs share"),
+    "2.1",
+    "0.6",
+    "16",
 )
 
 
@@ -171,9 +180,9 @@ def non_torch(accelerator: Accelerator, tensor_parallel_size: int, known: NonTor
     if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
         central = ROCM_ONE_GPU + ROCM_EACH_MORE * (tensor_parallel_size - 1)
         return Overhead(NON_TORCH, central, ROCM_SOURCE, central - ROCM_LESS, central + ROCM_MORE)
+    name = f"{accelerator.id} {accelerator.name}".lower()
+    if any(part in name for part in UNIFIED_NAMES):
+        return UNIFIED if tensor_parallel_size == 1 else UNIFIED_GROUP
     if tensor_parallel_size == 1:
-        name = f"{accelerator.id} {accelerator.name}".lower()
-        if any(part in name for part in UNIFIED_NAMES):
-            return UNIFIED
         return known.one_gpu
     return known.linked if accelerator.has_fast_link else known.over_pcie

@@ -44,6 +44,15 @@ def _on_the_machine(answer: Plan) -> Iterator[str]:
     calibration, rules = answer.calibration, answer.rules
     if calibration is None or answer.request.non_torch_bytes != calibration.non_torch_bytes:
         return
+    ranks, planned_ranks = calibration.tensor_parallel_size, answer.request.tensor_parallel_size
+    if ranks and ranks != planned_ranks:
+        yield say(
+            "notes.calibrated_ranks",
+            "what is held outside weights and estimates is as a log of tensor_parallel_size {ranks} has it, and "
+            "{planned} is planned, whose ranks hold other buffers: take a log of that size",
+            ranks=ranks,
+            planned=planned_ranks,
+        )
     values = {"engine": rules.title, "logged": calibration.engine_version, "planned": rules.version}
     if calibration.engine_version == rules.version:
         yield say(
