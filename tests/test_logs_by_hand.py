@@ -463,3 +463,83 @@ def test_a_public_start_of_a_box_predicts_its_other_one():
         calibration=result.calibration,
     )  # fmt: skip
     assert other.kv_pool_bytes / GIB == pytest.approx(41.58, rel=0.001)
+
+
+def test_a_pool_in_range_that_holds_other_tokens_does_not_agree():
+    # 131,072 bytes a token: the pool holds 8,192 tokens a GiB; twice as many are those of 8 bit
+    tokens = int(POOL * 8_192) // 16 * 16
+    assert known(pool_of(POOL), tokens_of(tokens)).agrees
+    other = known(pool_of(POOL), tokens_of(2 * tokens))
+    assert not other.agrees
+    assert other.finding.endswith(f"but it holds {tokens:,} tokens, {2 * tokens:,} are reported.")
+    assert "kv_format" in keys_of(other)
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "version"),
+    # Mistral 7B v0.1 in 20 GiB, 2 MiB a block of 16: a window is charged 4,095 tokens and those in flight, and a block;
+    # 2,048 up to 0.25 (385 blocks), two batches from 0.26 on (513). Tokens are concurrency × 32,768 from 0.21 on
+    [(2_048, "0.25"), (4_096, None)],
+)
+def test_the_version_of_a_log_that_names_none_is_told_by_its_tokens(in_flight, version):
+    blocks = -(-(4_095 + in_flight) // 16) + 1
+    concurrency = (10_240 - 1) / blocks
+    log = (
+        "EngineCore INFO [kv_cache_utils.py:1] Initializing engine with model='mistralai/Mistral-7B-v0.1', "
+        "max_seq_len=32768, max_num_batched_tokens=2048\n"
+        "(EngineCore pid=1) INFO [gpu_worker.py:1] Available KV cache memory: 20.00 GiB\n"
+        f"GPU KV cache size: {int(concurrency * 32_768):,} tokens\n"
+        f"Maximum concurrency for 32,768 tokens per request: {concurrency:.2f}x\n"
+    )
+    result = reconcile(log)
+    assert result.agrees
+    said = [text for text in result.assumed if text.key == "logs.assumed.version_of_tokens"]
+    if version is None:
+        assert not said
+    else:
+        assert result.plan.rules.version in said[0]
+        assert tuple(map(int, result.plan.rules.version.split("."))) <= (0, 25)
+
+
+def test_weights_of_a_log_that_prints_them_with_what_is_outside():
+    # Llama 3.1 8B in fp8 takes 8.49 GiB in vLLM's logs, 14.96 in 16 bit; 0.25 GiB are outside the allocator
+    log = (
+        "Initializing an LLM engine (v0.28.0) with config: model='meta-llama/Llama-3.1-8B', max_seq_len=8192\n"
+        "Free memory on device (78.5/79.19 GiB) on startup. Desired GPU memory utilization is (0.9, 71.27 GiB). Actual "
+        "usage is {:.2f} GiB for consumed memory (weights + non-torch), 1.2 GiB for peak activation, and 0.9 GiB for "
+        "CUDAGraph memory. Current kv cache memory in use is 61.0 GiB.\n"
+    )
+    eight, sixteen = (reconcile(log.format(size), gpu="h100-sxm") for size in (8.49 + 0.25, 14.96 + 0.25))
+    assert eight.plan.request.weight_dtype == "fp8"
+    assert any("weights in fp8: with what is outside the allocator" in text for text in eight.assumed)
+    assert sixteen.plan.request.weight_dtype == "bf16"
+
+
+def test_a_model_is_told_by_bytes_a_token_and_the_bytes_of_its_files():
+    # TinyLlama: 22 layers × 2 × 4 heads × 64 × 2 bytes a token; 1,100,048,384 weights of 2 bytes are 2.05 GiB
+    log = (
+        "[TRT-LLM] [I] Use 2.05 GB for model weights.\n"
+        "[TRT-LLM] [I] Peak memory during memory usage profiling (torch + non-torch): 5.13 GiB, available KV cache "
+        "memory when calculating max tokens: 39.26 GiB, fraction is set 0.9, kv size is 22528. device total memory "
+        "47.37 GiB, , tmp kv_mem 1.38 GiB\n"
+        "[TensorRT-LLM][INFO] [MemUsageChange] Allocated 39.26 GiB for max tokens in paged KV cache (1871136).\n"
+    )
+    result = reconcile(log)
+    assert (result.plan.model.id, result.missing, result.agrees) == ("tinyllama-1.1b", (), True)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    # 3.88 GiB of 4 bit weights and 131,072 bytes a token are those of Mistral 7B, 0.2 and 0.3 alike; a name chooses
+    [("/models/mistral-7b", "mistral-7b-v0.3"), ("/models/base", None)],
+)
+def test_a_path_chooses_among_models_of_the_same_size(path, model):
+    log = (
+        f"non-default args: {{'model': '{path}', 'quantization': 'gptq'}}\nModel loading took 3.8844 GiB\n"
+        "Available KV cache memory: 102.56 GiB\nGPU KV cache size: 840,160 tokens\nUsing max model len 32768\n"
+    )
+    if model is None:
+        with pytest.raises(calculator.InvalidValueError, match="is not one of the presets"):
+            reconcile(log)
+    else:
+        assert reconcile(log).plan.model.id == model

@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[1]
         ("Mistral Nemo Instruct 2407", "mistral-nemo-12b", 131_072, None),
         ("Qwen 2.5 7B", "qwen2.5-7b", 131_072, None),
         ("qwen3-8b-awq", "qwen3-8b", 40_960, "awq-int4"),
+        ("Intel/Qwen3-8B-int4-AutoRound", "qwen3-8b", 40_960, "gptq-int4"),
     ],
 )
 def test_a_name_is_a_preset_a_context_and_a_format(name, preset, context, weights):

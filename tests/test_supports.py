@@ -195,3 +195,9 @@ def test_what_people_measured_is_not_refused(table):
             wrong.append((engine, version, gpu, weight, kv))
     assert len(asked) > 20
     assert wrong == []
+
+
+def test_devices_of_another_package_are_refused_with_the_reason():
+    # vllm-ascend issue 14004: (43.24 × 0.5 - 1.71) / 2 = 9.95 GiB, where vLLM's own rule would give 20
+    with pytest.raises(calculator.UnsupportedError, match="vLLM-Ascend is a package of its own"):
+        calculator.plan("qwen3-0.6b", gpu="ascend-310p", gpu_memory_utilization=0.5, seq_len=4096)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.engines.patterns import Pattern
+from calculator.engines.versions import in_words, names_no_release
 from calculator.formats.names import TORCH_CACHE
 from calculator.messages import Message, say
 from calculator.units import GIB
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 Argument = tuple[str, Callable[[str], Any]]
 Assumption = tuple[Message, dict[str, Any]]
 """What could be otherwise than assumed, and the keywords of ``plan`` that say so."""
+
+_BUILD = re.compile(r"dev|rc|[+]g[0-9a-f]")
+"""A build between two releases."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,32 @@ class Log:
     def unsure_gib(self, asked: dict[str, Any]) -> tuple[float, float]:
         """Return by how much a pool may be smaller and larger though what is in use is stated [GiB]."""
         return 0.0, 0.0
+
+    def versions(self, plan: Plan, log: StartupLog) -> list[str]:
+        """Return the versions whose rules may be those of a log that names no release, the nearest to the plan's first.
+
+        Parameters
+        ----------
+        plan : Plan
+            The plan of what the log states [-].
+        log : StartupLog
+            What was read [-].
+        """
+        stated = log.flags.get("engine_version")
+        if stated is not None and not names_no_release(str(stated)) and not _BUILD.search(str(stated)):
+            return []
+        known = [change.since for change in plan.rules.changes]
+        used = plan.rules.version
+        place = next((i for i, since in enumerate(known) if in_words(since) == used), len(known) - 1)
+        near = sorted(range(len(known)), key=lambda i: abs(i - place))
+        date = str(log.flags.get("date", ""))
+        late = {in_words(version) for version, day in self.built.items() if date and day > date}
+        names = [in_words(known[i]) for i in near]
+        return [name for name in names if name != used and name not in late and self.may_be(name, log)]
+
+    def may_be(self, version: str, log: StartupLog) -> bool:
+        """Whether the shape of a log's lines may be that of a version."""
+        return True
 
     def unstated(self, plan: Plan, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield what may be otherwise in ways that a log need not say: the range of its pool spans them.

@@ -144,6 +144,11 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
             yield say("logs.cause.ranks_of_tokens", text, size=ranks)
     if found:
         return
+    for version in compared.own.versions(plan, log):
+        if same(held(engine_version=version)) and _as_many_sequences(compared, pool, version):
+            text = "{engine} {other} would hold as many tokens as are reported; the log names no version"
+            yield say("logs.cause.version_of_tokens", text, engine=plan.rules.title, other=version)
+            return
     for key, changes, text in WINDOWS_AND_STATES:
         if same(held(**changes)):
             yield say(f"logs.cause.{key}", text, **changes)
@@ -155,6 +160,15 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
     if "engine_version" not in compared.asked:
         text += ", or the engine's version, which the log does not name"
     yield say(OTHER_MODEL, text, pool=pool, held=held(), tokens=int(tokens))
+
+
+def _as_many_sequences(compared: Comparison, pool: float, version: str) -> bool:
+    """Whether a version holds as many sequences in a pool as the log prints, where it does."""
+    printed = compared.log.figures.get("max_concurrency")
+    if not printed or compared.log.figures.get("concurrency_at") != compared.plan.request.seq_len:
+        return True
+    held = float(compared.held(pool, engine_version=version).max_concurrency)
+    return abs(held - printed) <= max(SAME_TOKENS * printed, 0.01)
 
 
 _IN_FLIGHT = "windows are charged for {max_num_batched_tokens:,} tokens in flight"
@@ -193,7 +207,8 @@ def _differences(compared: Comparison, reported: float, *, mismatch: bool) -> It
 def _closing(compared: Comparison, reported: float, error: float) -> Iterator[Message]:
     """Yield the assumptions that close most of a difference, of each keyword the one that closes most."""
     closing: dict[tuple[str, ...], tuple[float, Message]] = {}
-    for text, changes in (*compared.own.assumptions(compared.plan, compared.log), *_as_logged(compared)):
+    own = compared.own.assumptions(compared.plan, compared.log)
+    for text, changes in (*own, *_versions(compared), *_weights(compared), *_as_logged(compared)):
         try:
             other = vary(compared.plan, **changes)
         except CalculatorError:
@@ -204,6 +219,24 @@ def _closing(compared: Comparison, reported: float, error: float) -> Iterator[Me
             said = say(text.key, text.template + ": {size} would be predicted", **values)
             closing[tuple(changes)] = min(closing.get(tuple(changes), (left, said)), (left, said))
     yield from (text for _, text in sorted(closing.values()))
+
+
+def _versions(compared: Comparison) -> Iterator[Assumption]:
+    """Yield the other versions that the log may be of, with the fraction that it states or of their own."""
+    for version in compared.own.versions(compared.plan, compared.log):
+        text = say("logs.cause.version", "{engine} {other}", engine=compared.plan.rules.title, other=version)
+        yield text, {"engine_version": version}
+
+
+def _weights(compared: Comparison) -> Iterator[Assumption]:
+    """Yield other weight formats, where the log says neither the format nor what weights take."""
+    figures = compared.log.figures
+    if "weight_dtype" in compared.asked or {"weights_gib", "consumed_gib"} & set(figures):
+        return
+    used = compared.plan.request.weight_dtype
+    for name in ("bf16", *compared.plan.rules.weight_dtypes):
+        if name != used:
+            yield say("logs.cause.weight_dtype", "weights in {other}", other=name), {"weight_dtype": name}
 
 
 def _as_logged(compared: Comparison) -> Iterator[Assumption]:

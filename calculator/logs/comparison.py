@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from calculator.errors import CalculatorError
 from calculator.hardware import Accelerator
 from calculator.logs.questions import Question, ask_for_gpu
 from calculator.logs.reading import StartupLog
-from calculator.logs.setup import UNSTATED_MEMORY, keywords_of, with_logged_weights
+from calculator.logs.setup import UNSTATED_MEMORY, keywords_of, with_consumed_weights, with_logged_weights
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan as make_plan
@@ -231,7 +231,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether the reported capacity is the predicted one or lies within its range.
+        """Whether the reported capacity lies within the range of the predicted one, and holds the tokens printed.
 
         Without a device no pool is predicted: then the printed pool must hold the printed tokens.
         """
@@ -239,9 +239,15 @@ class Comparison:
         if not self.own.sizes_pool:
             return bool(self.cache_exact)
         if self.knows_device:
-            return bool(self.in_range)
+            return bool(self.in_range) and self.holds_what_is_printed
+        return pool is not None and tokens is not None and self.holds_what_is_printed
+
+    @property
+    def holds_what_is_printed(self) -> bool:
+        """Whether the printed pool holds the tokens and the sequences that are printed, where both are."""
+        pool, tokens = self.printed_pool_gib, self.printed_tokens
         if pool is None or tokens is None:
-            return False
+            return True
         same = abs(self.held_tokens(pool) - tokens) <= self.tolerance(tokens, SAME_TOKENS)
         return same and self.sequences_held is None
 
@@ -346,8 +352,37 @@ def compare(
     """Set a log beside the plan of what it states; what is given takes the place of what the log states."""
     asked, assumed = keywords_of(log, model, gpu, given)
     planned = answer = make_plan(**asked)
-    if "weight_dtype" not in asked and "weights_gib" in log.figures:
-        answer, more = with_logged_weights(answer, log.figures["weights_gib"])
+    if "weight_dtype" not in asked:
+        more: list[str] = []
+        if "weights_gib" in log.figures:
+            answer, more = with_logged_weights(answer, log.figures["weights_gib"])
+        elif "consumed_gib" in log.figures:
+            answer, more = with_consumed_weights(answer, log.figures["consumed_gib"])
         if more:
-            assumed = [text for text in assumed if getattr(text, "key", "") != "logs.assumed.weight_dtype"] + more
-    return Comparison(log, answer, planned, asked, tuple(assumed))
+            assumed = _less(assumed, "logs.assumed.weight_dtype") + more
+    found = Comparison(log, answer, planned, asked, tuple(assumed))
+    return found if found.holds_what_is_printed else _of_another_version(found)
+
+
+def _less(assumed: Iterable[str], *keys: str) -> list[str]:
+    return [text for text in assumed if getattr(text, "key", "") not in keys]
+
+
+def _of_another_version(found: Comparison) -> Comparison:
+    """Take the version whose pool holds the tokens printed, the nearest of equals, where the log names none."""
+    if "engine_version" in found.asked or not found.own.sizes_pool:
+        return found
+    best: tuple[float, Comparison] | None = None
+    keys = ("logs.assumed.newest", "logs.assumed.dated", *(message.key for *_, message in found.own.shapes))
+    for version in found.own.versions(found.plan, found.log):
+        try:
+            answer = vary(found.plan, engine_version=version)
+        except CalculatorError:
+            continue
+        text = "{engine} {other}: the log names no version, and its pool holds its tokens by the rules of that one"
+        said = say("logs.assumed.version_of_tokens", text, engine=answer.rules.title, other=version)
+        other = replace(found, plan=answer, assumed=(said, *_less(found.assumed, *keys)))
+        off = abs(other.held_tokens(other.printed_pool_gib or 0.0) - (other.printed_tokens or 0.0))
+        if other.holds_what_is_printed and (best is None or off < best[0]):
+            best = off, other
+    return best[1] if best else found

@@ -23,7 +23,7 @@ KEPT_IN = ("fp16", "fp8_e4m3")
 STORED_IN = ("bf16", "fp8", "awq-int4", "gptq-int4", "nvfp4")
 
 
-def implied_by(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> str | None:
+def implied_by(flags: Mapping[str, Any], figures: Mapping[str, Any], named: str = "") -> str | None:
     """Return the preset whose weights and whose bytes a token are the logged ones; None for none or for several.
 
     Parameters
@@ -32,6 +32,8 @@ def implied_by(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> str | No
         What the log states [-].
     figures : mapping
         What the log prints; sizes are GiB of one GPU [-].
+    named : str
+        What the log calls the model, where that is no preset's name: it chooses among several [-].
 
     Returns
     -------
@@ -42,37 +44,62 @@ def implied_by(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> str | No
     -----
     A pool of ``p`` GiB, printed to two places, holds ``n`` tokens: a token takes ``(p ± 0.005) × 2³⁰ / n`` bytes.
     """
-    pool, tokens, weights = (figures.get(name) for name in ("kv_pool_gib", "kv_tokens", "weights_gib"))
     ranks = int(flags.get("tensor_parallel_size") or figures.get("ranks") or 1)
-    if not pool or not tokens or not weights or flags.get("pipeline_parallel_size", 1) != 1:
+    token = _token_bytes(figures)
+    weights, holders = figures.get("weights_gib"), ranks
+    if "checkpoint_gib" in figures:
+        weights, holders = figures["checkpoint_gib"], 1
+    if token is None or not weights or flags.get("pipeline_parallel_size", 1) != 1:
         return None
-    least, most = ((pool + off) * GIB / tokens for off in (-2 * LAST_DIGIT, 2 * LAST_DIGIT))
     wanted = _plain(str(flags.get("architecture", "")))
-    found: list[ModelArchitecture] = []
+    found: list[tuple[float, ModelArchitecture]] = []
     for key in model_ids():
         model = load_model(key)
         if wanted and _plain(model.model_type or "") not in wanted:
             continue
-        if _fits(model, ranks, least, most, weights):
-            found.append(model)
-    shapes = {(model.groups, model.num_parameters) for model in found}
-    found.sort(key=lambda model: model.max_position_embeddings != flags.get("seq_len"))
-    return found[0].id if len(shapes) == 1 else None
+        off = _off(model, ranks, token, weights, holders)
+        if off is not None:
+            found.append((off, model))
+    shapes = {(model.groups, model.num_parameters) for _, model in found}
+    if len(shapes) > 1:
+        found = _of_that_name(found, named)
+    found.sort(key=lambda row: (row[1].max_position_embeddings != flags.get("seq_len"), row[0]))
+    return found[0][1].id if found else None
 
 
-def _fits(model: ModelArchitecture, ranks: int, least: float, most: float, weights_gib: float) -> bool:
-    """Whether a token and the weights of a rank are of the logged size in some format."""
+def _token_bytes(figures: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return what a token takes on a rank at least and at most, None where the log does not tell [bytes]."""
+    if "kv_bytes_per_token" in figures:
+        size = float(figures["kv_bytes_per_token"])
+        return size, size
+    pool, tokens = figures.get("kv_pool_gib"), figures.get("kv_tokens")
+    if not pool or not tokens:
+        return None
+    return (pool - 2 * LAST_DIGIT) * GIB / tokens, (pool + 2 * LAST_DIGIT) * GIB / tokens
+
+
+def _of_that_name(found: list[tuple[float, ModelArchitecture]], named: str) -> list[tuple[float, ModelArchitecture]]:
+    """Return those of several whose id begins as the log's name does, where they keep the same cache; else none."""
+    bare = _plain(named.rstrip("/").rpartition("/")[2])
+    near = [row for row in found if bare and (_plain(row[1].id).startswith(bare) or bare.startswith(_plain(row[1].id)))]
+    return near if len({model.groups for _, model in near}) == 1 else []
+
+
+def _off(
+    model: ModelArchitecture, ranks: int, token: tuple[float, float], weights_gib: float, holders: int
+) -> float | None:
+    """Return how far the weights of a rank are off in the nearest format; None where they or a token do not fit [-]."""
     try:
         by_token = [_bytes_per_token(model, name, ranks) for name in KEPT_IN]
-        if not any(size and least <= size <= most for size in by_token):
-            return False
-        return any(
-            abs(weight_bytes_per_rank(model, name, ranks, 1, 1, ranks, (1, 1), True)[0] / GIB / weights_gib - 1)
-            <= SAME_WEIGHTS
+        if not any(size and token[0] <= size <= token[1] for size in by_token):
+            return None
+        off = min(
+            abs(weight_bytes_per_rank(model, name, holders, 1, 1, holders, (1, 1), True)[0] / GIB / weights_gib - 1)
             for name in {model.resolve_weight_dtype("auto"), *STORED_IN}
         )
     except CalculatorError:
-        return False
+        return None
+    return off if off <= SAME_WEIGHTS else None
 
 
 def _bytes_per_token(model: ModelArchitecture, kv_cache_dtype: str, ranks: int) -> int:

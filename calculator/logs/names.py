@@ -37,7 +37,7 @@ def named_model(
 
 def _implied(named: str, flags: dict[str, Any], assumed: list[str], figures: Mapping[str, Any]) -> ModelArchitecture:
     """Return the preset whose weights and tokens are of the size that a log prints."""
-    implied = implied_by(flags, figures)
+    implied = implied_by(flags, figures, named)
     if implied and named:
         text = "the preset {preset}: {named} is none, its weights and its tokens are of that size"
         assumed.append(say("logs.assumed.implied_of", text, preset=implied, named=repr(named[:80])))

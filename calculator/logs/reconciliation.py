@@ -150,10 +150,13 @@ def _finding(compared: Comparison) -> Message:
         return said(f"tokens_{within}", text, predicted=plan.reported_kv_tokens, reported=tokens, **ends)
     text = "a KV pool of {predicted:.2f} GiB is predicted, {reported:.2f} GiB reported{share}, "
     text += within + " the range of {low:.2f} to {high:.2f} GiB."
+    key = f"pool_{within}"
+    if not compared.holds_what_is_printed:
+        key += "_of_other_tokens"
+        text = text.removesuffix(".") + ", but it holds {held:,} tokens, {tokens:,.0f} are reported."
     share = f" ({predicted / reported - 1:+.1%})".replace("-", "−") if reported > 0 else ""
-    return said(
-        f"pool_{within}", text, predicted=predicted, reported=reported, share=share, low=max(0.0, low), high=high
-    )
+    holds = {} if compared.holds_what_is_printed else {"held": compared.held_tokens(printed), "tokens": tokens}
+    return said(key, text, predicted=predicted, reported=reported, share=share, low=max(0.0, low), high=high, **holds)
 
 
 def _without_device(compared: Comparison, said: Any) -> Message:

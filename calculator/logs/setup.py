@@ -10,6 +10,7 @@ from calculator.engines import engine_log, engine_rules
 from calculator.engines.base import OPTIONS as ONLY_SOME
 from calculator.engines.base import Engine
 from calculator.engines.log import Log
+from calculator.engines.overheads import NON_TORCH
 from calculator.engines.support import runs_nowhere
 from calculator.engines.versions import in_words, names_no_release
 from calculator.errors import CalculatorError
@@ -234,6 +235,26 @@ def with_logged_weights(answer: Plan, logged_gib: float) -> tuple[Plan, list[str
     _, _, name, other = min(near, key=lambda row: row[:2])
     text = "weights in {form}: their logged size, {size:.2f} GiB, is that format's"
     return other, [say("logs.assumed.size_of_weights", text, form=name, size=logged_gib)]
+
+
+def with_consumed_weights(answer: Plan, consumed_gib: float) -> tuple[Plan, list[str]]:
+    """Take the weight format that, with what is outside the allocator, is what a log prints of both together."""
+    best: tuple[float, str, Plan] | None = None
+    for name in (answer.request.weight_dtype, *SIXTEEN_BIT, *answer.rules.weight_dtypes):
+        try:
+            other = answer if name == answer.request.weight_dtype else vary(answer, weight_dtype=name)
+        except CalculatorError:
+            continue
+        outside = other.per_gpu.lines[NON_TORCH.key]
+        rest = consumed_gib * GIB - other.per_gpu.weights_bytes
+        off = round(abs(rest - outside.bytes) / GIB, 1)
+        # the low end of what is outside follows from links, which a device that is not known is taken to have
+        if 0 <= rest <= outside.high and (best is None or off < best[0]):
+            best = off, name, other
+    if best is None or best[2] is answer:
+        return answer, []
+    text = "weights in {form}: with what is outside the allocator they are the {size:.2f} GiB that are logged"
+    return best[2], [say("logs.assumed.consumed", text, form=best[1], size=consumed_gib)]
 
 
 def weights_off(answer: Plan, logged_gib: float) -> float:

@@ -9,6 +9,7 @@ from calculator.engines.patterns import as_flag, count, number, pattern, word
 
 PATTERNS = (
     pattern(r"TensorRT[- ]LLM version: ?<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=word),
+    pattern(r"\[I\] Use <checkpoint_gib> GB for model weights", checkpoint_gib=number),
     pattern(r"Peak memory during memory usage profiling \(torch \+ non-torch\): <peak_gib> GiB",
              peak_gib=number),
     pattern(r"available KV cache memory when calculating max tokens: <kv_pool_gib> GiB",

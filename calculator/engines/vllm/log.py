@@ -87,6 +87,9 @@ PATTERNS = (
     pattern(r"Resolved architecture: <architecture:\w{3,80}+>", architecture=word),
     pattern(r"Multiplying the GPU KV cache size by the \w{1,40}+ <context_ranks>", context_ranks=count),
 )  # fmt: skip
+FIRST_MINOR = {"since_0_28": 28, "second_runner": 22, "since_0_11": 11, "v1_lines": 8}
+LAST_V0_MINOR = 8
+"""Minor versions that first print lines of a shape, and the last one with those of the V0 engine."""
 SERVED = re.compile(
     r"(?:(?:^|[\s$#])vllm serve|vllm-openai:[\w.-]{1,80}(?= {1,40}+[\w.-]{1,96}+/)) {1,40}+((?!-)[\w./:@-]{2,200})"
 )
@@ -182,6 +185,12 @@ class VllmLog(Log):
                 "the log's tokens are blocks ÷ groups × block size: more sequences fit than tokens ÷ length says",
             )
 
+    def may_be(self, version: str, log: StartupLog) -> bool:
+        """Whether a version prints lines of a log's shape."""
+        minor = int(version.split(".")[1])
+        least = max((first for figure, first in FIRST_MINOR.items() if figure in log.figures), default=0)
+        return least <= minor <= (LAST_V0_MINOR if "v0_lines" in log.figures else minor)
+
     def unstated(self, plan: Plan, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the offline class, whose batches are larger by default, where neither it nor batches are stated."""
         if not {"usage_context", "max_num_batched_tokens"} & set(asked):
@@ -206,9 +215,6 @@ class VllmLog(Log):
             if name not in stated:
                 for value in common:
                     yield say(f"logs.cause.{name}", f"{name} {{other:,}}", other=value), {name: value}
-        if "engine_version" not in plan.asked:
-            for version in ("0.32",) if newer else ("0.16", "0.17", "0.27", "0.32"):
-                yield say("logs.cause.version", "vLLM {other}", other=version), {"engine_version": version}
 
 
 LOG = VllmLog()

@@ -6,7 +6,7 @@ too: what one has and the next has not is open between them.
 
 from __future__ import annotations
 
-from calculator.engines.support import ANY, GGML_CACHE, GGUF, Formats, Refuses, Runs
+from calculator.engines.support import ANY, GGML_CACHE, GGUF, Formats, NoDevice, Refuses, Runs
 
 CDNA = ("cdna2", "cdna3", "cdna4")
 RDNA = ("rdna3",)
@@ -104,6 +104,14 @@ SUPPORT = Formats(
         Refuses(
             ("fp8_ds_mla",), ("blackwell",), f"{_ATTENTION} of mla/flashmla_sparse.py (9, 10)",
             since=(0, 33, 0), gpus=_SM12X,
+        ),
+    ),
+    no_devices=(
+        NoDevice(
+            ("Huawei",),
+            "vLLM-Ascend is a package of its own, whose rules for memory were not read: on a 310P the cache gets half "
+            "of what is left",
+            "vllm-project/vllm-ascend issue 14004",
         ),
     ),
 )  # fmt: skip
