@@ -331,10 +331,11 @@ class Engine:
         """
         estimates = with_given(self.overheads(model, accelerator, request, stage), request.given_overheads)
         is_last = stage == request.pipeline_parallel_size - 1
-        drafted = drafter(draft, request, expert_ranks(self, request), self.keeps_shared) if draft and is_last else ()
+        experts = expert_ranks(self, request)
+        drafted = drafter(draft, request, experts, self.keeps_shared) if draft and is_last else ()
         adapted = self.adapters(model, request, stage) if adapters.is_asked(request) else ()
         beside = *drafted, *adapted, *neighbours(request, self.budget_of_device)
-        return *estimates, *beside, *left_out(model, request, stage)
+        return *estimates, *beside, *left_out(model, request, experts, stage)
 
     def adapters(self, model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
         """Return the line of LoRA buffers on one GPU of a stage."""

@@ -27,7 +27,7 @@ SOURCE = say(
 )
 
 
-def left_out(model: ModelArchitecture, request: Request, stage: int) -> tuple[Overhead, ...]:
+def left_out(model: ModelArchitecture, request: Request, expert_ranks: int, stage: int) -> tuple[Overhead, ...]:
     """Return the line of one GPU, none where the checkpoint's own bytes are known or the format leaves nothing open.
 
     Parameters
@@ -36,6 +36,8 @@ def left_out(model: ModelArchitecture, request: Request, stage: int) -> tuple[Ov
         The model [-].
     request : Request
         What is asked [-].
+    expert_ranks : int
+        Ranks that share the experts as wholes [-].
     stage : int
         The pipeline stage, from 0 [-].
 
@@ -55,7 +57,7 @@ def left_out(model: ModelArchitecture, request: Request, stage: int) -> tuple[Ov
     if form.bits > BITS or not form.group_size or form.parts or request.checkpoint_bytes or model.is_as_stored(dtype):
         return ()
     size: int = model.remember(
-        _most, dtype, request.split, request.tensor_parallel_size, request.expert_parallel_size,
+        _most, dtype, request.split, request.tensor_parallel_size, expert_ranks,
         request.pipeline_parallel_size, stage,
     )  # fmt: skip
     return (Overhead(LEFT_OUT, 0, SOURCE, 0, size),) if size else ()
