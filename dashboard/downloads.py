@@ -136,7 +136,10 @@ def _page(figures: Mapping[str, Callable[[], go.Figure]]) -> str:
     import plotly.graph_objects as go
 
     drawn = [
-        go.Figure(draw()).update_layout(title={"text": escape(says), "font": {"size": 14}}, margin={"t": 90})
+        (figure := go.Figure(draw())).update_layout(
+            title={"text": f"<b>{escape(says)}</b><br>{figure.layout.title.text or ''}", "font": {"size": 14}},
+            margin={"t": 110},
+        )
         for says, draw in figures.items()
     ]
     first, *others = drawn

@@ -5,7 +5,7 @@ import math
 from collections import Counter
 
 import pytest
-from test_charts import colours_of, texts
+from charting import colours_of, texts
 
 import calculator
 from calculator.charts import base, heads

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from calculator.architecture.caches import Cache, State
 from calculator.architecture.counts import Count
+from calculator.architecture.latent import LatentAttention
 from calculator.architecture.model import LayerGroup, ModelArchitecture
-from calculator.architecture.split import Split
+from calculator.architecture.split import Split, kv_replication
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.formats.names import PLAIN
 
@@ -75,6 +76,17 @@ def _kept(layers: Sequence[LayerGroup], tokens: Count, layout: Layout) -> Count:
     for group in layers:
         total = total + group.count * group.spec.kv_bytes(tokens, layout.storage, ranks, layout.encoder_tokens)
     return total
+
+
+def copied_bytes_on_rank(layers: Sequence[LayerGroup], seq_len: int, layout: Layout) -> int:
+    """Return what one rank keeps of a sequence beyond its share of one copy, each kind of layer by itself [bytes]."""
+    copied, ranks = 0, layout.split.kv_head_ranks
+    for group in layers:
+        kept = int(kv_bytes_on_rank((group,), seq_len, layout))
+        latent = isinstance(group.spec, LatentAttention)
+        keepers = ranks if latent else kv_replication(group.spec.kv_heads, ranks) if group.spec.kv_heads else 1
+        copied += kept - kept // keepers
+    return copied
 
 
 def state_bytes_on_rank(layers: Sequence[LayerGroup], split: Split) -> int:

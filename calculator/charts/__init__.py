@@ -1,6 +1,8 @@
 """Results as Plotly figures, the same in the browser and in a notebook.
 
-The figures carry their own template and colours, so they look alike wherever they are shown.
+The figures carry their own template and colours, so they look alike wherever they are shown. Each chart is a function
+that returns a Figure; its ``ready`` takes the same and returns the same as plain dictionaries, which is all that a page
+needs.
 """
 
 from importlib import import_module
@@ -8,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calculator.charts.accuracy import accuracy_chart
-    from calculator.charts.base import dimmed, on_ground
     from calculator.charts.comparing import engine_points, memory_bars
     from calculator.charts.engines import engines_chart
+    from calculator.charts.ground import dimmed, on_ground
     from calculator.charts.kv_heads import kv_head_chart
     from calculator.charts.kv_in_use import kv_in_use_chart
     from calculator.charts.load.preemptions import preemption_chart
@@ -53,9 +55,9 @@ __all__ = [
 
 _AT_HOME = {
     "accuracy": ("accuracy_chart",),
-    "base": ("dimmed", "on_ground"),
     "comparing": ("engine_points", "memory_bars"),
     "engines": ("engines_chart",),
+    "ground": ("dimmed", "on_ground"),
     "kv_heads": ("kv_head_chart",),
     "kv_in_use": ("kv_in_use_chart",),
     "load.preemptions": ("preemption_chart",),

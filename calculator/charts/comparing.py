@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from calculator.charts.base import AXIS, GREY, KV, LINE_COLOURS, WEIGHTS, base_figure
+from calculator.charts.base import (
+    FREE,
+    GREY,
+    KV,
+    MISSING_PATTERN,
+    OVERHEAD,
+    ROOM_PATTERN,
+    WEIGHTS,
+    base_chart,
+)  # fmt: skip
+from calculator.charts.ready import Spec, chart
 from calculator.planning.answer import Plan
 from calculator.units import GIB, format_bytes
 from calculator.views.base import View
 from calculator.views.comparing.side_by_side import LETTERS
 from calculator.views.engines import EngineRow
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-MISSING = "#c0362c"
-FAINT = "rgba(140,150,165,0.18)"
 MARKS = ("circle", "triangle-up", "diamond", "square", "cross", "star")
 SHARE_FOR_TEXT, WIDE = 0.12, 0.1
 BAR_PX, AROUND_PX = 62, 120
 LOAD, ROOM, MORE = "KV of the users asked", "Room", "More than it has"
 
 
-def memory_bars(plans: Sequence[Plan]) -> go.Figure:
+@chart
+def memory_bars(plans: Sequence[Plan]) -> Spec:
     """Draw one GPU of each plan as a stacked bar, all on the same scale.
 
     Parameters
@@ -38,36 +44,35 @@ def memory_bars(plans: Sequence[Plan]) -> go.Figure:
         Weights, overheads, KV of the users asked, room for more hatched, what is left free, in GiB; what does not fit
         stands beyond it, red and hatched.
     """
-    import plotly.graph_objects as go
-
     names = list(LETTERS[: len(plans)])
     parts = [_parts(plan) for plan in plans]
     widest = max(sum(each.values()) for each in parts)
-    traces = []
+    traces: list[dict[str, Any]] = []
     for part, (colour, pattern, dark) in _LOOKS.items():
         sizes = [each[part] for each in parts]
         if not any(sizes):
             continue
         marker: dict[str, Any] = {"color": colour, "line": {"width": 1, "color": "rgba(255,255,255,0.55)"}}
         if pattern:
-            marker["pattern"] = {"shape": "/", "fgcolor": pattern, "size": 6, "solidity": 0.3, "fillmode": "overlay"}
+            marker["pattern"] = pattern
         traces.append(
-            go.Bar(
-                y=names,
-                x=[size / GIB for size in sizes],
-                name=part,
-                orientation="h",
-                marker=marker,
-                text=[_label(part, size, widest) if dark else "" for size in sizes],
-                textposition="inside",
-                insidetextanchor="middle",
-                textangle=0,
-                insidetextfont={"color": "#ffffff", "size": 13},
-                customdata=[f"{size / GIB:,.2f} GiB, {format_bytes(size)}" for size in sizes],
-                hovertemplate=f"%{{y}}, {part}: %{{customdata}}<extra></extra>",
-            )
+            {
+                "type": "bar",
+                "y": names,
+                "x": [size / GIB for size in sizes],
+                "name": part,
+                "orientation": "h",
+                "marker": marker,
+                "text": [_label(part, size, widest) if dark else "" for size in sizes],
+                "textposition": "inside",
+                "insidetextanchor": "middle",
+                "textangle": 0,
+                "insidetextfont": {"color": "#ffffff", "size": 13},
+                "customdata": [f"{size / GIB:,.2f} GiB, {format_bytes(size)}" for size in sizes],
+                "hovertemplate": f"%{{y}}, {part}: %{{customdata}}<extra></extra>",
+            }
         )
-    return base_figure(
+    return base_chart(
         traces,
         barmode="stack",
         bargap=0.32,
@@ -75,7 +80,7 @@ def memory_bars(plans: Sequence[Plan]) -> go.Figure:
         height=AROUND_PX + BAR_PX * len(plans),
         margin={"l": 28, "r": 8, "t": 4, "b": 84},
         legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"},
-        xaxis={**AXIS, "title": {"text": "One GPU, GiB", "standoff": 4}},
+        xaxis={"title": {"text": "One GPU, GiB", "standoff": 4}},
         yaxis={"autorange": "reversed", "showgrid": False, "type": "category"},
     )
 
@@ -97,15 +102,15 @@ def _parts(plan: Plan) -> dict[str, int]:
     }
 
 
-_LOOKS = {
-    "Weights": (WEIGHTS, "", True),
-    "Overheads": (LINE_COLOURS["non_torch"], "", False),
-    LOAD: (KV, "", True),
-    ROOM: (FAINT, KV, False),
-    MORE: (FAINT, MISSING, False),
-    "Left free": (LINE_COLOURS["kept_free"], "", False),
+_LOOKS: dict[str, tuple[str, dict[str, Any] | None, bool]] = {
+    "Weights": (WEIGHTS, None, True),
+    "Overheads": (OVERHEAD, None, False),
+    LOAD: (KV, None, True),
+    ROOM: (FREE, ROOM_PATTERN, False),
+    MORE: (FREE, MISSING_PATTERN, False),
+    "Left free": (FREE, None, False),
 }
-"""Of each part its colour, the colour of its hatching, and whether it carries text."""
+"""Of each part its colour, its hatching, and whether it carries text."""
 
 
 def _label(part: str, size: int, widest: int) -> str:
@@ -113,7 +118,8 @@ def _label(part: str, size: int, widest: int) -> str:
     return f"{said} {size / GIB:,.0f}" if size > SHARE_FOR_TEXT * widest else ""
 
 
-def engine_points(view: View[EngineRow]) -> go.Figure:
+@chart
+def engine_points(view: View[EngineRow]) -> Spec:
     """Draw the sequences that every engine holds as points with their ranges, a mark of its own for each engine.
 
     Parameters
@@ -126,18 +132,17 @@ def engine_points(view: View[EngineRow]) -> go.Figure:
     plotly.graph_objects.Figure
         A point an engine, those that hold most on top; the plan's own is in full colour.
     """
-    import plotly.graph_objects as go
-
     rows = sorted(view.possible, key=lambda row: row.max_batch_size)
     marks = dict(zip((row.engine for row in view.rows), cycle(MARKS), strict=False))
     traces = [
-        go.Scatter(
-            x=[row.max_batch_size],
-            y=[row.engine],
-            mode="markers+text",
-            name=row.engine,
-            marker={"symbol": marks[row.engine], "size": 13, "color": KV if row.this_plan else GREY},
-            error_x={
+        {
+            "type": "scatter",
+            "x": [row.max_batch_size],
+            "y": [row.engine],
+            "mode": "markers+text",
+            "name": row.engine,
+            "marker": {"symbol": marks[row.engine], "size": 13, "color": KV if row.this_plan else GREY},
+            "error_x": {
                 "type": "data",
                 "symmetric": False,
                 "array": [row.max_batch_size_high - row.max_batch_size],
@@ -145,16 +150,16 @@ def engine_points(view: View[EngineRow]) -> go.Figure:
                 "color": KV if row.this_plan else GREY,
                 "thickness": 2,
             },
-            text=[f"{row.max_batch_size:,}"],
-            textposition="top center",
-            customdata=[f"{row.max_batch_size_low:,} to {row.max_batch_size_high:,}"],
-            hovertemplate="%{y}: %{x:,} (%{customdata})<extra></extra>",
-        )
+            "text": [f"{row.max_batch_size:,}" + (", you" if row.this_plan else "")],
+            "textposition": "top center",
+            "customdata": [f"{row.max_batch_size_low:,} to {row.max_batch_size_high:,}"],
+            "hovertemplate": "%{y}: %{x:,} users (%{customdata})<extra></extra>",
+        }
         for row in rows
     ]
     ends = [end for row in rows for end in (row.max_batch_size_low, row.max_batch_size_high)] or [0, 1]
     margin = max(1.0, WIDE * (max(ends) - min(ends)))
-    return base_figure(
+    return base_chart(
         traces,
         showlegend=False,
         height=110 + 46 * max(1, len(rows)),

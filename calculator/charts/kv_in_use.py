@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from calculator.charts.base import AXIS, GREY, KV, KV_FAINT, SIZE_TICKS, base_figure
-from calculator.units import GIB, format_bytes
+from calculator.charts.base import GREY, INK, KV, KV_FAINT, SIZE_TICKS, base_chart
+from calculator.charts.ready import Spec, chart, note, short, titled, upright
+from calculator.units import GIB
 from calculator.views.base import View
 from calculator.views.kv_in_use import KvInUseRow
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 LENGTH_TICKS = [2**power for power in range(7, 25, 2)]
-DASHES = ("solid", "dash", "dot", "dashdot")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+MARKS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
+"""Of an engine, by its place: colour alone does not tell four of them apart."""
 
 
-def kv_in_use_chart(view: View[KvInUseRow]) -> go.Figure:
+@chart
+def kv_in_use_chart(view: View[KvInUseRow]) -> Spec:
     """Draw what one sequence takes on each engine against its length, and what its layers keep.
 
     Parameters
@@ -28,48 +29,54 @@ def kv_in_use_chart(view: View[KvInUseRow]) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        Lines in GiB on logarithmic axes.
+        Lines in GiB on logarithmic axes; each engine has marks and dashes of its own.
     """
-    import plotly.graph_objects as go
+    from math import log10
 
     rows = view.possible
     engines = list(dict.fromkeys(row.engine for row in rows))
-    traces: list[Any] = []
+    traces: list[dict[str, Any]] = []
     for index, engine in enumerate(engines):
         own = [row for row in rows if row.engine == engine]
         if index == 0:
-            traces.append(
-                _line("By its layers", own, [row.architecture_bytes_per_gpu for row in own], KV_FAINT, "solid", 5)
-            )
+            kept = [row.architecture_bytes_per_gpu for row in own]
+            traces.append(_line("By its layers", own, kept, {"color": KV_FAINT, "width": 7}))
         colour = KV if engine == view.plan.rules.title else GREY
-        traces.append(
-            _line(engine, own, [row.allocated_bytes_per_gpu for row in own], colour, DASHES[index % len(DASHES)], 2)
+        line = _line(
+            engine,
+            own,
+            [row.allocated_bytes_per_gpu for row in own],
+            {"color": colour, "dash": DASHES[index % len(DASHES)], "width": 2},
         )
-    assert all(isinstance(trace, go.Scatter) for trace in traces)
-    figure = base_figure(
+        traces.append(line | {"mode": "lines+markers", "marker": {"symbol": MARKS[index % len(MARKS)], "size": 8}})
+    drawn = base_chart(
         traces,
+        title=titled(view.plan, view.title),
+        height=440,
         xaxis={
-            **AXIS,
             "title": {"text": "Sequence length, tokens"},
             "type": "log",
             "tickvals": LENGTH_TICKS,
             "tickformat": ",",
         },
-        yaxis={**AXIS, "title": {"text": "One sequence on one GPU, GiB"}, "type": "log", "tickvals": SIZE_TICKS},
+        yaxis={"title": {"text": "One sequence on one GPU, GiB"}, "type": "log", "tickvals": SIZE_TICKS},
     )
-    figure.add_vline(x=view.plan.request.seq_len, line={"color": GREY, "width": 1, "dash": "dot"})
-    return figure
+    asked = view.plan.request.seq_len
+    upright(drawn, asked, color=INK, width=1.5, dash="dot")
+    note(
+        drawn, x=log10(asked), y=0, yref="y domain", text=f"you: {asked:,} tokens", xanchor="right", xshift=-4,
+        yanchor="bottom",
+    )  # fmt: skip
+    return drawn
 
 
-def _line(name: str, rows: Sequence[KvInUseRow], sizes: Sequence[int], colour: str, dash: str, width: int) -> Any:
-    import plotly.graph_objects as go
-
-    return go.Scatter(
-        x=[row.seq_len for row in rows],
-        y=[size / GIB for size in sizes],
-        name=name,
-        mode="lines+markers" if width < 4 else "lines",
-        line={"color": colour, "dash": dash, "width": width},
-        customdata=[format_bytes(size) for size in sizes],
-        hovertemplate=f"{name}: %{{customdata}} at %{{x:,}} tokens<extra></extra>",
-    )
+def _line(name: str, rows: Sequence[KvInUseRow], sizes: Sequence[int], line: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "x": [row.seq_len for row in rows],
+        "y": short([size / GIB for size in sizes]),
+        "name": name,
+        "mode": "lines",
+        "line": line,
+        "hovertemplate": f"{name}: %{{y:,.4~g}} GiB at %{{x:,}} tokens<extra></extra>",
+    }

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from calculator.charts.base import AXIS, GREY, KV, KV_FAINT, base_figure
+from calculator.charts.base import GREY, KV, KV_FAINT, base_chart
+from calculator.charts.ready import Spec, chart, note, titled
+from calculator.units import plural
 from calculator.views.base import View
 from calculator.views.parallelism import ParallelismRow
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
-
-def parallelism_chart(view: View[ParallelismRow]) -> go.Figure:
+@chart
+def parallelism_chart(view: View[ParallelismRow]) -> Spec:
     """Draw the sequences that the same GPUs hold, used in different ways, with the range of each.
 
     Parameters
@@ -25,16 +23,19 @@ def parallelism_chart(view: View[ParallelismRow]) -> go.Figure:
     plotly.graph_objects.Figure
         A bar a way.
     """
-    import plotly.graph_objects as go
-
     rows = view.possible
     most = max((row.max_batch_size for row in rows), default=0)
-    trace = go.Bar(
-        y=[row.way for row in rows],
-        x=[row.max_batch_size for row in rows],
-        orientation="h",
-        marker={"color": [KV if row.max_batch_size == most else KV_FAINT for row in rows]},
-        error_x={
+    furthest = max((row.max_batch_size_high for row in rows), default=0)
+    trace = {
+        "type": "bar",
+        "y": [row.way for row in rows],
+        "x": [row.max_batch_size for row in rows],
+        "orientation": "h",
+        "marker": {
+            "color": [KV if row.max_batch_size == most else KV_FAINT for row in rows],
+            "line": {"color": KV, "width": 1},
+        },
+        "error_x": {
             "type": "data",
             "symmetric": False,
             "array": [row.max_batch_size_high - row.max_batch_size for row in rows],
@@ -42,20 +43,23 @@ def parallelism_chart(view: View[ParallelismRow]) -> go.Figure:
             "color": GREY,
             "thickness": 1.2,
         },
-        hovertemplate="%{y}: %{x:,} sequences<extra></extra>",
-    )
-    figure = base_figure(
+        "customdata": [
+            f"{plural(row.max_batch_size, 'user')} ({row.max_batch_size_low:,} to {row.max_batch_size_high:,})"
+            for row in rows
+        ],
+        "hovertemplate": "%{y}: %{customdata}<extra></extra>",
+    }
+    drawn = base_chart(
         [trace],
+        title=titled(view.plan, view.title),
         showlegend=False,
         bargap=0.3,
-        height=120 + 40 * max(1, len(rows)),
-        margin={"l": 136, "r": 44, "t": 16, "b": 48},
-        xaxis={**AXIS, "title": {"text": "Sequences that fit on all GPUs"}, "rangemode": "tozero"},
+        height=140 + 40 * max(1, len(rows)),
+        margin={"l": 136, "r": 16, "t": 40, "b": 48},
+        xaxis={"title": {"text": "Users that fit on all GPUs"}, "range": [0, 1.25 * furthest or 1]},
         yaxis={"autorange": "reversed"},
     )
     for row in rows:
-        figure.add_annotation(
-            x=row.max_batch_size_high, y=row.way, text=f"{row.max_batch_size:,}", showarrow=False,
-            xanchor="left", xshift=5,
-        )  # fmt: skip
-    return figure
+        text = f"{row.max_batch_size:,}" + (", you" if row.this_plan else "")
+        note(drawn, x=row.max_batch_size_high, y=row.way, text=text, xanchor="left", xshift=5)
+    return drawn

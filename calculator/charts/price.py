@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from math import log10
-from typing import TYPE_CHECKING
+from typing import Any
 
-from calculator.charts.base import GREY, KV, base_figure
+from calculator.charts.base import GREY, KV, base_chart
+from calculator.charts.ready import Spec, chart, note
 from calculator.views.base import View
 from calculator.views.sizing.options import OptionRow
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 MARKS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 """A mark a maker, in the order in which they first appear."""
@@ -22,7 +21,8 @@ HEADROOM = 1.25
 MOST_TICKS = 7
 
 
-def price_chart(view: View[OptionRow]) -> go.Figure:
+@chart
+def price_chart(view: View[OptionRow]) -> Spec:
     """Draw price against time per output token: a mark an option, its range as a thin bar, the front as steps.
 
     Parameters
@@ -35,70 +35,69 @@ def price_chart(view: View[OptionRow]) -> go.Figure:
     plotly.graph_objects.Figure
         The price in USD an hour on a logarithmic axis, milliseconds a token; marks differ by maker.
     """
-    import plotly.graph_objects as go
-
     rows = [row for row in view.rows if row.usd_per_hour_low is not None and row.time_per_output_token_s is not None]
     front = [row for row in rows if row.pareto]
     slowest = [_ms(row.time_per_output_token_s) for row in rows]
     makers = list(dict.fromkeys(row.vendor for row in rows))
-    traces = [
-        go.Scatter(
-            x=[row.usd_per_hour_low for row in front],
-            y=[_ms(row.time_per_output_token_s) for row in front],
-            mode="lines",
-            line={"color": KV, "width": 2, "shape": "hv"},
-            hoverinfo="skip",
-            name="Front",
-        )
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "x": [row.usd_per_hour_low for row in front],
+            "y": [_ms(row.time_per_output_token_s) for row in front],
+            "mode": "lines",
+            "line": {"color": KV, "width": 2, "shape": "hv"},
+            "hoverinfo": "skip",
+            "name": "Front",
+        }
     ]
     for maker, mark in zip(makers, (*MARKS, *MARKS[:1] * len(makers)), strict=False):
         for on_front in (False, True):
             own = [row for row in rows if row.vendor == maker and row.pareto == on_front]
             if own:
                 traces.append(_marks(own, maker or "Own", mark, on_front))
-    figure = base_figure(
+    drawn = base_chart(
         traces,
+        title={"text": escape(f"{view.plan.model.name}: Price against time per token", quote=False)},
         xaxis={"title": {"text": "USD an hour, lowest price"}, "type": "log", **_ticks(rows)},
         yaxis={"title": {"text": "Milliseconds a token"}, "range": [0, HEADROOM * max(slowest, default=1.0)]},
     )
     for row in _labelled(front):
         last = row is front[-1] and len(front) > 1
-        figure.add_annotation(
+        note(
+            drawn,
             x=log10(row.usd_per_hour_low or 1),
             y=_ms(row.time_per_output_token_s),
             text=row.hardware,
-            showarrow=False,
             xanchor="right" if last else "left",
             yanchor="top",
             xshift=-6 if last else 6,
             yshift=-4,
             font={"size": 12},
         )
-    return figure
+    return drawn
 
 
-def _marks(rows: Sequence[OptionRow], maker: str, mark: str, on_front: bool) -> go.Scatter:
-    import plotly.graph_objects as go
-
+def _marks(rows: Sequence[OptionRow], maker: str, mark: str, on_front: bool) -> dict[str, Any]:
     colour = KV if on_front else GREY
     high = [_ms(row.time_per_output_token_s_high) - _ms(row.time_per_output_token_s) for row in rows]
     low = [_ms(row.time_per_output_token_s) - _ms(row.time_per_output_token_s_low) for row in rows]
-    return go.Scatter(
-        x=[row.usd_per_hour_low for row in rows],
-        y=[_ms(row.time_per_output_token_s) for row in rows],
-        error_y={"type": "data", "array": high, "arrayminus": low, "width": 0, "thickness": 1, "color": colour},
-        mode="markers",
-        name=f"{maker}, on the front" if on_front else maker,
-        marker={"color": colour, "size": 10 if on_front else 8, "symbol": mark},
-        customdata=[
+    return {
+        "type": "scatter",
+        "x": [row.usd_per_hour_low for row in rows],
+        "y": [_ms(row.time_per_output_token_s) for row in rows],
+        "error_y": {"type": "data", "array": high, "arrayminus": low, "width": 0, "thickness": 1, "color": colour},
+        "mode": "markers",
+        "name": f"{maker}, on the front" if on_front else maker,
+        "marker": {"color": colour, "size": 10 if on_front else 8, "symbol": mark},
+        "customdata": [
             [row.hardware, row.split, _ms(row.time_per_output_token_s_low), _ms(row.time_per_output_token_s_high)]
             for row in rows
         ],
-        hovertemplate=(
+        "hovertemplate": (
             "%{customdata[0]} (%{customdata[1]})<br>$%{x:,.2f} an hour<br>%{y:,.3g} ms a token "
             "(%{customdata[2]:,.3g} to %{customdata[3]:,.3g})<extra></extra>"
         ),
-    )
+    }
 
 
 def _labelled(front: Sequence[OptionRow]) -> list[OptionRow]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from calculator.charts.base import GREY, KV, WEIGHTS, base_figure
+from calculator.charts.base import GREY, KV, MISSING, WEIGHTS, base_chart
+from calculator.charts.ready import Spec, chart, note
 from calculator.messages import say
 from calculator.views.pages.bars import Bars, Part
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-OPEN = "#c0392b"
-"""What is not explained."""
-COLOURS = {Part.WEIGHTS: WEIGHTS, Part.OVERHEADS: GREY, Part.KV: KV, Part.UNEXPLAINED: OPEN}
+COLOURS = {Part.WEIGHTS: WEIGHTS, Part.OVERHEADS: GREY, Part.KV: KV, Part.UNEXPLAINED: MISSING}
 NAMES = {
     Part.WEIGHTS: say("chart.reconciled.weights", "weights"),
     Part.OVERHEADS: say("chart.reconciled.overheads", "overheads"),
@@ -24,7 +20,8 @@ WIDE = 0.12
 """A part that takes at least this share of its bar is labelled inside [-]."""
 
 
-def reconciled_chart(bars: Bars) -> go.Figure:
+@chart
+def reconciled_chart(bars: Bars) -> Spec:
     """Draw what one GPU was expected to hold, and what it holds by its log, on one scale.
 
     Parameters
@@ -37,33 +34,32 @@ def reconciled_chart(bars: Bars) -> go.Figure:
     plotly.graph_objects.Figure
         Two stacked bars in GiB; what no figure explains is hatched, red where it is outside the range.
     """
-    import plotly.graph_objects as go
-
     rows = (
         (say("chart.reconciled.expected", "Expected"), bars.expected),
         (say("chart.reconciled.reported", "Your log"), bars.reported),
     )
-    colour = GREY if bars.in_range else OPEN
-    traces = []
+    colour = GREY if bars.in_range else MISSING
+    traces: list[dict[str, Any]] = []
     for label, parts in rows:
         whole = sum(size for _, size in parts)
         for part, size in parts:
             traces.append(
-                go.Bar(
-                    y=[str(label)],
-                    x=[size],
-                    name=str(NAMES[part]),
-                    orientation="h",
-                    marker=_marker(part, colour),
-                    text=[f"{NAMES[part]} {size:,.1f}" if _is_labelled(part, size, whole) else ""],
-                    textposition="inside",
-                    insidetextanchor="middle",
-                    textangle=0,
-                    textfont={"color": "#ffffff", "size": 13},
-                    hovertemplate=f"{label}, {NAMES[part]}: {size:,.2f} GiB<extra></extra>",
-                )
+                {
+                    "type": "bar",
+                    "y": [str(label)],
+                    "x": [size],
+                    "name": str(NAMES[part]),
+                    "orientation": "h",
+                    "marker": _marker(part, colour),
+                    "text": [f"{NAMES[part]} {size:,.1f}" if _is_labelled(part, size, whole) else ""],
+                    "textposition": "inside",
+                    "insidetextanchor": "middle",
+                    "textangle": 0,
+                    "textfont": {"color": "#ffffff", "size": 13},
+                    "hovertemplate": f"{label}, {NAMES[part]}: {size:,.2f} GiB<extra></extra>",
+                }
             )
-    figure = base_figure(
+    drawn = base_chart(
         traces,
         barmode="stack",
         height=230,
@@ -77,9 +73,9 @@ def reconciled_chart(bars: Bars) -> go.Figure:
     for part, size in bars.reported:
         if part is Part.UNEXPLAINED:
             place = {"x": start + size / 2, "y": 0.5, "yref": "y"}  # half way from one bar to the other
-            figure.add_annotation(text=f"<b>{bars.said}</b>", showarrow=False, **place)
+            note(drawn, text=f"<b>{bars.said}</b>", **place)
         start += size
-    return figure
+    return drawn
 
 
 def _is_labelled(part: Part, size: float, whole: float) -> bool:

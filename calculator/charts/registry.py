@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from calculator.charts.engines import engines_chart
 from calculator.charts.kv_heads import kv_head_chart
@@ -13,6 +12,7 @@ from calculator.charts.load.resident_tokens import resident_tokens_chart
 from calculator.charts.load.risk import risk_chart
 from calculator.charts.load.speed import speed_chart, step_chart
 from calculator.charts.parallelism import parallelism_chart
+from calculator.charts.ready import Chart, Spec, chart
 from calculator.charts.sequence_length import sequence_length_chart
 from calculator.charts.tensor_parallel import tensor_parallel_chart
 from calculator.errors import UnknownNameError
@@ -21,11 +21,9 @@ from calculator.views.base import View
 from calculator.views.load import preemptions, resident_tokens, risk, speed
 from calculator.views.registry import VIEWS
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
-
-def draw(view: View[Any], log_x: bool = False) -> go.Figure:
+@chart
+def draw(view: View[Any], log_x: bool = False) -> Spec:
     """Draw a view.
 
     Parameters
@@ -38,17 +36,17 @@ def draw(view: View[Any], log_x: bool = False) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        The chart; hover shows exact bytes.
+        The chart; hover shows figures with their units.
     """
     if view.name not in DRAWN:
         raise UnknownNameError(
             f"there is no chart for a view named {view.name!r}", what="view", asked=view.name, allowed=tuple(DRAWN)
         )
-    chart = DRAWN[view.name]
-    return chart(view, log_x) if VIEWS[view.name].has_log_x else chart(view)
+    ready = DRAWN[view.name].ready
+    return ready(view, log_x) if VIEWS[view.name].has_log_x else ready(view)
 
 
-DRAWN: dict[str, Callable[..., go.Figure]] = {
+DRAWN: dict[str, Chart[...]] = {
     sequence_length.NAME: sequence_length_chart,
     kv_heads.NAME: kv_head_chart,
     tensor_parallel.NAME: tensor_parallel_chart,

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log10
-from typing import TYPE_CHECKING
+from typing import Any
 
-from calculator.charts.base import GREY, KV, LINE_COLOURS, WEIGHTS, base_figure, limit_line
-from calculator.units import GIB, format_bytes
+from calculator.charts.base import (
+    GREY,
+    INK,
+    KV,
+    LEGEND,
+    MISSING,
+    MISSING_PATTERN,
+    OVERHEAD,
+    PLATE,
+    WEIGHTS,
+    base_chart,
+    limit_line,
+)
+from calculator.charts.ready import Spec, chart, note, shape, short, titled
+from calculator.messages import say
+from calculator.planning.answer import Plan
+from calculator.units import GIB, plural
 from calculator.views.base import View
 from calculator.views.sequence_length import LengthRow
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+BEYOND = 1.3
+"""How far past the limit, or past what is asked, the length axis goes."""
 
 
-def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> go.Figure:
-    """Draw the memory of one GPU against sequence length, stacked, with the limit and the crossing.
+@chart
+def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> Spec:
+    """Draw the memory of one GPU against sequence length, stacked, with the limit and the length that is asked.
 
     Parameters
     ----------
@@ -27,59 +44,121 @@ def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> go.Figu
     Returns
     -------
     plotly.graph_objects.Figure
-        Stacked areas in GiB and the GPU's limit as a line.
+        Areas in GiB, hatched in red past the limit, and what the engine may use as a line.
     """
-    import plotly.graph_objects as go
-
     plan, rows = view.plan, view.rows
-    lengths = [row.seq_len for row in rows]
-    layers = (
-        ("Weights", [row.weights_bytes_per_gpu for row in rows], WEIGHTS),
-        ("Overheads", [row.overhead_bytes_per_gpu for row in rows], LINE_COLOURS["non_torch"]),
-        ("KV cache", [row.kv_bytes_per_gpu for row in rows], KV),
-    )
-    traces = [
-        go.Scatter(
-            x=lengths,
-            y=[size / GIB for size in sizes],
-            name=name,
-            mode="lines",
-            stackgroup="memory",
-            line={"width": 0.5, "color": colour},
-            fillcolor=colour,
-            customdata=[format_bytes(size) for size in sizes],
-            hovertemplate="%{customdata}",
-        )
-        for name, sizes, colour in layers
-    ]
+    asked, full = plan.request.seq_len, plan.max_context_len
+    shortest, longest = rows[0].seq_len, rows[-1].seq_len
+    end = _end(plan, longest)
     # a pool given outright lies beside the budget: what ends it is the device
     is_given = plan.request.kv_cache_memory_bytes is not None
     limit = (plan.per_gpu.total_bytes if is_given else plan.per_gpu.requested_bytes) / GIB
-    shortest, longest = lengths[0], lengths[-1]
-    ends = [log10(shortest), log10(longest)] if log_x else [shortest, longest]
-    top = max(plan.per_gpu.total_bytes, *map(sum, zip(*(sizes for _, sizes, _ in layers), strict=True))) / GIB
-    figure = base_figure(
-        traces,
-        hovermode="x unified",
+    tops = [_total(row) / GIB for row in rows if row.seq_len <= end]
+    ends = [log10(shortest), log10(end)] if log_x else [float(shortest), float(end)]
+    drawn = base_chart(
+        _areas(plan, rows),
+        title=titled(plan, view.title),
+        hovermode="x",
+        legend={**LEGEND, "traceorder": "normal"},
         xaxis={
-            "title": {"text": "Sequence length, tokens"},
+            "title": {"text": say("charts.tokens_of_each", "Tokens of each user, prompt and answer together")},
             "type": "log" if log_x else "linear",
             "tickformat": ",",
             "hoverformat": ",",
-            **({"range": ends} if shortest < longest else {}),
-            **({"dtick": "D2"} if log_x and longest / shortest < 50 else {}),
+            **({"range": ends} if ends[0] < ends[1] else {}),
+            **({"dtick": "D2"} if log_x and end / shortest < 50 else {}),
         },
-        yaxis={"title": {"text": "One GPU, GiB"}, "range": [0, min(top, 3 * limit) * 1.12]},
+        yaxis={"title": {"text": "One GPU, GiB"}, "range": [0, 1.14 * max([limit, *tops])], "hoverformat": ",.2f"},
     )
-    limit_line(figure, limit, f"limit {limit:,.1f} GiB")
-    if 0 < plan.max_context_len <= longest:
-        place = log10(plan.max_context_len) if log_x else plan.max_context_len
-        is_left = place - ends[0] < (ends[1] - ends[0]) / 3
-        _mark_length(figure, plan.max_context_len, place, limit, 56 if is_left else -48)
-    return figure
+    limit_line(drawn, limit, say("charts.may_use", "the engine may use {gib:,.1f} GiB", gib=limit))
+    here = next((row for row in rows if row.seq_len == asked), None)
+    if here:
+        _mark_asked(drawn, here, log_x, ends)
+    if 0 < full <= end:
+        place = log10(full) if log_x else full
+        is_right = place - ends[0] > (ends[1] - ends[0]) / 4
+        note(
+            drawn, x=place, y=limit, text=say("charts.full_at", "<b>full at {tokens:,}</b>", tokens=full),
+            showarrow=True, ax=-56 if is_right else 0, ay=-26 if is_right else -52, arrowcolor=INK, arrowhead=0,
+            bgcolor=PLATE,
+        )  # fmt: skip
+    return drawn
 
 
-def _mark_length(figure: go.Figure, tokens: int, place: float, height: float, aside: int) -> None:
-    """Draw a line at a length and its name aside, where the chart has room for it."""
-    figure.add_vline(x=tokens, line={"color": GREY, "width": 1})
-    figure.add_annotation(x=place, y=height, text=f"{tokens:,} tokens", ax=aside, ay=-34, arrowcolor=GREY, arrowhead=2)
+def _end(plan: Plan, longest: int) -> int:
+    """Return the length at which the axis ends: somewhat past the limit and past what is asked [tokens]."""
+    asked, full = plan.request.seq_len, plan.max_context_len
+    if not 0 < full <= longest:
+        return longest
+    return min(longest, max(round(BEYOND * full), round(BEYOND * asked)))
+
+
+def _total(row: LengthRow) -> int:
+    return row.weights_bytes_per_gpu + row.overhead_bytes_per_gpu + row.kv_bytes_per_gpu
+
+
+def _areas(plan: Plan, rows: Sequence[LengthRow]) -> list[dict[str, Any]]:
+    """Return weights, overheads and KV cache up to the limit and past it, and the line on top, which is hovered."""
+    lengths = [row.seq_len for row in rows]
+    weights = [row.weights_bytes_per_gpu / GIB for row in rows]
+    before = [(row.weights_bytes_per_gpu + row.overhead_bytes_per_gpu) / GIB for row in rows]
+    tops = [_total(row) / GIB for row in rows]
+    full = plan.max_context_len
+    held = sum(tokens <= full for tokens in lengths)
+    users = plural(plan.request.batch_size, "user")
+    kv = say("charts.kv_of", "KV of {users}", users=users)
+    quiet = {"type": "scatter", "mode": "lines", "hoverinfo": "skip"}
+    areas: list[dict[str, Any]] = [
+        {**quiet, "name": "Weights", "x": lengths, "y": short(weights), "fill": "tozeroy", "fillcolor": WEIGHTS,
+         "line": {"width": 0, "color": WEIGHTS}},
+        {**quiet, "name": "Overheads", "x": lengths, "y": short(before), "fill": "tonexty", "fillcolor": OVERHEAD,
+         "line": {"width": 0, "color": OVERHEAD}},
+    ]  # fmt: skip
+    for name, part, look in (
+        (kv, slice(0, held), {"fillcolor": KV}),
+        (say("charts.past_limit", "Does not fit"), slice(max(0, held - 1), None), {
+            "fillcolor": MISSING, "fillpattern": MISSING_PATTERN,
+        }),
+    ):  # fmt: skip
+        own = lengths[part]
+        if len(own) > 1 or len(lengths) == 1:
+            x, y = [*own, *reversed(own)], [*tops[part], *reversed(before[part])]
+            areas.append({**quiet, "name": name, "x": x, "y": short(y), "fill": "toself", **look, "line": {"width": 0}})
+    kept = [row.kv_bytes_per_gpu / GIB for row in rows]
+    top: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": say("charts.together", "Together"),
+        "showlegend": False,
+        "x": lengths,
+        "y": short(tops),
+        "line": {"color": KV, "width": 2},
+        "customdata": short(kept),
+        "hovertemplate": f"%{{y:,.2f}} GiB of one GPU, %{{customdata:,.2f}} GiB of it {kv}<extra></extra>",
+    }
+    return [*areas, top]
+
+
+def _mark_asked(drawn: Spec, row: LengthRow, log_x: bool, ends: list[float]) -> None:
+    """Mark the length that is asked: a pole, a ring and how much that is."""
+    gib, place = _total(row) / GIB, log10(row.seq_len) if log_x else row.seq_len
+    drawn["data"].append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": say("charts.you_asked", "You"),
+            "showlegend": False,
+            "hoverinfo": "skip",
+            "x": [row.seq_len],
+            "y": [gib],
+            "marker": {"size": 11, "color": "#ffffff", "line": {"color": INK, "width": 2.5}},
+        }
+    )
+    pole = {"color": GREY, "width": 1.5}
+    shape(drawn, type="line", x0=row.seq_len, x1=row.seq_len, xref="x", y0=0, y1=gib, yref="y", line=pole)
+    is_right = place - ends[0] > 0.3 * (ends[1] - ends[0])  # else the curve rises through what stands beside it
+    note(
+        drawn, x=place, y=gib, text=say("charts.you", "<b>you: {gib:,.1f} GiB</b>", gib=gib),
+        xanchor="right" if is_right else "left", xshift=-8 if is_right else -4, yanchor="bottom",
+        yshift=5 if is_right else 32,
+    )  # fmt: skip

@@ -1,20 +1,25 @@
-"""Weights and KV cache of one GPU against the tensor-parallel degree."""
+"""The budget of one GPU and the users that fit against the tensor-parallel degree."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from calculator.charts.base import AXIS, GREY, KV, WEIGHTS, base_figure, limit_line
-from calculator.units import GIB, format_bytes
+from calculator.charts.base import INK, KV, KV_FAINT, OVERHEAD, WEIGHTS, base_chart
+from calculator.charts.ready import Spec, chart, note, shape, short, titled
+from calculator.messages import say
+from calculator.units import GIB, plural
 from calculator.views.base import View
 from calculator.views.tensor_parallel import TensorParallelRow
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+ROW, AROUND = 44, 150
+"""Height of a bar and of what stands around them all [pixels]."""
+LABELLED = 0.16
+"""Of the axis: narrower segments carry no text."""
 
 
-def tensor_parallel_chart(view: View[TensorParallelRow]) -> go.Figure:
-    """Draw weights and KV cache of one GPU against the tensor-parallel degree, the knee at TP = G marked.
+@chart
+def tensor_parallel_chart(view: View[TensorParallelRow]) -> Spec:
+    """Draw weights, overheads and KV pool of one GPU against the tensor-parallel degree, users at the end.
 
     Parameters
     ----------
@@ -24,60 +29,77 @@ def tensor_parallel_chart(view: View[TensorParallelRow]) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        Stacked bars in GiB above, sequences of a replica and of a GPU below.
+        A horizontal bar a degree in GiB, the plan's own in full colour; where KV heads are copied, that is said.
     """
-    import plotly.graph_objects as go
-
-    plan = view.plan
-    rows = view.possible
-    labels = [str(row.tensor_parallel_size) for row in rows]
-    traces: list[Any] = [
-        go.Bar(
-            x=labels,
-            y=[size / GIB for size in sizes],
-            name=name,
-            marker={"color": colour, "opacity": [1 if row.this_plan else 0.55 for row in rows]},
-            customdata=[format_bytes(size) for size in sizes],
-            hovertemplate=f"{name}: %{{customdata}} on one GPU<extra></extra>",
-        )
-        for name, sizes, colour in (
-            ("Weights", [row.weights_bytes_per_gpu for row in rows], WEIGHTS),
-            ("KV cache", [row.kv_bytes_per_gpu for row in rows], KV),
-        )
-    ]
-    for name, counts, dash, written in (
-        ("a replica", [row.max_batch_size for row in rows], "solid", True),
-        ("a GPU", [row.max_batch_size_per_gpu for row in rows], "dot", False),
-    ):
-        traces.append(
-            go.Scatter(
-                x=labels,
-                y=counts,
-                name=f"Sequences {name}",
-                yaxis="y2",
-                mode="lines+markers+text",
-                text=[f"{count:,g}" if written else "" for count in counts],
-                textposition="top center",
-                cliponaxis=False,
-                line={"color": GREY, "dash": dash},
-                hovertemplate=f"%{{y:,}} sequences {name}<extra></extra>",
-            )
-        )
+    plan, rows = view.plan, view.possible
+    labels = [_label(row) for row in rows]
     limit = plan.per_gpu.requested_bytes / GIB
-    figure = base_figure(
-        traces,
-        barmode="stack",
-        bargap=0.35,
-        height=480,
-        xaxis={"title": {"text": "Tensor-parallel degree, TP"}, "type": "category", "anchor": "y2"},
-        yaxis={"title": {"text": "One GPU, GiB"}, "domain": [0.5, 1], "rangemode": "tozero"},
-        yaxis2={**AXIS, "title": {"text": "Sequences"}, "domain": [0, 0.38], "rangemode": "tozero"},
+    parts = (
+        ("weights", say("charts.weights", "Weights"), [row.weights_bytes_per_gpu for row in rows], WEIGHTS),
+        ("overheads", say("charts.overheads", "Overheads"), [row.overhead_bytes_per_gpu for row in rows], OVERHEAD),
+        ("pool", say("charts.kv_pool", "KV pool"), [row.kv_pool_bytes_per_gpu for row in rows], KV),
     )
-    limit_line(figure, limit, f"limit {limit:,.1f} GiB")
-    copied = next((index for index, row in enumerate(rows) if row.kv_replication > 1), None)
-    if copied is not None and copied > 0:
-        figure.add_vline(x=copied - 0.5, line={"color": GREY, "width": 1})
-        figure.add_annotation(
-            x=copied - 0.5, y=1, yref="paper", text=" copies begin", showarrow=False, xanchor="left", yanchor="top"
+    ends = [sum(sizes) / GIB for sizes in zip(*(sizes for _, _, sizes, _ in parts), strict=True)]
+    longest = max([limit, *ends])
+    traces = [_bar(key, name, labels, sizes, colour, rows, longest) for key, name, sizes, colour in parts]
+    drawn = base_chart(
+        traces,
+        title=titled(plan, view.title),
+        barmode="stack",
+        bargap=0.3,
+        height=AROUND + ROW * max(1, len(rows)),
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
+        xaxis={
+            "title": {"text": say("charts.one_gpu_dotted", "One GPU, GiB (dotted: what the engine may use)")},
+            "range": [0, 1.32 * longest],
+        },
+        yaxis={"type": "category", "autorange": "reversed", "automargin": True, "showgrid": False},
+    )
+    shape(
+        drawn, type="line", x0=limit, x1=limit, xref="x", y0=0, y1=1, yref="y domain",
+        line={"color": INK, "width": 1.5, "dash": "dot"},
+    )  # fmt: skip
+    for index, (row, end) in enumerate(zip(rows, ends, strict=True)):
+        note(drawn, x=max(end, limit), y=index, text=_users(row), xanchor="left", xshift=8, font={"size": 13})
+    return drawn
+
+
+def _bar(
+    key: str, name: str, labels: list[str], sizes: list[int], colour: str, rows: list[TensorParallelRow], longest: float
+) -> dict[str, Any]:
+    colours: str | list[str] = colour
+    texts: str | list[str] = "#ffffff"
+    if key == "pool":  # the plan's own in full colour
+        colours = [KV if row.this_plan else KV_FAINT for row in rows]
+        texts = ["#ffffff" if row.this_plan else INK for row in rows]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "y": labels,
+        "x": short([size / GIB for size in sizes]),
+        "name": name,
+        "marker": {"color": colours},
+        "text": [f"{name} {size / GIB:,.1f}" if size / GIB > LABELLED * longest else "" for size in sizes],
+        "textposition": "inside",
+        "insidetextanchor": "middle",
+        "textangle": 0,
+        "textfont": {"color": texts, "size": 12},
+        "hovertemplate": f"%{{y}}: {name} %{{x:,.2f}} GiB of one GPU<extra></extra>",
+    }
+
+
+def _label(row: TensorParallelRow) -> str:
+    own = say("charts.tp", "TP {degree}", degree=row.tensor_parallel_size)
+    return say("charts.tp_own", "<b>{own}, you</b>", own=own) if row.this_plan else own
+
+
+def _users(row: TensorParallelRow) -> str:
+    """Say how many users a replica holds, and where each KV head is kept more than once."""
+    if not row.max_batch_size:
+        return say("charts.none_fits", "<b>does not fit</b>")
+    users = plural(row.max_batch_size, "user")
+    if row.kv_replication > 1:
+        return say(
+            "charts.users_copied", "<b>{users}</b>, heads kept {copies} ×", users=users, copies=row.kv_replication
         )
-    return figure
+    return say("charts.users", "<b>{users}</b>", users=users)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from calculator.architecture.layers import SlidingWindow
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import Split
-from calculator.architecture.sums import Layout, kv_bytes_of_sequence
+from calculator.architecture.sums import Layout, copied_bytes_on_rank, kv_bytes_of_sequence
 from calculator.errors import CalculatorError, UnsupportedError
 from calculator.messages import say
 from calculator.planning.answer import Plan
@@ -40,6 +40,8 @@ class KvHeadRow(Row):
         Why the plan's GPUs cannot share it; empty where they can.
     kv_bytes_per_gpu, weights_bytes_per_gpu : int
         KV cache of the batch asked and weights, of one GPU [bytes].
+    copied_bytes_per_gpu : int
+        What of that KV cache is beyond the GPU's share of one copy [bytes].
     max_batch_size : int
         Sequences that one replica holds [-].
     """
@@ -51,6 +53,7 @@ class KvHeadRow(Row):
     refused: str = ""
     kv_bytes_per_gpu: int = ABSENT
     weights_bytes_per_gpu: int = ABSENT
+    copied_bytes_per_gpu: int = ABSENT
     max_batch_size: int = ABSENT
 
     @property
@@ -93,12 +96,21 @@ def _row(plan: Plan, variant: Variant, as_mha: int) -> KvHeadRow:
             measures = {
                 "kv_bytes_per_gpu": kv_bytes_per_gpu(other),
                 "weights_bytes_per_gpu": other.per_gpu.weights_bytes,
+                "copied_bytes_per_gpu": _copied(other),
                 "max_batch_size": other.max_batch_size,
             }
     except CalculatorError as error:
         refused = str(error)
     own = variant.model.groups == plan.model.groups
     return KvHeadRow(variant.num_key_value_heads, variant.kind, own, saving, refused, **measures)
+
+
+def _copied(plan: Plan) -> int:
+    """Return what one GPU keeps of the batch beyond its share of one copy [bytes]."""
+    request = plan.request
+    layout = Layout(request.storage, request.split, request.encoder_seq_len or 0)
+    own = copied_bytes_on_rank(plan.stage.layers, request.seq_len, layout)
+    return own * request.split.sequences_on_rank(request.batch_size)
 
 
 def _variants(model: ModelArchitecture) -> list[Variant]:

@@ -1,11 +1,13 @@
-"""The memory of one GPU line by line, each line known by its key."""
+"""The memory of one GPU: line by line, each line known by its key, and as a gauge of what is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from calculator.formats.weights import weight_format
 from calculator.messages import say
+from calculator.units import format_gib, format_size, plural
 
 if TYPE_CHECKING:
     from calculator.engines.overheads import Overhead
@@ -104,3 +106,97 @@ def _rest(plan: Plan) -> MemoryLine:
 def _source(line: Overhead) -> str:
     """Say where an overhead comes from: an estimate, unless the request gives the value."""
     return line.source if line.given else say("memory.estimate", "estimate: {source}", source=line.source)
+
+
+class Segment(NamedTuple):
+    """A segment of the bar.
+
+    Attributes
+    ----------
+    name, short : Message
+        What it is, and the same for where there is little room.
+    bytes : int
+        Its size [bytes].
+    details : tuple of str
+        Of what it is made, or where the figure comes from.
+    """
+
+    name: Message
+    short: Message
+    bytes: int
+    details: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What it is, the same in every language."""
+        return self.short.key.removeprefix("gauge.")
+
+
+def gauge(plan: Plan) -> list[Segment]:
+    """Cut the memory of one GPU into segments, from left to right.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer [-].
+
+    Returns
+    -------
+    list of Segment
+        Those that take any memory. They sum to what a program sees of the GPU, to more where it does not fit: what
+        is beyond is then in ``missing``.
+    """
+    return [one for one in _segments(plan) if one.bytes > 0]
+
+
+def _segments(plan: Plan) -> Iterator[Segment]:
+    memory, users = plan.per_gpu, plan.request.batch_size
+    left = memory.total_bytes
+    overheads = tuple(f"{line.name} {format_size(line.bytes)}" for _, line in overhead_lines(plan))
+    taken = [
+        Segment(
+            say("gauge.weights_in_full", "Weights"), say("gauge.weights", "weights"), memory.weights_bytes,
+            (weights_source(plan),),
+        ),
+        Segment(
+            say("gauge.overheads_in_full", "Overheads"), say("gauge.overheads", "overheads"),
+            sum(line.bytes for _, line in overhead_lines(plan)), overheads,
+        ),
+    ]  # fmt: skip
+    asked, held = _asked(plan), memory.kv_pool_bytes
+    taken += [
+        Segment(
+            say("gauge.kv_asked_in_full", "KV of {users}", users=plural(users, "user")),
+            say("gauge.kv_asked", "KV"),
+            min(asked, held),
+            (say("gauge.of_pool", "of a KV pool of {pool}", pool=format_gib(held)),),
+        ),
+        Segment(
+            say("gauge.room_in_full", "Room for more users"), say("gauge.room", "room"), max(0, held - asked),
+            (say("gauge.of_pool", "of a KV pool of {pool}", pool=format_gib(held)),),
+        ),
+    ]  # fmt: skip
+    beyond = max(0, asked - held)
+    for one in taken:
+        within = max(0, min(one.bytes, left))
+        beyond += one.bytes - within
+        left -= within
+        yield one._replace(bytes=within)
+    if beyond:
+        yield Segment(
+            say("gauge.missing_in_full", "Does not fit"), say("gauge.missing", "does not fit"), beyond,
+            (say("gauge.needed", "needed in all: {size}", size=format_gib(memory.total_bytes - left + beyond)),),
+        )  # fmt: skip
+    else:
+        yield Segment(
+            say("gauge.kept_free_in_full", "Kept free"), say("gauge.kept_free", "free"), left,
+            (memory_lines(plan)[-1].source,),
+        )  # fmt: skip
+
+
+def _asked(plan: Plan) -> int:
+    """Return what the batch that is asked takes of one GPU's pool, in whole blocks [bytes]."""
+    request = plan.request
+    asked = plan.allocated_bytes_per_sequence * request.split.sequences_on_rank(request.batch_size)
+    holds = plan.max_batch_size >= request.batch_size
+    return min(asked, plan.per_gpu.kv_pool_bytes) if holds else asked

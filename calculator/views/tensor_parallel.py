@@ -29,6 +29,8 @@ class TensorParallelRow(Row):
         Whether it is the plan's own.
     kv_bytes_per_gpu, weights_bytes_per_gpu : int
         KV cache of the batch asked and weights, of one GPU [bytes].
+    overhead_bytes_per_gpu, kv_pool_bytes_per_gpu : int
+        Overheads in the budget, and what is left for the KV cache, of one GPU [bytes].
     kv_heads_per_gpu, kv_replication : int
         KV heads of a layer on one GPU, and GPUs that keep the same one [-].
     max_batch_size : int
@@ -43,6 +45,8 @@ class TensorParallelRow(Row):
     this_plan: bool
     kv_bytes_per_gpu: int = ABSENT
     weights_bytes_per_gpu: int = ABSENT
+    overhead_bytes_per_gpu: int = ABSENT
+    kv_pool_bytes_per_gpu: int = ABSENT
     kv_heads_per_gpu: int = ABSENT
     kv_replication: int = ABSENT
     max_batch_size: int = ABSENT
@@ -87,6 +91,8 @@ def _row(plan: Plan, degree: int) -> TensorParallelRow:
         this_plan=own,
         kv_bytes_per_gpu=kv_bytes_per_gpu(other),
         weights_bytes_per_gpu=other.per_gpu.weights_bytes,
+        overhead_bytes_per_gpu=other.per_gpu.before_kv_bytes - other.per_gpu.weights_bytes,
+        kv_pool_bytes_per_gpu=other.per_gpu.kv_pool_bytes,
         kv_heads_per_gpu=other.kv_heads_per_gpu,
         kv_replication=other.kv_replication,
         max_batch_size=other.max_batch_size,

@@ -66,7 +66,7 @@ def bars(plans: tuple[Plan, ...], dimmed: bool) -> None:
     """Show one GPU of each plan."""
     st.subheader(BARS, anchor=False)
     names = ", ".join(dict.fromkeys(plan.model.name for plan in plans))
-    figure.show(charts.memory_bars(plans), "chart-memory-bars", f"{names}: {BARS}", QUIET, dimmed=dimmed)
+    figure.show(charts.memory_bars.ready(plans), "chart-memory-bars", f"{names}: {BARS}", QUIET, dimmed=dimmed)
 
 
 def engines(plan: Plan, letter: str = "", dimmed: bool = False) -> None:
@@ -74,7 +74,7 @@ def engines(plan: Plan, letter: str = "", dimmed: bool = False) -> None:
     view = views.engines_view(plan)
     of = f"{plan.model.name}, plan {letter}" if letter else plan.model.name
     st.subheader(plain(f"Engine by engine, {of}"), anchor=False)
-    figure.show(charts.engine_points(view), "chart-engine-points", f"{of}: {view.finding}", QUIET, dimmed=dimmed)
+    figure.show(charts.engine_points.ready(view), "chart-engine-points", f"{of}: {view.finding}", QUIET, dimmed=dimmed)
     st.markdown(plain(view.finding))
     refused(view.refused)
     downloads.of_rows("engines", view, {f"{of}: {view.finding}": lambda: charts.engine_points(view)})
@@ -95,7 +95,7 @@ def versions(plan: Plan, dimmed: bool) -> None:
         return
     finding = f"{plan.model.name}: {view.finding}"
     st.subheader(plain(finding), anchor=False)
-    figure.show(charts.versions_chart(view), "chart-versions", finding, dimmed=dimmed)
+    figure.show(charts.versions_chart.ready(view), "chart-versions", finding, dimmed=dimmed)
     refused(view.refused)
     downloads.of_rows(view.name, view, {finding: lambda: charts.versions_chart(view)})
     with st.expander("Table", on_change="rerun", key="fold-versions") as fold:

@@ -25,7 +25,7 @@ def of_one_gpu(plan: calculator.Plan) -> None:
     else:
         missing = f"the GPU has {format_gib(total)}, {format_gib(needed - total)} are missing"
         lines += f" · together {format_gib(needed)}; {missing}"
-    bar = charts.memory_bar(plan, legend=False)
+    bar = charts.memory_bar.ready(plan, legend=False)
     figure.show(bar, "memory_bar", f"Memory of one GPU: {lines}", {"displayModeBar": False})
     st.caption(plain(f"From left to right: {lines}"))
 

@@ -24,7 +24,7 @@ def show(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
 
 def chart(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
     """Show what stands below the finding: the chart, what is not possible, the downloads and the table."""
-    figure.show(charts.draw(view, log_x), f"chart-{view.name}", view.finding, dimmed=dimmed)
+    figure.show(charts.draw.ready(view, log_x), f"chart-{view.name}", view.finding, dimmed=dimmed)
     if view.refused:
         reasons = "; ".join(f"{row.called}: {row.refused}" for row in view.refused)
         st.caption(plain(f"Not possible: {reasons}."))

@@ -43,7 +43,7 @@ def show(study: calculator.HeadStudy, row: HeadRow) -> None:
         for one in pair:
             with quarters.container(gap="xsmall"):
                 st.markdown(f"**{one.title}** {plain(one.value)}  \n:small[{plain(one.note)}]")
-                figure.show(one.draw(study, row), f"chart-heads-{one.key}", one.alt, QUIET)
+                figure.show(one.draw.ready(study, row), f"chart-heads-{one.key}", one.alt, QUIET, titled=False)
     downloads.of_rows("kv-heads-study", study, {one.alt: partial(one.draw, study, row) for one in shown})
     with st.expander("Table", key="fold-heads"):
         st.dataframe(study.frame(), hide_index=True, key="table-heads", alt="Every number of KV heads")

@@ -52,7 +52,7 @@ def _why(study: calculator.HeadStudy, row: HeadRow) -> None:
                 alt = (
                     f"{title}: which of {query_heads(study.model)} query heads read which, and the GPUs that keep them"
                 )
-                figure.show(sharing_chart(shared), f"chart-sharing-{title}", alt, QUIET)
+                figure.show(sharing_chart.ready(shared), f"chart-sharing-{title}", alt, QUIET)
     st.markdown("\n".join(f"- {plain(text)}" for text in why_keys_and_values(plan)))
 
 
@@ -139,7 +139,7 @@ def _uptraining(study: calculator.HeadStudy, row: HeadRow) -> None:
     with st.grid(2, min_column_width=420, gap="large"):
         with st.container():
             figure.show(
-                converting_chart(view), "chart-converting", "Output tokens that pay each conversion back", QUIET
+                converting_chart.ready(view), "chart-converting", "Output tokens that pay each conversion back", QUIET
             )
             downloads.of_rows(view.name, view, {view.finding: partial(converting_chart, view)})
         with st.container():

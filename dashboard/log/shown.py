@@ -67,7 +67,7 @@ def difference(result: Reconciliation, dimmed: bool) -> None:
     bars = parts.bars(result)
     if bars is not None:
         figure.show(
-            charts.reconciled_chart(bars), "reconciled_bars", f"One GPU as expected and by the log: {bars.said}",
+            charts.reconciled_chart.ready(bars), "reconciled_bars", f"One GPU as expected and by the log: {bars.said}",
             {"displayModeBar": False}, dimmed=dimmed,
         )  # fmt: skip
 

@@ -50,7 +50,7 @@ def _cells(row: method.EngineRow) -> dict[str, str]:
 def chart() -> None:
     """Show expected against reported, what is outside its range as red crosses."""
     st.subheader("Expected against reported", anchor=False)
-    figure.show(charts.accuracy_chart(proof().compared), "accuracy", method.headline())
+    figure.show(charts.accuracy_chart.ready(proof().compared), "accuracy", method.headline())
 
 
 def misses() -> None:

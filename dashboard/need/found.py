@@ -58,7 +58,7 @@ def show(found: Found, asked: Asked, dimmed: bool) -> None:
         _table(view.rows, found.options, "need-options", view.finding)
         says = f"{answer.asked(found)}: {view.finding}"
         st.subheader(plain(view.finding), anchor=False)
-        figure.show(charts.price_chart(view), "chart-price-tpot", view.finding, dimmed=dimmed)
+        figure.show(charts.price_chart.ready(view), "chart-price-tpot", view.finding, dimmed=dimmed)
         st.markdown(":gray[:small[Time of a token at the load's own rate; thin bars: 9 of 10. Prices are examples.]]")
         downloads.of_rows(view.name, view, {says: lambda: charts.price_chart(view)}, found.model)
     elif not dimmed:

@@ -81,7 +81,7 @@ def _alone(one: Compared, said: DeltaGenerator, dimmed: bool) -> None:
         with st.container():
             st.subheader("One GPU on each engine", anchor=False)
             alt = f"{one.plan.model.name}: one GPU on each engine"
-            figure.show(charts.draw(view, False), "chart-engines", alt, dimmed=dimmed)
+            figure.show(charts.draw.ready(view), "chart-engines", alt, dimmed=dimmed)
         with st.container():
             shown.engines(one.plan, dimmed=dimmed)
     shown.versions(one.plan, dimmed)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from html import escape
+from typing import Any
 
-from calculator.charts.base import GREY, KV, KV_FAINT, base_figure
+from calculator.charts.base import FREE, GREY, KV, KV_FAINT, base_chart
 from calculator.charts.heads.presets import mark_presets
+from calculator.charts.ready import Spec, chart, note
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.units import GIB, format_bytes
 from calculator.views.heads.chosen import plan_of
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 HEIGHT = 270
 MARGIN = {"l": 52, "r": 8, "t": 12, "b": 44}
@@ -21,7 +20,8 @@ COPIES, LATENT = "/", "."
 """Patterns: what is a copy, and what is one latent vector."""
 
 
-def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
+@chart
+def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
     """Draw what one GPU keeps of one sequence over the KV heads; copies hatched, latent attention dotted.
 
     Parameters
@@ -36,8 +36,6 @@ def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
     plotly.graph_objects.Figure
         A bar a row in GiB: below what the GPU would keep if nothing were kept twice, above it the copies.
     """
-    import plotly.graph_objects as go
-
     rows = _planned(study)
     kept = [plan.kv_bytes_per_gpu if (plan := plan_of(study, row)) else 0 for row in rows]
     once = [size - row.copied_bytes_per_gpu for size, row in zip(kept, rows, strict=True)]
@@ -48,23 +46,25 @@ def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
     ]
     traces: list[Any] = [
         _bar(labels, [size / GIB for size in once], colours, hover, "Kept once", rows),
-        go.Bar(
-            x=labels,
-            y=[(size - own) / GIB for size, own in zip(kept, once, strict=True)],
-            name="Copies",
-            marker={
-                "color": "rgba(140,150,165,0.18)",
+        {
+            "type": "bar",
+            "x": labels,
+            "y": [(size - own) / GIB for size, own in zip(kept, once, strict=True)],
+            "name": "Copies",
+            "marker": {
+                "color": FREE,
                 "pattern": {"shape": COPIES, "fgcolor": KV, "size": 6, "solidity": 0.3, "fillmode": "overlay"},
-                "line": {"color": colours, "width": 1},
+                "line": {"color": KV, "width": 1},
             },
-            customdata=hover,
-            hovertemplate="%{customdata}<extra></extra>",
-        ),
+            "customdata": hover,
+            "hovertemplate": "%{customdata}<extra></extra>",
+        },
     ]
-    return _small(study, chosen, traces, "GiB", barmode="stack")
+    return _small(study, chosen, traces, "GiB", "KV memory of one user", barmode="stack")
 
 
-def batch_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
+@chart
+def batch_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
     """Draw the sequences that one replica holds over the KV heads, with the range.
 
     Parameters
@@ -82,7 +82,8 @@ def batch_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
     return _ranged(study, chosen, lambda row: row.max_batch_size, "max_batch_size", "users", "Users")
 
 
-def speed_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
+@chart
+def speed_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
     """Draw tokens a second at the largest batch over the KV heads, with the range.
 
     Parameters
@@ -108,7 +109,7 @@ def _ranged(
     name: str,
     unit: str,
     title: str,
-) -> go.Figure:
+) -> Spec:
     rows = [row for row in _planned(study) if value(row) is not None]
     middle, low, high = ([getattr(row, f"{name}{end}") for row in rows] for end in ("", "_low", "_high"))
     hover = [
@@ -116,7 +117,7 @@ def _ranged(
         for one, least, most in zip(middle, low, high, strict=True)
     ]
     bars = _bar([row.label for row in rows], middle, _colours(study, rows, chosen), hover, title, rows)
-    bars.error_y = {
+    bars["error_y"] = {
         "type": "data",
         "symmetric": False,
         "array": [most - one for one, most in zip(middle, high, strict=True)],
@@ -125,27 +126,26 @@ def _ranged(
         "thickness": 1.5,
         "width": 3,
     }
-    return _small(study, chosen, [bars], title, drawn=rows)
+    return _small(study, chosen, [bars], title, f"{title} at most", drawn=rows)
 
 
 def _bar(
     labels: list[str], heights: list[float], colours: list[str], hover: list[str], name: str, rows: list[HeadRow]
-) -> Any:
-    import plotly.graph_objects as go
-
+) -> dict[str, Any]:
     shapes = [LATENT if row.kind == "mla" else "" for row in rows]
-    return go.Bar(
-        x=labels,
-        y=heights,
-        name=name,
-        marker={
+    return {
+        "type": "bar",
+        "x": labels,
+        "y": heights,
+        "name": name,
+        "marker": {
             "color": colours,
             "line": {"color": KV, "width": 1},
             "pattern": {"shape": shapes, "fgcolor": GREY, "size": 6, "solidity": 0.5, "fillmode": "overlay"},
         },
-        customdata=hover,
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+        "customdata": hover,
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
 
 
 def _colours(study: HeadStudy, rows: list[HeadRow], chosen: HeadRow | None) -> list[str]:
@@ -176,11 +176,13 @@ def _small(
     chosen: HeadRow | None,
     traces: list[Any],
     title: str,
+    what: str,
     drawn: list[HeadRow] | None = None,
     **layout: Any,
-) -> go.Figure:
-    figure = base_figure(
+) -> Spec:
+    spec = base_chart(
         traces,
+        title=study_title(study, f"{what} over KV heads"),
         showlegend=False,
         height=HEIGHT,
         bargap=0.2,
@@ -192,9 +194,14 @@ def _small(
     shown = _planned(study) if drawn is None else drawn
     for index, row in enumerate(study.rows):
         if row not in shown:
-            write_upright(figure, index, "not possible" if row.refused else "none")
-    mark_presets(figure, study, chosen)
-    return figure
+            write_upright(spec, index, "not possible" if row.refused else "none")
+    mark_presets(spec, study, chosen)
+    return spec
+
+
+def study_title(study: HeadStudy, what: str) -> dict[str, Any]:
+    """Return the title of a chart of a study: the model, and what is shown over its KV heads."""
+    return {"text": escape(f"{study.model.name}: {what}", quote=False)}
 
 
 def heads_axis(study: HeadStudy) -> dict[str, Any]:
@@ -220,9 +227,6 @@ def _short(row: HeadRow) -> str:
     return "own" if row.this_model else "list"
 
 
-def write_upright(figure: go.Figure, index: int, text: str, y: float = 0.02) -> None:
+def write_upright(spec: Spec, index: int, text: str, y: float = 0.02) -> None:
     """Write upright at the place of a row why nothing is drawn there."""
-    figure.add_annotation(
-        x=index, y=y, yref="paper", text=text, textangle=-90, showarrow=False, yanchor="bottom",
-        font={"size": 12},
-    )  # fmt: skip
+    note(spec, x=index, y=y, yref="paper", text=text, textangle=-90, yanchor="bottom", font={"size": 12})

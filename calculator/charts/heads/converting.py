@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from calculator.charts.base import GREY, KV, KV_FAINT, base_figure
+from calculator.charts.base import GREY, KV, KV_FAINT, base_chart
 from calculator.charts.heads.bars import write_upright
+from calculator.charts.ready import Spec, chart
 from calculator.views.base import View
 from calculator.views.heads.converting import ConvertingRow
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 HEIGHT = 260
 
 
-def converting_chart(view: View[ConvertingRow]) -> go.Figure:
+@chart
+def converting_chart(view: View[ConvertingRow]) -> Spec:
     """Draw after how many output tokens each conversion is paid back, the chosen one in full colour.
 
     Parameters
@@ -28,23 +27,22 @@ def converting_chart(view: View[ConvertingRow]) -> go.Figure:
     plotly.graph_objects.Figure
         A bar a target; "never" where decode is no faster, "unknown" where it is not known.
     """
-    import plotly.graph_objects as go
-
     labels = [row.label for row in view.rows]
     drawn = [row for row in view.rows if row.served_tokens_to_pay]
-    bars = go.Bar(
-        x=[row.label for row in drawn],
-        y=[row.served_tokens_to_pay for row in drawn],
-        name="Paid back after",
-        marker={"color": [KV if row.chosen else KV_FAINT for row in drawn], "line": {"color": GREY, "width": 1}},
-        customdata=[
+    bars: dict[str, Any] = {
+        "type": "bar",
+        "x": [row.label for row in drawn],
+        "y": [row.served_tokens_to_pay for row in drawn],
+        "name": "Paid back after",
+        "marker": {"color": [KV if row.chosen else KV_FAINT for row in drawn], "line": {"color": GREY, "width": 1}},
+        "customdata": [
             f"{row.served_tokens_to_pay:.2g} output tokens"
             + (f" for {row.gpu_hours:,.0f} GPU-hours" if row.gpu_hours is not None else "")
             for row in drawn
         ],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
-    figure = base_figure(
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    spec = base_chart(
         [bars],
         showlegend=False,
         height=HEIGHT,
@@ -62,5 +60,5 @@ def converting_chart(view: View[ConvertingRow]) -> go.Figure:
     )
     for index, row in enumerate(view.rows):
         if row not in drawn:
-            write_upright(figure, index, "never" if row.never_pays else "unknown")
-    return figure
+            write_upright(spec, index, "never" if row.never_pays else "unknown")
+    return spec

@@ -3,57 +3,51 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import Any
 
 from calculator.charts.base import GREY, KV
+from calculator.charts.ready import Spec
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.views.heads.chosen import row_of
 from calculator.views.heads.ratios import RatioRow, ratio_view
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 MOST_NAMED = 6
 STRIP = 0.86
 """Above this share of the height stand the presets."""
 
 
-def mark_presets(figure: go.Figure, study: HeadStudy, chosen: HeadRow | None = None) -> None:
+def mark_presets(drawn: Spec, study: HeadStudy, chosen: HeadRow | None = None) -> None:
     """Mark the presets above a chart, each ratio of heads at its place on the same axis, with how many there are.
 
     A ratio that no row has stands between two, without its number; the row in full colour is that of the chart.
     """
-    import plotly.graph_objects as go
-
     rows = [row for row in ratio_view(study, chosen or row_of(study)).rows if row.place is not None]
-    figure.add_trace(
-        go.Scatter(
-            x=[row.place for row in rows],
-            y=[0.25] * len(rows),
-            xaxis="x2",
-            yaxis="y2",
-            name="Presets",
-            mode="markers+text",
-            text=[f"{row.num_models}" if row.place == round(row.place or 0.0) else "" for row in rows],
-            textposition="top center",
-            textfont={"size": 11},
-            cliponaxis=False,
-            marker={
-                "color": [KV if row.chosen else GREY for row in rows],
-                "size": [3 + 1.5 * sqrt(row.num_models) for row in rows],
-                "opacity": 0.8,
-            },
-            customdata=[_said(row) for row in rows],
-            hovertemplate="%{customdata}<extra></extra>",
-        )
-    )
-    labels = len(study.rows)
-    figure.update_layout(
-        yaxis={"domain": [0, STRIP - 0.03]},
-        xaxis2={"anchor": "y2", "range": [-0.5, labels - 0.5], "visible": False, "fixedrange": True},
-        yaxis2={"anchor": "x2", "domain": [STRIP, 1], "range": [0, 1], "visible": False, "fixedrange": True},
-    )
+    dots: dict[str, Any] = {
+        "type": "scatter",
+        "x": [row.place for row in rows],
+        "y": [0.25] * len(rows),
+        "xaxis": "x2",
+        "yaxis": "y2",
+        "name": "Presets",
+        "mode": "markers+text",
+        "text": [f"{row.num_models}" if row.place == round(row.place or 0.0) else "" for row in rows],
+        "textposition": "top center",
+        "textfont": {"size": 11},
+        "cliponaxis": False,
+        "marker": {
+            "color": [KV if row.chosen else GREY for row in rows],
+            "size": [3 + 1.5 * sqrt(row.num_models) for row in rows],
+            "opacity": 0.8,
+        },
+        "customdata": [_said(row) for row in rows],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    drawn["data"].append(dots)
+    labels, hidden = len(study.rows), {"visible": False, "fixedrange": True}
+    drawn["layout"]["yaxis"]["domain"] = [0, STRIP - 0.03]
+    drawn["layout"]["xaxis2"] = {"anchor": "y2", "range": [-0.5, labels - 0.5], **hidden}
+    drawn["layout"]["yaxis2"] = {"anchor": "x2", "domain": [STRIP, 1], "range": [0, 1], **hidden}
 
 
 def _said(row: RatioRow) -> str:

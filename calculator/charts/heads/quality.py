@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from calculator.charts.base import GREY, KV, base_figure
-from calculator.charts.heads.bars import HEIGHT, MARGIN, heads_axis, write_upright
+from calculator.charts.base import GREY, KV, base_chart
+from calculator.charts.heads.bars import HEIGHT, MARGIN, heads_axis, study_title, write_upright
 from calculator.charts.heads.presets import mark_presets
+from calculator.charts.ready import Spec, chart, note, shape
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.views.heads.quality import quality_view, without_evidence
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 TRAINED, CONVERTED = "circle", "diamond"
 
 
-def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
+@chart
+def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
     """Draw the change in points against multi-head attention of every published pair, over the KV heads.
 
     Parameters
@@ -32,17 +31,16 @@ def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
     plotly.graph_objects.Figure
         A dot a pair, conversions as diamonds, hollow where read second-hand; "no data" where nothing is published.
     """
-    import plotly.graph_objects as go
-
     full = chosen or next((row for row in study.rows if row.this_model), None)
     rows = list(quality_view(study).rows)
-    dots = go.Scatter(
-        x=[row.label for row in rows],
-        y=[row.change_points for row in rows],
-        name="Published pairs",
-        mode="markers",
-        cliponaxis=False,
-        marker={
+    dots: dict[str, Any] = {
+        "type": "scatter",
+        "x": [row.label for row in rows],
+        "y": [row.change_points for row in rows],
+        "name": "Published pairs",
+        "mode": "markers",
+        "cliponaxis": False,
+        "marker": {
             "color": [KV if full and row.label == full.label else GREY for row in rows],
             "symbol": [
                 (CONVERTED if row.category == "converted" else TRAINED) + ("-open" if row.second_hand else "")
@@ -51,30 +49,32 @@ def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> go.Figure:
             "size": 8,
             "opacity": 0.8,
         },
-        customdata=[
+        "customdata": [
             f"{row.change_points:+g} points: {row.benchmark}, {row.model}<br>"
             f"{row.baseline:g} with MHA, {row.value:g} here"
             f"<br>{row.category}, {row.study}" + (", second-hand" if row.second_hand else "")
             for row in rows
         ],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
-    figure = base_figure(
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    drawn = base_chart(
         [dots],
+        title=study_title(study, "Published quality over KV heads"),
         showlegend=False,
         height=HEIGHT,
         margin=MARGIN,
         xaxis=heads_axis(study),
         yaxis={"title": {"text": "Points"}, "tickformat": "+~g", **_reach([row.change_points for row in rows])},
     )
-    figure.add_hline(y=0, line={"color": GREY, "width": 1.5})
+    ends = {"x0": 0, "x1": 1, "xref": "x domain", "y0": 0, "y1": 0, "yref": "y"}
+    shape(drawn, type="line", **ends, line={"color": GREY, "width": 1.5})
     for index, row in enumerate(study.rows):
         if row.kind == "mha":
-            figure.add_annotation(x=index, y=0, text="MHA<br>= 0", showarrow=False, yanchor="top", font={"size": 12})
+            note(drawn, x=index, y=0, text="MHA<br>= 0", yanchor="top", font={"size": 12})
         elif row.label in without_evidence(study, rows):
-            write_upright(figure, index, "no data", 0.08)
-    mark_presets(figure, study, chosen)
-    return figure
+            write_upright(drawn, index, "no data", 0.08)
+    mark_presets(drawn, study, chosen)
+    return drawn
 
 
 def _reach(changes: list[float]) -> dict[str, list[float]]:

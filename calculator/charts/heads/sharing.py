@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from calculator.charts.base import GREY, KV, KV_FAINT, OTHER_LINE, base_figure
+from calculator.charts.base import GREY, KV, KV_FAINT, OTHER_LINE, base_chart
+from calculator.charts.ready import Spec, chart
 from calculator.planning.heads.attention import SharedHead
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 QUERIES, HEADS, GPUS = "Q", "K, V", "GPU"
 
 
-def sharing_chart(sharing: Sequence[SharedHead]) -> go.Figure:
+@chart
+def sharing_chart(sharing: Sequence[SharedHead]) -> Spec:
     """Draw query heads above, each over the KV head that it reads, and the GPUs that keep them below.
 
     Parameters
@@ -27,27 +26,27 @@ def sharing_chart(sharing: Sequence[SharedHead]) -> go.Figure:
     plotly.graph_objects.Figure
         Three rows of bars from left to right; a KV head that more than one GPU keeps is hatched.
     """
-    import plotly.graph_objects as go
-
     total = sum(len(head.query_heads) for head in sharing)
     gap = 0.12
-    queries = go.Bar(
-        base=[index + gap / 2 for index in range(total)],
-        x=[1 - gap] * total,
-        y=[QUERIES] * total,
-        orientation="h",
-        name="Query heads",
-        marker={"color": GREY},
-        customdata=[head.kv_head for head in sharing for _ in head.query_heads],
-        hovertemplate="a query head, reads KV head %{customdata}<extra></extra>",
-    )
-    heads = go.Bar(
-        base=[head.query_heads[0] + gap / 2 for head in sharing],
-        x=[len(head.query_heads) - gap for head in sharing],
-        y=[HEADS] * len(sharing),
-        orientation="h",
-        name="KV heads",
-        marker={
+    queries: dict[str, Any] = {
+        "type": "bar",
+        "base": [index + gap / 2 for index in range(total)],
+        "x": [1 - gap] * total,
+        "y": [QUERIES] * total,
+        "orientation": "h",
+        "name": "Query heads",
+        "marker": {"color": GREY},
+        "customdata": [head.kv_head for head in sharing for _ in head.query_heads],
+        "hovertemplate": "a query head, reads KV head %{customdata}<extra></extra>",
+    }
+    heads: dict[str, Any] = {
+        "type": "bar",
+        "base": [head.query_heads[0] + gap / 2 for head in sharing],
+        "x": [len(head.query_heads) - gap for head in sharing],
+        "y": [HEADS] * len(sharing),
+        "orientation": "h",
+        "name": "KV heads",
+        "marker": {
             "color": [KV if index % 2 == 0 else KV_FAINT for index in range(len(sharing))],
             "pattern": {
                 "shape": ["/" if len(head.gpus) > 1 else "" for head in sharing],
@@ -57,10 +56,10 @@ def sharing_chart(sharing: Sequence[SharedHead]) -> go.Figure:
             },
             "line": {"color": KV, "width": 0.5},
         },
-        customdata=[_said(head) for head in sharing],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
-    return base_figure(
+        "customdata": [_said(head) for head in sharing],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    return base_chart(
         [queries, heads, *_gpus(sharing, total)],
         showlegend=False,
         barmode="overlay",
@@ -75,27 +74,26 @@ def sharing_chart(sharing: Sequence[SharedHead]) -> go.Figure:
 
 def _gpus(sharing: Sequence[SharedHead], total: int) -> list[Any]:
     """Return a bar for each GPU over the query heads that it computes."""
-    import plotly.graph_objects as go
-
     ranks = 1 + max(gpu for head in sharing for gpu in head.gpus)
     each = total / ranks
     keeps = [sum(rank in head.gpus for head in sharing) for rank in range(ranks)]
     return [
-        go.Bar(
-            base=[rank * each + 0.06 for rank in range(ranks)],
-            x=[each - 0.12] * ranks,
-            y=[GPUS] * ranks,
-            orientation="h",
-            name="GPUs",
-            marker={"color": OTHER_LINE},
-            text=[f"{rank}" if ranks <= 16 else "" for rank in range(ranks)],
-            textposition="inside",
-            insidetextanchor="middle",
-            insidetextfont={"color": "#0b0f17"},
-            textangle=0,
-            customdata=[f"GPU {rank}: {each:g} query heads, {count} KV heads" for rank, count in enumerate(keeps)],
-            hovertemplate="%{customdata}<extra></extra>",
-        )
+        {
+            "type": "bar",
+            "base": [rank * each + 0.06 for rank in range(ranks)],
+            "x": [each - 0.12] * ranks,
+            "y": [GPUS] * ranks,
+            "orientation": "h",
+            "name": "GPUs",
+            "marker": {"color": OTHER_LINE},
+            "text": [f"{rank}" if ranks <= 16 else "" for rank in range(ranks)],
+            "textposition": "inside",
+            "insidetextanchor": "middle",
+            "insidetextfont": {"color": "#0b0f17"},
+            "textangle": 0,
+            "customdata": [f"GPU {rank}: {each:g} query heads, {count} KV heads" for rank, count in enumerate(keeps)],
+            "hovertemplate": "%{customdata}<extra></extra>",
+        }
     ]
 
 

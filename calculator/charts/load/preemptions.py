@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from calculator.charts.base import GREY, KV, base_figure
+from calculator.charts.base import GREY, KV, base_chart
+from calculator.charts.ready import Spec, chart, note, titled
 from calculator.views.base import View
 from calculator.views.load.preemptions import PreemptionRow
 from calculator.views.load.wording import rounded
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 ROW, AROUND = 52, 110
 """Height of a bar and of what stands around them all [pixels]."""
 
 
-def preemption_chart(view: View[PreemptionRow]) -> go.Figure:
+@chart
+def preemption_chart(view: View[PreemptionRow]) -> Spec:
     """Draw how often a request is thrown out with a full queue, a bar a rule, the plan's own in full colour.
 
     Parameters
@@ -29,16 +28,15 @@ def preemption_chart(view: View[PreemptionRow]) -> go.Figure:
     plotly.graph_objects.Figure
         Horizontal bars; behind each how many requests run.
     """
-    import plotly.graph_objects as go
-
     rows = view.rows
     most = max((row.preemptions_high or row.preemptions for row in rows), default=0)
-    bars = go.Bar(
-        x=[row.preemptions for row in rows],
-        y=[_name(row) for row in rows],
-        orientation="h",
-        marker={"color": [KV if row.this_plan else GREY for row in rows]},
-        error_x={
+    bars: dict[str, Any] = {
+        "type": "bar",
+        "x": [row.preemptions for row in rows],
+        "y": [_name(row) for row in rows],
+        "orientation": "h",
+        "marker": {"color": [KV if row.this_plan else GREY for row in rows]},
+        "error_x": {
             "type": "data",
             "symmetric": False,
             "array": [_off(row.preemptions_high, row.preemptions) for row in rows],
@@ -46,27 +44,23 @@ def preemption_chart(view: View[PreemptionRow]) -> go.Figure:
             "color": GREY,
             "thickness": 1,
         },
-        customdata=[[row.rule, rounded(row.preemptions, 2)] for row in rows],
-        hovertemplate="%{customdata[1]} times: %{customdata[0]}<extra></extra>",
-    )
-    figure = base_figure(
+        "customdata": [[row.rule, rounded(row.preemptions, 2)] for row in rows],
+        "hovertemplate": "%{customdata[1]} times: %{customdata[0]}<extra></extra>",
+    }
+    drawn = base_chart(
         [bars],
+        title=titled(view.plan, view.title),
         showlegend=False,
         height=AROUND + ROW * len(rows),
         bargap=0.45,
+        margin={"l": 64, "r": 16, "t": 40, "b": 56},
         xaxis={"title": {"text": "Times that a request is thrown out"}, "range": [0, 1.6 * most or 1]},
         yaxis={"autorange": "reversed", "automargin": True, "showgrid": False},
     )
     for index, row in enumerate(rows):
-        figure.add_annotation(
-            x=row.preemptions_high or row.preemptions,
-            y=index,
-            text=f"{rounded(row.preemptions, 2)}, {rounded(row.running)} running",
-            showarrow=False,
-            xanchor="left",
-            xshift=6,
-        )
-    return figure
+        text = f"{rounded(row.preemptions, 2)}, {rounded(row.running)} running"
+        note(drawn, x=row.preemptions_high or row.preemptions, y=index, text=text, xanchor="left", xshift=6)
+    return drawn
 
 
 def _name(row: PreemptionRow) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from calculator.charts.base import GREY, KV, base_figure
+from calculator.charts.base import GREY, KV, base_chart
+from calculator.charts.ready import Spec, chart, note, titled, upright
 from calculator.views.base import View
 from calculator.views.load.resident_tokens import ResidentRow
 from calculator.views.load.wording import percent
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
-
-def resident_tokens_chart(view: View[ResidentRow]) -> go.Figure:
+@chart
+def resident_tokens_chart(view: View[ResidentRow]) -> Spec:
     """Draw what requests hold of the pool: as bars what fits at the stated risk, as a line even odds.
 
     Parameters
@@ -26,8 +25,6 @@ def resident_tokens_chart(view: View[ResidentRow]) -> go.Figure:
     plotly.graph_objects.Figure
         Shares of the time over tokens of the pool, what exceeds it hatched; over its percent where tokens are unlike.
     """
-    import plotly.graph_objects as go
-
     rows = view.rows
     in_tokens = all(row.tokens_low is not None for row in rows)
     first = rows[0].sequences if rows else 0
@@ -35,36 +32,40 @@ def resident_tokens_chart(view: View[ResidentRow]) -> go.Figure:
     for exceeds, name, colour in ((False, "within the pool", KV), (True, "more than it", GREY)):
         own = [row for row in rows if row.sequences == first and row.exceeds is exceeds]
         traces.append(
-            go.Bar(
-                x=[_middle(row, in_tokens) for row in own],
-                y=[100 * row.share for row in own],
-                width=[_width(row, in_tokens) for row in own],
-                name=f"{first:,}, {name}",
-                marker={
+            {
+                "type": "bar",
+                "x": [_middle(row, in_tokens) for row in own],
+                "y": [100 * row.share for row in own],
+                "width": [_width(row, in_tokens) for row in own],
+                "name": f"{first:,}, {name}",
+                "marker": {
                     "color": colour,
                     "line": {"width": 0},
                     "pattern": {"shape": "/" if exceeds else "", "solidity": 0.6},
                 },
-                customdata=[percent(row.share) for row in own],
-                hovertemplate="%{customdata} of the time about %{x:,.4s}" + ("" if in_tokens else " %")
+                "customdata": [percent(row.share) for row in own],
+                "hovertemplate": "%{customdata} of the time about %{x:,.4s}"
+                + (" tokens" if in_tokens else " % of the pool")
                 + "<extra></extra>",
-            )
-        )  # fmt: skip
+            }
+        )
     other = [row for row in rows if row.sequences != first]
     if other:
         traces.append(
-            go.Scatter(
-                x=[_middle(row, in_tokens) for row in other],
-                y=[100 * row.share for row in other],
-                name=f"{other[0].sequences:,}, even odds",
-                mode="lines",
-                line={"color": GREY, "dash": "dot", "width": 2},
-                customdata=[percent(row.share) for row in other],
-                hovertemplate="%{customdata} of the time<extra></extra>",
-            )
+            {
+                "type": "scatter",
+                "x": [_middle(row, in_tokens) for row in other],
+                "y": [100 * row.share for row in other],
+                "name": f"{other[0].sequences:,}, even odds",
+                "mode": "lines",
+                "line": {"color": GREY, "dash": "dot", "width": 2},
+                "customdata": [percent(row.share) for row in other],
+                "hovertemplate": "%{customdata} of the time<extra></extra>",
+            }
         )
-    figure = base_figure(
+    drawn = base_chart(
         traces,
+        title=titled(view.plan, view.title),
         bargap=0,
         barmode="overlay",
         xaxis={
@@ -75,12 +76,10 @@ def resident_tokens_chart(view: View[ResidentRow]) -> go.Figure:
     )
     end = _end_of_pool(rows, in_tokens)
     if end is not None:
-        figure.add_vline(x=end, line={"color": GREY, "width": 2, "dash": "dash"})
-        figure.add_annotation(
-            x=end, y=1, yref="paper", text=f" the pool: {end:,.0f}" if in_tokens else " the pool", showarrow=False,
-            xanchor="left", yanchor="top",
-        )  # fmt: skip
-    return figure
+        upright(drawn, end, color=GREY, width=2, dash="dash")
+        text = f" the pool: {end:,.0f}" if in_tokens else " the pool"
+        note(drawn, x=end, y=1, yref="paper", text=text, xanchor="left", yanchor="top")
+    return drawn
 
 
 def _middle(row: ResidentRow, in_tokens: bool) -> float:

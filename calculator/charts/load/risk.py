@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from math import log10
-from typing import TYPE_CHECKING
+from typing import Any
 
-from calculator.charts.base import GREY, KV, base_figure
+from calculator.charts.base import GREY, KV, base_chart
+from calculator.charts.ready import Spec, chart, note, titled
 from calculator.views.base import View
 from calculator.views.load.risk import RiskRow
 from calculator.views.load.wording import percent
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 TICKS = [0.001, 0.01, 0.1, 1, 10, 50, 100]
 LEAST = 1e-5
 
 
-def risk_chart(view: View[RiskRow]) -> go.Figure:
+@chart
+def risk_chart(view: View[RiskRow]) -> Spec:
     """Draw the risk that the pool is exceeded over the number of requests, what fits at the stated risk marked.
 
     Parameters
@@ -30,35 +29,36 @@ def risk_chart(view: View[RiskRow]) -> go.Figure:
     plotly.graph_objects.Figure
         A line in percent on a logarithmic axis.
     """
-    import plotly.graph_objects as go
-
     rows = view.rows
-    traces = [
-        go.Scatter(
-            x=[row.sequences for row in rows],
-            y=[100 * row.risk if row.risk >= LEAST else None for row in rows],
-            name="Risk",
-            mode="lines",
-            line={"color": KV, "width": 2.5},
-            customdata=[percent(row.risk) for row in rows],
-            hovertemplate="%{x:,} at once: %{customdata}<extra></extra>",
-        )
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "x": [row.sequences for row in rows],
+            "y": [100 * row.risk if row.risk >= LEAST else None for row in rows],
+            "name": "Risk",
+            "mode": "lines",
+            "line": {"color": KV, "width": 2.5},
+            "customdata": [percent(row.risk) for row in rows],
+            "hovertemplate": "%{x:,} at once: %{customdata} of the time<extra></extra>",
+        }
     ]
     marks = [(row, KV) for row in rows if row.recommended] + [(row, GREY) for row in rows if row.even]
     marks = [(row, colour) for row, colour in marks if row.risk >= LEAST]
     traces.append(
-        go.Scatter(
-            x=[row.sequences for row, _ in marks],
-            y=[100 * row.risk for row, _ in marks],
-            name="What fits",
-            mode="markers",
-            marker={"color": [colour for _, colour in marks], "size": 11},
-            customdata=[percent(row.risk) for row, _ in marks],
-            hovertemplate="%{x:,} at once: %{customdata}<extra></extra>",
-        )
+        {
+            "type": "scatter",
+            "x": [row.sequences for row, _ in marks],
+            "y": [100 * row.risk for row, _ in marks],
+            "name": "What fits",
+            "mode": "markers",
+            "marker": {"color": [colour for _, colour in marks], "size": 11},
+            "customdata": [percent(row.risk) for row, _ in marks],
+            "hovertemplate": "%{x:,} at once: %{customdata} of the time<extra></extra>",
+        }
     )
-    figure = base_figure(
+    drawn = base_chart(
         traces,
+        title=titled(view.plan, view.title),
         showlegend=False,
         xaxis={"title": {"text": "Requests in decode at once, one replica"}, "tickformat": ",", "hoverformat": ","},
         yaxis={
@@ -70,7 +70,9 @@ def risk_chart(view: View[RiskRow]) -> go.Figure:
         },
     )
     for row, _ in marks:
-        figure.add_annotation(
+        note(
+            drawn,
+            showarrow=True,
             x=row.sequences,
             y=log10(100 * row.risk),
             text=f"{row.sequences:,} {'fit' if row.recommended else 'at even odds'}",
@@ -80,4 +82,4 @@ def risk_chart(view: View[RiskRow]) -> go.Figure:
             arrowcolor=GREY,
             arrowhead=0,
         )
-    return figure
+    return drawn

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from calculator.charts.base import AXIS, GREY, KV, KV_FAINT, LINE_COLOURS, WEIGHTS, base_figure
+from calculator.charts.base import GREY, INK, KV, KV_FAINT, LINE_COLOURS, PLATE, WEIGHTS, base_chart
+from calculator.charts.ready import Spec, chart, note, shape, short, titled, upright
 from calculator.planning.traffic.words import PARTS
 from calculator.views.base import View
 from calculator.views.load.speed import SpeedRow
 from calculator.views.load.wording import percent, rounded
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 PART_COLOURS = {
     "weights": WEIGHTS,
@@ -29,14 +27,15 @@ LEVELS, TOP, STEP, CLOSE = 3, 1.2, 0.06, 0.5
 """Names of what is marked stand above the panels in so many lines, one below the other where poles are close."""
 AXIS_TITLE = "Sequences at once, one replica"
 MARKS: tuple[tuple[str, Callable[[SpeedRow], bool]], ...] = (
-    ("asked", lambda row: row.asked),
+    ("you", lambda row: row.asked),
     ("half of the limit", lambda row: row.bend),
     ("fit", lambda row: row.fits),
     ("arrivals", lambda row: row.arrivals),
 )
 
 
-def speed_chart(view: View[SpeedRow]) -> go.Figure:
+@chart
+def speed_chart(view: View[SpeedRow]) -> Spec:
     """Draw milliseconds a token above and tokens a second below, each with its band, and what is marked.
 
     Parameters
@@ -55,23 +54,25 @@ def speed_chart(view: View[SpeedRow]) -> go.Figure:
         *_band(rows, "tokens/s", 1, "output_tokens_per_second", "y2"),
     ]
     most = max((row.batch_size for row in rows), default=1)
-    figure = base_figure(
+    drawn = base_chart(
         traces,
+        title=titled(view.plan, view.title),
         showlegend=False,
         height=HEIGHT,
-        margin={"l": 64, "r": 16, "t": 96, "b": 56},
+        margin={"l": 64, "r": 16, "t": 116, "b": 56},
         xaxis={"title": {"text": AXIS_TITLE}, "tickformat": ",", "anchor": "y2", "range": [0, most]},
         yaxis={"title": {"text": "ms a token"}, "domain": [0.55, 1], "rangemode": "tozero", "tickformat": ","},
         yaxis2={
-            **AXIS, "title": {"text": "Tokens/s"}, "domain": [0, 0.44], "rangemode": "tozero", "tickformat": ",",
+            "title": {"text": "Tokens/s"}, "domain": [0, 0.44], "rangemode": "tozero", "tickformat": ",",
         },
     )  # fmt: skip
-    _shade(figure, rows)
-    _mark(figure, rows, most)
-    return figure
+    _shade(drawn, rows)
+    _mark(drawn, rows, most)
+    return drawn
 
 
-def step_chart(view: View[SpeedRow]) -> go.Figure:
+@chart
+def step_chart(view: View[SpeedRow]) -> Spec:
     """Draw what the time of a token is made of, in percent, over the sequences that decode at once.
 
     Parameters
@@ -84,33 +85,33 @@ def step_chart(view: View[SpeedRow]) -> go.Figure:
     plotly.graph_objects.Figure
         Areas that add up to 100 %: weights, KV cache and, in greys, the rest.
     """
-    import plotly.graph_objects as go
-
     rows = view.rows
-    traces = []
+    traces: list[dict[str, Any]] = []
     for part, title in PARTS.items():
         seconds = [getattr(row, f"{part}_s") for row in rows]
         if not any(seconds):
             continue
         shares = [own / row.time_per_output_token_s for own, row in zip(seconds, rows, strict=True)]
         traces.append(
-            go.Scatter(
-                x=[row.batch_size for row in rows],
-                y=[100 * share for share in shares],
-                name=title[:1].upper() + title[1:],
-                mode="lines",
-                stackgroup="step",
-                line={"width": 0.5, "color": PART_COLOURS[part]},
-                fillcolor=PART_COLOURS[part],
-                customdata=[
+            {
+                "type": "scatter",
+                "x": short([row.batch_size for row in rows]),
+                "y": short([100 * share for share in shares]),
+                "name": title[:1].upper() + title[1:],
+                "mode": "lines",
+                "stackgroup": "step",
+                "line": {"width": 0.5, "color": PART_COLOURS[part]},
+                "fillcolor": PART_COLOURS[part],
+                "customdata": [
                     f"{percent(share)}, {rounded(1000 * own)} ms" for share, own in zip(shares, seconds, strict=True)
                 ],
-                hovertemplate="%{customdata}",
-            )
+                "hovertemplate": "%{customdata}",
+            }
         )
     most = max((row.batch_size for row in rows), default=1)
-    figure = base_figure(
+    drawn = base_chart(
         traces,
+        title=titled(view.plan, view.title),
         hovermode="x unified",
         height=HEIGHT,
         xaxis={"title": {"text": AXIS_TITLE}, "tickformat": ",", "hoverformat": ",.0f", "range": [1, max(2, most)]},
@@ -118,49 +119,58 @@ def step_chart(view: View[SpeedRow]) -> go.Figure:
     )
     asked = next((row for row in rows if row.asked), None)
     if asked:
-        figure.add_vline(x=asked.batch_size, line={"color": GREY, "width": 1.5, "dash": "dot"})
-    return figure
+        upright(drawn, asked.batch_size, color=INK, width=1.5, dash="dot")
+        right = asked.batch_size > most / 2
+        note(
+            drawn, x=asked.batch_size, y=1, yref="y domain", text=f"you: {asked.batch_size:,}", bgcolor=PLATE,
+            xanchor="right" if right else "left", xshift=-4 if right else 4, yanchor="top",
+        )  # fmt: skip
+    return drawn
 
 
-def _band(rows: Sequence[SpeedRow], unit: str, factor: float, field: str, axis: str) -> Iterator[Any]:
-    import plotly.graph_objects as go
-
-    batches = [row.batch_size for row in rows]
+def _band(rows: Sequence[SpeedRow], unit: str, factor: float, field: str, axis: str) -> Iterator[dict[str, Any]]:
+    batches = short([row.batch_size for row in rows])
     low, middle, high = (
         [factor * getattr(row, f"{field}{end}") for row in rows] for end in ("_low", "", "_high")
     )  # fmt: skip
-    edge = {"x": batches, "yaxis": axis, "mode": "lines", "line": {"width": 0, "color": KV_FAINT}, "hoverinfo": "skip"}
-    yield go.Scatter(y=low, name=f"{unit}, low", **edge)
-    yield go.Scatter(y=high, name=f"{unit}, high", fill="tonexty", fillcolor="rgba(47,125,225,0.22)", **edge)
-    yield go.Scatter(
-        x=batches,
-        y=middle,
-        name=unit,
-        yaxis=axis,
-        mode="lines",
-        line={"color": KV, "width": 2.5},
-        customdata=[
+    drawn = {"type": "scatter", "x": batches, "yaxis": axis, "mode": "lines"}
+    edge = {**drawn, "line": {"width": 0, "color": KV_FAINT}, "hoverinfo": "skip"}
+    yield {**edge, "y": short(low), "name": f"{unit}, low"}
+    yield {**edge, "y": short(high), "name": f"{unit}, high", "fill": "tonexty", "fillcolor": KV_FAINT}
+    yield {
+        **drawn,
+        "y": short(middle),
+        "name": unit,
+        "line": {"color": KV, "width": 2.5},
+        "customdata": [
             [rounded(one, 2), rounded(first, 2), rounded(last, 2)]
             for first, one, last in zip(low, middle, high, strict=True)
         ],
-        hovertemplate=f"%{{x:,.4~g}} at once: %{{customdata[0]}} {unit} (%{{customdata[1]}} to %{{customdata[2]}})"
+        "hovertemplate": f"%{{x:,.4~g}} at once: %{{customdata[0]}} {unit} (%{{customdata[1]}} to %{{customdata[2]}})"
         "<extra></extra>",
-    )
+    }
+    asked = next((index for index, row in enumerate(rows) if row.asked), None)
+    if asked is not None:
+        ring = {"size": 10, "color": "#ffffff", "line": {"color": INK, "width": 2}}
+        yield {
+            **drawn, "mode": "markers", "name": f"{unit}, you", "x": [batches[asked]], "y": short([middle[asked]]),
+            "marker": ring, "hoverinfo": "skip",
+        }  # fmt: skip
 
 
-def _shade(figure: go.Figure, rows: Sequence[SpeedRow]) -> None:
+def _shade(drawn: Spec, rows: Sequence[SpeedRow]) -> None:
     """Shade where nothing was measured, and say so at the axis."""
     for checked, run in groupby(rows, lambda row: row.checked):
         if not checked:
             counts = [row.batch_size for row in run]
-            figure.add_shape(
-                type="rect", x0=counts[0], x1=counts[-1], y0=0, y1=1, yref="paper", fillcolor=NOT_CHECKED,
+            shape(
+                drawn, type="rect", x0=counts[0], x1=counts[-1], y0=0, y1=1, yref="paper", fillcolor=NOT_CHECKED,
                 line={"width": 0}, layer="below",
             )  # fmt: skip
-            figure.update_xaxes(title_text=f"{AXIS_TITLE} (grey: not checked)")
+            drawn["layout"]["xaxis"]["title"] = {"text": f"{AXIS_TITLE} (grey: not checked)"}
 
 
-def _mark(figure: go.Figure, rows: Sequence[SpeedRow], most: float) -> None:
+def _mark(drawn: Spec, rows: Sequence[SpeedRow], most: float) -> None:
     """Put up a pole at each number that is marked; of those close together the left one is the highest."""
     named = [(row.batch_size, name) for row in rows for name, is_marked in MARKS if is_marked(row)]
     places = [(place, ", ".join(name for _, name in same)) for place, same in groupby(named, lambda one: one[0])]
@@ -168,16 +178,14 @@ def _mark(figure: go.Figure, rows: Sequence[SpeedRow], most: float) -> None:
     for place, names in places:
         level = (level + 1) % LEVELS if place - before < CLOSE * most else 0
         before, top, is_right = place, TOP - STEP * level, place > 0.6 * most
-        figure.add_shape(
-            type="line", x0=place, x1=place, y0=0, y1=top, yref="paper",
-            line={"color": GREY, "width": 1.5, "dash": "dot"},
-        )  # fmt: skip
-        figure.add_annotation(
+        pole = {"color": GREY, "width": 1.5, "dash": "dot"}
+        shape(drawn, type="line", x0=place, x1=place, y0=0, y1=top, yref="paper", line=pole)
+        note(
+            drawn,
             x=place,
             y=top,
             yref="paper",
             text=f"{rounded(place, 3)} {names}",
-            showarrow=False,
             xanchor="right" if is_right else "left",
             xshift=-4 if is_right else 4,
             yanchor="top",

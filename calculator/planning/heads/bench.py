@@ -9,7 +9,7 @@ from typing import Any
 from calculator.architecture.latent import LatentAttention
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import Split, kv_replication
-from calculator.architecture.sums import Layout, kv_bytes_of_sequence, kv_bytes_on_rank
+from calculator.architecture.sums import Layout, copied_bytes_on_rank, kv_bytes_of_sequence, kv_bytes_on_rank
 from calculator.errors import CalculatorError
 from calculator.formats.kv import storage_format
 from calculator.messages import say
@@ -202,16 +202,10 @@ def _replication(answer: Plan) -> int:
 
 
 def _copied(answer: Plan) -> int:
-    """Return what one GPU keeps of a sequence beyond its share of one copy, each kind of layer by itself [bytes]."""
+    """Return what one GPU keeps of a sequence beyond its share of one copy [bytes]."""
     request = answer.request
-    layout, ranks = Layout(request.storage, request.split, request.encoder_seq_len or 0), request.split.kv_head_ranks
-    copied = 0
-    for group in answer.stage.layers:
-        kept = int(kv_bytes_on_rank((group,), request.seq_len, layout))
-        latent = isinstance(group.spec, LatentAttention)
-        keepers = ranks if latent else kv_replication(group.spec.kv_heads, ranks) if group.spec.kv_heads else 1
-        copied += kept - kept // keepers
-    return copied
+    layout = Layout(request.storage, request.split, request.encoder_seq_len or 0)
+    return int(copied_bytes_on_rank(answer.stage.layers, request.seq_len, layout))
 
 
 def _degrees_without_copies(model: ModelArchitecture) -> tuple[int, ...]:
