@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: app test check accuracy coverage schema presets bench fuzz mutate lint clean browser
+.PHONY: app test check accuracy coverage schema presets bench load fuzz mutate lint clean browser
 
 app: $(RUN_STAMP)  ## set up and open the dashboard
 	$(BIN)/streamlit run app.py
@@ -32,6 +32,9 @@ presets: $(RUN_STAMP)  ## write the page of all presets
 
 bench: $(DEV_STAMP) browser  ## measure against the floor and print ratios
 	$(BIN)/python -m benchmarks
+
+load: $(DEV_STAMP)  ## let 50 readers use one server at once, for minutes (ARGS="--sessions 25 50 --minutes 2")
+	$(BIN)/python -m benchmarks.load $(ARGS)
 
 fuzz: $(DEV_STAMP)  ## spoil real configs for minutes; every one must be answered or refused
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -q tests/test_fuzz.py

@@ -22,9 +22,11 @@ BENCHMARKS = {
     "frame": ("sweeping", "frame"),
     "first-run": ("page", "first_run"),
     "redraw": ("page", "redraw"),
-    "redraw-heads": ("page", "redraw_heads"),
-    "redraw-degrees": ("page", "redraw_degrees"),
+    "rerun-cpu": ("reruns", "cpu"),
+    "rerun-sent": ("reruns", "sent"),
+    "memory": ("reruns", "memory"),
 }
+GROUPS = {"page": ("first-run", "redraw", "rerun-cpu", "rerun-sent", "memory")}
 QUIET_LOAD = 1.5
 LIBRARIES = ("pydantic", "pydantic-core", "PyYAML", "numpy", "pandas", "plotly", "streamlit", "playwright")
 
@@ -32,15 +34,18 @@ LIBRARIES = ("pydantic", "pydantic-core", "PyYAML", "numpy", "pandas", "plotly",
 def main() -> None:
     """Run the benchmarks named, or all of them."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}; by default all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of {', '.join((*BENCHMARKS, *GROUPS))}; by default all"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round to a file")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.names if name not in BENCHMARKS]
+    names = [name for asked in arguments.names for name in GROUPS.get(asked, (asked,))]
+    unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}: choose from {', '.join(BENCHMARKS)}")
     start, about = perf_counter(), _machine()
     print(about["python"], f"{about['cores']} cores", f"load {about['load']}", *about["libraries"], sep=", ")
-    results = [_run(name) for name in arguments.names or BENCHMARKS]
+    results = [_run(name) for name in names or BENCHMARKS]
     missed = [result["name"] for result in results if result["met"] is False]
     print(f"{'missed: ' + ', '.join(missed) if missed else 'every aim met'}; {perf_counter() - start:.0f} s in all")
     if arguments.json:

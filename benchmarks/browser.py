@@ -1,28 +1,22 @@
-"""A page of its own server in Debian's chromium, watched from inside the page."""
+"""A page in Debian's chromium, watched from inside the page."""
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.interpreter import environment
+from benchmarks.server import PATIENCE_SECONDS
 
-ROOT = Path(__file__).parent.parent
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-PATIENCE_SECONDS = 60
 
 WATCH = Path(__file__).with_name("watch.js").read_text()
 
@@ -36,14 +30,14 @@ class Awaited:
     text : str
         Words that must stand on it.
     charts : int
-        Charts that must be drawn, anew where ``value`` is given [-].
-    value : float or None
-        A number that the data of each of those charts must hold.
+        Charts that must be drawn, anew where ``values`` are given [-].
+    values : tuple of float
+        Numbers of which the data of each of those charts must hold one.
     """
 
     text: str
     charts: int
-    value: float | None = None
+    values: tuple[float, ...] = ()
 
 
 @contextmanager
@@ -53,40 +47,6 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield browser
         browser.close()
-
-
-@contextmanager
-def server(script: str) -> Iterator[str]:
-    """Start a fresh server of a page, as ``make app`` does; yield its address once it answers, then stop it."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    options = ("--server.headless", "true", "--server.port", str(port))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", script, *options],
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        address = f"http://localhost:{port}/"
-        _wait_until_it_answers(process, f"{address}_stcore/health")
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_until_it_answers(process: subprocess.Popen[bytes], address: str) -> None:
-    give_up = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < give_up and process.poll() is None:
-        try:
-            with urlopen(address, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError(f"no server answers at {address}")
 
 
 @contextmanager
@@ -105,10 +65,10 @@ def open_page(page: Page, address: str, awaited: Awaited) -> dict[str, float]:
     return _seconds(page.evaluate("awaited => watchFor(awaited, 0)", asdict(awaited)))
 
 
-def change(page: Page, label: str, value: int, awaited: Awaited) -> dict[str, float]:
+def change(page: Page, label: re.Pattern[str], value: int, awaited: Awaited) -> dict[str, float]:
     """Type a value into an input; return when each phase was seen, from Enter to the charts redrawn [s]."""
     page.bring_to_front()
-    field = page.get_by_label(label, exact=True)
+    field = page.get_by_role("spinbutton", name=label).first
     field.fill(str(value))
     page.evaluate("awaited => { window.redrawn = watchFromEnter(awaited) }", asdict(awaited))
     field.press("Enter")

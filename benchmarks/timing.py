@@ -9,6 +9,21 @@ from time import perf_counter
 from typing import Any
 
 
+def duration(seconds: float) -> str:
+    """Return ``12.3 ms`` or ``1.234 s``."""
+    return f"{seconds:.3f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
+
+
+def kib(num_bytes: float) -> str:
+    """Return ``12.3 KiB``."""
+    return f"{num_bytes / 2**10:,.1f} KiB"
+
+
+def mib(num_bytes: float) -> str:
+    """Return ``123 MiB``."""
+    return f"{num_bytes / 2**20:,.0f} MiB"
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One measured thing beside its floor.
@@ -20,7 +35,7 @@ class Measurement:
     measured, floor : str
         What was timed, in words.
     seconds, floor_seconds : tuple of float
-        One entry a round, in turns [s].
+        One entry a round, in turns; in the unit that ``written`` writes, seconds where nothing else is said.
     aim_ratio : float or None
         The most that the ratio of the medians should be [-]; None without such an aim.
     aim_seconds : float or None
@@ -29,6 +44,8 @@ class Measurement:
         Finds out where the time goes; asked only where the aim is missed.
     remark : str
         What the reader should know of how it was measured.
+    written : callable
+        Writes one entry with its unit.
     """
 
     name: str
@@ -40,6 +57,7 @@ class Measurement:
     aim_ratio: float | None = None
     aim_seconds: float | None = None
     remark: str = ""
+    written: Callable[[float], str] = duration
 
     @property
     def ratio(self) -> float:
@@ -71,8 +89,8 @@ class Measurement:
         """Say it in one line."""
         verdict = {True: "met", False: "MISSED", None: "measured apart"}[self.met]
         return (
-            f"{self.name}: {self.measured} {duration(median(self.seconds))}"
-            f" | floor: {self.floor} {duration(median(self.floor_seconds))}"
+            f"{self.name}: {self.measured} {self.written(median(self.seconds))}"
+            f" | floor: {self.floor} {self.written(median(self.floor_seconds))}"
             f" | {self.ratio:.2f}x (medians of {len(self.seconds)}; the fastest of each {self.fastest_ratio:.2f}x)"
             f" | {self.aim} | {verdict}"
         )
@@ -94,11 +112,6 @@ class Measurement:
             "why": why,
             "remark": self.remark,
         }
-
-
-def duration(seconds: float) -> str:
-    """Return ``12.3 ms`` or ``1.234 s``."""
-    return f"{seconds:.3f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
 
 
 def stopwatch(call: Callable[[], object], clock: Callable[[], float] = perf_counter) -> Callable[[], float]:

@@ -4,10 +4,12 @@ const chartsOn = () => [...document.querySelectorAll(".js-plotly-plot")];
 
 const isDrawn = (chart) => Boolean(chart.querySelector(".js-line[d], .point path[d]"));
 
-const close = (one, other) => typeof one === "number" && Math.abs(one - other) <= 1e-9 * Math.abs(other);
+const close = (one, other) => typeof one === "number" && Math.abs(one - other) <= 1e-6 * Math.abs(other);
 
-const holds = (chart, value) =>
-  chart.data.some((trace) => [trace.x, trace.y].some((axis) => [...(axis ?? [])].some((entry) => close(entry, value))));
+const holds = (chart, values) =>
+  chart.data.some((trace) =>
+    [trace.x, trace.y].some((axis) => [...(axis ?? [])].some((entry) => values.some((value) => close(entry, value)))),
+  );
 
 // Resolves to the milliseconds after `start` at which each phase was first seen, the last being all of it.
 function watchFor(awaited, start, before = new Map()) {
@@ -22,7 +24,7 @@ function watchFor(awaited, start, before = new Map()) {
       const said = Boolean(main?.textContent.includes(awaited.text));
       if (said && "first element" in phases) note("text");
       const ready = chartsOn().filter(
-        (chart) => isDrawn(chart) && (!awaited.value || (holds(chart, awaited.value) && isNew(chart))),
+        (chart) => isDrawn(chart) && (!awaited.values.length || (holds(chart, awaited.values) && isNew(chart))),
       );
       if (said && ready.length >= awaited.charts) {
         note("charts");
