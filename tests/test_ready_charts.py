@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 import calculator
 from calculator import charts, views
 from calculator.charts import base, ground, heads, ready
-from calculator.charts.accuracy import accuracy_chart
-from calculator.logs.accuracy import comparisons
+from calculator.logs.judged import JudgedLog
+from calculator.views.pages.bars import Bars, Part
 
 
 def study():
@@ -46,7 +46,19 @@ CASES = {
     },
     "sharing": lambda: (heads.sharing_chart, calculator.head_sharing("llama-3-70b", 2, 4)),
     "converting": lambda: (heads.converting_chart, views.heads.converting.converting_view(study(), "2", 10**12)),
-    "accuracy": lambda: (accuracy_chart, comparisons()[:20]),
+    "accuracy": lambda: (
+        charts.accuracy_chart,
+        [
+            JudgedLog("a", "vllm", "0.11", "m", "d", 1, True, 20.0, 21.0, 19.0, 22.0, 0.05, True),
+            JudgedLog("b", "sglang", "0.5", "m", "d", 1, True, 20.0, 0.0, 0.0, 0.0, -1.0, False),
+        ],
+    ),
+    "reconciled": lambda: (
+        charts.reconciled_chart,
+        Bars(((Part.WEIGHTS, 30.0), (Part.KV, 40.0)), ((Part.WEIGHTS, 30.0), (Part.UNEXPLAINED, 4.0)), 4.0, False),
+    ),
+    "memory_bars": lambda: (charts.memory_bars, [opening(), opening(batch_size=200)]),
+    "engine_points": lambda: (charts.engine_points, views.engines_view(opening())),
 }  # fmt: skip
 
 
@@ -140,3 +152,18 @@ def test_a_models_name_cannot_carry_markup_into_a_title():
     model = calculator.custom_model(**fields, name="<a href='x'>Mine</a> & yours")
     title = ready.titled(calculator.plan(model, gpu="l4", seq_len=512), "Speed")["text"]
     assert title == "&lt;a href='x'&gt;Mine&lt;/a&gt; &amp; yours on 1 × L4: Speed"
+
+
+@pytest.mark.parametrize(
+    ("y", "log_x", "kept"),
+    [
+        ([5.0, 5.0, 5.0, 5.0], False, [0, 3]),
+        ([1.0, 2.0, 4.0, 8.0], False, [0, 3]),  # straight over x
+        ([1.0, 2.0, 4.0, 8.0], True, [0, 1, 2, 3]),  # but not over its logarithm
+        ([5.0, 5.0, 7.0, 7.0], False, [0, 1, 2, 3]),
+        ([5.0, 5.0, 5.0, 7.0], True, [0, 2, 3]),
+    ],
+)
+def test_an_edge_is_sent_by_its_corners(y, log_x, kept):
+    x = [1, 2, 4, 8]
+    assert ready.corners(x, y, log_x) == ([x[i] for i in kept], [y[i] for i in kept])

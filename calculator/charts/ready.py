@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 Spec = dict[str, Any]
 """A figure as Plotly writes it in JSON: ``data``, a list of traces, and ``layout``."""
 P = ParamSpec("P")
-DIGITS = 7
+DIGITS, SAME = 7, 1e-9
+"""To which numbers are sent, and of what share they may differ and still be on one line."""
 
 
 class Chart(Protocol[P]):
@@ -51,6 +52,21 @@ def chart(build: Callable[P, Spec]) -> Chart[P]:
 def short(values: list[Any]) -> list[Any]:
     """Cut numbers to the digits that a chart can show; they are sent with every change."""
     return [float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value for value in values]
+
+
+def corners(x: list[int], y: list[float], log_x: bool = False) -> tuple[list[int], list[float]]:
+    """Drop the points of an area's edge that lie on the line between their neighbours, which need not be sent.
+
+    Where x is logarithmic a line stays straight only if it is level.
+    """
+    kept = [0] if x else []
+    for i in range(1, len(x) - 1):
+        (x0, x1, x2), (y0, y1, y2) = x[i - 1 : i + 2], y[i - 1 : i + 2]
+        on_line = 0.0 if log_x else (y2 - y0) * (x1 - x0) / (x2 - x0)
+        if abs(y0 + on_line - y1) > SAME * max(abs(y0), abs(y2)) or (log_x and y2 != y1):
+            kept.append(i)
+    kept += [len(x) - 1] if len(x) > 1 else []
+    return [x[i] for i in kept], [y[i] for i in kept]
 
 
 def note(spec: Spec, **annotation: Any) -> None:

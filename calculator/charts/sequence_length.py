@@ -19,7 +19,7 @@ from calculator.charts.base import (
     base_chart,
     limit_line,
 )
-from calculator.charts.ready import Spec, chart, note, shape, short, titled
+from calculator.charts.ready import Spec, chart, corners, note, shape, short, titled
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.units import GIB, plural
@@ -56,7 +56,7 @@ def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> Spec:
     tops = [_total(row) / GIB for row in rows if row.seq_len <= end]
     ends = [log10(shortest), log10(end)] if log_x else [float(shortest), float(end)]
     drawn = base_chart(
-        _areas(plan, rows),
+        _areas(plan, rows, log_x),
         title=titled(plan, view.title),
         hovermode="x",
         legend={**LEGEND, "traceorder": "normal"},
@@ -97,34 +97,36 @@ def _total(row: LengthRow) -> int:
     return row.weights_bytes_per_gpu + row.overhead_bytes_per_gpu + row.kv_bytes_per_gpu
 
 
-def _areas(plan: Plan, rows: Sequence[LengthRow]) -> list[dict[str, Any]]:
+def _areas(plan: Plan, rows: Sequence[LengthRow], log_x: bool) -> list[dict[str, Any]]:
     """Return weights, overheads and KV cache up to the limit and past it, and the line on top, which is hovered."""
     lengths = [row.seq_len for row in rows]
     weights = [row.weights_bytes_per_gpu / GIB for row in rows]
     before = [(row.weights_bytes_per_gpu + row.overhead_bytes_per_gpu) / GIB for row in rows]
     tops = [_total(row) / GIB for row in rows]
-    full = plan.max_context_len
-    held = sum(tokens <= full for tokens in lengths)
-    users = plural(plan.request.batch_size, "user")
-    kv = say("charts.kv_of", "KV of {users}", users=users)
+    held = sum(tokens <= plan.max_context_len for tokens in lengths)
+    kv = say("charts.kv_of", "KV of {users}", users=plural(plan.request.batch_size, "user"))
     quiet = {"type": "scatter", "mode": "lines", "hoverinfo": "skip"}
-    areas: list[dict[str, Any]] = [
-        {**quiet, "name": "Weights", "x": lengths, "y": short(weights), "fill": "tozeroy", "fillcolor": WEIGHTS,
-         "line": {"width": 0, "color": WEIGHTS}},
-        {**quiet, "name": "Overheads", "x": lengths, "y": short(before), "fill": "tonexty", "fillcolor": OVERHEAD,
-         "line": {"width": 0, "color": OVERHEAD}},
-    ]  # fmt: skip
+    areas: list[dict[str, Any]] = []
+    for name, heights, fill, colour in (
+        (say("charts.weights", "Weights"), weights, "tozeroy", WEIGHTS),
+        (say("charts.overheads", "Overheads"), before, "tonexty", OVERHEAD),
+    ):
+        x, y = corners(lengths, heights, log_x)
+        line = {"width": 0, "color": colour}
+        areas.append({**quiet, "name": name, "x": x, "y": short(y), "fill": fill, "fillcolor": colour, "line": line})
     for name, part, look in (
         (kv, slice(0, held), {"fillcolor": KV}),
-        (say("charts.past_limit", "Does not fit"), slice(max(0, held - 1), None), {
-            "fillcolor": MISSING, "fillpattern": MISSING_PATTERN,
-        }),
-    ):  # fmt: skip
+        (
+            say("charts.past_limit", "Does not fit"),
+            slice(max(0, held - 1), None),
+            {"fillcolor": MISSING, "fillpattern": MISSING_PATTERN},
+        ),
+    ):
         own = lengths[part]
         if len(own) > 1 or len(lengths) == 1:
-            x, y = [*own, *reversed(own)], [*tops[part], *reversed(before[part])]
-            areas.append({**quiet, "name": name, "x": x, "y": short(y), "fill": "toself", **look, "line": {"width": 0}})
-    kept = [row.kv_bytes_per_gpu / GIB for row in rows]
+            (x, y), (x_below, below) = corners(own, tops[part], log_x), corners(own, before[part], log_x)
+            ring = {"x": [*x, *reversed(x_below)], "y": short([*y, *reversed(below)])}
+            areas.append({**quiet, "name": name, **ring, "fill": "toself", **look, "line": {"width": 0}})
     top: dict[str, Any] = {
         "type": "scatter",
         "mode": "lines",
@@ -133,7 +135,7 @@ def _areas(plan: Plan, rows: Sequence[LengthRow]) -> list[dict[str, Any]]:
         "x": lengths,
         "y": short(tops),
         "line": {"color": KV, "width": 2},
-        "customdata": short(kept),
+        "customdata": short([row.kv_bytes_per_gpu / GIB for row in rows]),
         "hovertemplate": f"%{{y:,.2f}} GiB of one GPU, %{{customdata:,.2f}} GiB of it {kv}<extra></extra>",
     }
     return [*areas, top]
