@@ -10,7 +10,7 @@ import streamlit as st
 
 import calculator
 from calculator.planning.command import serve_command
-from calculator.planning.files.plan_file import write_plan_file
+from calculator.planning.files.plan_file import saved_name, write_plan_file
 from dashboard import state, turning
 from dashboard.text import cell, file_name, plain, sentence
 
@@ -35,20 +35,24 @@ def save_and_share(plan: calculator.Plan) -> None:
         st.page_link(turning.to(turning.NEED), label="Which GPUs do I need?")
         link()
         with st.popover("Command"):
-            st.markdown(f"This plan as {plan.rules.title}'s own command line:")
-            st.code(serve_command(plan), language="bash", wrap_lines=True)
             at_once = plan.request.max_num_seqs * plan.request.attention_replicas
             if at_once > plan.max_batch_size:
                 st.caption(
                     f"By default {at_once:,} sequences would be let in at once, which is more than the "
                     f"{plan.max_batch_size:,} that fit; the rest would wait or be evicted."
                 )
+            st.markdown(f"This plan as {plan.rules.title}'s own command line:")
+            st.code(serve_command(plan), language="bash", wrap_lines=True)
         with st.popover("Save"):
             name = f"{plan.model.id}-{plan.accelerator.id}"
             try:
                 written = write_plan_file(plan, name)
                 st.download_button(
-                    "Plan file for CI (YAML)", written, f"{file_name(name)}.yaml", "application/yaml", on_click="ignore"
+                    "Plan file for CI (YAML)",
+                    written,
+                    saved_name(file_name(name)),
+                    "application/yaml",
+                    on_click="ignore",
                 )
             except calculator.CalculatorError as error:
                 st.caption(plain(sentence(str(error))))

@@ -1,13 +1,17 @@
 """Plan files: what people keep in their repository, checked and written back."""
 
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 from golden import GIB
 
 import calculator
 from calculator import FileFormatError, read_plan_file, vary, write_plan_file
 from calculator.planning.files import checks
+from calculator.planning.files.plan_file import saved_name
+from calculator.reading import strict_yaml
 
 DEPLOYMENT = """\
 deployments:
@@ -141,6 +145,16 @@ def test_a_plan_written_is_the_plan_read(tmp_path, reference, changes):
     assert deployment.plan.stages == answer.stages
     assert all(finding.ok for finding in checks.check_file(path))
     assert deployment.expect["fits"] is answer.fits
+    assert deployment.expect.get("min_batch_size", 0) == answer.max_batch_size_low
+    stated = strict_yaml.read(path).data["deployments"][0]
+    assert [stated["engine"], stated["engine_version"]] == ["vllm", answer.request.engine_version]
+
+
+def test_a_saved_file_is_one_that_the_hook_looks_for():
+    (hook,) = yaml.safe_load((Path(__file__).parent.parent / ".pre-commit-hooks.yaml").read_text())
+    for name in (saved_name("llama-3-70b-a100-80gb-sxm"), "deployments.yaml", "deploy/eu.deployments.yml"):
+        assert re.search(hook["files"], name)
+    assert not re.search(hook["files"], "model_presets.yaml")
 
 
 def test_an_architecture_typed_by_hand_survives_the_file(tmp_path, fields):

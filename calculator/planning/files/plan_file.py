@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from calculator.planning.sizing.service import Service
     from calculator.planning.traffic.workload import Workload
 
+FILE_NAME = "deployments.yaml"
+"""How the name of a plan file ends; the hook of pre-commit goes by it."""
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -273,6 +276,9 @@ def read_plan_file(path: Path | str) -> list[Deployment]:
 def write_plan_file(answer: Plan, name: str) -> str:
     """Return the YAML of a plan file with one deployment, which expects what the plan answers now.
 
+    Engine and version are stated, so that a newer engine changes nothing by itself; of what fits, the low end of the
+    range is expected.
+
     Parameters
     ----------
     answer : Plan
@@ -290,15 +296,17 @@ def write_plan_file(answer: Plan, name: str) -> str:
     UnsupportedError
         If no file gives the same plan: what of it cannot be written, and what to do instead.
     """
-    asked = {**answer.asked, "model": _model_entry(answer.model), "seq_len": answer.request.seq_len}
+    request = answer.request
+    pinned = {"engine": request.engine, "engine_version": request.engine_version, "seq_len": request.seq_len}
+    asked = {**answer.asked, "model": _model_entry(answer.model), **pinned}
     asked = _with_calibration(asked, answer)
     if answer.asked.get("gpu", CUSTOM) == CUSTOM:
         asked.pop("gpu", None)
     elif not isinstance(answer.asked["gpu"], str):
         asked["gpu"] = _gpu_entry(load_gpu(answer.asked["gpu"]))
     expect: dict[str, Any] = {"fits": answer.fits, "max_kv_bytes_per_sequence": answer.kv_bytes_per_sequence}
-    if answer.fits:
-        expect["min_batch_size"] = answer.max_batch_size
+    if answer.fits and answer.max_batch_size_low:
+        expect["min_batch_size"] = answer.max_batch_size_low
     try:
         content = yaml.safe_dump(
             {"deployments": [_plain({"name": name, **asked, "expect": expect})]},
@@ -320,6 +328,11 @@ def write_plan_file(answer: Plan, name: str) -> str:
             "plan anew from what calculator.plan was given"
         )
     return content
+
+
+def saved_name(name: str) -> str:
+    """Return the name of a file that deployments are saved under: the end is what the hook of pre-commit looks for."""
+    return f"{name}.{FILE_NAME}"
 
 
 def _with_calibration(asked: dict[str, Any], answer: Plan) -> dict[str, Any]:
