@@ -155,6 +155,7 @@ def test_a_broken_entry_does_not_hide_the_others(run, tmp_path, form):
         report = json.loads(out)
         assert err == ""
         assert (report["checked"], report["missed"]) == (3, 1)
+        assert "deployments: 1 (one): model: unknown model 'llama-3-9b'" in report["problems"][0]["error"]
         assert [(Path(one["file"]).name, one["line"]) for one in report["problems"]] == [
             ("a.yaml", lines[0]),
             ("b.yaml", lines[1]),
@@ -170,7 +171,7 @@ def test_a_broken_entry_does_not_hide_the_others(run, tmp_path, form):
     assert "short: min_batch_size" in out
 
 
-def test_what_differs_from_before_is_a_table(run, tmp_path):
+def test_what_differs_from_before_is_a_table(run, tmp_path, monkeypatch):
     """Against a file, and against a revision; 2 GPUs in place of 1 cost twice as much."""
     before = plan_file(tmp_path / "before.yaml", chat={}, old={}, same={})
     after = plan_file(tmp_path / "plans.yaml", chat={"tensor_parallel_size": 2}, new={}, same={})
@@ -197,10 +198,36 @@ def test_what_differs_from_before_is_a_table(run, tmp_path):
     assert run("check", before, "--against", before)[1].startswith("nothing differs from")
     report = json.loads(run("check", after, "--against", "HEAD", "--format", "json")[1])
     assert {row["deployment"] for row in report["changed"]} == {"chat", "old", "new"}
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    _, out, _ = run("check", after, "--against", "HEAD", "--format", "github")
+    notices = [line for line in out.splitlines() if line.startswith("::notice ")]
+    assert [re.sub(r".*line=(\d+)::(\w+): .*", r"\1 \2", line) for line in notices] == [
+        f"{line_of(Path(after), 'name: chat')} chat", "1 old", f"{line_of(Path(after), 'name: new')} new",
+    ]  # fmt: skip
+    assert "tensor_parallel_size: 1 → 2" in notices[0]
+    assert summary.read_text() == "".join(f"{line}\n" for line in out.splitlines() if line.startswith("| "))
+    fresh = plan_file(tmp_path / "fresh.yaml", first={})  # not there yet at that revision
+    assert "| first | new |" in run("check", fresh, "--against", "HEAD")[1]
     for wrong in ("no-such-revision", "--output=x", ""):
-        code, _, err = run("check", after, f"--against={wrong}")
+        code, _, err = run("check", after, before, f"--against={wrong}")
         assert (code, err.count("\n")) == (2, 1)
         assert "against" in err
+        code, out, err = run("check", after, before, f"--against={wrong}", "--format", "json")
+        report = json.loads(out)
+        assert (code, err, report["checked"]) == (2, "", 6)
+        assert [problem["file"] for problem in report["problems"]] == [None]
+    code, out, err = run("check", "--against=HEAD", "--format=json")
+    assert (code, err, json.loads(out)["problems"][0]["line"]) == (2, "", None)
+    assert run("check", "--against=HEAD", "--format=github")[1].startswith("::error::--against is of plan files")
+
+
+def test_all_that_is_misstated_of_a_deployment_is_said_at_once(run, tmp_path):
+    path = plan_file(tmp_path / "a.yaml", one={"tensor_parallel_size": 0, "expect": {"fits": 1}, "seq_length": 5})
+    code, out, _ = run("check", path, "--format", "github")
+    assert code == 2
+    lines = sorted(line_of(tmp_path / "a.yaml", text) for text in ("tensor_parallel_size", "fits", "seq_length"))
+    assert [int(line) for line in re.findall(r"^::error file=.*,line=(\d+)::", out, re.MULTILINE)] == lines
 
 
 def test_the_action_gives_the_command_flags_that_it_has(run):

@@ -29,12 +29,16 @@ def refusal(tmp_path: Path, content: str) -> str:
 
 def test_a_deployment_must_expect_something(tmp_path: Path) -> None:
     text = refusal(tmp_path, DEPLOYMENT.format(expect=" {}"))
-    assert text.startswith(":6: deployments: 0: expect: expects nothing: name at least one of fits, min_batch_size")
+    assert text.startswith(
+        ":6: deployments: 0 (chat): expect: expects nothing: name at least one of fits, min_batch_size"
+    )
 
 
 def test_an_unknown_expectation_is_told_the_near_ones(tmp_path: Path) -> None:
     text = refusal(tmp_path, DEPLOYMENT.format(expect="\n      min_batch: 4"))
-    assert text.startswith(":7: deployments: 0: expect: min_batch: unknown field 'expect.min_batch': did you mean ")
+    assert text.startswith(
+        ":7: deployments: 0 (chat): expect: min_batch: unknown field 'expect.min_batch': did you mean "
+    )
     assert "min_batch_size" in text
     assert "tensor_parallel_size" not in text
 

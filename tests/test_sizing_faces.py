@@ -158,7 +158,7 @@ def test_a_trace_stands_beside_its_plan_file(capsys, tmp_path):
         (
             "      prompt_tokens: 1000\n",
             "      prompt_tokens: -1\n",
-            "deployments.yaml:10: deployments: 0: workload: prompt_tokens",
+            "deployments.yaml:10: deployments: 0 (chat): workload: prompt_tokens",
         ),
         ("      prompt_tokens: 1000\n", "", "prompt_tokens is missing"),
         ("      output_tokens: 250\n", "      output_tokens: 250\n      rate: 3\n", "rate"),

@@ -126,7 +126,7 @@ def test_a_bad_version_is_the_same_clear_error_from_the_api_and_a_plan_file(aske
     file.write_text(yaml.safe_dump({"deployments": [entry]}, sort_keys=False))
     code, _, err = run("check", str(file))
     assert code == 2
-    assert err.rstrip().endswith(f":5: deployments: 0: engine_version: {said}")
+    assert err.rstrip().endswith(f":5: deployments: 0 (a): engine_version: {said}")
 
 
 @pytest.mark.parametrize("asked", ["soon", "b4321", "0.33.abc"])

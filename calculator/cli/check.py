@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from calculator.cli import BAD_INPUT, MISSED, OK
 from calculator.cli.arguments import add_format
@@ -47,6 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser, "text", "json", "github")
 
 
+class Problem(NamedTuple):
+    """What cannot be answered, and where it stands; what is wrong with the command stands in no file."""
+
+    file: str | None
+    line: int | None
+    text: str
+
+
 @dataclass
 class Checked:
     """All that was found in the files.
@@ -55,14 +63,14 @@ class Checked:
     ----------
     findings : list of Finding
         Every expectation that was computed.
-    problems : list of tuple of str and FileFormatError
-        What cannot be answered, by the name of its file.
+    problems : list of Problem
+        What cannot be answered.
     changed : list of tuple of str and Changed, or None
         What differs from before; None where that was not asked.
     """
 
     findings: list[Finding]
-    problems: list[tuple[str, FileFormatError]]
+    problems: list[Problem]
     changed: list[tuple[str, Changed]] | None
 
     @property
@@ -90,11 +98,12 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(_report(checked))
         return code
     _print_missed(checked.missed, arguments.format)
-    for name, problem in checked.problems:
+    for problem in checked.problems:
         if arguments.format == "github":
-            say(f"::error {_place(name, problem.line)}::{_escape(str(problem))}")
+            place = f" {_place(problem.file, problem.line or 1)}" if problem.file else ""
+            say(f"::error{place}::{_escape(problem.text)}")
         else:
-            say(f"error: {problem}", to=sys.stderr)
+            say(f"error: {problem.text}", to=sys.stderr)
     if checked.changed is not None:
         if arguments.format == "github":
             _annotate_changed(checked.changed)
@@ -114,15 +123,24 @@ def _check(arguments: argparse.Namespace) -> Checked:
     for name in arguments.files:
         found, wrong = check_each(Path(name), arguments.upgrade_to)
         checked.findings += found
-        checked.problems += [(name, problem) for problem in wrong]
+        checked.problems += [Problem(name, problem.line, str(problem)) for problem in wrong]
         if checked.changed is not None:
-            try:
-                was = read_as_it_was(Path(name), arguments.against)
-                checked.changed += [(name, one) for one in changed_deployments(was, read(Path(name)))]
-            except FileFormatError as problem:
-                if str(problem) not in map(str, wrong):
-                    checked.problems.append((name, problem))
+            checked.changed += _differing(name, arguments.against, checked.problems)
     return checked
+
+
+def _differing(name: str, against: str, problems: list[Problem]) -> list[tuple[str, Changed]]:
+    """Return what differs of a file from before; what stands in the way is added to the problems, once."""
+    try:
+        was = read_as_it_was(Path(name), against)
+        return [(name, one) for one in changed_deployments(was, read(Path(name)))]
+    except FileFormatError as error:
+        problem = Problem(name, error.line, str(error))
+    except InvalidValueError as error:
+        problem = Problem(None, None, str(error))
+    if problem not in problems:
+        problems.append(problem)
+    return []
 
 
 def _report(checked: Checked) -> dict[str, Any]:
@@ -132,7 +150,7 @@ def _report(checked: Checked) -> dict[str, Any]:
         "checked": len(checked.findings),
         "missed": len(checked.missed),
         "findings": [asdict(finding) for finding in checked.findings],
-        "problems": [{"file": name, "line": one.line, "error": str(one)} for name, one in checked.problems],
+        "problems": [{"file": one.file, "line": one.line, "error": one.text} for one in checked.problems],
     }
     if checked.changed is not None:
         report["changed"] = [

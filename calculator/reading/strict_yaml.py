@@ -43,10 +43,22 @@ class Document:
         return self.lines.get(location, 1)
 
     def error(self, location: Location, message: str) -> FileFormatError:
-        """Build ``file:line: where: what`` for one value."""
-        where = ": ".join(str(part) if len(str(part)) <= 80 else str(part)[:79] + "…" for part in location)
+        """Build ``file:line: where: what`` for one value; an entry of a list that has a name is named."""
+        parts, inside = [], self.data
+        for part in location:
+            try:
+                inside = inside[part]
+            except (LookupError, TypeError):
+                inside = None
+            name = inside.get("name") if isinstance(part, int) and isinstance(inside, dict) else None
+            parts.append(f"{part} ({_short(name)})" if isinstance(name, str) else _short(part))
+        where = ": ".join(parts)
         line = self.line(location)
         return FileFormatError(f"{self.name}:{line}: {where + ': ' if where else ''}{message}", line=line)
+
+
+def _short(part: Any) -> str:
+    return str(part) if len(str(part)) <= 80 else str(part)[:79] + "…"
 
 
 def read(path: Path) -> Document:

@@ -107,21 +107,30 @@ def read_each(document: strict_yaml.Document) -> tuple[list[Deployment], list[Fi
         raise document.error(("deployments",), f"must list 1 to {MAX_DEPLOYMENTS:,} deployments, not {len(entries):,}")
     deployments, problems = [], []
     for index, entry in enumerate(entries):
+        misstated = _misstated(document, ("deployments", index), entry)
+        problems += misstated
         try:
-            deployments.append(_deployment(document, index, entry))
+            deployments += [] if misstated else [_deployment(document, index, entry)]
         except FileFormatError as problem:
             problems.append(problem)
     return deployments, problems
 
 
-def _deployment(document: strict_yaml.Document, index: int, entry: Any) -> Deployment:
-    place: strict_yaml.Location = ("deployments", index)
+def _misstated(document: strict_yaml.Document, place: strict_yaml.Location, entry: Any) -> list[FileFormatError]:
+    """Return all that is wrong with how a deployment is stated."""
     if not isinstance(entry, dict):
-        raise document.error(place, "must be a mapping of names to values")
-    for location, problem in DEPLOYMENT.all_problems(entry):
-        raise document.error((*place, *location), str(problem))
-    if not entry["expect"]:
-        raise document.error((*place, "expect"), f"expects nothing: name at least one of {', '.join(EXPECTATIONS)}")
+        return [document.error(place, "must be a mapping of names to values")]
+    problems = [
+        document.error((*place, *location), str(problem)) for location, problem in DEPLOYMENT.all_problems(entry)
+    ]
+    if not problems and not entry["expect"]:
+        names = ", ".join(EXPECTATIONS)
+        problems.append(document.error((*place, "expect"), f"expects nothing: name at least one of {names}"))
+    return problems
+
+
+def _deployment(document: strict_yaml.Document, index: int, entry: dict[str, Any]) -> Deployment:
+    place: strict_yaml.Location = ("deployments", index)
     asked = {name: value for name, value in entry.items() if name not in BESIDE_PLAN}
     try:
         if isinstance(asked["model"], dict):
