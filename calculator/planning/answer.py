@@ -315,25 +315,30 @@ class Plan:
         }
 
     def __repr__(self) -> str:
-        """The answer in a few lines."""
-        return "\n".join([f"Plan: {self._title}", *(f"  {name}: {value}" for name, value in self._rows())])
+        """The answer in ten lines."""
+        return "\n".join([f"Plan: {self._title}", *(f"  {name}: {value}" for name, value in self._rows(False))])
 
     def _repr_html_(self) -> str:
-        return table(self._title, [*self._rows(), *(("Note", note) for note in self.notes)])
+        return table(self._title, [*self._rows(True), *(("Note", note) for note in self.notes)])
 
     @property
     def _title(self) -> str:
         return f"{self.model.name} on {self.num_gpus} × {self.accelerator.name}"
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def _rows(self, each_overhead: bool) -> list[tuple[str, str]]:
         request, memory = self.request, self.per_gpu
+        overheads = [(f"{line.name}, one GPU", format_gib(line.bytes)) for line in self.stage.overheads]
+        total = sum(line.bytes for line in self.stage.overheads)
+        of = f" ({', '.join(line.name for line in self.stage.overheads)})" if overheads else ""
+        price = self.price_usd_per_hour
         return [
             ("Verdict", "fits" if self.fits else "does not fit"),
             (f"Sequences of {request.seq_len:,} tokens, one replica", f"{self.max_batch_size:,}"),
             ("Range", f"{self.max_batch_size_low:,} to {self.max_batch_size_high:,}"),
             ("KV cache of one sequence, one replica", format_gib(self.kv_bytes_per_sequence)),
             ("Weights, one GPU", format_gib(memory.weights_bytes)),
-            *((f"{line.name}, one GPU", format_gib(line.bytes)) for line in self.stage.overheads),
+            *(overheads if each_overhead else [("Overheads, one GPU", f"{format_gib(total)}{of}")]),
             ("KV pool, one GPU", format_gib(memory.kv_pool_bytes)),
             ("Budget, one GPU", f"{format_gib(memory.requested_bytes)} of {format_gib(memory.total_bytes)}"),
+            ("All GPUs", f"${price[0]:,.2f} to ${price[1]:,.2f} an hour" if price else "no price known"),
         ]
