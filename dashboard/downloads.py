@@ -10,7 +10,8 @@ import streamlit as st
 
 import calculator
 from calculator.planning.command import serve_command
-from calculator.planning.files.plan_file import saved_name, write_plan_file
+from calculator.planning.files.plan_file import write_plan_file
+from calculator.planning.files.plan_schema import saved_name
 from dashboard import state, turning
 from dashboard.text import cell, file_name, plain, sentence
 

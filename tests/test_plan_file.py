@@ -10,7 +10,7 @@ from golden import GIB
 import calculator
 from calculator import FileFormatError, read_plan_file, vary, write_plan_file
 from calculator.planning.files import checks
-from calculator.planning.files.plan_file import saved_name
+from calculator.planning.files.plan_schema import saved_name
 from calculator.reading import strict_yaml
 
 DEPLOYMENT = """\

@@ -8,6 +8,7 @@ and files larger than any honest one.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -161,3 +162,17 @@ def _scalar(node: yaml.Node, location: Location, document: Document) -> Any:
         tag, "text, a number, true or false"
     )
     raise document.error(location, f"{shown(text)} is ambiguous YAML: write {allowed}, or quote it if it is text")
+
+
+def plain(value: Any) -> Any:
+    """Return a value in YAML's own kinds, each written out where it stands: the strict reader takes no aliases."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    value = value.item() if hasattr(value, "item") else value
+    return next((kind(value) for kind in (bool, int, float) if isinstance(value, kind)), _text(value))
+
+
+def _text(value: Any) -> Any:
+    return str.__str__(value) if isinstance(value, str) else value

@@ -39,13 +39,11 @@ from calculator.planning.files.plan_schema import (
 from calculator.planning.plan import plan
 from calculator.planning.traffic.inputs import RISK
 from calculator.reading import strict_yaml
+from calculator.reading.strict_yaml import plain
 
 if TYPE_CHECKING:
     from calculator.planning.sizing.service import Service
     from calculator.planning.traffic.workload import Workload
-
-FILE_NAME = "deployments.yaml"
-"""How the name of a plan file ends; the hook of pre-commit goes by it."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +316,7 @@ def write_plan_file(answer: Plan, name: str) -> str:
         expect["min_batch_size"] = answer.max_batch_size_low
     try:
         content = yaml.safe_dump(
-            {"deployments": [_plain({"name": name, **asked, "expect": expect})]},
+            {"deployments": [plain({"name": name, **asked, "expect": expect})]},
             sort_keys=False,
             allow_unicode=True,
         )
@@ -339,11 +337,6 @@ def write_plan_file(answer: Plan, name: str) -> str:
     return content
 
 
-def saved_name(name: str) -> str:
-    """Return the name of a file that deployments are saved under: the end is what the hook of pre-commit looks for."""
-    return f"{name}.{FILE_NAME}"
-
-
 def _with_calibration(asked: dict[str, Any], answer: Plan) -> dict[str, Any]:
     """Return keywords with the calibration that a plan goes by, in place of what it says."""
     calibration = answer.calibration
@@ -357,20 +350,6 @@ def _with_calibration(asked: dict[str, Any], answer: Plan) -> dict[str, Any]:
     kept = {name: value for name, value in asked.items() if value != said.get(name)}
     stated = {name: value for name, value in calibration.as_dict().items() if value is not None}
     return {**kept, "calibration": stated}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in YAML's own kinds, each written out where it stands: the strict reader takes no aliases."""
-    if isinstance(value, Mapping):
-        return {_plain(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    value = value.item() if hasattr(value, "item") else value
-    return next((kind(value) for kind in (bool, int, float) if isinstance(value, kind)), _text(value))
-
-
-def _text(value: Any) -> Any:
-    return str.__str__(value) if isinstance(value, str) else value
 
 
 def _model_entry(model: ModelArchitecture) -> Any:

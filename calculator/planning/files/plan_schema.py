@@ -17,6 +17,8 @@ from calculator.reading.schema import Schema
 from calculator.request import PLAN_FIELDS
 
 MAX_DEPLOYMENTS = 1_000
+FILE_NAME = "deployments.yaml"
+"""How the name of a plan file ends; the hook of pre-commit goes by it."""
 
 _EXPECT_FIELDS: dict[str, Field] = {name: count(2**62, minimum=0, required=False) for name in EXPECTATIONS} | {
     "fits": flag(required=False),
@@ -96,3 +98,8 @@ def json_schema() -> str:
     """Return the JSON Schema of plan files, for editors."""
     made = _FILE.json_schema("Plan file", "Deployments of a KV-cache capacity plan, with what is expected of them.")
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def saved_name(name: str) -> str:
+    """Return the name of a file that a deployment is saved under, which the hook of pre-commit finds."""
+    return f"{name}.{FILE_NAME}"
