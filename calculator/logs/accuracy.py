@@ -91,8 +91,8 @@ class Row:
 
     @property
     def is_stated(self) -> bool:
-        """Whether device, parallelism, fraction and formats are all stated, not a part of them."""
-        return self.row.get("stated") == "yes"
+        """Whether device, parallelism, fraction, formats and version are all stated, not a part of them."""
+        return self.row.get("stated") == "yes" and "version_inferred" not in self.row
 
     @property
     def calibrates(self) -> bool:
@@ -195,7 +195,7 @@ def in_part(some: Sequence[Row]) -> list[Summary]:
     return [
         summarise(
             f"{engine}, in part",
-            [replace(one, row={**one.row, "stated": "yes"}) for one in rows if one.engine == engine],
+            [replace(one, row=_as_stated(one.row)) for one in rows if one.engine == engine],
         )
         for engine in dict.fromkeys(one.engine for one in rows)
     ]
@@ -247,9 +247,13 @@ COMPARED: Mapping[str, Callable[[Any], str]] = {
     "range, GiB": lambda one: f"{max(0.0, one.capacity.low_gib):.2f} to {one.capacity.high_gib:.2f}",
     "error": lambda one: f"{one.capacity_error:+.1%}",
     "range held": lambda one: "yes" if one.in_range else "no",
-    "stated": lambda one: one.row["stated"],
+    "stated": lambda one: "yes" if one.is_stated else "in part",
     "used for": lambda one: "calibration" if one.calibrates else "held out",
 }
+
+
+def _as_stated(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: value for name, value in row.items() if name != "version_inferred"}, "stated": "yes"}
 
 
 def _memory_of(row: Mapping[str, Any]) -> str:
@@ -261,10 +265,12 @@ _HEAD = """# Accuracy
 Public start-up figures of the engines (`startup_figures.csv`, numbers and where they were printed) beside what
 `plan()` answers for the same set-up. Made by `make accuracy`; `make test` fails when it is out of date.
 
-What a log does not state is taken as the engine's default of its version. Capacity is compared on rows whose device,
-parallelism, fraction and formats are stated; the error is predicted over reported KV pool, less 1. An engine whose
-cache is as large as was asked for is judged by all that it takes: weights, cache and compute buffer. Rows are told
-apart by the hash of their id: ranges were calibrated on one half, the other was held out.
+What a log does not state is taken as the engine's default of its version. Capacity is compared on rows whose version,
+device, parallelism, fraction and formats are stated, and apart from them, further below, on those that state a part of
+that; the error is predicted over reported KV pool, less 1. An engine whose cache is as large as was asked for is judged
+by all that it takes: weights, cache and compute buffer. Rows are told apart by the hash of their id: ranges were
+calibrated on one half, the other was held out. Two ranges alone were set with all rows that there were: that of unified
+memory, of one kind of device, and that of what 4 bit checkpoints leave in 16 bit.
 """
 _MACHINES = """
 ## One row a machine
