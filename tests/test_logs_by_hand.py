@@ -543,3 +543,17 @@ def test_a_path_chooses_among_models_of_the_same_size(path, model):
             reconcile(log)
     else:
         assert reconcile(log).plan.model.id == model
+
+
+def test_the_question_for_the_device_names_those_whose_pool_it_would_be():
+    # a public start on an A100 of 40 GB (startup_figures.csv, vllm-qweewqq-vllm_server) that prints no memory
+    log = (
+        "LLM engine (v0.11.0) with config: model='meta-llama/Llama-3.1-8B-Instruct', max_seq_len=4096, "
+        "dtype=torch.bfloat16, quantization=None, gpu_memory_utilization=0.9, tensor_parallel_size=1, "
+        "max_num_batched_tokens=2048\nModel loading took 14.9889 GiB\nAvailable KV cache memory: 19.24 GiB\n"
+        "GPU KV cache size: 157,584 tokens\n"
+    )
+    (question,) = reconcile(log).missing
+    assert "a100-40gb" in question.choices
+    assert not {"h100-sxm", "a100-80gb-sxm", "rtx-4090", "l40s"} & set(question.choices)
+    assert reconcile(log, gpu="a100-40gb").agrees

@@ -29,6 +29,7 @@ TWO_PARTS = 2 * HALF_OF_THE_LAST_DIGIT
 """What is lost of a pool where keys and values are each printed to two places."""
 SAME_TOKENS = 0.01
 """Predicted and reported tokens of a pool count as equal within this share."""
+OF_THE_DEVICE = ("gpu", "gpu_memory_bytes", "non_torch_bytes")
 SAME_SEQUENCES = 0.25
 """Sequences that a pool holds are those of other layers where they differ by more than this share."""
 
@@ -104,7 +105,16 @@ class Comparison:
         free = self.log.figures.get("free_at_start_gib", 0.0)
         if self.knows_device and not free:
             free = self.plan.per_gpu.total_bytes / GIB
-        return (ask_for_gpu(str(self.log.flags.get("device", "")), free),)
+        return (ask_for_gpu(str(self.log.flags.get("device", "")), free, self._off_on),)
+
+    def _off_on(self, gpu: str) -> float | None:
+        """Return how far off the capacity is on another device, None where it is outside its range there [-]."""
+        asked = {name: value for name, value in self.plan.asked.items() if name not in OF_THE_DEVICE}
+        try:
+            other = replace(self, plan=make_plan(**{**asked, "gpu": gpu}), asked={**asked, "gpu": gpu})
+        except CalculatorError:
+            return None
+        return abs(other.capacity_error) if other.in_range and other.capacity_error is not None else None
 
     @property
     def calibration(self) -> Calibration | None:

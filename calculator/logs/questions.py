@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from calculator.catalogue.presets import gpu_ids, load_gpu
@@ -35,8 +36,8 @@ class Question:
         return {"keyword": self.keyword, "text": str(self.text), "choices": list(self.choices)}
 
 
-def ask_for_gpu(named: str, free_gib: float) -> Question:
-    """Return the question for the device: of those whose memory is a little more than what was free.
+def ask_for_gpu(named: str, free_gib: float, off_on: Callable[[str], float | None] | None = None) -> Question:
+    """Return the question for the device: those whose memory is a little more than what was free, or that would do.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ def ask_for_gpu(named: str, free_gib: float) -> Question:
         The device's name in the log, empty for none [-].
     free_gib : float
         Memory that was free before loading, 0 where it is not printed [GiB].
+    off_on : callable, optional
+        How far off the capacity is on a device, None where it is outside its range there [-].
 
     Returns
     -------
@@ -52,7 +55,11 @@ def ask_for_gpu(named: str, free_gib: float) -> Question:
     """
     sizes = {key: load_gpu(key).memory_bytes / GIB for key in gpu_ids()}
     near = {key: size for key, size in sizes.items() if free_gib <= size <= free_gib / (1 - MOST_IN_USE)}
-    choices = tuple(sorted(near, key=lambda key: near[key])) if free_gib else ()
+    if free_gib:
+        choices = tuple(sorted(near, key=lambda key: near[key]))
+    else:
+        off = {key: found for key in sizes if off_on and (found := off_on(key)) is not None}
+        choices = tuple(sorted(off, key=lambda key: off[key]))
     if named:
         text = "which GPU is {named}? It is none of the presets; its memory would do"
         return Question("gpu", say("logs.missing.gpu_named", text, named=repr(named[:80])), choices)
