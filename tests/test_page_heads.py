@@ -216,7 +216,7 @@ def test_a_refusal_is_said_and_nothing_else_is_lost(link, says):
     assert page.query_params["kv_heads"] == "16"
     for name, value in link.items():
         assert page.query_params[name] == str(value)
-    assert (widget(page, "batch_size").value, widget(page, "seq_len").value) == (16, 8192)
+    assert (widget(page, "batch_size").value, widget(page, "seq_len").value) == (16, "8,192")
 
 
 # Layer by layer
@@ -437,3 +437,15 @@ def test_charts_of_one_page_are_all_in_it_and_need_no_network():
 
 def test_the_page_reads_no_parameter_that_links_do_not_have():
     assert set(HEADS) <= set(state.PARAMETERS)
+
+
+def test_what_is_no_length_keeps_the_last_answer_dimmed():
+    page = open_page("heads")
+    before = headline(page)
+    change(page, "seq_len", "8 kilo")
+    assert headline(page) == f":gray[Before: {before}]"
+    assert len(page.get("plotly_chart")) == 4
+    assert page.error.len == 0
+    change(page, "seq_len", "16K")
+    study = calculator.head_study(**{**OPENING, "seq_len": 16384})
+    assert headline(page) == answer.headline(study, chosen.row_of(study))

@@ -34,7 +34,7 @@ class Small(NamedTuple):
     draw: Any
 
 
-def show(study: calculator.HeadStudy, row: HeadRow) -> None:
+def show(study: calculator.HeadStudy, row: HeadRow, dimmed: bool = False) -> None:
     """Show memory, users, speed and quality over the KV heads, the chosen row in full colour."""
     shown = list(_small(study, row))
     halves = st.grid(2, min_column_width=440)  # four beside each other, else two and two, else one below the other
@@ -43,10 +43,15 @@ def show(study: calculator.HeadStudy, row: HeadRow) -> None:
         for one in pair:
             with quarters.container(gap="xsmall"):
                 st.markdown(f"**{one.title}** {plain(one.value)}  \n:small[{plain(one.note)}]")
-                figure.show(one.draw.ready(study, row), f"chart-heads-{one.key}", one.alt, QUIET, titled=False)
-    downloads.of_rows("kv-heads-study", study, {one.alt: partial(one.draw, study, row) for one in shown})
-    with st.expander("Table", key="fold-heads"):
-        st.dataframe(study.frame(), hide_index=True, key="table-heads", alt="Every number of KV heads")
+                drawn = one.draw.ready(study, row)
+                figure.show(drawn, f"chart-heads-{one.key}", one.alt, QUIET, dimmed=dimmed, titled=False)
+    if dimmed:
+        return
+    files = {one.alt: partial(one.draw, study, row) for one in shown}
+    downloads.of_rows("kv-heads-study", study, files, study.model)
+    with st.expander("Table", on_change="rerun", key="fold-heads") as fold:
+        if fold.open:
+            st.dataframe(study.frame(), hide_index=True, key="table-heads", alt="Every number of KV heads")
 
 
 def _small(study: calculator.HeadStudy, row: HeadRow) -> Iterator[Small]:
@@ -88,6 +93,7 @@ def presets(study: calculator.HeadStudy, row: HeadRow) -> None:
     st.markdown(
         f"**{plain(view.finding)}** :small[Dots above the charts: presets, each at its H:G on this model's axis.]"
     )
-    with st.expander("Table of presets", key="fold-ratios"):
-        st.dataframe(view.frame(), hide_index=True, key="table-ratios", alt="Presets by query heads to a KV head")
-        downloads.of_rows(view.name, view, {})
+    with st.expander("Table of presets", on_change="rerun", key="fold-ratios") as fold:
+        if fold.open:
+            st.dataframe(view.frame(), hide_index=True, key="table-ratios", alt="Presets by query heads to a KV head")
+            downloads.of_rows(view.name, view, {})

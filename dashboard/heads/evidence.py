@@ -57,13 +57,13 @@ def table(study: calculator.HeadStudy, row: HeadRow) -> None:
 def _pairs(pairs: Iterable[PublishedPair], key: str) -> None:
     rows = [
         {
+            "Model": pair.model,
             "What": pair.variant,
             "Test": pair.benchmark,
-            "Change": pair.change,
             "Before": pair.baseline,
             "After": pair.value,
+            "Change": pair.change,
             "Unit": pair.unit,
-            "Model": pair.model,
             "How": pair.category,
             "Read": "second-hand" if pair.second_hand else "in the source",
             "Source": pair.source,

@@ -7,11 +7,13 @@ import streamlit as st
 import calculator
 from calculator.planning.heads.rows import HeadRow
 from calculator.views.heads import answer
-from dashboard import downloads, state
+from calculator.views.heads.chosen import name_of, row_of
+from dashboard import downloads, lengths, state
 from dashboard.heads import asking, charts, evidence, panels
 from dashboard.text import plain, sentence
 
 WIDTH = 1200
+_LAST = "_heads_last"
 
 
 def show() -> None:
@@ -21,11 +23,12 @@ def show() -> None:
         try:
             study = asking.ask()
             row = asking.choose(study)
+            st.session_state[_LAST] = study, name_of(row)
         except calculator.CalculatorError as error:
             _warn(problems)
-            said.title("This cannot be planned", anchor=False)
-            said.error(plain(sentence(str(error))))
-            said.markdown("Change an input below; nothing else was lost.")
+            if not isinstance(error, lengths.SaidAtField):
+                st.error(plain(sentence(str(error))))
+            _dimmed(said)
             state.save()
             return
         _warn(problems)
@@ -42,6 +45,19 @@ def show() -> None:
         panels.show(study, row)
         state.save()
         downloads.show_link()
+
+
+def _dimmed(said: st.delta_generator.DeltaGenerator) -> None:
+    """Keep the last answer, dimmed, where what is asked now has none."""
+    if _LAST not in st.session_state:
+        said.title("This cannot be planned", anchor=False)
+        said.markdown("Change an input below; nothing else was lost.")
+        return
+    study, name = st.session_state[_LAST]
+    row = row_of(study, name)
+    said.title(f":gray[Before: {plain(answer.headline(study, row))}]", anchor=False)
+    said.markdown(f":gray[{plain(answer.verdict(study, row))}]")
+    charts.show(study, row, dimmed=True)
 
 
 def _answer(study: calculator.HeadStudy, row: HeadRow) -> None:
