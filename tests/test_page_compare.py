@@ -22,10 +22,10 @@ def compares(page, *plans):
     """The page states what differs between these plans, row by row."""
     beside = views.side_by_side(plans)
     assert headline(page) == difference.headline(beside)
-    shown = page.table[0].value
+    shown = (page.table if len(plans) == 2 else page.dataframe)[0].value
     assert [unescaped(name) for name in shown[" "]] == [row.name for row in beside.differing]
     for letter, index in zip("ABCD", range(len(plans)), strict=False):
-        said = [unescaped(text).replace("\u2060", "").split(" **")[0] for text in shown[letter]]
+        said = [unescaped(text).replace("\u2060", "").split(" · ")[0] for text in shown[letter]]
         assert said == [row.cells[index].text for row in beside.differing]
 
 
@@ -95,6 +95,8 @@ def test_what_is_chosen_by_hand_is_compared_pinned_and_in_the_link():
     other = views.on_engine(expected(), "sglang")
     compares(page, expected(), other)
     press(page, "Pin both")
+    page.session_state["chip_add"] = True
+    checked(page.run())
     change(page, "to_gpu", "h200")  # beside the first of what is pinned
     compares(page, expected(), other, expected(gpu="h200"))
     link = page.query_params

@@ -65,8 +65,8 @@ def _is_own() -> bool:
     return st.session_state["model"] in (state.CUSTOM, state.CONFIG)
 
 
-def other(engine: str) -> dict[str, Any]:
-    """Show the fields of what is other than on a plan of an engine; return those keywords."""
+def other(engine: str) -> None:
+    """Show the fields of what is other than on a plan of an engine."""
     chosen = engine_class(st.session_state["to_engine"] or engine)
     with st.grid(4, min_column_width=150):
         _select("Model", "to_model", calculator.model_ids(), lambda key: load_model(key).name)
@@ -79,7 +79,6 @@ def other(engine: str) -> dict[str, Any]:
         )
         _select("Weights", "to_weight_dtype", ("auto", *weights.FORMATS))
         _select("KV cache", "to_kv_cache_dtype", ("auto", *storage.FORMATS))
-    return changes()
 
 
 def changes() -> dict[str, Any]:

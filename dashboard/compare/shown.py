@@ -17,6 +17,8 @@ from dashboard.text import plain
 
 BARS = "One GPU of each, on the same scale"
 QUIET = {"displayModeBar": False}
+NAMES = " "
+"""The head of the column that says what a row is."""
 TOGETHER = "\u2060–\u2060"
 """A range that no line ends within."""
 
@@ -25,32 +27,36 @@ def differing(beside: SideBySide, dimmed: bool) -> None:
     """Show the rows in which plans differ, how many times the first's each is, and those that are the same."""
     st.subheader("What differs", anchor=False)
     if beside.differing:
-        st.table(_cells(beside, beside.differing, dimmed), border="horizontal", hide_index=True,
-                 alt=f"What differs. {headline(beside)}")  # fmt: skip
+        _table(beside, beside.differing, dimmed, f"What differs. {headline(beside)}", "differing")
     else:
         st.markdown("Nothing.")
     with st.expander(f"The same in all: {len(beside.same)} rows", on_change="rerun", key="fold-same") as fold:
         if fold.open:
-            st.table(_cells(beside, beside.same, dimmed, ratios=False), border="horizontal", hide_index=True,
-                     alt="What is the same in all")  # fmt: skip
+            _table(beside, beside.same, dimmed, "What is the same in all", "same")
     downloads.of_rows("side-by-side", beside, {})
 
 
-def _cells(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, ratios: bool = True) -> list[dict[str, str]]:
-    """Return rows as a table reads them; the ratio stands in a column of its own, of several plans in each cell."""
-    letters, two = LETTERS[: len(beside.plans)], len(beside.plans) == 2
-    grey = "gray" if dimmed else ""
+def _table(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, alt: str, key: str) -> None:
+    """Show rows: of two plans as text that wraps on a phone, of more as a table that scrolls there."""
+    letters = LETTERS[: len(beside.plans)]
+    if len(letters) > 2:
+        lines = [{NAMES: row.name, **dict(zip(letters, _with_times(row), strict=True))} for row in rows]
+        st.dataframe(lines, hide_index=True, key=f"table-{key}", alt=alt, height="content")
+        return
+    colour = "gray" if dimmed else ""
     table = []
     for row in rows:
-        ratio = [_times(row.ratio(index)) if ratios and index else "" for index in range(len(letters))]
-        line = {" ": _in(grey, plain(row.name))}
-        for letter, cell, times in zip(letters, row.cells, ratio, strict=True):
-            more = f" **{times}**" if times and not two else ""
-            line[letter] = _in(grey, plain(cell.text).replace("–", TOGETHER) + more)
-        if two and ratios:
-            line["B to A"] = _in(grey, f"**{ratio[1]}**" if ratio[1] else "")
-        table.append(line)
-    return table
+        read = [plain(cell.text).replace("–", TOGETHER) for cell in row.cells]
+        times = _times(row.ratio(1)) if row.differs else ""
+        cells = [plain(row.name), *read, f"**{times}**" if times else ""]
+        table.append(dict(zip((NAMES, *letters, "B to A"), (_in(colour, each) for each in cells), strict=True)))
+    st.table(table, border="horizontal", hide_index=True, alt=alt)
+
+
+def _with_times(row: Beside) -> list[str]:
+    """Return what is read of each plan, with how many times the first's it is."""
+    times = [_times(row.ratio(index)) if index and row.differs else "" for index in range(len(row.cells))]
+    return [f"{cell.text} · {each}" if each else cell.text for cell, each in zip(row.cells, times, strict=True)]
 
 
 def _in(colour: str, text: str) -> str:

@@ -50,9 +50,16 @@ def _with_fields(compared: list[Compared], where: DeltaGenerator) -> list[Compar
     first = compared[0]
     if len(compared) == MOST:
         return compared
-    with where if len(compared) < 2 else where.popover("Add a plan", icon=":material/add:", type="tertiary"):
-        st.markdown(plain(f"{told_alone(first)}, beside the same with:"))
-        others = asking.other(first.plan.request.engine)
+    if len(compared) < 2:
+        with where:
+            _fields(first)
+    else:  # made only while it is open: fields that are emptied would send what they held before
+        with where.popover(
+            "Add a plan", icon=":material/add:", type="tertiary", on_change="rerun", key="chip_add"
+        ) as opened:
+            if opened.open:
+                _fields(first)
+    others = asking.changes()
     if not others:
         return compared
     st.session_state[_LAST] = st.session_state.get(_LAST) or compared
@@ -60,6 +67,11 @@ def _with_fields(compared: list[Compared], where: DeltaGenerator) -> list[Compar
     # what the fields say is other than the first; the landing page's plan gives way to it
     kept = [one for one in compared if one.pin in pins.pinned()] or compared[:1]
     return [*kept, made]
+
+
+def _fields(first: Compared) -> None:
+    st.markdown(plain(f"{told_alone(first)}, beside the same with:"))
+    asking.other(first.plan.request.engine)
 
 
 def told_alone(one: Compared) -> str:
