@@ -1,5 +1,7 @@
 """From a load to hardware in words, rows and a chart: what the search found, in the form in which people read it."""
 
+from itertools import combinations
+from math import log10
 from types import SimpleNamespace
 
 import pytest
@@ -115,13 +117,44 @@ def test_the_chart_draws_every_priced_option_once_with_its_range(view):
     assert len(set(by_maker.values())) == 2
 
 
+def covered(figure, label):
+    """What a label covers on a plot of 300 by 260 px, that of a phone: 6.6 px a letter, 15 px high."""
+    prices = [log10(x) for trace in figure.data for x in trace.x]
+    across = 300 * (label.x - min(prices)) / (max(prices) - min(prices) or 1.0) + label.xshift
+    down = 260 * (1 - label.y / figure.layout.yaxis.range[1]) - label.yshift
+    wide = 6.6 * len(label.text.removeprefix("<b>").removesuffix("</b>"))
+    left = across if label.xanchor == "left" else across - wide
+    top = down if label.yanchor == "top" else down - 15
+    return left, top, left + wide, top + 15
+
+
+@pytest.mark.parametrize("kinds", [None, ["h100-sxm"], ["rtx-3090", "mi300x", "b200", "rtx-pro-6000-blackwell"]])
+def test_labels_of_the_front_are_apart_on_a_phone_and_within_it(kinds):
+    found = calculator.size("llama-3-70b", users=200, seq_len=8192, gpus=kinds)
+    view = views.options_view(found)
+    figure = charts.price_chart(view)
+    front = {f"<b>{row.hardware}</b>" for row in view.rows if row.pareto}
+    labels = figure.layout.annotations
+    assert {label.text for label in labels} <= front
+    boxes = [covered(figure, label) for label in labels]
+    for left, _, right, bottom in boxes:
+        assert left >= 0
+        assert right <= 300
+        assert bottom <= 260
+    for one, other in combinations(boxes, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+    if kinds is None:
+        assert len(labels) >= 5
+
+
 def test_the_front_is_drawn_as_steps_and_its_ends_are_labelled(view):
     figure = charts.price_chart(view)
     (line,) = [trace for trace in figure.data if trace.mode == "lines"]
     front = [row for row in view.rows if row.pareto]
     assert list(line.x) == [row.usd_per_hour_low for row in front]
     assert line.line.shape == "hv"
-    assert figure.layout.annotations[0].text == front[0].hardware
+    labels = [label.text for label in figure.layout.annotations]
+    assert f"<b>{front[0].hardware}</b>" in labels
 
 
 def test_without_an_option_there_is_nothing_to_draw():

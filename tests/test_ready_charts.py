@@ -44,6 +44,9 @@ CASES = {
         draw.__name__: lambda draw=draw: (draw, study())
         for draw in (heads.memory_chart, heads.batch_chart, heads.speed_chart, heads.quality_chart)
     },
+    "ratios": lambda: (
+        heads.ratios_chart, views.heads.ratios.ratio_view(study(), views.heads.chosen.row_of(study())),
+    ),
     "sharing": lambda: (heads.sharing_chart, calculator.head_sharing("llama-3-70b", 2, 4)),
     "converting": lambda: (heads.converting_chart, views.heads.converting.converting_view(study(), "2", 10**12)),
     "accuracy": lambda: (

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import cycle
 from math import log10
-from typing import Any
+from typing import Any, NamedTuple
 
-from calculator.charts.base import GREY, KV, base_chart
+from calculator.charts.base import GREY, KV, MARGIN, base_chart
 from calculator.charts.ready import Spec, chart, note
 from calculator.views.base import View
 from calculator.views.sizing.options import OptionRow
 
 MARKS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 """A mark a maker, in the order in which they first appear."""
-APART = 0.4
-"""Labels of the front stand so far apart in powers of ten of the price that they do not collide on a phone."""
+PHONE_PX = (300, 260)
+"""Width and height of the plot on a phone: labels that do not collide there do not on any wider screen."""
+LETTER_PX, LINE_PX, AWAY_PX, MARK_PX = 6.6, 15, 6, 6
 HEADROOM = 1.25
 """Of the axis of time over the slowest mark: the longest bars would press the front down."""
 MOST_TICKS = 7
@@ -38,7 +40,6 @@ def price_chart(view: View[OptionRow]) -> Spec:
     rows = [row for row in view.rows if row.usd_per_hour_low is not None and row.time_per_output_token_s is not None]
     front = [row for row in rows if row.pareto]
     slowest = [_ms(row.time_per_output_token_s) for row in rows]
-    makers = list(dict.fromkeys(row.vendor for row in rows))
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter",
@@ -50,7 +51,7 @@ def price_chart(view: View[OptionRow]) -> Spec:
             "name": "Front",
         }
     ]
-    for maker, mark in zip(makers, (*MARKS, *MARKS[:1] * len(makers)), strict=False):
+    for maker, mark in marks_of(rows).items():
         for on_front in (False, True):
             own = [row for row in rows if row.vendor == maker and row.pareto == on_front]
             if own:
@@ -58,23 +59,29 @@ def price_chart(view: View[OptionRow]) -> Spec:
     drawn = base_chart(
         traces,
         title={"text": escape(f"{view.plan.model.name}: Price against time per token", quote=False)},
+        showlegend=False,
+        margin={**MARGIN, "t": 36},
         xaxis={"title": {"text": "USD an hour, lowest price"}, "type": "log", **_ticks(rows)},
         yaxis={"title": {"text": "Milliseconds a token"}, "range": [0, HEADROOM * max(slowest, default=1.0)]},
     )
-    for row in _labelled(front):
-        last = row is front[-1] and len(front) > 1
+    for row, right, below in _labelled(front, rows, HEADROOM * max(slowest, default=1.0)):
         note(
             drawn,
             x=log10(row.usd_per_hour_low or 1),
             y=_ms(row.time_per_output_token_s),
-            text=row.hardware,
-            xanchor="right" if last else "left",
-            yanchor="top",
-            xshift=-6 if last else 6,
-            yshift=-4,
+            text=f"<b>{escape(row.hardware, quote=False)}</b>",
+            xanchor="left" if right else "right",
+            yanchor="top" if below else "bottom",
+            xshift=AWAY_PX if right else -AWAY_PX,
+            yshift=-4 if below else 4,
             font={"size": 12},
         )
     return drawn
+
+
+def marks_of(rows: Sequence[OptionRow]) -> dict[str, str]:
+    """Return the mark of each maker, in the order in which they first appear."""
+    return dict(zip(dict.fromkeys(row.vendor for row in rows), cycle(MARKS), strict=False))
 
 
 def _marks(rows: Sequence[OptionRow], maker: str, mark: str, on_front: bool) -> dict[str, Any]:
@@ -100,18 +107,54 @@ def _marks(rows: Sequence[OptionRow], maker: str, mark: str, on_front: bool) -> 
     }
 
 
-def _labelled(front: Sequence[OptionRow]) -> list[OptionRow]:
-    """Return the rows of the front whose labels do not collide: the cheapest, the fastest, those between far enough."""
-    kept = list(front[:1])
-    for row in front[1:-1]:
-        if _apart(kept[-1], row) and _apart(row, front[-1], 2):
-            kept.append(row)
-    return [*kept, *front[-1:]] if len(front) > 1 and _apart(kept[-1], front[-1]) else kept
+class _Box(NamedTuple):
+    """What a label or a mark covers [px]."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: _Box) -> bool:
+        """Whether both cover the same place."""
+        beside = self.right <= other.left or other.right <= self.left
+        return not (beside or self.bottom <= other.top or other.bottom <= self.top)
 
 
-def _apart(one: OptionRow, other: OptionRow, labels: int = 1) -> bool:
-    """Whether so many labels find room between two prices."""
-    return log10((other.usd_per_hour_low or 1) / (one.usd_per_hour_low or 1)) >= labels * APART
+def _labelled(
+    front: Sequence[OptionRow], rows: Sequence[OptionRow], most_ms: float
+) -> Iterator[tuple[OptionRow, bool, bool]]:
+    """Yield the rows of the front that a label finds room beside, and whether it stands right of and below the mark.
+
+    The cheapest and the fastest come first; each label keeps clear of the others and of all marks of the front.
+    """
+    prices = [log10(row.usd_per_hour_low or 1) for row in rows]
+    low, wide = min(prices, default=0.0), max(prices, default=1.0) - min(prices, default=0.0) or 1.0
+    width, height = PHONE_PX
+
+    def place(row: OptionRow) -> tuple[float, float]:
+        across = (log10(row.usd_per_hour_low or 1) - low) / wide
+        return width * across, height * (1 - _ms(row.time_per_output_token_s) / most_ms)
+
+    marks = [_Box(x - MARK_PX, y - MARK_PX, x + MARK_PX, y + MARK_PX) for x, y in map(place, front)]
+    taken: list[_Box] = []
+    for index in dict.fromkeys((0, len(front) - 1, *range(len(front)))) if front else ():
+        x, y = place(front[index])
+        others = [mark for number, mark in enumerate(marks) if number != index]
+        for right, below in ((True, True), (True, False), (False, True), (False, False)):
+            box = _beside(x, y, LETTER_PX * len(front[index].hardware), right, below)
+            within = box.left >= 0 and box.right <= width and box.bottom <= height
+            if within and not any(box.meets(other) for other in (*taken, *others)):
+                taken.append(box)
+                yield front[index], right, below
+                break
+
+
+def _beside(x: float, y: float, wide: float, right: bool, below: bool) -> _Box:
+    """Return the place of a label beside a mark."""
+    left = x + AWAY_PX if right else x - AWAY_PX - wide
+    top = y + 4 if below else y - 4 - LINE_PX
+    return _Box(left, top, left + wide, top + LINE_PX)
 
 
 def _ticks(rows: Sequence[OptionRow]) -> dict[str, list[float] | list[str]]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from calculator.charts.base import GREY, KV, base_chart
+from itertools import pairwise
+
+from calculator.charts.base import KV, base_chart
 from calculator.charts.ready import Spec, chart, note, titled
 from calculator.views.base import View
 from calculator.views.comparing.versions import VersionRow
+
+AROUND = 0.2
+"""Of the axis above and below the widest ranges: it does not begin at 0, since points alone are read on it."""
+
+
+def _changes(rows: list[VersionRow]) -> list[str]:
+    """Return the number of each version that holds another one than the version before."""
+    held = [None, *(row.max_batch_size for row in rows)]
+    return [f" {now:,}" if now != last else "" for last, now in pairwise(held)]
 
 
 @chart
@@ -20,7 +31,8 @@ def versions_chart(view: View[VersionRow]) -> Spec:
     Returns
     -------
     plotly.graph_objects.Figure
-        A mark a version with its range as a bar; versions stand at equal distances.
+        A mark a version with its range as a bar, a number where it changes; versions stand at equal distances, and no
+        line says what lies between them.
     """
     rows = view.possible
     versions, held = [row.version for row in rows], [row.max_batch_size for row in rows]
@@ -28,27 +40,40 @@ def versions_chart(view: View[VersionRow]) -> Spec:
         "type": "scatter",
         "x": versions,
         "y": held,
-        "mode": "lines+markers",
+        "mode": "markers+text",
         "name": "Users",
-        "line": {"color": KV, "width": 2, "shape": "hv"},
-        "marker": {"size": [13 if row.this_plan else 8 for row in rows], "color": KV},
+        "marker": {
+            "size": [13 if row.this_plan else 10 for row in rows],
+            "color": KV,
+            "symbol": ["diamond" if row.this_plan else "circle" for row in rows],
+        },
+        "text": _changes(rows),
+        "textposition": "middle right",
         "error_y": {
             "type": "data",
             "symmetric": False,
             "array": [row.max_batch_size_high - row.max_batch_size for row in rows],
             "arrayminus": [row.max_batch_size - row.max_batch_size_low for row in rows],
-            "color": GREY,
-            "thickness": 1,
+            "color": KV,
+            "thickness": 2,
+            "width": 5,
         },
         "customdata": [f"{row.max_batch_size_low:,} to {row.max_batch_size_high:,}" for row in rows],
         "hovertemplate": "%{x}: %{y:,} users (%{customdata})<extra></extra>",
     }
+    ends = [end for row in rows for end in (row.max_batch_size_low, row.max_batch_size_high)] or [0, 1]
+    margin = max(1.0, AROUND * (max(ends) - min(ends)))
     drawn = base_chart(
         [trace],
         title=titled(view.plan, view.title),
         showlegend=False,
         xaxis={"title": {"text": f"{view.plan.rules.title} from version"}, "type": "category"},
-        yaxis={"title": {"text": "Users of a replica"}, "rangemode": "tozero"},
+        height=300,
+        yaxis={
+            "title": {"text": "Users of a replica"},
+            "range": [max(0.0, min(ends) - margin), max(ends) + 2 * margin],
+            "tickformat": ",d",
+        },
     )
     for index, row in enumerate(rows):
         if row.this_plan:

@@ -101,7 +101,7 @@ def versions(plan: Plan, dimmed: bool) -> None:
         return
     finding = f"{plan.model.name}: {view.finding}"
     st.subheader(plain(finding), anchor=False)
-    figure.show(charts.versions_chart.ready(view), "chart-versions", finding, dimmed=dimmed)
+    figure.show(charts.versions_chart.ready(view), "chart-versions", finding, QUIET, dimmed=dimmed, titled=False)
     refused(view.refused)
     downloads.of_rows(view.name, view, {finding: lambda: charts.versions_chart(view)})
     with st.expander("Table", on_change="rerun", key="fold-versions") as fold:

@@ -90,9 +90,9 @@ def _small(study: calculator.HeadStudy, row: HeadRow) -> Iterator[Small]:
 def presets(study: calculator.HeadStudy, row: HeadRow) -> None:
     """Say how many presets chose which ratio of heads: the dots above the charts, as a table."""
     view = ratio_view(study, row)
-    st.markdown(
-        f"**{plain(view.finding)}** :small[Dots above the charts: presets, each at its H:G on this model's axis.]"
-    )
+    st.subheader(plain(view.finding), anchor=False)
+    figure.show(heads.ratios_chart.ready(view), "chart-ratios", f"{study.model.name}: {view.finding}", QUIET)
+    st.markdown(":gray[:small[The dots above the charts are the same presets, each at its H:G on this model's axis.]]")
     with st.expander("Table of presets", on_change="rerun", key="fold-ratios") as fold:
         if fold.open:
             st.dataframe(view.frame(), hide_index=True, key="table-ratios", alt="Presets by query heads to a KV head")

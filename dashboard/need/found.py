@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import calculator
 from calculator import charts, views
+from calculator.charts.price import marks_of
 from calculator.planning.sizing.found import Found
 from calculator.units import plural
 from calculator.views.sizing import answer
@@ -58,8 +59,8 @@ def show(found: Found, asked: Asked, dimmed: bool) -> None:
         _table(view.rows, found.options, "need-options", view.finding)
         says = f"{answer.asked(found)}: {view.finding}"
         st.subheader(plain(view.finding), anchor=False)
-        figure.show(charts.price_chart.ready(view), "chart-price-tpot", view.finding, dimmed=dimmed)
-        st.markdown(":gray[:small[Time of a token at the load's own rate; thin bars: 9 of 10. Prices are examples.]]")
+        st.markdown(f":gray[:small[{_legend(view)}]]")
+        figure.show(charts.price_chart.ready(view), "chart-price-tpot", view.finding, dimmed=dimmed, titled=False)
         downloads.of_rows(view.name, view, {says: lambda: charts.price_chart(view)}, found.model)
     elif not dimmed:
         _what_would_do(found, asked)
@@ -68,6 +69,18 @@ def show(found: Found, asked: Asked, dimmed: bool) -> None:
     if found.nearly:
         st.subheader("Nearly: held only at the centre of the memory's range", anchor=False)
         _table([option_row(option) for option in found.nearly], found.nearly, "need-nearly", "Options that nearly hold")
+
+
+SIGNS = {"circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "cross": "✚", "star": "★"}
+
+
+def _legend(view: views.View[views.Row]) -> str:
+    """Say what the marks of the chart are; a table or prices of one maker's have one."""
+    makers = " ".join(f"{SIGNS[mark]} {plain(maker or 'own')}" for maker, mark in marks_of(view.rows).items())
+    return (
+        f"{makers} · blue: on the front · thin bars: 9 of 10 · time of a token at the load's own rate · "
+        "prices are examples, not offers"
+    )
 
 
 def actions(found: Found) -> None:

@@ -40,7 +40,7 @@ def mark_presets(drawn: Spec, study: HeadStudy, chosen: HeadRow | None = None) -
             "size": [3 + 1.5 * sqrt(row.num_models) for row in rows],
             "opacity": 0.8,
         },
-        "customdata": [_said(row) for row in rows],
+        "customdata": [said_of(row) for row in rows],
         "hovertemplate": "%{customdata}<extra></extra>",
     }
     drawn["data"].append(dots)
@@ -50,7 +50,8 @@ def mark_presets(drawn: Spec, study: HeadStudy, chosen: HeadRow | None = None) -
     drawn["layout"]["yaxis2"] = {"anchor": "x2", "domain": [STRIP, 1], "range": [0, 1], **hidden}
 
 
-def _said(row: RatioRow) -> str:
+def said_of(row: RatioRow) -> str:
+    """Say how many presets have a ratio, and which."""
     names = row.models.split(", ")
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     what = "a latent vector" if row.query_heads_per_kv_head is None else f"{row.label} query heads to a KV head"

@@ -1,0 +1,61 @@
+"""Charts of plans side by side: one GPU of each on one scale, points with ranges, no line between versions."""
+
+import pytest
+
+import calculator
+from calculator import charts, views
+from calculator.charts import heads
+from calculator.views.heads import chosen, ratios
+
+GIB = 2**30
+
+
+def of(**asked):
+    return calculator.plan(
+        "llama-3-70b", **{"gpu": "a100-80gb-sxm", "tensor_parallel_size": 4, "seq_len": 8192, "batch_size": 16, **asked}
+    )
+
+
+def test_bars_of_one_gpu_are_whole_on_one_scale_and_what_does_not_fit_stands_beyond():
+    plans = [of(), of(gpu="mi300x"), of(batch_size=200)]
+    figure = charts.memory_bars(plans)
+    parts = {trace.name: dict(zip(trace.y, trace.x, strict=True)) for trace in figure.data}
+    for letter, plan in zip("AB", plans, strict=False):
+        whole = sum(sizes[letter] for sizes in parts.values())
+        assert whole == pytest.approx(plan.per_gpu.total_bytes / GIB)
+        # 16 users of 2.5 GiB on 4 GPUs
+        assert parts["KV of the users asked"][letter] == pytest.approx(16 * 2.5 / 4)
+        assert parts["More than it has"][letter] == 0
+    pool = plans[2].kv_pool_bytes / GIB
+    assert parts["KV of the users asked"]["C"] == pytest.approx(pool)
+    assert parts["More than it has"]["C"] == pytest.approx(200 * 2.5 / 4 - pool)
+    assert parts["Left free"]["C"] == 0
+
+
+def test_engines_are_told_apart_by_their_marks():
+    view = views.engines_view(of(data_parallel_size=2))
+    figure = charts.engine_points(view)
+    assert len({trace.marker.symbol for trace in figure.data}) == len(figure.data) == len(view.possible)
+    for trace in figure.data:
+        (row,) = [row for row in view.possible if row.engine == trace.name]
+        assert trace.x[0] - trace.error_x.arrayminus[0] == row.max_batch_size_low
+        assert trace.x[0] + trace.error_x.array[0] == row.max_batch_size_high
+
+
+def test_versions_are_points_and_say_their_number_where_it_changes():
+    view = views.versions_view(of())
+    (trace,) = charts.versions_chart(view).data
+    assert "lines" not in trace.mode
+    held = [row.max_batch_size for row in view.possible]
+    said = [text.strip() for text in trace.text]
+    assert said == [f"{now}" if before != now else "" for before, now in zip([None, *held[:-1]], held, strict=True)]
+
+
+def test_presets_are_counted_by_ratio_and_the_chosen_one_stands_out():
+    study = calculator.head_study("llama-3-70b", gpu="a100-80gb-sxm", tensor_parallel_size=4, seq_len=8192)
+    view = ratios.ratio_view(study, chosen.row_of(study))
+    (bars,) = heads.ratios_chart(view).data
+    assert list(bars.y) == [row.num_models for row in view.rows]
+    (index,) = [number for number, row in enumerate(view.rows) if row.chosen]
+    assert bars.x[index] == "8"  # 64 query heads to 8
+    assert list(bars.marker.color).count(bars.marker.color[index]) == 1
