@@ -5,6 +5,8 @@ import json
 import pytest
 
 import calculator
+from calculator.architecture.counts import NO_LIMIT
+from calculator.architecture.weights import weight_bytes_per_rank
 
 PLAIN = {
     "model_type": "llama", "num_hidden_layers": 4, "hidden_size": 256, "intermediate_size": 512,
@@ -335,3 +337,85 @@ def test_a_bad_list_of_kv_heads_names_its_layer_and_the_nearest(config, sentence
         calculator.model_from_hf_config(config)
     assert sentence in str(caught.value)
     assert (caught.value.what, caught.value.nearest) == (what, nearest)
+
+
+# Types that vLLM has a class of and the reference has none, counted from that class
+
+TINY = {
+    "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 100, "max_position_embeddings": 512,
+    "intermediate_size": 32, "torch_dtype": "bfloat16", "tie_word_embeddings": False,
+}  # fmt: skip
+NARROW = {"kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4, "v_head_dim": 8}
+ENDS = 2 * 100 * 64 + 64  # embedding, head and the last norm
+WAIST = 64 * (16 + 4) + 16 + 16 * 4 * (8 + 8) + 4 * 8 * 64  # keys and values down, a norm, up, output
+
+BY_CLASS = {
+    # step3_text.py: q down to 24 and by a norm up to 4 x 16, one head of k and v, o; layers 1 and 2 of 3 are sparse
+    "step3_text": (
+        {"num_hidden_layers": 3, "num_attention_groups": 1, "head_dim": 16, "share_q_dim": 24, "moe_num_experts": 4,
+         "moe_top_k": 2, "moe_intermediate_size": 8, "share_expert_dim": 12, "moe_layers_enum": "1,2"},
+        3 * (64 * 24 + 2 * 64 * 16 + 24 + 24 * 64 + 64 * 64 + 2 * 64) + 3 * 64 * 32
+        + 2 * (64 * 4 + 4 * 3 * 64 * 8 + 3 * 64 * 12) + ENDS,
+        3 * 2 * 16 * 2,
+    ),
+    # plamo3.py: four norms a layer, two on queries and keys, the head's rows to a multiple of 16
+    "plamo3": (
+        {"num_hidden_layers": 4, "num_key_value_heads": 2, "head_dim": 16, "sliding_window": 32,
+         "sliding_window_pattern": 4},
+        4 * (64 * 64 * 2 + 2 * 64 * 32 + 2 * 16 + 3 * 64 * 32 + 4 * 64) + 100 * 64 + 112 * 64 + 64,
+        2 * 2 * 16 * 2,  # three of four layers stop growing at the window
+    ),
+    # sarvam.py: latent attention, queries straight; from layer 1 on experts, a correction of each and a shared one
+    "sarvam_mla": (
+        {**NARROW, "num_hidden_layers": 3, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8},
+        3 * (64 * 4 * 12 + WAIST + 2 * 64) + 3 * 64 * 32 + 2 * (4 * 64 + 4 + 5 * 3 * 64 * 8) + ENDS,
+        3 * (16 + 4) * 2,
+    ),
+    # openpangu.py: queries by a rank of 24 and a norm; with sandwich_norm two norms more a layer
+    "pangu_ultra_moe": (
+        {**NARROW, "num_hidden_layers": 3, "q_lora_rank": 24, "n_routed_experts": 4, "n_shared_experts": 1,
+         "num_experts_per_tok": 2, "moe_intermediate_size": 8, "first_k_dense_replace": 2, "sandwich_norm": True,
+         "router_enable_expert_bias": True},
+        3 * (64 * 24 + 24 + 24 * 4 * 12 + WAIST + 4 * 64) + 2 * 3 * 64 * 32 + 4 * 64 + 4 + 5 * 3 * 64 * 8 + ENDS,
+        3 * (16 + 4) * 2,
+    ),
+    # longcat_flash_ngram.py: 2 x (3 - 1) tables of 3 x 100 + 1, 3, 5, 7 rows of 64 / 4, projected to 64; of each layer
+    # two halves with attention and a dense MLP, experts beside the first, of which two only route
+    "longcat_flash_ngram": (
+        {**NARROW, "num_layers": 2, "q_lora_rank": 24, "n_routed_experts": 4, "zero_expert_num": 2, "moe_topk": 2,
+         "expert_ffn_hidden_size": 8, "ffn_hidden_size": 32, "intermediate_size": None, "ngram_vocab_size_ratio": 3,
+         "emb_split_num": 2, "emb_neighbor_num": 3},
+        4 * (64 * 24 + 24 + 24 * 4 * 12 + WAIST + 2 * 64 + 3 * 64 * 32) + 2 * (6 * 64 + 6 + 4 * 3 * 64 * 8)
+        + (4 * 300 + 16) * 16 + 4 * 16 * 64 + ENDS,
+        4 * (16 + 4) * 2,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BY_CLASS)
+def test_types_of_vllm_alone_are_counted_as_its_class_has_them(kind):
+    more, parameters, growth = BY_CLASS[kind]
+    model = calculator.model_from_hf_config({**TINY, **more, "model_type": kind})
+    assert model.num_parameters == parameters
+    assert calculator.kv_cache_bytes(model, 401) - calculator.kv_cache_bytes(model, 400) == growth
+
+
+def test_ranks_hold_what_comes_before_the_heads_of_step_3_whole():
+    more, parameters, _ = BY_CLASS["step3_text"]
+    model = calculator.model_from_hf_config({**TINY, **more, "model_type": "step3_text"})
+    # on 2 ranks: half of wq, o, MLPs, experts, embedding and head; q, k, v, norms and routers whole
+    split = 3 * (24 * 64 + 64 * 64) + 3 * 64 * 32 + 2 * (4 * 3 * 64 * 8 + 3 * 64 * 12) + 2 * 100 * 64
+    assert weight_bytes_per_rank(model, "bf16", 2) == (2 * (parameters - split // 2),)
+    assert calculator.kv_cache_bytes_per_gpu(model, 64, tensor_parallel_size=2) == calculator.kv_cache_bytes(model, 64)
+
+
+def test_a_list_of_windows_says_which_layers_have_one():
+    more = {**BY_CLASS["plamo3"][0], "sliding_window_pattern": 3}
+    listed = calculator.model_from_hf_config(
+        {**TINY, **more, "model_type": "plamo3", "interleaved_sliding_window": [None, 32, 32, 32]}
+    )
+    assert [group.spec.grows_until for group in listed.layers] == [NO_LIMIT, 32]
+    with pytest.raises(calculator.UnsupportedError, match="has 16 where sliding_window is 32"):
+        calculator.model_from_hf_config(
+            {**TINY, **more, "model_type": "plamo3", "interleaved_sliding_window": [None, 16, 32, 32]}
+        )

@@ -34,6 +34,11 @@ def transformers(folder: str) -> Source:
     return Source(f"transformers 5.23.0 models/{folder}/configuration_{folder}.py", "2026-11")
 
 
+def read_in(file: str) -> Source:
+    """Return a file of vLLM's models."""
+    return Source(f"vLLM 0.33.0 model_executor/models/{file}.py", "2026-11")
+
+
 PUBLISHED = Source(
     "the published config.json of the checkpoints and their parameters as reported, not verified; "
     "no class in transformers 5.23.0",
@@ -71,6 +76,8 @@ class Family:
         Whether the last norm has a gain.
     qk_norm, qk_norm_if : str
         Norms on queries and keys: ``head``, ``head_bias``, ``width``, ``each_head``; the key that switches them.
+    head_multiple : int
+        What the rows of the head are padded to a multiple of.
     embedding_norm : bool
         Whether a norm follows the embedding.
     learned_positions : int or None
@@ -136,6 +143,7 @@ class Family:
     has_norm_gain: bool = True
     qk_norm: str = ""
     qk_norm_if: str = ""
+    head_multiple: int = 1
     embedding_norm: bool = False
     learned_positions: int | None = None
     gate: Trait = False

@@ -144,7 +144,7 @@ def experts_of(layer: Assembler) -> blocks.Weights:
     idle = (keys.optional_count(experts.idle, minimum=0) if experts.idle else None) or 0
     yield from blocks.router(layer.hidden, count + idle, trait(keys, experts.router_bias))
     if experts.correction:
-        yield from blocks.vector("router", count)
+        yield from blocks.vector("router", count + idle)
     if experts.beside:
         yield from blocks.vector("router", layer.hidden + count)
     if latent:
@@ -152,7 +152,7 @@ def experts_of(layer: Assembler) -> blocks.Weights:
         yield from blocks.linear("experts", layer.hidden, latent, Sharding.COPIED, layer.mlp_bias)
     inputs = latent or layer.hidden
     yield from blocks.mlp(inputs, width, layer.gated, experts.bias, "experts", count, chosen)
-    if idle:
+    if idle and experts.idle_projected:
         yield from blocks.linear("experts", 2 * width, inputs, Sharding.COLUMNS, False, idle, 0)
     if experts.in_attention:
         yield from blocks.vector("experts", layer.hidden)

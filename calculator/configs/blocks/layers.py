@@ -211,6 +211,7 @@ class Assembler:
         yield from blocks.norms(self.hidden, 1 if self.family.has_norm_gain else 0, self.norm_bias)
         head_bias = trait(self.keys, self.family.head_bias)
         if not tied:
+            vocab = -(-vocab // self.family.head_multiple) * self.family.head_multiple
             yield from blocks.linear("head", vocab, self.hidden, Sharding.COLUMNS, quantised=False, module="lm_head")
         if head_bias:
             yield from blocks.vector("head", vocab, sharding=Sharding.COLUMNS)

@@ -8,15 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from calculator.configs.blocks.extras import Extra
+from calculator.configs.families.deepseek import DEEPSEEK
 from calculator.configs.families.meta import LLAMA
-from calculator.configs.family import UNTIED, Family, Source
+from calculator.configs.family import UNTIED, Family, read_in
+from calculator.configs.hooks.step import SharedQueries
+from calculator.configs.schedules.schedule import WINDOW, every
 from calculator.configs.traits import Experts
-
-
-def read_in(file: str) -> Source:
-    """Return a file of vLLM's models."""
-    return Source(f"vLLM 0.33.0 model_executor/models/{file}.py", "2026-11")
-
 
 BAILING = Family(
     {**UNTIED, "num_shared_experts": 0, "first_k_dense_replace": 0},
@@ -50,11 +47,41 @@ ROWS: dict[str, Family] = {
         required={"is_causal": True},
     ),
     "step1": replace(LLAMA, source=read_in("step1")),
+    "step3_text": Family(
+        {**UNTIED, "num_attention_groups": 1},
+        source=read_in("step3_text"), builder=SharedQueries,
+        experts=Experts(dense="enumerated", shared="width", shared_width="share_expert_dim"),
+        required={"num_attention_groups": 1}, harmless=("max_position_embedding", "share_q_dim"),
+    ),
+    "plamo3": Family(
+        UNTIED,
+        source=read_in("plamo3"), schedule=every(WINDOW, key="sliding_window_pattern"), norms=4, qk_norm="head",
+        head_multiple=16,
+    ),
+    "sarvam_mla": replace(
+        DEEPSEEK, source=read_in("sarvam"), qkv_bias=False,
+        defaults={
+            **UNTIED, "first_k_dense_replace": 1, "n_shared_experts": 1, "moe_router_enable_expert_bias": True,
+        },
+        experts=Experts(dense="first", shared="count", shared_each="moe_shared_expert_intermediate_size"),
+        extras=(Extra("router", "num_experts", where="sparse", when="moe_router_enable_expert_bias"),),
+        required={"moe_layer_freq": 1},
+    ),
+    "pangu_ultra_moe": replace(
+        DEEPSEEK, source=read_in("openpangu"), defaults=UNTIED, qkv_bias=False, mlp_bias="mlp_bias",
+        extras=(
+            Extra("norms", "hidden", copies=2, when="sandwich_norm"),
+            Extra("router", "num_experts", where="sparse", when="router_enable_expert_bias"),
+        ),
+        required={"param_sink_number": 0},
+    ),
 }  # fmt: skip
 
 CLASSES: dict[str, str] = {
     "DeciLMForCausalLM": "nemotron-nas", "MiniMaxM3SparseForCausalLM": "minimax_m3_vl_text",
     "MistralLarge3ForCausalLM": "deepseek_v3", "NemotronHPuzzleForCausalLM": "nemotron_h",
     "HCXVisionV2ForCausalLM": "hyperclovax_vision_v2", "TeleChat2ForCausalLM": "telechat",
+    "Step3TextForCausalLM": "step3_text", "SarvamMLAForCausalLM": "sarvam_mla",
+    "PanguUltraMoEForCausalLM": "pangu_ultra_moe",
 }  # fmt: skip
 """vLLM's classes of types that go by another name."""

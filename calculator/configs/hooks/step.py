@@ -1,12 +1,32 @@
-"""Step 3.5 and later: windowed layers have query heads of their own, which a nested part may state."""
+"""Step: queries that come of a narrow waist; from 3.5 on windowed layers with query heads of their own."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from calculator.architecture import blocks
+from calculator.architecture.matrices import Sharding
+from calculator.configs.blocks.builder import LayerPlan
 from calculator.configs.blocks.heads import Heads, checked
+from calculator.configs.blocks.layers import Assembler
 from calculator.configs.hooks.shared.listed_heads import ListedHeads
 from calculator.configs.schedules.schedule import WINDOW
+
+
+class SharedQueries(Assembler):
+    """Step 3: one projection to a narrow query, a norm, and from there to all heads; one head of keys and values."""
+
+    def attention(self, plan: LayerPlan) -> blocks.Weights:
+        """Yield the weights of a layer's attention; what comes before the heads every rank holds whole."""
+        heads, at = plan.heads, "self_attn."
+        waist = self.keys.optional_count("share_q_dim", minimum=0) or heads.key
+        for name, width in (("q_proj", waist), ("k_proj", heads.key), ("v_proj", heads.value)):
+            yield from blocks.linear("attention", width, self.hidden, Sharding.COPIED, module=at + name)
+        yield from blocks.norms(waist, 1)
+        yield from blocks.linear("attention", heads.query * heads.key, waist, Sharding.COLUMNS, module=at + "wq")
+        yield from blocks.linear(
+            "attention", self.hidden, heads.query * heads.value, Sharding.ROWS, module=at + "o_proj"
+        )
 
 
 class OtherSetting(ListedHeads):

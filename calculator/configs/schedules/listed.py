@@ -65,6 +65,8 @@ def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
                     f"{name} must list 0 or 1 for each of the {num_layers:,} layers", what=name, allowed=(0, 1)
                 )
             found[name] = [chosen if number else other for number in numbers]
+    if (windows := _windows(keys, num_layers)) is not None:
+        found["interleaved_sliding_window"] = windows
     for name in ("attn_layer_indices", "full_attn_idxs"):
         numbers = keys.numbers(name)
         if numbers is not None:
@@ -84,6 +86,31 @@ def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
         if kinds != first[1]:
             raise InvalidValueError(f"contradictory: {first[0]} and {name} give different kinds of layers", what=name)
     return first[1]
+
+
+def _windows(keys: Keys, num_layers: int) -> list[str] | None:
+    """Return what a list of windows says, null for full attention; all windows must be the one that is stated."""
+    name = "interleaved_sliding_window"
+    listed = keys.value(name)
+    if listed is None:
+        return None
+    if not isinstance(listed, list) or len(listed) != num_layers:
+        raise InvalidValueError(
+            f"{name} must list a window or null for each of the {num_layers:,} layers, not {shown(listed)}",
+            what=name,
+            asked=listed,
+        )
+    window = keys.optional_count("sliding_window")
+    other = next((size for size in listed if size is not None and (type(size) is not int or size != window)), None)
+    if other is not None:
+        raise UnsupportedError(
+            f"{name} has {shown(other)} where sliding_window is {shown(window)}: windows of other sizes are not "
+            "understood there",
+            what=name,
+            asked=other,
+            allowed=window,
+        )
+    return ["full_attention" if size is None else "sliding_attention" for size in listed]
 
 
 def _letters(pattern: object, num_layers: int) -> list[str]:

@@ -8,9 +8,9 @@ from calculator.architecture.matrices import Sharding
 from calculator.configs.blocks.extras import Extra
 from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
-from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, Source, transformers
+from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, Source, read_in, transformers
 from calculator.configs.hooks.lfm2 import CutWidth
-from calculator.configs.hooks.longcat_flash import TwoAttentions
+from calculator.configs.hooks.longcat_flash import NgramEmbeddings, TwoAttentions
 from calculator.configs.hooks.minimax_m3 import IndexBesideHeads
 from calculator.configs.hooks.shared.listed_heads import ListedHeads
 from calculator.configs.schedules.rules import (
@@ -22,6 +22,18 @@ from calculator.configs.schedules.rules import (
 )
 from calculator.configs.schedules.schedule import WINDOW, every, listed
 from calculator.configs.traits import Experts, State
+
+IDLE_EXPERTS = Experts(idle="zero_expert_num", router_bias="router_bias")
+LONGCAT_FLASH = Family(
+    {
+        **UNTIED, "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+        "v_head_dim": 128, "num_experts": 512, "zero_expert_num": 256, "num_experts_per_tok": 12,
+        "moe_intermediate_size": 2048,
+    },
+    builder=TwoAttentions, qkv_bias="attention_bias", latent=True,
+    harmless=("mla_scale_kv_lora", "mla_scale_q_lora"),
+    experts=IDLE_EXPERTS,
+)  # fmt: skip
 
 ROWS: dict[str, Family] = {
     "helium": replace(
@@ -62,16 +74,10 @@ ROWS: dict[str, Family] = {
         schedule=listed(), qk_norm="head", state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"),
         experts=Experts(dense="first", dense_key="num_dense_layers"),
     ),
-    "longcat_flash": Family(
-        {
-            **UNTIED, "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
-            "v_head_dim": 128, "num_experts": 512, "zero_expert_num": 256, "num_experts_per_tok": 12,
-            "moe_intermediate_size": 2048,
-        },
-        longest_context=131072, source=transformers("longcat_flash"),
-        builder=TwoAttentions, qkv_bias="attention_bias", latent=True,
-        harmless=("mla_scale_kv_lora", "mla_scale_q_lora"),
-        experts=Experts(idle="zero_expert_num", router_bias="router_bias"),
+    "longcat_flash": replace(LONGCAT_FLASH, longest_context=131072, source=transformers("longcat_flash")),
+    "longcat_flash_ngram": replace(
+        LONGCAT_FLASH, defaults=UNTIED, source=read_in("longcat_flash_ngram"), builder=NgramEmbeddings,
+        experts=replace(IDLE_EXPERTS, correction=True, idle_projected=False),
     ),
     "minimax": Family(
         {**UNTIED, "num_key_value_heads": 8, "num_experts": 8, "num_experts_per_tok": 2},
