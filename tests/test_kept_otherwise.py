@@ -74,6 +74,22 @@ def test_an_encoder_keeps_nothing():
     assert model.tensor_parallel_degrees == (1, 2, 3, 4, 6, 12)
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
+def test_passes_limit_the_sequences_of_an_encoder(engine):
+    model = calculator.model_from_hf_config(BERT)
+    # a pass of 8,192 tokens reads 8,192 / 512 = 16 texts of 512 tokens whole, 8,192 / 8 = 1,024 short ones
+    asked = {"gpu": "h100-sxm", "engine": engine, "max_num_batched_tokens": 8_192, "max_num_seqs": 256}
+    for tokens, held in ((512, 16), (8, 256)):
+        plan = calculator.plan(model, seq_len=tokens, batch_size=held, **asked)
+        assert (plan.max_batch_size_low, plan.max_batch_size, plan.max_batch_size_high) == (held, held, held)
+        assert plan.fits
+    frame = calculator.sweep(model, seq_len=[8, 512], **asked)
+    assert frame["max_batch_size"].tolist() == [256, 16]
+    more = calculator.plan(model, seq_len=512, batch_size=17, **asked)
+    assert not more.fits
+    assert "a pass of 8,192 tokens reads 16 sequences of 512 tokens at once, 256 at most" in more.notes[0]
+
+
 @pytest.mark.parametrize("said", [{"is_causal": False}, {"architectures": ["LlamaBidirectionalModel"]}])
 def test_a_decoder_that_reads_a_text_as_a_whole_keeps_nothing(said):
     plain, whole = (calculator.model_from_hf_config({**CONFIG, **more}) for more in ({}, said))
@@ -89,6 +105,27 @@ def test_full_attention_is_not_assumed_of_an_encoder():
 def test_a_known_type_that_is_not_read_says_why():
     with pytest.raises(calculator.UnsupportedError, match="'rwkv' is known and not read: it has a recurrence"):
         calculator.model_from_hf_config({**CONFIG, "model_type": "rwkv"}, assume_full_attention=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "version", "why"),
+    [
+        # 0.33.0 model_executor/models/registry.py: none now or before, and transformers' own does not lend itself
+        ("gpt_neo", {"num_layers": 4, "attention_types": [[["global", "local"], 2]], "window_size": 64}, "0.10",
+         "has no class of it"),
+        ("mpt", {"d_model": 64, "n_heads": 4, "n_layers": 4, "max_seq_len": 512}, "0.29", "0.28.0 was the last"),
+    ],
+)  # fmt: skip
+def test_types_that_vllm_has_no_class_of_are_refused_there(kind, more, version, why):
+    sizes = {name: CONFIG[name] for name in ("vocab_size", "torch_dtype")}
+    base = {} if kind == "mpt" else {name: CONFIG[name] for name in ("hidden_size", "num_attention_heads")}
+    config = {**base, **sizes, "max_position_embeddings": 512, **more, "model_type": kind}
+    model = calculator.model_from_hf_config(config)
+    with pytest.raises(calculator.UnsupportedError, match=why):
+        calculator.plan(model, gpu="h100-sxm", seq_len=256, engine_version=version)
+    assert calculator.plan(model, gpu="h100-sxm", seq_len=256, engine="sglang").fits
+    if kind == "mpt":
+        assert calculator.plan(model, gpu="h100-sxm", seq_len=256, engine_version="0.28").fits
 
 
 def test_an_unknown_wrapper_around_a_known_text_part_is_said():

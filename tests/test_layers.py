@@ -138,15 +138,15 @@ def test_a_stage_that_keeps_nothing_sets_no_limit() -> None:
     assert frame["max_batch_size"].tolist() == [plan.max_batch_size]
 
 
-def test_an_engine_that_is_narrower_than_the_general_rule_is_a_note() -> None:
-    # vLLM 0.33.0 on gpt-oss at TP 16: integer modulo by zero in its own class; the general rule answers.
-    plan = calculator.plan("gpt-oss-120b", gpu="h100-sxm", tensor_parallel_size=16, seq_len=4_096, weight_dtype="mxfp4")
+def test_an_engine_that_is_narrower_than_the_general_rule_refuses() -> None:
+    # vLLM 0.33.0 on gpt-oss at TP 16: integer modulo by zero in its own class; SGLang's copies heads
+    asked = {"gpu": "h100-sxm", "seq_len": 4_096, "weight_dtype": "mxfp4"}
     assert calculator.kv_cache_bytes_per_gpu("gpt-oss-120b", 100, 1, "fp16", 16) == 36 * 100 * 2 * 64 * 2
-    assert any("does not copy KV heads and refuses more than 8 GPUs" in note for note in plan.notes)
-    within = calculator.plan(
-        "gpt-oss-120b", gpu="h100-sxm", tensor_parallel_size=8, seq_len=4_096, weight_dtype="mxfp4"
-    )
-    assert not any("does not copy KV heads" in note for note in within.notes)
+    with pytest.raises(calculator.ParallelismError, match="does not copy KV heads, and there are 8") as caught:
+        calculator.plan("gpt-oss-120b", tensor_parallel_size=16, **asked)
+    assert (caught.value.asked, caught.value.nearest, caught.value.allowed) == (16, 8, (1, 2, 4, 8))
+    assert calculator.plan("gpt-oss-120b", tensor_parallel_size=16, engine="sglang", **asked).kv_replication == 2
+    assert calculator.plan("gpt-oss-120b", tensor_parallel_size=8, **asked).fits
 
 
 def test_an_unknown_type_that_states_plain_attention_is_computed_when_asked() -> None:

@@ -84,7 +84,7 @@ class Plan:
 
     @cached_property
     def _batch_range(self) -> tuple[int, int]:
-        low, high = batch_range(self.stages, self.request.seq_len)
+        low, high = batch_range(self.stages, self.request.seq_len, self.request)
         return low * self.request.attention_replicas, high * self.request.attention_replicas
 
     @property

@@ -6,9 +6,10 @@ from dataclasses import replace
 from functools import reduce
 from math import isqrt
 
-from calculator.architecture.counts import Count, smaller
+from calculator.architecture.counts import Count, at_most, smaller
 from calculator.architecture.draft import Draft
 from calculator.architecture.groups import LayerGroup, merge
+from calculator.architecture.layers import EncoderAttention, NoCache
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.weights import embedding_bytes, weight_bytes_per_rank
@@ -22,17 +23,34 @@ from calculator.planning.stage import Memory, Stage, distinct
 from calculator.request import Cutting, Request
 
 
-def largest_batch(stages: tuple[Stage, ...], seq_len: Count) -> Count:
-    """Return the sequences of some length that one rank's pools hold; none where memory is exceeded [-]."""
+def largest_batch(stages: tuple[Stage, ...], seq_len: Count, request: Request) -> Count:
+    """Return the sequences of some length that one rank holds; none where memory is exceeded [-]."""
     batches = [stage.geometry.sequences(stage.usable_bytes, seq_len) for stage in distinct(stages)]
     fewest: Count = reduce(smaller, batches)
-    return fewest
+    return smaller(fewest, in_a_pass(request, seq_len)) if keeps_nothing(stages) else fewest
 
 
-def batch_range(stages: tuple[Stage, ...], seq_len: Count) -> tuple[Count, Count]:
+def batch_range(stages: tuple[Stage, ...], seq_len: Count, request: Request) -> tuple[Count, Count]:
     """Return the fewest and the most sequences that one rank's pools of any size within their ranges hold [-]."""
     ranges = [stage.geometry.sequences_between(*stage.usable_range, seq_len) for stage in distinct(stages)]
-    return reduce(smaller, [fewest for fewest, _ in ranges]), reduce(smaller, [most for _, most in ranges])
+    low, high = reduce(smaller, [fewest for fewest, _ in ranges]), reduce(smaller, [most for _, most in ranges])
+    if not keeps_nothing(stages):
+        return low, high
+    at_once = in_a_pass(request, seq_len)
+    return smaller(low, at_once), smaller(high, at_once)
+
+
+def keeps_nothing(stages: tuple[Stage, ...]) -> bool:
+    """Whether nothing of a sequence outlives its pass, so that memory does not limit how many there are."""
+    layers = (group.spec for stage in distinct(stages) for group in (*stage.layers, *stage.drafted))
+    return all(isinstance(spec, NoCache | EncoderAttention) for spec in layers)
+
+
+def in_a_pass(request: Request, seq_len: Count) -> Count:
+    """Return the sequences that one rank reads whole in one pass, within its two limits; at least one [-]."""
+    tokens = request.max_num_batched_tokens
+    whole: Count = at_most(tokens // seq_len + (seq_len > tokens), request.max_num_seqs)
+    return whole
 
 
 def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:
@@ -64,7 +82,7 @@ def longest_asked(
         varied = memory_of_stages(
             model, accelerator, rules, replace(request, seq_len=length, max_num_batched_tokens=tokens)
         )
-        return bool(largest_batch(varied, length) >= batch)
+        return bool(largest_batch(varied, length, request) >= batch)
 
     for least, most in ((rules.defaults_change_after + 1, MAX_TOKENS), (1, rules.defaults_change_after)):
         low, high = least - 1, most

@@ -71,7 +71,7 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     architecture = load_model(model)
     accelerator, rules, request = resolve(architecture, gpu, options)
     stages = memory_of_stages(architecture, accelerator, rules, request)
-    batch = largest_batch(stages, request.seq_len) * request.attention_replicas
+    batch = largest_batch(stages, request.seq_len, request) * request.attention_replicas
     counted = tightest(stages, request.seq_len)
     lacking = max(distinct(stages), key=lambda stage: stage.missing_bytes)
     refused = rules.refusals(architecture, request, stages, asked)

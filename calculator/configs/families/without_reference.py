@@ -28,7 +28,7 @@ ROWS: dict[str, Family] = {
         BAILING,
         source=read_in("bailing_moe"), aliases=("bailing_moe_v2", "sarvam_moe"), required={"use_rmsnorm": True},
     ),
-    "param2moe": replace(BAILING, source=read_in("param2moe"), mlp_bias=False),
+    "param2moe": replace(BAILING, source=read_in("param2moe"), mlp_bias=False, copies_kv_heads=False),
     "orion": replace(
         LLAMA, source=read_in("orion"), qkv_bias=False, output_bias=False, mlp_bias=False, norm_bias=True,
     ),

@@ -14,6 +14,23 @@ _DEPRECATED = {
     "fbgemm_fp8": "it is deprecated and refused without --allow-deprecated-quantization",
     "fp_quant": "it is deprecated and refused without --allow-deprecated-quantization",
 }
+_NEITHER = "it has no class of it, and that of transformers does not let its attention be replaced"
+_NO_CLASS = dict.fromkeys(
+    (
+        "gpt_neo",
+        "gpt_neox_japanese",
+        "codegen",
+        "openai-gpt",
+        "xglm",
+        "big_bird",
+        "megatron-bert",
+        "rembert",
+        "roformer",
+    ),
+    _NEITHER,
+)
+_NO_CLASS_0_24 = {**_NO_CLASS, **dict.fromkeys(("baichuan", "qwen"), "0.23.0 was the last that had a class of it")}
+_NO_CLASS_0_29 = {**_NO_CLASS_0_24, "mpt": "0.28.0 was the last that had a class of it"}
 
 CHANGES = (
     Change(
@@ -29,6 +46,7 @@ CHANGES = (
             "admission": Admission(watermark=0.01),
             "non_torch": NON_TORCH_0_6,
             "start_check": "stage",
+            "types_without_class": _NO_CLASS,
         },
         "vLLM 0.7.3 core/block_manager.py (no block is kept), worker/worker.py; 0.6 to 0.7: a prompt of 32,768 "
         "tokens is not chunked; latent rows of 576 are kept as 640 (294,688 tokens in 21.43 GiB logged for "
@@ -128,8 +146,10 @@ CHANGES = (
         {
             "second_runner_types": frozenset({"qwen3", "llama", "mistral", *_EXPERTS_ON_SECOND_RUNNER}),
             "refused_methods": _DEPRECATED,
+            "types_without_class": _NO_CLASS_0_24,
         },
-        "vLLM 0.24.0 config/vllm.py, layers/quantization/__init__.py",
+        "vLLM 0.24.0 config/vllm.py, layers/quantization/__init__.py; 0.33.0 model_executor/models/registry.py "
+        "_PREVIOUSLY_SUPPORTED_MODELS",
     ),
     Change(
         (0, 25, 0),
@@ -162,6 +182,7 @@ CHANGES = (
             "second_runner_profiles_graphs": True,
             "start_check_holds_back": True,
             "refused_methods": {**_DEPRECATED, "bitsandbytes": "it is not among its methods (0.24.0 had it)"},
+            "types_without_class": _NO_CLASS_0_29,
         },
         "vLLM 0.29.0 v1/core/kv_cache_utils.py get_kv_cache_configs, config/vllm.py use_v2_model_runner, "
         "v1/worker/gpu/model_runner.py profile_cudagraph_memory, layers/quantization/__init__.py",

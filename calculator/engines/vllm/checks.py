@@ -47,6 +47,41 @@ def check_context(values: Mapping[str, Any], heads: int, *, has_windows: bool) -
         )
 
 
+def check_class(model: ModelArchitecture, values: Mapping[str, Any], title: str, without: Mapping[str, str]) -> None:
+    """Raise ``CalculatorError`` for a model type that there is no class of, and for ranks beyond those of its class.
+
+    Parameters
+    ----------
+    model : ModelArchitecture
+        The model [-].
+    values : mapping
+        What is asked [-].
+    title : str
+        The engine and its version, in words [-].
+    without : mapping
+        Model types that it does not serve, and why not [-].
+
+    References
+    ----------
+    vLLM 0.33.0, ``model_executor/models/gpt_oss.py`` and ``param2moe.py``: KV heads over ranks, none copied.
+    """
+    why = without.get(model.model_type)
+    if why:
+        raise UnsupportedError(
+            f"{title} does not serve {model.name} (model_type {model.model_type}): {why}", what="engine", asked="vllm"
+        )
+    heads, tp = model.num_key_value_heads, values["tensor_parallel_size"]
+    if not model.copies_kv_heads and tp > heads:
+        raise ParallelismError(
+            f"tensor_parallel_size {tp} is not possible: {title}'s own class of {model.model_type} does not copy KV "
+            f"heads, and there are {heads}; the largest is {heads}",
+            what="tensor_parallel_size",
+            asked=tp,
+            allowed=tuple(size for size in model.tensor_parallel_degrees if size <= heads),
+            nearest=heads,
+        )
+
+
 def check_adapters(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
     """Raise ``CalculatorError`` for a rank that vLLM does not have, or a vocabulary that its adapters cannot have."""
     rank = values["max_lora_rank"]

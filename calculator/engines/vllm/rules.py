@@ -27,7 +27,7 @@ from calculator.engines.pools import Geometry
 from calculator.engines.vllm.adapters import lora_buffers
 from calculator.engines.vllm.block_size import kernel_block_size
 from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
-from calculator.engines.vllm.checks import check_adapters, check_context
+from calculator.engines.vllm.checks import check_adapters, check_class, check_context
 from calculator.engines.vllm.groups import CLAIMS, hybrid_block_size, vllm_geometry
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
 from calculator.engines.vllm.packed import packed_geometry
@@ -223,6 +223,7 @@ class Vllm(Engine):
     start_check_holds_back: bool = False
     graphs_need_states: bool = False
     needs_budget_free: bool = False
+    types_without_class: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
@@ -235,6 +236,7 @@ class Vllm(Engine):
                 asked=context,
                 allowed=USAGE_CONTEXTS,
             )
+        check_class(model, values, f"{self.title} {self.version}", self.types_without_class)
         check_adapters(model, values)
         if not self.packs_rows and {CompressedRows, RowsInPassing} & {*self.kinds(model)}:
             raise UnsupportedError(

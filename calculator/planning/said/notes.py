@@ -147,15 +147,6 @@ def _on_copies(answer: Plan) -> Iterator[str]:
         copies=answer.kv_replication,
         last=plural(model.num_key_value_heads, "GPU"),
     )
-    if not model.copies_kv_heads:
-        yield say(
-            "notes.copies_refused",
-            "the bytes are those of the general rule; {engine} {version}'s own class of this model type does not copy "
-            "KV heads and refuses more than {most} GPUs",
-            engine=rules.title,
-            version=rules.version,
-            most=model.num_key_value_heads,
-        )
 
 
 def _on_formats(answer: Plan) -> Iterator[str]:
@@ -196,7 +187,8 @@ def _on_what_runs_at_once(answer: Plan) -> Iterator[str]:
         yield say(
             "notes.nothing_kept",
             "nothing is kept of a sequence, so that memory does not limit how many run at once: {flag} "
-            "{max_num_seqs:,} does",
+            "{max_num_seqs:,} and a pass of {batched:,} tokens do",
+            batched=request.max_num_batched_tokens,
             **values,
         )
     elif answer.fits and at_once < answer.max_batch_size:

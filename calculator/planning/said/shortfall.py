@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.messages import Message, joined, say
 from calculator.planning.answer import Plan
+from calculator.planning.memory import keeps_nothing
 from calculator.planning.plan import vary
 from calculator.planning.stage import Memory, distinct
 from calculator.units import GIB, format_bytes, format_gib, format_size, plural
@@ -30,6 +31,16 @@ def why_it_does_not_fit(answer: Plan) -> Message:
             needed=_size(memory.before_kv_bytes),
             lacking=_size(lacking),
             budget=_budget(answer, memory),
+        )
+    if keeps_nothing(answer.stages):
+        return say(
+            "shortfall.at_once",
+            "does not fit: nothing is kept of a sequence, and a pass of {batched:,} tokens reads {held} of {tokens:,} "
+            "tokens at once, {most:,} at most; raise max_num_batched_tokens or max_num_seqs, or send them in turn",
+            batched=request.max_num_batched_tokens,
+            held=plural(answer.max_batch_size, "sequence"),
+            tokens=request.seq_len,
+            most=request.max_num_seqs,
         )
     needed = request.split.sequences_on_rank(request.batch_size) * stage.geometry.bytes_of(request.seq_len)
     held = stage.geometry.sequences(memory.kv_pool_bytes, request.seq_len)

@@ -62,8 +62,8 @@ def measure(
         )
     on_rank = request.split.sequences_on_rank(sequences)
     ranks = request.attention_replicas
-    batch = largest_batch(base.stages, tokens) * ranks
-    fewest, most_held = batch_range(base.stages, tokens)
+    batch = largest_batch(base.stages, tokens, request) * ranks
+    fewest, most_held = batch_range(base.stages, tokens, request)
     stages = distinct(base.stages)
     tightest = _tightest(stages, tokens)
 

@@ -38,7 +38,7 @@ def room(plan: Plan, lengths: Lengths) -> int:
         held = max(held, lengths.prompt + output)
     else:
         held += admission.reserve_ratio * min(output / 2, admission.reserve_most_tokens)
-    free = (1 - admission.watermark) * largest_batch(plan.stages, max(1, math.ceil(held)))
+    free = (1 - admission.watermark) * largest_batch(plan.stages, max(1, math.ceil(held)), request)
     return int(free) * request.attention_replicas
 
 
