@@ -18,7 +18,7 @@ from calculator.engines import engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
-from calculator.reading.fields import Choice, Count, Flag, Number
+from calculator.reading.fields import Between, Choice, Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
 from dashboard.link import drafts
 from dashboard.link.compare_parameters import COMPARE
@@ -54,7 +54,7 @@ OWN_FIELDS = (*ARCHITECTURE_COUNTS, *OPTIONAL_COUNTS, "tie_word_embeddings")
 OPENING_VIEW = "sequence-length"
 
 
-def _number(field: Count | Number, default: Any, absent: str, page: Page) -> Parameter:
+def _number(field: Count | Number | Between, default: Any, absent: str, page: Page) -> Parameter:
     """Return the parameter of a number, within the bounds that the page has or the field."""
     least = page.least if page.least is not None else getattr(field, "least", 0.0)
     most = page.most if page.most is not None else field.most
@@ -78,7 +78,7 @@ def _parameter(name: str, option: Option) -> Parameter:
     default = OPENING.get(name, option.default)
     if isinstance(option.field, Flag):
         return Parameter(flag, default)
-    if isinstance(option.field, Count | Number) and option.page:
+    if isinstance(option.field, Count | Number | Between) and option.page:
         return _number(option.field, default, option.absent, option.page)
     if isinstance(option.field, Choice):
         return choice(_one_of(option.field), default, default)

@@ -26,7 +26,7 @@ from calculator.planning.memory import largest_batch, longest_context, memory_of
 from calculator.planning.resolve import resolve
 from calculator.planning.stage import distinct, tightest
 from calculator.reading.frozen import FrozenDict
-from calculator.request import OPTIONS, PLAN_DEFAULTS, Option, asked_of
+from calculator.request import OPTIONS, PLAN_DEFAULTS, Option, asked_of, is_left_out
 
 
 @friendly
@@ -99,7 +99,9 @@ def _calibrated(
     options: dict[str, Any], calibration: Calibration | None, gpu: Accelerator | str | None
 ) -> dict[str, Any]:
     """Return options with what a calibration says of the machine, where they do not say otherwise."""
-    rest = {name: value for name, value in options.items() if name != "calibration"}
+    rest = {
+        name: None if is_left_out(name, value) else value for name, value in options.items() if name != "calibration"
+    }
     if calibration is None:
         return rest
     device = load_gpu(gpu) if gpu is not None and rest.get("gpu_memory_bytes") is None else None

@@ -15,6 +15,7 @@ from calculator.request.asked import PLAN_SCHEMA as PLAN_SCHEMA
 from calculator.request.asked import Cutting as Cutting
 from calculator.request.asked import Request as Request
 from calculator.request.asked import asked_of as asked_of
+from calculator.request.asked import is_left_out as is_left_out
 from calculator.request.options import MAX_RANKS as MAX_RANKS
 from calculator.request.options import Option as Option
 from calculator.request.options import Page as Page

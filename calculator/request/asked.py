@@ -12,7 +12,7 @@ from calculator.formats.kv import StorageFormat, storage_format
 from calculator.reading.fields import Field, Flag
 from calculator.reading.frozen import frozen
 from calculator.reading.schema import Schema
-from calculator.request.options import ESTIMATE, options_of
+from calculator.request.options import ESTIMATE, NOTHING, options_of
 from calculator.request.table import Table
 from calculator.units import SIZES, in_text
 
@@ -69,6 +69,9 @@ PLAN_SCHEMA = Schema("Options", PLAN_FIELDS)
 ESTIMATES = tuple(name for name, option in OPTIONS.items() if option.absent == ESTIMATE)
 """Keywords that stand in place of estimated lines of memory."""
 
+ZERO_IS_NONE = tuple(name for name, option in OPTIONS.items() if option.absent == NOTHING)
+"""Keywords of which 0 says what leaving them out does."""
+
 _CUTS = (*(name for name, option in OPTIONS.items() if option.cuts), "split")
 _CUTTING = attrgetter(*_CUTS)
 
@@ -123,6 +126,11 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     }
     given = {**_VALUES_BY_DEFAULT, **read}
     return {name: given[name] for name in OPTIONS if given.get(name) is not None}
+
+
+def is_left_out(name: str, value: Any) -> bool:
+    """Whether a value says no more than leaving the keyword out: None, or 0 where none is what is left out."""
+    return value is None or (name in ZERO_IS_NONE and type(value) in (int, float) and value == 0)
 
 
 def _number(name: str, value: Any) -> Any:

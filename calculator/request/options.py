@@ -4,11 +4,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 from calculator.hardware import MAX_BYTES
-from calculator.reading.fields import Choice, Count, Field, Flag, Nested, Number, Text, count, optional
+from calculator.reading.fields import Between, Choice, Count, Field, Flag, Nested, Number, Text, count, optional
 
 MAX_RANKS = 65_536
 MAX_CHECKPOINT_BYTES = 2**50
-ENGINES_DEFAULT, ESTIMATE = "the engine's default", "the estimate"
+ENGINES_DEFAULT, ESTIMATE, NOTHING = "the engine's default", "the estimate", "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,8 @@ class Option:
     @property
     def type_name(self) -> str:
         """The name of its type, as a docstring has it."""
-        names = {Count: "int", Number: "float", Text: "str", Choice: "str", Flag: "bool", Nested: "dict"}
+        kinds = ((Count, "int"), (Number, "float"), (Between, "float"), (Flag, "bool"), (Nested, "dict"))
+        names = dict(kinds) | dict.fromkeys((Text, Choice), "str")
         return names[type(self.field)] + (", optional" if self.default is None else "")
 
 

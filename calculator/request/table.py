@@ -6,8 +6,8 @@ from typing import Annotated
 from calculator.architecture.limits import MAX_LAYERS, MAX_TOKENS
 from calculator.formats.names import STATE_FORMATS
 from calculator.hardware import MAX_BYTES
-from calculator.reading.fields import choice, count, flag, number, text
-from calculator.request.options import MAX_CHECKPOINT_BYTES, MAX_RANKS, Option, Page, overhead
+from calculator.reading.fields import Between, choice, count, flag, number, text
+from calculator.request.options import MAX_CHECKPOINT_BYTES, MAX_RANKS, NOTHING, Option, Page, overhead
 from calculator.request.speculation import SPECULATION, Speculation
 
 
@@ -313,17 +313,21 @@ class Table:
     cpu_offload_gb: Annotated[
         float | None,
         Option(
-            field=number(100_000),
-            help="weights of each GPU that the host holds instead, in GiB",
+            field=Between(least=0, most=100_000),
+            help="weights of each GPU that the host holds instead, in GiB; 0 for none",
             unit="GiB",
-            absent="none",
+            absent=NOTHING,
             logged=True,
             page=Page(least=0.01, most=100_000.0),
         ),
     ]
     n_cpu_moe: Annotated[
         int | None,
-        Option(field=count(MAX_LAYERS), help="layers, from the first, whose experts the host holds (llama.cpp)"),
+        Option(
+            field=count(MAX_LAYERS, minimum=0),
+            help="layers, from the first, whose experts the host holds (llama.cpp); 0 for none",
+            absent=NOTHING,
+        ),
     ]
     n_gpu_layers: Annotated[
         int | None,
