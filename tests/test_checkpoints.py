@@ -226,3 +226,48 @@ def test_experts_that_are_stored_as_one_tensor(tmp_path):
     assert weight_bytes_per_rank(model) == (total,)
     kept = 2 * 2 * (8 * 512 + 8 + 2 * 512 + 512 + 8 * 512) + 2 * 512
     assert weight_bytes_per_rank(model, tensor_parallel_size=2) == ((total - kept) // 2 + kept,)
+
+
+@pytest.mark.parametrize("vary", [{}, {"num_key_value_heads": 4}], ids=["as it is", "with other heads"])
+def test_a_plan_file_names_a_checkpoint_by_its_path_from_the_file(tmp_path, vary):
+    folder(tmp_path / "own", llama_tensors(CONFIG, mixed), quantization_config=FP8)
+    (tmp_path / "plans").mkdir()
+    path, asked = str(tmp_path / "own"), {"gpu": "rtx-4090", "seq_len": 1024}
+    plan = calculator.plan(path, **asked)
+    assert plan.weights_from == "headers"
+    content = calculator.write_plan_file(plan, "own", tmp_path / "plans")
+    assert "checkpoint: ../own" in content
+    if vary:
+        content = content.replace("checkpoint: ../own", f"checkpoint: ../own\n    variations: {json.dumps(vary)}")
+        content = content[: content.index("  expect:")] + "  expect: {fits: true}\n"
+    (tmp_path / "plans" / "deployments.yaml").write_text(content)
+    (read,) = calculator.read_plan_file(tmp_path / "plans" / "deployments.yaml")
+    assert read.plan.weights_from == "headers"
+    if vary:
+        assert read.plan.model.num_key_value_heads == 4
+    else:
+        assert read.plan.as_dict() == plan.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("{checkpoint: nowhere}", "3.*model of checkpoint 'nowhere': it is no folder, config.json or .gguf file"),
+        ("{checkpoint: nowhere.gguf}", "3.*model of checkpoint 'nowhere.gguf': .*No such file"),
+        ("{checkpoint: own, preset: llama-3-8b}", "3.*model states checkpoint beside preset: a model is one of them"),
+        ("{checkpoint: 7}", ".*checkpoint must be text, not 7"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_with_the_line_of_the_file(tmp_path, model, said):
+    (tmp_path / "own").mkdir()
+    file = tmp_path / "deployments.yaml"
+    file.write_text(f"deployments:\n  - name: a\n    model: {model}\n    gpu: l4\n    expect: {{fits: true}}\n")
+    with pytest.raises(calculator.FileFormatError, match=f"deployments.yaml:{said}"):
+        calculator.read_plan_file(file)
+
+
+def test_a_model_of_headers_without_its_path_is_not_written(tmp_path):
+    folder(tmp_path, llama_tensors(CONFIG, mixed), quantization_config=FP8)
+    plan = calculator.plan(calculator.load_model(str(tmp_path)), gpu="rtx-4090", seq_len=1024)
+    with pytest.raises(calculator.UnsupportedError, match="are named where the plan was made by their path"):
+        calculator.write_plan_file(plan, "own")

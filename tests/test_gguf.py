@@ -90,3 +90,12 @@ def test_a_file_that_names_no_architecture_is_refused_by_the_key(tmp_path):
     write_gguf(tmp_path / "a.gguf", {k: v for k, v in values.items() if k != "general.architecture"}, tensors)
     with pytest.raises(calculator.FileFormatError, match=r"do not say general\.architecture"):
         calculator.load_model(str(tmp_path / "a.gguf"))
+
+
+def test_a_plan_file_names_a_gguf_file_beside_it(tmp_path):
+    write_gguf(tmp_path / "small.gguf", *llama_gguf(CONFIG))
+    plan = calculator.plan(str(tmp_path / "small.gguf"), gpu="rtx-4090", engine="llama.cpp")
+    (tmp_path / "plans.yaml").write_text(content := calculator.write_plan_file(plan, "small", tmp_path))
+    assert "checkpoint: small.gguf" in content
+    (read,) = calculator.read_plan_file(tmp_path / "plans.yaml")
+    assert read.plan.as_dict() == plan.as_dict()

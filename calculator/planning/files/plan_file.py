@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from calculator.architecture.decoder import custom_model
-from calculator.architecture.model import ModelArchitecture
-from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_ids
+from calculator.catalogue.presets import gpu_ids, load_gpu
 from calculator.engines.calibration import Calibration, calibration_of
 from calculator.errors import (
     CalculatorError,
@@ -21,18 +19,15 @@ from calculator.errors import (
     UnsupportedError,
     friendly,
     shown,
-    unknown_name,
 )
 from calculator.hardware import ACCELERATOR_FIELDS, CUSTOM, Accelerator, custom_accelerator
 from calculator.planning.answer import Plan
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
+from calculator.planning.files.models import model_entry, stated_model
 from calculator.planning.files.plan_schema import (
     DEPLOYMENT,
-    DESCRIPTION,
     GPU,
     MAX_DEPLOYMENTS,
-    MODEL,
-    MODEL_FIELDS,
     NAMED_GPU,
     NAMED_MODEL,
 )
@@ -132,7 +127,7 @@ def _deployment(document: strict_yaml.Document, index: int, entry: dict[str, Any
     asked = {name: value for name, value in entry.items() if name not in BESIDE_PLAN}
     try:
         if isinstance(asked["model"], dict):
-            asked["model"] = _stated_model(asked["model"])
+            asked["model"] = stated_model(asked["model"], Path(document.name).parent)
         else:
             NAMED_MODEL.validate({"model": asked["model"]})
         if isinstance(asked.get("gpu"), dict):
@@ -201,45 +196,6 @@ def _traffic(
         raise document.error((*place, field) if field else place, str(error)) from None
 
 
-def _stated_model(stated: Any) -> ModelArchitecture:
-    """Build a model from what a plan file states of it.
-
-    The id of a preset, or a mapping: the keys of a config.json; or an architecture typed by hand, a ``preset`` or a
-    ``config``, with what is said of it beside and ``variations`` of it.
-    """
-    if not isinstance(stated, Mapping):
-        return load_model(stated)
-    if _is_config(stated):
-        return _from_config(stated)
-    known = MODEL.validate({name: value for name, value in stated.items() if name in MODEL_FIELDS})
-    rest = {name: value for name, value in stated.items() if name not in MODEL_FIELDS}
-    said = {name: known.pop(name) for name in DESCRIPTION if name in known}
-    variations, guessed = known.pop("variations", {}), known.pop("assume_full_attention", False)
-    if known and (rest or len(known) > 1):
-        raise InvalidValueError(f"model states {' beside '.join([*known, *rest][:2])}: a model is one of them")
-    if guessed and "config" not in known:
-        raise InvalidValueError("model: assume_full_attention is said of a config alone")
-    if "preset" in known:
-        if known["preset"] not in model_ids():
-            raise unknown_name("model", known["preset"], model_ids())
-        model = load_model(known["preset"])
-    else:
-        model = _from_config(known["config"], guessed) if known else custom_model(**rest)
-    return replace(model, **said).varied(**variations) if said else model.varied(**variations)
-
-
-def _is_config(stated: Mapping[str, Any]) -> bool:
-    """Whether a mapping is the content of a config.json itself."""
-    nested = any(isinstance(value, Mapping) for value in stated.values())
-    return "model_type" in stated or (nested and "config" not in stated and "variations" not in stated)
-
-
-def _from_config(config: Mapping[str, Any], assume_full_attention: bool = False) -> ModelArchitecture:
-    from calculator.configs.reader import model_from_hf_config
-
-    return model_from_hf_config(config, assume_full_attention=assume_full_attention)
-
-
 def _stated_gpu(stated: Mapping[str, Any]) -> Accelerator:
     """Build a GPU from the fields that a plan file states of it, and the preset that it has the others of."""
     checked = GPU.validate(stated)
@@ -280,7 +236,7 @@ def read_plan_file(path: Path | str) -> list[Deployment]:
 
 
 @friendly
-def write_plan_file(answer: Plan, name: str) -> str:
+def write_plan_file(answer: Plan, name: str, folder: Path | str = ".") -> str:
     """Return the YAML of a plan file with one deployment, which expects what the plan answers now.
 
     Engine and version are stated, so that a newer engine changes nothing by itself; of what fits, the low end of the
@@ -292,6 +248,9 @@ def write_plan_file(answer: Plan, name: str) -> str:
         The plan [-].
     name : str
         What to call the deployment [-].
+    folder : Path or str
+        Where the file is to stand: a model that was planned by the path of its files is named from there; by default
+        the working directory [-].
 
     Returns
     -------
@@ -303,9 +262,9 @@ def write_plan_file(answer: Plan, name: str) -> str:
     UnsupportedError
         If no file gives the same plan: what of it cannot be written, and what to do instead.
     """
-    request = answer.request
+    folder, request = Path(folder), answer.request
     pinned = {"engine": request.engine, "engine_version": request.engine_version, "seq_len": request.seq_len}
-    asked = {**answer.asked, "model": _model_entry(answer.model), **pinned}
+    asked = {**answer.asked, "model": model_entry(answer.model, answer.asked["model"], folder), **pinned}
     asked = _with_calibration(asked, answer)
     if answer.asked.get("gpu", CUSTOM) == CUSTOM:
         asked.pop("gpu", None)
@@ -324,7 +283,7 @@ def write_plan_file(answer: Plan, name: str) -> str:
             raise UnsupportedError(
                 f"it takes more than the {strict_yaml.MAX_FILE_BYTES:,} bytes of a file that is read"
             )
-        (written,) = read_deployments(strict_yaml.parse(content, "as written"))
+        (written,) = read_deployments(strict_yaml.parse(content, str(folder / "as written")))
     except (yaml.YAMLError, CalculatorError) as error:
         raise UnsupportedError(f"the plan cannot be written as a file: {error}") from None
     before, after = answer.as_dict(), written.plan.as_dict()
@@ -350,41 +309,6 @@ def _with_calibration(asked: dict[str, Any], answer: Plan) -> dict[str, Any]:
     kept = {name: value for name, value in asked.items() if value != said.get(name)}
     stated = {name: value for name, value in calibration.as_dict().items() if value is not None}
     return {**kept, "calibration": stated}
-
-
-def _model_entry(model: ModelArchitecture) -> Any:
-    """Return what a plan file says of a model: the shortest of what gives the same model again."""
-    for entry in _ways_to_say(model):
-        try:
-            if _stated_model(entry).is_the_same(model):
-                return entry
-        except CalculatorError:
-            continue
-    raise UnsupportedError(
-        f"{model.name} cannot be written in a plan file: it is not what its preset, its config or its fields give, "
-        "even with num_key_value_heads or windows varied; build it with custom_model or model_from_hf_config, or vary "
-        "it with with_kv_heads, with_windows or without_windows alone"
-    )
-
-
-def _ways_to_say(model: ModelArchitecture) -> Iterator[Any]:
-    varied = {"variations": dict(model.variations)} if model.variations else {}
-    if model.repository:
-        yield model.repository
-    if model.id in model_ids():
-        yield model.id
-        yield {"preset": model.id, **varied}
-    if model.fields is None:
-        return
-    described = {name: value for name in DESCRIPTION if (value := getattr(model, name))}
-    if not _is_config(model.fields):
-        for said in ({}, {"name": model.name}, described):
-            yield {**said, **model.fields, **varied}
-        return
-    yield dict(model.fields)
-    for guessed in ({}, {"assume_full_attention": True}):
-        for said in ({"name": model.name}, described):
-            yield {**said, "config": model.fields, **guessed, **varied}
 
 
 def _gpu_entry(gpu: Accelerator) -> str | dict[str, Any]:

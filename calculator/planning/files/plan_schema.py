@@ -36,6 +36,10 @@ MODEL_FIELDS: dict[str, Field] = {
     **{name: text(400, required=False) for name in DESCRIPTION},
     "preset": text(200, required=False),
     "config": mapping(required=False),
+    "checkpoint": replace(
+        text(1_000, required=False),
+        help="a checkpoint's folder, its config.json or a .gguf file, beside this one",
+    ),
     "assume_full_attention": flag(required=False),
     "variations": Nested(
         name="Variations",
@@ -59,7 +63,8 @@ DEPLOYMENT_FIELDS: dict[str, Field] = {
     "name": replace(text(120), help="what to call the deployment"),
     "model": Either(
         kinds=(_MODEL_NAME, _ONE_MODEL),
-        help="a preset id or Hugging Face id; or the keys of a config.json; or an architecture, a preset or a config",
+        help="a preset id or Hugging Face id; or the keys of a config.json; or an architecture, a preset, a config or "
+        "a checkpoint's files",
     ),
     "gpu": Either(
         kinds=(_GPU_NAME, Nested(name="Gpu", fields=GPU_FIELDS)),
