@@ -557,3 +557,19 @@ def test_the_question_for_the_device_names_those_whose_pool_it_would_be():
     assert "a100-40gb" in question.choices
     assert not {"h100-sxm", "a100-80gb-sxm", "rtx-4090", "l40s"} & set(question.choices)
     assert reconcile(log, gpu="a100-40gb").agrees
+
+
+def test_a_cache_of_4_bits_by_its_name_on_sglang():
+    # Qwen2.5 1.5B keeps 28 layers × 2 × 2 heads × 128 values of half a byte, and a byte of scale for 16: 8,064 bytes
+    pool = 2 * 20.79
+    tokens = int(pool * GIB / 8_064)
+    log = (
+        "[2026-06-08 01:40:55] server_args=ServerArgs(model_path='Qwen/Qwen2.5-1.5B-Instruct', tp_size=1, "
+        "kv_cache_dtype='fp4_e2m1', mem_fraction_static=0.4)\n"
+        "Hybrid swa model: self.hf_config.architectures=['Qwen2']\n"
+        f"[2026-06-08 01:41:27] KV Cache is allocated. dtype: torch.float4_e2m1fn_x2, #tokens: {tokens}, "
+        "K size: 20.79 GB, V size: 20.79 GB\n"
+    )
+    result = reconcile(log)
+    assert result.plan.model.id == "qwen2.5-1.5b"
+    assert (result.plan.request.kv_cache_dtype, result.agrees) == ("nvfp4", True)

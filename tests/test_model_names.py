@@ -37,6 +37,7 @@ ROOT = Path(__file__).parents[1]
         ("Qwen 2.5 7B", "qwen2.5-7b", 131_072, None),
         ("qwen3-8b-awq", "qwen3-8b", 40_960, "awq-int4"),
         ("Intel/Qwen3-8B-int4-AutoRound", "qwen3-8b", 40_960, "gptq-int4"),
+        ("google/gemma-4-26B-A4B-it-qat-q4_0-unquantized", "gemma-4-26b-a4b", 262_144, None),
     ],
 )
 def test_a_name_is_a_preset_a_context_and_a_format(name, preset, context, weights):

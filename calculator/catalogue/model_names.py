@@ -67,7 +67,7 @@ SUFFIXES: dict[str, str | None] = {
     "nvfp4": "nvfp4", "nvfp4a16": "nvfp4", "nvfp4-v2": "nvfp4", "fp4": "nvfp4", "mxfp4": "mxfp4",
     "bf16": "bf16", "fp16": "fp16", "f16": "fp16",
     "gguf": "GGUF of a type that the name does not say", "quantized": "a format that the name does not say",
-    "qat": None, "qat-unquantized": None, "hf": None,
+    "qat": None, "qat-unquantized": None, "qat-q4-0-unquantized": None, "hf": None,
 }  # fmt: skip
 """What a publisher adds to the name of a repository for a format, and the format; None where it changes none."""
 OF_MAKERS = (

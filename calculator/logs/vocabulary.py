@@ -25,6 +25,8 @@ _NO_DEVICE = (
 """A device's name; what makers print of other things is none."""
 _MODEL = re.compile(r"\b[Mm]odel (?:[Pp]ath|[Nn]ame|ID|id) ?[:=] {0,20}+['\"]?+([\w./~][\w./:@~-]{1,300})")
 _NO_NAME = ("<", "$", "{", "...")
+_CODE = frozenset("=[](){}")
+"""Signs of an expression, which no name of a model has."""
 """What stands for a name in a help text or a warning."""
 _DATE = re.compile(r"(?<![0-9])(20[0-9]{2})[-/]([01][0-9])[-/]([0-3][0-9])(?![0-9])")
 _TELLING = (
@@ -129,7 +131,7 @@ def stated_by(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
     for name, value in pairs:
         target, read = known.arguments[name]
         value = value.strip("'\"").rstrip(":")
-        if target == "model" and value.startswith(_NO_NAME):
+        if target == "model" and (value.startswith(_NO_NAME) or _CODE & set(value)):
             continue
         if value in ("None", "null", ""):
             if name == "quantization" and value == "None":
