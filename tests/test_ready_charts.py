@@ -5,6 +5,7 @@ import json
 import plotly.graph_objects as go
 import pytest
 from charting import colours_of, opening
+from golden import ROOT
 from streamlit.testing.v1 import AppTest
 
 import calculator
@@ -101,6 +102,19 @@ def test_streamlit_sends_a_ready_chart_as_it_is_and_builds_no_figure(monkeypatch
     expected = ground.grounded(charts.memory_bar.ready(opening(batch_size=1)), dark=False)
     assert first == second == json.loads(json.dumps(expected))
     assert len(built) == 1  # the Figure that the page above asks for itself
+
+
+@pytest.mark.parametrize("view", ["sequence-length", "kv-heads", "tensor-parallel"])
+def test_the_page_builds_no_figure(monkeypatch, view):
+    def refuse(self, *args, **more):
+        raise AssertionError("a Figure was built: give figure.show the chart's ready form")
+
+    monkeypatch.setattr(go.Figure, "__init__", refuse)
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.query_params["view"] = view
+    page.run()
+    assert not page.exception
+    assert len(page.get("plotly_chart")) == 2
 
 
 DRAWN = ("sequence-length", "memory", "speed", "kv-in-use", "memory_chart")
