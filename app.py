@@ -6,7 +6,7 @@ from dashboard import process, state, turning
 from dashboard.frame import page as frame
 from dashboard.pages import compare, fits, heads, log, method, need
 
-st.set_page_config(page_title="KV-cache planner", layout="wide")
+st.set_page_config(page_title=frame.NAME, page_icon=frame.icon(), layout="wide")
 
 PAGES = [
     st.Page(fits.show, title="Does it fit?", icon=":material/check_circle:", default=True),

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import streamlit as st
 
 import calculator
-from calculator.planning.command import serve_command
-from calculator.planning.files.plan_file import write_plan_file
-from calculator.planning.files.plan_schema import saved_name
-from dashboard import state, turning
-from dashboard.text import cell, file_name, plain, sentence
+from dashboard import state
+from dashboard.text import cell, file_name
 
 if TYPE_CHECKING:
     import pandas
@@ -28,40 +24,6 @@ class Rows(Protocol):
 
     def frame(self) -> pandas.DataFrame:
         """Return the rows as a DataFrame."""
-
-
-def save_and_share(plan: calculator.Plan) -> None:
-    """Offer the link and the downloads of a plan."""
-    with st.container(horizontal=True, horizontal_alignment="right", gap="small", width="content"):
-        st.page_link(turning.to(turning.NEED), label="Which GPUs do I need?")
-        link()
-        with st.popover("Command"):
-            at_once = plan.request.max_num_seqs * plan.request.attention_replicas
-            if at_once > plan.max_batch_size:
-                st.caption(
-                    f"By default {at_once:,} sequences would be let in at once, which is more than the "
-                    f"{plan.max_batch_size:,} that fit; the rest would wait or be evicted."
-                )
-            st.markdown(f"This plan as {plan.rules.title}'s own command line:")
-            st.code(serve_command(plan), language="bash", wrap_lines=True)
-        with st.popover("Save"):
-            name = f"{plan.model.id}-{plan.accelerator.id}"
-            try:
-                written = write_plan_file(plan, name)
-                st.download_button(
-                    "Plan file for CI (YAML)",
-                    written,
-                    saved_name(file_name(name)),
-                    "application/yaml",
-                    on_click="ignore",
-                )
-            except calculator.CalculatorError as error:
-                st.caption(plain(sentence(str(error))))
-            report(plan, name)
-            content = json.dumps(plan.as_dict(), indent=2)
-            st.download_button(
-                "Answer (JSON)", content, f"{file_name(name)}.json", "application/json", on_click="ignore"
-            )
 
 
 def report(answer: calculator.Plan | Found, name: str) -> None:
@@ -106,7 +68,7 @@ def of_rows(
     """
     called = f"{file_name(model.id)}-{name}" if model else name
     titled = {f"{model.name}: {says}" if model else says: draw for says, draw in figures.items()}
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="xsmall", width="content"):
         st.download_button(
             "CSV",
             lambda: csv_of(rows, model.name if model else ""),
@@ -114,6 +76,8 @@ def of_rows(
             "text/csv",
             on_click="ignore",
             key=f"csv-{name}",
+            type="tertiary",
+            icon=":material/download:",
         )
         if figures:
             st.download_button(
@@ -123,6 +87,8 @@ def of_rows(
                 "text/html",
                 on_click="ignore",
                 key=f"html-{name}",
+                type="tertiary",
+                icon=":material/code:",
             )
 
 

@@ -13,6 +13,7 @@ import streamlit as st
 
 import calculator
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS
+from calculator.architecture.limits import MAX_TOKENS
 from calculator.catalogue.presets import all_gpu_ids, gpu_id
 from calculator.engines import engine_rules
 from calculator.errors import shown, unknown_name
@@ -27,7 +28,7 @@ from dashboard.link.need_parameters import LONG, MAX_LIST, NEED
 from dashboard.link.packing import MAX_LINK_PACKED, pack_config, packed_config
 from dashboard.link.parameters import CLEARED, Parameter, bounded, choice, flag, model_meant, number, preset, whole
 from dashboard.link.pinned import PINNED
-from dashboard.link.tab_names import MOVED, TABS
+from dashboard.link.tab_names import IDS
 from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 from dashboard.log import calibrating
 
@@ -52,6 +53,8 @@ ARCHITECTURE_COUNTS = (
 OPTIONAL_COUNTS = ("num_experts", "num_experts_per_tok", "moe_intermediate_size")
 OWN_FIELDS = (*ARCHITECTURE_COUNTS, *OPTIONAL_COUNTS, "tie_word_embeddings")
 OPENING_VIEW = "sequence-length"
+TOTAL_USERS = "total_batch_size"
+"""Users over all replicas, where those do not share them out evenly; a link may say it in place of ``batch_size``."""
 
 
 def _number(field: Count | Number | Between, default: Any, absent: str, page: Page) -> Parameter:
@@ -86,7 +89,7 @@ def _parameter(name: str, option: Option) -> Parameter:
     return Parameter(read, default, absent=option.absent) if default is None else choice(read, default, default)
 
 
-VIEW_IDS = (*TABS, *MOVED)
+VIEW_IDS = IDS
 
 
 def _view(text: str) -> str:
@@ -126,6 +129,9 @@ PARAMETERS = {
         for name in (*ARCHITECTURE_COUNTS, *OPTIONAL_COUNTS)
     },
     "tie_word_embeddings": Parameter(flag, None),
+    TOTAL_USERS: Parameter(
+        lambda text: bounded(whole(text), 1, MAX_TOKENS), None, 1, MAX_TOKENS, "batch_size of each replica"
+    ),
     "config_json": Parameter(packed_config, None),
     calibrating.NAME: Parameter(calibrating.parameter, None),
     **TRAFFIC,
@@ -216,7 +222,20 @@ def _apply(link: Mapping[str, str]) -> list[str]:
                     else parameter.default
                 )
                 said.append(f"The link asked for {name}={shown(link[name], 40)}: {error}. Used in its place: {used}.")
-    return said
+    return said + _share_out(link)
+
+
+def _share_out(link: Mapping[str, str]) -> list[str]:
+    """Share out users that a link states in all to its replicas; return what it states of each that they are not."""
+    total = st.session_state[TOTAL_USERS]
+    if total is None:
+        return []
+    replicas, stated = st.session_state["data_parallel_size"] or 1, st.session_state["batch_size"]
+    each = st.session_state["batch_size"] = -(-total // replicas)
+    st.session_state[TOTAL_USERS] = total if total % replicas else None
+    if "batch_size" not in link or stated == each:
+        return []
+    return [f"The link asked for {TOTAL_USERS}={total} and for batch_size={stated}: {each} on each replica is used."]
 
 
 def _read(name: str, parameter: Parameter, text: str) -> Any:
@@ -245,7 +264,7 @@ def link_of(held: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: _written(name, held[name])
         for name in PARAMETERS
-        if name in held and _is_said(name, held[name]) and _is_owned(name, held)
+        if name in held and _is_said(name, held[name]) and _is_owned(name, held) and _agrees(name, held)
     }
 
 
@@ -272,6 +291,13 @@ def _is_owned(name: str, held: Mapping[str, Any]) -> bool:
     """Whether a parameter belongs to what is chosen."""
     owner, owned = _BELONGS_TO.get(name, ("", ""))
     return not owner or held.get(owner) == owned
+
+
+def _agrees(name: str, held: Mapping[str, Any]) -> bool:
+    """Whether users in all are still those that the replicas share."""
+    if name != TOTAL_USERS:
+        return True
+    return -(-held[name] // (held.get("data_parallel_size") or 1)) == (held.get("batch_size") or 1)
 
 
 def _is_said(name: str, value: Any) -> bool:

@@ -100,6 +100,16 @@ def metric(page, label):
 
 
 def widget(page, key):
+    """The input of that name; one within a chip is there once the chip is open."""
+    found = _found(page, key)
+    if found is None and page.title and page.segmented_control:
+        found = _found(unfold(page), key)
+    assert found is not None, f"the page has no input {key}"
+    return found
+
+
+def _found(page, key):
+    key = {"batch_size": "_users"}.get(key, key)
     for kind in (
         "selectbox",
         "number_input",
@@ -114,7 +124,7 @@ def widget(page, key):
         for found in getattr(page, kind):
             if found.key in (key, f"_text_{key}"):  # a length is a text
                 return found
-    raise AssertionError(f"the page has no input {key}")
+    return None
 
 
 def change(page, key, value):
@@ -131,10 +141,45 @@ def expected(**changes):
 def agrees(page, plan):
     """The page states the numbers of this plan."""
     assert headline(page) == words.headline(plan)
-    assert metric(page, "Sequences that fit") == f"{plan.total_max_batch_size:,}"
     assert metric(page, "Longest") == f"{plan.max_context_len:,} tokens"
-    assert metric(page, "KV per sequence") == format_size(plan.kv_bytes_per_sequence)
-    assert metric(page, "KV pool") == format_size(plan.kv_pool_bytes)
+    assert metric(page, "KV cache of one user") == format_size(plan.kv_bytes_per_sequence)
+    said = everything_said(page)
+    assert f"; the engine may use {plan.per_gpu.requested_bytes / GIB:,.2f} of " in said
+    assert f"{format_size(plan.kv_pool_bytes)} for the blocks of each user" in formula(page).to_string()
+
+
+def formula(page):
+    """The steps of the formula, as a table."""
+    (found,) = page.table
+    return found.value.map(unescaped)
+
+
+def view_of(page):
+    """The view that is chosen, as the part of the page that it is."""
+    blocks, waiting = [], [page.main]
+    while waiting:
+        block = waiting.pop()
+        blocks.append(block)
+        waiting += [child for child in block.children.values() if hasattr(child, "children")]
+    (found,) = [block for block in blocks if getattr(block.proto, "id", "").endswith("-view")]
+    return found
+
+
+CHIPS = ("chip_engine", "chip_split", "chip_weights", "chip_kv", "chip_memory", "chip_price", "chip_more")
+
+
+def unfold(page, *keys):
+    """Open chips, by default all that open a setting."""
+    for key in keys or CHIPS:
+        page.session_state[key] = True
+    return checked(page.run())
+
+
+def at_field(page):
+    """What is said at a field that is wrong."""
+    begins = ":red[:material/error: "
+    said = [unescaped(text.value) for text in page.markdown]
+    return [text.removeprefix(begins).removesuffix("]") for text in said if text.startswith(begins)]
 
 
 def everything_said(page):
@@ -153,7 +198,7 @@ def read(page, content):
     """Paste a config and read it."""
     widget(page, "_pasted").set_value(content if isinstance(content, str) else json.dumps(content))
     page.run()
-    (button,) = [button for button in page.sidebar.button if button.label == "Read it"]
+    (button,) = [button for button in page.button if button.label == "Read it"]
     button.click()
     return checked(page.run())
 
@@ -169,5 +214,7 @@ def imported(**changes):
     return expected(**{"model": model_from_hf_config(CONFIG), **changes})
 
 
-def levers_on(page, group="best"):
-    return [button for button in page.main.button if (button.key or "").startswith(f"{group}-")]
+def changes_on(page):
+    """The table of changes."""
+    (found,) = [table.value for table in page.dataframe if "Change, click to apply" in table.value.columns]
+    return found

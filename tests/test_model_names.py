@@ -153,7 +153,7 @@ def test_a_link_does_not_drop_what_a_name_says(said):
 
 @pytest.mark.parametrize("typed", ["deepseek-v3", "qwen 2.5", "llama-3.1", "meta-llama/Llama-3.1-8B"])
 def test_the_list_of_models_is_searched_by_name_id_and_repository(typed):
-    inputs = pytest.importorskip("dashboard.inputs")
+    inputs = pytest.importorskip("dashboard.inputs.model")
     assert any(inputs._is_found(typed, inputs._model_name(key)) for key in calculator.model_ids())
     assert all(inputs._is_found(key, inputs._model_name(key)) for key in calculator.model_ids())
 

@@ -10,6 +10,7 @@ from pages import (
     MARKUP,
     WORD_JOINER,
     agrees,
+    at_field,
     change,
     everything_said,
     expected,
@@ -21,6 +22,7 @@ from pages import (
     packed,
     read,
     unescaped,
+    unfold,
     warnings,
     widget,
 )
@@ -29,7 +31,7 @@ from streamlit.testing.v1 import AppTest
 from calculator import views
 from calculator.configs.reader import model_from_hf_config
 from calculator.views import words
-from dashboard.link.tab_names import TABS
+from dashboard.link.tab_names import SHOWN
 from dashboard.text import plain
 from tests.small_config import CONFIG
 
@@ -78,8 +80,11 @@ def test_addresses_are_broken_up_by_characters_that_are_not_seen(text):
 
 def test_a_config_is_asked_for_before_anything_is_answered():
     page = importing(seq_len=4096)
-    assert headline(page) == "This cannot be planned"
-    (error,) = page.error
+    assert headline(page).startswith(":gray[LLaMA 3 70B")
+    assert at_field(page) == ["No config.json is read yet: paste one, or choose a file"]
+    first = open_page(model="config")
+    assert headline(first) == "This cannot be planned"
+    (error,) = first.error
     assert unescaped(error.value).startswith("No config.json is read yet: paste one, or choose a file")
     change(page, "model", "llama-3-8b")
     agrees(page, expected(model="llama-3-8b", seq_len=4096))
@@ -91,42 +96,47 @@ def test_a_pasted_config_gives_the_librarys_answer():
     agrees(page, plan)
     assert warnings(page) == []
     # 2 x 2 KV heads x 64 x 2 layers x 2 bytes = 1,024 bytes a token; 2 MiB for 2,048.
-    assert metric(page, "KV per sequence") == "2.00 MiB"
+    assert metric(page, "KV cache of one user") == "2.00 MiB"
     # Embedding and head 2 x 256,000; a layer: Q, O 65,536 each, K, V 32,768 each, 3 x 131,072, norms 512; norm 256.
     assert sum(plan.model.parts.values()) == 512_000 + 2 * (131_072 + 65_536 + 393_216 + 512) + 256 == 1_692_928
 
 
+UNDERSTOOD = ("Groups of layers", "Parameters by part")
+
+
+def understood(page):
+    """Open what was understood of the model, beside the formula."""
+    page.session_state["_panel"] = "Model"
+    return unfold(page, "exact")
+
+
 def test_what_was_understood_of_a_config_is_shown():
     config = {**CONFIG, "use_cache": True, "bos_token_id": 1}
-    page = read(importing(seq_len=2048), config)
-    (shown,) = [box for box in page.expander if box.label == "What was understood of the config"]
-    layers, parts = (table.value for table in shown.dataframe)
+    page = understood(read(importing(seq_len=2048), config))
+    layers, parts = (table.value for table in page.dataframe if table.proto.alt in UNDERSTOOD)
     model = model_from_hf_config(config)
     assert layers[["kind", "count", "num_key_value_heads", "head_dim"]].to_numpy().tolist() == [
         ["full attention", 2, 2, 64]
     ]
     assert {part: int(number.replace(",", "")) for part, number in parts.itertuples(index=False)} == model.parts
-    said = [unescaped(text.value) for text in shown.caption]
+    said = [unescaped(text.value) for text in page.markdown]
     (ignored,) = [text for text in said if text.startswith("Ignored keys: ")]
     assert {"use_cache", "bos_token_id"} <= set(re.findall(r"\w+", ignored))
 
 
 def test_what_was_assumed_of_a_config_is_shown():
     config = {**CONFIG, "vision_config": {"hidden_size": 64}}
-    page = read(importing(seq_len=2048), config)
-    (shown,) = [box for box in page.expander if box.label == "What was understood of the config"]
-    (said,) = [unescaped(text.value) for text in shown.caption if text.value.startswith("Assumed")]
+    page = understood(read(importing(seq_len=2048), config))
+    (said,) = [unescaped(text.value) for text in page.markdown if text.value.startswith("Assumed")]
     assert "vision_config: its weights are not counted" in said
 
 
-@pytest.mark.parametrize("view", [name for name in TABS if name in views.VIEWS])
+@pytest.mark.parametrize("view", [names[-1] for names in SHOWN.values() if names[-1] in views.VIEWS])
 def test_every_view_works_from_a_config(view):
     page = open_page(model="config", config_json=packed(CONFIG), view=view, seq_len=2048, tensor_parallel_size=1)
     made = views.VIEWS[view](imported(seq_len=2048, tensor_parallel_size=1))
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
-    assert unescaped(tab.markdown[0].value) == made.finding
-    (table,) = tab.dataframe
-    assert table.value.to_dict("records") == made.frame().to_dict("records")
+    assert f"**{made.finding}**" in [unescaped(text.value) for text in page.markdown]
+    assert [chart.proto.alt for chart in page.get("plotly_chart")][-1] == made.finding
 
 
 def test_a_config_travels_in_the_link():
@@ -141,10 +151,11 @@ def test_a_config_travels_in_the_link():
     agrees(again, imported(seq_len=1024))
 
 
-def test_there_is_nothing_to_read_before_something_is_pasted():
-    page = importing()
-    (button,) = [button for button in page.sidebar.button if button.label == "Read it"]
-    assert button.disabled
+def test_an_empty_box_is_answered_in_words_and_what_was_pasted_stays_to_be_corrected():
+    page = read(importing(), "")
+    assert said_of_config(page) == ["There is nothing to read yet: paste a config.json, or choose a file."]
+    page = read(page, '{"model_type": "llama"')
+    assert widget(page, "_pasted").value == '{"model_type": "llama"'
 
 
 def test_a_config_is_forgotten_by_the_link_of_another_model():
@@ -152,6 +163,10 @@ def test_a_config_is_forgotten_by_the_link_of_another_model():
     change(page, "model", "llama-3-8b")
     assert "config_json" not in page.query_params
     agrees(page, expected(model="llama-3-8b", seq_len=1024))
+
+
+def said_of_config(page):
+    return [unescaped(error.value) for error in page.error]
 
 
 REFUSED = [  # pasted text, and why it is not read
@@ -168,10 +183,10 @@ REFUSED = [  # pasted text, and why it is not read
 def test_what_is_no_config_is_refused_with_the_reason(content, why):
     page = importing(seq_len=1024)
     read(page, content)
-    said = [*warnings(page), *(unescaped(error.value) for error in page.error)]
+    said = said_of_config(page)
     assert [text for text in said if why in text] != [], said
     assert max(len(text) for text in said) < 300
-    assert headline(page) == "This cannot be planned"
+    assert headline(page).startswith(":gray[")
     agrees(read(page, CONFIG), imported(seq_len=1024))
     assert warnings(page) == []
 
@@ -191,10 +206,10 @@ NOT_UNDERSTOOD = [  # changes of the config above, and why it is refused
 @pytest.mark.parametrize(("changes", "why"), NOT_UNDERSTOOD, ids=[str(case[0])[1:-1] for case in NOT_UNDERSTOOD])
 def test_a_config_that_is_not_understood_is_refused_with_the_reason(changes, why):
     page = read(importing(seq_len=1024), {**CONFIG, **changes})
-    assert headline(page) == "This cannot be planned"
-    (error,) = page.error
-    assert why.lower() in unescaped(error.value).lower()
-    assert len(error.value) < 600
+    assert headline(page).startswith(":gray[")
+    (said,) = at_field(page)
+    assert why.lower() in said.lower()
+    assert len(said) < 600
     agrees(read(page, CONFIG), imported(seq_len=1024))
 
 
@@ -203,8 +218,8 @@ def test_a_config_nested_too_deeply_is_refused_with_the_reason():
     for _ in range(50):
         inner = {"a": inner}
     page = read(importing(), {**CONFIG, "nested": inner})
-    (error,) = page.error
-    assert "nested more than 12 levels deep" in unescaped(error.value)
+    (said,) = at_field(page)
+    assert "nested more than 12 levels deep" in said
 
 
 def test_a_pasted_config_has_a_longest_length():
@@ -214,8 +229,7 @@ def test_a_pasted_config_has_a_longest_length():
 def test_a_config_too_long_for_a_link_is_refused_with_the_reason():
     noise = random.Random(3).randbytes(30_000).hex()
     page = read(importing(), {**CONFIG, "noise": noise})
-    (said,) = warnings(page)
-    assert said == "The config is too long for a link, even packed; nothing was read."
+    assert said_of_config(page) == ["The config is too long for a link, even packed; nothing was read."]
     assert "config_json" not in page.query_params
 
 
@@ -223,7 +237,10 @@ def foreign_text(page):
     """What the page gives to Markdown, where text of a config can stand; all of it must be escaped."""
     kinds = (page.title, page.caption, page.error, page.warning, page.info)
     found = [element.value for kind in kinds for element in kind]
-    found += [tab.markdown[0].value for tab in page.tabs if list(tab.children)]
+    found += [text.value[2:-2] for text in page.markdown if text.value.startswith("**") and text.value[-2:] == "**"]
+    begins = ":red[:material/error: "
+    found += [text.value.removeprefix(begins)[:-1] for text in page.markdown if text.value.startswith(begins)]
+    found = [text.removeprefix(":gray[").removesuffix("]") if text.startswith(":gray[") else text for text in found]
     for value in found:
         assert re.findall(r"(?<!\\)[<>\[\]`*$#|~&]", value.replace("\\\\", "")) == []
         assert re.search(r"https?:|www\.|:material", value, re.IGNORECASE) is None
@@ -255,9 +272,9 @@ def test_half_a_character_in_a_config_leaves_the_page_alive(changes):
 @pytest.mark.parametrize("text", [*MARKUP, LONG], ids=[*MARKUP, "long"])
 def test_markup_in_what_is_refused_of_a_config_stays_text(text):
     page = read(importing(seq_len=1024), {**CONFIG, "model_type": text})
-    (error,) = page.error
+    (said,) = at_field(page)
     assert f"Unknown model_type {repr(text)[:20]}" in "".join(foreign_text(page))
-    assert len(error.value) < 1000
+    assert len(said) < 1000
 
 
 CUT = packed(CONFIG)[:-24]

@@ -2,15 +2,27 @@
 
 import pytest
 from logs import LOGS, VLLM_V1
-from pages import change, checked, expected, headline, open_page, unescaped, widget
+from pages import (
+    agrees,
+    at_field,
+    change,
+    checked,
+    everything_said,
+    expected,
+    headline,
+    open_page,
+    unescaped,
+    unfold,
+    warnings,
+    widget,
+)
 
 import calculator
-from calculator.planning.command import serve_command
+from calculator.views import words
 
 
 def reconciled(page):
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
-    return tab
+    return page
 
 
 def paste(page, text):
@@ -26,42 +38,40 @@ def test_another_engine_answers_by_its_own_rules(engine):
     page = open_page()
     change(page, "engine", engine)
     answer = expected(engine=engine)
-    assert headline(page).startswith(f"{answer.max_batch_size} sequences of 8,192 tokens fit")
-    said = " ".join(unescaped(caption.value) for caption in page.caption)
-    assert f"rules of {answer.rules.title}" in said
+    agrees(page, answer)
+    unfold(page, "exact")
+    said = everything_said(page)
+    assert f"{answer.rules.title} {answer.rules.version}: " in said
     assert answer.rules.budget_words(answer.model, answer.request) in said
 
 
-def test_llama_cpp_says_how_to_split_instead():
+def test_a_link_to_llama_cpp_takes_its_way_to_split_and_says_so():
     page = open_page(engine="llama.cpp")
-    (error,) = page.error
-    assert "llama.cpp puts whole layers on each GPU; give pipeline_parallel_size 4" in unescaped(error.value)
+    agrees(page, expected(engine="llama.cpp", tensor_parallel_size=1, pipeline_parallel_size=4))
+    assert warnings(page) == ["llama.cpp puts whole layers on each GPU: TP 4 became 4 parts of the layers."]
 
 
 def test_the_range_and_its_cause_are_said():
     answer = expected()
-    said = " ".join(unescaped(text.value) for text in open_page().markdown)
+    said = everything_said(open_page())
     low, high = answer.max_batch_size_low, answer.max_batch_size_high
-    assert f"Range: {low} to {high} sequences; the spread is {answer.range_cause}." in said
+    assert f"Range {low} to {high}, from {answer.range_cause}." in said
 
 
-def test_what_is_not_modelled_is_said():
-    said = " ".join(unescaped(caption.value) for caption in open_page().caption)
-    assert "Not modelled: caches and profiling of vision and audio encoders" in said
-
-
-def test_the_command_can_be_copied():
-    page = open_page()
-    assert serve_command(expected()) in [element.value for element in page.code]
-
-
-def test_a_version_that_is_none_is_refused_and_nothing_is_lost():
+def test_a_version_that_is_none_leaves_the_last_answer_and_says_why_beside_the_settings():
     page = open_page()
     change(page, "engine_version", "soon")
-    (error,) = page.error
-    assert "engine_version must look like 0.33" in unescaped(error.value)
+    (said,) = at_field(page)
+    assert "engine_version must look like 0.33" in said
+    assert headline(page) == f":gray[{words.headline(expected())}]"
+    assert list(page.get("download_button")) == []
     change(page, "engine_version", "0.19")
-    assert headline(page).startswith(f"{expected(engine_version='0.19').max_batch_size} sequences")
+    agrees(page, expected(engine_version="0.19"))
+    change(page, "engine_version", "soon")
+    *_, button = [button for button in page.button if (button.key or "").startswith("nearest-")]
+    assert button.label == "engine\\_version as it opens"
+    checked(button.click().run())
+    agrees(page, expected())
 
 
 @pytest.mark.parametrize(
@@ -86,10 +96,10 @@ def test_a_version_in_a_link_is_read_as_its_engine_reads_it(engine, asked, said)
 def test_a_pasted_log_is_set_beside_the_plan(name):
     page = open_page(view="reconcile", gpu="h200")
     tab = paste(page, LOGS[name])
-    if not list(tab.dataframe):
+    if not [box for box in tab.dataframe if "Predicted" in box.value.columns]:
         change(page, "_log_model", {"sglang windows": "mimo-v2-flash"}.get(name, "qwen3.5-27b"))
         tab = reconciled(page)
-    (table,) = tab.dataframe
+    (table,) = [box for box in tab.dataframe if "Predicted" in box.value.columns]
     assert list(table.value.columns) == ["Figure", "Unit", "Predicted", "Range", "Reported", "Difference"]
     said = [unescaped(element.value) for element in (*tab.success, *tab.warning)]
     assert len(said) == 1
@@ -100,7 +110,7 @@ def test_the_columns_are_those_of_the_library():
     result = calculator.reconcile(VLLM_V1)
     (said,) = tab.success
     assert unescaped(said.value) == result.finding
-    (table,) = tab.dataframe
+    (table,) = [box for box in tab.dataframe if "Predicted" in box.value.columns]
     assert [cells[0] for cells in table.value.itertuples(index=False)] == [term.name for term in result.terms]
 
 

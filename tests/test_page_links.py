@@ -1,7 +1,7 @@
 """Links with values that cannot be had: what is used in their place is said, and nothing else is lost."""
 
 import pytest
-from pages import agrees, change, expected, headline, open_page, unescaped, warnings
+from pages import agrees, change, checked, expected, headline, open_page, unescaped, warnings
 
 # Links with bad values
 
@@ -165,7 +165,7 @@ def test_a_link_is_never_changed_in_silence(name, value):
 
 def test_a_request_too_large_for_an_array_is_still_answered():
     page = open_page(seq_len=10**9, batch_size=10**9)
-    assert headline(page) == "1,000,000,000 sequences of 1,000,000,000 tokens do not fit on 4 × A100 80GB SXM"
+    assert headline(page) == "LLaMA 3 70B on 4 × A100 80GB SXM: not one user of 1,000,000,000 tokens"
 
 
 def test_more_stages_than_layers_is_refused_with_the_largest():
@@ -174,8 +174,10 @@ def test_more_stages_than_layers_is_refused_with_the_largest():
     assert "there are 80 layers" in said
     assert "the largest is 80" in said
     assert page.query_params["pipeline_parallel_size"] == "81"
-    change(page, "pipeline_parallel_size", 2)
-    agrees(page, expected(pipeline_parallel_size=2))
+    (nearest, opening) = [button for button in page.button if (button.key or "").startswith("nearest-")]
+    assert (nearest.label, opening.label) == ("PP 80", "Open with LLaMA 3 70B on 4 × A100 80GB")
+    checked(nearest.click().run())
+    agrees(page, expected(pipeline_parallel_size=80))
 
 
 def test_correcting_an_input_forgets_what_was_said_about_the_link():

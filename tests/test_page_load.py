@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from pages import change, checked, everything_said, expected, open_page, unescaped, warnings, widget
+from pages import change, checked, everything_said, expected, open_page, unescaped, unfold, view_of, warnings, widget
 
 import calculator
 from calculator import views
@@ -20,7 +20,7 @@ def load_page(**link):
 
 def states(page, workload, risk=0.01, plan=None):
     """The tab states the answer of this traffic, and draws it."""
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
+    tab = view_of(page)
     plan = plan or expected()
     assert unescaped(tab.markdown[0].value) == f"**{views.load_answer(plan, workload, risk)}**"
     alts = [chart.proto.alt for chart in tab.get("plotly_chart")]
@@ -29,7 +29,7 @@ def states(page, workload, risk=0.01, plan=None):
 
 def said_in_tab(page):
     """What the open tab says, and the data that it draws."""
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
+    tab = view_of(page)
     charts = [chart.proto.spec for chart in tab.get("plotly_chart")]
     return [unescaped(element.value) for kind in (tab.markdown, tab.caption, tab.error) for element in kind] + charts
 
@@ -90,7 +90,7 @@ def test_a_correlation_that_cannot_be_is_said_and_the_last_answer_stays_dimmed()
     page = load_page()
     answer = views.load_answer(expected(), calculator.Workload(1.0, 1000, 250))
     change(page, "correlation", -0.9)
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
+    tab = view_of(page)
     (said,) = tab.error
     assert "Correlation -0.9 is not possible" in unescaped(said.value)
     assert "the nearest is -0.500" in unescaped(said.value)
@@ -100,7 +100,7 @@ def test_a_correlation_that_cannot_be_is_said_and_the_last_answer_stays_dimmed()
     change(page, "correlation", -0.5)
     states(page, calculator.Workload(1.0, 1000, 250, correlation=-0.5))
     fresh = load_page(correlation=-0.9)  # where there is no last answer, the reason alone
-    (tab,) = [tab for tab in fresh.tabs if list(tab.children)]
+    tab = view_of(fresh)
     assert ["Correlation -0.9 is not possible" in unescaped(error.value) for error in tab.error] == [True]
     assert list(tab.get("plotly_chart")) == []
 
@@ -138,7 +138,7 @@ def test_means_beside_a_table_are_said_to_be_left_out():
 
 def test_a_trace_is_read_and_opens_by_its_link():
     page = load_page(workload="trace")
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
+    tab = view_of(page)
     assert unescaped(tab.info[0].value) == "No trace is read yet: paste one, or choose a file"
     read_trace(page, TRACE)
     states(page, OF_TRACE)
@@ -193,7 +193,7 @@ def test_what_is_no_trace_is_said_at_the_field_and_the_last_one_stays_dimmed():
     states(page, OF_TRACE)
     for text, why in HOSTILE:
         read_trace(page, text)
-        (tab,) = [tab for tab in page.tabs if list(tab.children)]
+        tab = view_of(page)
         (said,) = tab.error
         assert why in unescaped(said.value)
         assert unescaped(tab.markdown[0].value) == f":gray[Before: {views.load_answer(expected(), OF_TRACE)}]"
@@ -249,7 +249,7 @@ def test_folds_are_computed_once_they_are_opened():
 
 def test_a_plan_that_does_not_fit_is_one_sentence_and_the_speed_that_was_not_checked():
     page = load_page(tensor_parallel_size=1)
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
+    tab = view_of(page)
     assert "No request of this traffic is held: the plan does not fit: weights" in unescaped(tab.markdown[0].value)
     assert [chart.proto.alt.endswith("prompts.") for chart in tab.get("plotly_chart")] == [False, True]
     assert "Not checked: the plan does not fit." in everything_said(page)
@@ -257,7 +257,7 @@ def test_a_plan_that_does_not_fit_is_one_sentence_and_the_speed_that_was_not_che
 
 def test_an_own_gpu_has_risks_and_says_that_its_speed_is_not_known():
     page = load_page(model="llama-3.1-8b", gpu="custom", gpu_memory_gib=80, tensor_parallel_size=1)
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
+    tab = view_of(page)
     assert len(tab.get("plotly_chart")) == 2
     assert "the bandwidth of Own GPU is not known, so no speed can be computed." in unescaped(tab.markdown[0].value)
 
@@ -275,7 +275,7 @@ def test_traffic_outlives_a_look_at_another_tab():
 
 def test_each_chart_has_its_downloads_and_its_table():
     page = load_page()
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
+    tab = view_of(unfold(page, *(f"fold-{name}" for name in LOAD)))
     assert [button.label for button in tab.get("download_button")] == ["CSV", "Chart as HTML"] * 4
     frames = [table.value for table in tab.dataframe]
     made = [views.VIEWS[name](expected(), workload=calculator.Workload(1.0, 1000, 250)).frame() for name in LOAD]

@@ -6,7 +6,9 @@ import pytest
 from pages import (
     GIB,
     agrees,
+    at_field,
     change,
+    checked,
     everything_said,
     expected,
     headline,
@@ -34,6 +36,14 @@ OWN = {
 }
 
 
+def send(page, **fields):
+    """Fill the form in, and send it."""
+    for name, value in fields.items():
+        widget(page, name).set_value(value)
+    (button,) = [button for button in page.button if button.label == "Use this architecture"]
+    return checked(button.click().run())
+
+
 def test_own_architecture_starts_from_the_model_before():
     page = open_page()
     change(page, "model", "custom")
@@ -47,18 +57,17 @@ def test_own_architecture_starts_from_the_model_before():
         "vocab_size": 128256,
         "max_position_embeddings": 8192,
     }
-    assert headline(page) == words.headline(expected())
+    assert headline(page) == words.headline(expected()).replace("LLaMA 3 70B", "Own architecture")
 
 
 def test_own_architecture_typed_by_hand_is_the_librarys():
     page = open_page()
     change(page, "model", "custom")
-    for name, value in OWN.items():
-        change(page, name, value)
+    send(page, **OWN)  # all at once: one by one they would not divide
     model = calculator.custom_model(**OWN, tie_word_embeddings=False)
     agrees(page, expected(model=model))
     # LLaMA 3 8B is 32 x 8 x 128, 131,072 bytes a token.
-    assert metric(page, "KV per sequence") == "1.00 GiB"
+    assert metric(page, "KV cache of one user") == "1.00 GiB"
     assert page.query_params.items() >= {name: str(value) for name, value in OWN.items()}.items()
 
 
@@ -94,8 +103,7 @@ def test_a_link_with_part_of_an_architecture_is_completed_from_llama_3_70b_and_t
 def test_an_own_architecture_emptied_in_part_is_completed_from_the_preset_before_and_that_is_said():
     page = open_page(model="llama-3-8b")
     change(page, "model", "custom")
-    change(page, "num_layers", 16)
-    change(page, "vocab_size", None)
+    send(page, num_layers=16, vocab_size=None)
     (said,) = warnings(page)
     assert "taken from LLaMA 3 8B: vocab_size 128256." in said
     assert widget(page, "vocab_size").value == 128256
@@ -104,18 +112,20 @@ def test_an_own_architecture_emptied_in_part_is_completed_from_the_preset_before
 
 def test_a_link_to_an_own_architecture_without_numbers_opens():
     page = open_page(model="custom")
-    assert re.match(r"\d+ sequences of 8,192 tokens fit", headline(page))
+    assert re.match(r"Own architecture on 4 × A100 80GB SXM: \d+ users of 8,192 tokens", headline(page))
 
 
 def test_heads_that_do_not_divide_are_refused_and_nothing_else_is_lost():
     page = open_page(seq_len=4096, batch_size=3, kv_cache_dtype="fp8_e4m3")
     change(page, "model", "custom")
     answered = headline(page)
-    change(page, "num_key_value_heads", 7)
-    said = " ".join(unescaped(error.value) for error in page.error)
+    send(page, num_key_value_heads=7)
+    (said,) = at_field(page)
     assert "num_key_value_heads 7 is not possible: 64 query heads do not divide by it" in said
     assert "the nearest is 8" in said
-    change(page, "num_key_value_heads", 8)
+    assert headline(page) == f":gray[{answered}]"
+    (button,) = [button for button in page.button if button.label == "8 KV heads"]
+    checked(button.click().run())
     assert headline(page) == answered
     kept = page.query_params
     assert kept.items() >= {"seq_len": "4096", "batch_size": "3", "kv_cache_dtype": "fp8_e4m3"}.items()
@@ -147,52 +157,40 @@ def test_another_gpu_forgets_a_memory_typed_by_hand():
     assert "gpu_memory_gib" not in page.query_params
 
 
-def test_the_small_print_lists_what_was_given_by_hand():
-    given = {
-        "gpu_memory_gib": "GPU memory",
-        "kv_cache_memory_gib": "KV pool",
-        "activation_gib": "activations",
-        "non_torch_gib": "non-torch",
-        "cuda_graph_gib": "CUDA graphs",
-    }
-    assert "given by hand" not in everything_said(open_page())
-    page = open_page(**{name: 3 + index for index, name in enumerate(given)})
-    (said,) = [unescaped(text.value) for text in page.caption if "given by hand" in text.value]
-    for index, name in enumerate(given.values()):
-        assert f"{name} given by hand: {3 + index}.00 GiB" in said
-    for other in (
-        "rules of vLLM 0.33",
-        "0.92 of all memory",
-        "weights bf16",
-        "KV bf16",
-        "TP 4, PP 1, DP 1",
-        "blocks of 16 tokens",
-    ):
-        assert other in said
+def test_chips_say_what_is_set():
+    given = {"gpu_memory_gib": 60, "activation_gib": 3, "non_torch_gib": 3, "cuda_graph_gib": 3}
+    given |= {"kv_cache_memory_gib": 20, "pipeline_parallel_size": 2}
+    page = open_page(engine_version="0.19", prices="a100-80gb-sxm=1.5", **given)
+    labels = [unescaped(chip.proto.popover.label) for chip in page.get("popover")]
+    for label in (
+        "vLLM 0.19", "TP 4 · PP 2 · 1 replica", "Weights bf16", "KV bf16", "KV pool of 20 GiB", "$12 / h",
+        "More settings: 3 set",
+    ):  # fmt: skip
+        assert label in labels, labels
+    assert metric(page, "Price an hour") == "$12"  # 8 x $1.5
 
 
 def test_one_token_is_singular():
     page = open_page(seq_len=1)
     agrees(page, expected(seq_len=1))
-    assert re.match(r"[\d,]+ sequences of 1 token fit on", headline(page))
+    assert re.search(r": [\d,]+ users of 1 token$", headline(page))
 
 
 def test_sections_are_headings_below_the_answer():
     page = open_page()
     assert len(page.title) == 1
-    assert [(heading.tag, heading.value) for heading in page.header] == [
-        ("h2", "Memory of one GPU"),
-        ("h2", "What would change it"),
-        ("h2", "The formula, with its numbers"),
+    assert [(heading.tag, heading.value) for heading in page.subheader] == [
+        ("h3", "What would change it"),
+        ("h3", "Why 2.50 GiB a user"),
     ]
-    assert list(page.subheader) == []
+    assert list(page.header) == []
 
 
 @pytest.mark.parametrize(("model", "seq_len", "size"), [("falcon-7b", 2048, "16.00 MiB"), ("falcon-7b", 1, "8.00 KiB")])
 def test_sizes_have_the_unit_that_suits_them(model, seq_len, size):
     # Falcon 7B keeps 2 x 64 x 32 layers x 2 bytes = 8,192 bytes a token.
     page = open_page(model=model, tensor_parallel_size=1, seq_len=seq_len)
-    assert metric(page, "KV per sequence") == size
+    assert metric(page, "KV cache of one user") == size
 
 
 def test_what_is_not_verified_of_a_gpu_is_said():

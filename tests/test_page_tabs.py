@@ -1,70 +1,80 @@
-"""The tabs: each view with its chart, table and downloads, one at a time; what cannot be computed is said."""
+"""The views: each with its chart, table and downloads, one at a time; what cannot be computed is said."""
 
 import pytest
-from pages import agrees, change, checked, everything_said, expected, open_page, packed, unescaped, widget
+from pages import agrees, change, checked, everything_said, expected, open_page, packed, unescaped, unfold, widget
 
 from calculator import views
 from calculator.configs.reader import model_from_hf_config
+from dashboard.link.tab_names import SHOWN
 
-# Tabs
+
+def finding(page):
+    """What the chosen view says."""
+    said = [unescaped(text.value) for text in page.markdown if text.value.startswith("**")]
+    return said[-1].strip("*") if said else ""
 
 
-def test_the_tabs_in_the_order_in_which_a_person_asks():
-    page = open_page()
-    assert [tab.label for tab in page.tabs] == [
-        "Sequence length",
-        "KV heads",
-        "Tensor parallel",
-        "Load",
-        "Engines",
-        "KV in use",
-        "Ways to split",
-        "Memory table",
-        "Reconcile",
-        "About",
-    ]
+# Views
 
 
 @pytest.mark.parametrize(
-    ("view", "index", "finding"),
+    ("view", "chosen", "begins"),
     [
-        ("sequence-length", 0, "16 sequences at once take 10.00 GiB of one GPU"),
-        ("kv-heads", 1, "87.5 % less KV cache than 64 (MHA) would take"),
-        ("tensor-parallel", 2, "KV memory per GPU falls until TP 8, the number of KV heads"),
-        ("load", 3, "requests of this traffic fit at a risk of 1 %"),
-        ("engines", 4, "llama.cpp holds the most"),
-        ("kv-in-use", 5, "One sequence of 8,192 tokens keeps 640.00 MiB of one GPU by its layers"),
-        ("parallelism", 6, "On 4 × A100 80GB SXM, TP 4, DP 1 holds the most"),
-        ("memory", 7, "of one GPU, of one replica and of all GPUs"),
-        ("reconcile", 8, "Paste what vLLM, SGLang, TensorRT-LLM or llama.cpp printed at start-up"),
-        ("about", 9, "public start-up logs report a KV pool within"),
+        ("sequence-length", "Length", "At 8,192 tokens, 16 sequences at once take 10.00 GiB of one GPU"),
+        ("kv-heads", "KV heads", "LLaMA 3 70B keeps 8 KV heads for 64 query heads (GQA): 87.5 % less KV cache"),
+        ("tensor-parallel", "Tensor parallel", "KV memory per GPU falls until TP 8, the number of KV heads"),
+        ("parallelism", "Tensor parallel", "On 4 × A100 80GB SXM, TP 4, DP 1 holds the most"),
     ],
 )
-def test_the_tab_is_in_the_link_and_only_the_open_one_is_computed(view, index, finding):
+def test_the_view_is_in_the_link_and_only_the_chosen_one_is_made(view, chosen, begins):
     page = open_page(view=view)
-    full = [number for number, tab in enumerate(page.tabs) if list(tab.children)]
-    assert full == [index]
-    assert finding in unescaped(page.tabs[index].markdown[0].value)
+    assert widget(page, "_view").options == list(SHOWN) == ["Length", "KV heads", "Tensor parallel", "Load"]
+    assert widget(page, "_view").value == chosen
+    assert finding(page).startswith(begins)
+    assert len(page.get("plotly_chart")) == (3 if view == "parallelism" else 2)
     assert page.query_params["view"] == view
 
 
-@pytest.mark.parametrize("view", [name for name, question in views.VIEWS.items() if not question.part_of])
+@pytest.mark.parametrize("view", ["memory", "kv-in-use"])
+def test_a_link_to_what_stands_beside_the_formula_opens_it(view):
+    page = open_page(view=view)
+    assert page.query_params["view"] == view
+    alts = [table.proto.alt for table in page.dataframe]
+    charts = [chart.proto.alt for chart in page.get("plotly_chart")]
+    if view == "memory":
+        assert "Memory of one GPU, of one replica and of all GPUs, in bytes" in alts
+    else:
+        assert views.VIEWS[view](expected()).finding in charts
+
+
+def test_a_link_to_engines_side_by_side_turns_to_the_page_that_compares():
+    page = open_page(view="engines", seq_len=4096)
+    assert unescaped(page.title[0].value) == "LLaMA 3 70B on 4 × A100 80GB SXM, engine by engine"
+    assert page.query_params["seq_len"] == "4096"
+
+
+@pytest.mark.parametrize("view", ["sequence-length", "kv-heads", "tensor-parallel"])
 def test_each_view_has_its_table_and_its_downloads(view):
     page = open_page(view=view)
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
-    assert [button.label for button in tab.get("download_button")] == ["CSV", "Chart as HTML"]
-    (table,) = tab.dataframe
+    assert [button.label for button in page.get("download_button")] == ["CSV", "Chart as HTML"]
+    unfold(page, f"fold-{view}")
     made = views.VIEWS[view](expected())
+    (table,) = [table for table in page.dataframe if table.proto.alt == f"Table of {made.title}"]
     assert table.value.to_dict("records") == made.frame().to_dict("records")
+    chart = page.get("plotly_chart")[1].proto
+    assert chart.alt == made.finding
 
 
-def test_a_chart_has_its_finding_as_text_for_screen_readers():
-    page = open_page(view="kv-heads")
-    bar, chart = (element.proto for element in page.get("plotly_chart"))
-    assert chart.alt == views.kv_head_view(expected()).finding
-    assert bar.alt.startswith("Memory of one GPU: ")
-    assert bar.alt.endswith("together the 79.23 GiB that a program sees")
-    assert "Weights 32.86 GiB" in bar.alt  # 141,107,412,992 bytes / 4 ranks
+def test_the_bar_says_to_screen_readers_what_it_shows():
+    alt = open_page().get("plotly_chart")[0].proto.alt
+    assert alt.startswith("Memory of one GPU: Weights 32.8")  # 141,107,412,992 bytes / 4 ranks: 32.855 GiB
+    assert alt.endswith("together 79.23 GiB")
+
+
+def test_the_legend_sums_to_what_a_program_sees():
+    (line,) = [text.value for text in open_page().markdown if "Kept free" in text.value]
+    shown = [float(part.split("**")[1].replace("\\", "")) for part in line.split("\u2003")[:-1]]
+    assert round(sum(shown), 2) == 79.23
 
 
 def test_what_tensor_parallelism_forbids_is_said_below_the_chart():
@@ -74,25 +84,17 @@ def test_what_tensor_parallelism_forbids_is_said_below_the_chart():
     assert "TP 5: 8 KV heads do not divide by 5" in said
 
 
-def test_logarithmic_length_is_drawn_and_in_the_link():
+def test_the_logarithmic_axis_is_in_the_link_and_outlives_a_look_at_another_view():
     page = open_page()
     assert '"type":"log"' not in page.get("plotly_chart")[1].proto.spec.replace(" ", "")
     change(page, "_log_x", True)
     assert '"type":"log"' in page.get("plotly_chart")[1].proto.spec.replace(" ", "")
-    assert page.query_params["log_x"] == "true"
-
-
-def test_the_logarithmic_axis_outlives_a_look_at_another_tab():
-    page = open_page(log_x="true")
-    page.session_state["view"] = "kv-heads"
-    checked(page.run())
+    change(page, "_view", "KV heads")
     assert list(page.main.toggle) == []
-    assert page.query_params["log_x"] == "true"
-    page.session_state["view"] = "sequence-length"
-    checked(page.run())
+    assert page.query_params.items() >= {"log_x": "true", "view": "kv-heads"}.items()
+    change(page, "_view", "Length")
     assert '"type":"log"' in page.get("plotly_chart")[1].proto.spec.replace(" ", "")
     assert widget(page, "_log_x").value is True
-    assert page.query_params["log_x"] == "true"
 
 
 def test_memory_table_names_the_scope_of_every_figure():
@@ -148,12 +150,11 @@ def test_a_view_that_cannot_be_computed_says_why_and_leaves_the_rest():
     page = open_page(model="config", config_json=packed(UNEVEN), seq_len=1024, view="kv-heads", tensor_parallel_size=1)
     plan = expected(model=model_from_hf_config(UNEVEN), seq_len=1024, tensor_parallel_size=1)
     agrees(page, plan)
-    (tab,) = [tab for tab in page.tabs if list(tab.children)]
-    (said,) = tab.info
+    (said,) = page.info
     assert unescaped(said.value) == "KV heads can be varied where all layers have the same number of them."
     assert list(page.error) == []
-    assert [heading.value for heading in page.header][1:] == ["What would change it", "The formula, with its numbers"]
+    assert page.subheader[0].value == "What would change it"
     page.session_state["view"] = "tensor-parallel"
     checked(page.run())
-    assert [unescaped(text.value) for text in page.markdown if "KV memory per GPU" in text.value] != []
+    assert "KV memory per GPU" in finding(page)
     assert list(page.info) == []

@@ -13,7 +13,7 @@ from calculator.charts import base, registry
 from calculator.messages import Message, joined, say
 from calculator.views import words
 from calculator.views.kv_heads import Kind
-from dashboard.link.tab_names import PANELS, TABS
+from dashboard.link.tab_names import BESIDE_FORMULA, IDS, ON_PAGES, SHOWN
 from dashboard.state import VIEW_IDS
 
 each_view = pytest.mark.parametrize("name", list(views.VIEWS))
@@ -80,7 +80,9 @@ def test_kinds_are_the_names_that_they_were():
 
 def test_one_registry_names_tabs_links_charts_and_views():
     own = [name for name, question in views.VIEWS.items() if not question.part_of]
-    assert tuple(TABS) == VIEW_IDS == (*own[:3], "load", *own[3:], *PANELS)
+    assert IDS == VIEW_IDS == (*own[:3], "load", *own[3:], "memory", "reconcile", "about")
+    shown = [name for names in SHOWN.values() for name in names]
+    assert sorted((*shown, *BESIDE_FORMULA, *ON_PAGES)) == sorted(IDS)  # each name opens something, and one thing
     shared = [name for name, question in views.VIEWS.items() if question.part_of == "load"]
     assert shared == ["risk", "resident-tokens", "preemptions", "speed", "step"]
     assert list(registry.DRAWN) == list(views.VIEWS)

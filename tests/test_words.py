@@ -5,7 +5,7 @@ from golden import PRESETS
 
 import calculator
 from calculator import vary
-from calculator.views import words
+from calculator.views import verdict, words
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -45,11 +45,30 @@ def test_formula_of_the_reference(reference):
 
 
 def test_headlines(reference):
-    assert words.headline(reference).endswith("sequences of 8,192 tokens fit on 4 × A100 80GB SXM")
-    assert words.headline(vary(reference, batch_size=100)) == (
-        "100 sequences of 8,192 tokens do not fit on 4 × A100 80GB SXM"
+    begins = "LLaMA 3 70B on 4 × A100 80GB SXM: "
+    held = f"{reference.max_batch_size} users of 8,192 tokens"
+    assert words.headline(reference) == begins + held
+    assert words.headline(vary(reference, batch_size=100)) == f"{begins}{held}, not 100"
+    assert words.headline(vary(reference, batch_size=67, data_parallel_size=3), users=200) == (
+        f"LLaMA 3 70B on 12 × A100 80GB SXM: {3 * reference.max_batch_size} users of 8,192 tokens, not 200"
     )
+    assert words.headline(vary(reference, seq_len=1_000_000)) == begins + "not one user of 1,000,000 tokens"
     assert words.headline(vary(reference, tensor_parallel_size=1)) == "LLaMA 3 70B does not fit on 1 × A100 80GB SXM"
+
+
+def test_a_verdict_says_the_margin_and_what_is_missing(reference):
+    # 36.46 GiB of KV in a pool, 0.625 GiB a user on each of four GPUs: 58; 200 users need 125 GiB.
+    assert verdict.room(reference, 16) == "fits, 3.6\u00a0×\u00a0room"  # 58 / 16 = 3.625
+    assert verdict.room(reference, 56) == "fits, nothing to spare"
+    short = vary(reference, batch_size=200)
+    assert verdict.room(short, 200) == "142 users too many"
+    assert verdict.shortfall(short) == "Needed on each GPU: 125.00 GiB of KV; there are 36.46 GiB."
+    assert verdict.shortfall(reference) == ""
+    sizes = {part.key: part.bytes / 2**30 for part in verdict.parts(short)}
+    assert list(sizes) == ["weights", "overheads", "kv", "missing"]
+    assert round(sizes["kv"] + sizes["missing"], 2) == 125.0
+    assert [part.key for part in verdict.parts(reference)] == ["weights", "overheads", "kv", "room", "free"]
+    assert sum(part.bytes for part in verdict.parts(reference)) == reference.per_gpu.total_bytes
 
 
 def test_detail_names_whose_limit_it_is(reference):

@@ -249,13 +249,15 @@ def ways_to_split(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 @friendly
-def what_would_fit(plan: Plan) -> Levers:
+def what_would_fit(plan: Plan, tried: Levers | None = None) -> Levers:
     """Return the single changes that make a plan fit, the largest gain first; empty where it fits already.
 
     Parameters
     ----------
     plan : Plan
         The answer to start from [-].
+    tried : Levers, optional
+        What ``levers`` returned for it, where that was asked already [-].
 
     Returns
     -------
@@ -264,7 +266,7 @@ def what_would_fit(plan: Plan) -> Levers:
     """
     if plan.fits:
         return Levers()
-    changes = list(levers(plan))
+    changes = list(levers(plan) if tried is None else tried)
     if plan.max_context_len:
         shorter = vary(plan, seq_len=plan.max_context_len)
         label = length(plan.max_context_len, plan.request.seq_len)

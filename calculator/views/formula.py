@@ -23,6 +23,36 @@ def formula(plan: Plan) -> str:
     return joined("\n+ ", [_term(plan, group) for group in plan.model.groups if _kept(plan, group)])
 
 
+def factors(plan: Plan) -> list[tuple[str, str]]:
+    """Return the factors of one sequence's bytes, each with its name; empty where the formula is more than a product.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer [-].
+
+    Returns
+    -------
+    list of (str, str)
+        Value and name: ``("8", "KV heads")``.
+    """
+    model, request = plan.model, plan.request
+    spec, storage = model.groups[0].spec, storage_format(request.kv_cache_dtype)
+    is_product = model.is_uniform and isinstance(spec, FullAttention) and spec.grows_until >= request.seq_len
+    if not is_product or spec.encoder_bytes(1, storage, 1) or not isinstance(spec, FullAttention):
+        return []
+    if spec.head_dim != spec.v_head_dim or storage.block_elements != 1 or storage.row_scale_bytes:
+        return []
+    return [
+        ("2", say("factor.kv", "K, V")),
+        (f"{spec.num_key_value_heads:,}", say("factor.heads", "KV heads")),
+        (f"{spec.head_dim:,}", say("factor.head_dim", "head size")),
+        (f"{model.num_layers:,}", say("factor.layers", "layers")),
+        (f"{request.seq_len:,}", say("factor.tokens", "tokens")),
+        (f"{storage.block_bytes:g}", say("factor.bytes", "bytes")),
+    ]
+
+
 def _kept(plan: Plan, group: LayerGroup) -> int:
     """Bytes of one sequence that a group of layers keeps over the whole model [bytes]."""
     request, storage = plan.request, storage_format(plan.request.kv_cache_dtype)

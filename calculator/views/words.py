@@ -17,6 +17,7 @@ __all__ = [
     "LEFT_OUT",
     "NOT_MODELLED",
     "MemoryLine",
+    "asked_users",
     "detail",
     "formula",
     "formula_steps",
@@ -42,34 +43,47 @@ def hardware(plan: Plan) -> str:
     return say("words.hardware", "{gpus:,} × {name}", gpus=plan.num_gpus, name=plan.accelerator.name)
 
 
-def headline(plan: Plan) -> str:
-    """Answer in one line: does it fit, and how many."""
-    request, gpus = plan.request, hardware(plan)
-    tokens = plural(request.seq_len, "token")
-    if plan.total_max_batch_size and plan.fits:
-        return say(
-            "words.fits",
-            "{sequences} of {tokens} fits on {gpus}" if plan.total_max_batch_size == 1
-            else "{sequences} of {tokens} fit on {gpus}",
-            sequences=plural(plan.total_max_batch_size, "sequence"), tokens=tokens, gpus=gpus,
-        )  # fmt: skip
+def headline(plan: Plan, users: int | None = None) -> str:
+    """Answer in one line: this model on these GPUs holds so many users of such a length, or what it does not.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer [-].
+    users : int, optional
+        Those that were asked for in all, where the replicas do not share them out evenly [-].
+
+    Returns
+    -------
+    str
+        The sentence.
+    """
+    request = plan.request
+    named = {"model": plan.model.name, "gpus": hardware(plan)}
     if plan.per_gpu.kv_pool_bytes == 0:
-        return say("words.no_pool", "{model} does not fit on {gpus}", model=plan.model.name, gpus=gpus)
+        return say("words.no_pool", "{model} does not fit on {gpus}", **named)
     if plan.stage.exceeds and request.kv_cache_memory_bytes is not None:
         return say(
             "words.pool_exceeds",
             "{model} with a KV pool of {pool} does not fit on {gpus}",
-            model=plan.model.name,
             pool=format_size(plan.kv_pool_bytes),
-            gpus=gpus,
+            **named,
         )
-    asked = request.batch_size * request.data_parallel_size
-    return say(
-        "words.fits_not",
-        "{sequences} of {tokens} does not fit on {gpus}" if asked == 1
-        else "{sequences} of {tokens} do not fit on {gpus}",
-        sequences=plural(asked, "sequence"), tokens=tokens, gpus=gpus,
-    )  # fmt: skip
+    asked = asked_users(plan) if users is None else users
+    named |= {"held": plural(plan.total_max_batch_size, "user"), "tokens": plural(request.seq_len, "token")}
+    if plan.fits:
+        return say("words.fits", "{model} on {gpus}: {held} of {tokens}", **named)
+    if not plan.total_max_batch_size:
+        return say("words.not_one", "{model} on {gpus}: not one user of {tokens}", **named)
+    if plan.total_max_batch_size >= asked:
+        return say("words.starts_not", "{model} on {gpus} does not start with {asked} of {tokens}",
+                   asked=plural(asked, "user"), **named)  # fmt: skip
+    return say("words.fits_not", "{model} on {gpus}: {held} of {tokens}, not {asked:,}", asked=asked, **named)
+
+
+def asked_users(plan: Plan) -> int:
+    """Return the users that all replicas are asked to hold [-]."""
+    return plan.request.batch_size * plan.request.data_parallel_size
 
 
 def detail(plan: Plan) -> str:

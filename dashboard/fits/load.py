@@ -18,11 +18,14 @@ OF_RISK, OF_SPEED = ("risk", "resident-tokens"), ("speed", "step")
 SLOW = "preemptions"
 
 
-def show(plan: calculator.Plan) -> None:
-    """Show the answer, what is asked, and the charts; where that is not possible why, and the last answer dimmed."""
+def show(plan: calculator.Plan, old: bool = False) -> None:
+    """Show the answer, what is asked, and the charts; where that is not possible why, and the last answer dimmed.
+
+    ``old`` says that the plan itself is no longer what is asked.
+    """
     answer = st.container()
     try:
-        asked, dimmed = traffic.ask(), traffic.wrong()
+        asked, dimmed = traffic.ask(), old or traffic.wrong()
         st.session_state[LAST] = asked
     except calculator.CalculatorError as error:
         if not traffic.wrong() and not isinstance(error, lengths.SaidAtField):

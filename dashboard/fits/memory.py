@@ -1,4 +1,4 @@
-"""Where memory goes: of one GPU as a bar, of every scope as a table, and the formula with its numbers."""
+"""Where the memory of one GPU goes: a bar with its legend, and every figure in exact bytes."""
 
 from __future__ import annotations
 
@@ -6,44 +6,63 @@ import streamlit as st
 
 import calculator
 from calculator import charts
-from calculator.units import format_bytes, format_gib, format_size
-from calculator.views import words
+from calculator.units import GIB
+from calculator.views import verdict
 from calculator.views.memory import overhead_lines
 from dashboard import figure
 from dashboard.text import plain
 
-
-def of_one_gpu(plan: calculator.Plan) -> None:
-    """Show where the memory of one GPU goes, as one bar."""
-    st.header("Memory of one GPU", anchor=False)
-    total = plan.per_gpu.total_bytes
-    needed = total - plan.per_gpu.unused_bytes
-    parts = [(name, size) for name, size, _ in words.memory_lines(plan) if size > 0]
-    lines = " · ".join(f"{name} {format_size(size)}" for name, size in parts)
-    if plan.per_gpu.unused_bytes >= 0:
-        lines += f" · together the {format_gib(total)} that a program sees"
-    else:
-        missing = f"the GPU has {format_gib(total)}, {format_gib(needed - total)} are missing"
-        lines += f" · together {format_gib(needed)}; {missing}"
-    bar = charts.memory_bar.ready(plan, legend=False)
-    figure.show(bar, "memory_bar", f"Memory of one GPU: {lines}", {"displayModeBar": False})
-    st.caption(plain(f"From left to right: {lines}"))
+MARKS = {
+    "weights": ":orange[■]",
+    "overheads": ":gray[■]",
+    "kv": ":blue[■]",
+    "room": ":blue[▨]",
+    "missing": ":red[▨]",
+    "free": ":gray[□]",
+}
 
 
-def formula(plan: calculator.Plan) -> None:
-    """Show the formula with this plan's numbers, step by step."""
-    st.header("The formula, with its numbers", anchor=False)
-    total = calculator.kv_cache_bytes(
-        plan.model, plan.request.seq_len, 1, plan.request.kv_cache_dtype, encoder_seq_len=plan.request.encoder_seq_len
-    )
-    st.code(f"{words.formula(plan)}\n= {format_bytes(total)}\n= {format_size(total)} a sequence", language=None)
-    rows = [f"| {plain(what)} | {plain(how)} | {exact:,} |" for what, how, exact in words.formula_steps(plan)]
-    st.markdown("\n".join(["| Step | How | Bytes |", "| --- | --- | ---: |", *rows]))
+def of_one_gpu(plan: calculator.Plan, dimmed: bool) -> None:
+    """Show where the memory of one GPU goes, as one bar and its legend, which sums to what a program sees."""
+    parts = verdict.parts(plan)
+    sizes = _rounded([part.bytes for part in parts])
+    total = sum(part.bytes for part in parts)
+    said = [f"{part.name} {size} GiB" for part, size in zip(parts, sizes, strict=True)]
+    with st.container(gap="xsmall"):
+        alt = f"Memory of one GPU: {', '.join(said)}, together {total / GIB:,.2f} GiB"
+        bar = charts.memory_bar.ready(plan, legend=False)
+        figure.show(bar, "memory_bar", alt, {"displayModeBar": False}, dimmed=dimmed)
+        entries = []
+        for part, size in zip(parts, sizes, strict=True):
+            text = f"{plain(part.name)} {plain(size)}" if dimmed else f"{plain(part.name)} **{plain(size)}**"
+            if part.key == "overheads":
+                text += f" :gray[({plain(verdict.overheads_in_words(plan))})]" if not dimmed else ""
+            entries.append(text if dimmed else f"{MARKS[part.key]} {text}")
+        entries.append(plain(f"= {total / GIB:,.2f} GiB of one GPU{_limit(plan, total)}"))
+        line = " \u2003".join(entries)
+        st.markdown(f":gray[{line}]" if dimmed else line)
+
+
+def _limit(plan: calculator.Plan, needed: int) -> str:
+    memory = plan.per_gpu
+    if plan.stage.exceeds and needed > memory.total_bytes:
+        return f", which has {memory.total_bytes / GIB:,.2f}"
+    return f"; the engine may use {memory.requested_bytes / GIB:,.2f} of {memory.total_bytes / GIB:,.2f}"
+
+
+def _rounded(sizes: list[int]) -> list[str]:
+    """Write sizes in hundredths of a GiB that sum to the sum as it is written."""
+    exact = [100 * size / GIB for size in sizes]
+    kept = [int(size) for size in exact]
+    short = round(sum(exact)) - sum(kept)
+    for index in sorted(range(len(exact)), key=lambda index: kept[index] - exact[index])[:short]:
+        kept[index] += 1
+    return [f"{size / 100:,.2f}" for size in kept]
 
 
 def table(plan: calculator.Plan) -> None:
     """Show every line of memory: of one GPU, of a replica, of all GPUs."""
-    st.markdown("Every figure in exact bytes, of one GPU, of one replica and of all GPUs; they are not the same thing.")
+    st.markdown("In exact bytes, of one GPU, of one replica and of all GPUs; they are not the same thing.")
     scopes = (plan.per_gpu, plan.per_replica, plan.all_gpus)
     overheads = {line.line.key: line.name for line in plan.stage.overheads}
     names = (
@@ -65,11 +84,24 @@ def table(plan: calculator.Plan) -> None:
         rows, hide_index=True, key="memory_table", alt="Memory of one GPU, of one replica and of all GPUs, in bytes"
     )
     sources = [f"{line.name}: {line.source}" for _, line in overhead_lines(plan)]
-    st.caption(plain(f"Overheads are estimates. {'. '.join(sources)}."))
-    _gpu_facts(plan)
+    request = plan.request
+    st.markdown(
+        plain(
+            f"{plan.num_blocks:,} blocks of {request.block_size:,} tokens. {plan.rules.title} {plan.rules.version}: "
+            f"{plan.rules.budget_words(plan.model, request)}; {own_name(plan, 'max_num_seqs')} "
+            f"{request.max_num_seqs:,}, {own_name(plan, 'max_num_batched_tokens')} "
+            f"{request.max_num_batched_tokens:,}. Overheads are estimates. {'. '.join(sources)}."
+        )
+    )
+    of_gpu(plan)
 
 
-def _gpu_facts(plan: calculator.Plan) -> None:
+def own_name(plan: calculator.Plan, keyword: str) -> str:
+    """Return what the engine calls a keyword."""
+    return plan.rules.flags[keyword].strip("-").replace("-", "_")
+
+
+def of_gpu(plan: calculator.Plan) -> None:
     """Show what is known of the GPU, what of it is not verified, and where it comes from."""
     gpu = plan.accelerator
     known = (
@@ -89,7 +121,7 @@ def _gpu_facts(plan: calculator.Plan) -> None:
     ]
     st.markdown("\n".join([f"| {plain(gpu.name)} | |", "| --- | --- |", *rows]))
     if gpu.sources:
-        st.caption(plain(f"Sources: {gpu.sources}"))
+        st.markdown(f":gray[:small[{plain(f'Sources: {gpu.sources}')}]]")
 
 
 def _amount(value: float | None, unit: str) -> str:

@@ -9,17 +9,23 @@ import streamlit as st
 from calculator import charts
 from calculator.views import View
 from dashboard import downloads, figure
+from dashboard.frame.chips import chip
 from dashboard.text import plain
 
 
 def show(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
     """Show a view; one without rows is its sentence."""
-    finding = plain(view.finding)
     if not view.rows:
-        st.info(finding)
+        st.info(plain(view.finding))
         return
-    st.markdown(f":gray[{finding}]" if dimmed else finding)
+    finding(view, dimmed)
     chart(view, log_x, dimmed)
+
+
+def finding(view: View[Any], dimmed: bool = False) -> None:
+    """Show what a view found."""
+    said = plain(view.finding)
+    st.markdown(f":gray[{said}]" if dimmed else f"**{said}**")
 
 
 def chart(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
@@ -27,7 +33,12 @@ def chart(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
     figure.show(charts.draw.ready(view, log_x), f"chart-{view.name}", view.finding, dimmed=dimmed)
     if view.refused:
         reasons = "; ".join(f"{row.called}: {row.refused}" for row in view.refused)
-        st.caption(plain(f"Not possible: {reasons}."))
-    downloads.of_view(view, lambda: charts.draw(view, log_x))
-    with st.expander("Table", key=f"fold-{view.name}"):
-        st.dataframe(view.frame(), hide_index=True, key=f"table-{view.name}", alt=f"Table of {view.title}")
+        st.markdown(f":gray[:small[{plain(f'Not possible: {reasons}.')}]]")
+    with st.container(horizontal=True, gap="xsmall"):
+        if not dimmed:
+            downloads.of_view(view, lambda: charts.draw(view, log_x))
+        chip("Table", f"fold-{view.name}", _table, view, quiet=True, icon=":material/table:")
+
+
+def _table(view: View[Any]) -> None:
+    st.dataframe(view.frame(), hide_index=True, key=f"table-{view.name}", alt=f"Table of {view.title}")

@@ -9,11 +9,14 @@ WIDTH = 1200
 NAME = "KV-cache planner"
 WEIGHTS_ON_LIGHT, KV_ON_LIGHT, KV_SOFT_ON_LIGHT, TEXT_ON_LIGHT = "#b65c12", "#2a70d2", "#93b8ec", "#0b0f17"
 WEIGHTS_ON_DARK, KV_ON_DARK, KV_SOFT_ON_DARK, TEXT_ON_DARK = "#b05e1c", "#3274d0", "#7fa9e6", "#e6eaf0"
-_LOGO = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="216" height="28" viewBox="0 0 216 28">'
+_BLOCKS = (
     '<rect x="0" y="6" width="12" height="16" rx="2" fill="{weights}"/>'
     '<rect x="14" y="6" width="8" height="16" rx="2" fill="{soft}"/>'
     '<rect x="24" y="6" width="14" height="16" rx="2" fill="{kv}"/>'
+)
+_ICON = f'<svg xmlns="http://www.w3.org/2000/svg" width="38" height="38" viewBox="0 -5 38 38">{_BLOCKS}</svg>'
+_LOGO = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" width="216" height="28" viewBox="0 0 216 28">{_BLOCKS}'
     '<text x="47" y="20" font-family="Source Sans, Helvetica, Arial, sans-serif" font-size="17" font-weight="600" '
     'fill="{text}">{name}</text></svg>'
 )
@@ -22,6 +25,11 @@ _LOGO = (
 def is_dark() -> bool:
     """Whether the reader's page is dark."""
     return bool(st.context.theme.type == "dark")
+
+
+def icon() -> str:
+    """Return the icon of the browser's tab; one of one's own, as others would be fetched from elsewhere."""
+    return _ICON.format(weights=WEIGHTS_ON_LIGHT, soft=KV_SOFT_ON_LIGHT, kv=KV_ON_LIGHT)
 
 
 def name_it() -> None:

@@ -48,6 +48,7 @@ def ask() -> calculator.HeadStudy:
             inputs.ask_encoder(model)
     if isinstance(model, calculator.CalculatorError):
         raise model
+    inputs.settle(model)
     with st.container(horizontal=True, gap="xsmall"):
         _chips(model, gpu)
     lengths.check("seq_len")

@@ -1,10 +1,21 @@
-"""The tabs by the names that links know them by: views, some of which share one, then the panels that are no views."""
+"""The views by the names that links know them by: those below an answer, and those that live elsewhere."""
 
 from __future__ import annotations
 
 from calculator.views import VIEWS
 
-PANELS = {"memory": "Memory table"}
-MOVED = {"reconcile": "log", "about": "method"}
-"""Tabs that have become pages: their addresses by what old links call them."""
-TABS = {question.part_of or name: question.tab for name, question in VIEWS.items()} | PANELS
+SHOWN = {
+    "Length": ("sequence-length",),
+    "KV heads": ("kv-heads",),
+    "Tensor parallel": ("tensor-parallel", "parallelism"),
+    "Load": ("load",),
+}
+"""What each of the four views is called, and the names in links that open it, its own first."""
+BESIDE_FORMULA = ("memory", "kv-in-use")
+"""What stands beside the formula."""
+ON_PAGES = {"engines": "compare", "reconcile": "log", "about": "method"}
+"""What has a page of its own, and its address."""
+IDS = tuple(
+    dict.fromkeys([*(question.part_of or name for name, question in VIEWS.items()), *BESIDE_FORMULA, *ON_PAGES])
+)
+"""Every name that a link may say."""

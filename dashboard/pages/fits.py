@@ -1,48 +1,78 @@
-"""Does it fit: this model on these GPUs, how many sequences and how long, and what would change it."""
+"""Does it fit: this model on these GPUs, how many users and how long, and what would change it."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 import calculator
-from dashboard import answer, changes, downloads, inputs, state, turning
-from dashboard.fits import memory, tabs
-from dashboard.link.tab_names import MOVED
-from dashboard.text import plain, sentence
+from dashboard import state, turning
+from dashboard.fits import answer, asking, changes, formula, four_views, memory, prices, refusal
+from dashboard.frame import page as frame
+from dashboard.inputs import totals
+from dashboard.link.tab_names import ON_PAGES
+from dashboard.text import plain
+
+_LAST = "_fits_last"
+"""The last answer, and for how many users."""
 
 
 def show() -> None:
-    """Show the inputs, the answer and what follows from it."""
-    moved = MOVED.get(st.session_state["view"])
-    if moved is not None:
-        st.session_state["view"] = state.OPENING_VIEW
-        st.switch_page(turning.to(moved))
-    with st.sidebar:
-        st.markdown("**KV-cache planner**")
-        try:
-            plan = calculator.plan(**inputs.ask())
-            refusal = None
-        except calculator.CalculatorError as error:
-            refusal = str(error)
-    for problem in state.problems():
-        st.warning(plain(problem))
-    if refusal:
-        st.title("This cannot be planned", anchor=False)
-        st.error(plain(sentence(refusal)))
-        st.markdown("Change the input in the sidebar; nothing else was lost.")
+    """Show the answer, the question below it, and what follows."""
+    _turn()
+    with frame.centred():
+        said, problems = st.container(gap="xsmall"), st.container()
+        asked = asking.fields()
+        plan, users, error = _answered(asked)
+        asking.settings(asked, plan)
+        dimmed = error is not None or asked.gpus is not None
+        for problem in state.problems():
+            problems.warning(plain(problem))
+        if plan is None:
+            if error is not None:
+                with said:
+                    refusal.instead(asked, error)
+            state.save()
+            return
+        refusal.at_field(asked, error)
+        _show(plan, users, dimmed, said)
         state.save()
-        return
-    answer.show(plan)
-    inputs.calibration_chip()
-    memory.of_one_gpu(plan)
-    answer.notes(plan)
-    if plan.model.ignored_keys or plan.model.assumed:
-        answer.understood(plan.model)
-    with st.grid(2, min_column_width=420, gap="large"):  # side by side only where neither is cut
+
+
+def _turn() -> None:
+    """Turn to the page of what a link asks for that stood below the answer once."""
+    address = ON_PAGES.get(st.session_state["view"])
+    if address is not None:
+        st.session_state["view"] = state.OPENING_VIEW
+        st.switch_page(turning.to(address), query_params=state.link_of(state.held(*state.PARAMETERS)))
+
+
+def _answered(asked: asking.Asked) -> tuple[calculator.Plan | None, int, calculator.CalculatorError | None]:
+    """Return the answer with its users; where there is none the last one, and why."""
+    error = asked.refusal
+    if error is None:
+        try:
+            plan, users = calculator.plan(**asked.keywords), totals.users()
+            st.session_state[_LAST] = plan, users
+        except calculator.CalculatorError as refused:
+            error = refused
+        else:
+            return plan, users, None
+    last = st.session_state.get(_LAST)
+    return (*last, error) if last is not None else (None, 0, error)
+
+
+def _show(plan: calculator.Plan, users: int, dimmed: bool, said: st.delta_generator.DeltaGenerator) -> None:
+    rows = changes.tried(plan)
+    with said:
+        answer.say(plan, users, dimmed)
+        if not dimmed:
+            changes.smallest(plan, rows)
+    memory.of_one_gpu(plan, dimmed)
+    answer.metrics(plan, users, prices.given(), dimmed)
+    answer.notes(plan, dimmed)
+    with st.grid(2, min_column_width=480, gap="large"):
         with st.container():
-            changes.show(plan)
+            changes.show(plan, rows, dimmed)
         with st.container():
-            memory.formula(plan)
-    tabs.show(plan)
-    state.save()
-    downloads.show_link()
+            formula.show(plan, dimmed)
+    four_views.show(plan, dimmed)

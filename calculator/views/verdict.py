@@ -1,0 +1,128 @@
+"""How an answer stands to what was asked: the margin, the range and its cause, and what is missing where it is not."""
+
+from __future__ import annotations
+
+from math import floor
+from typing import TYPE_CHECKING, NamedTuple
+
+from calculator.messages import joined, say
+from calculator.units import GIB, format_size, plural
+from calculator.views.words import asked_users
+
+if TYPE_CHECKING:
+    from calculator.planning.answer import Plan
+
+MOST_TENTHS = 10
+"""From so many times on the room is said without a tenth [-]."""
+
+
+class Part(NamedTuple):
+    """A part of the memory of one GPU, as a reader tells them apart.
+
+    Attributes
+    ----------
+    key : str
+        ``weights``, ``overheads``, ``kv``, ``room``, ``missing``, ``free`` [-].
+    name : Message
+        What it is called [-].
+    bytes : int
+        Its size [bytes].
+    """
+
+    key: str
+    name: str
+    bytes: int
+
+
+def room(plan: Plan, users: int) -> str:
+    """Say in a few words how what is held stands to the users asked for."""
+    held = plan.total_max_batch_size
+    if plan.fits:
+        times = held / users
+        if times < 1.05:
+            return say("verdict.just", "fits, nothing to spare")
+        tenths = floor(times * 10) / 10
+        ratio = f"{tenths:.1f}" if times < MOST_TENTHS else f"{int(times):,}"
+        return say("verdict.room", "fits, {ratio}\u00a0×\u00a0room", ratio=ratio)
+    if not held:
+        return say("verdict.none", "does not fit")
+    if held >= users:
+        return say("verdict.starts_not", "does not start")
+    return say("verdict.too_many", "{more} too many", more=plural(users - held, "user"))
+
+
+def range_of(plan: Plan) -> str:
+    """Say in what range the users lie and what makes it; empty where nothing is estimated or nothing fits."""
+    if not plan.range_cause or not plan.fits:
+        return ""
+    replicas = plan.request.data_parallel_size
+    low, high = plan.max_batch_size_low * replicas, plan.max_batch_size_high * replicas
+    if low == high:
+        return say("verdict.no_range", "{low:,} over the whole range of {cause}.", low=low, cause=plan.range_cause)
+    return say("verdict.range", "Range {low:,} to {high:,}, from {cause}.", low=low, high=high, cause=plan.range_cause)
+
+
+def shortfall(plan: Plan) -> str:
+    """Say what is needed and what there is, where users do not fit; empty where it is not the pool that is short."""
+    request, pool = plan.request, plan.per_gpu.kv_pool_bytes
+    needed = plan.allocated_bytes_per_sequence * -(-request.batch_size // request.attention_replicas)
+    if plan.fits or plan.refused or plan.stage.exceeds or not pool or needed <= pool:
+        return ""
+    return say(
+        "verdict.needed", "Needed on each GPU: {needed} of KV; there are {pool}.",
+        needed=format_size(needed), pool=format_size(pool),
+    )  # fmt: skip
+
+
+def of_one_user(plan: Plan) -> str:
+    """Say what of one user's cache stands on one GPU, and how often it is kept."""
+    copies = plan.kv_replication
+    if copies > 1:
+        alone = plan.kv_bytes_per_sequence // copies
+        return say("verdict.copies", "{alone}, kept {copies} times", alone=format_size(alone), copies=copies)
+    if plan.gpus_per_replica == 1:
+        return say("verdict.one_gpu", "on one GPU")
+    return say("verdict.each_gpu", "{size} on each GPU", size=format_size(plan.kv_bytes_per_gpu))
+
+
+def parts(plan: Plan) -> list[Part]:
+    """Cut the memory of one GPU: weights, overheads, KV of the users asked for, room for more, what is kept free.
+
+    The sizes sum to what a program sees, or to what is needed where that is more; the KV that does not fit is then the
+    last.
+    """
+    memory, request = plan.per_gpu, plan.request
+    asked = plan.allocated_bytes_per_sequence * -(-request.batch_size // request.attention_replicas)
+    used = min(asked, memory.kv_pool_bytes)
+    overheads = sum(line.bytes for line in plan.stage.overheads)
+    users = plural(request.batch_size, "user")
+    found = [
+        Part("weights", say("part.weights", "Weights"), memory.weights_bytes),
+        Part("overheads", say("part.overheads", "Overheads"), overheads),
+        Part("kv", say("part.kv", "KV of {users}", users=users), used),
+        Part("room", say("part.room", "Room for more users"), memory.kv_pool_bytes - used),
+        Part("missing", say("part.missing", "KV that does not fit"), asked - used),
+    ]
+    if asked <= memory.kv_pool_bytes:
+        found.append(Part("free", say("part.free", "Kept free"), memory.unused_bytes))
+    return [part for part in found if part.bytes > 0]
+
+
+def overheads_in_words(plan: Plan) -> str:
+    """Name the parts of the overheads with their sizes in GiB."""
+    named = [
+        say("part.overhead", "{name} {size}", name=line.name[:1].lower() + line.name[1:] if line.name[1:2].islower()
+            else line.name, size=f"{line.bytes / GIB:,.2f}")
+        for line in plan.stage.overheads if line.bytes > 0
+    ]  # fmt: skip
+    return joined(", ", named)
+
+
+def of_replicas(plan: Plan, users: int) -> str:
+    """Say how many users each replica is asked for; empty where there is one."""
+    replicas, each = plan.request.data_parallel_size, plan.request.batch_size
+    if replicas == 1:
+        return ""
+    most = "at most " if users != asked_users(plan) else ""
+    return say("verdict.each_replica", ", {most}{each:,} on each of {replicas:,} replicas",
+               most=most, each=each, replicas=replicas)  # fmt: skip

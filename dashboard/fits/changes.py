@@ -1,0 +1,169 @@
+"""What would change the answer: one table, each change alone, the cheapest first; a click applies it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+import calculator
+from calculator.units import GIB, plural
+from calculator.views import verdict, words
+from calculator.views.changes import ChangeRow, first_of, rows_of
+from dashboard import state
+from dashboard.inputs import totals
+from dashboard.text import plain
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
+
+FIRST, ROW_PX = 8, 35
+_OFFERED, _ALL, _APPLIED, _BEFORE = "_changes_offered", "_all_changes", "_change_applied", "_before_change"
+COLUMNS = ("Change, click to apply", "Users", "$ / h from", "What it costs", "Checkpoint")
+DIMMED_ON_LIGHT, DIMMED_ON_DARK = "#8a93a0", "#7d8794"
+
+
+def tried(plan: calculator.Plan) -> list[ChangeRow]:
+    """Try every change once; return them as rows, those that hold what is asked first."""
+    found = calculator.levers(plan)
+    also = () if plan.fits else calculator.what_would_fit(plan, found)
+    known = {tuple(sorted(lever.changes.items(), key=str)) for lever in found}
+    return rows_of(
+        plan, [*found, *(lever for lever in also if tuple(sorted(lever.changes.items(), key=str)) not in known)]
+    )
+
+
+def smallest(plan: calculator.Plan, rows: list[ChangeRow]) -> None:
+    """Offer what makes it fit, the cheapest first; of each knob one."""
+    if plan.fits:
+        return
+    best: dict[str, ChangeRow] = {}
+    for row in rows:
+        if row.fits:
+            best.setdefault(row.lever.key, row)
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        st.markdown("**Smallest change:**" if best else "No single change would do.", width="content")
+        for index, row in enumerate(best.values()):
+            price = "" if row.usd_per_hour_low is None else f", from ${row.usd_per_hour_low:,.2f}"
+            st.button(
+                plain(f"{row.change}: {row.users:,}{price}"),
+                key=f"fits-{row.lever.key}",
+                type="primary" if not index else "secondary",
+                on_click=apply,
+                args=(row,),
+            )
+
+
+def show(plan: calculator.Plan, rows: list[ChangeRow], dimmed: bool) -> None:
+    """Show the table; what was applied last is said here, where the click was made, and can be taken back."""
+    st.subheader(_grey("What would change it", dimmed), anchor=False)
+    _what_was_applied(plan)
+    every = st.session_state.get(_ALL, False)
+    shown = rows if every else first_of(plan, rows, FIRST)
+    if not shown:
+        st.markdown(_grey("No single change of format, GPUs or length gains anything.", dimmed))
+    else:
+        _table(shown, dimmed)
+    if len(rows) > len(shown) or every:
+        label = "The first alone" if every else f"All {plural(len(rows), 'change')}"
+        st.button(label, key="all_changes", type="tertiary", on_click=_show_all, args=(not every,))
+
+
+def _table(rows: list[ChangeRow], dimmed: bool) -> None:
+    st.session_state[_OFFERED] = rows
+    opens = st.column_config.ButtonColumn(
+        COLUMNS[0], type="tertiary", alignment="left", key="change-apply", on_click=_clicked, pinned=False
+    )
+    price = st.column_config.NumberColumn(COLUMNS[2], format="%.2f", width=80)
+    columns = {COLUMNS[0]: opens, COLUMNS[1]: st.column_config.NumberColumn(width=64), COLUMNS[2]: price}
+    frame = _frame(rows)
+    st.dataframe(
+        _greyed(frame) if dimmed else frame,
+        hide_index=True,
+        key="changes",
+        height="content" if len(rows) <= 2 * FIRST else ROW_PX * (2 * FIRST + 1),
+        column_config=columns,
+        placeholder="not known",
+        alt="What would change the answer: each change with users, price and what it costs",
+    )
+
+
+def _frame(rows: list[ChangeRow]) -> DataFrame:
+    import pandas
+
+    cells: dict[str, list[Any]] = {
+        COLUMNS[0]: [str(row.change) for row in rows],
+        COLUMNS[1]: [row.users for row in rows],
+        COLUMNS[2]: [row.usd_per_hour_low for row in rows],
+        COLUMNS[3]: [str(row.costs) for row in rows],
+    }
+    if any(row.checkpoint for row in rows):
+        cells[COLUMNS[4]] = [str(row.checkpoint) for row in rows]
+    return pandas.DataFrame(cells)
+
+
+def _greyed(frame: DataFrame) -> Styler:
+    from dashboard.frame.page import is_dark
+
+    colour = DIMMED_ON_DARK if is_dark() else DIMMED_ON_LIGHT
+    return frame.style.map(lambda _: f"color: {colour}")
+
+
+def _clicked() -> None:
+    """Apply the change of the row that was clicked."""
+    row = st.session_state["change-apply"]["row"]
+    apply(st.session_state[_OFFERED][row])
+
+
+def apply(row: ChangeRow) -> None:
+    """Apply a change, and remember what was before it."""
+    changes = _as_state(row.lever.changes)
+    before = state.held(*changes, totals.USERS)
+    st.session_state[_BEFORE] = before
+    st.session_state[_APPLIED] = str(row.change)
+    state.change(**{totals.USERS: None, **changes})
+
+
+def _take_back() -> None:
+    state.change(**st.session_state[_BEFORE])
+    st.session_state[_APPLIED] = ""
+
+
+def _what_was_applied(plan: calculator.Plan) -> None:
+    """Say what the last change came to, until something else moves."""
+    said = st.session_state.get(_APPLIED)
+    if not said:
+        return
+    seen = st.session_state.setdefault("_applied_to", None)
+    link = state.address()
+    if seen is None or seen[0] != said:
+        st.session_state["_applied_to"] = (said, link)
+    elif seen[1] != link:
+        st.session_state[_APPLIED], st.session_state["_applied_to"] = "", None
+        return
+    users = words.asked_users(plan)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        colour = "green" if plan.fits else "red"
+        st.markdown(
+            f":{colour}-badge[:material/check: {plain(said)}] **{plan.total_max_batch_size:,}** users: "
+            f"{plain(verdict.room(plan, users))}.",
+            width="content",
+        )
+        st.button("Take it back", key="take-back", type="tertiary", on_click=_take_back)
+
+
+def _show_all(every: bool) -> None:
+    st.session_state[_ALL] = every
+
+
+def _grey(text: str, dimmed: bool) -> str:
+    return f":gray[{text}]" if dimmed else text
+
+
+def _as_state(changes: dict[str, Any]) -> dict[str, Any]:
+    names = {keyword: name for name, keyword in state.GIB_FIELDS.items()}
+    return {
+        names.get(keyword, keyword): value / GIB if keyword in names and value is not None else value
+        for keyword, value in changes.items()
+    }

@@ -1,0 +1,128 @@
+"""The formula with a plan's numbers, step by step; exact bytes and blocks where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+import calculator
+from calculator import views
+from calculator.units import format_bytes, format_size, plural
+from calculator.views import words
+from calculator.views.formula import factors
+from dashboard import state
+from dashboard.fits import memory, shown
+from dashboard.link.tab_names import BESIDE_FORMULA
+from dashboard.text import plain, sentence
+
+EXACT = "exact"
+BYTES, IN_USE, MODEL = "Exact bytes", "KV in use", "Model"
+PANELS = {BYTES: "memory", IN_USE: "kv-in-use", MODEL: ""}
+"""What can be shown, and what links call it."""
+MAX_NAMES, MAX_NAME = 40, 120
+
+
+def show(plan: calculator.Plan, dimmed: bool) -> None:
+    """Show what one user's cache is made of."""
+    total = _total(plan)
+    heading = f"Why {format_size(total)} a user"
+    st.subheader(f":gray[{heading}]" if dimmed else heading, anchor=False)
+    found = factors(plan)
+    if found:
+        parts = [rf"\underset{{\text{{{name}}}}}{{{value}}}" for value, name in found]
+        written = r" \times ".join(parts)
+        st.latex(rf"\color{{gray}}{{{written}}}" if dimmed else written)
+    else:
+        st.code(f"{words.formula(plan)}\n= {format_size(total)}", language=None, wrap_lines=True)
+    rows = [(what, how, format_size(exact)) for what, how, exact in words.formula_steps(plan)]
+    rows += _copies(plan)
+    rows.append(("Pool of one GPU", f"{format_size(plan.kv_pool_bytes)} for the blocks of each user",
+                 plural(plan.max_batch_size // plan.request.attention_replicas, "user")))  # fmt: skip
+    _table(rows, dimmed)
+    if st.session_state["view"] in BESIDE_FORMULA and EXACT not in st.session_state:
+        named = {name: label for label, name in PANELS.items()}
+        st.session_state[EXACT], st.session_state["_panel"] = True, named[st.session_state["view"]]
+    with st.popover(
+        "Exact bytes and blocks", key=EXACT, on_change="rerun", type="tertiary", icon=":material/tag:"
+    ) as more:
+        if more.open:
+            _exact(plan)
+
+
+def _total(plan: calculator.Plan) -> int:
+    request = plan.request
+    return calculator.kv_cache_bytes(
+        plan.model, request.seq_len, 1, request.kv_cache_dtype, encoder_seq_len=request.encoder_seq_len
+    )
+
+
+def _copies(plan: calculator.Plan) -> list[tuple[str, str, str]]:
+    """Return the step from one copy to all of a replica, where there are several."""
+    if plan.kv_replication == 1:
+        return []
+    how = f"{plural(plan.kv_replication, 'copy', 'copies')} over {plan.gpus_per_replica} GPUs"
+    return [("One user, one replica", how, format_size(plan.kv_bytes_per_sequence))]
+
+
+def _table(rows: Sequence[tuple[str, str, str]], dimmed: bool) -> None:
+    def cell(text: str) -> str:
+        return f":gray[{plain(text)}]" if dimmed else plain(text)
+
+    st.table(
+        [{"Step": cell(what), "How": cell(how), "Size": cell(size)} for what, how, size in rows],
+        border="horizontal",
+        hide_header=True,
+        hide_index=True,
+    )
+
+
+def _exact(plan: calculator.Plan) -> None:
+    """Show one of: every figure in exact bytes, what a sequence keeps as it grows, the model as it was understood."""
+    st.session_state.setdefault("_panel", BYTES)
+    st.segmented_control(
+        "Of what", list(PANELS), key="_panel", required=True, on_change=_remember, label_visibility="collapsed"
+    )
+    chosen = st.session_state["_panel"]
+    try:
+        if chosen == BYTES:
+            steps(plan)
+            memory.table(plan)
+        elif chosen == IN_USE:
+            shown.show(views.VIEWS["kv-in-use"](plan))
+        else:
+            understood(plan.model)
+    except calculator.CalculatorError as error:
+        st.info(plain(sentence(str(error))))
+
+
+def _remember() -> None:
+    chosen = PANELS[st.session_state["_panel"]]
+    if chosen:
+        st.session_state["view"] = chosen
+    elif st.session_state["view"] in BESIDE_FORMULA:
+        st.session_state["view"] = state.OPENING_VIEW
+
+
+def steps(plan: calculator.Plan) -> None:
+    """Show the steps of the formula in exact bytes."""
+    total = _total(plan)
+    st.code(f"{words.formula(plan)}\n= {format_bytes(total)}\n= {format_size(total)} a sequence", language=None)
+    rows = [f"| {plain(what)} | {plain(how)} | {exact:,} |" for what, how, exact in words.formula_steps(plan)]
+    st.markdown("\n".join(["| Step | How | Bytes |", "| --- | --- | ---: |", *rows]))
+
+
+def understood(model: calculator.ModelArchitecture) -> None:
+    """Show a model as it was understood: the layers, the weights by part, what was assumed and what ignored."""
+    st.dataframe(model.layer_rows(), hide_index=True, key="understood_layers", alt="Groups of layers")
+    parts = [{"Part": part, "Parameters": f"{count:,}"} for part, count in model.parts.items()]
+    st.dataframe(parts, hide_index=True, key="understood_parts", alt="Parameters by part")
+    for label, names in (("Assumed", model.assumed), ("Ignored keys", model.ignored_keys)):
+        if names:
+            st.markdown(plain(f"{label}: {_first(names)}."))
+
+
+def _first(names: Sequence[str]) -> str:
+    """Name the first of many, each cut to a length that can be read."""
+    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(name[:MAX_NAME] for name in names[:MAX_NAMES]) + more

@@ -1,0 +1,84 @@
+"""Which model: a preset, an architecture of one's own, or a config.json."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import streamlit as st
+
+import calculator
+from calculator.catalogue.presets import load_model
+from dashboard import state
+from dashboard.inputs import config, own
+from dashboard.inputs.numbers import ask_number
+
+LABELS = {state.CUSTOM: "Own architecture", state.CONFIG: "From a config.json"}
+ENCODER_TOKENS = 512
+
+
+def ask_model(below: AbstractContextManager[Any] | None = None) -> calculator.ModelArchitecture:
+    """Ask for the model, and for what an own one is: here, or below a row that has no room for it.
+
+    Raises
+    ------
+    CalculatorError
+        If an architecture typed by hand or a config is not possible.
+    """
+    choose_model()
+    with below or nullcontext():
+        return chosen_model()
+
+
+def choose_model() -> None:
+    """Show the list of models."""
+    st.selectbox(
+        "Model",
+        [*calculator.model_ids(), *LABELS],
+        format_func=_model_name,
+        key="model",
+        on_change=_forget_checkpoint,
+    )
+
+
+def chosen_model() -> calculator.ModelArchitecture:
+    """Return the model that is chosen; ask for what an own one is.
+
+    Raises
+    ------
+    CalculatorError
+        If an architecture typed by hand or a config is not possible.
+    """
+    return _MODELS.get(st.session_state["model"], own.preset)()
+
+
+def ask_encoder(model: calculator.ModelArchitecture) -> None:
+    """Ask for the encoder's tokens, of a model that needs them."""
+    if model.needs_encoder:
+        st.session_state["encoder_seq_len"] = st.session_state["encoder_seq_len"] or ENCODER_TOKENS
+        ask_number("Encoder length, tokens", "encoder_seq_len")
+    else:
+        st.session_state["encoder_seq_len"] = None
+
+
+_MODELS = {state.CUSTOM: own.own_model, state.CONFIG: config.config_model}
+
+
+def _model_name(key: str) -> str:
+    """Return a model's name and what else it is searched by: its repository, and its id where that says more."""
+    if key in LABELS:
+        return LABELS[key]
+    model = load_model(key)
+    said = " · ".join(filter(None, (model.name, model.huggingface_id)))
+    return said if _is_found(key, said) else f"{said} · {key}"
+
+
+def _is_found(typed: str, label: str) -> bool:
+    """Whether a list that is searched by letters in their order finds a label."""
+    letters = iter(label.lower())
+    return all(letter in letters for letter in typed.lower())
+
+
+def _forget_checkpoint() -> None:
+    """Forget the stored bytes of a checkpoint when another model is chosen: they belonged to the one before."""
+    st.session_state["checkpoint_gib"] = None

@@ -1,0 +1,20 @@
+"""Numbers within the bounds that links have too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import state
+
+
+def ask_number(label: str, key: str, step: float = 1, **options: Any) -> None:
+    """Show a number within the bounds that links have too."""
+    bounds = state.PARAMETERS[key]
+    st.number_input(label, bounds.least, bounds.most, value=None, step=step, key=key, **options)
+
+
+def ask_gib(label: str, key: str, placeholder: str = "estimate") -> None:
+    """Show a size in GiB."""
+    ask_number(label, key, step=0.25, format="%.3f", placeholder=placeholder)

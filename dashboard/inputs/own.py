@@ -1,0 +1,61 @@
+"""A preset, and an architecture typed by hand: one form, taken when it is sent."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import calculator
+from calculator.catalogue.presets import load_model, model_file
+from dashboard import state
+from dashboard.inputs.numbers import ask_number
+
+ARCHITECTURE_LABELS = {
+    "num_layers": "Layers, L",
+    "num_attention_heads": "Query heads, H",
+    "num_key_value_heads": "KV heads, G",
+    "head_dim": "Head size, d_k",
+    "hidden_size": "Hidden size",
+    "intermediate_size": "MLP size",
+    "vocab_size": "Vocabulary",
+    "max_position_embeddings": "Longest context",
+    "num_experts": "Experts",
+    "num_experts_per_tok": "Experts a token",
+    "moe_intermediate_size": "Expert size",
+}
+_LAST = "_last_model"
+
+
+def preset() -> calculator.ModelArchitecture:
+    """Return the preset that is chosen."""
+    model = load_model(st.session_state["model"])
+    st.session_state[_LAST] = model.id
+    return model
+
+
+def own_model() -> calculator.ModelArchitecture:
+    """Ask for an architecture by hand, starting from the preset that was shown before.
+
+    Raises
+    ------
+    CalculatorError
+        If it is not possible.
+    """
+    raw = model_file().entries[st.session_state.get(_LAST, state.PARAMETERS["model"].default)]
+    raw = raw if "num_layers" in raw else model_file().entries[state.PARAMETERS["model"].default]
+    given = [name for name in state.OWN_FIELDS if st.session_state[name] is not None]
+    missing = [name for name in (*state.ARCHITECTURE_COUNTS, "tie_word_embeddings") if name not in given]
+    for name in missing if given else state.OWN_FIELDS:
+        st.session_state[name] = raw.get(name)
+    if given and missing:
+        taken = ", ".join(f"{name} {raw.get(name)}" for name in missing)
+        state.say(f"An own architecture needs more than was given; taken from {raw['name']}: {taken}.")
+    with st.form("own_architecture"):
+        with st.grid(6, min_column_width=120):
+            for name, label in ARCHITECTURE_LABELS.items():
+                ask_number(label, name, placeholder="none" if name in state.OPTIONAL_COUNTS else "needed")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.form_submit_button("Use this architecture", type="primary")
+            st.checkbox("The head is the embedding", key="tie_word_embeddings")
+            st.markdown(":gray[:small[A gated MLP, two norms a layer and no biases are assumed.]]")
+    fields = {name: st.session_state[name] for name in state.OWN_FIELDS}
+    return calculator.custom_model(**{name: value for name, value in fields.items() if value is not None})
