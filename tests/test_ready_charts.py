@@ -106,7 +106,7 @@ def test_streamlit_sends_a_ready_chart_as_it_is_and_builds_no_figure(monkeypatch
 
 @pytest.mark.parametrize("view", ["sequence-length", "kv-heads", "tensor-parallel"])
 def test_the_page_builds_no_figure(monkeypatch, view):
-    def refuse(self, *args, **more):
+    def refuse(*_args, **_more):
         raise AssertionError("a Figure was built: give figure.show the chart's ready form")
 
     monkeypatch.setattr(go.Figure, "__init__", refuse)

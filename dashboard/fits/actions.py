@@ -18,7 +18,7 @@ from dashboard.text import file_name, plain, sentence
 
 def show(plan: calculator.Plan, dimmed: bool) -> None:
     """Show the actions."""
-    with st.container(horizontal=True, gap="xsmall", width="content"):
+    with st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="center"):
         st.page_link(turning.to(turning.NEED), label="Which GPUs do I need?", icon=":material/search:")
         chip("Link", "act-link", _link, quiet=True, icon=":material/link:", disabled=dimmed)
         chip("Command", "act-command", _command, plan, quiet=True, icon=":material/terminal:", disabled=dimmed)

@@ -36,7 +36,8 @@ def show(plan: calculator.Plan, dimmed: bool) -> None:
     else:
         st.code(f"{words.formula(plan)}\n= {format_size(total)}", language=None, wrap_lines=True)
     rows = [(what, how, format_size(exact)) for what, how, exact in words.formula_steps(plan)]
-    rows += _copies(plan)
+    before_all = len(rows) - (plan.request.batch_size > 1)
+    rows[before_all:before_all] = _copies(plan)
     rows.append(("Pool of one GPU", f"{format_size(plan.kv_pool_bytes)} for the blocks of each user",
                  plural(plan.max_batch_size // plan.request.attention_replicas, "user")))  # fmt: skip
     _table(rows, dimmed)

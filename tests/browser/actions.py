@@ -52,11 +52,26 @@ def unfold(page, name):
     raise AssertionError(f"{name!r} does not stay open")
 
 
-def open_tab(page, name):
-    page.get_by_role("tab", name=name).click()
-    panel = page.get_by_role("tabpanel", name=name)
-    expect(panel).to_be_visible()
-    return panel
+def choose_view(page, name):
+    """Choose one of the views below the answer; return the part of the page that shows it."""
+    page.get_by_role("radio", name=name, exact=True).click()
+    settled(page)
+    return page.locator(".st-key-view")
+
+
+def open_chip(page, name):
+    """Open the chip that says this, and return what it opens."""
+    page.get_by_role("button", name=name).first.click()
+    opened = page.get_by_test_id("stPopoverBody")
+    expect(opened).to_be_visible()
+    settled(page)
+    return opened
+
+
+def fill(page, role, label, value):
+    box = page.get_by_role(role, name=label)
+    box.fill(str(value))
+    box.press("Enter")
 
 
 def drawn(figure):

@@ -30,7 +30,7 @@ CHROMIUM_FLAGS = [
     # Whatever is asked for by name beyond this machine fails at once, and the test with it.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
 ]
-ASKED_BELOW_A_PAGE = re.compile(r"/(?:heads|need|compare)/_stcore/(?:health|host-config)$")
+ASKED_BELOW_A_PAGE = re.compile(r"/(?:heads|need|compare|log|method)/_stcore/(?:health|host-config)$")
 """What Streamlit asks for below a page's own address first, and then finds at the root."""
 NOTHING_KEPT = """
 if (window === top && !sessionStorage.getItem("opened")) {
