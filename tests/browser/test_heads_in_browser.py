@@ -10,11 +10,11 @@ from calculator.views.heads import answer, chosen
 
 from .actions import OPENING, choose, has_parameter, headline, unfold
 from .conftest import settled
-from .test_looks import PHONE, SCREENS, box_of, serious, within
+from .test_looks import SCREENS, box_of, serious, within
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-heads")]
 
-CHARTS = 7  # four that move together, three pictures of who shares which head
+CHARTS = 8  # four that move together, what presets chose, three pictures of who shares which head
 
 
 def heads_page(open_page, query="", charts=CHARTS, **options):
@@ -42,32 +42,9 @@ def test_the_page_is_turned_to_and_keeps_what_was_asked(open_page):
     has_parameter(page, "model", "llama-3-8b")
 
 
-def test_the_keyboard_moves_the_slider_and_with_it_the_answer_the_charts_and_the_link(open_page):
+def test_slider_chip_and_length_move_the_answer_the_charts_and_the_link(open_page):
     page = heads_page(open_page)
     states(page)
-    page.get_by_role("slider").focus()
-    page.keyboard.press("ArrowRight")
-    states(page, "16")
-    has_parameter(page, "kv_heads", "16")
-    expect(figures(page).filter(has=page.locator(".js-plotly-plot"))).to_have_count(CHARTS)
-    expect(page.get_by_role("figure", name="Users held over the KV heads; chosen: 28")).to_be_visible()
-    page.keyboard.press("End")
-    states(page, "mla")
-
-
-def test_a_link_opens_its_state_and_going_back_goes_back(open_page, new_page):
-    page = heads_page(open_page, "?kv_heads=1&seen=34.36%20GB")
-    states(page, "1")
-    expect(page.get_by_text("64 layers (its query heads) in place of 80").first).to_be_visible()
-    choose(page, "Model", "LLaMA 3 8B")
-    states(page, "1", model="llama-3-8b")
-    other = new_page(fresh=True)
-    other.goto(page.url)
-    states(other, "1", model="llama-3-8b")
-
-
-def test_the_answer_the_inputs_and_the_four_charts_need_no_scrolling_at_1440_by_900(open_page):
-    page = heads_page(open_page)
     for shown in (
         headline(page),
         page.get_by_role("slider"),
@@ -76,7 +53,37 @@ def test_the_answer_the_inputs_and_the_four_charts_need_no_scrolling_at_1440_by_
     ):
         expect(shown).to_be_visible()
         assert within(box_of(shown), 1440, 900), shown
-    assert page.locator("main").evaluate("element => element.scrollTop") == 0
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    states(page, "16")
+    has_parameter(page, "kv_heads", "16")
+    expect(figures(page).filter(has=page.locator(".js-plotly-plot"))).to_have_count(CHARTS)
+    expect(page.get_by_role("figure", name="Users held over the KV heads; chosen: 28")).to_be_visible()
+    page.keyboard.press("End")
+    states(page, "mla")
+    page.keyboard.press("Home")
+    states(page, "1")
+    page.get_by_role("button", name="TP 4").click()
+    page.get_by_role("radio", name="8", exact=True).click()
+    states(page, "1", tensor_parallel_size=8)
+    has_parameter(page, "tensor_parallel_size", 8)
+    page.keyboard.press("Escape")
+    length = page.get_by_role("textbox", name="Tokens each")
+    length.fill("16k")
+    length.press("Enter")
+    states(page, "1", tensor_parallel_size=8, seq_len=16_000)
+    has_parameter(page, "seq_len", 16_000)
+
+
+def test_a_link_opens_its_state_and_another_model_keeps_it(open_page, new_page):
+    page = heads_page(open_page, "?kv_heads=1&seen=34.36%20GB")
+    states(page, "1")
+    expect(page.get_by_text("64 layers (its query heads) in place of 80").first).to_be_visible()
+    choose(page, "Model", "LLaMA 3 8B")
+    states(page, "1", model="llama-3-8b")
+    other = new_page(fresh=True)
+    other.goto(page.url)
+    states(other, "1", model="llama-3-8b")
 
 
 def test_the_four_charts_stand_in_twos_on_a_tablet_and_none_is_cut(open_page):
@@ -90,9 +97,9 @@ def test_the_four_charts_stand_in_twos_on_a_tablet_and_none_is_cut(open_page):
 @pytest.mark.parametrize(
     ("panel", "screen"), [*(("why", screen) for screen in SCREENS), ("prefill", "dark"), ("uptraining", "phone")]
 )
-def test_axe_finds_nothing_serious_with_everything_unfolded(open_page, screen, panel):
+def test_axe_finds_nothing_serious_with_everything_unfolded_and_nothing_is_cut(open_page, screen, panel):
     query = f"?panel={panel}&seen=34.36%20GB&min_batch_size=40&kv_heads=2&training_tokens=2000000000000"
-    charts = {"why": CHARTS, "prefill": 4, "uptraining": 5}[panel]  # a conversion has a chart of its own
+    charts = {"why": CHARTS, "prefill": 5, "uptraining": 6}[panel]  # a conversion has a chart of its own
     page = heads_page(open_page, query, charts=charts, **SCREENS[screen])
     for fold in ("All 71 claims", "What was looked for", "All 132 published pairs", "Where they disagree", "Table"):
         if page.locator("summary").filter(has_text=fold).count():
@@ -100,26 +107,11 @@ def test_axe_finds_nothing_serious_with_everything_unfolded(open_page, screen, p
     page.mouse.move(0, 0)
     settled(page)
     assert serious(page) == []
-
-
-@pytest.mark.parametrize("panel", ["why", "prefill", "uptraining"])
-def test_nothing_scrolls_sideways_on_a_phone(open_page, panel):
-    page = heads_page(open_page, f"?panel={panel}&seen=1%20GB", charts=CHARTS if panel == "why" else 4, **PHONE)
-    unfold(page, "All 71 claims")
-    settled(page)
+    width = page.viewport_size["width"]
     for element in ("html", "main"):
         wide, visible = page.locator(element).evaluate("element => [element.scrollWidth, element.clientWidth]")
-        assert wide <= visible == 390, element
+        assert wide <= visible == width, element
     for figure in figures(page).filter(has=page.locator("svg.main-svg")).all():
         left, _, right, _ = box_of(figure.locator("svg.main-svg").first)
         assert left >= 0
-        assert right <= 390
-
-
-def test_a_chip_opens_its_setting_and_the_answer_follows(open_page):
-    page = heads_page(open_page)
-    page.get_by_role("button", name="TP 4").click()
-    page.get_by_role("radio", name="8", exact=True).click()
-    states(page, tensor_parallel_size=8)
-    has_parameter(page, "tensor_parallel_size", 8)
-    expect(page.get_by_role("button", name="TP 8")).to_be_visible()
+        assert right <= width
