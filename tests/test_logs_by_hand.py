@@ -573,3 +573,16 @@ def test_a_cache_of_4_bits_by_its_name_on_sglang():
     result = reconcile(log)
     assert result.plan.model.id == "qwen2.5-1.5b"
     assert (result.plan.request.kv_cache_dtype, result.agrees) == ("nvfp4", True)
+
+
+@pytest.mark.parametrize(("served", "model"), [("['Qwen/Qwen3-8B', 'fast']", "qwen3-8b"), ("['gpt-9']", None)])
+def test_a_model_in_a_folder_is_told_by_the_name_that_it_is_served_by(served, model):
+    log = f"non-default args: {{'model': '/models/target', 'served_model_name': {served}, 'max_model_len': 8192}}\n"
+    log += "Available KV cache memory: 10.00 GiB\n"
+    if model is None:
+        with pytest.raises(calculator.InvalidValueError, match="'/models/target' is not one of the presets"):
+            reconcile(log)
+    else:
+        result = reconcile(log)
+        assert result.plan.model.id == model
+        assert result.assumed[0].startswith("the preset qwen3-8b: it is served by that name")

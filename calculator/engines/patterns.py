@@ -59,6 +59,11 @@ def _bounded(value: int) -> int:
     return value
 
 
+def first_name(text: str) -> str:
+    """Return the first of names that are printed as a list."""
+    return text.strip("[]'\" ")
+
+
 def seen(text: str) -> int:
     """Return 0 for what is off, else 1: that a line was printed at all says something."""
     return int(text.strip() not in ("0", "false", "disabled", "off"))

@@ -27,6 +27,10 @@ def named_model(
     named = str(flags.get("model") or "")
     last = named.rstrip("/").rpartition("/")[2]
     found = (model_by_name(named) or model_by_name(last)) if named else None
+    if found is None and (served := model_by_name(str(flags.get("served_name") or ""))) is not None:
+        text = "the preset {preset}: it is served by that name, {named} is none"
+        assumed.append(say("logs.assumed.served", text, preset=served.id, named=repr(named[:80])))
+        return served
     if found is None:
         return _implied(named, flags, assumed, figures or {})
     if found.repository:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.engines.log import Log
-from calculator.engines.patterns import as_flag, as_switched_off, count, number, pattern, word
+from calculator.engines.patterns import as_flag, as_switched_off, count, first_name, number, pattern, word
 from calculator.engines.sglang.changes import BUILT
 from calculator.engines.sglang.overheads import (
     LEFT_AT_MOST,
@@ -67,7 +67,8 @@ class SglangLog(Log):
 
     patterns: ClassVar = PATTERNS
     arguments: ClassVar = {
-        "model_path": ("model", word), "context_length": ("seq_len", count),
+        "model_path": ("model", word), "served_model_name": ("served_name", first_name),
+        "context_length": ("seq_len", count),
         "tp_size": ("tensor_parallel_size", count), "pp_size": ("pipeline_parallel_size", count),
         "mem_fraction_static": ("gpu_memory_utilization", number), "max_total_tokens": ("max_total_tokens", count),
         "max_running_requests": ("max_num_seqs", count), "chunked_prefill_size": ("max_num_batched_tokens", count),

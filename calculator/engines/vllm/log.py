@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.engines.log import Assumption, Log
 from calculator.engines.overheads import CUDA_GRAPH
-from calculator.engines.patterns import as_flag, count, mib, number, pattern, seen, word
+from calculator.engines.patterns import as_flag, count, first_name, mib, number, pattern, seen, word
 from calculator.messages import Message, say
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class VllmLog(Log):
 
     patterns: ClassVar = PATTERNS
     arguments: ClassVar = {
-        "model": ("model", word), "model_tag": ("model", word),
+        "model": ("model", word), "model_tag": ("model", word), "served_model_name": ("served_name", first_name),
         "max_model_len": ("seq_len", count), "max_seq_len": ("seq_len", count),
         "tensor_parallel_size": ("tensor_parallel_size", count),
         "pipeline_parallel_size": ("pipeline_parallel_size", count),
