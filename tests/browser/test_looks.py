@@ -123,7 +123,8 @@ WHITE = "rgb(255, 255, 255)"  # within bars
 CHART_TEXT = ".xtick text, .ytick text, .xtitle, .ytitle, .bartext"
 COLOURS_OF_BARS = """plot => Object.fromEntries(plot.data
     .filter(trace => trace.type === 'bar')
-    .map(trace => [trace.name.startsWith('KV') ? 'KV cache' : trace.name.split(' ')[0], [trace.marker.color].flat().filter(one => one.startsWith('#'))[0]]))"""
+    .map(trace => [trace.name.startsWith('KV') ? 'KV cache' : trace.name.split(' ')[0],
+        [trace.marker.color].flat().filter(one => one.startsWith('#'))[0]]))"""
 
 
 def faint(page, ground):
