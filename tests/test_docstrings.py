@@ -130,7 +130,7 @@ def test_plan_request_schema_and_command_line_have_the_same_keywords():
 @pytest.mark.parametrize(
     ("command", "flags"),
     [
-        ("plan", OF_PLAN | {"--upgrade-to", "--calibration"}),
+        ("plan", OF_PLAN | {"--upgrade-to", "--calibration", "--report"}),
         ("concurrency", OF_PLAN | OF_TRAFFIC | {"--trace", "--workload"}),
         (
             "speed",

@@ -59,9 +59,8 @@ def test_the_signature_and_the_documentation_of_plan_are_the_table():
 
 def test_the_command_line_is_the_table():
     shown = arguments("plan")
-    assert set(shown) - {"help", "format", "model", "gpu", "gpu_memory_gib", "upgrade_to", "calibration"} == set(
-        OPTIONS
-    )
+    beside = {"help", "format", "model", "gpu", "gpu_memory_gib", "upgrade_to", "calibration", "report"}
+    assert set(shown) - beside == set(OPTIONS)
     for name, option in OPTIONS.items():
         assert shown[name].help.startswith(option.help), name
         assert isinstance(shown[name], argparse.BooleanOptionalAction) is isinstance(option.field, Flag), name

@@ -111,6 +111,7 @@ def _chips(model: calculator.ModelArchitecture, gpu: calculator.Accelerator | No
         inputs.ask_kv_cache(model)
     with st.popover(engine_class(st.session_state["engine"]).title, key="chip_engine"):
         inputs.ask_engine(gpu)
+    inputs.calibration_chip()
     constant = bool(st.session_state["constant_parameters"])
     with st.popover("Parameters kept" if constant else "Parameters shrink", key="chip_parameters"):
         st.markdown(

@@ -17,6 +17,7 @@ from calculator.messages import Message
 from calculator.reading.fields import Between, Count, Number
 from calculator.request import OPTIONS
 from calculator.units import GIB, gib_to_bytes
+from dashboard.frame import chips
 from dashboard.log.box import Kept, kept
 from dashboard.text import plain, sentence
 
@@ -139,15 +140,18 @@ def assumptions(held: Kept, result: Reconciliation) -> None:
     if not found and not given and not others:
         return
     st.subheader("Assumed, unless you say otherwise", anchor=False)
-    with st.container(horizontal=True, gap="xsmall"):
+    with chips.row():
         for name in (*found, *given):
-            kind = "primary" if name in held.answers else "secondary"
-            with st.popover(plain(_short(result, name)), type=kind, key=f"_chip_{name}"):
-                if name in found:
-                    st.markdown(plain(f"{sentence(found[name])}."))
-                _control(held, name, name)
+            chips.chip(_short(result, name), f"_chip_{name}", _opened, held, name, found.get(name, ""))
     for text in others:
         st.markdown(f":gray[:small[{plain(sentence(text))}.]]")
+
+
+def _opened(held: Kept, name: str, said: str) -> None:
+    """Say what was assumed, and ask for what it is instead."""
+    if said:
+        st.markdown(plain(f"{sentence(said)}."))
+    _control(held, name, name)
 
 
 def keyword_of(text: str) -> str | None:

@@ -56,7 +56,7 @@ def show() -> None:
     st.session_state["_log"] = st.session_state.get("_log", held.text)
     st.text_area(f"Start-up log of {titles()}", key="_log", height=190, max_chars=LONGEST_PASTE)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button("Read it", on_click=_read_box, type="primary", key="_read_log")
+        st.button("Read it", on_click=_read_box, icon=":material/play_arrow:", key="_read_log")
         with st.popover("Choose a file", type="tertiary", key="_log_chooser"):
             st.file_uploader(
                 "Log file", key="_log_file", max_upload_size=MAX_LOG_BYTES // 2**20, on_change=_read_chosen

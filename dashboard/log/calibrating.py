@@ -10,10 +10,11 @@ import streamlit as st
 
 import calculator
 from calculator.catalogue.presets import load_gpu
-from calculator.engines import engine_class
+from calculator.engines import engine_class, engine_rules
 from calculator.engines.calibration import Calibration, calibration_of
 from calculator.reading.strict_json import bounded, parse_config
 from calculator.units import format_gib
+from dashboard.frame import chips
 from dashboard.text import plain, sentence
 
 NAME = "calibration"
@@ -25,9 +26,11 @@ def read(text: str) -> Calibration:
     Raises
     ------
     CalculatorError
-        If it holds none.
+        If it holds none, or its engine is not known.
     """
-    return calibration_of(dict(bounded(parse_config(text, NAME))))
+    found = calibration_of(dict(bounded(parse_config(text, NAME))))
+    engine_rules(found.engine)
+    return found
 
 
 def parameter(text: str) -> str:
@@ -69,15 +72,20 @@ def chip(engine: str, gpu: str | None) -> None:
     if not held:
         return
     calibration = read(held)
-    title = f"{engine_class(calibration.engine).title} {calibration.engine_version}"
     why = _why_not(calibration, engine, gpu)
-    label = f"Log of {title} not used" if why else f"By a log of {title}"
-    with st.popover(plain(label), type="secondary" if why else "primary", key="chip_calibration"):
-        if why:
-            st.markdown(plain(sentence(why)))
-        else:
-            outside = format_gib(calibration.non_torch_bytes)
-            st.markdown(plain(f"One GPU holds {outside} outside weights and estimates, as a log of this machine says."))
-            if calibration.gpu_memory_bytes:
-                st.markdown(plain(f"Its memory is {format_gib(calibration.gpu_memory_bytes)}, as logged."))
-        st.button("Drop it", on_click=partial(st.session_state.update, {NAME: None}), key="_drop_calibration")
+    title = f"{engine_class(calibration.engine).title} {calibration.engine_version}"
+    chips.chip(
+        f"Log of {title} not used" if why else f"By a log of {title}", "chip_calibration", _opened, calibration, why
+    )
+
+
+def _opened(calibration: Calibration, why: str) -> None:
+    """Say what the machine holds, or why that is not used here, and offer to drop it."""
+    if why:
+        st.markdown(plain(sentence(why)))
+    else:
+        outside = format_gib(calibration.non_torch_bytes)
+        st.markdown(plain(f"One GPU holds {outside} outside weights and estimates, as a log of this machine says."))
+        if calibration.gpu_memory_bytes:
+            st.markdown(plain(f"Its memory is {format_gib(calibration.gpu_memory_bytes)}, as logged."))
+    st.button("Drop it", on_click=partial(st.session_state.update, {NAME: None}), key="_drop_calibration")

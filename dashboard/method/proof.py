@@ -8,10 +8,11 @@ from calculator import charts
 from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines import engine_class
 from calculator.errors import CalculatorError
+from calculator.logs.held import how_often_it_held
 from calculator.logs.judged import JudgedLog, proof
 from calculator.views.pages import method
 from dashboard import figure
-from dashboard.text import plain
+from dashboard.text import plain, sentence
 
 NOT_MEASURED = "not measured"
 
@@ -20,7 +21,7 @@ def answer() -> None:
     """Show the headline, and how many logs are outside their range."""
     outside, compared = len(method.outside()), len(proof().compared)
     st.title(plain(method.headline()), anchor=False)
-    badge = f":orange-badge[:material/warning: {outside} of {compared} outside]"
+    badge = f":red-badge[:material/warning: {outside} of {compared} outside]"
     st.markdown(f"{badge} {plain(method.verdict())}")
 
 
@@ -29,6 +30,10 @@ def by_engine() -> None:
     st.subheader("How far off, engine by engine", anchor=False)
     st.table([_cells(row) for row in method.engine_rows()], border="horizontal", hide_index=True, alt="By engine")
     st.markdown(plain(method.held_back()))
+    for row in method.engine_rows():
+        held = how_often_it_held(row.engine)
+        if held:
+            st.markdown(plain(f"{sentence(held)}."))
     speeds = method.speeds()
     if speeds:
         st.markdown(plain(speeds))
@@ -39,10 +44,8 @@ def _cells(row: method.EngineRow) -> dict[str, str]:
     return {
         "Engine": plain(row.title),
         "Logs": f"{row.logs}",
-        "Half within": NOT_MEASURED if half is None else plain(f"{half:.1%}"),
-        "9 of 10": "" if most is None else plain(f"{most:.0%}"),
+        "Half, 9 of 10 within": NOT_MEASURED if half is None or most is None else plain(f"{half:.1%}, {most:.0%}"),
         "In range": f"{row.held} of {row.logs}" if row.logs else "",
-        "Machines": f"{row.machines_held} of {row.machines}" if row.machines else "",
         "Tokens exact": f"{row.exact} of {row.checked}" if row.checked else "",
     }
 

@@ -9,7 +9,7 @@ import calculator
 from calculator import charts, views
 from calculator.views.comparing.difference import engine_by_engine, fitting, headline, told_apart, verdict
 from calculator.views.comparing.side_by_side import LETTERS, MOST, SideBySide, side_by_side
-from dashboard import downloads, figure, state, turning
+from dashboard import downloads, figure, inputs, state, turning
 from dashboard.compare import asking, pins, shown
 from dashboard.compare.asking import Compared
 from dashboard.text import plain, sentence
@@ -89,6 +89,7 @@ def _alone(one: Compared, said: DeltaGenerator, dimmed: bool) -> None:
     )
     with st.container(horizontal=True, gap="xsmall"):
         st.page_link(turning.to(turning.FITS), label="Change this plan")
+        inputs.calibration_chip()
     with st.grid(2, min_column_width=480, gap="large"):
         with st.container():
             st.subheader("One GPU on each engine", anchor=False)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import state
+from dashboard.frame import page
 from dashboard.log import asking, box, shown
 from dashboard.text import plain
-
-WIDTH = 1200
 
 
 def show() -> None:
     """Show how the log compares, the log itself and what it does not say, and where the difference is."""
-    with st.container(horizontal_alignment="center").container(width=WIDTH):
+    with page.centred():
         said = st.container(gap="xsmall")
         held = box.kept()
         question = asking.compare(held)

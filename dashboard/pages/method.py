@@ -5,15 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import state
+from dashboard.frame import page
 from dashboard.method import formulas, proof
 from dashboard.text import plain
-
-WIDTH = 1200
 
 
 def show() -> None:
     """Show the proof, then the formulas, what is not modelled, the misses and the sources."""
-    with st.container(horizontal_alignment="center").container(width=WIDTH):
+    with page.centred():
         with st.container(gap="xsmall"):
             proof.answer()
         with st.grid(2, min_column_width=480, gap="large"):
