@@ -67,7 +67,10 @@ def test_tokens_that_the_pool_does_not_hold_are_said():
     assert f"Tokens agree with the pool: {held:,}." in log.detail(
         reconciled(POOL, f"GPU KV cache size: {held:,} tokens")
     )
-    assert f"{2 * held:,} are printed." in log.detail(reconciled(POOL, f"GPU KV cache size: {2 * held:,} tokens"))
+    other = reconciled(POOL, f"GPU KV cache size: {2 * held:,} tokens")
+    assert f"{2 * held:,} are printed." in log.detail(other)
+    assert log.verdict(other) is log.Verdict.OTHER_TOKENS
+    assert log.headline(other).endswith("the KV pool is as expected, the tokens in it are not")
 
 
 def test_tokens_alone_are_a_capacity_and_a_cache_that_was_asked_for_is_no_pool():

@@ -21,6 +21,7 @@ SHOWN_LINES = 40
 _BADGES = {
     said.Verdict.AGREES: ":green-badge[:material/check: as expected]",
     said.Verdict.OUTSIDE: ":red-badge[:material/close: outside the range]",
+    said.Verdict.OTHER_TOKENS: ":red-badge[:material/close: other tokens]",
     said.Verdict.UNKNOWN: ":gray-badge[:material/help: not compared yet]",
 }
 _IN_RANGE = ":green-badge[:material/check: within the range]"
@@ -79,7 +80,7 @@ def _cell(text: str, stands_out: bool, dimmed: bool) -> str:
 
 def causes(result: Reconciliation, dimmed: bool) -> None:
     """Show what explains the difference, in order, how to get to know, and the way to the plan of these figures."""
-    outside = said.verdict(result) is said.Verdict.OUTSIDE
+    outside = said.verdict(result) in (said.Verdict.OUTSIDE, said.Verdict.OTHER_TOKENS)
     texts = [_cause(cause) for cause in result.causes]
     title = "The likeliest cause" if len(texts) == 1 else "The likeliest causes, in order"
     if not texts and outside:

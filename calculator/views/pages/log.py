@@ -21,6 +21,7 @@ class Verdict(Enum):
 
     AGREES = "agrees"
     OUTSIDE = "outside"
+    OTHER_TOKENS = "other tokens"
     UNKNOWN = "unknown"
 
 
@@ -85,9 +86,12 @@ def capacity_of(result: Reconciliation) -> Capacity | None:
 
 def verdict(result: Reconciliation) -> Verdict:
     """Return how a log compares with its plan."""
-    if capacity_of(result) is None:
+    capacity = capacity_of(result)
+    if capacity is None:
         return Verdict.UNKNOWN
-    return Verdict.AGREES if result.agrees else Verdict.OUTSIDE
+    if result.agrees:
+        return Verdict.AGREES
+    return Verdict.OTHER_TOKENS if capacity.is_pool and capacity.in_range else Verdict.OUTSIDE
 
 
 def headline(result: Reconciliation) -> Message:
@@ -100,6 +104,9 @@ def headline(result: Reconciliation) -> Message:
         text = "{model}: {size} of KV cache, " + ("as expected" if result.agrees else "{other} were expected")
         key = "cache" if result.agrees else "other_cache"
         return say(f"pages.log.{key}", text, **values, other=_size(capacity.expected, capacity))
+    if verdict(result) is Verdict.OTHER_TOKENS:
+        text = "{model} on {gpu}: the KV pool is as expected, the tokens in it are not"
+        return say("pages.log.other_tokens", text, **values)
     if capacity.is_as_expected:
         text = "{model} on {gpu}: your engine kept {size} for KV, as expected"
         return say("pages.log.as_expected", text, **values)
