@@ -17,6 +17,7 @@ from calculator.messages import Message
 from calculator.reading.fields import Between, Count, Number
 from calculator.request import OPTIONS
 from calculator.units import GIB, gib_to_bytes
+from calculator.views.pages.log import knows_device
 from dashboard.frame import chips
 from dashboard.log.box import Kept, kept
 from dashboard.text import plain, sentence
@@ -120,6 +121,9 @@ OF_ASSUMPTION = {
     "logs.assumed.ranks": "tensor_parallel_size",
 }
 """Which keyword says otherwise what was assumed."""
+BY_DEVICE = ("gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens")
+"""Defaults that an engine may take by the device's memory."""
+SAID_BY_THE_QUESTION = ("logs.assumed.no_device",)
 _SHORT = {
     "weight_dtype": "weights {}",
     "kv_cache_dtype": "KV {}",
@@ -135,14 +139,17 @@ def assumptions(held: Kept, result: Reconciliation) -> None:
     others: list[str] = []
     for text in result.assumed:
         keyword = keyword_of(text)
-        found.setdefault(keyword, str(text)) if keyword else others.append(str(text))
+        if keyword:
+            found.setdefault(keyword, str(text))
+        elif getattr(text, "key", "") not in SAID_BY_THE_QUESTION:
+            others.append(str(text))
     given = [name for name in held.answers if name not in ("model", "gpu", "gpu_memory_bytes", *found)]
     if not found and not given and not others:
         return
     st.subheader("Assumed, unless you say otherwise", anchor=False)
     with chips.row():
         for name in (*found, *given):
-            chips.chip(_short(result, name), f"_chip_{name}", _opened, held, name, found.get(name, ""))
+            chips.chip(_short(held, result, name), f"_chip_{name}", _opened, held, name, found.get(name, ""))
     for text in others:
         st.markdown(f":gray[:small[{plain(sentence(text))}.]]")
 
@@ -162,8 +169,10 @@ def keyword_of(text: str) -> str | None:
     return keyword if keyword in OPTIONS else None
 
 
-def _short(result: Reconciliation, name: str) -> str:
+def _short(held: Kept, result: Reconciliation, name: str) -> str:
     value = getattr(result.plan.request, name)
+    if name in BY_DEVICE and not knows_device(result) and name not in held.answers:
+        return name
     if name == "engine_version":
         return f"{result.plan.rules.title} {result.plan.rules.version}"
     shown = f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)

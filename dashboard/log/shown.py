@@ -83,6 +83,8 @@ def causes(result: Reconciliation, dimmed: bool) -> None:
     outside = said.verdict(result) in (said.Verdict.OUTSIDE, said.Verdict.OTHER_TOKENS)
     texts = [_cause(cause) for cause in result.causes]
     title = "The likeliest cause" if len(texts) == 1 else "The likeliest causes, in order"
+    if not outside:
+        title = "What the log also says"
     if not texts and outside:
         title = "No known cause closes it: what no log shows may hold it"
         texts = [plain(text) for text in known.UNEXPLAINED]

@@ -8,11 +8,10 @@ from calculator import charts
 from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines import engine_class
 from calculator.errors import CalculatorError
-from calculator.logs.held import how_often_it_held
 from calculator.logs.judged import JudgedLog, proof
 from calculator.views.pages import method
 from dashboard import figure
-from dashboard.text import plain, sentence
+from dashboard.text import plain
 
 NOT_MEASURED = "not measured"
 
@@ -30,10 +29,6 @@ def by_engine() -> None:
     st.subheader("How far off, engine by engine", anchor=False)
     st.table([_cells(row) for row in method.engine_rows()], border="horizontal", hide_index=True, alt="By engine")
     st.markdown(plain(method.held_back()))
-    for row in method.engine_rows():
-        held = how_often_it_held(row.engine)
-        if held:
-            st.markdown(plain(f"{sentence(held)}."))
     speeds = method.speeds()
     if speeds:
         st.markdown(plain(speeds))
@@ -41,11 +36,11 @@ def by_engine() -> None:
 
 def _cells(row: method.EngineRow) -> dict[str, str]:
     half, most = row.median, row.nine_of_ten
+    held = f"{row.held} of {row.logs}, {row.machines_held} of {row.machines}"
     return {
         "Engine": plain(row.title),
-        "Logs": f"{row.logs}",
         "Half, 9 of 10 within": NOT_MEASURED if half is None or most is None else plain(f"{half:.1%}, {most:.0%}"),
-        "In range": f"{row.held} of {row.logs}" if row.logs else "",
+        "In range: logs, machines": held if row.logs else "",
         "Tokens exact": f"{row.exact} of {row.checked}" if row.checked else "",
     }
 

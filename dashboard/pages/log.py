@@ -23,11 +23,12 @@ def show() -> None:
         log, beside = st.columns([3, 2], gap="large")
         with log:
             box.show()
+            if result is not None:
+                shown.what_was_read(result)
         with beside:
             asking.questions(held, question)
             if result is not None:
                 asking.assumptions(held, result)
-                shown.what_was_read(result)
         if result is not None:
             left, right = st.columns([3, 2], gap="large")
             with left:

@@ -68,6 +68,12 @@ def _terms(result: Reconciliation) -> dict[str, Term]:
     return {term.key: term for term in result.terms}
 
 
+def knows_device(result: Reconciliation) -> bool:
+    """Whether the memory of the device is known."""
+    memory = _terms(result).get("memory")
+    return memory is not None and memory.predicted is not None
+
+
 def capacity_of(result: Reconciliation) -> Capacity | None:
     """Return the KV memory of one GPU, expected and reported; None where either is missing."""
     terms = _terms(result)
@@ -98,7 +104,7 @@ def headline(result: Reconciliation) -> Message:
     """Say in one line how much the engine kept for KV, beside what was expected."""
     plan, capacity = result.plan, capacity_of(result)
     if capacity is None:
-        return say("pages.log.no_capacity", "{model}: what the log shows so far", model=plan.model.name)
+        return _without_capacity(result)
     values = {"model": plan.model.name, "gpu": _hardware(result), "size": _size(capacity.reported, capacity)}
     if not capacity.is_pool:
         text = "{model}: {size} of KV cache, " + ("as expected" if result.agrees else "{other} were expected")
@@ -114,6 +120,15 @@ def headline(result: Reconciliation) -> Message:
     text += "more for KV than expected" if capacity.more > 0 else "less for KV than expected"
     key = "more" if capacity.more > 0 else "less"
     return say(f"pages.log.{key}", text, **{**values, "size": _size(abs(capacity.more), capacity)})
+
+
+def _without_capacity(result: Reconciliation) -> Message:
+    """Say what the log has where nothing is expected of it yet."""
+    pool, values = _terms(result).get("kv_pool"), {"model": result.plan.model.name}
+    if pool is None or pool.reported is None or not result.missing:
+        return say("pages.log.no_capacity", "{model}: what the log shows so far", **values)
+    text = "{model}: your engine kept {size:,.1f} GiB for KV; say the GPU, and it is compared"
+    return say("pages.log.no_device", text, **values, size=pool.reported)
 
 
 def _hardware(result: Reconciliation) -> Message:
