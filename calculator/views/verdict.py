@@ -62,6 +62,20 @@ def range_of(plan: Plan) -> str:
     return say("verdict.range", "Range {low:,} to {high:,}, from {cause}.", low=low, high=high, cause=plan.range_cause)
 
 
+def how_often(plan: Plan) -> str:
+    """Say how often this engine's ranges held on public start-ups; empty where there is none, or too few are known."""
+    from calculator.logs.held import FEWEST
+    from calculator.logs.judged import proof
+
+    machines = proof().machines.get(plan.rules.name, ())
+    if len(machines) < FEWEST or not range_of(plan):
+        return ""
+    return say(
+        "verdict.how_often", "Such ranges held on {held} of {machines} machines whose {engine} logs are public.",
+        held=sum(kept for _, kept in machines), machines=len(machines), engine=plan.rules.title,
+    )  # fmt: skip
+
+
 def shortfall(plan: Plan) -> str:
     """Say what is needed and what there is, where users do not fit; empty where it is not the pool that is short."""
     request, pool = plan.request, plan.per_gpu.kv_pool_bytes

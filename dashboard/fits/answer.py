@@ -32,7 +32,8 @@ def say(plan: calculator.Plan, users: int, dimmed: bool) -> None:
     asked = f"You asked for **{users:,}**{plain(verdict.of_replicas(plan, users))}."
     rest = verdict.range_of(plan) or verdict.shortfall(plan) or _why_not(plan)
     one = f"Largest batch of one GPU: **{plan.max_batch_size // plan.request.attention_replicas:,}**."
-    st.markdown(f"{badge} {asked} {plain(rest)} {one}")
+    often = plain(verdict.how_often(plan))
+    st.markdown(" ".join(filter(None, (badge, asked, plain(rest), f":gray[{often}]" if often else "", one))))
 
 
 def _why_not(plan: calculator.Plan) -> str:

@@ -24,8 +24,8 @@ COLOURS = {"weights": svg.WEIGHTS, "kv_cache": svg.KV, "kept_free": svg.LIGHT}
 
 
 def title(plan: Plan) -> Message:
-    """Return the headline: the model and the answer."""
-    return say("report.plan.title", "{model}: {headline}", model=plan.model.name, headline=words.headline(plan))
+    """Return the headline: the model, the hardware and the answer."""
+    return say("report.plan.title", "{headline}", headline=words.headline(plan))
 
 
 def sections(plan: Plan) -> Iterator[str]:
