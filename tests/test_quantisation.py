@@ -118,3 +118,34 @@ def test_experts_in_fp4_beside_block_fp8() -> None:
     saved = experts + 4 * experts // 128**2 - 17 * experts // 32
     sizes = [calculator.plan(one, gpu="b300", seq_len=4096).per_gpu.weights_bytes for one in (large, small)]
     assert sizes[0] - sizes[1] == saved
+
+
+# matrices of two layers; embedding and head; five norms
+WEIGHTS, EDGES, NORMS = 2 * LINEAR, 2 * 1000 * 256, 5 * 256
+GPTQ = {"bits": 4, "group_size": 128}
+WHOLE = WEIGHTS + EDGES + NORMS
+
+
+@pytest.mark.parametrize(
+    ("section", "method", "dtype", "words"),
+    [
+        ({"quant_method": "gptq", **GPTQ}, "gptq", "gptq-int4", ""),
+        ({"quant_method": "gptq_marlin", **GPTQ, "dynamic": {"-:compressed": {}}}, "gptq_marlin", "gptq-int4", ""),
+        ({"quant_method": "COMPRESSED_TENSORS", "config_groups": {"a": {"weights": {"num_bits": 8, "type": "float"}}}},
+         "compressed-tensors", "fp8", ""),
+        ({"quant_method": "auto_round", **GPTQ}, "auto-round", "gptq-int4", ""),
+        ({"quant_algo": "FP8", "producer": {"name": "modelopt"}, "ignore": ["lm_head"]}, "modelopt", "fp8", ""),
+        # the head in its own format; attention of both layers in 16 bit; all in 16 bit
+        ({"quant_method": "gptq", **GPTQ, "lm_head": True}, "gptq", "gptq-int4",
+         f"{100 * (WEIGHTS + EDGES / 2) / WHOLE:.1f} % gptq-int4, {100 * (EDGES / 2 + NORMS) / WHOLE:.1f} % 16 bit"),
+        ({"quant_method": "fp8", "modules_to_not_convert": [f"model.layers.{n}.self_attn.{p}_proj"
+                                                            for n in (0, 1) for p in "qkvo"]}, "fp8", "fp8",
+         f"{100 * (WHOLE - 6 * 512 * 256) / WHOLE:.1f} % 16 bit, {100 * 6 * 512 * 256 / WHOLE:.1f} % fp8"),
+        ({"quant_method": "mxfp4"}, "mxfp4", None, ""),
+    ],
+)  # fmt: skip
+def test_a_model_says_how_its_weights_are_stored(section, method, dtype, words):
+    model = calculator.model_from_hf_config({**SMALL, "quantization_config": section})
+    assert (model.quant_method, model.weight_dtype) == (method, dtype)
+    assert model.stored_as == words
+    assert model.weights_from == ("config" if dtype else "")

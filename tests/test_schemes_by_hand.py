@@ -76,6 +76,7 @@ BLOCK = {"weight_block_size": [128, 128]}
         ("auto-round", {**GPTQ, "extra_config": {"model.layers.0.self_attn.q_proj": {"bits": 16}}}, SIXTEEN, INT4),
         ("auto-round", {**GPTQ, "extra_config": {"self_attn.q_proj": {"bits": 8}}}, INT8, INT4),
         ("auto-round", {**GPTQ, "extra_config": {r".*experts.*": {"bits": 16}}}, INT4, SIXTEEN),
+        ("auto-round", {**GPTQ, "extra_config": {"q_pro": {"bits": 16}, "xperts.0": {"bits": 16}}}, INT4, INT4),
         ("auto-round", {**GPTQ, "block_name_to_quantize": "vision.layers,model.layers"}, INT4, INT4),
         ("auto-round", {**GPTQ, "to_quant_block_names": ["vision.layers"]}, SIXTEEN, SIXTEEN),
     ],
@@ -208,6 +209,12 @@ def test_bytes_of_a_matrix_by_modelopt(section, linear):
     assert size(modelopt(section)) == linear
 
 
+def test_what_modelopt_leaves_out_has_no_format_of_its_own():
+    layers = {LINEAR.names[0]: {"quant_algo": "FP8"}}
+    mixed = {"quant_algo": "MIXED_PRECISION", "quantized_layers": layers, "exclude_modules": ["self_attn"]}
+    assert size(modelopt(mixed)) == SIXTEEN
+
+
 def test_experts_of_modelopt_are_known_by_one_of_them():
     layers = {"model.layers.0.mlp.experts.3.down_proj": {"quant_algo": "NVFP4"}}
     scheme = modelopt({"quant_algo": "MIXED_PRECISION", "quantized_layers": layers, "exclude_modules": ["self_attn"]})
@@ -333,6 +340,7 @@ def test_packing_of_quark():
         ("auto-round", {"bits": 4, "data_type": "fp"}, "4 bit fp"),
         ("auto-round", {"bits": 4, "extra_config": ["x"]}, "mapping of modules"),
         ("compressed-tensors", {"config_groups": {"a": 3}}, "are no schemes"),
+        ("compressed-tensors", {"config_groups": {"a": {"weights": None}}}, "a scheme without weights"),
         ("compressed-tensors", compressed({**F8, "strategy": "group", "group_size": 64}), "8 bit float group"),
         ("compressed-tensors", compressed({"num_bits": 4, "type": "float", "group_size": 64}), "4 bit float"),
         ("compressed-tensors", compressed({"num_bits": 3, "group_size": 128}), "3 bit int"),
@@ -375,3 +383,8 @@ def test_patterns_and_lists_are_bounded():
             made("b" * 301)
         with pytest.raises(calculator.InvalidValueError, match="quantization_config"):
             made(star * 7)
+
+
+@pytest.mark.parametrize(("store", "experts"), [(None, 8), ("mxfp4", 8)])
+def test_scales_of_a_cache_that_fp8_is_loaded_with(store, experts):
+    assert READERS["fp8"]({"store_dtype": store}).layer_bytes == experts

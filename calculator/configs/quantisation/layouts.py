@@ -31,7 +31,7 @@ def mxfp8() -> WeightFormat:
     return replace(FORMATS["fp8-block"], block_bytes=1, block=(1, 32))
 
 
-def nvfp4(scales: int = 2, group: int = 16) -> WeightFormat:
+def nvfp4(scales: int, group: int = 16) -> WeightFormat:
     """Return 4 bit floats with a scale of one byte for each 16, and so many float32 scales a matrix."""
     return replace(FORMATS["nvfp4"], group_size=group, matrix_bytes=SCALE_BYTES * scales)
 

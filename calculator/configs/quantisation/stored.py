@@ -61,7 +61,7 @@ def as_stored(model: ModelArchitecture, section: object) -> tuple[ModelArchitect
         return model, ()
     if not isinstance(section, Mapping):
         raise InvalidValueError(f"quantization_config must be a mapping, not {shown(section)}")
-    method = str(section.get("quant_method") or "").lower().replace("_", "-" if "compressed" in str(section) else "_")
+    method = str(section.get("quant_method") or "").lower()
     method = {"compressed_tensors": "compressed-tensors", "auto_round": "auto-round"}.get(method, method)
     reader = modelopt if is_modelopt(section, method) else READERS.get(method) or READERS.get(method.rpartition("_")[2])
     if not method and reader is None:
