@@ -30,7 +30,7 @@ def test_types_are_laid_out_as_ggml_does():
 def test_numbers_of_metadata_are_those_of_the_format():
     # docs/gguf.md: uint8, int8, uint16, int16, uint32, int32, float32, bool; 8 is a text, 9 a list; then
     # uint64, int64, float64
-    assert NUMBERS == {**dict(zip(range(8), ("<B", "<b", "<H", "<h", "<I", "<i", "<f", "<?"), strict=True)),
+    assert dict(NUMBERS) == {**dict(zip(range(8), ("<B", "<b", "<H", "<h", "<I", "<i", "<f", "<?"), strict=True)),
                        10: "<Q", 11: "<q", 12: "<d"}  # fmt: skip
 
 

@@ -273,6 +273,30 @@ def test_a_finding_names_twelve_ways_and_counts_the_rest():
     assert len(said.split("); ")) == 12
 
 
+def test_the_stated_list_has_these_mistakes():
+    assert explain_number("1 GB", "llama-3-8b", seq_len=8).looked_for.keys() == {
+        "layers", "all_heads", "kv_heads", "one_of_k_and_v", "head_size", "format", "binary_for_decimal", "thousands",
+        "gpus", "copies", "windows", "expanded", "bits", "active", "embedding", "tied", "parameters_for_bytes",
+        "kept_for_saved", "nameplate", "weights_alone",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "kinds"),
+    [
+        ("1 GB per layer", "kv_cache", "kv_cache"), ("1 GB per token", "kv_cache", "kv_cache"),
+        ("1 GB per sequence", "kv_cache", "kv_cache"), ("1 GB per gpu", "", "kv_cache weights total"),
+        ("1 B active", "active", "active"), ("1 %", "saving", "saving"), ("1 GB weights", "weights", "weights"),
+        ("1 GB", "", "kv_cache weights total saved_bytes"), ("1 million", "parameters", "parameters"),
+        ("1 B", "", "parameters kv_cache weights total saved_bytes"),
+    ],
+)  # fmt: skip
+def test_what_a_number_is_looked_at_as(text, what, kinds):
+    found = explain_number(text, "llama-3-8b", seq_len=8)
+    assert found.what == what
+    assert {each.what for each in found.expected} == set(kinds.split())
+
+
 def test_reading_alone_bounds_a_speed():
     plan = calculator.plan("llama-3-70b", gpu="a100-80gb-sxm", tensor_parallel_size=4, seq_len=4096, batch_size=32)
     # (70,553,706,496 - 128,256 x 8,192) x 2 bytes, and 32 x 4,096 x 327,680, over 4 x 2,039 GB/s
