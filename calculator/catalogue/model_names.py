@@ -122,7 +122,9 @@ def meaning(name: str, rows: Mapping[str, Alias]) -> Alias | None:
     if plain in rows:
         return rows[plain]
     owner, _, bare = plain.rpartition("/")
-    known = {each.rpartition("/")[2]: (each, alias) for each, alias in reversed(list(rows.items()))}
+    backwards = list(reversed(rows.items()))
+    makers = {each.rpartition("/")[2]: each.partition("/")[0] for each, _ in backwards if "/" in each}
+    known = {each: (makers.get(each, ""), alias) for name, alias in backwards if (each := name.rpartition("/")[2])}
     if bare in known and (not owner or owner in MIRRORS):
         return known[bare][1]
     spelt = None if owner else next((each for each in known if _joined(each) == _joined(bare)), None)
@@ -141,8 +143,8 @@ def _in_a_format(owner: str, bare: str, known: Mapping[str, tuple[str, Alias]]) 
     rest, by_dashes = rest.replace("_", "-"), {name.replace("_", "-"): found for name, found in known.items()}
     while True:
         if (ends or is_file) and rest in by_dashes:
-            repository, alias = by_dashes[rest]
-            maker = owner or repository.partition("/")[0]
+            publisher, alias = by_dashes[rest]
+            maker = owner or publisher
             rows = [row for row in OF_MAKERS if row.maker == (maker if row.is_default else owner)]
             own = {row.suffix: row.weight_dtype for row in rows}
             forms = [form for end in ends if (form := own.get(end) or _format_of(end))]
