@@ -122,7 +122,7 @@ def meaning(name: str, rows: Mapping[str, Alias]) -> Alias | None:
     if plain in rows:
         return rows[plain]
     owner, _, bare = plain.rpartition("/")
-    backwards = list(reversed(rows.items()))
+    backwards = list(rows.items())[::-1]
     makers = {each.rpartition("/")[2]: each.partition("/")[0] for each, _ in backwards if "/" in each}
     known = {each: (makers.get(each, ""), alias) for name, alias in backwards if (each := name.rpartition("/")[2])}
     if bare in known and (not owner or owner in MIRRORS):
