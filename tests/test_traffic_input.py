@@ -267,6 +267,26 @@ def test_another_name_of_a_column_is_suggested(titles, column, nearest):
     assert (error.what, error.nearest, error.asked) == (column, nearest, tuple(map(str, titles)))
 
 
+# Azure, Vidur, Mooncake, BurstGPT, ShareGPT's readers and the benchmarks of vLLM, SGLang and TensorRT-LLM
+OTHERS = {
+    "input_tokens": "prompt_tokens contexttokens context_tokens input_length prompt_length num_prefill_tokens "
+                    "num_prompt_tokens request_tokens prompt_len input_len isl",
+    "output_tokens": "generatedtokens generated_tokens output_length response_length num_decode_tokens "
+                     "num_output_tokens completion_tokens response_tokens output_len osl",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "names"), OTHERS.items())
+def test_every_name_that_others_have_is_known(column, names):
+    for title in names.split():
+        columns = {"input_tokens": [1], "output_tokens": [1]}
+        del columns[column]
+        # two names that no spelling is near to stand before it
+        with pytest.raises(calculator.InvalidValueError) as caught:
+            calculator.workload_from_trace({"zz": [1], "qq": [2], **columns, title.upper(): [1]})
+        assert caught.value.nearest == title.upper(), title
+
+
 def test_columns_of_one_name_or_of_unlike_lengths_are_refused():
     twice = pandas.DataFrame([[1, 2, 3]], columns=["input_tokens", "input_tokens", "output_tokens"])
     refused(lambda: calculator.workload_from_trace(twice), "there are 2 columns input_tokens")
