@@ -9,6 +9,7 @@ from calculator.formats.kv import storage_format
 from calculator.planning.heads.seen import cache, weights
 from calculator.planning.heads.seen.candidates import Asked
 from calculator.planning.heads.seen.check import explain_number
+from calculator.planning.heads.seen.circulating import _numbers
 from calculator.planning.heads.seen.stated import parse, unit_of
 
 LAYERS, HEADS, KV, SIZE, HIDDEN, INNER, VOCAB = 6, 8, 4, 32, 512, 1024, 1000
@@ -147,8 +148,9 @@ def test_a_cache_of_gpus_that_copy_heads(model):
     assert {"copies", "gpus"}.isdisjoint(each.key for each in found)
     for each, reading in (("gpu", "3 sequences, one copy"), ("token", "one token over all layers")):
         assert {one.reading for one in cache.cache_candidates(asked(model, each=each))} == {reading}
-    alone = cache.cache_candidates(asked(model, each="gpu", batch_size=1))
-    assert {one.reading for one in alone} == {"one sequence of 100 tokens, one copy"}
+    for batch, reading in ((1, "one sequence of 100 tokens, one copy"), (2, "2 sequences, one copy")):
+        alone = cache.cache_candidates(asked(model, each="gpu", batch_size=batch))
+        assert {one.reading for one in alone} == {reading}
 
 
 @pytest.mark.parametrize("small", ["KB", "MB", "GB", "TB"])
@@ -322,3 +324,32 @@ def test_reading_alone_bounds_a_speed():
     of_one = calculator.explain_number("90,000 tokens/s per user", plan).finding
     assert f"with 32 users reading weights and cache alone takes {1e3 * read_s:.3g} ms a step, so at most" in of_one
     assert f"at most {1 / read_s:,.0f} tokens/s" in of_one
+
+
+def test_an_estimate_is_right_within_its_range_and_no_further():
+    plan = calculator.plan("llama-3-8b", gpu="h100-sxm", seq_len=4096, batch_size=4)
+    fast = calculator.speed(plan, 4, 4096, None)
+    low, high = 1e3 * fast.time_per_output_token_s_low, 1e3 * fast.time_per_output_token_s_high
+    for number, right in ((1.001 * low, True), (0.999 * high, True), (0.98 * low, False), (1.02 * high, False)):
+        found = calculator.explain_number(f"{number:.6f} ms", plan)
+        assert ("a token with 4 users of 4,096 tokens" in {each.reading for each in found.right}) is right
+
+
+def test_what_is_asked_otherwise_than_the_plan_is_planned_anew():
+    # 8,192 tokens in place of 4,096: twice the cache
+    plan = calculator.plan("llama-3-8b", gpu="h100-sxm", seq_len=4096, batch_size=4)
+    for tokens in (4096, 8192):
+        found = calculator.explain_number("17.04 ms", plan, seq_len=tokens)
+        assert f"a token with 4 users of {tokens:,} tokens" in {each.reading for each in found.expected}
+        total = calculator.plan("llama-3-8b", gpu="h100-sxm", seq_len=tokens, batch_size=4).per_gpu.total_bytes
+        found = calculator.explain_number(f"{total} bytes", plan, seq_len=tokens, what="total")
+        assert [each.reading for each in found.right] == ["all that one GPU holds, overheads included"]
+
+
+def test_numbers_of_a_claim_are_read_with_their_digits():
+    found = list(_numbers("It takes 1,234.5 GB, 12 and 0.25 GB, or 93.75 %; in 1998 nobody knew."))
+    tenth, one, hundredth = Fraction(1, 20), Fraction(1, 2), Fraction(1, 200)
+    assert found == [
+        (Fraction("1234.5"), tenth, "GB"), (12, one, "GB"), (Fraction("0.25"), hundredth, "GB"),
+        (Fraction("93.75"), hundredth, "%"),
+    ]  # fmt: skip
