@@ -13,8 +13,8 @@ from calculator.configs.checkpoints.tensors import Module, Tensors, place_of
 # safetensors' format: bytes of 48 values of each type
 BYTES = {
     "F64": 384, "I64": 384, "U64": 384, "C64": 384, "F32": 192, "I32": 192, "U32": 192, "F16": 96, "BF16": 96,
-    "I16": 96, "U16": 96, "I8": 48, "U8": 48, "BOOL": 48, "F8_E4M3": 48, "F8_E5M2": 48, "F8_E8M0": 48, "F8_E4M3FNUZ": 48,
-    "F8_E5M2FNUZ": 48, "F6_E2M3": 36, "F6_E3M2": 36, "F4": 24,
+    "I16": 96, "U16": 96, "I8": 48, "U8": 48, "BOOL": 48, "F8_E4M3": 48, "F8_E5M2": 48, "F8_E8M0": 48,
+    "F8_E4M3FNUZ": 48, "F8_E5M2FNUZ": 48, "F6_E2M3": 36, "F6_E3M2": 36, "F4": 24,
 }  # fmt: skip
 
 
@@ -120,7 +120,8 @@ def test_where_a_tensor_belongs(name, part, layer, module, parameter):
 def test_tensors_are_sorted_by_their_part():
     found = Tensors()
     names = ["model.layers.0.mlp.up_proj.weight", "model.layers.0.mlp.up_proj.bias",
-             "model.layers.1.mlp.up_proj.weight", "visual.blocks.0.attn.qkv.weight", "mtp.fc.weight", "lm_head.weight"]  # fmt: skip
+             "model.layers.1.mlp.up_proj.weight",
+             "visual.blocks.0.attn.qkv.weight", "mtp.fc.weight", "lm_head.weight"]  # fmt: skip
     found.add((Tensor(name, "BF16", 2**place, 2 * 2**place) for place, name in enumerate(names)), 2)
     assert {layer: {name: it.bytes for name, it in modules.items()} for layer, modules in found.layers.items()} == {
         0: {"mlp.up_proj": 2 + 4}, 1: {"mlp.up_proj": 8},
