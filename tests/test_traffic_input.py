@@ -494,3 +494,17 @@ def test_numbers_of_speed(name, value):
         return
     error = refused(lambda: calculator.speed(plan, **asked), f"{name} must be ")
     assert (error.what, error.asked is value) == (name, True)
+
+
+def test_a_workload_as_plain_values():
+    plain = {
+        "requests_per_second": 2.0, "prompt_tokens": 10.0, "output_tokens": 5.0, "prompt_cv": 0.5, "output_cv": 0.25,
+        "correlation": 0.0, "shared_prefix_tokens": 3, "max_output_tokens": 7,
+    }  # fmt: skip
+    found = calculator.Workload(**plain).as_dict()
+    assert {name: found[name] for name in plain} == plain
+    assert found["num_requests"] is None
+    assert {"trace", "times", "prefixes"}.isdisjoint(found)
+    assert (
+        calculator.workload_from_trace({"input_tokens": [1, 2], "output_tokens": [1, 1]}).as_dict()["num_requests"] == 2
+    )
