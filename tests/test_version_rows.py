@@ -10,6 +10,17 @@ H100, ELSE = 70 * 1024, 0
 DENSE = {"qwen3", "llama", "mistral"}
 EXPERTS = {"deepseek_v2", "qwen2_moe", "granitemoe"}
 DEPRECATED = {"fbgemm_fp8", "fp_quant"}
+NONE = {
+    "gpt_neo",
+    "gpt_neox_japanese",
+    "codegen",
+    "openai-gpt",
+    "xglm",
+    "big_bird",
+    "megatron-bert",
+    "rembert",
+    "roformer",
+}
 
 
 def devices(rows):
@@ -23,6 +34,7 @@ def by_name(recurrences):
 
 READ_AS = {
     "device_defaults": devices, "second_runner_types": lambda types: types and set(types), "refused_methods": set,
+    "types_without_class": set,
     "mode_follows_model": lambda kinds: {kind.name for kind in kinds}, "checkpoint_alignment": by_name,
     "admission": lambda it: (it.watermark, it.reserve_ratio, it.reserve_most_tokens, it.whole_output, it.whole_context),
     "graphs": lambda rows: [(row.below_mib, row.few_ranks, row.many_ranks) for row in rows],
@@ -60,7 +72,10 @@ VLLM = {
     "second_runner_serves_dense": {"0.6": False, "0.25": True},
     "second_runner_profiles_graphs": {"0.6": False, "0.29": True},
     "batches_in_flight": {"0.6": False, "0.26": True},
-    "unexplained_bytes_per_token": {"0.6": 0, "0.26": 9000, "0.33": 0},
+    "unexplained_bytes_per_token": {"0.6": 0, "0.26": 14_000, "0.33": 0},  # of public starts
+    # models/registry.py: classes that went, and types that never had one
+    "types_without_class": {"0.6": NONE, "0.24": NONE | {"baichuan", "qwen"},
+                            "0.29": NONE | {"baichuan", "qwen", "mpt"}},
     "caches_states": {"0.6": False, "0.28": True},
     "mode_follows_model": {"0.6": set(), "0.12": {"MAMBA1", "MAMBA2"}, "0.28": set()},
     "checkpoint_alignment": {"0.6": {}, "0.32": {"MAMBA2": 1}, "0.33": {"MAMBA2": 1, "GATED_DELTA_NET": 64}},
