@@ -37,9 +37,9 @@ def test_the_parts_of_the_bar_sum_exactly_to_what_a_program_sees(plan):
 def test_what_is_asked_stands_beside_what_more_fits():
     plan = opening()
     sizes = {one.key: one.bytes for one in gauge(plan)}
-    assert list(sizes) == ["weights", "overheads", "kv_asked", "room", "kept_free"]
-    assert sizes["kv_asked"] == 10 * GIB  # 16 x 2.5 GiB / 4 GPUs
-    assert sizes["kv_asked"] + sizes["room"] == plan.per_gpu.kv_pool_bytes
+    assert list(sizes) == ["weights", "overheads", "kv", "room", "free"]
+    assert sizes["kv"] == 10 * GIB  # 16 x 2.5 GiB / 4 GPUs
+    assert sizes["kv"] + sizes["room"] == plan.per_gpu.kv_pool_bytes
     assert sizes["weights"] == plan.per_gpu.weights_bytes
     assert sizes["weights"] + sizes["overheads"] == plan.per_gpu.before_kv_bytes
     bars = {bar.name.rsplit(" ", 2)[0]: bar for bar in charts.memory_bar(plan).data}

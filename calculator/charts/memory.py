@@ -36,10 +36,10 @@ class _Look(NamedTuple):
 LOOKS = {
     "weights": _Look({"color": WEIGHTS}, "#ffffff"),
     "overheads": _Look({"color": OVERHEAD}, "#ffffff"),
-    "kv_asked": _Look({"color": KV}, "#ffffff"),
+    "kv": _Look({"color": KV}, "#ffffff"),
     "room": _Look({"color": KV, "pattern": ROOM_PATTERN}, "", is_hatched=True),
     "missing": _Look({"color": KV, "pattern": MISSING_PATTERN}, "", is_hatched=True),
-    "kept_free": _Look({"color": FREE}, ""),
+    "free": _Look({"color": FREE}, ""),
 }
 """By the key of a segment."""
 

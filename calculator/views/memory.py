@@ -143,8 +143,8 @@ def gauge(plan: Plan) -> list[Segment]:
     Returns
     -------
     list of Segment
-        Those that take any memory. They sum to what a program sees of the GPU, to more where it does not fit: what
-        is beyond is then in ``missing``.
+        Those that take any memory. They sum to what a program sees of the GPU; where it does not fit, to what is
+        needed, and ``missing`` is what is beyond the pool or the GPU.
     """
     return [one for one in _segments(plan) if one.bytes > 0]
 
@@ -166,8 +166,8 @@ def _segments(plan: Plan) -> Iterator[Segment]:
     asked, held = _asked(plan), memory.kv_pool_bytes
     taken += [
         Segment(
-            say("gauge.kv_asked_in_full", "KV of {users}", users=plural(users, "user")),
-            say("gauge.kv_asked", "KV"),
+            say("gauge.kv_in_full", "KV of {users}", users=plural(users, "user")),
+            say("gauge.kv", "KV"),
             min(asked, held),
             (say("gauge.of_pool", "of a KV pool of {pool}", pool=format_gib(held)),),
         ),
@@ -189,7 +189,7 @@ def _segments(plan: Plan) -> Iterator[Segment]:
         )  # fmt: skip
     else:
         yield Segment(
-            say("gauge.kept_free_in_full", "Kept free"), say("gauge.kept_free", "free"), left,
+            say("gauge.free_in_full", "Kept free"), say("gauge.free", "free"), left,
             (memory_lines(plan)[-1].source,),
         )  # fmt: skip
 
