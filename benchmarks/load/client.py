@@ -77,6 +77,7 @@ class Session:
             subprotocols=["streamlit"],  # type: ignore[list-item]
             origin=f"http://localhost:{self.port}",  # type: ignore[arg-type]
             max_size=None,
+            ping_interval=None,  # as browsers do; a server that is slow is not one that is gone
             open_timeout=PATIENCE_SECONDS,
         )
         return self

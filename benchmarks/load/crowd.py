@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from random import Random
 from statistics import quantiles
@@ -12,8 +14,8 @@ from time import monotonic
 from benchmarks.load.client import PATIENCE_SECONDS, Failed, Run, Session
 from benchmarks.server import Server
 
-MOST = 200
-"""The largest number that a session asks for."""
+MOST, AT_ONCE = 200, 10
+"""The largest number that a session asks for; and how many open the page at the same moment."""
 
 
 @dataclass
@@ -70,14 +72,20 @@ async def crowd(server: Server, sessions: int, seconds: float, think: tuple[floa
         Latencies, errors, memory and processor time.
     """
     met, random = Met(), Random(seed)
-    all_open, end = asyncio.Barrier(sessions + 1), asyncio.Event()
+    doors, all_open, end = asyncio.Semaphore(AT_ONCE), asyncio.Event(), asyncio.Event()
+    settled = 0
 
     async def reader(own: Random) -> None:
-        async with Session(server.port) as session:
+        nonlocal settled
+        async with AsyncExitStack() as stack:
             try:
-                met.opened.append(await asyncio.wait_for(session.open(), PATIENCE_SECONDS))
-            except (Failed, OSError, TimeoutError) as error:
-                met.errors[f"opening: {_said(error)}"] += 1
+                async with doors:
+                    session = await stack.enter_async_context(Session(server.port))
+                    met.opened.append(await asyncio.wait_for(session.open(), PATIENCE_SECONDS))
+            finally:
+                settled += 1
+                if settled == sessions:
+                    all_open.set()
             await all_open.wait()
             while not end.is_set():
                 await asyncio.sleep(own.uniform(*think))
@@ -85,9 +93,10 @@ async def crowd(server: Server, sessions: int, seconds: float, think: tuple[floa
                     await _change(session, own.randint(1, MOST), met)
 
     readers = [asyncio.create_task(_guarded(reader(Random(random.random())), met)) for _ in range(sessions)]
-    watch = asyncio.create_task(_watch(server, met, seconds, all_open, end))
-    _, pending = await asyncio.wait([watch, *readers], return_when=asyncio.ALL_COMPLETED)
-    assert not pending
+    await all_open.wait()
+    await _watch(server, met, seconds)
+    end.set()
+    await asyncio.gather(*readers)
     return met
 
 
@@ -98,15 +107,15 @@ async def _change(session: Session, value: int, met: Met) -> None:
         met.errors[_said(error)] += 1
 
 
-async def _guarded(reading: object, met: Met) -> None:
+async def _guarded(reading: Awaitable[None], met: Met) -> None:
     try:
-        await reading  # type: ignore[misc]
+        await reading
     except Exception as error:  # one reader that is cut off does not end the others
         met.errors[f"cut off: {_said(error)}"] += 1
 
 
-async def _watch(server: Server, met: Met, seconds: float, all_open: asyncio.Barrier, end: asyncio.Event) -> None:
-    await asyncio.wait_for(all_open.wait(), 4 * PATIENCE_SECONDS)
+async def _watch(server: Server, met: Met, seconds: float) -> None:
+    """Note what the server takes, minute by minute."""
     start, before = monotonic(), server.cpu_seconds()
     met.files = server.open_files()
     while (left := seconds - (monotonic() - start)) > 0:
@@ -115,7 +124,6 @@ async def _watch(server: Server, met: Met, seconds: float, all_open: asyncio.Bar
     met.wall_seconds = monotonic() - start
     met.cpu_seconds = server.cpu_seconds() - before
     met.memory.append(server.resident_bytes())
-    end.set()
 
 
 def _said(error: BaseException) -> str:
