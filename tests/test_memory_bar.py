@@ -77,6 +77,9 @@ def test_what_does_not_fit_goes_beyond_the_gpus_edge_in_hatched_red(asked, beyon
     assert sum(bar.x[0] for bar in figure.data) > plan.per_gpu.total_bytes / GIB
     assert sum(bar.x[0] for bar in held) <= plan.per_gpu.total_bytes / GIB
     assert not any(bar.name.startswith("Kept free") for bar in held)
+    # what does not fit is still said in full
+    assert held[0].name == f"Weights {plan.per_gpu.weights_bytes / GIB:,.2f} GiB"
+    assert held[0].text[0] == f"weights {plan.per_gpu.weights_bytes / GIB:,.1f}"
     assert figure.layout.xaxis.range[1] > sum(bar.x[0] for bar in figure.data)
 
 

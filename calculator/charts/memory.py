@@ -88,7 +88,7 @@ def _bars(segments: list[Segment], longest: int) -> Iterator[dict[str, Any]]:
             "type": "bar",
             "y": [ROW],
             "x": [one.bytes / GIB],
-            "name": f"{one.name} {format_gib(one.bytes)}",
+            "name": f"{one.name} {format_gib(one.whole_bytes)}",
             "orientation": "h",
             "marker": look.marker,
             "text": [_text(one) if is_wide and not look.is_hatched else ""],
@@ -96,12 +96,12 @@ def _bars(segments: list[Segment], longest: int) -> Iterator[dict[str, Any]]:
             "insidetextanchor": "middle",
             "textangle": 0,
             "textfont": {"size": 13, **({"color": look.text} if look.text else {})},
-            "hovertemplate": f"{one.name}: {format_gib(one.bytes)}<br>{'<br>'.join(one.details)}<extra></extra>",
+            "hovertemplate": f"{one.name}: {format_gib(one.whole_bytes)}<br>{'<br>'.join(one.details)}<extra></extra>",
         }
 
 
 def _text(one: Segment) -> Message:
-    return say("charts.segment", "{name} {gib:,.1f}", name=one.short, gib=one.bytes / GIB)
+    return say("charts.segment", "{name} {gib:,.1f}", name=one.short, gib=one.whole_bytes / GIB)
 
 
 def _label_hatched(drawn: Spec, segments: list[Segment], longest: int) -> None:

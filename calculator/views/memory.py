@@ -116,15 +116,23 @@ class Segment(NamedTuple):
     name, short : Message
         What it is, and the same for where there is little room.
     bytes : int
-        Its size [bytes].
+        Its size in the bar [bytes].
     details : tuple of str
         Of what it is made, or where the figure comes from.
+    beyond_bytes : int
+        What of it the GPU has no room for, which stands in ``missing`` [bytes].
     """
 
     name: Message
     short: Message
     bytes: int
     details: tuple[str, ...] = ()
+    beyond_bytes: int = 0
+
+    @property
+    def whole_bytes(self) -> int:
+        """What it takes, whether the GPU has room for it or not [bytes]."""
+        return self.bytes + self.beyond_bytes
 
     @property
     def key(self) -> str:
@@ -181,7 +189,7 @@ def _segments(plan: Plan) -> Iterator[Segment]:
         within = max(0, min(one.bytes, left))
         beyond += one.bytes - within
         left -= within
-        yield one._replace(bytes=within)
+        yield one._replace(bytes=within, beyond_bytes=one.bytes - within)
     if beyond:
         yield Segment(
             say("gauge.missing_in_full", "Does not fit"), say("gauge.missing", "does not fit"), beyond,
