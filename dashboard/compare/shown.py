@@ -33,7 +33,12 @@ def differing(beside: SideBySide, dimmed: bool) -> None:
     with st.expander(f"The same in all: {len(beside.same)} rows", on_change="rerun", key="fold-same") as fold:
         if fold.open:
             _table(beside, beside.same, dimmed, "What is the same in all", "same")
-    downloads.of_rows("side-by-side", beside, {})
+    downloads.of_rows("side-by-side", beside, {}, _one_model(beside.plans))
+
+
+def _one_model(plans: tuple[Plan, ...]) -> calculator.ModelArchitecture | None:
+    """Return the model of plans that are all of the same."""
+    return plans[0].model if len({plan.model.name for plan in plans}) == 1 else None
 
 
 def _table(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, alt: str, key: str) -> None:
@@ -83,7 +88,7 @@ def engines(plan: Plan, letter: str = "", dimmed: bool = False) -> None:
     figure.show(charts.engine_points.ready(view), "chart-engine-points", f"{of}: {view.finding}", QUIET, dimmed=dimmed)
     st.markdown(plain(view.finding))
     refused(view.refused)
-    downloads.of_rows("engines", view, {f"{of}: {view.finding}": lambda: charts.engine_points(view)})
+    downloads.of_rows("engines", view, {f"{view.finding}": lambda: charts.engine_points(view)}, plan.model)
 
 
 def refused(rows: Iterable[views.Row]) -> None:
@@ -103,7 +108,7 @@ def versions(plan: Plan, dimmed: bool) -> None:
     st.subheader(plain(finding), anchor=False)
     figure.show(charts.versions_chart.ready(view), "chart-versions", finding, QUIET, dimmed=dimmed, titled=False)
     refused(view.refused)
-    downloads.of_rows(view.name, view, {finding: lambda: charts.versions_chart(view)})
+    downloads.of_rows(view.name, view, {view.finding: lambda: charts.versions_chart(view)}, plan.model)
     with st.expander("Table", on_change="rerun", key="fold-versions") as fold:
         if fold.open:
             st.dataframe(view.frame(), hide_index=True, key="table-versions", alt=f"Table of {view.title}")
@@ -137,4 +142,4 @@ def _causes(compared: Comparison) -> None:
         for row in compared.changed
     ]
     st.dataframe(rows, hide_index=True, key="compared", alt=f"What moves each number: {compared.finding}")
-    downloads.of_rows("compared", compared, {})
+    downloads.of_rows("compared", compared, {}, _one_model((compared.before, compared.after)))

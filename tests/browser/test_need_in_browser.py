@@ -44,7 +44,7 @@ def test_an_input_is_changed_a_row_is_pinned_and_one_opens_its_plan(open_page):
     points = sum(len(option.usd_per_hour or ()) > 0 for option in size.options)
     traces = drawn(page.get_by_role("figure", name=finding))
     assert sum(trace["points"] for trace in traces if trace["name"] != "Front") == points
-    page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Download", exact=True).click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Answer (JSON)").click()
     assert download.value.suggested_filename == "llama-3-70b-size.json"
