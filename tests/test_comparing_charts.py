@@ -59,3 +59,11 @@ def test_presets_are_counted_by_ratio_and_the_chosen_one_stands_out():
     (index,) = [number for number, row in enumerate(view.rows) if row.chosen]
     assert bars.x[index] == "8"  # 64 query heads to 8
     assert list(bars.marker.color).count(bars.marker.color[index]) == 1
+
+
+def test_the_edge_of_each_gpu_is_marked_also_where_more_is_asked_of_it():
+    plans = [of(), of(gpu="t4")]
+    edges = charts.memory_bars(plans).layout.shapes
+    assert [edge.x0 for edge in edges] == [edge.x1 for edge in edges]
+    assert [edge.x0 for edge in edges] == pytest.approx([plan.per_gpu.total_bytes / GIB for plan in plans])
+    assert [(edge.y0 + edge.y1) / 2 for edge in edges] == [0, 1]

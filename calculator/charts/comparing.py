@@ -9,6 +9,7 @@ from typing import Any
 from calculator.charts.base import (
     FREE,
     GREY,
+    INK,
     KV,
     MISSING_PATTERN,
     OVERHEAD,
@@ -16,7 +17,7 @@ from calculator.charts.base import (
     WEIGHTS,
     base_chart,
 )  # fmt: skip
-from calculator.charts.ready import Spec, chart
+from calculator.charts.ready import Spec, chart, shape
 from calculator.planning.answer import Plan
 from calculator.units import GIB, format_bytes
 from calculator.views.base import View
@@ -25,7 +26,7 @@ from calculator.views.engines import EngineRow
 
 MARKS = ("circle", "triangle-up", "diamond", "square", "cross", "star")
 SHARE_FOR_TEXT, WIDE = 0.12, 0.1
-BAR_PX, AROUND_PX = 62, 120
+BAR_PX, AROUND_PX, BAR_HALF = 62, 120, 0.42
 LOAD, ROOM, MORE = "KV of the users asked", "Room", "More than it has"
 
 
@@ -72,7 +73,7 @@ def memory_bars(plans: Sequence[Plan]) -> Spec:
                 "hovertemplate": f"%{{y}}, {part}: %{{customdata}}<extra></extra>",
             }
         )
-    return base_chart(
+    drawn = base_chart(
         traces,
         barmode="stack",
         bargap=0.32,
@@ -83,6 +84,11 @@ def memory_bars(plans: Sequence[Plan]) -> Spec:
         xaxis={"title": {"text": "One GPU, GiB", "standoff": 4}},
         yaxis={"autorange": "reversed", "showgrid": False, "type": "category"},
     )
+    for index, plan in enumerate(plans):  # where each GPU ends, also where more is asked of it
+        end, edge = plan.per_gpu.total_bytes / GIB, {"color": INK, "width": 2}
+        ends = {"x0": end, "x1": end, "y0": index - BAR_HALF, "y1": index + BAR_HALF}
+        shape(drawn, type="line", xref="x", yref="y", line=edge, **ends)
+    return drawn
 
 
 def _parts(plan: Plan) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from calculator.charts.base import KV, base_chart
+from calculator.charts.base import KV, MARGIN, base_chart
 from calculator.charts.ready import Spec, chart, note, titled
 from calculator.views.base import View
 from calculator.views.comparing.versions import VersionRow
@@ -68,7 +68,8 @@ def versions_chart(view: View[VersionRow]) -> Spec:
         title=titled(view.plan, view.title),
         showlegend=False,
         xaxis={"title": {"text": f"{view.plan.rules.title} from version"}, "type": "category"},
-        height=300,
+        height=280,
+        margin={**MARGIN, "t": 36},
         yaxis={
             "title": {"text": "Users of a replica"},
             "range": [max(0.0, min(ends) - margin), max(ends) + 2 * margin],

@@ -70,7 +70,7 @@ def _in(colour: str, text: str) -> str:
 
 def _times(ratio: float | None) -> str:
     """Write a ratio with a space that does not break."""
-    return "" if ratio is None else f"{ratio:,.2f}\u00a0×" if ratio < 10 else f"{ratio:,.3g}\u00a0×"
+    return "" if not ratio else f"{ratio:,.2f}\u00a0×" if ratio < 10 else f"{ratio:,.3g}\u00a0×"
 
 
 def bars(plans: tuple[Plan, ...], dimmed: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -137,6 +138,12 @@ def _table(rows: Sequence[views.Row], options: Sequence[calculator.Service], key
     )
 
 
+def _change(**values: Any) -> None:
+    """Change what is asked above; this part of the page alone would not show it."""
+    state.change(**values)
+    st.session_state[CHANGED] = True
+
+
 def _what_would_do(found: Found, asked: Asked) -> None:
     """Offer what would bring an answer: goals that something meets, or more GPUs."""
     with st.spinner("Looking for goals that something meets"):
@@ -145,6 +152,6 @@ def _what_would_do(found: Found, asked: Asked) -> None:
     if goals:
         parts = {"max_tpot_ms": "ms a token", "max_ttft_ms": "ms to the first token"}
         label = " and ".join(f"{value:,.4g} {parts[name]}" for name, value in goals.items())
-        st.button(plain(f"Allow {label}"), type="primary", on_click=state.change, kwargs=goals)
+        st.button(plain(f"Allow {label}"), icon=":material/check:", on_click=_change, kwargs=goals)
     if gpus is not None and gpus <= state.PARAMETERS["max_gpus"].most:
-        st.button(f"Allow {gpus:,} GPUs", on_click=state.change, kwargs={"max_gpus": gpus})
+        st.button(f"Allow {gpus:,} GPUs", icon=":material/check:", on_click=_change, kwargs={"max_gpus": gpus})

@@ -76,8 +76,8 @@ PINS, PINS_AT = "Beside others", 5
 WHERE_THEY_DIFFER = ("Engine", "Weights", "KV")
 RUNS = (
     Column("Model, opens it", lambda row: row.name),
-    Column("Parameters, 10⁹", lambda row: row.num_parameters / 1e9, lambda row: f"{row.num_parameters / 1e9:,.1f}"),
     Column("Users held", lambda row: row.max_batch_size, lambda row: f"{row.max_batch_size:,}"),
+    Column("Parameters, 10⁹", lambda row: row.num_parameters / 1e9, lambda row: f"{row.num_parameters / 1e9:,.1f}"),
     Column("On GPUs", lambda row: row.num_gpus, lambda row: _times(row.num_gpus, row.replicas)),
     Column("Weights", lambda row: row.weight_dtype),
     Column("Longest, tokens", lambda row: row.max_context_len, lambda row: f"{row.max_context_len:,}"),
