@@ -586,3 +586,30 @@ def test_a_model_in_a_folder_is_told_by_the_name_that_it_is_served_by(served, mo
         result = reconcile(log)
         assert result.plan.model.id == model
         assert result.assumed[0].startswith("the preset qwen3-8b: it is served by that name")
+
+
+def test_a_log_of_two_starts_is_of_the_last():
+    # Llama 3.1 8B keeps 128 KiB a cell: 4,096 cells are 512 MiB, of each start
+    start = (
+        "general.name = Meta-Llama-3.1-8B-Instruct\nload_tensors:        CUDA0 model buffer size =  4403.49 MiB\n"
+        "llama_context: n_ctx         = 4096\n"
+        "llama_kv_cache: size =  512.00 MiB (  4096 cells,  32 layers,  1/1 seqs), K (f16):  256.00 MiB\n"
+        "llama_context:      CUDA0 compute buffer size =   258.50 MiB\n"
+    )
+    once, twice = reconcile(start, "llama-3.1-8b"), reconcile(start + start, "llama-3.1-8b")
+    assert once.agrees
+    assert (twice.agrees, twice.log.figures["kv_pool_gib"], twice.log.figures["weights_gib"]) == (
+        True, 0.5, once.log.figures["weights_gib"],
+    )  # fmt: skip
+
+
+def test_sequences_of_a_batch_that_the_log_does_not_state():
+    # Mistral 7B v0.1 in 20 GiB on vLLM 0.19: blocks of 2 MiB; 4,095 tokens and 2,048 in flight, and a block, are 385. A
+    # device that is not known is taken for a large one, whose batch of 8,192 tokens would take 769
+    concurrency = (10_240 - 1) / (-(-(4_095 + 2_048) // 16) + 1)
+    log = (
+        "LLM engine (v0.19.0) with config: model='mistralai/Mistral-7B-v0.1', max_seq_len=32768\n"
+        "Available KV cache memory: 20.00 GiB\nGPU KV cache size: 163,824 tokens\n"
+        f"Maximum concurrency for 32,768 tokens per request: {concurrency:.2f}x\n"
+    )
+    assert "tokens_in_flight" in keys_of(reconcile(log))

@@ -151,7 +151,9 @@ class Log:
         known = [change.since for change in plan.rules.changes]
         used = plan.rules.version
         place = next((i for i, since in enumerate(known) if in_words(since) == used), len(known) - 1)
-        near = sorted(range(len(known)), key=lambda i: abs(i - place))
+        # a build between two releases is of one of them
+        reach = len(known) if stated is None or names_no_release(str(stated)) else 1
+        near = sorted((i for i in range(len(known)) if abs(i - place) <= reach), key=lambda i: abs(i - place))
         date = str(log.flags.get("date", ""))
         late = {in_words(version) for version, day in self.built.items() if date and day > date}
         names = [in_words(known[i]) for i in near]

@@ -122,6 +122,10 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
 
     if same(held()):
         if compared.sequences_held is not None:
+            for key, changes, text in WINDOWS_AND_STATES:
+                if not set(changes) & set(compared.asked) and _as_many_sequences(compared, pool, **changes):
+                    yield say(f"logs.cause.{key}", text, **changes)
+                    return
             text = (
                 "the reported pool of {pool:.2f} GiB holds {held:,.2f} sequences by this model's layers, "
                 "{reported:,.2f} are reported: its windows or states are not kept so there, or the model is another"
@@ -145,7 +149,7 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
     if found:
         return
     for version in compared.own.versions(plan, log):
-        if same(held(engine_version=version)) and _as_many_sequences(compared, pool, version):
+        if same(held(engine_version=version)) and _as_many_sequences(compared, pool, engine_version=version):
             text = "{engine} {other} would hold as many tokens as are reported; the log names no version"
             yield say("logs.cause.version_of_tokens", text, engine=plan.rules.title, other=version)
             return
@@ -162,12 +166,15 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
     yield say(OTHER_MODEL, text, pool=pool, held=held(), tokens=int(tokens))
 
 
-def _as_many_sequences(compared: Comparison, pool: float, version: str) -> bool:
-    """Whether a version holds as many sequences in a pool as the log prints, where it does."""
+def _as_many_sequences(compared: Comparison, pool: float, **changes: Any) -> bool:
+    """Whether a pool holds as many sequences as the log prints, where it prints them, if something is otherwise."""
     printed = compared.log.figures.get("max_concurrency")
     if not printed or compared.log.figures.get("concurrency_at") != compared.plan.request.seq_len:
         return True
-    held = float(compared.held(pool, engine_version=version).max_concurrency)
+    try:
+        held = float(compared.held(pool, **changes).max_concurrency)
+    except CalculatorError:
+        return False
     return abs(held - printed) <= max(SAME_TOKENS * printed, 0.01)
 
 

@@ -71,6 +71,7 @@ class LlamaCppLog(Log):
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
         """Take the cells' own line before the devices' buffers, and buffers for what no other line has."""
+        figures |= _of_the_last_start(values)
         buffers = figures.pop("kv_buffer_gib", None)
         if "cells_gib" in figures:
             figures["kv_pool_gib"] = figures.pop("cells_gib")
@@ -130,6 +131,23 @@ class LlamaCppLog(Log):
             weights - off + cache + low / GIB,
             weights + off + cache + high / GIB,
         )
+
+
+def _of_the_last_start(values: list[tuple[str, Any, str]]) -> dict[str, Any]:
+    """Return the figures that are summed, of the last of several starts in one log: weights after a compute buffer."""
+    begins, ended = 0, False
+    for place, (name, *_) in enumerate(values):
+        if name == "buffer_gib" and ended:
+            begins, ended = place, False
+        ended = ended or name == "activation_gib"
+    if not begins:
+        return {}
+    last = values[begins:]
+    return {
+        name: sum(value for key, value, _ in last if key == name)
+        for name in LlamaCppLog.summed
+        if any(key == name for key, *_ in last)
+    }
 
 
 LOG = LlamaCppLog()
