@@ -51,6 +51,14 @@ def test_kv_as_json(run):
     }
 
 
+def test_one_more_token_fills_no_window_that_is_full(run):
+    """Gemma 3 27B: 10 of 62 layers see all tokens, 16 heads of 128 for keys and for values, in 2 bytes."""
+    _, out, _ = run("kv", "--model", "gemma-3-27b", "--seq-len", "128K", "--batch-size", 3)
+    assert f"One more token:     {10 * 2 * 16 * 128 * 2:,} bytes" in out
+    _, out, _ = run("kv", "--model", "gemma-3-27b", "--seq-len", 1000)
+    assert f"One more token:     {62 * 2 * 16 * 128 * 2:,} bytes" in out
+
+
 def test_kv_as_text(run):
     code, out, err = run("kv", "--model", "llama-3-70b", "--seq-len", 8192, "--batch-size", 16)
     assert (code, err) == (0, "")

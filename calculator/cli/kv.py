@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.split import kv_heads_per_rank, kv_replication
 from calculator.catalogue.presets import load_model
 from calculator.cli import OK
@@ -47,7 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"KV cache, all GPUs: {format_bytes(total)} ({format_gib(total)}, {format_gb(total)})")
     heads = plural(report["kv_heads_per_gpu"], "KV head")
     say(f"KV cache, one GPU:  {format_bytes(share)} ({format_gib(share)}), {heads} on each of {plural(tp, 'GPU')}")
-    say(f"One more token:     {format_bytes(report['kv_bytes_per_token'])} over the whole model")
+    length = min(arguments.seq_len, MAX_TOKENS - 1)
+    before, after = (
+        kv_cache_bytes(model, tokens, 1, arguments.kv_cache_dtype, 1, arguments.encoder_seq_len)
+        for tokens in (length, length + 1)
+    )  # a window that is full takes no more
+    say(f"One more token:     {format_bytes(after - before)} over the whole model")
     if model.dtype_assumption and arguments.kv_cache_dtype == "auto":
         say(f"note: {model.dtype_assumption}")
     return OK
