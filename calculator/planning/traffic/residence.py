@@ -6,7 +6,7 @@ probability proportional to O and j is uniform in 1..O: long answers are seen mo
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -188,13 +188,14 @@ class LawOfSum:
 
         A larger pool holds no fewer: what was found for others of the same grid says where to look.
         """
-        pools, found = self._transform.found.setdefault(risk, ([], []))
-        place = bisect_left(pools, self.pool)
-        if place < len(pools) and pools[place] == self.pool:
-            return found[place]
+        found = self._transform.found.setdefault(risk, [])
+        place = bisect_left(found, (self.pool, -1))
+        before, after = found[place - 1 : place] if place else [], found[place : place + 1]
+        if after and after[0][0] == self.pool:
+            return after[0][1]
         low, high = 0, int(self.pool // self.mean) * 2 + 2 if self.mean > 0 else 0
-        low = max(low, found[place - 1]) if place else low
-        high = max(low, min(high, found[place])) if place < len(pools) else max(low, high)
+        low = max(low, before[0][1]) if before else low
+        high = max(low, min(high, after[0][1])) if after else max(low, high)
 
         def holds(count: int) -> bool:
             return self.exceeds(count) <= risk
@@ -208,8 +209,7 @@ class LawOfSum:
             step *= 4
         start = low
         most = start + _largest(lambda more: holds(start + more), high - start)
-        pools.insert(place, self.pool)
-        found.insert(place, most)
+        insort(found, (self.pool, most))  # in one step: sessions of a page share what was found
         return most
 
 
@@ -236,14 +236,14 @@ def _grid(size: int) -> _Grid:
 class _Transform:
     """The tilted transform of what one resident holds, on a grid that several pools share.
 
-    ``found`` holds, by the risk, pools in ascending order and the most residents of each.
+    ``found`` holds, by the risk, pools in ascending order, each with the most residents of it.
     """
 
     def __init__(self, values: Any, weights: Any, reach: int) -> None:
         import numpy
 
         self.mean = mean = float((weights * values).sum())
-        self.found: dict[float, tuple[list[float], list[int]]] = {}
+        self.found: dict[float, list[tuple[float, int]]] = {}
         asked = STEPS_EACH * reach / mean if mean > 0 else STEPS
         steps = min(reach, max(STEPS, 1 << (min(MOST_STEPS, ceil(asked)) - 1).bit_length()))
         self._unit, self._steps, self._size = reach / steps, steps, 2 * steps

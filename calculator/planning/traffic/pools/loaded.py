@@ -6,7 +6,7 @@ What is derived of one workload and length, and of one plan, is kept for the nex
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -94,16 +94,16 @@ class LoadedPool:
 
         Where no such pools are known, it is worked out, and known from then on.
         """
-        pools, found = self.some.known.setdefault(("most", id(self.blocks), risk), ([], []))
-        place = bisect_left(pools, self.free)
-        if place < len(pools) and pools[place] == self.free:
-            return found[place], found[place]
-        if 0 < place < len(pools) and pools[place] <= WIDE * pools[place - 1]:
-            low, high = found[place - 1], found[place]
+        found = self.some.known.setdefault(("most", id(self.blocks), risk), [])
+        place = bisect_left(found, (self.free,))
+        near = found[max(0, place - 1) : place + 1]
+        if near and near[-1][0] == self.free:
+            return near[-1][1], near[-1][1]
+        if len(near) == 2 and near[1][0] <= WIDE * near[0][0]:
+            low, high = near[0][1], near[1][1]
             return max(0, low - 2 - low // ROUGH), high + 2 + high // ROUGH
         count = self.most(risk)
-        pools.insert(place, self.free)
-        found.insert(place, count)
+        insort(found, (self.free, count))  # in one step: sessions of a page share what was found
         return count, count
 
     def _expanded(self, risk: float) -> tuple[int, bool]:
