@@ -13,6 +13,7 @@ from calculator.catalogue.presets import data_file, model_names
 from calculator.messages import joined, say
 from calculator.planning.knobs import SPLIT, split_of
 from calculator.planning.sizing.layouts import in_words
+from calculator.planning.sizing.prices import Given, price_of
 from calculator.units import format_size
 
 if TYPE_CHECKING:
@@ -62,9 +63,24 @@ class ChangeRow:
         return getattr(quality, "key", "") not in UNKNOWN and getattr(self.checkpoint, "key", "") != NONE_KNOWN
 
 
-def rows_of(plan: Plan, levers: Iterable[Lever]) -> list[ChangeRow]:
-    """Return changes of a plan as rows: those that hold what is asked first, the cheapest of them first."""
-    rows = [_row(plan, lever) for lever in levers]
+def rows_of(plan: Plan, levers: Iterable[Lever], prices: Given | None = None) -> list[ChangeRow]:
+    """Return changes of a plan as rows: those that hold what is asked first, the cheapest of them first.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer that they change [-].
+    levers : iterable of Lever
+        The changes [-].
+    prices : mapping, optional
+        The reader's own prices by the ids of GPUs [USD per GPU and hour].
+
+    Returns
+    -------
+    list of ChangeRow
+        One for each.
+    """
+    rows = [_row(plan, lever, prices) for lever in levers]
     return sorted(rows, key=_order)
 
 
@@ -92,8 +108,9 @@ def first_of(plan: Plan, rows: Sequence[ChangeRow], most: int) -> list[ChangeRow
     return found[:most]
 
 
-def _row(plan: Plan, lever: Lever) -> ChangeRow:
-    low, high = lever.usd_per_hour or (None, None)
+def _row(plan: Plan, lever: Lever, prices: Given | None) -> ChangeRow:
+    price = price_of(lever.plan.accelerator, prices)
+    low, high = (each * lever.plan.num_gpus for each in price.usd_per_hour) if price else (None, None)
     said = [text for text in (lever.quality, lever.risk) if text]
     return ChangeRow(
         change=in_short(lever),

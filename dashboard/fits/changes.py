@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import calculator
+from calculator.planning.sizing.prices import Given
 from calculator.units import GIB, plural
 from calculator.views import verdict, words
 from calculator.views.changes import ChangeRow, first_of, rows_of
@@ -24,14 +25,13 @@ COLUMNS = ("Change, click to apply", "Users", "$ / h from", "What it costs", "Ch
 DIMMED_ON_LIGHT, DIMMED_ON_DARK = "#8a93a0", "#7d8794"
 
 
-def tried(plan: calculator.Plan) -> list[ChangeRow]:
+def tried(plan: calculator.Plan, own_prices: Given | None) -> list[ChangeRow]:
     """Try every change once; return them as rows, those that hold what is asked first."""
     found = calculator.levers(plan)
     also = () if plan.fits else calculator.what_would_fit(plan, found)
     known = {tuple(sorted(lever.changes.items(), key=str)) for lever in found}
-    return rows_of(
-        plan, [*found, *(lever for lever in also if tuple(sorted(lever.changes.items(), key=str)) not in known)]
-    )
+    more = [lever for lever in also if tuple(sorted(lever.changes.items(), key=str)) not in known]
+    return rows_of(plan, [*found, *more], own_prices)
 
 
 def smallest(plan: calculator.Plan, rows: list[ChangeRow]) -> None:
@@ -76,7 +76,8 @@ def _table(rows: list[ChangeRow], dimmed: bool) -> None:
         COLUMNS[0], type="tertiary", alignment="left", key="change-apply", on_click=_clicked, pinned=False
     )
     price = st.column_config.NumberColumn(COLUMNS[2], format="%.2f", width=80)
-    columns = {COLUMNS[0]: opens, COLUMNS[1]: st.column_config.NumberColumn(width=64), COLUMNS[2]: price}
+    first = st.column_config.TextColumn(COLUMNS[0]) if dimmed else opens
+    columns = {COLUMNS[0]: first, COLUMNS[1]: st.column_config.NumberColumn(width=64), COLUMNS[2]: price}
     frame = _frame(rows)
     st.dataframe(
         _greyed(frame) if dimmed else frame,

@@ -5,22 +5,28 @@ from __future__ import annotations
 import streamlit as st
 
 import calculator
-from calculator.planning.sizing.prices import Given, Price, price_of, prices_in_text
+from calculator.planning.sizing.prices import Given, price_of, prices_in_text
+from dashboard import state
 from dashboard.text import plain, sentence
 
 
 def given() -> Given | None:
     """Return the reader's own prices; None where there are none, or they cannot be read."""
-    text = st.session_state["prices"]
     try:
-        return prices_in_text(text) if text else None
+        return _read(st.session_state["prices"])
     except calculator.CalculatorError:
         return None
 
 
+def _read(text: str | None) -> Given | None:
+    found = prices_in_text(text) if text else None
+    price_of(calculator.load_gpu(state.OPENING["gpu"]), found)
+    return found
+
+
 def in_words(plan: calculator.Plan, own: Given | None) -> tuple[str, str]:
     """Return what all GPUs cost an hour, and each user where all that fit are there."""
-    price = _price(plan.accelerator, own)
+    price = price_of(plan.accelerator, own)
     if price is None:
         return "not known", ""
     low, high = (one * plan.num_gpus for one in price.usd_per_hour)
@@ -31,7 +37,7 @@ def in_words(plan: calculator.Plan, own: Given | None) -> tuple[str, str]:
 
 def chip_label(gpu: calculator.Accelerator | None, num_gpus: int, own: Given | None) -> str:
     """Return what the chip says: the price of all GPUs, or that none is known."""
-    price = _price(gpu, own) if gpu is not None else None
+    price = price_of(gpu, own) if gpu is not None else None
     return _span(*(one * num_gpus for one in price.usd_per_hour)) + " / h" if price else "No price"
 
 
@@ -42,22 +48,14 @@ def ask(gpu: calculator.Accelerator | None) -> None:
         placeholder=f"{gpu.id if gpu is not None else 'h100-sxm'}=2.0",
         help="By the ids of GPUs: one number, or the lowest and the highest with a colon between",
     )  # fmt: skip
-    text = st.session_state["prices"]
     try:
-        prices_in_text(text) if text else None
+        _read(st.session_state["prices"])
     except calculator.CalculatorError as error:
         st.error(plain(sentence(str(error))))
-    price = _price(gpu, None) if gpu is not None else None
+    price = price_of(gpu) if gpu is not None else None
     if gpu is not None and price is not None:
         said = f"{gpu.name}: {_span(*price.usd_per_hour)} per GPU and hour, seen {price.words}; examples, not quotes."
         st.markdown(plain(said))
-
-
-def _price(gpu: calculator.Accelerator, own: Given | None) -> Price | None:
-    try:
-        return price_of(gpu, own)
-    except calculator.CalculatorError:
-        return price_of(gpu)
 
 
 def _span(low: float, high: float) -> str:

@@ -62,13 +62,14 @@ def _answered(asked: asking.Asked) -> tuple[calculator.Plan | None, int, calcula
 
 
 def _show(plan: calculator.Plan, users: int, dimmed: bool, said: st.delta_generator.DeltaGenerator) -> None:
-    rows = changes.tried(plan)
+    own_prices = prices.given()
+    rows = changes.tried(plan, own_prices)
     with said:
         answer.say(plan, users, dimmed)
         if not dimmed:
             changes.smallest(plan, rows)
     memory.of_one_gpu(plan, dimmed)
-    answer.metrics(plan, users, prices.given(), dimmed)
+    answer.metrics(plan, users, own_prices, dimmed)
     answer.notes(plan, dimmed)
     with st.grid(2, min_column_width=480, gap="large"):
         with st.container():
