@@ -179,11 +179,11 @@ def test_one_token_is_singular():
 def test_sections_are_headings_below_the_answer():
     page = open_page()
     assert len(page.title) == 1
-    assert [(heading.tag, heading.value) for heading in page.subheader] == [
-        ("h3", "What would change it"),
-        ("h3", "Why 2.50 GiB a user"),
+    assert [(heading.tag, heading.value) for heading in page.header] == [
+        ("h2", "What would change it"),
+        ("h2", "Why 2.50 GiB a user"),
     ]
-    assert list(page.header) == []
+    assert list(page.subheader) == []
 
 
 @pytest.mark.parametrize(("model", "seq_len", "size"), [("falcon-7b", 2048, "16.00 MiB"), ("falcon-7b", 1, "8.00 KiB")])

@@ -155,7 +155,7 @@ def test_a_view_that_cannot_be_computed_says_why_and_leaves_the_rest():
     (said,) = page.info
     assert unescaped(said.value) == "KV heads can be varied where all layers have the same number of them."
     assert list(page.error) == []
-    assert page.subheader[0].value == "What would change it"
+    assert page.header[0].value == "What would change it"
     page.session_state["view"] = "tensor-parallel"
     checked(page.run())
     assert "KV memory per GPU" in finding(page)

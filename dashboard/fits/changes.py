@@ -57,7 +57,7 @@ def smallest(plan: calculator.Plan, rows: list[ChangeRow]) -> None:
 
 def show(plan: calculator.Plan, rows: list[ChangeRow], dimmed: bool) -> None:
     """Show the table; what was applied last is said here, where the click was made, and can be taken back."""
-    st.subheader(_grey("What would change it", dimmed), anchor=False)
+    st.header(_grey("What would change it", dimmed), anchor=False)
     _what_was_applied(plan)
     every = st.session_state.get(_ALL, False)
     shown = rows if every else first_of(plan, rows, FIRST)

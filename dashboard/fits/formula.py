@@ -27,12 +27,12 @@ def show(plan: calculator.Plan, dimmed: bool) -> None:
     """Show what one user's cache is made of."""
     total = _total(plan)
     heading = f"Why {format_size(total)} a user"
-    st.subheader(f":gray[{heading}]" if dimmed else heading, anchor=False)
+    st.header(f":gray[{heading}]" if dimmed else heading, anchor=False)
     found = factors(plan)
     if found:
         parts = [rf"\underset{{\text{{{name}}}}}{{{value}}}" for value, name in found]
-        written = r" \times ".join(parts)
-        st.latex(rf"\color{{gray}}{{{written}}}" if dimmed else written)
+        written = rf"$\displaystyle {r' \times '.join(parts)}$"  # in a line: one of its own would be a region to scroll
+        st.markdown(f":gray[{written}]" if dimmed else written)
     else:
         st.code(f"{words.formula(plan)}\n= {format_size(total)}", language=None, wrap_lines=True)
     rows = [(what, how, format_size(exact)) for what, how, exact in words.formula_steps(plan)]
