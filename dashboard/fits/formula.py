@@ -31,7 +31,8 @@ def show(plan: calculator.Plan, dimmed: bool) -> None:
     found = factors(plan)
     if found:
         parts = [rf"\underset{{\text{{{name}}}}}{{{value}}}" for value, name in found]
-        written = rf"$\displaystyle {r' \times '.join(parts)}$"  # in a line: one of its own would be a region to scroll
+        product = r" \times ".join(parts)
+        written = rf"$\displaystyle {product}$"  # in a line of text: one of its own would be a region to scroll
         st.markdown(f":gray[{written}]" if dimmed else written)
     else:
         st.code(f"{words.formula(plan)}\n= {format_size(total)}", language=None, wrap_lines=True)
