@@ -263,7 +263,8 @@ def write_plan_file(answer: Plan, name: str, folder: Path | str = ".") -> str:
         If no file gives the same plan: what of it cannot be written, and what to do instead.
     """
     folder, request = Path(folder), answer.request
-    pinned = {"engine": request.engine, "engine_version": request.engine_version, "seq_len": request.seq_len}
+    version = answer.asked.get("engine_version") or request.engine_version  # one that is not known has a note
+    pinned = {"engine": request.engine, "engine_version": version, "seq_len": request.seq_len}
     asked = {**answer.asked, "model": model_entry(answer.model, answer.asked["model"], folder), **pinned}
     asked = _with_calibration(asked, answer)
     if answer.asked.get("gpu", CUSTOM) == CUSTOM:
