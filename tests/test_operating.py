@@ -9,7 +9,7 @@ from calculator.planning.sizing.layouts import Layout, in_words, weights_fit
 from calculator.planning.sizing.operating import Goals, Lengths, Point, Replica, largest_within, most_in_service
 
 TIMES = {
-    "a line": lambda count: 10 + 2 * count, "flat": lambda count: 10.0, "a root": lambda count: 10 + sqrt(count),
+    "a line": lambda count: 10 + 2 * count, "flat": lambda _: 10.0, "a root": lambda count: 10 + sqrt(count),
     "a square": lambda count: 10 + count**2 / 50, "a step": lambda count: 10.0 if count < 37 else 90.0,
 }  # fmt: skip
 
