@@ -63,7 +63,7 @@ def range_of(plan: Plan) -> str:
 
 
 def how_often(plan: Plan) -> str:
-    """Say how often this engine's ranges held on public start-ups; empty where there is none, or too few are known."""
+    """Say on how many machines with public logs this engine's ranges held; empty where too few are known."""
     from calculator.logs.held import FEWEST
     from calculator.logs.judged import proof
 
@@ -71,8 +71,8 @@ def how_often(plan: Plan) -> str:
     if len(machines) < FEWEST or not range_of(plan):
         return ""
     return say(
-        "verdict.how_often", "Such ranges held on {held} of {machines} machines whose {engine} logs are public.",
-        held=sum(kept for _, kept in machines), machines=len(machines), engine=plan.rules.title,
+        "verdict.how_often", "Such ranges held on {held} of {machines} machines.",
+        held=sum(kept for _, kept in machines), machines=len(machines),
     )  # fmt: skip
 
 
