@@ -104,7 +104,7 @@ def test_plan_as_text(run, reference):
     code, out, err = run(*REFERENCE)
     assert (code, err) == (0, "")
     first, second, *_ = out.splitlines()
-    assert first == f"{reference.max_batch_size} sequences of 8,192 tokens fit on 4 × A100 80GB SXM"
+    assert first == f"LLaMA 3 70B on 4 × A100 80GB SXM: {reference.max_batch_size} users of 8,192 tokens"
     assert second.startswith("Each takes 2.50 GiB of KV cache.")
     sizes = [int(size.replace(",", "")) for size in re.findall(r"[KMG]iB +([\d,]+)  ", out)]
     *lines, total = sizes

@@ -108,7 +108,7 @@ def test_a_binary_file_exits_with_2(run, tmp_path):
 def test_the_real_command():
     done = process(*REFERENCE)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert "tokens fit on 4 × A100 80GB SXM" in done.stdout.decode()
+    assert "LLaMA 3 70B on 4 × A100 80GB SXM: " in done.stdout.decode()
     done = process("kv", "--model", "nope", "--seq-len", "1")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"error: unknown model 'nope'")
@@ -125,7 +125,7 @@ def test_deep_nesting_does_not_end_the_process(tmp_path):
 def test_a_terminal_without_unicode_gets_the_answer_all_the_same():
     done = process(*REFERENCE, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (0, b"")
-    assert rb"tokens fit on 4 \xd7 A100 80GB SXM" in done.stdout
+    assert rb"LLaMA 3 70B on 4 \xd7 A100 80GB SXM: " in done.stdout
 
 
 def test_a_reader_that_goes_away_is_no_traceback():
