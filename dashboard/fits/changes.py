@@ -12,6 +12,7 @@ from calculator.units import GIB, plural
 from calculator.views import verdict, words
 from calculator.views.changes import ChangeRow, first_of, rows_of
 from dashboard import state
+from dashboard.frame.page import is_dark, strong
 from dashboard.inputs import totals
 from dashboard.text import plain
 
@@ -49,7 +50,7 @@ def smallest(plan: calculator.Plan, rows: list[ChangeRow]) -> None:
             st.button(
                 plain(f"{row.change}: {row.users:,}{price}"),
                 key=f"fits-{row.lever.key}",
-                type="primary" if not index else "secondary",
+                type="secondary" if index else strong(),
                 on_click=apply,
                 args=(row,),
             )
@@ -105,8 +106,6 @@ def _frame(rows: list[ChangeRow]) -> DataFrame:
 
 
 def _greyed(frame: DataFrame) -> Styler:
-    from dashboard.frame.page import is_dark
-
     colour = DIMMED_ON_DARK if is_dark() else DIMMED_ON_LIGHT
     return frame.style.map(lambda _: f"color: {colour}")
 

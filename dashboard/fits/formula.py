@@ -13,6 +13,7 @@ from calculator.views import words
 from calculator.views.formula import factors
 from dashboard import state
 from dashboard.fits import memory, shown
+from dashboard.frame.page import quiet
 from dashboard.link.tab_names import BESIDE_FORMULA
 from dashboard.text import plain, sentence
 
@@ -46,7 +47,7 @@ def show(plan: calculator.Plan, dimmed: bool) -> None:
         named = {name: label for label, name in PANELS.items()}
         st.session_state[EXACT], st.session_state["_panel"] = True, named[st.session_state["view"]]
     with st.popover(
-        "Exact bytes and blocks", key=EXACT, on_change="rerun", type="tertiary", icon=":material/tag:"
+        "Exact bytes and blocks", key=EXACT, on_change="rerun", type=quiet(), icon=":material/tag:"
     ) as more:
         if more.open:
             _exact(plan)

@@ -10,6 +10,7 @@ import streamlit as st
 import calculator
 from dashboard import lengths, state
 from dashboard.fits.asking import GPUS, Asked
+from dashboard.frame.page import strong
 from dashboard.inputs import totals
 from dashboard.text import plain, sentence
 
@@ -63,7 +64,7 @@ def _message(text: str) -> None:
 def _buttons(found: list[tuple[str, Callable[..., None], tuple[Any, ...]]], place: str, first: bool = False) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for index, (label, act, args) in enumerate(found):
-            kind: Any = "primary" if first and not index else "secondary"
+            kind = strong() if first and not index else "secondary"
             st.button(plain(label), key=f"nearest-{place}-{index}", on_click=act, args=args, type=kind)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard.frame import page
 from dashboard.text import plain
 
 
@@ -39,7 +40,7 @@ def chip(
     disabled : bool
         Whether it cannot be opened now [-].
     """
-    kind: Literal["tertiary", "secondary"] = "tertiary" if quiet else "secondary"
+    kind = page.quiet() if quiet else "secondary"
     with st.popover(plain(label), key=key, on_change="rerun", type=kind, icon=icon, disabled=disabled) as opened:
         if opened.open:
             control(*args)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -25,6 +27,16 @@ _LOGO = (
 def is_dark() -> bool:
     """Whether the reader's page is dark."""
     return bool(st.context.theme.type == "dark")
+
+
+def strong() -> Literal["primary", "secondary"]:
+    """Return the kind of the button that is proposed first: white on its hue is too faint on a dark page."""
+    return "secondary" if is_dark() else "primary"
+
+
+def quiet() -> Literal["secondary", "tertiary"]:
+    """Return the kind of a chip of an action: without an edge its text is too faint on a dark page while it is open."""
+    return "secondary" if is_dark() else "tertiary"
 
 
 def icon() -> str:

@@ -12,6 +12,7 @@ from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config
 from calculator.reading.strict_json import parse_config
 from calculator.units import GIB
 from dashboard import state
+from dashboard.frame.page import strong
 from dashboard.link import packing
 from dashboard.text import plain, sentence
 
@@ -32,7 +33,7 @@ def config_model() -> calculator.ModelArchitecture:
     with st.expander("config.json", expanded=content is None, key="fold-config"):
         st.text_area("Paste its content", key="_pasted", max_chars=packing.MAX_CONFIG_BYTES, height=160)
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.button("Read it", on_click=_take_config, type="primary")
+            st.button("Read it", on_click=_take_config, type=strong())
             if hub.is_available():
                 st.text_input("Or a repository on the Hub", key="_repository", placeholder="owner/name", max_chars=200)
                 st.button("Fetch it", on_click=_fetch_config)

@@ -7,6 +7,7 @@ import streamlit as st
 import calculator
 from calculator.catalogue.presets import load_model, model_file
 from dashboard import state
+from dashboard.frame.page import strong
 from dashboard.inputs.numbers import ask_number
 
 ARCHITECTURE_LABELS = {
@@ -54,7 +55,7 @@ def own_model() -> calculator.ModelArchitecture:
             for name, label in ARCHITECTURE_LABELS.items():
                 ask_number(label, name, placeholder="none" if name in state.OPTIONAL_COUNTS else "needed")
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.form_submit_button("Use this architecture", type="primary")
+            st.form_submit_button("Use this architecture", type=strong())
             st.checkbox("The head is the embedding", key="tie_word_embeddings")
             st.markdown(":gray[:small[A gated MLP, two norms a layer and no biases are assumed.]]")
     fields = {name: st.session_state[name] for name in state.OWN_FIELDS}
