@@ -109,7 +109,7 @@ def widget(page, key):
 
 
 def _found(page, key):
-    key = {"batch_size": "_users"}.get(key, key)
+    keys = (key, f"_text_{key}", *(["_users"] if key == "batch_size" else []))  # a length is a text, users a total
     for kind in (
         "selectbox",
         "number_input",
@@ -122,7 +122,7 @@ def _found(page, key):
         "multiselect",
     ):
         for found in getattr(page, kind):
-            if found.key in (key, f"_text_{key}"):  # a length is a text
+            if found.key in keys:
                 return found
     return None
 

@@ -58,6 +58,7 @@ LATENT = {
     "glm-5.2",
     "deepseek-v2.5",
     "kimi-vl-a3b",
+    "mistral-small-4",
 }
 LAYERS_DIFFER = {
     "mimo-v2-flash": 8,
@@ -91,7 +92,7 @@ BELOW_9B = [
     "starcoder2-7b", "gpt-j-6b", "bloom-7b1", "gemma-7b", "gemma-2-2b", "smollm3-3b", "gpt2",
     "qwen3-vl-2b", "qwen3-vl-4b", "qwen3.5-9b", "gemma-3-4b", "gemma-3-1b", "phi-2", "phi-3-mini-128k", "phi-4-mini",
     "tinyllama-1.1b", "codellama-7b", "qwen1.5-7b", "opt-125m", "granite-3.1-2b", "granite-4.0-h-micro",
-    "qwen2.5-vl-7b", "gemma-4-e4b",
+    "qwen2.5-vl-7b", "gemma-4-e4b", "granite-4.0-micro",
 ]  # fmt: skip
 """By their makers' count; Gemma 7B has 8.5 billion, Qwen3.5 9B 8.95."""
 

@@ -110,7 +110,10 @@ def test_the_command_compares_files_and_versions(run, files, upgraded):
     assert "no number" in out
 
 
-def test_a_check_fails_where_an_upgrade_breaks_what_is_expected(run, files, tmp_path):
+def test_a_check_fails_where_an_upgrade_breaks_what_is_expected(run, files, tmp_path, upgraded):
+    stated = yaml.safe_load((tmp_path / "a.yaml").read_text())
+    stated["deployments"][0]["expect"]["min_batch_size"] = upgraded.before.max_batch_size
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(stated))
     assert run("check", files[0])[0] == run("check", files[0], "--upgrade-to", "0.25")[0] == 0
     code, out, _ = run("check", files[0], "--upgrade-to", "vllm=0.26")
     assert code == 1

@@ -166,7 +166,7 @@ def test_a_gpu_is_written_by_what_differs_from_its_preset():
         (
             f"model: {LLAMA}",
             f"model: {{preset: {LLAMA}, assume_full_attention: true}}",
-            "model: assume_full_attention is said of a config alone",
+            "model: assume_full_attention is said of a config or a checkpoint alone",
         ),
     ],
 )

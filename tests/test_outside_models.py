@@ -124,7 +124,8 @@ def test_another_version_is_named_only_where_none_is_stated(stated):
         f"Available KV cache memory: {real.kv_pool_bytes / GIB:.4f} GiB\n"
     )
     causes = reconcile(log, gpu="h100-sxm").causes
-    assert any(cause.startswith("vLLM 0.16: ") for cause in causes) is not stated
+    same = f": {real.kv_pool_bytes / GIB:.2f} GiB would be predicted"  # by any version whose rules of it are those
+    assert any(cause.startswith("vLLM 0.") and cause.endswith(same) for cause in causes) is not stated
 
 
 def test_the_parts_of_latent_attention_and_experts_by_hand():

@@ -141,7 +141,7 @@ def test_app_with_its_requirements_alone(wheel: Path, tmp_path: Path) -> None:
         server.terminate()
         server.wait(20)
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"LLaMA 3 70B on 4 × A100 80GB SXM: \d\d users of 8,192 tokens 0\n", done.stdout)
+    assert re.fullmatch(r"LLaMA 3 70B on 4 × A100 80GB SXM\\: \d\d users of 8,192 tokens 0\n", done.stdout)
 
 
 def test_pins_are_what_runs_here() -> None:

@@ -252,7 +252,7 @@ def foreign_text(page):
 def test_markup_in_the_names_of_a_config_stays_text(text):
     config = {**CONFIG, "_name_or_path": text, text: 1}
     page = read(importing(seq_len=1024, view="kv-heads"), config)
-    agrees(page, imported(seq_len=1024))
+    agrees(page, imported(seq_len=1024, model=model_from_hf_config(config)))
     said = foreign_text(page)
     name = text[:80]
     assert [value for value in said if value.startswith(f"{name} keeps 2 KV heads for 4 query heads (GQA)")] != []

@@ -205,7 +205,6 @@ def test_with_the_parameters_kept_the_study_is_that():
     [
         ({"model": "config"}, "No config.json is read yet"),
         ({"pipeline_parallel_size": 81}, "80 layers"),
-        ({"gpu": "custom", "gpu_memory_gib": 80, "engine": "llama.cpp"}, "tensor_parallel_size"),
     ],
 )
 def test_a_refusal_is_said_and_nothing_else_is_lost(link, says):

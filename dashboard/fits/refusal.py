@@ -52,7 +52,7 @@ def instead(asked: Asked, error: calculator.CalculatorError) -> None:
     """Say why nothing can be answered, where nothing was before, with the nearest plans that can be."""
     st.title("This cannot be planned", anchor=False)
     st.error(plain(sentence(str(error))))
-    opening = {**state.OPENING, **{name: state.PARAMETERS[name].default for name in FORGOTTEN}, "engine": "vllm"}
+    opening = {**state.OPENING, **{name: state.PARAMETERS[name].default for name in (*FORGOTTEN, "engine")}}
     found = [*_nearest(asked, error), ("Open with LLaMA 3 70B on 4 × A100 80GB", _change, (opening,))]
     _buttons(found, "instead", first=True)
 
