@@ -1,5 +1,6 @@
 """A server that nobody has asked anything yet: what its first readers get, all at once."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -33,7 +34,7 @@ def read(port, together):
             message = ForwardMsg.FromString(connection.recv(timeout=WAIT_SECONDS))
             element = message.delta.new_element
             if element.WhichOneof("type") == "heading" and element.heading.tag == "h1":
-                headings.append(element.heading.body)
+                headings.append(re.sub(r"\\(\W)", r"\1", element.heading.body))  # Markdown's escapes
             if element.WhichOneof("type") == "exception":
                 errors.append(f"{element.exception.type}: {element.exception.message}")
             if message.WhichOneof("type") == "script_finished":

@@ -29,7 +29,7 @@ def answers(panel, workload, risk=0.01):
 
 
 def fill(panel, label, value):
-    box = panel.get_by_role("spinbutton", name=label)
+    box = panel.get_by_role("spinbutton", name=label).or_(panel.get_by_role("textbox", name=label))
     box.fill(str(value))
     box.press("Enter")
 

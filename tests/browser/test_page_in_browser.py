@@ -148,7 +148,7 @@ def test_a_wrong_number_keeps_the_last_answer_and_what_would_do_is_a_click_away(
     plan = expected(tensor_parallel_size=2)
     states(page, plan)
     page.locator("[class*=st-key-fits-] button").first.click()  # two hold too few: what would is offered
-    expect(page.get_by_text("fits, ")).to_be_visible()
+    expect(page.locator(".stMarkdownBadge", has_text="fits, ")).to_be_visible()
 
 
 # Charts
@@ -254,7 +254,7 @@ def stands_alone(page, file, view):
     plot = page.locator(".js-plotly-plot")
     expect(plot.locator("svg.main-svg").first).to_be_visible()
     names = plot.evaluate("plot => plot.data.map(trace => trace.x.length)")
-    assert set(names) == {len([row for row in view.rows if not row.get("refused")])}
+    assert len([row for row in view.rows if not row.get("refused")]) in names  # marks beside them are shorter
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     expect(page.get_by_text(view.finding[:40])).to_be_visible()
 
