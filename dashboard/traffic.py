@@ -11,7 +11,7 @@ import streamlit as st
 
 import calculator
 from calculator.planning.traffic.tables import columns_of, workload_from_text
-from dashboard import lengths
+from dashboard.frame import lengths
 from dashboard.link import packing
 from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 from dashboard.text import plain, sentence

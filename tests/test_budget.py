@@ -15,7 +15,8 @@ from calculator.engines.pools import Claim, Pool
 from calculator.engines.sglang.rules import StatePools
 from calculator.planning.files import checks
 from calculator.views import engines as engine_views
-from calculator.views import verdict, words
+from calculator.views import words
+from calculator.views.fits import verdict
 
 ON_SGLANG = {"model": "llama-3.1-8b", "gpu": "h100-sxm", "engine": "sglang", "seq_len": 8192}
 TOKEN = 131_072  # Llama 3.1 8B: 32 layers x 8 KV heads x 2 x 128 x 2 bytes

@@ -4,7 +4,7 @@ import pytest
 from pages import GIB, agrees, changes_on, checked, everything_said, expected, headline, open_page, unescaped
 
 import calculator
-from calculator.views.changes import first_of, rows_of
+from calculator.views.fits.changes import first_of, rows_of
 
 CHANGE, USERS, PRICE = "Change, click to apply", "Users", "$ / h from"
 

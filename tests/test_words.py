@@ -5,7 +5,8 @@ from golden import PRESETS
 
 import calculator
 from calculator import vary
-from calculator.views import verdict, words
+from calculator.views import words
+from calculator.views.fits import verdict
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from calculator.messages import Message, say
 from calculator.units import format_size, plural
-from calculator.views.formula import formula, formula_steps
+from calculator.views.fits.formula import formula, formula_steps
 from calculator.views.memory import MemoryLine, memory_lines
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from calculator.views import on_engine
 from calculator.views.comparing.side_by_side import MOST
 from dashboard import inputs, state
 from dashboard.compare import pins
+from dashboard.frame.names import gpu_label
 from dashboard.link.compare_parameters import COMPARE, OTHER, SAME
-from dashboard.names import gpu_label
 from dashboard.text import sentence
 
 

@@ -7,7 +7,8 @@ import streamlit as st
 import calculator
 from calculator.planning.sizing.prices import Given
 from calculator.units import format_size
-from calculator.views import verdict, words
+from calculator.views import words
+from calculator.views.fits import verdict
 from calculator.views.load.wording import milliseconds
 from dashboard.fits import actions, prices
 from dashboard.text import plain, sentence

@@ -11,9 +11,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 import calculator
 from calculator.engines import engine_class
-from dashboard import inputs, lengths, state
+from dashboard import inputs, state
 from dashboard.fits import prices
-from dashboard.frame import chips
+from dashboard.frame import chips, lengths
 from dashboard.inputs import engine, totals
 from dashboard.inputs.split import degree_options
 

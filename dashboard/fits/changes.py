@@ -9,8 +9,9 @@ import streamlit as st
 import calculator
 from calculator.planning.sizing.prices import Given
 from calculator.units import GIB, plural
-from calculator.views import verdict, words
-from calculator.views.changes import ChangeRow, first_of, rows_of
+from calculator.views import words
+from calculator.views.fits import verdict
+from calculator.views.fits.changes import ChangeRow, first_of, rows_of
 from dashboard import state
 from dashboard.frame.page import is_dark, strong
 from dashboard.inputs import totals

@@ -10,7 +10,7 @@ import calculator
 from calculator import views
 from calculator.units import format_bytes, format_size, plural
 from calculator.views import words
-from calculator.views.formula import factors
+from calculator.views.fits.formula import factors
 from dashboard import state
 from dashboard.fits import memory, shown
 from dashboard.frame.page import quiet

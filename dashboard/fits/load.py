@@ -9,8 +9,9 @@ import streamlit as st
 import calculator
 from calculator import views
 from calculator.views.load.circulating import said
-from dashboard import lengths, traffic
+from dashboard import traffic
 from dashboard.fits import shown
+from dashboard.frame import lengths
 from dashboard.text import plain, sentence
 
 LAST = "_traffic_last"

@@ -7,7 +7,7 @@ import streamlit as st
 import calculator
 from calculator import charts
 from calculator.units import GIB
-from calculator.views import verdict
+from calculator.views.fits import verdict
 from calculator.views.memory import overhead_lines
 from dashboard import figure
 from dashboard.text import plain

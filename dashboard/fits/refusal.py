@@ -8,8 +8,9 @@ from typing import Any
 import streamlit as st
 
 import calculator
-from dashboard import lengths, state
+from dashboard import state
 from dashboard.fits.asking import GPUS, Asked
+from dashboard.frame import lengths
 from dashboard.frame.page import strong
 from dashboard.inputs import totals
 from dashboard.text import plain, sentence

@@ -13,7 +13,8 @@ from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.variants import divisors, query_heads
 from calculator.reading.by_layer import is_by_layer, parse_by_layer
 from calculator.views.heads.chosen import LATENT, LISTED, OWN, name_of, names, row_of
-from dashboard import inputs, lengths, state
+from dashboard import inputs, state
+from dashboard.frame import lengths
 from dashboard.text import plain, sentence
 
 GOAL_LABELS = {

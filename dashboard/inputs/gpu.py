@@ -7,8 +7,8 @@ import streamlit as st
 import calculator
 from calculator.catalogue.presets import all_gpu_ids, load_gpu
 from dashboard import state
+from dashboard.frame.names import gpu_label
 from dashboard.inputs.numbers import ask_gib
-from dashboard.names import gpu_label
 
 OWN_GPU = "Own GPU"
 OWN_GPU_GIB = 80.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 import calculator
-from dashboard import lengths
+from dashboard.frame import lengths
 
 FIRST_MARK = 512
 _MARK = "_seq_len_mark"

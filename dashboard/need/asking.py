@@ -15,11 +15,12 @@ from calculator.engines import ENGINES, engine_class
 from calculator.formats import kv, weights
 from calculator.planning.sizing.prices import prices_in_text
 from calculator.units import plural
-from dashboard import inputs, lengths, state, traffic
+from dashboard import inputs, state, traffic
+from dashboard.frame import lengths
+from dashboard.frame.names import gpu_label
 from dashboard.link.need_parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
 from dashboard.link.traffic_parameters import MEANS
 from dashboard.link.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS
-from dashboard.names import gpu_label
 from dashboard.text import plain
 
 LOADS = {USERS: "Users at once", TRAFFIC: "Traffic"}

@@ -11,7 +11,8 @@ from calculator.hardware import custom_accelerator
 from calculator.planning.sizing.owned import WhatRuns
 from calculator.units import gib_to_bytes
 from calculator.views.sizing import answer
-from dashboard import downloads, inputs, lengths, state
+from dashboard import downloads, inputs, state
+from dashboard.frame import lengths
 from dashboard.link.need_parameters import NEED
 from dashboard.need import searching, tables
 from dashboard.need.found import OPENS

@@ -8,7 +8,8 @@ import calculator
 from calculator.planning.heads.rows import HeadRow
 from calculator.views.heads import answer
 from calculator.views.heads.chosen import name_of, row_of
-from dashboard import downloads, lengths, state
+from dashboard import downloads, state
+from dashboard.frame import lengths
 from dashboard.heads import asking, charts, evidence, panels
 from dashboard.text import plain, sentence
 

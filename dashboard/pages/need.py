@@ -8,7 +8,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import calculator
-from dashboard import lengths, state, traffic, turning
+from dashboard import state, traffic, turning
+from dashboard.frame import lengths
 from dashboard.link.need_parameters import GPUS, MODELS
 from dashboard.need import asking, found, owned, searching
 from dashboard.text import plain, sentence

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 import calculator
 from calculator import views
 from calculator.cli.main import main
-from calculator.views.changes import first_of, rows_of
+from calculator.views.fits.changes import first_of, rows_of
 
 from .actions import (
     WORD_JOINER,
