@@ -61,7 +61,10 @@ def colours(page):
 
 
 def serious(page):
-    """What axe finds serious or critical, in words."""
+    """What axe finds serious or critical, in words, once no colour is on its way to another."""
+    page.wait_for_function(
+        "() => !document.getAnimations().some(one => one instanceof CSSTransition && one.playState === 'running')"
+    )
     found = Axe().run(page).response["violations"]
     return [
         f"{rule['id']} ({rule['impact']}): {' '.join(map(str, node['target']))}: {node['html'][:120]}"
