@@ -68,6 +68,12 @@ def test_every_change_offered_where_it_does_not_fit_makes_it_fit_and_the_cheapes
         agrees(page, plan)
 
 
+def test_a_change_that_two_searches_find_is_listed_once():
+    # 4 GPUs at TP 4 are a degree more and the fewest that would do
+    shown = changes_on(open_page(tensor_parallel_size=2))
+    assert list(shown[CHANGE]).count("4 GPUs, TP 4") == 1
+
+
 def test_a_pool_that_is_too_large_is_lowered_by_a_click():
     page = open_page(kv_cache_memory_gib=1000)
     lever = calculator.what_would_fit(expected(kv_cache_memory_bytes=1000 * GIB))[0]

@@ -28,12 +28,16 @@ DIMMED_ON_LIGHT, DIMMED_ON_DARK = "#8a93a0", "#7d8794"
 
 
 def tried(plan: calculator.Plan, own_prices: Given | None) -> list[ChangeRow]:
-    """Try every change once; return them as rows, those that hold what is asked first."""
+    """Try every change once; return them as rows, those that hold what is asked first, none said twice."""
     found = calculator.levers(plan)
     also = () if plan.fits else calculator.what_would_fit(plan, found)
     known = {tuple(sorted(lever.changes.items(), key=str)) for lever in found}
     more = [lever for lever in also if tuple(sorted(lever.changes.items(), key=str)) not in known]
-    return rows_of(plan, [*found, *more], own_prices)
+    rows = rows_of(plan, [*found, *more], own_prices)
+    said: dict[tuple[str, int], ChangeRow] = {}
+    for row in rows:
+        said.setdefault((str(row.change), row.users), row)
+    return list(said.values())
 
 
 def smallest(plan: calculator.Plan, rows: list[ChangeRow]) -> None:
