@@ -16,7 +16,7 @@ from calculator.engines.sglang.rules import StatePools
 from calculator.planning.files import checks
 from calculator.views import engines as engine_views
 from calculator.views import words
-from calculator.views.fits import verdict
+from calculator.views.memory import gauge
 
 ON_SGLANG = {"model": "llama-3.1-8b", "gpu": "h100-sxm", "engine": "sglang", "seq_len": 8192}
 TOKEN = 131_072  # Llama 3.1 8B: 32 layers x 8 KV heads x 2 x 128 x 2 bytes
@@ -273,9 +273,10 @@ def test_what_holds_of_every_plan(asked):
     assert answer.fits is (answer.max_batch_size >= request.batch_size)
     assert sum(size for _, size, _ in words.memory_lines(answer)) == memory.total_bytes
     assert (words.headline(answer).key == "words.fits") is answer.fits
-    sizes = [part.bytes for part in verdict.parts(answer)]
-    assert min(sizes) > 0
-    assert sum(sizes) == memory.total_bytes or not answer.fits
+    segments = gauge(answer)
+    assert min(one.whole_bytes for one in segments) > 0
+    assert sum(one.bytes for one in segments) == sum(one.whole_bytes for one in segments if one.key != "missing")
+    assert sum(one.bytes for one in segments) == memory.total_bytes or not answer.fits
     for stage in answer.stages:
         assert stage.kv_pool_bytes_low <= stage.memory.kv_pool_bytes <= stage.kv_pool_bytes_high
         assert 0 <= stage.memory.requested_bytes <= stage.memory.total_bytes

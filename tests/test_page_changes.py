@@ -48,7 +48,7 @@ def test_a_batch_that_does_not_fit_says_how_many_too_many_and_what_is_missing():
     assert headline(page) == f"LLaMA 3 70B on 4 × A100 80GB SXM: {plan.max_batch_size} users of 8,192 tokens, not 70"
     assert f"{70 - plan.max_batch_size} users too many" in said
     assert "Needed on each GPU: 43.75 GiB of KV" in said  # 70 x 2.5 GiB / 4
-    assert f"KV that does not fit **{43.75 - plan.kv_pool_bytes / GIB:.2f}**" in said
+    assert f"Does not fit **{43.75 - plan.kv_pool_bytes / GIB:.2f}**" in said
 
 
 def test_every_change_offered_where_it_does_not_fit_makes_it_fit_and_the_cheapest_comes_first():

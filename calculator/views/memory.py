@@ -151,10 +151,10 @@ def gauge(plan: Plan) -> list[Segment]:
     Returns
     -------
     list of Segment
-        Those that take any memory. They sum to what a program sees of the GPU; where it does not fit, to what is
+        Those that take any memory. Their bytes sum to what a program sees of the GPU; where it does not fit, to what is
         needed, and ``missing`` is what is beyond the pool or the GPU.
     """
-    return [one for one in _segments(plan) if one.bytes > 0]
+    return [one for one in _segments(plan) if one.whole_bytes > 0]
 
 
 def _segments(plan: Plan) -> Iterator[Segment]:
@@ -178,18 +178,20 @@ def _segments(plan: Plan) -> Iterator[Segment]:
             say("gauge.kv", "KV"),
             min(asked, held),
             (say("gauge.of_pool", "of a KV pool of {pool}", pool=format_gib(held)),),
+            max(0, asked - held),
         ),
         Segment(
             say("gauge.room_in_full", "Room for more users"), say("gauge.room", "room"), max(0, held - asked),
             (say("gauge.of_pool", "of a KV pool of {pool}", pool=format_gib(held)),),
         ),
     ]  # fmt: skip
-    beyond = max(0, asked - held)
+    beyond = 0
     for one in taken:
         within = max(0, min(one.bytes, left))
-        beyond += one.bytes - within
         left -= within
-        yield one._replace(bytes=within, beyond_bytes=one.bytes - within)
+        cut = one._replace(bytes=within, beyond_bytes=one.whole_bytes - within)
+        beyond += cut.beyond_bytes
+        yield cut
     if beyond:
         yield Segment(
             say("gauge.missing_in_full", "Does not fit"), say("gauge.missing", "does not fit"), beyond,

@@ -8,7 +8,7 @@ import calculator
 from calculator import charts
 from calculator.units import GIB
 from calculator.views.fits import verdict
-from calculator.views.memory import overhead_lines
+from calculator.views.memory import gauge, overhead_lines
 from dashboard import figure
 from dashboard.text import plain
 
@@ -23,14 +23,18 @@ MARKS = {
 
 
 def of_one_gpu(plan: calculator.Plan, dimmed: bool) -> None:
-    """Show where the memory of one GPU goes, as one bar and its legend, which sums to what a program sees."""
-    parts = verdict.parts(plan)
-    sizes = _rounded([part.bytes for part in parts])
-    total = sum(part.bytes for part in parts)
+    """Show where the memory of one GPU goes, as one bar and its legend, which sums to what a program sees.
+
+    Where it does not fit the sum is what is needed, and what of it does not fit stands behind it.
+    """
+    segments = gauge(plan)
+    parts = [one for one in segments if one.key != "missing"]
+    sizes, total = _rounded([one.whole_bytes for one in parts]), sum(one.whole_bytes for one in parts)
     said = [f"{part.name} {size} GiB" for part, size in zip(parts, sizes, strict=True)]
+    said.append(f"together {total / GIB:,.2f} GiB{_limit(plan, total)}")
     with st.container(gap="xsmall"):
-        alt = f"Memory of one GPU: {', '.join(said)}, together {total / GIB:,.2f} GiB"
         bar = charts.memory_bar.ready(plan, legend=False)
+        alt = f"Memory of one GPU: {', '.join(said)}"
         figure.show(bar, "memory_bar", alt, {"displayModeBar": False}, dimmed=dimmed)
         entries = []
         for part, size in zip(parts, sizes, strict=True):
@@ -39,6 +43,9 @@ def of_one_gpu(plan: calculator.Plan, dimmed: bool) -> None:
                 text += f" :gray[({plain(verdict.overheads_in_words(plan))})]" if not dimmed else ""
             entries.append(text if dimmed else f"{MARKS[part.key]} {text}")
         entries.append(plain(f"= {total / GIB:,.2f} GiB of one GPU{_limit(plan, total)}"))
+        for one in segments[len(parts) :]:
+            size = f"{one.bytes / GIB:,.2f}"
+            entries.append(f"{one.name} {size}" if dimmed else f"{MARKS[one.key]} {plain(one.name)} **{plain(size)}**")
         line = " \u2003".join(entries)
         st.markdown(f":gray[{line}]" if dimmed else line)
 

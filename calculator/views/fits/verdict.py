@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from calculator.messages import joined, say
 from calculator.units import GIB, format_size, plural
@@ -14,24 +14,6 @@ if TYPE_CHECKING:
 
 MOST_TENTHS = 10
 """From so many times on the room is said without a tenth [-]."""
-
-
-class Part(NamedTuple):
-    """A part of the memory of one GPU, as a reader tells them apart.
-
-    Attributes
-    ----------
-    key : str
-        ``weights``, ``overheads``, ``kv``, ``room``, ``missing``, ``free`` [-].
-    name : Message
-        What it is called [-].
-    bytes : int
-        Its size [bytes].
-    """
-
-    key: str
-    name: str
-    bytes: int
 
 
 def room(plan: Plan, users: int) -> str:
@@ -97,29 +79,6 @@ def of_one_user(plan: Plan) -> str:
     if plan.gpus_per_replica == 1:
         return say("verdict.one_gpu", "on one GPU")
     return say("verdict.each_gpu", "{size} on each GPU", size=format_size(plan.kv_bytes_per_gpu))
-
-
-def parts(plan: Plan) -> list[Part]:
-    """Cut the memory of one GPU: weights, overheads, KV of the users asked for, room for more, what is kept free.
-
-    The sizes sum to what a program sees, or to what is needed where that is more; the KV that does not fit is then the
-    last.
-    """
-    memory, request = plan.per_gpu, plan.request
-    asked = plan.allocated_bytes_per_sequence * -(-request.batch_size // request.attention_replicas)
-    used = min(asked, memory.kv_pool_bytes)
-    overheads = sum(line.bytes for line in plan.stage.overheads)
-    users = plural(request.batch_size, "user")
-    found = [
-        Part("weights", say("part.weights", "Weights"), memory.weights_bytes),
-        Part("overheads", say("part.overheads", "Overheads"), overheads),
-        Part("kv", say("part.kv", "KV of {users}", users=users), used),
-        Part("room", say("part.room", "Room for more users"), memory.kv_pool_bytes - used),
-        Part("missing", say("part.missing", "KV that does not fit"), asked - used),
-    ]
-    if asked <= memory.kv_pool_bytes:
-        found.append(Part("free", say("part.free", "Kept free"), memory.unused_bytes))
-    return [part for part in found if part.bytes > 0]
 
 
 def overheads_in_words(plan: Plan) -> str:
