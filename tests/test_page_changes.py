@@ -1,7 +1,7 @@
 """Why a plan does not fit, and what would change the answer: what is offered keeps its promise."""
 
 import pytest
-from pages import GIB, agrees, changes_on, checked, everything_said, expected, headline, open_page, unescaped
+from pages import GIB, agrees, changes_on, checked, everything_said, expected, headline, metric, open_page, unescaped
 
 import calculator
 from calculator.views.fits.changes import first_of, rows_of
@@ -25,6 +25,7 @@ def test_a_model_that_does_not_fit_says_needed_and_available():
     said = everything_said(page)
     assert f"{plan.per_gpu.before_kv_bytes / GIB:.2f} GiB" in said
     assert f"available are {plan.per_gpu.requested_bytes / GIB:.2f} GiB" in said
+    assert metric(page, "Speed") == "no one fits"
 
 
 def test_a_pool_that_exceeds_the_device_is_said_with_what_runs_outside_the_budget():

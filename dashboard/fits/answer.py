@@ -64,8 +64,10 @@ def _dimmed(label: str, value: str, beside: str) -> None:
 
 
 def _speed(plan: calculator.Plan) -> tuple[str, str, str]:
-    """Return the time of a token with as many at once as are asked for, or as fit."""
-    batch = max(1, min(plan.request.batch_size, plan.max_batch_size))
+    """Return the time of a token with as many at once as are asked for, or as fit; none where no one does."""
+    batch = min(plan.request.batch_size, plan.max_batch_size)
+    if not batch:
+        return "Speed", "no one fits", ""
     label = f"Speed, {batch * plan.request.data_parallel_size:,} at once"
     try:
         found = calculator.speed(plan, batch_size=batch, prompt_tokens=plan.request.seq_len, output_tokens=None)
