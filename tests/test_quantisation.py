@@ -108,14 +108,19 @@ def test_quark_that_vllm_refuses():
 
 
 def test_experts_in_fp4_beside_block_fp8() -> None:
-    # vLLM 0.33.0 models/deepseek_v41/quant_config.py: expert_dtype fp4 is MXFP4 experts, the rest stays block fp8.
+    # vLLM 0.33.0 models/deepseek_v4/quant_config.py: expert_dtype fp4 is MXFP4 experts, the rest stays block fp8.
     # 256 experts of 3 × 4,096 × 2,048 in 43 layers: 17 bytes for 32 weights in place of 1 byte and 4 bytes a block
     model = calculator.load_model("deepseek-v4-flash")
     config = dict(model.fields)
     whole = {name: value for name, value in config.items() if name != "expert_dtype"}
     small, large = (calculator.model_from_hf_config(fields) for fields in (config, whole))
     experts = 43 * 256 * 3 * 4096 * 2048
-    saved = experts + 4 * experts // 128**2 - 17 * experts // 32
+    # beside fp4 a block's scale is a power of two, of 1 byte for 4: shared experts; queries by 1,024, keys of 512,
+    # outputs by 8 groups of 1,024 in every layer, and the queries of an index of 64 x 128 in 21
+    shared = 43 * 3 * 4096 * 2048
+    attention = 43 * (1024 * 4096 + 64 * 512 * 1024 + 512 * 4096 + 64 * 512 * 1024 + 4096 * 8 * 1024)
+    attention += 21 * 64 * 128 * 1024
+    saved = experts + 4 * experts // 128**2 - 17 * experts // 32 + 3 * (shared + attention) // 128**2
     sizes = [calculator.plan(one, gpu="b300", seq_len=4096).per_gpu.weights_bytes for one in (large, small)]
     assert sizes[0] - sizes[1] == saved
 

@@ -9,6 +9,9 @@ from calculator.architecture.matrices import Sharding, WeightMatrix
 Weights = Iterator[WeightMatrix]
 MLPS = {"experts": "mlp.experts", "shared experts": "mlp.shared_experts"}
 """What checkpoints call the MLPs of a part; ``mlp`` for any other."""
+CORRECTION = "mlp.gate.e_score_correction"
+WIDE = 4
+"""Of a value that engines keep in 32 bits [bytes]."""
 
 
 def linear(
@@ -21,18 +24,21 @@ def linear(
     active: int = 1,
     quantised: bool = True,
     module: str = "",
+    value_bytes: int = 0,
 ) -> Weights:
     """Yield a matrix and its bias; a bias behind split inputs is whole on every rank."""
-    yield WeightMatrix(part, outputs, inputs, copies, active, sharding, quantised, module)
+    yield WeightMatrix(part, outputs, inputs, copies, active, sharding, quantised, module, value_bytes=value_bytes)
     if bias:
         kept = Sharding.COPIED if sharding is Sharding.ROWS else sharding
         yield WeightMatrix(part, outputs, 1, copies, active, kept, False, module)
 
 
-def vector(part: str, length: int, copies: int = 1, sharding: Sharding = Sharding.COPIED) -> Weights:
+def vector(
+    part: str, length: int, copies: int = 1, sharding: Sharding = Sharding.COPIED, value_bytes: int = 0
+) -> Weights:
     """Yield a vector that no weight format quantises."""
     if length and copies:
-        yield WeightMatrix(part, length, 1, copies, copies, sharding, quantised=False)
+        yield WeightMatrix(part, length, 1, copies, copies, sharding, quantised=False, value_bytes=value_bytes)
 
 
 def norms(length: int, copies: int, bias: bool = False) -> Weights:
@@ -95,11 +101,12 @@ def latent_attention(
 
 
 def indexer(hidden: int, q_lora_rank: int, heads: int, head_dim: int) -> Weights:
-    """Yield the sparse-attention indexer, whole on every rank."""
+    """Yield the sparse-attention indexer, whole on every rank; keys and weights are projected as one, in 16 bit."""
     yield from linear("indexer", heads * head_dim, q_lora_rank, Sharding.COPIED, module="self_attn.indexer.wq_b")
-    yield from linear("indexer", head_dim, hidden, Sharding.COPIED, module="self_attn.indexer.wk")
-    yield from norms(head_dim, 1, bias=True)
-    yield from linear("indexer", heads, hidden, Sharding.COPIED, module="self_attn.indexer.weights_proj")
+    at = "self_attn.indexer."
+    yield from linear("indexer", head_dim, hidden, Sharding.COPIED, quantised=False, module=at + "wk")
+    yield from vector("norms", head_dim, 2, value_bytes=WIDE)
+    yield from linear("indexer", heads, hidden, Sharding.COPIED, quantised=False, module=at + "weights_proj")
 
 
 def mlp(
@@ -112,9 +119,18 @@ def mlp(
     yield from linear(part, hidden, width, Sharding.ROWS, bias, copies, active, module=f"{at}.down_proj")
 
 
-def router(hidden: int, experts: int, bias: bool = False) -> Weights:
+def router(hidden: int, experts: int, bias: bool = False, value_bytes: int = 0) -> Weights:
     """Yield the router of a mixture of experts, whole on every rank and never quantised."""
-    yield from linear("router", experts, hidden, Sharding.COPIED, bias, quantised=False, module="mlp.gate")
+    yield from linear(
+        "router", experts, hidden, Sharding.COPIED, bias, quantised=False, module="mlp.gate", value_bytes=value_bytes
+    )
+
+
+def correction(experts: int, is_parameter: bool) -> Weights:
+    """Yield what corrects the scores of a router, in 32 bits: a parameter of the reference, or a buffer."""
+    yield WeightMatrix(
+        "router", experts, 1, 1, 1, Sharding.COPIED, False, CORRECTION, value_bytes=WIDE, is_parameter=is_parameter
+    )
 
 
 def mamba1(hidden: int, inner: int, state: int, rank: int, kernel: int, conv_bias: bool, bias: bool) -> Weights:
@@ -125,7 +141,7 @@ def mamba1(hidden: int, inner: int, state: int, rank: int, kernel: int, conv_bia
     )
     yield from linear("state layers", rank + 2 * state, inner, Sharding.ROWS, module="mixer.x_proj")
     yield from linear("state layers", inner, rank, Sharding.COLUMNS, bias=True, module="mixer.dt_proj")
-    yield from vector("state layers", inner * state, sharding=Sharding.COLUMNS)
+    yield from vector("state layers", inner * state, sharding=Sharding.COLUMNS, value_bytes=WIDE)
     yield from vector("state layers", inner, sharding=Sharding.COLUMNS)
     yield from linear("state layers", hidden, inner, Sharding.ROWS, bias, module="mixer.out_proj")
 
@@ -146,14 +162,17 @@ def mamba2(
     conv = inner + 2 * groups * state
     yield from linear("state layers", inner + conv + heads, hidden, Sharding.COLUMNS, bias, module="mixer.in_proj")
     yield from linear("state layers", conv, kernel, Sharding.COLUMNS, conv_bias, quantised=False, module="mixer.conv1d")
-    yield from vector("state layers", heads, 3, Sharding.COLUMNS)
+    yield from vector("state layers", heads, sharding=Sharding.COLUMNS, value_bytes=WIDE)
+    yield from vector("state layers", heads, 2, Sharding.COLUMNS)
     if norm:
         yield from vector("norms", inner, sharding=Sharding.COLUMNS)
     yield from linear("state layers", hidden, inner, Sharding.ROWS, output_bias, module="mixer.out_proj")
 
 
-def gated_delta_net(hidden: int, k_heads: int, v_heads: int, k_dim: int, v_dim: int, kernel: int) -> Weights:
-    """Yield a gated delta net mixer."""
+def gated_delta_net(
+    hidden: int, k_heads: int, v_heads: int, k_dim: int, v_dim: int, kernel: int, narrow_decay: bool = False
+) -> Weights:
+    """Yield a gated delta net mixer, its decay in 32 bits or as narrow as all else."""
     keys, values = k_heads * k_dim, v_heads * v_dim
     yield from linear(
         "state layers", 2 * keys + 2 * values, hidden, Sharding.COLUMNS, module="linear_attn.in_proj_qkvz"
@@ -162,7 +181,8 @@ def gated_delta_net(hidden: int, k_heads: int, v_heads: int, k_dim: int, v_dim: 
     yield from linear(
         "state layers", 2 * keys + values, kernel, Sharding.COLUMNS, quantised=False, module="linear_attn.conv1d"
     )
-    yield from vector("state layers", v_heads, 2, Sharding.COLUMNS)
+    yield from vector("state layers", v_heads, sharding=Sharding.COLUMNS)
+    yield from vector("state layers", v_heads, sharding=Sharding.COLUMNS, value_bytes=0 if narrow_decay else WIDE)
     yield from norms(v_dim, 1)
     yield from linear("state layers", hidden, values, Sharding.ROWS, module="linear_attn.out_proj")
 
@@ -171,7 +191,7 @@ def kimi_delta_attention(hidden: int, heads: int, head_dim: int, kernel: int, fu
     """Yield a Kimi delta attention mixer: a delta net whose gates go through a narrow waist, or but one of them."""
     width = heads * head_dim
     yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS, module="self_attn.qkv_proj")
-    yield from linear("state layers", 3 * width, kernel, Sharding.COLUMNS, quantised=False)
+    yield from linear("state layers", 3 * width, kernel, Sharding.COLUMNS, quantised=False, value_bytes=WIDE)
     if full_gate:
         yield from linear("state layers", width, hidden, Sharding.COLUMNS, module="self_attn.g_proj")
     for gate in ("f",) if full_gate else ("f", "g"):
@@ -179,7 +199,7 @@ def kimi_delta_attention(hidden: int, heads: int, head_dim: int, kernel: int, fu
         yield from linear("state layers", head_dim, hidden, Sharding.COPIED, module=f"{at}_a_proj")
         yield from linear("state layers", width, head_dim, Sharding.COLUMNS, module=f"{at}_b_proj")
     yield from linear("state layers", heads, hidden, Sharding.COLUMNS, module="self_attn.b_proj")
-    yield from vector("state layers", width + heads, sharding=Sharding.COLUMNS)
+    yield from vector("state layers", width + heads, sharding=Sharding.COLUMNS, value_bytes=WIDE)
     yield from norms(head_dim, 1)
     yield from linear("state layers", hidden, width, Sharding.ROWS, module="self_attn.o_proj")
 

@@ -41,6 +41,10 @@ class WeightMatrix:
         What checkpoints call it below its layer, such as ``self_attn.q_proj``; empty where no name is known.
     stored : WeightFormat or None
         How the checkpoint stores it, None for 16 bit or where a checkpoint says nothing.
+    value_bytes : int
+        Bytes of a value that no format changes, as of one that engines keep in 32 bits; 0 where the format decides.
+    is_parameter : bool
+        Whether the reference counts it; a buffer takes bytes all the same.
     """
 
     part: str
@@ -52,13 +56,20 @@ class WeightMatrix:
     quantised: bool = True
     module: str = ""
     stored: WeightFormat | None = None
+    value_bytes: int = 0
+    is_parameter: bool = True
+
+    @property
+    def elements(self) -> int:
+        """Values of all copies, counted as parameters or not [-]."""
+        return self.outputs * self.inputs * self.copies
 
     @property
     def num_parameters(self) -> int:
         """Parameters of all copies [-]."""
-        return self.outputs * self.inputs * self.copies
+        return self.elements if self.is_parameter else 0
 
     @property
     def num_active_parameters(self) -> int:
         """Parameters that one token passes through [-]."""
-        return self.outputs * self.inputs * self.active_copies
+        return self.outputs * self.inputs * self.active_copies if self.is_parameter else 0

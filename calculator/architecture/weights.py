@@ -186,7 +186,7 @@ def bytes_on_rank(
             # what tensor parallelism splits is the width, the other side the hidden size
             hidden, width = expert_multiples if matrix.sharding is ROWS else reversed(expert_multiples)
             outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
-        if is_plain:
+        if is_plain and not matrix.value_bytes:
             plain += outputs * inputs * copies
         else:
             quantised += storage.bytes_on(matrix, as_stored, outputs, inputs) * copies

@@ -9,7 +9,10 @@ from calculator.configs.keys import Keys
 from calculator.errors import InvalidValueError, shown
 
 Trait = bool | str
-"""A constant, or the name of the key that decides; ``a or b`` is either of two, ``a|b`` two names of one."""
+"""A constant, or the name of the key that decides; ``a or b`` is either of two, ``a|b`` two names of one.
+
+``key=value`` is a key of that value, ``key=value|`` one that is of it or left out.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,12 @@ class Experts:
         The key of the width of one of several shared experts, where it is not that of an expert.
     shared_gate, shared_bias : bool or str
         Whether there is a gate for the shared expert, and a bias on shared experts.
-    router_bias, correction, bias : bool
-        Whether there is a bias on the router, a correction of its scores that is a parameter, and biases on experts.
+    router_bias, correction, bias : bool or str
+        Whether there is a bias on the router, a correction of its scores, and biases on experts.
+    correction_counts : bool
+        Whether that correction is a parameter of the reference, not a buffer.
+    wide_router : bool or str
+        Whether engines keep the router in 32 bits.
     dense_width : str
         The key of the width of dense layers.
     latent_width : str
@@ -58,7 +65,9 @@ class Experts:
     shared_gate: bool = False
     shared_bias: Trait = False
     router_bias: Trait = False
-    correction: bool = False
+    correction: Trait = False
+    correction_counts: bool = False
+    wide_router: Trait = False
     bias: bool = False
     dense_width: str = "intermediate_size"
     latent_width: str = ""
@@ -89,6 +98,8 @@ class State:
         Whether a norm stands before the output projection.
     inner_norms : bool
         Whether the time step and the two state projections have norms.
+    narrow_decay : bool
+        Whether engines keep the decay in the model's own format, not in 32 bits.
     dtype : str
         The key of the format that the state is kept in; 16 bit where it is empty or unset.
     """
@@ -108,6 +119,7 @@ class State:
     output_bias: Trait = "mamba_proj_bias"
     gated_norm: Trait = True
     inner_norms: bool = False
+    narrow_decay: bool = False
     dtype: str = ""
 
 
@@ -164,6 +176,9 @@ def trait(keys: Keys, value: Trait) -> bool:
     """Return a trait that is a constant, or that a key decides, or either of two (``a or b``)."""
     if isinstance(value, bool):
         return value
+    key, is_compared, wanted = value.partition("=")
+    if is_compared:
+        return (keys.value(key) or "") in wanted.split("|")
     return any([bool(one_of(keys, name, keys.flag)) for name in value.split(" or ")])  # noqa: C419
 
 

@@ -98,6 +98,8 @@ class WeightFormat:
         int
             Scales included [bytes].
         """
+        if matrix.value_bytes and not (as_stored and matrix.stored):
+            return outputs * inputs * matrix.value_bytes
         form = matrix.stored if as_stored else self if self.applies_to(matrix) else None
         return form.bytes_of(outputs, inputs) if form else outputs * inputs * self.unquantised_bytes
 

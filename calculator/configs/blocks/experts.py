@@ -142,9 +142,10 @@ def experts_of(layer: Assembler) -> blocks.Weights:
         )
     latent = (keys.optional_count(experts.latent_width) if experts.latent_width else None) or 0
     idle = (keys.optional_count(experts.idle, minimum=0) if experts.idle else None) or 0
-    yield from blocks.router(layer.hidden, count + idle, trait(keys, experts.router_bias))
-    if experts.correction:
-        yield from blocks.vector("router", count + idle)
+    wide = blocks.WIDE if trait(keys, experts.wide_router) else 0
+    yield from blocks.router(layer.hidden, count + idle, trait(keys, experts.router_bias), wide)
+    if trait(keys, experts.correction):
+        yield from blocks.correction(count + idle, experts.correction_counts)
     if experts.beside:
         yield from blocks.vector("router", layer.hidden + count)
     if latent:

@@ -75,7 +75,7 @@ def _gated_delta_net(keys: Keys, state: State, hidden: int) -> StateLayer:
         divisible=k_heads,
         state_named=_is_named(keys, state),
     )
-    return spec, tuple(blocks.gated_delta_net(hidden, k_heads, v_heads, k_dim, v_dim, kernel))
+    return spec, tuple(blocks.gated_delta_net(hidden, k_heads, v_heads, k_dim, v_dim, kernel, state.narrow_decay))
 
 
 def _mamba1(keys: Keys, state: State, hidden: int) -> StateLayer:

@@ -111,7 +111,7 @@ def _check(weights: Sequence[WeightMatrix], positions: list[int], found: list[Mo
     if not all(module.is_plain for module in found):
         return
     stored = sum(module.weights for module in found)
-    made = sum(weights[position].num_parameters for position in positions if weights[position].inputs > 1)
+    made = sum(weights[position].elements for position in positions if weights[position].inputs > 1)
     if made and stored != made:
         raise FileFormatError(
             f"{where}: the headers hold {stored:,} weights where config.json makes {made:,}: they are of two models"
@@ -121,7 +121,7 @@ def _check(weights: Sequence[WeightMatrix], positions: list[int], found: list[Mo
 def _check_rest(weights: Sequence[WeightMatrix], rest: list[int], left: Mapping[str, Module], where: str) -> None:
     """Refuse what is left of a layer where it cannot be what is left of its matrices: ranks would share it wrongly."""
     size = sum(module.loaded_bytes for module in left.values())
-    made = 2 * sum(weights[position].num_parameters for position in rest)
+    made = 2 * sum(weights[position].elements for position in rest)
     if size > NEGLIGIBLE_BYTES and (size > 1.1 * made or size < made // 8):
         largest = max(left, key=lambda name: left[name].loaded_bytes)
         raise FileFormatError(
@@ -136,15 +136,11 @@ def _share(weights: Sequence[WeightMatrix], positions: list[int], found: Iterabl
     size = sum(module.loaded_bytes for module in modules)
     vectors = [position for position in positions if weights[position].inputs == 1]
     biases = sum(module.biases for module in modules)
-    if (
-        biases
-        and biases == sum(weights[position].num_parameters for position in vectors)
-        and len(vectors) < len(positions)
-    ):
+    if biases and biases == sum(weights[position].elements for position in vectors) and len(vectors) < len(positions):
         # biases are loaded in 16 bit, and are split otherwise than the matrix is
         positions = [position for position in positions if position not in vectors]
         size -= sum(2 * each.biases if each.is_plain else each.bias_bytes for each in modules)
-    elements = sum(weights[position].num_parameters for position in positions)
+    elements = sum(weights[position].elements for position in positions)
     if not elements or (size == 2 * elements):
         return
     main = max(modules, key=lambda module: module.largest, default=Module())
@@ -183,7 +179,7 @@ def _ends(
 
 def _towers(towers: Mapping[str, tuple[WeightMatrix, ...]], size: int) -> dict[str, tuple[WeightMatrix, ...]]:
     """Return the encoders with what headers say that they take together."""
-    elements = sum(matrix.num_parameters for matrices in towers.values() for matrix in matrices)
+    elements = sum(matrix.elements for matrices in towers.values() for matrix in matrices)
     if not size or not elements or not all(towers.values()):
         return dict(towers)
     form = replace(FORMATS["bf16"], read_bytes=size, read_elements=elements)

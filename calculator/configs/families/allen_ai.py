@@ -34,6 +34,6 @@ ROWS: dict[str, Family] = {
         {**UNTIED, "linear_conv_kernel_dim": 4},
         longest_context=65536, source=transformers("olmo_hybrid"),
         schedule=every(STATE, 4, one_full=True), qkv_bias="attention_bias", output_bias="attention_bias",
-        qk_norm="width", state=State("gated_delta_net"),
+        qk_norm="width", state=State("gated_delta_net", narrow_decay=True),
     ),
 }  # fmt: skip

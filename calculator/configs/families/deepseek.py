@@ -8,6 +8,8 @@ from calculator.configs.family import PUBLISHED, UNTIED, Family, transformers
 from calculator.configs.hooks.deepseek_v4 import CompressedWithAge
 from calculator.configs.traits import Experts
 
+NO_AUXILIARY = "topk_method=noaux_tc|"
+"""The way to choose experts that corrects their scores; the reference has no other where none is said."""
 DEEPSEEK = Family(
     {**UNTIED, "first_k_dense_replace": 0},
     qkv_bias="attention_bias", latent=True, experts=Experts(dense="first", shared="count"),
@@ -19,6 +21,7 @@ DEEPSEEK_V3 = replace(
         "n_shared_experts": 1, "num_experts_per_tok": 8, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
         "v_head_dim": 128, "moe_intermediate_size": 2048,
     },
+    experts=Experts(dense="first", shared="count", correction=NO_AUXILIARY),
 )  # fmt: skip
 
 ROWS: dict[str, Family] = {
@@ -43,6 +46,6 @@ ROWS: dict[str, Family] = {
     "deepseek_v4": Family(
         UNTIED,
         longest_context=1048576, source=transformers("deepseek_v4"), builder=CompressedWithAge,
-        experts=Experts(shared="count"), harmless=("compress_rope_theta",),
+        experts=Experts(shared="count", correction=NO_AUXILIARY), harmless=("compress_rope_theta",),
     ),
 }  # fmt: skip

@@ -37,7 +37,7 @@ ROWS: dict[str, Family] = {
         ),
         experts=Experts(
             shared="width", shared_width="moe_shared_expert_intermediate_size", shared_bias="mlp_bias",
-            latent_width="moe_latent_size",
+            latent_width="moe_latent_size", correction=True,
         ),
     ),
     "nemotron-nas": replace(

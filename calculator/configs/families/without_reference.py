@@ -15,12 +15,15 @@ from calculator.configs.hooks.step import SharedQueries
 from calculator.configs.schedules.schedule import WINDOW, every
 from calculator.configs.traits import Experts
 
+EXPERTS = Experts(
+    dense="first", shared="count", shared_each="moe_shared_expert_intermediate_size",
+    correction="moe_router_enable_expert_bias", correction_counts=True, wide_router="router_dtype=fp32",
+)  # fmt: skip
 BAILING = Family(
     {**UNTIED, "num_shared_experts": 0, "first_k_dense_replace": 0},
     qkv_bias="use_bias or use_qkv_bias", output_bias="use_bias", mlp_bias="use_bias", qk_norm="head",
     qk_norm_if="use_qk_norm",
-    experts=Experts(dense="first", shared="count", shared_each="moe_shared_expert_intermediate_size"),
-    extras=(Extra("router", "num_experts", where="sparse", when="moe_router_enable_expert_bias"),),
+    experts=EXPERTS,
 )  # fmt: skip
 
 ROWS: dict[str, Family] = {
@@ -28,7 +31,10 @@ ROWS: dict[str, Family] = {
         BAILING,
         source=read_in("bailing_moe"), aliases=("bailing_moe_v2", "sarvam_moe"), required={"use_rmsnorm": True},
     ),
-    "param2moe": replace(BAILING, source=read_in("param2moe"), mlp_bias=False, copies_kv_heads=False),
+    "param2moe": replace(
+        BAILING, source=read_in("param2moe"), mlp_bias=False, copies_kv_heads=False,
+        experts=replace(EXPERTS, wide_router=True),
+    ),
     "orion": replace(
         LLAMA, source=read_in("orion"), qkv_bias=False, output_bias=False, mlp_bias=False, norm_bias=True,
     ),
@@ -63,15 +69,14 @@ ROWS: dict[str, Family] = {
         defaults={
             **UNTIED, "first_k_dense_replace": 1, "n_shared_experts": 1, "moe_router_enable_expert_bias": True,
         },
-        experts=Experts(dense="first", shared="count", shared_each="moe_shared_expert_intermediate_size"),
-        extras=(Extra("router", "num_experts", where="sparse", when="moe_router_enable_expert_bias"),),
+        experts=EXPERTS,
         required={"moe_layer_freq": 1},
     ),
     "pangu_ultra_moe": replace(
         DEEPSEEK, source=read_in("openpangu"), defaults=UNTIED, qkv_bias=False, mlp_bias="mlp_bias",
-        extras=(
-            Extra("norms", "hidden", copies=2, when="sandwich_norm"),
-            Extra("router", "num_experts", where="sparse", when="router_enable_expert_bias"),
+        extras=(Extra("norms", "hidden", copies=2, when="sandwich_norm"),),
+        experts=Experts(
+            dense="first", shared="count", correction="router_enable_expert_bias", correction_counts=True,
         ),
         required={"param_sink_number": 0},
     ),

@@ -9,13 +9,14 @@ from calculator.configs.family import PUBLISHED, UNTIED, Family, transformers
 from calculator.configs.hooks.chatglm import ChatGLM
 from calculator.configs.traits import Experts
 
+CORRECTED = Experts(dense="first", shared="count", correction=True, wide_router=True)
 GLM4_MOE = Family(
     {
         **UNTIED, "num_key_value_heads": 8, "first_k_dense_replace": 1, "num_experts": 128, "num_experts_per_tok": 8,
         "n_shared_experts": 1, "moe_intermediate_size": 1408,
     },
     qkv_bias="attention_bias", qk_norm="head", qk_norm_if="use_qk_norm", floor_head_dim=True,
-    experts=Experts(dense="first", shared="count"),
+    experts=CORRECTED,
 )  # fmt: skip
 
 ROWS: dict[str, Family] = {
@@ -46,6 +47,7 @@ ROWS: dict[str, Family] = {
             **DEEPSEEK_V3.defaults, "first_k_dense_replace": 1, "q_lora_rank": 768, "v_head_dim": 256,
             "qk_nope_head_dim": 192, "num_experts": 64, "num_experts_per_tok": 4, "moe_intermediate_size": 1536,
         },
+        experts=CORRECTED,
     ),
     "glm_moe_dsa": replace(
         DEEPSEEK_V3, longest_context=202752, source=transformers("glm_moe_dsa"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from calculator.architecture import blocks
 from calculator.architecture.compressed import CompressedAttention
-from calculator.architecture.matrices import Sharding
+from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.configs.blocks.builder import Layer
 from calculator.configs.blocks.experts import experts_of
 from calculator.configs.blocks.heads import Heads
@@ -18,6 +18,8 @@ from calculator.configs.hooks.shared.streams import hyper_connections, hyper_hea
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 
 RATIOS = {"sliding_attention": 0, "compressed_sparse_attention": 4, "heavily_compressed_attention": 128}
+HASHED, HASHED_BY_DEFAULT = "hash_moe", 3
+"""How ``mlp_layer_types`` names a layer that is routed by a table, and how many of the first are where nothing says."""
 SIZES = (512, 64)
 """Elements of a latent vector and of its rotary part for which the layout of a row is known."""
 
@@ -38,9 +40,9 @@ class CompressedWithAge(Assembler):
 
     def each_layer(self) -> list[Layer]:
         """Return the layers."""
-        ratios = self._ratios()
-        built = {ratio: self._layer(ratio) for ratio in dict.fromkeys(ratios)}
-        return [built[ratio] for ratio in ratios]
+        kinds = list(zip(self._ratios(), self._hashed(), strict=True))
+        built = {kind: self._layer(*kind) for kind in dict.fromkeys(kinds)}
+        return [built[kind] for kind in kinds]
 
     def end(self, vocab: int, tied: bool) -> blocks.Weights:
         """Yield what joins the streams, the last norm and the head."""
@@ -56,7 +58,6 @@ class CompressedWithAge(Assembler):
             keys.value("compress_rates"),
         )
         own = {name: RATIOS[name] for name in RATIOS} | (rates if isinstance(rates, dict) else {})
-        keys.ignore("mlp_layer_types", "num_hash_layers")
         if named is not None:
             if not set(named) <= set(RATIOS):
                 raise UnsupportedError(
@@ -77,7 +78,26 @@ class CompressedWithAge(Assembler):
             )
         return ratios
 
-    def _layer(self, ratio: int) -> Layer:
+    def _hashed(self) -> list[bool]:
+        """Return of every layer whether a table says which experts a token of the vocabulary is routed to."""
+        given = self.keys.optional_count("num_hash_layers", minimum=0)
+        listed = self.keys.names("mlp_layer_types", self.num_layers)
+        if listed is not None:
+            return [kind == HASHED for kind in listed]
+        return [index < (HASHED_BY_DEFAULT if given is None else given) for index in range(self.num_layers)]
+
+    def _routed(self, is_hashed: bool) -> blocks.Weights:
+        """Yield the router and the experts; a table of experts by token stands in place of corrected scores."""
+        if not is_hashed:
+            yield from experts_of(self)
+            return
+        yield from (matrix for matrix in experts_of(self) if matrix.module != blocks.CORRECTION)
+        rows, columns = self.keys.count("vocab_size"), self.keys.count("num_experts_per_tok")
+        yield WeightMatrix(
+            "router", rows, columns, 1, 1, Sharding.COPIED, quantised=False, value_bytes=blocks.WIDE, is_parameter=False
+        )
+
+    def _layer(self, ratio: int, is_hashed: bool) -> Layer:
         keys, hidden, heads, size = self.keys, self.hidden, self.heads, self.head_dim
         rank, groups, inner = keys.count("q_lora_rank"), keys.count("o_groups"), keys.count("o_lora_rank")
         rope = keys.optional_count("qk_rope_head_dim") or self._rotated(size)
@@ -99,7 +119,7 @@ class CompressedWithAge(Assembler):
             *blocks.norms(size, 1),
             *blocks.linear("attention", groups * inner, heads * size // groups, Sharding.COLUMNS),
             *blocks.linear("attention", hidden, groups * inner, Sharding.ROWS),
-            *blocks.vector("attention", heads, sharding=Sharding.COLUMNS),
+            *blocks.vector("attention", heads, sharding=Sharding.COLUMNS, value_bytes=blocks.WIDE),
         ]
         overlaps = ratio == RATIOS["compressed_sparse_attention"]
         index = keys.count("index_head_dim") if overlaps else 0
@@ -109,10 +129,14 @@ class CompressedWithAge(Assembler):
             index_heads = keys.count("index_n_heads")
             weights += self._compressor(index, ratio, 2, "indexer")
             weights += blocks.linear("indexer", index_heads * index, rank, Sharding.COPIED)
-            weights += blocks.linear("indexer", index_heads, hidden, Sharding.COPIED)
+            weights += blocks.linear("indexer", index_heads, hidden, Sharding.COPIED, quantised=False)
         keys.ignore("index_topk", "index_n_heads", "index_head_dim")
         streams = keys.count("hc_mult")
-        weights += [*experts_of(self), *self.norms(), *hyper_connections(hidden, streams, (2 + streams) * streams, 3)]
+        weights += [
+            *self._routed(is_hashed),
+            *self.norms(),
+            *hyper_connections(hidden, streams, (2 + streams) * streams, 3),
+        ]
         window = keys.count("sliding_window")
         return CompressedAttention(size, rope, window, ratio, overlaps, index), tuple(weights)
 
@@ -121,6 +145,7 @@ class CompressedWithAge(Assembler):
         return int(size * share) if isinstance(share, int | float) and not isinstance(share, bool) else size // 8
 
     def _compressor(self, size: int, ratio: int, times: int, part: str = "attention") -> blocks.Weights:
-        yield from blocks.linear(part, times * size, self.hidden, Sharding.COPIED, False, 2, 2)
-        yield from blocks.vector(part, ratio * times * size)
+        # 16 bit in any checkpoint: vLLM 0.33.0, models/deepseek_v4/compressor.py, quant_config=None
+        yield from blocks.linear(part, times * size, self.hidden, Sharding.COPIED, False, 2, 2, quantised=False)
+        yield from blocks.vector(part, ratio * times * size, value_bytes=blocks.WIDE)
         yield from blocks.norms(size, 1)

@@ -25,6 +25,10 @@ CONTAINERS: Mapping[str, tuple[str, ...]] = {
         "mlp.shared_experts", "mlp.shared_expert", "feed_forward.shared_expert", "mixer.shared_experts",
         "ffn.shared_experts", "block_sparse_moe.shared_experts", "mlp.shared_mlp", "shared_mlp",
     ),
+    "mlp.gate": (
+        "mlp.gate", "mlp", "mlp.experts", "mlp.moe_statics", "mlp.router", "block_sparse_moe", "feed_forward",
+        "mixer.gate", "moe",
+    ),
     "mixer": ("mixer", "mamba", "ssm", "linear_attn"),
     "linear_attn": ("linear_attn", "self_attn"),
 }  # fmt: skip
@@ -37,6 +41,7 @@ LEAVES: Mapping[str, tuple[str, ...]] = {
     "k_proj": ("k_proj", "wk"),
     "v_proj": ("v_proj", "wv"),
     "o_proj": ("o_proj", "wo", "out_proj", "dense"),
+    "e_score_correction": ("e_score_correction", "expert", "router"),
     "in_proj_qkvz": ("in_proj_qkvz", "in_proj_qkv", "in_proj_z"),
     "in_proj_ba": ("in_proj_ba", "in_proj_b", "in_proj_a"),
 }

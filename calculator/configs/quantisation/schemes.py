@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from calculator.configs.quantisation import layouts
@@ -79,13 +79,19 @@ def fp8(section: Section) -> Scheme:
                 asked=block,
             )
         form = layouts.fp8_block(*block)
-    if section.get("store_dtype") == "mxfp4":
-        experts, skipped = layouts.mxfp4(), exactly(names)
-        plain = linear_but(skipped, form)
+    stored = EXPERTS.get(str(section.get("store_dtype")))
+    if stored is not None:
+        experts, skipped = stored, exactly(names)
+        # beside such experts the scales of blocks are powers of two, of a byte each
+        plain = linear_but(skipped, replace(form, block_bytes=min(form.block_bytes, 1)))
         return Scheme(
             lambda place: experts if place.kind == "experts" and plain(place) else plain(place), names, None, 8
         )
     return Scheme(linear_but(exactly(names), form), names, layer_bytes=8)
+
+
+EXPERTS: Mapping[str, WeightFormat] = {"mxfp4": layouts.mxfp4(), "nvfp4": layouts.nvfp4(2)}
+"""What experts are stored in beside block fp8, by ``store_dtype``."""
 
 
 def with_experts(section: object, expert_dtype: object) -> object:
@@ -93,10 +99,12 @@ def with_experts(section: object, expert_dtype: object) -> object:
 
     References
     ----------
-    vLLM 0.33.0, ``models/deepseek_v41/quant_config.py``: ``expert_dtype`` fp4 is MXFP4 experts beside block fp8.
+    vLLM 0.33.0, ``models/deepseek_v4/quant_config.py``: ``expert_dtype`` fp4 is MXFP4 experts beside block fp8, NVFP4
+    where the section's ``moe_quant_algo`` says so.
     """
     if expert_dtype == "fp4" and isinstance(section, Mapping) and section.get("quant_method") == "fp8":
-        return {"store_dtype": "mxfp4", **section}
+        stored = str(section.get("moe_quant_algo") or "mxfp4").lower()
+        return {"store_dtype": stored if stored in EXPERTS else "mxfp4", **section}
     return section
 
 

@@ -139,7 +139,7 @@ def _add(modules: dict[str, Module], name: str, tensor: Tensor) -> None:
 def _check_sizes(model: ModelArchitecture, tensors: Tensors, name: str) -> None:
     """Refuse metadata whose layers have not as many values as the file's: what is understood of them is wrong."""
     for layer, weights in enumerate(_layer_by_layer(model)):
-        made = sum(matrix.num_parameters for matrix in weights)
+        made = sum(matrix.elements for matrix in weights)
         stored = sum(module.elements for module in tensors.layers.get(layer, {}).values())
         if abs(stored - made) > TOLERANCE * made:
             raise FileFormatError(

@@ -51,7 +51,10 @@ ROWS: dict[str, Family] = {
         longest_context=16384, source=transformers("afmoe"),
         schedule=every(WINDOW, key="global_attn_every_n_layers"), qkv_bias="attention_bias",
         output_bias="attention_bias", norms=4, qk_norm="head", gate=True, gate_bias=False,
-        experts=Experts(dense="first", dense_key="num_dense_layers", shared="count", correction=True),
+        experts=Experts(
+            dense="first", dense_key="num_dense_layers", shared="count", correction=True,
+            correction_counts=True, wide_router=True,
+        ),
     ),
     "arcee": replace(LLAMA, longest_context=4096, source=transformers("arcee"), gated=False),
     "baichuan": Family(UNTIED, longest_context=4096, source=PUBLISHED),
@@ -68,7 +71,10 @@ ROWS: dict[str, Family] = {
         },
         longest_context=131072, source=transformers("ernie4_5_moe"),
         qkv_bias="use_bias", output_bias="use_bias", mlp_bias="use_bias", head_bias="use_bias",
-        experts=Experts(dense="range", shared="count", shared_bias="use_bias", correction=True),
+        experts=Experts(
+            dense="range", shared="count", shared_bias="use_bias", correction=True, correction_counts=True,
+            wide_router=True,
+        ),
     ),
     "gpt_bigcode": replace(
         GPT2, longest_context=1024, source=transformers("gpt_bigcode"),
@@ -132,7 +138,8 @@ ROWS: dict[str, Family] = {
         {**UNTIED, "first_k_dense_replace": 3},
         longest_context=8192, source=transformers("beam"),
         schedule=every(WINDOW, 6, last_full=True), qkv_bias="attention_bias", output_bias="attention_bias", norms=4,
-        qk_norm="head", gate=True, gate_bias=False, experts=Experts(dense="first"),
+        qk_norm="head", gate=True, gate_bias=False,
+        experts=Experts(dense="first", correction=True, wide_router=True),
         extras=(Extra("attention", "heads", sharding=Sharding.COLUMNS),),
     ),
     "cwm": Family(
@@ -180,7 +187,8 @@ ROWS: dict[str, Family] = {
         {**UNTIED, "first_k_dense_replace": 2, "layer_group_size": 6, "linear_conv_kernel_dim": 4},
         longest_context=262144, source=transformers("bailing_hybrid"),
         builder=DirectGates, schedule=every(STATE, key="layer_group_size"), qkv_bias="attention_bias", latent=True,
-        state=State("kimi_delta"), experts=Experts(dense="first", shared="count"),
+        state=State("kimi_delta"),
+        experts=Experts(dense="first", shared="count", correction=True, wide_router=True),
         extras=(
             Extra("attention", "num_attention_heads", "hidden", where="attention", sharding=Sharding.COLUMNS),
         ),

@@ -23,7 +23,7 @@ from calculator.configs.schedules.rules import (
 from calculator.configs.schedules.schedule import WINDOW, every, listed
 from calculator.configs.traits import Experts, State
 
-IDLE_EXPERTS = Experts(idle="zero_expert_num", router_bias="router_bias")
+IDLE_EXPERTS = Experts(idle="zero_expert_num", router_bias="router_bias", correction=True, wide_router=True)
 LONGCAT_FLASH = Family(
     {
         **UNTIED, "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
@@ -54,7 +54,7 @@ ROWS: dict[str, Family] = {
         },
         longest_context=2048, source=transformers("exaone_moe"),
         schedule=every(WINDOW, key="sliding_window_pattern"), qk_norm="head",
-        experts=Experts(dense="first", shared="count"),
+        experts=Experts(dense="first", shared="count", correction=True),
     ),
     "lfm2": Family(
         {
@@ -72,12 +72,12 @@ ROWS: dict[str, Family] = {
         },
         longest_context=128000, source=transformers("lfm2_moe"),
         schedule=listed(), qk_norm="head", state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"),
-        experts=Experts(dense="first", dense_key="num_dense_layers"),
+        experts=Experts(dense="first", dense_key="num_dense_layers", correction="use_expert_bias"),
     ),
     "longcat_flash": replace(LONGCAT_FLASH, longest_context=131072, source=transformers("longcat_flash")),
     "longcat_flash_ngram": replace(
         LONGCAT_FLASH, defaults=UNTIED, source=read_in("longcat_flash_ngram"), builder=NgramEmbeddings,
-        experts=replace(IDLE_EXPERTS, correction=True, idle_projected=False),
+        experts=replace(IDLE_EXPERTS, correction_counts=True, idle_projected=False),
     ),
     "minimax": Family(
         {**UNTIED, "num_key_value_heads": 8, "num_experts": 8, "num_experts_per_tok": 2},
@@ -94,7 +94,7 @@ ROWS: dict[str, Family] = {
         {**UNTIED, "num_key_value_heads": 8, "head_dim": 128, "num_experts": 256, "num_experts_per_tok": 8},
         longest_context=196608, source=transformers("minimax_m2"),
         qk_norm="width", harmless=("layernorm_full_attention_beta", "layernorm_linear_attention_beta"),
-        experts=Experts(width="intermediate_size"),
+        experts=Experts(width="intermediate_size", correction=True, wide_router=True),
     ),
     "kimi_k2": replace(
         DEEPSEEK_V3,
@@ -112,7 +112,7 @@ ROWS: dict[str, Family] = {
         },
         longest_context=1048576, source=transformers("kimi_linear"),
         schedule=STATES_BY_LISTS, qkv_bias="attention_bias", latent=True, state=State("kimi_delta"),
-        experts=Experts(dense="first", shared="count", latent_width="routed_expert_hidden_size"),
+        experts=Experts(dense="first", shared="count", latent_width="routed_expert_hidden_size", correction=True),
         extras=(
             Extra("norms", "routed_expert_hidden_size", where="sparse", when="latent_moe_use_norm"),
             Extra("attention", "num_attention_heads*v_head_dim", "hidden", where="attention",
@@ -150,7 +150,7 @@ ROWS: dict[str, Family] = {
         UNTIED,
         longest_context=262144, source=transformers("kolibri1"),
         schedule=every(WINDOW, 5), norms=4, qk_norm="head",
-        experts=Experts(shared="width", shared_width="shared_expert_intermediate_size"),
+        experts=Experts(shared="width", shared_width="shared_expert_intermediate_size", correction=True),
     ),
     "laguna": Family(
         {**UNTIED, "first_k_dense_replace": 1, "gating": True},
@@ -159,6 +159,7 @@ ROWS: dict[str, Family] = {
         qk_norm="head",
         experts=Experts(
             dense="first", shared="width", shared_width="shared_expert_intermediate_size", correction=True,
+            correction_counts=True,
         ),
     ),
     "lfm3": Family(
@@ -193,7 +194,7 @@ ROWS: dict[str, Family] = {
         ),
         experts=Experts(
             width="intermediate_size", dense="listed", shared="width", shared_width="shared_intermediate_size",
-            dense_width="dense_intermediate_size",
+            dense_width="dense_intermediate_size", correction=True, wide_router=True,
         ),
     ),
 }  # fmt: skip

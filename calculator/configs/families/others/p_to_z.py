@@ -25,7 +25,7 @@ ROWS: dict[str, Family] = {
         },
         longest_context=2048, source=transformers("dots1"),
         schedule=WINDOWS_FROM_A_LAYER, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head",
-        experts=Experts(dense="first", shared="count"),
+        experts=Experts(dense="first", shared="count", correction=True),
     ),
     "codegen": Family(
         UNTIED,
@@ -84,7 +84,9 @@ ROWS: dict[str, Family] = {
         },
         longest_context=131072, source=transformers("hy_v3"),
         qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias", qk_norm="head",
-        experts=Experts(dense="first", shared="count", shared_bias="mlp_bias"),
+        experts=Experts(
+            dense="first", shared="count", shared_bias="mlp_bias", correction=True, wide_router=True,
+        ),
     ),
     "solar_open": Family(
         {
@@ -92,7 +94,7 @@ ROWS: dict[str, Family] = {
             "n_shared_experts": 1, "moe_intermediate_size": 1280,
         },
         longest_context=131072, source=transformers("solar_open"),
-        qkv_bias="attention_bias", experts=Experts(shared="count"),
+        qkv_bias="attention_bias", experts=Experts(shared="count", correction=True),
     ),
     "mimo_v2_flash": Family(
         {
@@ -107,7 +109,8 @@ ROWS: dict[str, Family] = {
     "head_dim": "swa_head_dim", "v_head_dim": "swa_v_head_dim",
 },
         },
-        windowed_groups_factor=2, experts=Experts(dense="first", shared="count"), harmless=("attention_chunk_size",),
+        windowed_groups_factor=2, harmless=("attention_chunk_size",),
+        experts=Experts(dense="first", shared="count", correction=True, wide_router="moe_router_dtype=float32|"),
     ),
     "zamba2": Family(
         {
@@ -130,6 +133,7 @@ ROWS: dict[str, Family] = {
         mlp_bias="mlp_bias", qk_norm="head",
         experts=Experts(
             dense="enumerated", shared="width", shared_width="share_expert_dim", shared_bias="mlp_bias",
+            correction=True, wide_router=True,
         ),
         harmless=("mtp_layer_types", "mtp_mlp_layer_types", "n_shared_experts", "attention_other_setting"),
     ),
@@ -137,7 +141,7 @@ ROWS: dict[str, Family] = {
         {**UNTIED, "first_k_dense_replace": 1, "index_topk_freq": 4, "index_skip_topk_offset": 2},
         longest_context=262144, source=transformers("hy_v4"),
         builder=MixedStreams, qkv_bias="attention_bias", latent=True, indexer=True,
-        experts=Experts(dense="first", shared="count"),
+        experts=Experts(dense="first", shared="count", correction=True, wide_router=True),
         extras=(
             Extra("attention", "num_attention_heads*v_head_dim", "hidden", sharding=Sharding.COLUMNS),
             Extra("attention", "num_attention_heads", sharding=Sharding.COLUMNS),

@@ -9,14 +9,18 @@ from calculator.configs.blocks.layers import Assembler
 
 def hyper_connections(hidden: int, streams: int, width: int, scales: int) -> blocks.Weights:
     """Yield what mixes the streams around attention and around the MLP."""
-    yield from blocks.linear("streams", width, streams * hidden, Sharding.COPIED, False, 2, 2, False)
-    yield from blocks.vector("streams", width + scales, 2)
+    yield from blocks.linear(
+        "streams", width, streams * hidden, Sharding.COPIED, False, 2, 2, False, value_bytes=blocks.WIDE
+    )
+    yield from blocks.vector("streams", width + scales, 2, value_bytes=blocks.WIDE)
 
 
 def hyper_head(hidden: int, streams: int) -> blocks.Weights:
     """Yield what joins the streams behind the layers."""
-    yield from blocks.linear("streams", streams, streams * hidden, Sharding.COPIED, quantised=False)
-    yield from blocks.vector("streams", streams + 1)
+    yield from blocks.linear(
+        "streams", streams, streams * hidden, Sharding.COPIED, quantised=False, value_bytes=blocks.WIDE
+    )
+    yield from blocks.vector("streams", streams + 1, value_bytes=blocks.WIDE)
 
 
 class MixedStreams(Assembler):
