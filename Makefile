@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: app test check accuracy coverage schema presets picture bench load fuzz mutate lint clean browser
+.PHONY: app test check accuracy coverage schema presets languages picture bench load fuzz mutate lint clean browser
 
 app: $(RUN_STAMP)  ## set up and open the dashboard
 	$(BIN)/streamlit run app.py
@@ -29,6 +29,9 @@ schema: $(RUN_STAMP)  ## write the JSON Schema of plan files
 
 presets: $(RUN_STAMP)  ## write the page of all presets
 	$(BIN)/python -m calculator models --format markdown > docs/presets.md
+
+languages: $(DEV_STAMP)  ## bring the catalogues of other languages up to what the code says, and compile them
+	$(BIN)/python -m tests.catalogues
 
 picture: $(DEV_STAMP) browser  ## take the picture of the README
 	$(BIN)/python -m tests.browser.picture docs/does_it_fit.png

@@ -44,6 +44,11 @@ class CalculatorError(ValueError):
         super().__init__(message)
         self.what, self.asked, self.allowed, self.nearest = what, asked, allowed, nearest
 
+    def __str__(self) -> str:
+        """Return the message itself, which knows its key where it was made with one."""
+        message = self.args[0]
+        return message if isinstance(message, str) else str(message)
+
     def _render_traceback_(self) -> list[str]:
         """Let notebooks show the sentence alone: the reader's own cell is at fault, not this code."""
         return [f"{type(self).__name__}: {self}"]

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+JOINED = "text.joined"
+"""The key of parts that stand one after the other: only what is between them is said by a language."""
+
 
 class Message(str):
     """A text, made of a template and values; for all that takes a ``str`` it is one.
@@ -37,13 +40,70 @@ class Message(str):
         return Message, (self.key, self.template, self.values)
 
 
+class Counted(Message):
+    """A number and what it counts, of which a language has its own forms.
+
+    Attributes
+    ----------
+    forms : tuple of str
+        The English templates for one, and for any other number.
+    """
+
+    forms: tuple[str, str]
+
+    @classmethod
+    def of(cls, key: str, number: int, one: str, many: str) -> Counted:
+        """Return ``1 sequence`` or ``55 sequences``, by the two templates."""
+        made = cls(key, one if number == 1 else many, {"number": number})
+        made.forms = one, many
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep both forms as well."""
+        return Counted.of, (self.key, self.values["number"], *self.forms)
+
+
+class Recased(Message):
+    """A message that begins with a capital or a small letter, where a language has them."""
+
+    def __new__(cls, text: str, recased: str) -> Recased:
+        """Say a text as it is recased in English."""
+        made = str.__new__(cls, recased)
+        made.key, made.template, made.values = "text.recased", "{text}", {"text": text}
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep how it is recased as well."""
+        return Recased, (self.values["text"], str.__str__(self))
+
+
+def capitalised(text: str) -> Message:
+    """Return a text that begins with a capital."""
+    return Recased(text, text[:1].upper() + text[1:])
+
+
+def uncapitalised(text: str) -> Message:
+    """Return a text that begins with a small letter, unless it begins with a name or an abbreviation."""
+    return Recased(text, text[:1].lower() + text[1:] if text[1:2].islower() else text)
+
+
 def say(key: str, template: str, /, **values: Any) -> Message:
     """Return a text by its key, with the values that it names; a value's format stands in the template."""
     return Message(key, template, values)
+
+
+def phrase(text: str) -> Message:
+    """Return a text that stands in a table as it is, such as a label; in a language it is known by itself."""
+    return Message("phrase", text, {})
 
 
 def joined(separator: str, parts: Sequence[str]) -> Message:
     """Return parts that stand one after the other, each still known by its key."""
     names = [f"part_{index}" for index in range(len(parts))]
     template = separator.join(f"{{{name}}}" for name in names)
-    return Message("text.joined", template, dict(zip(names, parts, strict=True)))
+    return Message(JOINED, template, dict(zip(names, parts, strict=True)))
+
+
+def template(text: str) -> str:
+    """Return a template with values as it is; so one that stands in a table is marked for catalogues of languages."""
+    return text

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from calculator.errors import InvalidValueError
-from calculator.messages import Message, say
+from calculator.messages import Counted, Message, say
 
 KIB = 2**10
 MIB = 2**20
@@ -121,5 +121,5 @@ def dollars(low: float, high: float) -> Message:
 
 def plural(number: int, one: str, many: str = "") -> Message:
     """Return ``1 sequence`` or ``55 sequences``."""
-    noun = one if number == 1 else many or one + "s"
-    return say(f"count.{one.replace(' ', '_')}", f"{{number:,}} {noun}", number=number)
+    forms = (f"{{number:,}} {noun}" for noun in (one, many or one + "s"))
+    return Counted.of(f"count.{one.replace(' ', '_')}", number, *forms)

@@ -9,7 +9,7 @@ import streamlit as st
 
 import calculator
 from dashboard import state
-from dashboard.text import cell, file_name
+from dashboard.text import cell, file_name, tell
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +30,7 @@ def report(answer: calculator.Plan | Found, name: str) -> None:
     """Offer an answer as one page to print or to save, made when that is wanted."""
     opens = state.address()
     st.download_button(
-        "Report (HTML)",
+        tell("Report (HTML)"),
         lambda: calculator.report_html(answer, opens),
         f"{file_name(name)}.html",
         "text/html",
@@ -41,8 +41,8 @@ def report(answer: calculator.Plan | Found, name: str) -> None:
 
 def link() -> None:
     """Offer the link; ``show_link`` fills it in."""
-    with st.popover("Link"):
-        st.markdown("This link opens the same answer; so does the one in the address bar.")
+    with st.popover(tell("Link")):
+        st.markdown(tell("This link opens the same answer; so does the one in the address bar."))
         st.session_state["_link_slot"] = st.empty()
 
 
@@ -81,7 +81,7 @@ def of_rows(
         )
         if figures:
             st.download_button(
-                "Chart as HTML" if len(figures) == 1 else "Charts as HTML",
+                tell("Chart as HTML") if len(figures) == 1 else tell("Charts as HTML"),
                 lambda: _page(titled),
                 f"{called}.html",
                 "text/html",

@@ -10,6 +10,9 @@ from plotly.basedatatypes import BaseFigure
 
 from calculator.charts.ground import grounded, veiled
 from calculator.charts.ready import Spec
+from calculator.languages import texts_said_in
+from dashboard import language
+from dashboard.text import told
 
 CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
@@ -43,9 +46,10 @@ def show(
     among others of one model, below a heading of its own.
     """
     dark = bool(st.context.theme.type == "dark")
-    drawn = grounded(figure.to_dict() if isinstance(figure, go.Figure) else figure, dark)
+    ready = figure.to_dict() if isinstance(figure, go.Figure) else figure
+    drawn = grounded(texts_said_in(ready, language.now()), dark)
     if dimmed:
         drawn = veiled(drawn, dark)
     if not titled:
         drawn["layout"].pop("title", None)
-    st.plotly_chart(Ready(drawn), key=key, config=config, alt=str(alt))
+    st.plotly_chart(Ready(drawn), key=key, config=config, alt=told(alt))

@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 import calculator
+from calculator import messages
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.catalogue.presets import all_gpu_ids, gpu_id
@@ -19,8 +20,10 @@ from calculator.engines import engine_rules
 from calculator.errors import shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
+from calculator.messages import phrase
 from calculator.reading.fields import Between, Choice, Count, Flag, Number
 from calculator.request import OPTIONS, Option, Page
+from dashboard.language import LANGUAGE
 from dashboard.link import drafts
 from dashboard.link.compare_parameters import COMPARE
 from dashboard.link.heads_parameters import HEADS, LONG_LISTS
@@ -31,6 +34,7 @@ from dashboard.link.pinned import PINNED
 from dashboard.link.tab_names import IDS
 from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 from dashboard.log import calibrating
+from dashboard.text import tell
 
 CUSTOM, CONFIG = "custom", "config"
 MAX_LINK_VALUE = 100
@@ -130,7 +134,7 @@ PARAMETERS = {
     },
     "tie_word_embeddings": Parameter(flag, None),
     TOTAL_USERS: Parameter(
-        lambda text: bounded(whole(text), 1, MAX_TOKENS), None, 1, MAX_TOKENS, "batch_size of each replica"
+        lambda text: bounded(whole(text), 1, MAX_TOKENS), None, 1, MAX_TOKENS, phrase("batch_size of each replica")
     ),
     "config_json": Parameter(packed_config, None),
     calibrating.NAME: Parameter(calibrating.parameter, None),
@@ -141,6 +145,7 @@ PARAMETERS = {
     **PINNED,
     "view": Parameter(_view, OPENING_VIEW),
     "log_x": Parameter(flag, False),
+    **LANGUAGE,
 }
 _BELONGS_TO = {
     **dict.fromkeys(OWN_FIELDS, ("model", CUSTOM)),
@@ -207,11 +212,14 @@ def _apply(link: Mapping[str, str]) -> list[str]:
     said = []
     unknown = sorted(set(link) - set(PARAMETERS) - set(_STREAMLITS_OWN))
     for name in unknown[:MAX_NAMED]:
-        said.append(f"The link names {shown(name)}, which this page does not have; it was left out.")
+        said.append(tell("The link names {name}, which this page does not have; it was left out.", name=shown(name)))
     if len(unknown) > MAX_NAMED:
-        said.append(f"The link names {len(unknown) - MAX_NAMED} more that this page does not have.")
+        said.append(
+            tell("The link names {unknown} more that this page does not have.", unknown=len(unknown) - MAX_NAMED)
+        )
     for name, parameter in PARAMETERS.items():
-        st.session_state[name] = _opening(parameter)
+        if name in link or not parameter.keeps:
+            st.session_state[name] = _opening(parameter)
         if name in link:
             try:
                 st.session_state[name] = _read(name, parameter, link[name])
@@ -221,7 +229,15 @@ def _apply(link: Mapping[str, str]) -> list[str]:
                     if parameter.default is None or isinstance(parameter.default, list)
                     else parameter.default
                 )
-                said.append(f"The link asked for {name}={shown(link[name], 40)}: {error}. Used in its place: {used}.")
+                said.append(
+                    tell(
+                        "The link asked for {name}={link}: {error}. Used in its place: {used}.",
+                        name=name,
+                        link=shown(link[name], 40),
+                        error=error,
+                        used=used,
+                    )
+                )
     return said + _share_out(link)
 
 
@@ -235,17 +251,29 @@ def _share_out(link: Mapping[str, str]) -> list[str]:
     st.session_state[TOTAL_USERS] = total if total % replicas else None
     if "batch_size" not in link or stated == each:
         return []
-    return [f"The link asked for {TOTAL_USERS}={total} and for batch_size={stated}: {each} on each replica is used."]
+    return [
+        tell(
+            "The link asked for {total_users}={total} and for batch_size={stated}: {each} on each replica is used.",
+            total_users=TOTAL_USERS,
+            total=total,
+            stated=stated,
+            each=each,
+        )
+    ]
 
 
 def _read(name: str, parameter: Parameter, text: str) -> Any:
     owner, owned = _BELONGS_TO.get(name, ("", ""))
     if owner and st.session_state[owner] != owned:  # what the page took, not what the link asked for
-        raise calculator.InvalidValueError(f"belongs to {owner}={owned}")
+        raise calculator.InvalidValueError(
+            messages.say("state.belongs", "belongs to {owner}={owned}", owner=owner, owned=owned)
+        )
     most = MAX_LINK_PACKED if name in _PACKED else MAX_LIST if name in (*LONG, *LONG_LISTS) else MAX_LINK_VALUE
     most = MAX_LINK_MAPPING if name in _MAPPINGS else most
     if len(text) > most:
-        raise calculator.InvalidValueError(f"longer than {most:,} characters")
+        raise calculator.InvalidValueError(
+            messages.say("state.longer_than_characters", "longer than {most:,} characters", most=most)
+        )
     return None if parameter.clears and text == CLEARED else parameter.read(text)
 
 

@@ -10,35 +10,36 @@ from typing import Any
 import streamlit as st
 
 import calculator
+from calculator.messages import phrase, say
 from calculator.planning.traffic.tables import columns_of, workload_from_text
 from dashboard.frame import lengths
 from dashboard.link import packing
 from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell, told
 
 TABLE = "table"
-KINDS = {MEANS: "Means", TABLE: "Shipped table", TRACE: "Trace"}
+KINDS = {MEANS: phrase("Means"), TABLE: phrase("Shipped table"), TRACE: phrase("Trace")}
 MAX_TRACE_MIB = 8
 MAX_PASTED = 1_000_000
 LABELS = {
-    "prompt_tokens": "Prompt, tokens",
-    "output_tokens": "Output, tokens",
-    "prompt_cv": "Variation of prompts",
-    "output_cv": "Variation of outputs",
-    "correlation": "Correlation",
-    "risk": "Risk",
-    "requests_per_second": "Requests per second, in all",
-    "shared_prefix_tokens": "Shared prefix, tokens",
-    "max_output_tokens": "Longest output asked",
+    "prompt_tokens": phrase("Prompt, tokens"),
+    "output_tokens": phrase("Output, tokens"),
+    "prompt_cv": phrase("Variation of prompts"),
+    "output_cv": phrase("Variation of outputs"),
+    "correlation": phrase("Correlation"),
+    "risk": phrase("Risk"),
+    "requests_per_second": phrase("Requests per second, in all"),
+    "shared_prefix_tokens": phrase("Shared prefix, tokens"),
+    "max_output_tokens": phrase("Longest output asked"),
 }
 HELP = {
-    "prompt_cv": "Coefficient of variation: standard deviation over mean",
-    "output_cv": "Coefficient of variation: standard deviation over mean",
-    "correlation": "Of the two lengths, from -1 to 1",
-    "risk": "Share of the time in which the pool may be exceeded: 0.01 is 1 %",
-    "requests_per_second": "Over all replicas; marks how many decode at that rate",
-    "shared_prefix_tokens": "Leading tokens that all prompts share, kept once",
-    "max_output_tokens": "Answers end there; some engines set all of it aside",
+    "prompt_cv": phrase("Coefficient of variation: standard deviation over mean"),
+    "output_cv": phrase("Coefficient of variation: standard deviation over mean"),
+    "correlation": phrase("Of the two lengths, from -1 to 1"),
+    "risk": phrase("Share of the time in which the pool may be exceeded: 0.01 is 1 %"),
+    "requests_per_second": phrase("Over all replicas; marks how many decode at that rate"),
+    "shared_prefix_tokens": phrase("Leading tokens that all prompts share, kept once"),
+    "max_output_tokens": phrase("Answers end there; some engines set all of it aside"),
 }
 STEPS = {"prompt_cv": 0.1, "output_cv": 0.1, "correlation": 0.1, "risk": 0.005, "requests_per_second": 1.0}
 LENGTHS = ("prompt_tokens", "output_tokens", "shared_prefix_tokens", "max_output_tokens")
@@ -84,7 +85,12 @@ def choose_kind() -> str:
     """Ask where the lengths are from, and for the table or the trace; return which it is."""
     chosen = st.session_state["_traffic"] = kind()
     st.segmented_control(
-        "Traffic", list(KINDS), format_func=KINDS.get, key="_traffic", required=True, on_change=_take_kind
+        tell("Traffic"),
+        list(KINDS),
+        format_func=lambda kind: told(KINDS[kind]),
+        key="_traffic",
+        required=True,
+        on_change=_take_kind,
     )
     if chosen == TABLE:
         _table(st.session_state["workload"])
@@ -118,15 +124,15 @@ def field(name: str) -> None:
         lengths.field(LABELS[name], name, help=HELP.get(name, ""))
         return
     st.number_input(
-        LABELS[name],
+        told(LABELS[name]),
         bounds.least,
         bounds.most,
         value=None,
         step=STEPS[name],
         format="%g",
         key=name,
-        help=HELP.get(name),
-        placeholder=bounds.absent,
+        help=told(HELP[name]) if name in HELP else None,
+        placeholder=told(bounds.absent),
     )
 
 
@@ -157,34 +163,46 @@ def _take_table() -> None:
 def _table(asked: str) -> None:
     """Offer the shipped tables; each with its licence and source."""
     st.session_state["_table"] = asked
-    st.selectbox("Table", calculator.workload_ids(), key="_table", on_change=_take_table)
+    st.selectbox(tell("Table"), calculator.workload_ids(), key="_table", on_change=_take_table)
     found = calculator.workload(asked)
-    st.caption(plain(f"{_lengths(found)}. Licence {found.licence}. Source: {found.source}."))
+    st.caption(
+        plain(
+            tell(
+                "{lengths}. Licence {licence}. Source: {source}.",
+                lengths=_lengths(found),
+                licence=found.licence,
+                source=found.source,
+            )
+        )
+    )
 
 
 def _trace() -> None:
     """Ask for a trace, pasted or as a file; say what was read of it, and at the field what was wrong."""
     st.markdown(
-        "A trace has a request a line: CSV with the columns `input_tokens` and `output_tokens`, and `timestamp_s` if "
-        "it is known, or JSON lines with these names. It is read in memory alone; it is not stored and not sent on."
+        tell(
+            "A trace has a request a line: CSV with the columns `input_tokens` and `output_tokens`, "
+            "and `timestamp_s` if it is known, or JSON lines with these names. It is read in memory "
+            "alone; it is not stored and not sent on."
+        )
     )
-    st.text_area("Paste a trace", key="_trace_pasted", height=120, max_chars=MAX_PASTED)
+    st.text_area(tell("Paste a trace"), key="_trace_pasted", height=120, max_chars=MAX_PASTED)
     st.file_uploader(
-        "Or choose the file",
+        tell("Or choose the file"),
         type=["csv", "jsonl", "json", "txt"],
         key="_trace_file",
         max_upload_size=MAX_TRACE_MIB,
         on_change=_read,
     )
-    st.button("Read the trace", on_click=_read, key="_trace_read")
+    st.button(tell("Read the trace"), on_click=_read, key="_trace_read")
     wrong = st.session_state.get(_WRONG)
     if wrong:
         st.error(plain(sentence(wrong)))
     if not awaits_trace():
         found = _of_trace()
-        st.caption(plain(f"Read: {_lengths(found)}."))
+        st.caption(plain(tell("Read: {lengths}.", lengths=_lengths(found))))
         if not st.session_state["trace"]:
-            st.caption("This trace is too long for a link: whoever opens the link is asked for it.")
+            st.caption(tell("This trace is too long for a link: whoever opens the link is asked for it."))
 
 
 def wrong() -> bool:
@@ -200,9 +218,14 @@ def awaits_trace() -> bool:
 
 def _lengths(found: calculator.Workload) -> str:
     requests = len(found.trace[0]) if found.trace else 0
-    return (
-        f"{requests:,} requests, in the mean {found.prompt_tokens:,.0f} tokens in and {found.output_tokens:,.0f} out, "
-        f"variation {found.prompt_cv:.2f} and {found.output_cv:.2f}"
+    return tell(
+        "{requests:,} requests, in the mean {prompt_tokens:,.0f} tokens in and "
+        "{output_tokens:,.0f} out, variation {prompt_cv:.2f} and {output_cv:.2f}",
+        requests=requests,
+        prompt_tokens=found.prompt_tokens,
+        output_tokens=found.output_tokens,
+        prompt_cv=found.prompt_cv,
+        output_cv=found.output_cv,
     )
 
 
@@ -210,12 +233,18 @@ def _read() -> None:
     """Read what was pasted, else what was chosen; keep it packed for the link, or for this session where it is long."""
     pasted, file = st.session_state.get("_trace_pasted"), st.session_state.get("_trace_file")
     if not pasted and not file:
-        st.session_state[_WRONG] = "there is no trace yet: paste one, or choose a file"
+        st.session_state[_WRONG] = tell("there is no trace yet: paste one, or choose a file")
         return
     content = pasted.encode("utf-8", "surrogatepass") if pasted else file.getvalue()
     try:
         if len(content) > MAX_TRACE_MIB * 2**20:
-            raise calculator.InvalidValueError(f"the trace is larger than {MAX_TRACE_MIB} MiB, the most that is read")
+            raise calculator.InvalidValueError(
+                say(
+                    "traffic.trace_larger_than_mib",
+                    "the trace is larger than {max_trace_mib} MiB, the most that is read",
+                    max_trace_mib=MAX_TRACE_MIB,
+                )
+            )
         found = workload_from_text(content, "trace")
         packed = packing.pack_trace(columns_of(BytesIO(content), "trace"))
     except calculator.CalculatorError as error:
@@ -229,7 +258,9 @@ def _of_trace() -> calculator.Workload:
     if packed:
         return _unpacked(packed)
     if kept is None:
-        raise calculator.InvalidValueError("no trace is read yet: paste one, or choose a file")
+        raise calculator.InvalidValueError(
+            say("traffic.no_trace_read_yet", "no trace is read yet: paste one, or choose a file")
+        )
     found: calculator.Workload = kept
     return found
 

@@ -10,6 +10,7 @@ from calculator.charts.base import GREY, KV, MISSING, SIZE_TICKS, base_chart
 from calculator.charts.ready import Spec, chart, note
 from calculator.engines import ENGINES, engine_class
 from calculator.logs.judged import JudgedLog
+from calculator.messages import phrase, say
 
 EQUAL = (0.5, 260.0)
 """Ends of the line on which expected and reported are the same [GiB]."""
@@ -39,21 +40,21 @@ def accuracy_chart(some: Sequence[JudgedLog]) -> Spec:
     for engine in ENGINES:
         held = [one for one in judged if one.engine == engine and one.in_range]
         if held:
-            name = f"{engine_class(engine).title}, range held"
+            name = say("accuracy.range_held", "{title}, range held", title=engine_class(engine).title)
             traces.append(_marks(held, name, {"color": KV, "symbol": MARKS[engine], "size": 9, "opacity": 0.85}))
     missed = [one for one in judged if not one.in_range]
     if missed:
-        traces.append(_marks(missed, "outside its range", {"color": MISSING, "symbol": "x", "size": 10}))
+        traces.append(_marks(missed, phrase("outside its range"), {"color": MISSING, "symbol": "x", "size": 10}))
     drawn = base_chart(
         traces,
         height=440,
-        xaxis={"title": {"text": "KV pool that the engine reported, GiB"}, **_LOG},
-        yaxis={"title": {"text": "expected, GiB"}, **_LOG},
+        xaxis={"title": {"text": phrase("KV pool that the engine reported, GiB")}, **_LOG},
+        yaxis={"title": {"text": phrase("expected, GiB")}, **_LOG},
     )
     for one in missed:
         if not one.predicted_gib:
             place = {"x": log10(one.reported_gib or FLOOR), "y": log10(FLOOR), "xanchor": "left", "xshift": 8}
-            note(drawn, text="expected 0", **place)
+            note(drawn, text=phrase("expected 0"), **place)
     return drawn
 
 
@@ -70,7 +71,10 @@ def _marks(rows: Sequence[JudgedLog], name: str, marker: dict[str, Any]) -> dict
         "marker": marker,
         "customdata": [[one.id, one.predicted_gib, one.error] for one in rows],
         "hovertemplate": (
-            "%{customdata[0]}<br>reported %{x:.2f} GiB, expected %{customdata[1]:.2f} GiB "
-            "(%{customdata[2]:+.1%})<extra></extra>"
+            say(
+                "accuracy.reported_gib_expected_gib",
+                "%{{customdata[0]}}<br>reported %{{x:.2f}} GiB, expected %{{customdata[1]:.2f}} GiB "
+                "(%{{customdata[2]:+.1%}})<extra></extra>",
+            )
         ),
     }

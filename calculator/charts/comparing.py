@@ -18,6 +18,7 @@ from calculator.charts.base import (
     base_chart,
 )  # fmt: skip
 from calculator.charts.ready import Spec, chart, shape
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.units import GIB, format_bytes
 from calculator.views.base import View
@@ -27,7 +28,7 @@ from calculator.views.engines import EngineRow
 MARKS = ("circle", "triangle-up", "diamond", "square", "cross", "star")
 SHARE_FOR_TEXT, WIDE = 0.12, 0.1
 BAR_PX, AROUND_PX, BAR_HALF = 62, 120, 0.42
-LOAD, ROOM, MORE = "KV of the users asked", "Room", "More than it has"
+LOAD, ROOM, MORE = phrase("KV of the users asked"), phrase("Room"), phrase("More than it has")
 
 
 @chart
@@ -70,7 +71,7 @@ def memory_bars(plans: Sequence[Plan]) -> Spec:
                 "textangle": 0,
                 "insidetextfont": {"color": "#ffffff", "size": 13},
                 "customdata": [f"{size / GIB:,.2f} GiB, {format_bytes(size)}" for size in sizes],
-                "hovertemplate": f"%{{y}}, {part}: %{{customdata}}<extra></extra>",
+                "hovertemplate": say("comparing.parts", "%{{y}}, {part}: %{{customdata}}<extra></extra>", part=part),
             }
         )
     drawn = base_chart(
@@ -81,7 +82,7 @@ def memory_bars(plans: Sequence[Plan]) -> Spec:
         height=AROUND_PX + BAR_PX * len(plans),
         margin={"l": 28, "r": 8, "t": 4, "b": 84},
         legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"},
-        xaxis={"title": {"text": "One GPU, GiB", "standoff": 4}},
+        xaxis={"title": {"text": phrase("One GPU, GiB"), "standoff": 4}},
         yaxis={"autorange": "reversed", "showgrid": False, "type": "category"},
     )
     for index, plan in enumerate(plans):  # where each GPU ends, also where more is asked of it
@@ -156,10 +157,19 @@ def engine_points(view: View[EngineRow]) -> Spec:
                 "color": KV if row.this_plan else GREY,
                 "thickness": 2,
             },
-            "text": [f"{row.max_batch_size:,}" + (", you" if row.this_plan else "")],
+            "text": [
+                say("charts.users_you", "{users:,}, you" if row.this_plan else "{users:,}", users=row.max_batch_size)
+            ],
             "textposition": "top center",
-            "customdata": [f"{row.max_batch_size_low:,} to {row.max_batch_size_high:,}"],
-            "hovertemplate": "%{y}: %{x:,} users (%{customdata})<extra></extra>",
+            "customdata": [
+                say(
+                    "comparing.parts",
+                    "{max_batch_size_low:,} to {max_batch_size_high:,}",
+                    max_batch_size_low=row.max_batch_size_low,
+                    max_batch_size_high=row.max_batch_size_high,
+                )
+            ],
+            "hovertemplate": say("comparing.users", "%{{y}}: %{{x:,}} users (%{{customdata}})<extra></extra>"),
         }
         for row in rows
     ]
@@ -171,7 +181,13 @@ def engine_points(view: View[EngineRow]) -> Spec:
         height=110 + 46 * max(1, len(rows)),
         margin={"l": 104, "r": 16, "t": 20, "b": 48},
         xaxis={
-            "title": {"text": f"Users of {view.plan.request.seq_len:,} tokens, all replicas"},
+            "title": {
+                "text": say(
+                    "comparing.users_tokens_all_replicas",
+                    "Users of {seq_len:,} tokens, all replicas",
+                    seq_len=view.plan.request.seq_len,
+                )
+            },
             "range": [min(ends) - margin, max(ends) + margin],
             "tickformat": ",d",
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.charts.base import FREE, KV, OVERHEAD, WEIGHTS, base_chart
 from calculator.charts.ready import Spec, chart, note, short, titled
+from calculator.messages import phrase, say
 from calculator.units import GIB
 from calculator.views.base import View
 from calculator.views.engines import EngineRow
@@ -26,10 +27,10 @@ def engines_chart(view: View[EngineRow]) -> Spec:
     rows = view.possible
     names = [row.engine for row in rows]
     parts = (
-        ("Weights", [row.weights_bytes_per_gpu for row in rows], WEIGHTS),
-        ("Overheads in the budget", [row.overhead_bytes_per_gpu for row in rows], OVERHEAD),
-        ("KV pool", [row.kv_pool_bytes_per_gpu for row in rows], KV),
-        ("Left free", [row.kept_free_bytes_per_gpu for row in rows], FREE),
+        (phrase("Weights"), [row.weights_bytes_per_gpu for row in rows], WEIGHTS),
+        (phrase("Overheads in the budget"), [row.overhead_bytes_per_gpu for row in rows], OVERHEAD),
+        (phrase("KV pool"), [row.kv_pool_bytes_per_gpu for row in rows], KV),
+        (phrase("Left free"), [row.kept_free_bytes_per_gpu for row in rows], FREE),
     )
     traces = [
         {
@@ -39,7 +40,7 @@ def engines_chart(view: View[EngineRow]) -> Spec:
             "name": label,
             "orientation": "h",
             "marker": {"color": colour},
-            "hovertemplate": f"%{{y}}: {label} %{{x:,.2f}} GiB<extra></extra>",
+            "hovertemplate": say("engines.gib", "%{{y}}: {label} %{{x:,.2f}} GiB<extra></extra>", label=label),
         }
         for label, sizes, colour in parts
     ]
@@ -51,12 +52,13 @@ def engines_chart(view: View[EngineRow]) -> Spec:
         height=220 + 72 * max(1, len(rows)),
         margin={"l": 104, "r": 16, "t": 46, "b": 150},
         legend={"orientation": "h", "x": 0, "y": -0.3, "yanchor": "top", "traceorder": "normal"},
-        xaxis={"title": {"text": "One GPU, GiB"}},
+        xaxis={"title": {"text": phrase("One GPU, GiB")}},
         yaxis={"autorange": "reversed"},
     )
     for row in rows:
         low, high = row.max_batch_size_low, row.max_batch_size_high
-        around = f" ({low:,} to {high:,})" if low != high else ""
-        text = f"{row.max_batch_size:,} users{around}" + (", you" if row.this_plan else "")
+        around = say("engines.parts", " ({low:,} to {high:,})", low=low, high=high) if low != high else ""
+        users = "{users:,} users{around}, you" if row.this_plan else "{users:,} users{around}"
+        text = say("engines.users", users, users=row.max_batch_size, around=around)
         note(drawn, x=0, y=row.engine, text=text, xanchor="left", yshift=28, font={"size": 13})
     return drawn

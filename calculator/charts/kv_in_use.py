@@ -7,6 +7,7 @@ from typing import Any
 
 from calculator.charts.base import GREY, INK, KV, KV_FAINT, SIZE_TICKS, base_chart
 from calculator.charts.ready import Spec, chart, note, short, titled, upright
+from calculator.messages import phrase, say
 from calculator.units import GIB
 from calculator.views.base import View
 from calculator.views.kv_in_use import KvInUseRow
@@ -40,7 +41,7 @@ def kv_in_use_chart(view: View[KvInUseRow]) -> Spec:
         own = [row for row in rows if row.engine == engine]
         if index == 0:
             kept = [row.architecture_bytes_per_gpu for row in own]
-            traces.append(_line("By its layers", own, kept, {"color": KV_FAINT, "width": 7}))
+            traces.append(_line(phrase("By its layers"), own, kept, {"color": KV_FAINT, "width": 7}))
         colour = KV if engine == view.plan.rules.title else GREY
         line = _line(
             engine,
@@ -54,19 +55,25 @@ def kv_in_use_chart(view: View[KvInUseRow]) -> Spec:
         title=titled(view.plan, view.title),
         height=440,
         xaxis={
-            "title": {"text": "Sequence length, tokens"},
+            "title": {"text": phrase("Sequence length, tokens")},
             "type": "log",
             "tickvals": LENGTH_TICKS,
             "tickformat": ",",
         },
-        yaxis={"title": {"text": "One sequence on one GPU, GiB"}, "type": "log", "tickvals": SIZE_TICKS},
+        yaxis={"title": {"text": phrase("One sequence on one GPU, GiB")}, "type": "log", "tickvals": SIZE_TICKS},
     )
     asked = view.plan.request.seq_len
     upright(drawn, asked, color=INK, width=1.5, dash="dot")
     note(
-        drawn, x=log10(asked), y=0, yref="y domain", text=f"you: {asked:,} tokens", xanchor="right", xshift=-4,
+        drawn,
+        x=log10(asked),
+        y=0,
+        yref="y domain",
+        text=say("kv_in_use.you_tokens", "you: {asked:,} tokens", asked=asked),
+        xanchor="right",
+        xshift=-4,
         yanchor="bottom",
-    )  # fmt: skip
+    )
     return drawn
 
 
@@ -78,5 +85,7 @@ def _line(name: str, rows: Sequence[KvInUseRow], sizes: Sequence[int], line: dic
         "name": name,
         "mode": "lines",
         "line": line,
-        "hovertemplate": f"{name}: %{{y:,.4~g}} GiB at %{{x:,}} tokens<extra></extra>",
+        "hovertemplate": say(
+            "kv_in_use.gib_at_tokens", "{name}: %{{y:,.4~g}} GiB at %{{x:,}} tokens<extra></extra>", name=name
+        ),
     }

@@ -17,12 +17,12 @@ from calculator.charts.base import (
     base_chart,
 )
 from calculator.charts.ready import Spec, chart, note, shape, titled
-from calculator.messages import Message, say
+from calculator.messages import Message, joined, phrase, say
 from calculator.planning.answer import Plan
 from calculator.units import GIB, format_gib
 from calculator.views.memory import Segment, gauge
 
-ROW = "One GPU"
+ROW = phrase("One GPU")
 WIDE = 0.085
 """Of the axis: narrower segments carry no text."""
 
@@ -88,7 +88,7 @@ def _bars(segments: list[Segment], longest: int) -> Iterator[dict[str, Any]]:
             "type": "bar",
             "y": [ROW],
             "x": [one.bytes / GIB],
-            "name": f"{one.name} {format_gib(one.whole_bytes)}",
+            "name": say("charts.segment_in_full", "{name} {size}", name=one.name, size=format_gib(one.whole_bytes)),
             "orientation": "h",
             "marker": look.marker,
             "text": [_text(one) if is_wide and not look.is_hatched else ""],
@@ -96,7 +96,13 @@ def _bars(segments: list[Segment], longest: int) -> Iterator[dict[str, Any]]:
             "insidetextanchor": "middle",
             "textangle": 0,
             "textfont": {"size": 13, **({"color": look.text} if look.text else {})},
-            "hovertemplate": f"{one.name}: {format_gib(one.whole_bytes)}<br>{'<br>'.join(one.details)}<extra></extra>",
+            "hovertemplate": say(
+                "memory.parts",
+                "{name}: {size}<br>{details}<extra></extra>",
+                name=one.name,
+                size=format_gib(one.whole_bytes),
+                details=joined("<br>", one.details),
+            ),
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.charts.base import GREY, KV, KV_FAINT, base_chart
 from calculator.charts.ready import Spec, chart, note, titled
+from calculator.messages import phrase, say
 from calculator.units import plural
 from calculator.views.base import View
 from calculator.views.parallelism import ParallelismRow
@@ -44,10 +45,16 @@ def parallelism_chart(view: View[ParallelismRow]) -> Spec:
             "thickness": 1.2,
         },
         "customdata": [
-            f"{plural(row.max_batch_size, 'user')} ({row.max_batch_size_low:,} to {row.max_batch_size_high:,})"
+            say(
+                "parallelism.parts",
+                "{users} ({max_batch_size_low:,} to {max_batch_size_high:,})",
+                users=plural(row.max_batch_size, "user"),
+                max_batch_size_low=row.max_batch_size_low,
+                max_batch_size_high=row.max_batch_size_high,
+            )
             for row in rows
         ],
-        "hovertemplate": "%{y}: %{customdata}<extra></extra>",
+        "hovertemplate": say("parallelism.parts", "%{{y}}: %{{customdata}}<extra></extra>"),
     }
     drawn = base_chart(
         [trace],
@@ -56,10 +63,10 @@ def parallelism_chart(view: View[ParallelismRow]) -> Spec:
         bargap=0.3,
         height=140 + 40 * max(1, len(rows)),
         margin={"l": 136, "r": 16, "t": 40, "b": 48},
-        xaxis={"title": {"text": "Users that fit on all GPUs"}, "range": [0, 1.25 * furthest or 1]},
+        xaxis={"title": {"text": phrase("Users that fit on all GPUs")}, "range": [0, 1.25 * furthest or 1]},
         yaxis={"autorange": "reversed"},
     )
     for row in rows:
-        text = f"{row.max_batch_size:,}" + (", you" if row.this_plan else "")
+        text = say("charts.users_you", "{users:,}, you" if row.this_plan else "{users:,}", users=row.max_batch_size)
         note(drawn, x=row.max_batch_size_high, y=row.way, text=text, xanchor="left", xshift=5)
     return drawn

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from calculator.charts.base import GREY, KV, MARGIN, base_chart
 from calculator.charts.ready import Spec, chart, note
+from calculator.messages import phrase, say
 from calculator.views.base import View
 from calculator.views.sizing.options import OptionRow
 
@@ -48,21 +49,25 @@ def price_chart(view: View[OptionRow]) -> Spec:
             "mode": "lines",
             "line": {"color": KV, "width": 2, "shape": "hv"},
             "hoverinfo": "skip",
-            "name": "Front",
+            "name": phrase("Front"),
         }
     ]
     for maker, mark in marks_of(rows).items():
         for on_front in (False, True):
             own = [row for row in rows if row.vendor == maker and row.pareto == on_front]
             if own:
-                traces.append(_marks(own, maker or "Own", mark, on_front))
+                traces.append(_marks(own, maker or phrase("Own"), mark, on_front))
     drawn = base_chart(
         traces,
-        title={"text": escape(f"{view.plan.model.name}: Price against time per token", quote=False)},
+        title={
+            "text": say(
+                "price.title", "{name}: Price against time per token", name=escape(view.plan.model.name, quote=False)
+            )
+        },
         showlegend=False,
         margin={**MARGIN, "t": 36},
-        xaxis={"title": {"text": "USD an hour, lowest price"}, "type": "log", **_ticks(rows)},
-        yaxis={"title": {"text": "Milliseconds a token"}, "range": [0, HEADROOM * max(slowest, default=1.0)]},
+        xaxis={"title": {"text": phrase("USD an hour, lowest price")}, "type": "log", **_ticks(rows)},
+        yaxis={"title": {"text": phrase("Milliseconds a token")}, "range": [0, HEADROOM * max(slowest, default=1.0)]},
     )
     for row, right, below in _labelled(front, rows, HEADROOM * max(slowest, default=1.0)):
         note(
@@ -94,15 +99,18 @@ def _marks(rows: Sequence[OptionRow], maker: str, mark: str, on_front: bool) -> 
         "y": [_ms(row.time_per_output_token_s) for row in rows],
         "error_y": {"type": "data", "array": high, "arrayminus": low, "width": 0, "thickness": 1, "color": colour},
         "mode": "markers",
-        "name": f"{maker}, on the front" if on_front else maker,
+        "name": say("price.front", "{maker}, on the front", maker=maker) if on_front else maker,
         "marker": {"color": colour, "size": 10 if on_front else 8, "symbol": mark},
         "customdata": [
             [row.hardware, row.split, _ms(row.time_per_output_token_s_low), _ms(row.time_per_output_token_s_high)]
             for row in rows
         ],
         "hovertemplate": (
-            "%{customdata[0]} (%{customdata[1]})<br>$%{x:,.2f} an hour<br>%{y:,.3g} ms a token "
-            "(%{customdata[2]:,.3g} to %{customdata[3]:,.3g})<extra></extra>"
+            say(
+                "price.hour_ms_token",
+                "%{{customdata[0]}} (%{{customdata[1]}})<br>$%{{x:,.2f}} an hour<br>%{{y:,.3g}} ms a "
+                "token (%{{customdata[2]:,.3g}} to %{{customdata[3]:,.3g}})<extra></extra>",
+            )
         ),
     }
 

@@ -16,6 +16,8 @@ import numpy  # noqa: F401
 import pandas  # noqa: F401
 import plotly.graph_objects as go
 
+from calculator.messages import say
+
 if TYPE_CHECKING:
     from calculator.planning.answer import Plan
 
@@ -87,7 +89,9 @@ def upright(spec: Spec, x: float, **line: Any) -> None:
 
 def titled(plan: Plan, what: str) -> dict[str, Any]:
     """Return the title of a chart: the model and the GPUs, so that no picture is without them, and what is shown."""
-    from calculator.views.words import hardware
-
-    name = escape(f"{plan.model.name} on {hardware(plan)}", quote=False)
-    return {"text": f"{name}: {what}"}
+    model, gpu = (escape(name, quote=False) for name in (plan.model.name, plan.accelerator.name))
+    return {
+        "text": say(
+            "charts.title", "{model} on {gpus:,} × {gpu}: {what}", model=model, gpus=plan.num_gpus, gpu=gpu, what=what
+        )
+    }

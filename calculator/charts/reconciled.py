@@ -56,7 +56,13 @@ def reconciled_chart(bars: Bars) -> Spec:
                     "insidetextanchor": "middle",
                     "textangle": 0,
                     "textfont": {"color": "#ffffff", "size": 13},
-                    "hovertemplate": f"{label}, {NAMES[part]}: {size:,.2f} GiB<extra></extra>",
+                    "hovertemplate": say(
+                        "reconciled.gib",
+                        "{label}, {names}: {size:,.2f} GiB<extra></extra>",
+                        label=label,
+                        names=NAMES[part],
+                        size=size,
+                    ),
                 }
             )
     drawn = base_chart(

@@ -20,7 +20,7 @@ from calculator.charts.base import (
     limit_line,
 )
 from calculator.charts.ready import Spec, chart, corners, note, shape, short, titled
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.units import GIB, plural
 from calculator.views.base import View
@@ -68,7 +68,11 @@ def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> Spec:
             **({"range": ends} if ends[0] < ends[1] else {}),
             **({"dtick": "D2"} if log_x and end / shortest < 50 else {}),
         },
-        yaxis={"title": {"text": "One GPU, GiB"}, "range": [0, 1.14 * max([limit, *tops])], "hoverformat": ",.2f"},
+        yaxis={
+            "title": {"text": phrase("One GPU, GiB")},
+            "range": [0, 1.14 * max([limit, *tops])],
+            "hoverformat": ",.2f",
+        },
     )
     limit_line(drawn, limit, say("charts.may_use", "the engine may use {gib:,.1f} GiB", gib=limit))
     here = next((row for row in rows if row.seq_len == asked), None)
@@ -136,7 +140,11 @@ def _areas(plan: Plan, rows: Sequence[LengthRow], log_x: bool) -> list[dict[str,
         "y": short(tops),
         "line": {"color": KV, "width": 2},
         "customdata": short([row.kv_bytes_per_gpu / GIB for row in rows]),
-        "hovertemplate": f"%{{y:,.2f}} GiB of one GPU, %{{customdata:,.2f}} GiB of it {kv}<extra></extra>",
+        "hovertemplate": say(
+            "sequence_length.gib_one_gpu_gib",
+            "%{{y:,.2f}} GiB of one GPU, %{{customdata:,.2f}} GiB of it {kv}<extra></extra>",
+            kv=kv,
+        ),
     }
     return [*areas, top]
 

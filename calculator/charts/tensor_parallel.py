@@ -84,7 +84,9 @@ def _bar(
         "insidetextanchor": "middle",
         "textangle": 0,
         "textfont": {"color": texts, "size": 12},
-        "hovertemplate": f"%{{y}}: {name} %{{x:,.2f}} GiB of one GPU<extra></extra>",
+        "hovertemplate": say(
+            "tensor_parallel.gib_one_gpu", "%{{y}}: {name} %{{x:,.2f}} GiB of one GPU<extra></extra>", name=name
+        ),
     }
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from calculator.charts.base import KV, MARGIN, base_chart
 from calculator.charts.ready import Spec, chart, note, titled
+from calculator.messages import phrase, say
 from calculator.views.base import View
 from calculator.views.comparing.versions import VersionRow
 
@@ -41,7 +42,7 @@ def versions_chart(view: View[VersionRow]) -> Spec:
         "x": versions,
         "y": held,
         "mode": "markers+text",
-        "name": "Users",
+        "name": phrase("Users"),
         "marker": {
             "size": [13 if row.this_plan else 10 for row in rows],
             "color": KV,
@@ -58,8 +59,16 @@ def versions_chart(view: View[VersionRow]) -> Spec:
             "thickness": 2,
             "width": 5,
         },
-        "customdata": [f"{row.max_batch_size_low:,} to {row.max_batch_size_high:,}" for row in rows],
-        "hovertemplate": "%{x}: %{y:,} users (%{customdata})<extra></extra>",
+        "customdata": [
+            say(
+                "versions.parts",
+                "{max_batch_size_low:,} to {max_batch_size_high:,}",
+                max_batch_size_low=row.max_batch_size_low,
+                max_batch_size_high=row.max_batch_size_high,
+            )
+            for row in rows
+        ],
+        "hovertemplate": say("versions.users", "%{{x}}: %{{y:,}} users (%{{customdata}})<extra></extra>"),
     }
     ends = [end for row in rows for end in (row.max_batch_size_low, row.max_batch_size_high)] or [0, 1]
     margin = max(1.0, AROUND * (max(ends) - min(ends)))
@@ -67,17 +76,20 @@ def versions_chart(view: View[VersionRow]) -> Spec:
         [trace],
         title=titled(view.plan, view.title),
         showlegend=False,
-        xaxis={"title": {"text": f"{view.plan.rules.title} from version"}, "type": "category"},
+        xaxis={
+            "title": {"text": say("versions.from_version", "{title} from version", title=view.plan.rules.title)},
+            "type": "category",
+        },
         height=280,
         margin={**MARGIN, "t": 36},
         yaxis={
-            "title": {"text": "Users of a replica"},
+            "title": {"text": phrase("Users of a replica")},
             "range": [max(0.0, min(ends) - margin), max(ends) + 2 * margin],
             "tickformat": ",d",
         },
     )
     for index, row in enumerate(rows):
         if row.this_plan:
-            text = f"you: {row.max_batch_size:,}"
+            text = say("versions.you", "you: {max_batch_size:,}", max_batch_size=row.max_batch_size)
             note(drawn, x=index, y=row.max_batch_size_high, text=text, yanchor="bottom", yshift=6)
     return drawn

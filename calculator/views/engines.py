@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from calculator.engines import ENGINES, engine_class
 from calculator.errors import CalculatorError
-from calculator.messages import say
+from calculator.messages import joined, phrase, say
 from calculator.planning.answer import Plan
 from calculator.units import format_size
 from calculator.views.base import ABSENT, Row, View, possible
 from calculator.views.comparing.same_request import on_engine
 
-NAME, TITLE = "engines", "Engines"
+NAME, TITLE = "engines", phrase("Engines")
 SAME_SIZE = 0.05
 """Sizes of one sequence that differ by no more of the larger are not worth a sentence."""
 
@@ -129,7 +129,7 @@ def _finding(plan: Plan, rows: list[EngineRow]) -> str:
         return say(
             "engines.same",
             "{names} hold the same, {most:,} sequences of {tokens:,} tokens.",
-            names=" and ".join(row.engine for row in answered),
+            names=joined(" and ", [row.engine for row in answered]),
             most=most.max_batch_size,
             tokens=tokens,
         )

@@ -9,7 +9,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.architecture.sums import Layout, copied_bytes_on_rank, kv_bytes_of_sequence
 from calculator.errors import CalculatorError, UnsupportedError
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.heads.variants import Kind as Kind
 from calculator.planning.heads.variants import Variant, can_be_latent, counted, keeps_latent, with_latent
@@ -19,7 +19,7 @@ from calculator.units import plural
 from calculator.views.base import ABSENT, Row, View, possible
 from calculator.views.growth import kv_bytes_per_gpu
 
-NAME, TITLE = "kv-heads", "KV heads"
+NAME, TITLE = "kv-heads", phrase("KV heads")
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,13 +9,13 @@ from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.sums import Layout, kv_bytes_on_rank
 from calculator.engines import ENGINES, engine_class
 from calculator.errors import CalculatorError
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.units import format_size
 from calculator.views.base import ABSENT, Row, View, possible
 from calculator.views.comparing.same_request import on_engine
 
-NAME, TITLE = "kv-in-use", "KV in use"
+NAME, TITLE = "kv-in-use", phrase("KV in use")
 LENGTHS = 9
 SHORTEST = 512
 AS_KEPT = 1.01

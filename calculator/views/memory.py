@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from calculator.formats.weights import weight_format
-from calculator.messages import say
+from calculator.messages import phrase, say, template
 from calculator.units import format_gib, format_size, plural
 
 if TYPE_CHECKING:
@@ -76,13 +76,15 @@ def weights_source(plan: Plan) -> Message:
 
 
 _WEIGHTS = {
-    "given": "your own value, shared by the GPUs as the formula does",
-    "headers": "exact, read from headers: {parameters:,} parameters, {stored_as}",
-    "index": "exact in sum, read from the index of the files: {parameters:,} parameters, {stored_as}",
-    "config": "{parameters:,} parameters as the checkpoint states them, {stored_as}: exact for these formats",
-    "format": "{parameters:,} parameters in {weight_dtype}, exact",
-    "uniform": "{parameters:,} parameters, all linear layers in {weight_dtype}: exact for this format, which a "
-    "published checkpoint may keep for some of them alone",
+    "given": phrase("your own value, shared by the GPUs as the formula does"),
+    "headers": template("exact, read from headers: {parameters:,} parameters, {stored_as}"),
+    "index": template("exact in sum, read from the index of the files: {parameters:,} parameters, {stored_as}"),
+    "config": template("{parameters:,} parameters as the checkpoint states them, {stored_as}: exact for these formats"),
+    "format": template("{parameters:,} parameters in {weight_dtype}, exact"),
+    "uniform": template(
+        "{parameters:,} parameters, all linear layers in {weight_dtype}: exact for this format, "
+        "which a published checkpoint may keep for some of them alone"
+    ),
 }
 
 
@@ -160,7 +162,10 @@ def gauge(plan: Plan) -> list[Segment]:
 def _segments(plan: Plan) -> Iterator[Segment]:
     memory, users = plan.per_gpu, plan.request.batch_size
     left = memory.total_bytes
-    overheads = tuple(f"{line.name} {format_size(line.bytes)}" for _, line in overhead_lines(plan))
+    overheads = tuple(
+        say("gauge.part", "{name} {size}", name=line.name, size=format_size(line.bytes))
+        for _, line in overhead_lines(plan)
+    )
     taken = [
         Segment(
             say("gauge.weights_in_full", "Weights"), say("gauge.weights", "weights"), memory.weights_bytes,

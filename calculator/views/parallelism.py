@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from calculator.errors import CalculatorError
-from calculator.messages import Message, joined, say
+from calculator.messages import Message, joined, phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.knobs import inside_a_replica
 from calculator.planning.plan import vary
@@ -15,7 +15,7 @@ from calculator.request import MAX_RANKS
 from calculator.units import plural
 from calculator.views.base import ABSENT, Row, View, possible
 
-NAME, TITLE = "parallelism", "Ways to use the GPUs"
+NAME, TITLE = "parallelism", phrase("Ways to use the GPUs")
 MOST_DEGREES = 64
 """Ways to divide the GPUs that are shown; numbers of up to 7,560 GPUs have no more divisors."""
 ONE_GPU = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from calculator.messages import phrase
 from calculator.planning.answer import Plan
 from calculator.views import engines, kv_heads, kv_in_use, parallelism, sequence_length, tensor_parallel
 from calculator.views.base import View
@@ -47,16 +48,16 @@ class Question:
 VIEWS = {
     question.name: question
     for question in (
-        Question(sequence_length.NAME, "Sequence length", sequence_length.sequence_length_view, has_log_x=True),
-        Question(kv_heads.NAME, "KV heads", kv_heads.kv_head_view),
-        Question(tensor_parallel.NAME, "Tensor parallel", tensor_parallel.tensor_parallel_view),
-        Question(risk.NAME, "Load", risk.risk_view, part_of="load"),
-        Question(resident_tokens.NAME, "Load", resident_tokens.resident_tokens_view, part_of="load"),
-        Question(preemptions.NAME, "Load", preemptions.preemption_view, part_of="load", is_slow=True),
-        Question(speed.NAME, "Load", speed.speed_view, part_of="load"),
-        Question(speed.STEP_NAME, "Load", speed.step_view, part_of="load"),
-        Question(engines.NAME, "Engines", engines.engines_view),
-        Question(kv_in_use.NAME, "KV in use", kv_in_use.kv_in_use_view),
-        Question(parallelism.NAME, "Ways to split", parallelism.parallelism_view),
+        Question(sequence_length.NAME, phrase("Sequence length"), sequence_length.sequence_length_view, has_log_x=True),
+        Question(kv_heads.NAME, phrase("KV heads"), kv_heads.kv_head_view),
+        Question(tensor_parallel.NAME, phrase("Tensor parallel"), tensor_parallel.tensor_parallel_view),
+        Question(risk.NAME, phrase("Load"), risk.risk_view, part_of="load"),
+        Question(resident_tokens.NAME, phrase("Load"), resident_tokens.resident_tokens_view, part_of="load"),
+        Question(preemptions.NAME, phrase("Load"), preemptions.preemption_view, part_of="load", is_slow=True),
+        Question(speed.NAME, phrase("Load"), speed.speed_view, part_of="load"),
+        Question(speed.STEP_NAME, phrase("Load"), speed.step_view, part_of="load"),
+        Question(engines.NAME, phrase("Engines"), engines.engines_view),
+        Question(kv_in_use.NAME, phrase("KV in use"), kv_in_use.kv_in_use_view),
+        Question(parallelism.NAME, phrase("Ways to split"), parallelism.parallelism_view),
     )
 }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calculator.architecture.limits import MAX_TOKENS
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.sweep.grid import sweep_arrays
 from calculator.units import format_gib, format_size
 from calculator.views.base import Row, View
 from calculator.views.growth import kv_bytes_per_gpu
 
-NAME, TITLE = "sequence-length", "Sequence length"
+NAME, TITLE = "sequence-length", phrase("Sequence length")
 LENGTH_POINTS = 96
 SMALLEST_LENGTH = 256
 
@@ -80,12 +80,12 @@ def _finding(plan: Plan, longest: int) -> str:
             "Nothing grows with the length: a sequence keeps a state of {state} on one GPU, however long it is.",
             state=format_size(plan.state_bytes_per_gpu),
         )
-    template = "At {tokens:,} tokens, {batch:,} sequences at once take {size} of one GPU. {limit}"
+    text = template("At {tokens:,} tokens, {batch:,} sequences at once take {size} of one GPU. {limit}")
     if request.batch_size == 1:
-        template = "At {tokens:,} tokens, one sequence takes {size} of one GPU. {limit}"
+        text = template("At {tokens:,} tokens, one sequence takes {size} of one GPU. {limit}")
     return say(
         f"sequence_length.{'one' if request.batch_size == 1 else 'many'}",
-        template,
+        text,
         tokens=request.seq_len,
         batch=request.batch_size,
         size=format_gib(kv_bytes_per_gpu(plan)),

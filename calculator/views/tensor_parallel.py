@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from calculator.errors import CalculatorError
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.heads.variants import keeps_latent
 from calculator.planning.plan import vary
@@ -13,7 +13,7 @@ from calculator.planning.resolve import legal_degrees, why_degree_not
 from calculator.views.base import ABSENT, Row, View, possible
 from calculator.views.growth import kv_bytes_per_gpu
 
-NAME, TITLE = "tensor-parallel", "Tensor parallelism"
+NAME, TITLE = "tensor-parallel", phrase("Tensor parallelism")
 MAX_DEGREE = 64
 
 

@@ -183,6 +183,10 @@ def term_cells(term: Term) -> tuple[str, str, str, str, str, str]:
         text = f"{value:{sign},.2f}" if term.unit in ("GiB", "sequences") else f"{value:{sign},.0f}"
         return text.replace("-", "\u2212")
 
-    around = f"{number(term.low)} to {number(term.high)}" if term.low is not None and term.low != term.high else ""
+    around = (
+        say("words.parts", "{low} to {high}", low=number(term.low), high=number(term.high))
+        if term.low is not None and term.low != term.high
+        else ""
+    )
     cells = (number(term.predicted), around, number(term.reported), number(term.difference, signed=True))
     return (term.name, term.unit, *cells)

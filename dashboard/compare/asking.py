@@ -20,7 +20,7 @@ from dashboard import inputs, state
 from dashboard.compare import pins
 from dashboard.frame.names import gpu_label
 from dashboard.link.compare_parameters import COMPARE, OTHER, SAME
-from dashboard.text import sentence
+from dashboard.text import sentence, tell, told
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def first() -> list[Compared]:
 
 def _of_page() -> Plan:
     """Return the plan that the landing page shows; what an own model is can be changed here too."""
-    with st.popover("Own inputs", key="chip_own") if _is_own() else st.container():
+    with st.popover(tell("Own inputs"), key="chip_own") if _is_own() else st.container():
         model = inputs.chosen_model()
     gpu = None if st.session_state["gpu"] == state.CUSTOM else st.session_state["gpu"]
     return calculator.plan(**{"model": model, "gpu": gpu, **inputs.keywords()})
@@ -69,16 +69,21 @@ def other(engine: str) -> None:
     """Show the fields of what is other than on a plan of an engine."""
     chosen = engine_class(st.session_state["to_engine"] or engine)
     with st.grid(4, min_column_width=150):
-        _select("Model", "to_model", calculator.model_ids(), lambda key: load_model(key).name)
+        _select(tell("Model"), "to_model", calculator.model_ids(), lambda key: load_model(key).name)
         _select("GPU", "to_gpu", calculator.gpu_ids(), gpu_label)
-        _select("Engine", "to_engine", tuple(ENGINES), lambda key: engine_class(key).title)
+        _select(tell("Engine"), "to_engine", tuple(ENGINES), lambda key: engine_class(key).title)
         _versions(chosen)
         bounds = COMPARE["to_tensor_parallel_size"]
         st.number_input(
-            "Tensor parallel", bounds.least, bounds.most, value=None, key="to_tensor_parallel_size", placeholder=SAME
+            tell("Tensor parallel"),
+            bounds.least,
+            bounds.most,
+            value=None,
+            key="to_tensor_parallel_size",
+            placeholder=told(SAME),
         )
-        _select("Weights", "to_weight_dtype", ("auto", *weights.FORMATS))
-        _select("KV cache", "to_kv_cache_dtype", ("auto", *storage.FORMATS))
+        _select(tell("Weights"), "to_weight_dtype", ("auto", *weights.FORMATS))
+        _select(tell("KV cache"), "to_kv_cache_dtype", ("auto", *storage.FORMATS))
 
 
 def changes() -> dict[str, Any]:
@@ -119,7 +124,7 @@ def drop(one: Compared) -> None:
 
 
 def _select(label: str, name: str, options: tuple[str, ...], shown: Any = str) -> None:
-    st.selectbox(label, options, index=None, format_func=shown, key=name, placeholder=SAME)
+    st.selectbox(label, options, index=None, format_func=shown, key=name, placeholder=told(SAME))
 
 
 def _versions(engine: type[calculator.engines.base.Engine]) -> None:
@@ -128,6 +133,10 @@ def _versions(engine: type[calculator.engines.base.Engine]) -> None:
     asked = st.session_state["to_engine_version"]
     options = versions if asked in (None, *versions) else [asked, *versions]
     st.selectbox(
-        f"Version of {engine.title}", options, index=None, key="to_engine_version", placeholder=SAME,
+        tell("Version of {title}", title=engine.title),
+        options,
+        index=None,
+        key="to_engine_version",
+        placeholder=told(SAME),
         accept_new_options=True,
-    )  # fmt: skip
+    )

@@ -14,6 +14,7 @@ import calculator
 from calculator.catalogue.presets import all_gpu_ids, load_model
 from calculator.configs.reader import model_from_hf_config
 from calculator.engines.calibration import Calibration
+from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
@@ -23,6 +24,7 @@ from dashboard import state
 from dashboard.link import drafts, packing
 from dashboard.link.pinned import MOST_PINNED, link_of
 from dashboard.log import calibrating
+from dashboard.text import tell
 
 OF_PLAN = tuple(
     name
@@ -91,13 +93,13 @@ def button() -> None:
     pin = of_page()
     held = pin in pinned()
     st.button(
-        "Pinned" if held else "Pin",
+        tell("Pinned") if held else tell("Pin"),
         icon=":material/keep:" if held else ":material/keep_public:",
         type="tertiary",
         key="pin",
         on_click=toggle,
         args=(pin,),
-        help=f"Pinned plans stand side by side under Compare, up to {MOST} of them",
+        help=tell("Pinned plans stand side by side under Compare, up to {most} of them", most=MOST),
     )
 
 
@@ -114,7 +116,9 @@ def plan_of(pin: str) -> Plan:
     held: dict[str, Any] = {name: state.PARAMETERS[name].default for name in OF_PLAN}
     for name, text in link.items():
         if name not in held:
-            raise calculator.InvalidValueError("a pin names what makes no plan", what="pinned", asked=name)
+            raise calculator.InvalidValueError(
+                say("pins.pin_names_what_makes", "a pin names what makes no plan"), what="pinned", asked=name
+            )
         parameter = state.PARAMETERS[name]
         cleared = parameter.clears and text == state.CLEARED
         # whether there is such a version is for the pinned engine to say
@@ -137,6 +141,8 @@ def _model(held: Mapping[str, Any]) -> calculator.ModelArchitecture:
         return calculator.custom_model(**fields)
     if held["model"] == state.CONFIG:
         if not held["config_json"]:
-            raise calculator.InvalidValueError("a pin of a config without the config", what="pinned")
+            raise calculator.InvalidValueError(
+                say("pins.pin_config_without_config", "a pin of a config without the config"), what="pinned"
+            )
         return model_from_hf_config(parse_config(held["config_json"], "config.json"))
     return load_model(held["model"])

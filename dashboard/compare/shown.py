@@ -8,14 +8,15 @@ import streamlit as st
 
 import calculator
 from calculator import charts, views
+from calculator.messages import phrase
 from calculator.planning.answer import Plan
 from calculator.planning.comparing.compare import Comparison, written
 from calculator.views.comparing.difference import headline
 from calculator.views.comparing.side_by_side import LETTERS, Beside, SideBySide
 from dashboard import downloads, figure
-from dashboard.text import plain
+from dashboard.text import plain, tell
 
-BARS = "One GPU of each, on the same scale"
+BARS = phrase("One GPU of each, on the same scale")
 QUIET = {"displayModeBar": False}
 NAMES = " "
 """The head of the column that says what a row is."""
@@ -25,14 +26,18 @@ TOGETHER = "\u2060–\u2060"
 
 def differing(beside: SideBySide, dimmed: bool) -> None:
     """Show the rows in which plans differ, how many times the first's each is, and those that are the same."""
-    st.subheader("What differs", anchor=False)
+    st.subheader(tell("What differs"), anchor=False)
     if beside.differing:
-        _table(beside, beside.differing, dimmed, f"What differs. {headline(beside)}", "differing")
+        _table(
+            beside, beside.differing, dimmed, tell("What differs. {headline}", headline=headline(beside)), "differing"
+        )
     else:
-        st.markdown("Nothing.")
-    with st.expander(f"The same in all: {len(beside.same)} rows", on_change="rerun", key="fold-same") as fold:
+        st.markdown(tell("Nothing."))
+    with st.expander(
+        tell("The same in all: {same} rows", same=len(beside.same)), on_change="rerun", key="fold-same"
+    ) as fold:
         if fold.open:
-            _table(beside, beside.same, dimmed, "What is the same in all", "same")
+            _table(beside, beside.same, dimmed, tell("What is the same in all"), "same")
     downloads.of_rows("side-by-side", beside, {}, _one_model(beside.plans))
 
 
@@ -83,8 +88,8 @@ def bars(plans: tuple[Plan, ...], dimmed: bool) -> None:
 def engines(plan: Plan, letter: str = "", dimmed: bool = False) -> None:
     """Show what every engine holds of a plan's request."""
     view = views.engines_view(plan)
-    of = f"{plan.model.name}, plan {letter}" if letter else plan.model.name
-    st.subheader(plain(f"Engine by engine, {of}"), anchor=False)
+    of = tell("{name}, plan {letter}", name=plan.model.name, letter=letter) if letter else plan.model.name
+    st.subheader(plain(tell("Engine by engine, {of}", of=of)), anchor=False)
     figure.show(charts.engine_points.ready(view), "chart-engine-points", f"{of}: {view.finding}", QUIET, dimmed=dimmed)
     st.markdown(plain(view.finding))
     refused(view.refused)
@@ -95,7 +100,7 @@ def refused(rows: Iterable[views.Row]) -> None:
     """Say which engines or versions do not run it, where that is wanted."""
     said = [f"- {plain(f'{row.called}: {row.refused}.')}" for row in rows]  # type: ignore[attr-defined]
     if said:
-        with st.popover(f"{len(said):,} do not run it: why", type="tertiary"):
+        with st.popover(tell("{said:,} do not run it: why", said=len(said)), type="tertiary"):
             st.markdown("\n".join(said))
 
 
@@ -109,9 +114,11 @@ def versions(plan: Plan, dimmed: bool) -> None:
     figure.show(charts.versions_chart.ready(view), "chart-versions", finding, QUIET, dimmed=dimmed, titled=False)
     refused(view.refused)
     downloads.of_rows(view.name, view, {view.finding: lambda: charts.versions_chart(view)}, plan.model)
-    with st.expander("Table", on_change="rerun", key="fold-versions") as fold:
+    with st.expander(tell("Table"), on_change="rerun", key="fold-versions") as fold:
         if fold.open:
-            st.dataframe(view.frame(), hide_index=True, key="table-versions", alt=f"Table of {view.title}")
+            st.dataframe(
+                view.frame(), hide_index=True, key="table-versions", alt=tell("Table of {title}", title=view.title)
+            )
 
 
 def causes(plans: tuple[Plan, ...]) -> None:
@@ -121,11 +128,11 @@ def causes(plans: tuple[Plan, ...]) -> None:
     compared = calculator.compare(*plans)
     for one in compared.restoring:
         names = ", ".join(row.name for row in compared.changed if row.term in one.restores)
-        st.markdown(plain(f"Brings back {names}:"))
+        st.markdown(plain(tell("Brings back {names}:", names=names)))
         st.code(one.flag, language=None)
     if not compared.changed:
         return
-    with st.expander("Every number, and what moves it", on_change="rerun", key="fold-causes") as fold:
+    with st.expander(tell("Every number, and what moves it"), on_change="rerun", key="fold-causes") as fold:
         if fold.open:
             _causes(compared)
 
@@ -133,13 +140,15 @@ def causes(plans: tuple[Plan, ...]) -> None:
 def _causes(compared: Comparison) -> None:
     rows = [
         {
-            "What": row.name,
+            tell("What"): row.name,
             "A": written(row.before, row.unit),
             "B": written(row.after, row.unit),
-            "Change": "" if row.change is None else written(row.change, row.unit),
-            "What moves it": row.cause,
+            tell("Change"): "" if row.change is None else written(row.change, row.unit),
+            tell("What moves it"): row.cause,
         }
         for row in compared.changed
     ]
-    st.dataframe(rows, hide_index=True, key="compared", alt=f"What moves each number: {compared.finding}")
+    st.dataframe(
+        rows, hide_index=True, key="compared", alt=tell("What moves each number: {finding}", finding=compared.finding)
+    )
     downloads.of_rows("compared", compared, {}, _one_model((compared.before, compared.after)))

@@ -16,6 +16,7 @@ from dashboard.fits import prices
 from dashboard.frame import chips, lengths
 from dashboard.inputs import engine, totals
 from dashboard.inputs.split import degree_options
+from dashboard.text import tell
 
 GPUS = "gpus"
 FIELDS = ("model", "gpu", GPUS, "users", "tokens")
@@ -85,7 +86,7 @@ def settings(asked: Asked, plan: calculator.Plan | None) -> None:
         chips.chip(_split(), "chip_split", inputs.ask_split, model)
         if model is not None:
             weights = model.resolve_weight_dtype(held["weight_dtype"])
-            chips.chip(f"Weights {weights}", "chip_weights", inputs.ask_weights, model)
+            chips.chip(tell("Weights {weights}", weights=weights), "chip_weights", inputs.ask_weights, model)
             chips.chip(f"KV {model.resolve_kv_dtype(held['kv_cache_dtype'])}", "chip_kv", inputs.ask_kv_cache, model)
         chips.chip(_memory(plan), "chip_memory", inputs.ask_memory, asked.gpu)
         label = prices.chip_label(asked.gpu, totals.num_gpus(), prices.given())
@@ -95,7 +96,7 @@ def settings(asked: Asked, plan: calculator.Plan | None) -> None:
             *engine.MORE, *engine.BESIDE, *engine.STATE_FORMATS_ASKED, "speculative_config", "other_memory_gib",
             *(name for name in inputs.SWITCHES if name not in engine.OF_SPLIT),
         )  # fmt: skip
-        label = f"More settings: {number} set" if number else "More settings"
+        label = tell("More settings: {number} set", number=number) if number else tell("More settings")
         chips.chip(label, "chip_more", inputs.ask_more, quiet=True)
 
 
@@ -113,8 +114,8 @@ def _split() -> str:
     parts += [f"PP {stages}"] if stages > 1 else []
     parts += [f"DCP {st.session_state['decode_context_parallel_size']}"] if _shares_context() else []
     parts += ["EP"] if st.session_state["enable_expert_parallel"] else []
-    parts += ["attention DP"] if st.session_state["enable_attention_dp"] else []
-    return " · ".join([*parts, f"{replicas:,} replicas" if replicas > 1 else "1 replica"])
+    parts += [tell("attention DP")] if st.session_state["enable_attention_dp"] else []
+    return " · ".join([*parts, tell("{replicas:,} replicas", replicas=replicas) if replicas > 1 else tell("1 replica")])
 
 
 def _shares_context() -> bool:
@@ -124,10 +125,12 @@ def _shares_context() -> bool:
 def _memory(plan: calculator.Plan | None) -> str:
     """Return the share of memory that the engine takes, where it has one to be set."""
     if st.session_state["kv_cache_memory_gib"] is not None:
-        return f"KV pool of {st.session_state['kv_cache_memory_gib']:g} GiB"
+        return tell(
+            "KV pool of {kv_cache_memory_gib:g} GiB", kv_cache_memory_gib=st.session_state["kv_cache_memory_gib"]
+        )
     given = st.session_state["gpu_memory_utilization"]
     if given is not None:
-        return f"{given:g} of memory"
+        return tell("{given:g} of memory", given=given)
     if plan is None or "gpu_memory_utilization" not in engine_class(st.session_state["engine"]).flags:
-        return "Memory"
-    return f"{plan.request.gpu_memory_utilization:.3g} of memory"
+        return tell("Memory")
+    return tell("{gpu_memory_utilization:.3g} of memory", gpu_memory_utilization=plan.request.gpu_memory_utilization)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import calculator
+from calculator.messages import phrase
 from calculator.planning.sizing.prices import Given
 from calculator.units import GIB, plural
 from calculator.views import words
@@ -15,7 +16,7 @@ from calculator.views.fits.changes import ChangeRow, first_of, rows_of
 from dashboard import state
 from dashboard.frame.page import is_dark, strong
 from dashboard.inputs import totals
-from dashboard.text import plain
+from dashboard.text import plain, tell
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 
 FIRST, ROW_PX = 8, 35
 _OFFERED, _ALL, _APPLIED, _BEFORE = "_changes_offered", "_all_changes", "_change_applied", "_before_change"
-COLUMNS = ("Change, click to apply", "Users", "$ / h from", "What it costs", "Checkpoint")
+COLUMNS = (
+    phrase("Change, click to apply"),
+    phrase("Users"),
+    phrase("$ / h from"),
+    phrase("What it costs"),
+    phrase("Checkpoint"),
+)
 DIMMED_ON_LIGHT, DIMMED_ON_DARK = "#8a93a0", "#7d8794"
 
 
@@ -49,9 +56,13 @@ def smallest(plan: calculator.Plan, rows: list[ChangeRow]) -> None:
         if row.fits:
             best.setdefault(row.lever.key, row)
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-        st.markdown("**Smallest change:**" if best else "No single change would do.", width="content")
+        st.markdown(tell("**Smallest change:**") if best else tell("No single change would do."), width="content")
         for index, row in enumerate(best.values()):
-            price = "" if row.usd_per_hour_low is None else f", from ${row.usd_per_hour_low:,.2f}"
+            price = (
+                ""
+                if row.usd_per_hour_low is None
+                else tell(", from ${usd_per_hour_low:,.2f}", usd_per_hour_low=row.usd_per_hour_low)
+            )
             st.button(
                 plain(f"{row.change}: {row.users:,}{price}"),
                 key=f"fits-{row.lever.key}",
@@ -63,16 +74,16 @@ def smallest(plan: calculator.Plan, rows: list[ChangeRow]) -> None:
 
 def show(plan: calculator.Plan, rows: list[ChangeRow], dimmed: bool) -> None:
     """Show the table; what was applied last is said here, where the click was made, and can be taken back."""
-    st.header(_grey("What would change it", dimmed), anchor=False)
+    st.header(_grey(tell("What would change it"), dimmed), anchor=False)
     _what_was_applied(plan)
     every = st.session_state.get(_ALL, False)
     shown = rows if every else first_of(plan, rows, FIRST)
     if not shown:
-        st.markdown(_grey("No single change of format, GPUs or length gains anything.", dimmed))
+        st.markdown(_grey(tell("No single change of format, GPUs or length gains anything."), dimmed))
     else:
         _table(shown, dimmed)
     if len(rows) > len(shown) or every:
-        label = "The first alone" if every else f"All {plural(len(rows), 'change')}"
+        label = tell("The first alone") if every else tell("All {changes}", changes=plural(len(rows), "change"))
         st.button(label, key="all_changes", type="tertiary", on_click=_show_all, args=(not every,))
 
 
@@ -91,8 +102,8 @@ def _table(rows: list[ChangeRow], dimmed: bool) -> None:
         key="changes",
         height="content" if len(rows) <= 2 * FIRST else ROW_PX * (2 * FIRST + 1),
         column_config=columns,
-        placeholder="not known",
-        alt="What would change the answer: each change with users, price and what it costs",
+        placeholder=tell("not known"),
+        alt=tell("What would change the answer: each change with users, price and what it costs"),
     )
 
 
@@ -151,11 +162,16 @@ def _what_was_applied(plan: calculator.Plan) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         colour = "green" if plan.fits else "red"
         st.markdown(
-            f":{colour}-badge[:material/check: {plain(said)}] **{plan.total_max_batch_size:,}** users: "
-            f"{plain(verdict.room(plan, users))}.",
+            tell(
+                ":{colour}-badge[:material/check: {said}] **{total_max_batch_size:,}** users: {room}.",
+                colour=colour,
+                said=plain(said),
+                total_max_batch_size=plan.total_max_batch_size,
+                room=plain(verdict.room(plan, users)),
+            ),
             width="content",
         )
-        st.button("Take it back", key="take-back", type="tertiary", on_click=_take_back)
+        st.button(tell("Take it back"), key="take-back", type="tertiary", on_click=_take_back)
 
 
 def _show_all(every: bool) -> None:

@@ -10,7 +10,7 @@ from calculator.views.registry import Question
 from dashboard import state
 from dashboard.fits import load, shown
 from dashboard.link.tab_names import SHOWN
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell, told
 
 WAYS = "parallelism"
 
@@ -19,7 +19,9 @@ def show(plan: calculator.Plan, dimmed: bool) -> None:
     """Show which views there are, and the chosen one."""
     asked = st.session_state["view"]
     st.session_state["_view"] = chosen = next((name for name, ids in SHOWN.items() if asked in ids), None)
-    st.segmented_control("View", list(SHOWN), key="_view", on_change=_remember_view, label_visibility="collapsed")
+    st.segmented_control(
+        tell("View"), list(SHOWN), format_func=told, key="_view", on_change=_remember_view, label_visibility="collapsed"
+    )
     with st.container(key="view"):
         try:
             if chosen is not None:
@@ -46,13 +48,13 @@ def _show(plan: calculator.Plan, name: str, dimmed: bool) -> None:
         key = "fold-ways"
         if st.session_state["view"] == WAYS and key not in st.session_state:
             st.session_state[key] = True
-        with st.expander("Ways to split", on_change="rerun", key=key) as fold:
+        with st.expander(tell("Ways to split"), on_change="rerun", key=key) as fold:
             if fold.open:
                 _view(plan, views.VIEWS[WAYS], dimmed)
 
 
 def _view(plan: calculator.Plan, question: Question, dimmed: bool) -> None:
-    with st.spinner("Computing"):
+    with st.spinner(tell("Computing")):
         view = question(plan)
     if not view.rows:
         shown.show(view)
@@ -61,5 +63,5 @@ def _view(plan: calculator.Plan, question: Question, dimmed: bool) -> None:
     log_x = False
     if question.has_log_x:
         st.session_state["_log_x"] = st.session_state["log_x"]
-        log_x = st.toggle("Logarithmic length", key="_log_x", on_change=_remember_log_x)
+        log_x = st.toggle(tell("Logarithmic length"), key="_log_x", on_change=_remember_log_x)
     shown.chart(view, log_x, dimmed)

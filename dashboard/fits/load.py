@@ -12,7 +12,7 @@ from calculator.views.load.circulating import said
 from dashboard import traffic
 from dashboard.fits import shown
 from dashboard.frame import lengths
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
 LAST = "_traffic_last"
 OF_RISK, OF_SPEED = ("risk", "resident-tokens"), ("speed", "step")
@@ -34,10 +34,10 @@ def show(plan: calculator.Plan, old: bool = False) -> None:
         asked, dimmed = st.session_state.get(LAST), True
     if asked is None:
         return
-    with st.spinner("Computing"):
+    with st.spinner(tell("Computing")):
         words = views.load_answer(plan, asked.workload, asked.risk)
         drawn = {name: _view(name, plan, asked) for name in (*OF_RISK, *OF_SPEED)}
-    answer.markdown(f":gray[Before: {plain(words)}]" if dimmed else f"**{plain(words)}**")
+    answer.markdown(tell(":gray[Before: {words}]", words=plain(words)) if dimmed else f"**{plain(words)}**")
     if drawn["risk"].rows:
         _beside(drawn, OF_RISK, dimmed)
         _preemptions(plan, asked, dimmed)
@@ -60,33 +60,33 @@ def _beside(drawn: dict[str, views.View[Any]], names: tuple[str, ...], dimmed: b
 
 def _preemptions(plan: calculator.Plan, asked: traffic.Traffic, dimmed: bool) -> None:
     """Simulate full queues once it is unfolded: that takes seconds."""
-    title = "How often requests are thrown out, by the rule that lets them in"
+    title = tell("How often requests are thrown out, by the rule that lets them in")
     with st.expander(title, on_change="rerun", key="fold-thrown-out") as fold:
         if fold.open:
-            with st.spinner("Simulating full queues"):
+            with st.spinner(tell("Simulating full queues")):
                 view = _view(SLOW, plan, asked)
             shown.show(view, dimmed=dimmed)
 
 
 def _circulating() -> None:
-    with st.expander("What circulates", on_change="rerun", key="fold-circulates") as fold:
+    with st.expander(tell("What circulates"), on_change="rerun", key="fold-circulates") as fold:
         if fold.open:
             view = views.circulating_speeds()
             st.markdown(plain(said()))
             st.markdown(plain(view.finding))
             rows = [
                 {
-                    "Attention": row.kind,
-                    "Said, tokens/s": f"{row.claimed_tokens_per_second:,}",
-                    "Said, ms": f"{row.claimed_ms_a_token:g}",
-                    "Said, batch": f"{row.claimed_batch_size:,}",
-                    "Batch over ms, tokens/s": f"{row.implied_tokens_per_second:,.0f}",
-                    "Weights alone, ms": f"{row.weights_ms:.1f}",
-                    "Computed, ms": f"{row.ms_a_token:.0f}",
-                    "Computed, tokens/s": f"{row.tokens_per_second:,.0f}",
-                    "Sequences that fit": f"{row.max_batch_size:,}",
+                    tell("Attention"): row.kind,
+                    tell("Said, tokens/s"): f"{row.claimed_tokens_per_second:,}",
+                    tell("Said, ms"): f"{row.claimed_ms_a_token:g}",
+                    tell("Said, batch"): f"{row.claimed_batch_size:,}",
+                    tell("Batch over ms, tokens/s"): f"{row.implied_tokens_per_second:,.0f}",
+                    tell("Weights alone, ms"): f"{row.weights_ms:.1f}",
+                    tell("Computed, ms"): f"{row.ms_a_token:.0f}",
+                    tell("Computed, tokens/s"): f"{row.tokens_per_second:,.0f}",
+                    tell("Sequences that fit"): f"{row.max_batch_size:,}",
                 }
                 for row in view.rows
             ]
             st.dataframe(rows, hide_index=True, key="circulates", alt=view.finding)
-            st.caption(plain("Weights alone: all weights of one GPU over its bandwidth."))
+            st.caption(plain(tell("Weights alone: all weights of one GPU over its bandwidth.")))

@@ -10,7 +10,7 @@ from calculator.units import GIB
 from calculator.views.fits import verdict
 from calculator.views.memory import gauge, overhead_lines
 from dashboard import figure
-from dashboard.text import plain
+from dashboard.text import listed, plain, tell, told
 
 MARKS = {
     "weights": ":orange[■]",
@@ -30,11 +30,11 @@ def of_one_gpu(plan: calculator.Plan, dimmed: bool) -> None:
     segments = gauge(plan)
     parts = [one for one in segments if one.key != "missing"]
     sizes, total = _rounded([one.whole_bytes for one in parts]), sum(one.whole_bytes for one in parts)
-    said = [f"{part.name} {size} GiB" for part, size in zip(parts, sizes, strict=True)]
-    said.append(f"together {total / GIB:,.2f} GiB{_limit(plan, total)}")
+    said = [tell("{name} {size} GiB", name=part.name, size=size) for part, size in zip(parts, sizes, strict=True)]
+    said.append(tell("together {total:,.2f} GiB{limit}", total=total / GIB, limit=_limit(plan, total)))
     with st.container(gap="xsmall"):
         bar = charts.memory_bar.ready(plan, legend=False)
-        alt = f"Memory of one GPU: {', '.join(said)}"
+        alt = tell("Memory of one GPU: {parts}", parts=listed(said))
         figure.show(bar, "memory_bar", alt, {"displayModeBar": False}, dimmed=dimmed)
         entries = []
         for part, size in zip(parts, sizes, strict=True):
@@ -42,10 +42,14 @@ def of_one_gpu(plan: calculator.Plan, dimmed: bool) -> None:
             if part.key == "overheads":
                 text += f" :gray[({plain(verdict.overheads_in_words(plan))})]" if not dimmed else ""
             entries.append(text if dimmed else f"{MARKS[part.key]} {text}")
-        entries.append(plain(f"= {total / GIB:,.2f} GiB of one GPU{_limit(plan, total)}"))
+        entries.append(
+            plain(tell("= {total:,.2f} GiB of one GPU{limit}", total=total / GIB, limit=_limit(plan, total)))
+        )
         for one in segments[len(parts) :]:
             size = f"{one.bytes / GIB:,.2f}"
-            entries.append(f"{one.name} {size}" if dimmed else f"{MARKS[one.key]} {plain(one.name)} **{plain(size)}**")
+            entries.append(
+                f"{told(one.name)} {size}" if dimmed else f"{MARKS[one.key]} {plain(one.name)} **{plain(size)}**"
+            )
         line = " \u2003".join(entries)
         st.markdown(f":gray[{line}]" if dimmed else line)
 
@@ -53,8 +57,12 @@ def of_one_gpu(plan: calculator.Plan, dimmed: bool) -> None:
 def _limit(plan: calculator.Plan, needed: int) -> str:
     memory = plan.per_gpu
     if plan.stage.exceeds and needed > memory.total_bytes:
-        return f", which has {memory.total_bytes / GIB:,.2f}"
-    return f"; the engine may use {memory.requested_bytes / GIB:,.2f} of {memory.total_bytes / GIB:,.2f}"
+        return tell(", which has {total_bytes:,.2f}", total_bytes=memory.total_bytes / GIB)
+    return tell(
+        "; the engine may use {requested_bytes:,.2f} of {total_bytes:,.2f}",
+        requested_bytes=memory.requested_bytes / GIB,
+        total_bytes=memory.total_bytes / GIB,
+    )
 
 
 def _rounded(sizes: list[int]) -> list[str]:
@@ -69,35 +77,53 @@ def _rounded(sizes: list[int]) -> list[str]:
 
 def table(plan: calculator.Plan) -> None:
     """Show every line of memory: of one GPU, of a replica, of all GPUs."""
-    st.markdown("In exact bytes, of one GPU, of one replica and of all GPUs; they are not the same thing.")
+    st.markdown(tell("In exact bytes, of one GPU, of one replica and of all GPUs; they are not the same thing."))
     scopes = (plan.per_gpu, plan.per_replica, plan.all_gpus)
     overheads = {line.line.key: line.name for line in plan.stage.overheads}
     names = (
-        ("Weights", lambda scope: scope.weights_bytes),
+        (tell("Weights"), lambda scope: scope.weights_bytes),
         *((name, lambda scope, key=key: scope.lines[key].bytes) for key, name in overheads.items()),
-        ("KV pool", lambda scope: scope.kv_pool_bytes),
-        ("Budget", lambda scope: scope.requested_bytes),
-        ("Seen by programs", lambda scope: scope.total_bytes),
+        (tell("KV pool"), lambda scope: scope.kv_pool_bytes),
+        (tell("Budget"), lambda scope: scope.requested_bytes),
+        (tell("Seen by programs"), lambda scope: scope.total_bytes),
     )
-    columns = ("One GPU", f"One replica ({plan.gpus_per_replica} GPUs)", f"All {plan.num_gpus} GPUs")
+    columns = (
+        tell("One GPU"),
+        tell("One replica ({gpus_per_replica} GPUs)", gpus_per_replica=plan.gpus_per_replica),
+        tell("All {num_gpus} GPUs", num_gpus=plan.num_gpus),
+    )
     rows = [
         {
-            "Memory": label,
+            tell("Memory"): label,
             **{column: f"{read(scope):,}" for column, scope in zip(columns, scopes, strict=True)},
         }
         for label, read in names
     ]
     st.dataframe(
-        rows, hide_index=True, key="memory_table", alt="Memory of one GPU, of one replica and of all GPUs, in bytes"
+        rows,
+        hide_index=True,
+        key="memory_table",
+        alt=tell("Memory of one GPU, of one replica and of all GPUs, in bytes"),
     )
     sources = [f"{line.name}: {line.source}" for _, line in overhead_lines(plan)]
     request = plan.request
     st.markdown(
         plain(
-            f"{plan.num_blocks:,} blocks of {request.block_size:,} tokens. {plan.rules.title} {plan.rules.version}: "
-            f"{plan.rules.budget_words(plan.model, request)}; {own_name(plan, 'max_num_seqs')} "
-            f"{request.max_num_seqs:,}, {own_name(plan, 'max_num_batched_tokens')} "
-            f"{request.max_num_batched_tokens:,}. Overheads are estimates. {'. '.join(sources)}."
+            tell(
+                "{num_blocks:,} blocks of {block_size:,} tokens. {title} {version}: {budget_words}; "
+                "{own_name} {max_num_seqs:,}, {own_name_2} {max_num_batched_tokens:,}. Overheads are "
+                "estimates. {join}.",
+                num_blocks=plan.num_blocks,
+                block_size=request.block_size,
+                title=plan.rules.title,
+                version=plan.rules.version,
+                budget_words=plan.rules.budget_words(plan.model, request),
+                own_name=own_name(plan, "max_num_seqs"),
+                max_num_seqs=request.max_num_seqs,
+                own_name_2=own_name(plan, "max_num_batched_tokens"),
+                max_num_batched_tokens=request.max_num_batched_tokens,
+                join=". ".join(sources),
+            )
         )
     )
     of_gpu(plan)
@@ -112,23 +138,23 @@ def of_gpu(plan: calculator.Plan) -> None:
     """Show what is known of the GPU, what of it is not verified, and where it comes from."""
     gpu = plan.accelerator
     known = (
-        ("Memory", gpu.memory_note, "memory"),
-        ("Bandwidth", _amount(gpu.bandwidth_gb_per_s, "GB/s"), "bandwidth_gb_per_s"),
-        ("Dense BF16", _amount(gpu.bf16_tflops, "TFLOPS"), "bf16_tflops"),
-        ("Dense FP8", _amount(gpu.fp8_tflops, "TFLOPS"), "fp8_tflops"),
-        ("Dense FP4", _amount(gpu.fp4_tflops, "TFLOPS"), "fp4_tflops"),
-        ("Links, both directions", _amount(gpu.link_gb_per_s, "GB/s"), "link_gb_per_s"),
-        ("GPUs of a usual node", str(gpu.gpus_per_node), ""),
-        ("Price of one", _price_of_one(gpu), ""),
+        (tell("Memory"), gpu.memory_note, "memory"),
+        (tell("Bandwidth"), _amount(gpu.bandwidth_gb_per_s, "GB/s"), "bandwidth_gb_per_s"),
+        (tell("Dense BF16"), _amount(gpu.bf16_tflops, "TFLOPS"), "bf16_tflops"),
+        (tell("Dense FP8"), _amount(gpu.fp8_tflops, "TFLOPS"), "fp8_tflops"),
+        (tell("Dense FP4"), _amount(gpu.fp4_tflops, "TFLOPS"), "fp4_tflops"),
+        (tell("Links, both directions"), _amount(gpu.link_gb_per_s, "GB/s"), "link_gb_per_s"),
+        (tell("GPUs of a usual node"), str(gpu.gpus_per_node), ""),
+        (tell("Price of one"), _price_of_one(gpu), ""),
     )
     rows = [
-        f"| {label} | {plain(value)}{' (not verified)' if name in gpu.unverified and name != 'memory' else ''} |"
+        f"| {label} | {plain(value)}{tell(' (not verified)') if name in gpu.unverified and name != 'memory' else ''} |"
         for label, value, name in known
         if value
     ]
     st.markdown("\n".join([f"| {plain(gpu.name)} | |", "| --- | --- |", *rows]))
     if gpu.sources:
-        st.markdown(f":gray[:small[{plain(f'Sources: {gpu.sources}')}]]")
+        st.markdown(f":gray[:small[{plain(tell('Sources: {sources}', sources=gpu.sources))}]]")
 
 
 def _amount(value: float | None, unit: str) -> str:
@@ -139,4 +165,9 @@ def _price_of_one(gpu: calculator.Accelerator) -> str:
     if not gpu.price_usd_per_hour:
         return ""
     low, high = gpu.price_usd_per_hour
-    return f"${low:g} to ${high:g} per hour, seen {gpu.price_date}; an example, not a quote"
+    return tell(
+        "${low:g} to ${high:g} per hour, seen {price_date}; an example, not a quote",
+        low=low,
+        high=high,
+        price_date=gpu.price_date,
+    )

@@ -7,7 +7,7 @@ import streamlit as st
 import calculator
 from calculator.planning.sizing.prices import Given, price_of, prices_in_text
 from dashboard import state
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
 
 def given() -> Given | None:
@@ -28,25 +28,25 @@ def in_words(plan: calculator.Plan, own: Given | None) -> tuple[str, str]:
     """Return what all GPUs cost an hour, and each user where all that fit are there."""
     price = price_of(plan.accelerator, own)
     if price is None:
-        return "not known", ""
+        return tell("not known"), ""
     low, high = (one * plan.num_gpus for one in price.usd_per_hour)
     held = plan.total_max_batch_size
-    each = f"{_span(low / held, high / held)} a user, when full" if held else ""
+    each = tell("{span} a user, when full", span=_span(low / held, high / held)) if held else ""
     return _span(low, high), each
 
 
 def chip_label(gpu: calculator.Accelerator | None, num_gpus: int, own: Given | None) -> str:
     """Return what the chip says: the price of all GPUs, or that none is known."""
     price = price_of(gpu, own) if gpu is not None else None
-    return _span(*(one * num_gpus for one in price.usd_per_hour)) + " / h" if price else "No price"
+    return _span(*(one * num_gpus for one in price.usd_per_hour)) + " / h" if price else tell("No price")
 
 
 def ask(gpu: calculator.Accelerator | None) -> None:
     """Ask for prices of one's own; say where the others are from."""
     st.text_input(
-        "Own prices, USD per GPU and hour", key="prices", max_chars=1_000,
+        tell("Own prices, USD per GPU and hour"), key="prices", max_chars=1_000,
         placeholder=f"{gpu.id if gpu is not None else 'h100-sxm'}=2.0",
-        help="By the ids of GPUs: one number, or the lowest and the highest with a colon between",
+        help=tell("By the ids of GPUs: one number, or the lowest and the highest with a colon between"),
     )  # fmt: skip
     try:
         _read(st.session_state["prices"])
@@ -54,13 +54,18 @@ def ask(gpu: calculator.Accelerator | None) -> None:
         st.error(plain(sentence(str(error))))
     price = price_of(gpu) if gpu is not None else None
     if gpu is not None and price is not None:
-        said = f"{gpu.name}: {_span(*price.usd_per_hour)} per GPU and hour, seen {price.words}; examples, not quotes."
+        said = tell(
+            "{name}: {span} per GPU and hour, seen {words}; examples, not quotes.",
+            name=gpu.name,
+            span=_span(*price.usd_per_hour),
+            words=price.words,
+        )
         st.markdown(plain(said))
 
 
 def _span(low: float, high: float) -> str:
     if high < 0.0001:
-        return "less than $0.0001"
+        return tell("less than $0.0001")
     first, last = (_money(value) for value in (low, high))
     return f"${first}" if first == last else f"${first}\u2013{last}"
 

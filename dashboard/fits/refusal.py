@@ -13,7 +13,7 @@ from dashboard.fits.asking import GPUS, Asked
 from dashboard.frame import lengths
 from dashboard.frame.page import strong
 from dashboard.inputs import totals
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
 MOST = 3
 PLACES = {
@@ -51,10 +51,10 @@ def at_field(asked: Asked, error: calculator.CalculatorError | None) -> None:
 
 def instead(asked: Asked, error: calculator.CalculatorError) -> None:
     """Say why nothing can be answered, where nothing was before, with the nearest plans that can be."""
-    st.title("This cannot be planned", anchor=False)
+    st.title(tell("This cannot be planned"), anchor=False)
     st.error(plain(sentence(str(error))))
     opening = {**state.OPENING, **{name: state.PARAMETERS[name].default for name in (*FORGOTTEN, "engine")}}
-    found = [*_nearest(asked, error), ("Open with LLaMA 3 70B on 4 × A100 80GB", _change, (opening,))]
+    found = [*_nearest(asked, error), (tell("Open with LLaMA 3 70B on 4 × A100 80GB"), _change, (opening,))]
     _buttons(found, "instead", first=True)
 
 
@@ -92,7 +92,7 @@ def _candidates(error: calculator.CalculatorError) -> Iterator[tuple[str, dict[s
     for name in FORGOTTEN:
         default = state.PARAMETERS[name].default
         if st.session_state[name] not in (None, "", default):
-            yield f"{name} as it opens", {name: default}
+            yield tell("{name} as it opens", name=name), {name: default}
 
 
 def _labelled(name: str, value: object) -> str:

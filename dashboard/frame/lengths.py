@@ -9,13 +9,14 @@ from typing import Any
 import streamlit as st
 
 import calculator
+from calculator.messages import phrase
 from calculator.units import parse_tokens
 from dashboard import state
 from dashboard.link.parameters import bounded
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell, told
 
 MOST_CHARS = 40
-HELP = "A number, or one with k or m (thousands, millions), K or M (powers of 1,024): 8192, 8K, 32k, 1M"
+HELP = phrase("A number, or one with k or m (thousands, millions), K or M (powers of 1,024): 8192, 8K, 32k, 1M")
 _IN_THREES = re.compile(r"[0-9]{1,3}(?:,[0-9]{3}){1,6}+")
 
 
@@ -56,11 +57,11 @@ def field(label: str, name: str, placeholder: str = "", help: str = "") -> None:
     st.session_state[key(name)] = wrong.text if wrong else _written(st.session_state[name])
     with st.container(gap="xsmall"):
         st.text_input(
-            label,
+            told(label),
             key=key(name),
             max_chars=MOST_CHARS,
-            placeholder=placeholder or state.PARAMETERS[name].absent,
-            help=f"{help}. {HELP}" if help else HELP,
+            placeholder=placeholder or told(state.PARAMETERS[name].absent),
+            help=tell("{help}. {more}", help=help, more=HELP) if help else told(HELP),
             on_change=_take,
             args=(name,),
         )

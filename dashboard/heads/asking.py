@@ -8,6 +8,7 @@ import streamlit as st
 
 import calculator
 from calculator.engines import engine_class
+from calculator.messages import phrase
 from calculator.planning.heads.goals import GOALS
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.variants import divisors, query_heads
@@ -15,15 +16,15 @@ from calculator.reading.by_layer import is_by_layer, parse_by_layer
 from calculator.views.heads.chosen import LATENT, LISTED, OWN, name_of, names, row_of
 from dashboard import inputs, state
 from dashboard.frame import lengths
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
 GOAL_LABELS = {
-    "min_batch_size": "Users that it must hold",
-    "min_output_tokens_per_second": "Tokens a second, all users",
-    "max_tpot_s": "Seconds a token, at most",
+    "min_batch_size": phrase("Users that it must hold"),
+    "min_output_tokens_per_second": phrase("Tokens a second, all users"),
+    "max_tpot_s": phrase("Seconds a token, at most"),
 }
 STEPS = {"min_output_tokens_per_second": 100.0, "max_tpot_s": 0.005}
-SPECIAL = {LATENT: "MLA", OWN: "as it is", LISTED: "by layer"}
+SPECIAL = {LATENT: "MLA", OWN: phrase("as it is"), LISTED: phrase("by layer")}
 MOST_LISTED = 2_000
 
 
@@ -42,9 +43,9 @@ def ask() -> calculator.HeadStudy:
     with row.container():
         gpu = inputs.ask_gpu()
     with row.container():
-        inputs.ask_number("Users at once", "batch_size", help="Sequences that one replica must hold")
+        inputs.ask_number(tell("Users at once"), "batch_size", help=tell("Sequences that one replica must hold"))
     with row.container():
-        lengths.field("Tokens each", "seq_len", help="Prompt and generated")
+        lengths.field(tell("Tokens each"), "seq_len", help=tell("Prompt and generated"))
         if not isinstance(model, calculator.CalculatorError):
             inputs.ask_encoder(model)
     if isinstance(model, calculator.CalculatorError):
@@ -69,7 +70,7 @@ def _by_layer(model: calculator.ModelArchitecture) -> dict[str, Any]:
     given = st.session_state["heads_by_layer"]
     if given:
         try:
-            counts = parse_by_layer(given, "KV heads by layer")
+            counts = parse_by_layer(given, tell("KV heads by layer"))
             model.with_kv_heads([count or 0 for count in counts])
             asked["kv_heads"] = [*divisors(model), counts]
         except calculator.CalculatorError as error:
@@ -77,7 +78,7 @@ def _by_layer(model: calculator.ModelArchitecture) -> dict[str, Any]:
     given = st.session_state["windows_by_layer"]
     if given:
         try:
-            windows = parse_by_layer(given, "windows by layer", may_be_none=True)
+            windows = parse_by_layer(given, tell("windows by layer"), may_be_none=True)
             model.with_windows(windows)
             asked["sliding_window"] = windows
         except calculator.CalculatorError as error:
@@ -106,7 +107,13 @@ def _chips(model: calculator.ModelArchitecture, gpu: calculator.Accelerator | No
     """Show each setting by its present value; a click opens it."""
     with st.popover(f"TP {st.session_state['tensor_parallel_size']}", key="chip_tp"):
         inputs.ask_tensor_parallel(model)
-    with st.popover(f"Weights {model.resolve_weight_dtype(st.session_state['weight_dtype'])}", key="chip_weights"):
+    with st.popover(
+        tell(
+            "Weights {format}",
+            format=model.resolve_weight_dtype(st.session_state["weight_dtype"]),
+        ),
+        key="chip_weights",
+    ):
         inputs.ask_weights(model)
     with st.popover(f"KV {model.resolve_kv_dtype(st.session_state['kv_cache_dtype'])}", key="chip_kv"):
         inputs.ask_kv_cache(model)
@@ -114,22 +121,27 @@ def _chips(model: calculator.ModelArchitecture, gpu: calculator.Accelerator | No
         inputs.ask_engine(gpu)
     inputs.calibration_chip()
     constant = bool(st.session_state["constant_parameters"])
-    with st.popover("Parameters kept" if constant else "Parameters shrink", key="chip_parameters"):
+    with st.popover(tell("Parameters kept") if constant else tell("Parameters shrink"), key="chip_parameters"):
         st.markdown(
-            "Fewer KV heads need smaller projections. What they free can go to the MLP, as in Llama 2's ablation."
+            tell("Fewer KV heads need smaller projections. What they free can go to the MLP, as in Llama 2's ablation.")
         )
-        _toggle("Keep the parameters by widening the MLP", "constant_parameters")
+        _toggle(tell("Keep the parameters by widening the MLP"), "constant_parameters")
     listed = st.session_state["heads_by_layer"] or st.session_state["windows_by_layer"]
-    with st.popover("By layer: a list" if listed else "By layer", key="chip_by_layer"):
-        st.markdown(f"One entry for each of the {model.num_layers} layers, first to last; `8x40` is 40 of them.")
-        _list_field("KV heads of each layer", "heads_by_layer", "4x40, 16x40")
-        _list_field("Windows, tokens", "windows_by_layer", "none x 40, 4096 x 40")
+    with st.popover(tell("By layer: a list") if listed else tell("By layer"), key="chip_by_layer"):
+        st.markdown(
+            tell(
+                "One entry for each of the {num_layers} layers, first to last; `8x40` is 40 of them.",
+                num_layers=model.num_layers,
+            )
+        )
+        _list_field(tell("KV heads of each layer"), "heads_by_layer", "4x40, 16x40")
+        _list_field(tell("Windows, tokens"), "windows_by_layer", "none x 40, 4096 x 40")
     stated = sum(st.session_state[name] is not None for name in GOALS)
-    with st.popover(f"Goals: {stated}" if stated else "Goals", key="chip_goals"):
+    with st.popover(tell("Goals: {stated}", stated=stated) if stated else tell("Goals"), key="chip_goals"):
         for name, label in GOAL_LABELS.items():
             shown = "%g" if name in STEPS else None
-            inputs.ask_number(label, name, step=STEPS.get(name, 1), placeholder="no goal", format=shown)
-        _toggle("No KV head on more than one GPU", "without_copies")
+            inputs.ask_number(label, name, step=STEPS.get(name, 1), placeholder=tell("no goal"), format=shown)
+        _toggle(tell("No KV head on more than one GPU"), "without_copies")
 
 
 def _list_field(label: str, name: str, placeholder: str) -> None:
@@ -165,7 +177,7 @@ def choose(study: calculator.HeadStudy) -> HeadRow:
         heads = query_heads(study.model)
         st.session_state["_kv_heads"] = name_of(row)
         st.select_slider(
-            f"KV heads G, from MQA (1) to MHA ({heads}, one for each query head)",
+            tell("KV heads G, from MQA (1) to MHA ({heads}, one for each query head)", heads=heads),
             offered,
             format_func=lambda name: SPECIAL.get(name, name),
             key="_kv_heads",
@@ -193,7 +205,7 @@ def _asked_row(study: calculator.HeadStudy) -> HeadRow:
 def _number_of_list(study: calculator.HeadStudy) -> str | None:
     """Return the number that a list of equal numbers is; None for the model's own where there is no list."""
     try:
-        counts = set(parse_by_layer(st.session_state["heads_by_layer"] or "", "KV heads by layer")) - {0}
+        counts = set(parse_by_layer(st.session_state["heads_by_layer"] or "", tell("KV heads by layer"))) - {0}
     except calculator.CalculatorError:
         return None
     name = str(next(iter(counts))) if len(counts) == 1 else None
@@ -204,4 +216,4 @@ def goals(study: calculator.HeadStudy) -> None:
     """Say which numbers meet the goals, where any is stated."""
     stated: dict[str, Any] = {name: st.session_state[name] for name in GOALS if st.session_state[name] is not None}
     if stated:
-        st.markdown(f"**Goals.** {plain(study.recommend(**stated).finding)}")
+        st.markdown(tell("**Goals.** {finding}", finding=plain(study.recommend(**stated).finding)))

@@ -18,7 +18,7 @@ from calculator.views.heads.quality import quality_view, trained
 from calculator.views.heads.ratios import ratio_view
 from calculator.views.load.wording import rounded
 from dashboard import downloads, figure
-from dashboard.text import plain
+from dashboard.text import plain, tell
 
 QUIET = {"displayModeBar": False}
 
@@ -49,40 +49,62 @@ def show(study: calculator.HeadStudy, row: HeadRow, dimmed: bool = False) -> Non
         return
     files = {one.alt: partial(one.draw, study, row) for one in shown}
     downloads.of_rows("kv-heads-study", study, files, study.model)
-    with st.expander("Table", on_change="rerun", key="fold-heads") as fold:
+    with st.expander(tell("Table"), on_change="rerun", key="fold-heads") as fold:
         if fold.open:
-            st.dataframe(study.frame(), hide_index=True, key="table-heads", alt="Every number of KV heads")
+            st.dataframe(study.frame(), hide_index=True, key="table-heads", alt=tell("Every number of KV heads"))
 
 
 def _small(study: calculator.HeadStudy, row: HeadRow) -> Iterator[Small]:
     plan = plan_of(study, row)
-    kept = "not possible" if plan is None else f"{format_size(plan.kv_bytes_per_gpu)} a user"
+    kept = (
+        tell("not possible")
+        if plan is None
+        else tell("{kv_bytes_per_gpu} a user", kv_bytes_per_gpu=format_size(plan.kv_bytes_per_gpu))
+    )
     yield Small(
-        "memory", "Memory", kept, "of one GPU · hatched: copies · dotted: MLA",
-        f"Memory of one GPU over the KV heads; chosen: {kept}", heads.memory_chart,
+        "memory", tell("Memory"), kept, tell("of one GPU · hatched: copies · dotted: MLA"),
+        tell("Memory of one GPU over the KV heads; chosen: {kept}", kept=kept), heads.memory_chart,
     )  # fmt: skip
-    held = "not possible" if plan is None else (
-        f"{row.max_batch_size:,} ({row.max_batch_size_low:,} to {row.max_batch_size_high:,})"
-    )  # fmt: skip
+    held = (
+        tell("not possible")
+        if plan is None
+        else (
+            tell(
+                "{max_batch_size:,} ({max_batch_size_low:,} to {max_batch_size_high:,})",
+                max_batch_size=row.max_batch_size,
+                max_batch_size_low=row.max_batch_size_low,
+                max_batch_size_high=row.max_batch_size_high,
+            )
+        )
+    )
     yield Small(
-        "users", "Users held", held, f"of {study.seq_len:,} tokens each, on one replica",
-        f"Users held over the KV heads; chosen: {held}", heads.batch_chart,
+        "users", tell("Users held"), held, tell("of {seq_len:,} tokens each, on one replica", seq_len=study.seq_len),
+        tell("Users held over the KV heads; chosen: {held}", held=held), heads.batch_chart,
     )  # fmt: skip
     rate = row.full_output_tokens_per_second
-    fast = "none" if rate is None else f"{rounded(rate)} tokens/s"
-    around = "" if rate is None else (
-        f" · {rounded(row.full_output_tokens_per_second_low or 0)} to "
-        f"{rounded(row.full_output_tokens_per_second_high or 0)}"
-    )  # fmt: skip
+    fast = "none" if rate is None else tell("{rate} tokens/s", rate=rounded(rate))
+    around = (
+        ""
+        if rate is None
+        else (
+            tell(
+                " · {full_output_tokens_per_second_low} to {full_output_tokens_per_second_high}",
+                full_output_tokens_per_second_low=rounded(row.full_output_tokens_per_second_low or 0),
+                full_output_tokens_per_second_high=rounded(row.full_output_tokens_per_second_high or 0),
+            )
+        )
+    )
     yield Small(
-        "speed", "Speed, full", fast, f"all users held together{around}",
-        f"Tokens a second of all users held over the KV heads; chosen: {fast}", heads.speed_chart,
+        "speed", tell("Speed, full"), fast, tell("all users held together{around}", around=around),
+        tell("Tokens a second of all users held over the KV heads; chosen: {fast}", fast=fast), heads.speed_chart,
     )  # fmt: skip
     points = [pair.change for pair in trained(study, row)]
-    value = "no data" if not points else f"{min(points):+g} to {max(points):+g} points"
+    value = (
+        tell("no data") if not points else tell("{least:+g} to {most:+g} points", least=min(points), most=max(points))
+    )
     yield Small(
-        "quality", "Quality", "the baseline" if row.kind == "mha" else value,
-        "each a published pair · diamonds: converted",
+        "quality", tell("Quality"), tell("the baseline") if row.kind == "mha" else value,
+        tell("each a published pair · diamonds: converted"),
         f"{quality_view(study).finding} {published(study, row)}", heads.quality_chart,
     )  # fmt: skip
 
@@ -92,8 +114,12 @@ def presets(study: calculator.HeadStudy, row: HeadRow) -> None:
     view = ratio_view(study, row)
     st.subheader(plain(view.finding), anchor=False)
     figure.show(heads.ratios_chart.ready(view), "chart-ratios", f"{study.model.name}: {view.finding}", QUIET)
-    st.markdown(":gray[:small[The dots above the charts are the same presets, each at its H:G on this model's axis.]]")
-    with st.expander("Table of presets", on_change="rerun", key="fold-ratios") as fold:
+    st.markdown(
+        tell(":gray[:small[The dots above the charts are the same presets, each at its H:G on this model's axis.]]")
+    )
+    with st.expander(tell("Table of presets"), on_change="rerun", key="fold-ratios") as fold:
         if fold.open:
-            st.dataframe(view.frame(), hide_index=True, key="table-ratios", alt="Presets by query heads to a KV head")
+            st.dataframe(
+                view.frame(), hide_index=True, key="table-ratios", alt=tell("Presets by query heads to a KV head")
+            )
             downloads.of_rows(view.name, view, {})

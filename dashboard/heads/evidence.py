@@ -8,6 +8,7 @@ import streamlit as st
 
 import calculator
 from calculator.catalogue.published import PublishedPair, Remark
+from calculator.messages import phrase
 from calculator.planning.heads.claims import Claim
 from calculator.planning.heads.rows import HeadRow
 from calculator.views.heads.chosen import known_plan
@@ -15,7 +16,7 @@ from calculator.views.heads.claims import find_claims, leading_claims
 from calculator.views.heads.quality import evidence_of
 from dashboard import downloads
 from dashboard.link.heads_parameters import MOST_SEEN, SEEN_OF
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell, told
 
 ICONS = {
     "reproduced": ":green[:material/check_circle:]",
@@ -26,28 +27,35 @@ SEEN_LABELS = dict(
     zip(
         SEEN_OF,
         (
-            "KV cache", "Weights", "Weights and KV cache", "Parameters", "Active parameters", "Saving, %",
-            "Saving, bytes", "Tokens a second", "Time a token",
+            phrase("KV cache"),
+            phrase("Weights"),
+            phrase("Weights and KV cache"),
+            phrase("Parameters"),
+            phrase("Active parameters"),
+            phrase("Saving, %"),
+            phrase("Saving, bytes"),
+            phrase("Tokens a second"),
+            phrase("Time a token"),
         ),
         strict=True,
     )
-)  # fmt: skip
+)
 
 
 def table(study: calculator.HeadStudy, row: HeadRow) -> None:
     """Show what is published at the chosen ratio, what disagrees, and everything else that is published."""
-    st.header("Evidence, as published", anchor=False)
+    st.header(tell("Evidence, as published"), anchor=False)
     found, everything = evidence_of(study, row), calculator.quality_evidence()
     if found is None:
-        st.markdown("Nothing is published of a model whose layers differ.")
+        st.markdown(tell("Nothing is published of a model whose layers differ."))
     else:
         st.markdown(plain(found.finding))
         if found.rows:
             _pairs(found.rows, "evidence_here")
             downloads.of_rows("evidence", found, {})
-        _remarks("Where they disagree, and why", found.conflicts, "conflicts")
-        _remarks("What is printed nowhere", found.missing, "missing")
-    title = f"All {len(everything.rows)} published pairs, KV formats included"
+        _remarks(tell("Where they disagree, and why"), found.conflicts, "conflicts")
+        _remarks(tell("What is printed nowhere"), found.missing, "missing")
+    title = tell("All {rows} published pairs, KV formats included", rows=len(everything.rows))
     with st.expander(title, on_change="rerun", key="fold-evidence") as fold:
         if fold.open:
             _pairs(everything.rows, "evidence_all")
@@ -57,20 +65,22 @@ def table(study: calculator.HeadStudy, row: HeadRow) -> None:
 def _pairs(pairs: Iterable[PublishedPair], key: str) -> None:
     rows = [
         {
-            "Model": pair.model,
-            "What": pair.variant,
-            "Test": pair.benchmark,
-            "Before": pair.baseline,
-            "After": pair.value,
-            "Change": pair.change,
-            "Unit": pair.unit,
-            "How": pair.category,
-            "Read": "second-hand" if pair.second_hand else "in the source",
-            "Source": pair.source,
+            tell("Model"): pair.model,
+            tell("What"): pair.variant,
+            tell("Test"): pair.benchmark,
+            tell("Before"): pair.baseline,
+            tell("After"): pair.value,
+            tell("Change"): pair.change,
+            tell("Unit"): pair.unit,
+            tell("How"): pair.category,
+            tell("Read"): "second-hand" if pair.second_hand else tell("in the source"),
+            tell("Source"): pair.source,
         }
         for pair in pairs
     ]
-    st.dataframe(rows, hide_index=True, key=key, alt="Published pairs: a model with MHA before, and the same otherwise")
+    st.dataframe(
+        rows, hide_index=True, key=key, alt=tell("Published pairs: a model with MHA before, and the same otherwise")
+    )
 
 
 def _remarks(title: str, remarks: Iterable[Remark], key: str) -> None:
@@ -82,21 +92,34 @@ def _remarks(title: str, remarks: Iterable[Remark], key: str) -> None:
 
 def seen(study: calculator.HeadStudy) -> None:
     """Ask for a number that the reader has seen; say whether it is right, and which single mistakes give it."""
-    st.header("Check a number you have seen", anchor=False)
+    st.header(tell("Check a number you have seen"), anchor=False)
     st.session_state["_seen_of"] = st.session_state["seen_of"]
     with st.grid(2, min_column_width=150):
         st.text_input(
-            "The number, with its unit", key="seen", max_chars=MOST_SEEN, placeholder="34.36 GB, 37B, 800 tokens/s"
+            tell("The number, with its unit"),
+            key="seen",
+            max_chars=MOST_SEEN,
+            placeholder="34.36 GB, 37B, 800 tokens/s",
         )
         st.selectbox(
-            "It is said of", SEEN_OF, format_func=SEEN_LABELS.get, key="_seen_of", on_change=_take_kind, index=None,
-            placeholder="what its unit says",
-        )  # fmt: skip
+            tell("It is said of"),
+            SEEN_OF,
+            format_func=lambda kind: told(SEEN_LABELS[kind]),
+            key="_seen_of",
+            on_change=_take_kind,
+            index=None,
+            placeholder=tell("what its unit says"),
+        )
     plan = known_plan(study)
     st.markdown(
         plain(
-            f"Of {study.model.name} as it is, {study.batch_size:,} × {study.seq_len:,} tokens: it is set beside the "
-            "right numbers, and beside every single mistake of a list."
+            tell(
+                "Of {name} as it is, {batch_size:,} × {seq_len:,} tokens: it is set beside the right "
+                "numbers, and beside every single mistake of a list.",
+                name=study.model.name,
+                batch_size=study.batch_size,
+                seq_len=study.seq_len,
+            )
         )
     )
     if not st.session_state["seen"]:
@@ -106,13 +129,17 @@ def seen(study: calculator.HeadStudy) -> None:
     except calculator.CalculatorError as error:
         st.error(plain(sentence(str(error))))
         return
-    right = "within the estimate" if any(each.low is not None for each in found.right) else "right"
-    badge = f":green-badge[:material/check: {right}]" if found.right else ":red-badge[:material/close: not this model]"
+    right = tell("within the estimate") if any(each.low is not None for each in found.right) else "right"
+    badge = (
+        f":green-badge[:material/check: {right}]"
+        if found.right
+        else tell(":red-badge[:material/close: not this model]")
+    )
     st.markdown(f"{badge} {plain(found.finding)}")
     if found.claims:
-        st.markdown("It circulates:")
+        st.markdown(tell("It circulates:"))
         _list(found.claims)
-    with st.expander("What was looked for", key="fold-looked"):
+    with st.expander(tell("What was looked for"), key="fold-looked"):
         st.markdown("\n".join(f"- {plain(words)}" for words in found.looked_for.values()))
 
 
@@ -122,16 +149,21 @@ def _take_kind() -> None:
 
 def claims() -> None:
     """Show claims that circulate with what holds: the first ones, and all behind a fold, found by words."""
-    st.header("What circulates, and what holds", anchor=False)
+    st.header(tell("What circulates, and what holds"), anchor=False)
     _list(leading_claims())
     every = len(find_claims())
     with st.expander(
-        f"All {every} claims", on_change="rerun", key="fold-claims", expanded=bool(st.session_state["claim"])
+        tell("All {every} claims", every=every),
+        on_change="rerun",
+        key="fold-claims",
+        expanded=bool(st.session_state["claim"]),
     ) as fold:
         if fold.open:
-            st.text_input("Find a claim", key="claim", max_chars=MOST_SEEN, placeholder="words, such as MLA or 34.36")
+            st.text_input(
+                tell("Find a claim"), key="claim", max_chars=MOST_SEEN, placeholder=tell("words, such as MLA or 34.36")
+            )
             found = find_claims(st.session_state["claim"] or "")
-            st.markdown(f"{len(found)} of {every}")
+            st.markdown(tell("{found} of {every}", found=len(found), every=every))
             _list(found)
 
 

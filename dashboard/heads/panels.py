@@ -10,6 +10,7 @@ import streamlit as st
 import calculator
 from calculator.catalogue.published import published_remarks
 from calculator.charts.heads import converting_chart, sharing_chart
+from calculator.messages import phrase
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.variants import query_heads
 from calculator.units import format_size, plural
@@ -20,9 +21,15 @@ from calculator.views.heads.why import why_keys_and_values
 from calculator.views.load.wording import rounded
 from dashboard import downloads, figure, inputs
 from dashboard.link.heads_parameters import PANELS
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell, told
 
-LABELS = dict(zip(PANELS, ("Why K and V, not Q", "Prefill and pages", "Converting a trained model"), strict=True))
+LABELS = dict(
+    zip(
+        PANELS,
+        (phrase("Why K and V, not Q"), phrase("Prefill and pages"), phrase("Converting a trained model")),
+        strict=True,
+    )
+)
 QUIET = {"displayModeBar": False}
 
 
@@ -30,7 +37,12 @@ def show(study: calculator.HeadStudy, row: HeadRow) -> None:
     """Show the chosen panel; what cannot be computed is said in it alone."""
     st.session_state["_panel"] = chosen = st.session_state["panel"] or PANELS[0]
     st.segmented_control(
-        "More on these heads", PANELS, format_func=LABELS.get, key="_panel", required=True, on_change=_take_panel
+        tell("More on these heads"),
+        PANELS,
+        format_func=lambda panel: told(LABELS[panel]),
+        key="_panel",
+        required=True,
+        on_change=_take_panel,
     )
     try:
         _SHOWN[chosen](study, row)
@@ -49,8 +61,10 @@ def _why(study: calculator.HeadStudy, row: HeadRow) -> None:
         for title, shared in pictures:
             with st.container(gap="xsmall"):
                 st.markdown(f"**{title}**")
-                alt = (
-                    f"{title}: which of {query_heads(study.model)} query heads read which, and the GPUs that keep them"
+                alt = tell(
+                    "{title}: which of {query_heads} query heads read which, and the GPUs that keep them",
+                    title=title,
+                    query_heads=query_heads(study.model),
                 )
                 figure.show(sharing_chart.ready(shared), f"chart-sharing-{title}", alt, QUIET)
     st.markdown("\n".join(f"- {plain(text)}" for text in why_keys_and_values(plan)))
@@ -75,30 +89,30 @@ def _prefill(study: calculator.HeadStudy, row: HeadRow) -> None:
             st.markdown(plain(view.finding))
             rows = [
                 {
-                    "Tokens at once": f"{one.query_tokens:,}",
-                    "With scores": format_size(one.with_scores_bytes),
-                    "FlashAttention": format_size(one.flash_attention_bytes),
+                    tell("Tokens at once"): f"{one.query_tokens:,}",
+                    tell("With scores"): format_size(one.with_scores_bytes),
+                    tell("FlashAttention"): format_size(one.flash_attention_bytes),
                 }
                 for one in view.rows
             ]
             st.dataframe(
-                rows, hide_index=True, key="table-prefill", alt="Memory of one layer while a prompt is computed"
+                rows, hide_index=True, key="table-prefill", alt=tell("Memory of one layer while a prompt is computed")
             )
             downloads.of_rows(view.name, view, {})
         with st.container():
             st.markdown(plain(pages.finding))
             of_pages = [
                 {
-                    "KV heads": one.label,
-                    "Block": format_size(one.block_bytes),
-                    "Wasted": format_size(one.block_waste_bytes),
-                    "Sequence": format_size(one.sequence_bytes),
-                    "Reserved": format_size(one.reserved_bytes),
+                    tell("KV heads"): one.label,
+                    tell("Block"): format_size(one.block_bytes),
+                    tell("Wasted"): format_size(one.block_waste_bytes),
+                    tell("Sequence"): format_size(one.sequence_bytes),
+                    tell("Reserved"): format_size(one.reserved_bytes),
                 }
                 for one in pages.possible
             ]
             st.dataframe(
-                of_pages, hide_index=True, key="table-pages", alt="Blocks of one GPU for every number of KV heads"
+                of_pages, hide_index=True, key="table-pages", alt=tell("Blocks of one GPU for every number of KV heads")
             )
             downloads.of_rows(pages.name, pages, {})
 
@@ -112,40 +126,53 @@ def _uptraining(study: calculator.HeadStudy, row: HeadRow) -> None:
         if target is not None:
             st.session_state["_to_kv_heads"] = target
             st.selectbox(
-                "Convert to, KV heads", offered, format_func=lambda name: "MLA" if name == LATENT else name,
+                tell("Convert to, KV heads"), offered, format_func=lambda name: "MLA" if name == LATENT else name,
                 key="_to_kv_heads", on_change=_take_target,
             )  # fmt: skip
         inputs.ask_number(
-            f"Tokens that {study.model.name} was trained on", "training_tokens", step=10**12, placeholder="needed"
+            tell("Tokens that {name} was trained on", name=study.model.name),
+            "training_tokens",
+            step=10**12,
+            placeholder=tell("needed"),
         )
-        inputs.ask_number("Share of them to train on again", "share", step=0.01, placeholder="0.05", format="%g")
+        inputs.ask_number(tell("Share of them to train on again"), "share", step=0.01, placeholder="0.05", format="%g")
     if target is None:
-        st.info(plain(f"{study.model.name} has nothing that fewer heads or a latent vector could take the place of."))
+        st.info(
+            plain(
+                tell(
+                    "{name} has nothing that fewer heads or a latent vector could take the place of.",
+                    name=study.model.name,
+                )
+            )
+        )
         return
     if target != wanted:
         _say_target(study, row, wanted, target)
     tokens = st.session_state["training_tokens"]
     if tokens is None:
-        st.info(plain(f"Give the tokens that {study.model.name} was trained on: no preset knows them."))
+        st.info(plain(tell("Give the tokens that {name} was trained on: no preset knows them.", name=study.model.name)))
         return
     view = converting.converting_view(study, target, tokens, st.session_state["share"])
     one = next(each for each in view.rows if each.chosen)
     st.markdown(plain(view.finding))
     with st.grid(4, min_column_width=150):
-        st.metric("Tokens to train on", f"{one.tokens:,}")
-        st.metric("FLOPs", f"{one.flops:.2e}")
-        st.metric("GPU-hours", "unknown" if one.gpu_hours is None else f"{one.gpu_hours:,.0f}")
-        st.metric("Paid back after, output tokens", _paid_back(one))
+        st.metric(tell("Tokens to train on"), f"{one.tokens:,}")
+        st.metric(tell("FLOPs"), f"{one.flops:.2e}")
+        st.metric(tell("GPU-hours"), "unknown" if one.gpu_hours is None else f"{one.gpu_hours:,.0f}")
+        st.metric(tell("Paid back after, output tokens"), _paid_back(one))
     with st.grid(2, min_column_width=420, gap="large"):
         with st.container():
             figure.show(
-                converting_chart.ready(view), "chart-converting", "Output tokens that pay each conversion back", QUIET
+                converting_chart.ready(view),
+                "chart-converting",
+                tell("Output tokens that pay each conversion back"),
+                QUIET,
             )
             downloads.of_rows(view.name, view, {view.finding: partial(converting_chart, view)})
         with st.container():
             st.dataframe(
                 [_conversion(each) for each in view.rows], hide_index=True, key="table-converting",
-                alt="What each conversion takes",
+                alt=tell("What each conversion takes"),
             )  # fmt: skip
             _published_costs(target)
 
@@ -158,12 +185,20 @@ def _say_target(study: calculator.HeadStudy, row: HeadRow, wanted: str, target: 
     """Say why another target is shown than the one that is wanted."""
     instead = "MLA" if target == LATENT else plural(int(target), "KV head")
     if row.this_model and wanted == name_of(row):
-        st.info(plain(f"{study.model.name} as it is needs no conversion: shown is one to {instead}."))
+        st.info(
+            plain(
+                tell(
+                    "{name} as it is needs no conversion: shown is one to {instead}.",
+                    name=study.model.name,
+                    instead=instead,
+                )
+            )
+        )
     elif not wanted.isdecimal():
-        st.info(plain(f"A list by layer is no target here: shown is {instead}."))
+        st.info(plain(tell("A list by layer is no target here: shown is {instead}.", instead=instead)))
     else:
         why = _why_no_target(study, int(wanted))
-        st.info(plain(sentence(f"{why}. Shown is {instead}.")))
+        st.info(plain(sentence(tell("{why}. Shown is {instead}.", why=why, instead=instead))))
 
 
 def _why_no_target(study: calculator.HeadStudy, wanted: int) -> str:
@@ -171,17 +206,21 @@ def _why_no_target(study: calculator.HeadStudy, wanted: int) -> str:
         calculator.uptraining(study.model, to_kv_heads=wanted, training_tokens=1)
     except calculator.CalculatorError as error:
         return str(error)
-    return f"{study.model.name} cannot be converted to {wanted}"
+    return tell("{name} cannot be converted to {wanted}", name=study.model.name, wanted=wanted)
 
 
 def _conversion(row: converting.ConvertingRow) -> dict[str, str]:
-    price = "" if row.usd_low is None or row.usd_high is None else f"{row.usd_low:,.0f} to {row.usd_high:,.0f}"
+    price = (
+        ""
+        if row.usd_low is None or row.usd_high is None
+        else tell("{usd_low:,.0f} to {usd_high:,.0f}", usd_low=row.usd_low, usd_high=row.usd_high)
+    )
     return {
-        "To": row.label,
-        "Tokens": f"{row.tokens:,}",
-        "GPU-hours": "" if row.gpu_hours is None else f"{row.gpu_hours:,.0f}",
+        tell("To"): row.label,
+        tell("Tokens"): f"{row.tokens:,}",
+        tell("GPU-hours"): "" if row.gpu_hours is None else f"{row.gpu_hours:,.0f}",
         "USD": price,
-        "Paid back after": _paid_back(row),
+        tell("Paid back after"): _paid_back(row),
     }
 
 
@@ -189,7 +228,7 @@ def _published_costs(target: str) -> None:
     kind = "mla" if target == LATENT else "mqa" if target == "1" else "gqa"
     costs = [one for one in published_remarks().costs if kind in one.kinds]
     if costs:
-        st.markdown("What such conversions took, as published:")
+        st.markdown(tell("What such conversions took, as published:"))
         st.markdown("\n".join(f"- {plain(f'{one.says} ({one.source})')}" for one in costs))
 
 

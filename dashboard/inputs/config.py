@@ -9,12 +9,13 @@ from calculator.configs import hub
 from calculator.configs.checkpoints.given import INDEX_END, read_given
 from calculator.configs.checkpoints.index import NAME as INDEX
 from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config
+from calculator.messages import say
 from calculator.reading.strict_json import parse_config
 from calculator.units import GIB
 from dashboard import state
 from dashboard.frame.page import strong
 from dashboard.link import packing
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
 MAX_UPLOAD_MB = 48
 _WRONG = "_config_wrong"
@@ -31,12 +32,14 @@ def config_model() -> calculator.ModelArchitecture:
     """
     content = st.session_state["config_json"]
     with st.expander("config.json", expanded=content is None, key="fold-config"):
-        st.text_area("Paste its content", key="_pasted", max_chars=packing.MAX_CONFIG_BYTES, height=160)
+        st.text_area(tell("Paste its content"), key="_pasted", max_chars=packing.MAX_CONFIG_BYTES, height=160)
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.button("Read it", on_click=_take_config, type=strong())
+            st.button(tell("Read it"), on_click=_take_config, type=strong())
             if hub.is_available():
-                st.text_input("Or a repository on the Hub", key="_repository", placeholder="owner/name", max_chars=200)
-                st.button("Fetch it", on_click=_fetch_config)
+                st.text_input(
+                    tell("Or a repository on the Hub"), key="_repository", placeholder="owner/name", max_chars=200
+                )
+                st.button(tell("Fetch it"), on_click=_fetch_config)
         wrong = st.session_state.get(_WRONG)
         if wrong:
             st.error(plain(wrong))
@@ -50,7 +53,8 @@ def config_model() -> calculator.ModelArchitecture:
         )
     if content is None:
         raise calculator.InvalidValueError(
-            "no config.json is read yet: paste one, or choose a file", what="config_json"
+            say("config.no_config_json_read", "no config.json is read yet: paste one, or choose a file"),
+            what="config_json",
         )
     return model_from_hf_config(parse_config(content, "config.json"))
 
@@ -63,7 +67,7 @@ def _take_config() -> None:
     elif st.session_state.get("_uploaded"):
         _take_uploaded()
     else:
-        st.session_state[_WRONG] = "There is nothing to read yet: paste a config.json, or choose a file."
+        st.session_state[_WRONG] = tell("There is nothing to read yet: paste a config.json, or choose a file.")
 
 
 def _take_uploaded() -> None:
@@ -82,7 +86,7 @@ def _try(files: dict[str, bytes]) -> None:
 
 
 def _refuse(error: calculator.CalculatorError) -> None:
-    st.session_state[_WRONG] = f"{sentence(str(error))}; nothing was read."
+    st.session_state[_WRONG] = tell("{error}; nothing was read.", error=sentence(str(error)))
 
 
 def _named(name: str) -> str:
@@ -103,7 +107,7 @@ def _fetch_config() -> None:
             beside = hub.download_beside(repository, name, revision if revision.isalnum() else None, token=False)
             files |= {name: beside} if beside else {}
         read = _keep(files)
-        beside_it = f"; read: {', '.join(read)}" if len(read) > 1 else ""
+        beside_it = tell("; read: {files}", files=", ".join(read)) if len(read) > 1 else ""
         state.say(f"Read from the Hub: {repository} at revision {revision}{beside_it}.")
     except calculator.CalculatorError as error:
         _refuse(error)
@@ -116,11 +120,19 @@ def _keep(files: dict[str, bytes]) -> tuple[str, ...]:
     """
     for name, file in files.items():
         if not name.endswith(INDEX_END) and len(file) > packing.MAX_CONFIG_BYTES:
-            raise calculator.InvalidValueError(f"the config is larger than {packing.MAX_CONFIG_BYTES:,} bytes")
+            raise calculator.InvalidValueError(
+                say(
+                    "config.config_larger_than_bytes",
+                    "the config is larger than {max_config_bytes:,} bytes",
+                    max_config_bytes=packing.MAX_CONFIG_BYTES,
+                )
+            )
     alone = set(files) == {CONFIG}
     content, size, read = (_text(files), 0, tuple(files)) if alone else read_given(files)
     if len(packing.pack_config(content)) > packing.MAX_LINK_PACKED:
-        raise calculator.InvalidValueError("the config is too long for a link, even packed")
+        raise calculator.InvalidValueError(
+            say("config.config_too_long_link", "the config is too long for a link, even packed")
+        )
     st.session_state.update({"config_json": content, "checkpoint_gib": size / GIB if size else None, _WRONG: None})
     return read
 
@@ -130,4 +142,4 @@ def _text(files: dict[str, bytes]) -> str:
     try:
         return next(iter(files.values())).decode("utf-8")
     except UnicodeDecodeError:
-        raise calculator.FileFormatError("the file is not UTF-8 text") from None
+        raise calculator.FileFormatError(say("config.file_not_utf_text", "the file is not UTF-8 text")) from None

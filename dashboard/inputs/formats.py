@@ -14,16 +14,17 @@ from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.formats.names import PLAIN
 from dashboard import state
+from dashboard.text import tell
 
 
 def ask_weights(model: calculator.ModelArchitecture) -> None:
     """Ask for the format of the weights."""
-    _ask("Weights", "weight_dtype", weights.FORMATS, lambda name: (name, PLAIN), model.resolve_weight_dtype)
+    _ask(tell("Weights"), "weight_dtype", weights.FORMATS, lambda name: (name, PLAIN), model.resolve_weight_dtype)
 
 
 def ask_kv_cache(model: calculator.ModelArchitecture) -> None:
     """Ask for the format of the KV cache."""
-    _ask("KV cache", "kv_cache_dtype", storage.FORMATS, lambda name: (PLAIN, name), model.resolve_kv_dtype)
+    _ask(tell("KV cache"), "kv_cache_dtype", storage.FORMATS, lambda name: (PLAIN, name), model.resolve_kv_dtype)
 
 
 def _ask(
@@ -44,7 +45,7 @@ def _ask(
         key=key,
     )
     if hidden:
-        st.markdown(f":gray[:small[{hidden} more that this engine is not known to run there]]")
+        st.markdown(tell(":gray[:small[{hidden} more that this engine is not known to run there]]", hidden=hidden))
 
 
 def _runs(weight: str, kv: str) -> bool:

@@ -6,11 +6,13 @@ import streamlit as st
 
 import calculator
 from calculator.catalogue.presets import all_gpu_ids, load_gpu
+from calculator.messages import phrase
 from dashboard import state
 from dashboard.frame.names import gpu_label
 from dashboard.inputs.numbers import ask_gib
+from dashboard.text import tell
 
-OWN_GPU = "Own GPU"
+OWN_GPU = phrase("Own GPU")
 OWN_GPU_GIB = 80.0
 
 
@@ -21,7 +23,7 @@ def ask_gpu() -> calculator.Accelerator | None:
         return load_gpu(st.session_state["gpu"])
     if st.session_state["gpu_memory_gib"] is None:
         st.session_state["gpu_memory_gib"] = OWN_GPU_GIB
-    ask_gib("Memory that a program sees, GiB", "gpu_memory_gib")
+    ask_gib(tell("Memory that a program sees, GiB"), "gpu_memory_gib")
     return None
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 import calculator
 from dashboard.frame import lengths
+from dashboard.text import tell
 
 FIRST_MARK = 512
 _MARK = "_seq_len_mark"
@@ -13,7 +14,7 @@ _MARK = "_seq_len_mark"
 
 def ask_length(model: calculator.ModelArchitecture | None) -> None:
     """Ask for the tokens of a sequence: by number, or by a slider up to the model's longest."""
-    lengths.field("Tokens each", "seq_len", "the model's longest", "Prompt and answer together")
+    lengths.field(tell("Tokens each"), "seq_len", tell("the model's longest"), tell("Prompt and answer together"))
     if model is None:
         return
     longest = model.max_position_embeddings
@@ -22,7 +23,7 @@ def ask_length(model: calculator.ModelArchitecture | None) -> None:
     st.session_state[_MARK] = asked
     if len(offered) > 1:
         st.select_slider(
-            "Tokens each, from the usual lengths",
+            tell("Tokens each, from the usual lengths"),
             offered,
             format_func=in_short,
             key=_MARK,

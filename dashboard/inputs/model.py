@@ -9,11 +9,13 @@ import streamlit as st
 
 import calculator
 from calculator.catalogue.presets import load_model
+from calculator.messages import phrase
 from dashboard import state
 from dashboard.inputs import config, own
 from dashboard.inputs.numbers import ask_number
+from dashboard.text import tell, told
 
-LABELS = {state.CUSTOM: "Own architecture", state.CONFIG: "From a config.json"}
+LABELS = {state.CUSTOM: phrase("Own architecture"), state.CONFIG: phrase("From a config.json")}
 ENCODER_TOKENS = 512
 
 
@@ -33,7 +35,7 @@ def ask_model(below: AbstractContextManager[Any] | None = None) -> calculator.Mo
 def choose_model() -> None:
     """Show the list of models."""
     st.selectbox(
-        "Model",
+        tell("Model"),
         [*calculator.model_ids(), *LABELS],
         format_func=_model_name,
         key="model",
@@ -56,7 +58,7 @@ def ask_encoder(model: calculator.ModelArchitecture) -> None:
     """Ask for the encoder's tokens, of a model that needs them."""
     if model.needs_encoder:
         st.session_state["encoder_seq_len"] = st.session_state["encoder_seq_len"] or ENCODER_TOKENS
-        ask_number("Encoder length, tokens", "encoder_seq_len")
+        ask_number(tell("Encoder length, tokens"), "encoder_seq_len")
     else:
         st.session_state["encoder_seq_len"] = None
 
@@ -67,7 +69,7 @@ _MODELS = {state.CUSTOM: own.own_model, state.CONFIG: config.config_model}
 def _model_name(key: str) -> str:
     """Return a model's name and what else it is searched by: its repository, and its id where that says more."""
     if key in LABELS:
-        return LABELS[key]
+        return told(LABELS[key])
     model = load_model(key)
     said = " · ".join(filter(None, (model.name, model.huggingface_id)))
     return said if _is_found(key, said) else f"{said} · {key}"

@@ -6,22 +6,24 @@ import streamlit as st
 
 import calculator
 from calculator.catalogue.presets import load_model, model_file
+from calculator.messages import phrase
 from dashboard import state
 from dashboard.frame.page import strong
 from dashboard.inputs.numbers import ask_number
+from dashboard.text import tell, told
 
 ARCHITECTURE_LABELS = {
-    "num_layers": "Layers, L",
-    "num_attention_heads": "Query heads, H",
-    "num_key_value_heads": "KV heads, G",
-    "head_dim": "Head size, d_k",
-    "hidden_size": "Hidden size",
-    "intermediate_size": "MLP size",
-    "vocab_size": "Vocabulary",
-    "max_position_embeddings": "Longest context",
-    "num_experts": "Experts",
-    "num_experts_per_tok": "Experts a token",
-    "moe_intermediate_size": "Expert size",
+    "num_layers": phrase("Layers, L"),
+    "num_attention_heads": phrase("Query heads, H"),
+    "num_key_value_heads": phrase("KV heads, G"),
+    "head_dim": phrase("Head size, d_k"),
+    "hidden_size": phrase("Hidden size"),
+    "intermediate_size": phrase("MLP size"),
+    "vocab_size": phrase("Vocabulary"),
+    "max_position_embeddings": phrase("Longest context"),
+    "num_experts": phrase("Experts"),
+    "num_experts_per_tok": phrase("Experts a token"),
+    "moe_intermediate_size": phrase("Expert size"),
 }
 _LAST = "_last_model"
 
@@ -53,10 +55,12 @@ def own_model() -> calculator.ModelArchitecture:
     with st.form("own_architecture"):
         with st.grid(6, min_column_width=120):
             for name, label in ARCHITECTURE_LABELS.items():
-                ask_number(label, name, placeholder="none" if name in state.OPTIONAL_COUNTS else "needed")
+                ask_number(
+                    told(label), name, placeholder=tell("none") if name in state.OPTIONAL_COUNTS else tell("needed")
+                )
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.form_submit_button("Use this architecture", type=strong())
-            st.checkbox("The head is the embedding", key="tie_word_embeddings")
-            st.markdown(":gray[:small[A gated MLP, two norms a layer and no biases are assumed.]]")
+            st.form_submit_button(tell("Use this architecture"), type=strong())
+            st.checkbox(tell("The head is the embedding"), key="tie_word_embeddings")
+            st.markdown(tell(":gray[:small[A gated MLP, two norms a layer and no biases are assumed.]]"))
     fields = {name: st.session_state[name] for name in state.OWN_FIELDS}
     return calculator.custom_model(**{name: value for name, value in fields.items() if value is not None})

@@ -13,7 +13,7 @@ from calculator.planning.resolve import check_degree, legal_degrees
 from dashboard import state
 from dashboard.inputs import totals
 from dashboard.inputs.numbers import ask_number
-from dashboard.text import sentence
+from dashboard.text import sentence, tell
 
 MAX_DEGREE = 16
 OF_SPLIT = ("enable_expert_parallel", "enable_attention_dp")
@@ -26,8 +26,8 @@ def ask_split(model: calculator.ModelArchitecture | None) -> None:
     if model is not None and engine_class(st.session_state["engine"]).splits_layers:
         ask_tensor_parallel(model)
     with st.grid(2, min_column_width=150):
-        ask_number("Pipeline stages", "pipeline_parallel_size")
-        ask_number("Replicas", "data_parallel_size", on_change=totals.share_out)
+        ask_number(tell("Pipeline stages"), "pipeline_parallel_size")
+        ask_number(tell("Replicas"), "data_parallel_size", on_change=totals.share_out)
     ask_ways()
 
 
@@ -35,10 +35,10 @@ def ask_ways() -> None:
     """Ask for what else an engine has to share a model with."""
     rules = engine_class(st.session_state["engine"])
     if "decode_context_parallel_size" in rules.only_here:
-        ask_number("GPUs that share a context", "decode_context_parallel_size")
-    st.checkbox("Experts whole on their GPUs", key="enable_expert_parallel")
+        ask_number(tell("GPUs that share a context"), "decode_context_parallel_size")
+    st.checkbox(tell("Experts whole on their GPUs"), key="enable_expert_parallel")
     if "enable_attention_dp" in rules.flags:
-        st.checkbox("Attention data parallel", key="enable_attention_dp")
+        st.checkbox(tell("Attention data parallel"), key="enable_attention_dp")
 
 
 def ask_tensor_parallel(model: calculator.ModelArchitecture) -> None:
@@ -47,7 +47,11 @@ def ask_tensor_parallel(model: calculator.ModelArchitecture) -> None:
     asked = st.session_state["tensor_parallel_size"]
     offered = [degree for degree in _legal(model) if degree <= MAX_DEGREE or degree == asked]
     st.segmented_control(
-        "Tensor parallel, GPUs that share a layer", offered, key="tensor_parallel_size", required=True, width="stretch"
+        tell("Tensor parallel, GPUs that share a layer"),
+        offered,
+        key="tensor_parallel_size",
+        required=True,
+        width="stretch",
     )
 
 

@@ -13,6 +13,7 @@ from calculator.planning.resolve import legal_degrees, why_degree_not
 from calculator.request.options import MAX_RANKS
 from calculator.units import plural
 from dashboard import state
+from dashboard.text import tell
 
 SPLIT = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 USERS = state.TOTAL_USERS
@@ -46,9 +47,16 @@ def ask_users() -> None:
     is_empty = st.session_state["batch_size"] is None
     st.session_state[_USERS] = None if is_empty else st.session_state[_ASKED]
     st.number_input(
-        "Users at once", 1, MAX_TOKENS, value=None, step=1, key=_USERS, on_change=_take_users, placeholder="one",
-        help="Of all replicas together",
-    )  # fmt: skip
+        tell("Users at once"),
+        1,
+        MAX_TOKENS,
+        value=None,
+        step=1,
+        key=_USERS,
+        on_change=_take_users,
+        placeholder=tell("one"),
+        help=tell("Of all replicas together"),
+    )
 
 
 def _take_users() -> None:
@@ -72,8 +80,8 @@ def ask_gpus() -> None:
     wanted = st.session_state.get(_WANTED)
     st.session_state[_GPUS] = wanted[0] if wanted else num_gpus()
     st.number_input(
-        "GPUs", 1, MAX_RANKS, value=None, step=1, key=_GPUS, on_change=_want,
-        help="Of all replicas together; how they share the model is a chip below",
+        tell("GPUs"), 1, MAX_RANKS, value=None, step=1, key=_GPUS, on_change=_want,
+        help=tell("Of all replicas together; how they share the model is a chip below"),
     )  # fmt: skip
 
 
@@ -106,15 +114,20 @@ def take_gpus(model: calculator.ModelArchitecture | None, options: dict[str, Any
         name, others = "pipeline_parallel_size", replicas
     degree, rest = divmod(number, others)
     if rest or not degree:
-        why = f"{plural(number, 'GPU')} cannot be shared out to {_shares(stages, replicas)}"
+        why = tell(
+            "{gpus} cannot be shared out to {shares}", gpus=plural(number, "GPU"), shares=_shares(stages, replicas)
+        )
         return Refused(why, _offers(model, options, number))
     reason = None
     if name == "tensor_parallel_size" and model is not None:
         reason = why_degree_not(model, {**options, name: degree})
     elif model is not None and degree > model.num_layers:
-        reason = f"there are {model.num_layers} layers"
+        reason = tell("there are {num_layers} layers", num_layers=model.num_layers)
     if reason:
-        return Refused(f"{plural(number, 'GPU')} cannot be had: {reason}", _offers(model, options, number))
+        return Refused(
+            tell("{gpus} cannot be had: {reason}", gpus=plural(number, "GPU"), reason=reason),
+            _offers(model, options, number),
+        )
     st.session_state[name] = degree
     st.session_state[_WANTED] = None
     return None
@@ -122,7 +135,7 @@ def take_gpus(model: calculator.ModelArchitecture | None, options: dict[str, Any
 
 def _shares(stages: int, replicas: int) -> str:
     parts = [plural(replicas, "replica")] if replicas > 1 else []
-    parts += [f"{stages} stages"] if stages > 1 else []
+    parts += [tell("{stages} stages", stages=stages)] if stages > 1 else []
     return " of ".join(parts)
 
 

@@ -10,12 +10,13 @@ from calculator.catalogue.presets import gpu_id
 from calculator.engines import engine_rules
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
+from calculator.messages import phrase, say
 from calculator.request import OPTIONS
 from dashboard.link.parameters import Parameter, bounded, model_meant, preset, whole
 
 MOST_VERSION = 60
 OTHER = "to_"
-SAME = "as it is"
+SAME = phrase("as it is")
 MOST_RANKS = 16
 
 
@@ -31,7 +32,13 @@ def _checked(check: Callable[[str], Any]) -> Parameter:
 
 def _version(text: str) -> None:
     if len(text) > MOST_VERSION or not text.isprintable():
-        raise calculator.InvalidValueError(f"must be at most {MOST_VERSION} characters that can be seen")
+        raise calculator.InvalidValueError(
+            say(
+                "compare_parameters.must_at_most_characters",
+                "must be at most {most_version} characters that can be seen",
+                most_version=MOST_VERSION,
+            )
+        )
 
 
 def _whole_gpu(text: str) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import calculator
+from calculator.messages import say
 from calculator.reading.strict_json import bounded, parse_config
 from calculator.request.speculation import checked
 
@@ -25,7 +26,12 @@ def read(text: str) -> dict[str, Any]:
     config = checked(asked)
     name = config.get("model")
     if name is not None and not _names_a_model(name):
-        raise calculator.InvalidValueError("speculative_config: name a model by its preset id, not by a file")
+        raise calculator.InvalidValueError(
+            say(
+                "drafts.speculative_config_name_model",
+                "speculative_config: name a model by its preset id, not by a file",
+            )
+        )
     return asked
 
 

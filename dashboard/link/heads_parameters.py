@@ -5,11 +5,13 @@ from __future__ import annotations
 import calculator
 from calculator.architecture.limits import MAX_HEADS
 from calculator.errors import shown, unknown_name
+from calculator.messages import phrase, say
 from calculator.planning.heads.goals import GOALS
 from calculator.reading.by_layer import is_by_layer, parse_by_layer
 from calculator.reading.fields import Count, Field, Flag
 from calculator.views.heads.chosen import LATENT, LISTED, OWN
 from dashboard.link.parameters import Parameter, bounded, flag, number, whole
+from dashboard.text import tell
 
 MOST_TRAINED = 10**15
 """Tokens of training that a field takes; the most that has been published is a hundredth of it."""
@@ -27,13 +29,21 @@ def _kv_heads(text: str) -> str:
         return str(bounded(whole(text), 1, MAX_HEADS))
     except calculator.CalculatorError:
         raise calculator.InvalidValueError(
-            f"must be a whole number from 1 to {MAX_HEADS:,}, {LATENT}, {OWN}, {LISTED} or a list by layer such as "
-            f"4x40,16x40, not {shown(text)}"
+            say(
+                "heads_parameters.must_whole_number_from",
+                "must be a whole number from 1 to {max_heads:,}, {latent}, {own}, {listed} or a list by "
+                "layer such as 4x40,16x40, not {text}",
+                max_heads=MAX_HEADS,
+                latent=LATENT,
+                own=OWN,
+                listed=LISTED,
+                text=shown(text),
+            )
         ) from None
 
 
 def _heads_by_layer(text: str) -> str:
-    parse_by_layer(text, "KV heads")
+    parse_by_layer(text, tell("KV heads"))
     return text
 
 
@@ -60,7 +70,13 @@ def _panel(text: str) -> str:
 
 def _words(text: str) -> str:
     if len(text) > MOST_SEEN or not text.isprintable():
-        raise calculator.InvalidValueError(f"must be at most {MOST_SEEN} characters that can be seen")
+        raise calculator.InvalidValueError(
+            say(
+                "heads_parameters.must_at_most_characters",
+                "must be at most {most_seen} characters that can be seen",
+                most_seen=MOST_SEEN,
+            )
+        )
     return text
 
 
@@ -74,19 +90,21 @@ def _goal(field: Field) -> Parameter:
 
 
 HEADS = {
-    "kv_heads": Parameter(_kv_heads, None, absent="the model's own"),
-    "heads_by_layer": Parameter(_heads_by_layer, None, absent="no list"),
-    "windows_by_layer": Parameter(_windows_by_layer, None, absent="the model's own"),
+    "kv_heads": Parameter(_kv_heads, None, absent=phrase("the model's own")),
+    "heads_by_layer": Parameter(_heads_by_layer, None, absent=phrase("no list")),
+    "windows_by_layer": Parameter(_windows_by_layer, None, absent=phrase("the model's own")),
     "constant_parameters": Parameter(flag, None),
     **{name: _goal(field) for name, field in GOALS.items()},
     "seen": Parameter(_words, None),
-    "seen_of": Parameter(_seen_of, None, absent="what its unit says"),
+    "seen_of": Parameter(_seen_of, None, absent=phrase("what its unit says")),
     "claim": Parameter(_words, None),
     "training_tokens": Parameter(
         lambda text: bounded(whole(text), 1, MOST_TRAINED), None, 1, MOST_TRAINED, "needed", clears=True
     ),
     "share": Parameter(lambda text: bounded(number(text), 1e-6, 1.0), None, 1e-6, 1.0, "0.05", clears=True),
-    "to_kv_heads": Parameter(_target, None, absent="the number that is chosen above, or the nearest below the model's"),
+    "to_kv_heads": Parameter(
+        _target, None, absent=phrase("the number that is chosen above, or the nearest below the model's")
+    ),
     "panel": Parameter(_panel, None, absent=PANELS[0]),
 }
 LONG_LISTS = ("kv_heads", "heads_by_layer", "windows_by_layer")

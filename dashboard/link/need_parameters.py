@@ -12,6 +12,7 @@ from calculator.engines import engine_rules
 from calculator.errors import unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
+from calculator.messages import phrase
 from calculator.planning.sizing.loads import MOST_USERS
 from calculator.planning.sizing.operating import MOST_SECONDS
 from calculator.planning.sizing.owned import MOST_OWNED
@@ -68,7 +69,7 @@ NEED = {
     "search": _one_of("search", GPUS, MODELS),
     "load": _one_of("load", USERS, TRAFFIC),
     "users": _count(200, MOST_USERS, "200"),
-    "answer_tokens": _count(None, MAX_TOKENS, "not counted"),
+    "answer_tokens": _count(None, MAX_TOKENS, phrase("not counted")),
     "num_gpus": _count(2, MOST_OWNED, "2"),
     "gpus": _several(preset(all_gpu_ids, "GPU", gpu_id)),
     "engines": _several(engine_rules, calculator.engines.DEFAULT_ENGINE),

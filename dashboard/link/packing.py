@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 
 import calculator
+from calculator.messages import say
 from calculator.planning.traffic.columns import COLUMNS
 from calculator.planning.traffic.tables import workload_from_text
 from calculator.reading.strict_json import parse_config
@@ -67,9 +68,17 @@ def _unpack(text: str, what: str) -> str:
         whole = not unpacker.unconsumed_tail and unpacker.eof
         plain = content.decode("utf-8")
     except (binascii.Error, zlib.error, UnicodeDecodeError, ValueError):
-        raise calculator.InvalidValueError(f"is not a {what} that this page packed") from None
+        raise calculator.InvalidValueError(
+            say("packing.not_this_page_packed", "is not a {what} that this page packed", what=what)
+        ) from None
     if not whole:
-        raise calculator.InvalidValueError(f"unpacks to more than {MAX_CONFIG_BYTES:,} bytes, or is cut off")
+        raise calculator.InvalidValueError(
+            say(
+                "packing.unpacks_more_than_bytes",
+                "unpacks to more than {max_config_bytes:,} bytes, or is cut off",
+                max_config_bytes=MAX_CONFIG_BYTES,
+            )
+        )
     return plain
 
 

@@ -10,6 +10,7 @@ import calculator
 from calculator.catalogue.model_names import meaning
 from calculator.catalogue.presets import model_names
 from calculator.errors import shown, unknown_name
+from calculator.messages import say
 
 CLEARED = "default"
 """What a link says of a field that was cleared: nothing is asked, so the planner's own default holds."""
@@ -19,8 +20,8 @@ CLEARED = "default"
 class Parameter:
     """One parameter of a link and of its widget: how it is read, its default, its bounds, whether it can be cleared.
 
-    What a link leaves out is ``default``; a field that the reader cleared is written as ``CLEARED`` where that is
-    something else.
+    What a link leaves out is ``default``, but for what it ``keeps`` as the session has it; a field that the reader
+    cleared is written as ``CLEARED`` where that is something else.
     """
 
     read: Callable[[str], Any]
@@ -29,6 +30,7 @@ class Parameter:
     most: Any = None
     absent: str = "nothing"
     clears: bool = False
+    keeps: bool = False
 
 
 def choice(check: Callable[[str], Any], default: str, *also: str) -> Parameter:
@@ -63,7 +65,9 @@ def model_meant(text: str) -> str | None:
 def whole(text: str) -> int:
     plain = text.strip()
     if not plain.isascii() or not plain.removeprefix("-").isdigit():
-        raise calculator.InvalidValueError(f"must be a whole number, not {shown(text)}")
+        raise calculator.InvalidValueError(
+            say("parameters.must_whole_number_not", "must be a whole number, not {text}", text=shown(text))
+        )
     return int(plain)
 
 
@@ -73,17 +77,29 @@ def number(text: str) -> float:
     except ValueError:
         value = float("nan")
     if value != value:
-        raise calculator.InvalidValueError(f"must be a number, not {shown(text)}")
+        raise calculator.InvalidValueError(
+            say("parameters.must_number_not", "must be a number, not {text}", text=shown(text))
+        )
     return value
 
 
 def bounded(value: Any, least: Any, most: Any) -> Any:
     if not least <= value <= most:
-        raise calculator.InvalidValueError(f"must lie between {least:,} and {most:,}, not {shown(value)}")
+        raise calculator.InvalidValueError(
+            say(
+                "parameters.must_lie_between_not",
+                "must lie between {least:,} and {most:,}, not {shown}",
+                least=least,
+                most=most,
+                shown=shown(value),
+            )
+        )
     return value
 
 
 def flag(text: str) -> bool:
     if text not in ("true", "false"):
-        raise calculator.InvalidValueError(f"must be true or false, not {shown(text)}")
+        raise calculator.InvalidValueError(
+            say("parameters.must_true_false_not", "must be true or false, not {text}", text=shown(text))
+        )
     return text == "true"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from calculator.messages import phrase
 from calculator.views import VIEWS
 
 SHOWN = {
-    "Length": ("sequence-length",),
-    "KV heads": ("kv-heads",),
-    "Tensor parallel": ("tensor-parallel", "parallelism"),
-    "Load": ("load",),
+    phrase("Length"): ("sequence-length",),
+    phrase("KV heads"): ("kv-heads",),
+    phrase("Tensor parallel"): ("tensor-parallel", "parallelism"),
+    phrase("Load"): ("load",),
 }
 """What each of the four views is called, and the names in links that open it, its own first."""
 BESIDE_FORMULA = ("memory", "kv-in-use")

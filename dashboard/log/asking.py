@@ -13,16 +13,16 @@ from calculator.formats import kv as storage
 from calculator.formats import weights
 from calculator.logs.questions import Question, ask_for_model
 from calculator.logs.reconciliation import Reconciliation, reconcile
-from calculator.messages import Message
+from calculator.messages import Message, phrase
 from calculator.reading.fields import Between, Count, Number
 from calculator.request import OPTIONS
 from calculator.units import GIB, gib_to_bytes
 from calculator.views.pages.log import knows_device
 from dashboard.frame import chips
 from dashboard.log.box import Kept, kept
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
-OWN_MEMORY = "its memory"
+OWN_MEMORY = phrase("its memory")
 """What stands in place of a GPU that is none of the presets."""
 
 
@@ -49,7 +49,7 @@ def questions(held: Kept, question: Question | None) -> None:
     """Show what was answered, then the one thing that is asked next; nothing is ever taken unasked."""
     if question is None and not {"model", "gpu"} & set(held.answers):
         return
-    st.subheader("Not in the log", anchor=False)
+    st.subheader(tell("Not in the log"), anchor=False)
     for name in ("model", "gpu"):
         if name in held.answers:
             _choose(held, name, _LABELS[name], ())
@@ -58,12 +58,19 @@ def questions(held: Kept, question: Question | None) -> None:
     if held.answers.get("gpu") == OWN_MEMORY:
         own = held.answers.get("gpu_memory_bytes")
         st.number_input(
-            "Memory that a program sees, GiB", 0.1, 1e6, value=own / GIB if own else None, step=0.25, format="%.2f",
-            key="_log_memory", placeholder="needed", on_change=_take_memory,
-        )  # fmt: skip
+            tell("Memory that a program sees, GiB"),
+            0.1,
+            1e6,
+            value=own / GIB if own else None,
+            step=0.25,
+            format="%.2f",
+            key="_log_memory",
+            placeholder=tell("needed"),
+            on_change=_take_memory,
+        )
 
 
-_LABELS = {"model": "Model", "gpu": "GPU"}
+_LABELS = {"model": phrase("Model"), "gpu": "GPU"}
 
 
 def _choose(held: Kept, name: str, label: str, likely: Iterable[str]) -> None:
@@ -79,13 +86,13 @@ def _choose(held: Kept, name: str, label: str, likely: Iterable[str]) -> None:
         index=options.index(chosen) if chosen in options else None,
         format_func=_MODELS_AND_GPUS[name],
         key=f"_log_{name}",
-        placeholder="Choose one",
+        placeholder=tell("Choose one"),
         on_change=partial(_take, name),
     )
 
 
 def _gpu_name(key: str) -> str:
-    return "Another: by its memory" if key == OWN_MEMORY else load_gpu(key).name
+    return tell("Another: by its memory") if key == OWN_MEMORY else load_gpu(key).name
 
 
 _MODELS_AND_GPUS = {"model": lambda key: f"{load_model(key).name} · {key}", "gpu": _gpu_name}
@@ -146,7 +153,7 @@ def assumptions(held: Kept, result: Reconciliation) -> None:
     given = [name for name in held.answers if name not in ("model", "gpu", "gpu_memory_bytes", *found)]
     if not found and not given and not others:
         return
-    st.subheader("Assumed, unless you say otherwise", anchor=False)
+    st.subheader(tell("Assumed, unless you say otherwise"), anchor=False)
     with chips.row():
         for name in (*found, *given):
             chips.chip(_short(held, result, name), f"_chip_{name}", _opened, held, name, found.get(name, ""))
@@ -185,14 +192,16 @@ def _control(held: Kept, name: str, label: str) -> None:
     options, about = _FORMATS.get(name), OPTIONS[name].field
     if options is not None:
         st.selectbox(plain(label), options, index=options.index(given) if given in options else None, key=key,
-                     placeholder="as assumed", on_change=take)  # fmt: skip
+                     placeholder=tell("as assumed"), on_change=take)  # fmt: skip
     elif isinstance(about, Count | Number | Between):
         least = about.least if isinstance(about, Count | Between) else type(about.most)(about.above)
         kind = int if isinstance(about, Count) else float
         st.number_input(plain(label), kind(least), kind(about.most), value=given, step=kind(1) if kind is int else 0.01,
-                        key=key, placeholder="as assumed", on_change=take)  # fmt: skip
+                        key=key, placeholder=tell("as assumed"), on_change=take)  # fmt: skip
     else:
-        st.text_input(plain(label), value=given or "", key=key, max_chars=40, placeholder="as assumed", on_change=take)
+        st.text_input(
+            plain(label), value=given or "", key=key, max_chars=40, placeholder=tell("as assumed"), on_change=take
+        )
 
 
 _FORMATS = {"weight_dtype": list(weights.FORMATS), "kv_cache_dtype": list(storage.FORMATS)}

@@ -11,7 +11,7 @@ import calculator
 from calculator.engines import titles
 from calculator.logs.reading import MAX_LOG_BYTES, StartupLog, read_log
 from calculator.logs.reconciliation import Reconciliation
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
 LONGEST_PASTE, LONGEST_SHOWN = 2_000_000, 200_000
 """Characters that the box takes, and those of a file that are put into it."""
@@ -54,17 +54,17 @@ def show() -> None:
     """Show the box and its buttons; neither is ever disabled, so that the first click acts."""
     held = kept()
     st.session_state["_log"] = st.session_state.get("_log", held.text)
-    st.text_area(f"Start-up log of {titles()}", key="_log", height=190, max_chars=LONGEST_PASTE)
+    st.text_area(tell("Start-up log of {titles}", titles=titles()), key="_log", height=190, max_chars=LONGEST_PASTE)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button("Read it", on_click=_read_box, icon=":material/play_arrow:", key="_read_log")
-        with st.popover("Choose a file", type="tertiary", key="_log_chooser"):
+        st.button(tell("Read it"), on_click=_read_box, icon=":material/play_arrow:", key="_read_log")
+        with st.popover(tell("Choose a file"), type="tertiary", key="_log_chooser"):
             st.file_uploader(
-                "Log file", key="_log_file", max_upload_size=MAX_LOG_BYTES // 2**20, on_change=_read_chosen
+                tell("Log file"), key="_log_file", max_upload_size=MAX_LOG_BYTES // 2**20, on_change=_read_chosen
             )
-        st.button("Clear", on_click=_clear, type="tertiary", key="_clear_log")
-        st.markdown(":gray[Read in memory alone; not stored, not in the link.]")
+        st.button(tell("Clear"), on_click=_clear, type="tertiary", key="_clear_log")
+        st.markdown(tell(":gray[Read in memory alone; not stored, not in the link.]"))
     if held.file:
-        st.markdown(plain(f"Read from {held.file}, which is too long to be shown here."))
+        st.markdown(plain(tell("Read from {file}, which is too long to be shown here.", file=held.file)))
     if held.problem:
         st.error(plain(sentence(held.problem)))
 
@@ -90,7 +90,7 @@ def _read(content: str | bytes, shown: str, file: str = "") -> None:
     held = kept()
     held.text, held.file, held.problem = shown, file, ""
     if not content.strip():
-        held.problem = "there is no log yet: paste one, or choose a file"
+        held.problem = tell("there is no log yet: paste one, or choose a file")
         return
     try:
         held.log = read_log(content)

@@ -15,7 +15,7 @@ from calculator.engines.calibration import Calibration, calibration_of
 from calculator.reading.strict_json import bounded, parse_config
 from calculator.units import format_gib
 from dashboard.frame import chips
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
 NAME = "calibration"
 
@@ -75,7 +75,11 @@ def chip(engine: str, gpu: str | None) -> None:
     why = _why_not(calibration, engine, gpu)
     title = f"{engine_class(calibration.engine).title} {calibration.engine_version}"
     chips.chip(
-        f"Log of {title} not used" if why else f"By a log of {title}", "chip_calibration", _opened, calibration, why
+        tell("Log of {title} not used", title=title) if why else tell("By a log of {title}", title=title),
+        "chip_calibration",
+        _opened,
+        calibration,
+        why,
     )
 
 
@@ -85,7 +89,14 @@ def _opened(calibration: Calibration, why: str) -> None:
         st.markdown(plain(sentence(why)))
     else:
         outside = format_gib(calibration.non_torch_bytes)
-        st.markdown(plain(f"One GPU holds {outside} outside weights and estimates, as a log of this machine says."))
+        st.markdown(
+            plain(
+                tell(
+                    "One GPU holds {outside} outside weights and estimates, as a log of this machine says.",
+                    outside=outside,
+                )
+            )
+        )
         if calibration.gpu_memory_bytes:
-            st.markdown(plain(f"Its memory is {format_gib(calibration.gpu_memory_bytes)}, as logged."))
-    st.button("Drop it", on_click=partial(st.session_state.update, {NAME: None}), key="_drop_calibration")
+            st.markdown(plain(tell("Its memory is {size}, as logged.", size=format_gib(calibration.gpu_memory_bytes))))
+    st.button(tell("Drop it"), on_click=partial(st.session_state.update, {NAME: None}), key="_drop_calibration")

@@ -8,37 +8,40 @@ from calculator import charts
 from calculator.engines import titles
 from calculator.logs.held import how_often_it_held
 from calculator.logs.reconciliation import Reconciliation
-from calculator.messages import Message
+from calculator.messages import Message, phrase
 from calculator.views.pages import bars as parts
 from calculator.views.pages import causes as known
 from calculator.views.pages import log as said
 from dashboard import figure, turning
 from dashboard.log import opening
 from dashboard.log.asking import keyword_of
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell, told
 
 SHOWN_LINES = 40
 _BADGES = {
-    said.Verdict.AGREES: ":green-badge[:material/check: as expected]",
-    said.Verdict.OUTSIDE: ":red-badge[:material/close: outside the range]",
-    said.Verdict.OTHER_TOKENS: ":red-badge[:material/close: other tokens]",
-    said.Verdict.UNKNOWN: ":gray-badge[:material/help: not compared yet]",
+    said.Verdict.AGREES: phrase(":green-badge[:material/check: as expected]"),
+    said.Verdict.OUTSIDE: phrase(":red-badge[:material/close: outside the range]"),
+    said.Verdict.OTHER_TOKENS: phrase(":red-badge[:material/close: other tokens]"),
+    said.Verdict.UNKNOWN: phrase(":gray-badge[:material/help: not compared yet]"),
 }
-_IN_RANGE = ":green-badge[:material/check: within the range]"
+_IN_RANGE = phrase(":green-badge[:material/check: within the range]")
 
 
 def answer(result: Reconciliation | None, dimmed: bool) -> None:
     """Show the headline and the verdict; before there is a log, what to do."""
     if result is None:
-        st.title("Check a start-up log against its plan", anchor=False)
+        st.title(tell("Check a start-up log against its plan"), anchor=False)
         st.markdown(
-            f"Paste what {plain(titles())} printed, from its first line on. Each figure is set beside the expected "
-            "one, and what differs is explained."
+            tell(
+                "Paste what {titles} printed, from its first line on. Each figure is set beside the "
+                "expected one, and what differs is explained.",
+                titles=plain(titles()),
+            )
         )
         return
     verdict, capacity = said.verdict(result), said.capacity_of(result)
     title, detail = plain(said.headline(result)), plain(said.detail(result))
-    badge = _BADGES[verdict]
+    badge = told(_BADGES[verdict])
     if verdict is said.Verdict.AGREES and capacity is not None and not capacity.is_as_expected:
         badge = _IN_RANGE
     held = how_often_it_held(result.log.engine)
@@ -46,7 +49,7 @@ def answer(result: Reconciliation | None, dimmed: bool) -> None:
         detail += f" {plain(sentence(held))}."
     if dimmed:
         st.title(f":gray[{title}]", anchor=False)
-        st.markdown(f":gray[Of the log before: {detail}]")
+        st.markdown(tell(":gray[Of the log before: {detail}]", detail=detail))
     else:
         st.title(title, anchor=False)
         st.markdown(f"{badge} {detail}")
@@ -54,23 +57,26 @@ def answer(result: Reconciliation | None, dimmed: bool) -> None:
 
 def difference(result: Reconciliation, dimmed: bool) -> None:
     """Show the terms as a table, and the bars."""
-    st.subheader("Where the difference is", anchor=False)
+    st.subheader(tell("Where the difference is"), anchor=False)
     rows = [
         {
-            "Term, GiB": _cell(row.name, False, dimmed),
-            "Expected": _cell(row.expected, False, dimmed),
-            "Your log": _cell(row.reported, False, dimmed),
-            "Difference": _cell(row.difference, row.stands_out, dimmed),
+            tell("Term, GiB"): _cell(row.name, False, dimmed),
+            tell("Expected"): _cell(row.expected, False, dimmed),
+            tell("Your log"): _cell(row.reported, False, dimmed),
+            tell("Difference"): _cell(row.difference, row.stands_out, dimmed),
         }
         for row in said.rows(result)
     ]
-    st.table(rows, border="horizontal", hide_index=True, alt="Expected beside reported, figure by figure")
+    st.table(rows, border="horizontal", hide_index=True, alt=tell("Expected beside reported, figure by figure"))
     bars = parts.bars(result)
     if bars is not None:
         figure.show(
-            charts.reconciled_chart.ready(bars), "reconciled_bars", f"One GPU as expected and by the log: {bars.said}",
-            {"displayModeBar": False}, dimmed=dimmed,
-        )  # fmt: skip
+            charts.reconciled_chart.ready(bars),
+            "reconciled_bars",
+            tell("One GPU as expected and by the log: {said}", said=bars.said),
+            {"displayModeBar": False},
+            dimmed=dimmed,
+        )
 
 
 def _cell(text: str, stands_out: bool, dimmed: bool) -> str:
@@ -82,17 +88,17 @@ def causes(result: Reconciliation, dimmed: bool) -> None:
     """Show what explains the difference, in order, how to get to know, and the way to the plan of these figures."""
     outside = said.verdict(result) in (said.Verdict.OUTSIDE, said.Verdict.OTHER_TOKENS)
     texts = [_cause(cause) for cause in result.causes]
-    title = "The likeliest cause" if len(texts) == 1 else "The likeliest causes, in order"
+    title = tell("The likeliest cause") if len(texts) == 1 else tell("The likeliest causes, in order")
     if not outside:
-        title = "What the log also says"
+        title = tell("What the log also says")
     if not texts and outside:
-        title = "No known cause closes it: what no log shows may hold it"
+        title = tell("No known cause closes it: what no log shows may hold it")
         texts = [plain(text) for text in known.UNEXPLAINED]
     if texts:
         st.subheader(title, anchor=False)
         st.markdown("\n".join(f"{number}. {_dim(text, dimmed)}" for number, text in enumerate(texts, 1)))
     if outside:
-        st.markdown(_dim(f"**To know:** {plain(known.to_know_more(result))}", dimmed))
+        st.markdown(_dim(tell("**To know:** {what}", what=plain(known.to_know_more(result))), dimmed))
     _use(result, dimmed)
     for problem in result.log.problems:
         st.markdown(f":gray[:small[{plain(sentence(problem))}]]")
@@ -113,13 +119,16 @@ def _use(result: Reconciliation, dimmed: bool) -> None:
     """Offer the plan of what the log states, by what its machine holds where the log tells."""
     link = opening.link_of_result(result) if said.capacity_of(result) is not None else None
     pressed = st.button(
-        "Use these figures as my plan", icon=":material/arrow_forward:", key="_use_log", disabled=dimmed or link is None
+        tell("Use these figures as my plan"),
+        icon=":material/arrow_forward:",
+        key="_use_log",
+        disabled=dimmed or link is None,
     )
     if link is None:
         return
     if result.calibration is not None:
         st.markdown(
-            ":gray[:small[Plans then hold outside the pool what this machine does; a chip says so and drops it.]]"
+            tell(":gray[:small[Plans then hold outside the pool what this machine does; a chip says so and drops it.]]")
         )
     if pressed:
         st.switch_page(turning.to(turning.FITS), query_params=link)
@@ -129,11 +138,11 @@ def _unread(result: Reconciliation) -> None:
     unread, others = result.log.bears_on_memory, result.log.others
     if not unread:
         return
-    with st.expander(f"Lines that were not understood ({len(unread) + others:,})"):
+    with st.expander(tell("Lines that were not understood ({unread:,})", unread=len(unread) + others)):
         st.code("\n".join(f"{number}: {text}" for number, text in unread[:SHOWN_LINES]), language=None)
         more = others + max(0, len(unread) - SHOWN_LINES)
         if more:
-            st.caption(f"And {more:,} more.")
+            st.caption(tell("And {more:,} more.", more=more))
 
 
 def what_was_read(result: Reconciliation) -> None:
@@ -148,17 +157,19 @@ def what_was_read(result: Reconciliation) -> None:
         memory = f"{log.figures['memory_gib']:.2f} GiB" if "memory_gib" in log.figures else ""
         read.append(", ".join(filter(None, (device, memory))))
     if "gpu_memory_utilization" in flags:
-        read.append(f"{request.gpu_memory_utilization:.2f} of memory")
+        read.append(
+            tell("{gpu_memory_utilization:.2f} of memory", gpu_memory_utilization=request.gpu_memory_utilization)
+        )
     if {"seq_len"} & set(flags) or "concurrency_at" in log.figures:
-        read.append(f"{request.seq_len:,} tokens")
+        read.append(tell("{seq_len:,} tokens", seq_len=request.seq_len))
     for name in ("tensor_parallel_size", "pipeline_parallel_size"):
         if name in flags:
             read.append(f"{name[0].upper()}P {flags[name]}")
-    words = {"max_num_seqs": "at once", "max_num_batched_tokens": "batched tokens"}
+    words = {"max_num_seqs": tell("at once"), "max_num_batched_tokens": tell("batched tokens")}
     read += [f"{flags[name]:,} {said}" for name, said in words.items() if name in flags]
     if "weight_dtype" in plan.asked and not any(keyword_of(text) == "weight_dtype" for text in result.assumed):
         read.append(request.weight_dtype)
     shown = [one for one in read if one]
     if shown:
-        st.subheader("Read from the log", anchor=False)
+        st.subheader(tell("Read from the log"), anchor=False)
         st.markdown(" ".join(f":gray-badge[{plain(one)}]" for one in shown))

@@ -13,6 +13,7 @@ import calculator
 from calculator.catalogue.presets import all_gpu_ids, load_gpu
 from calculator.engines import ENGINES, engine_class
 from calculator.formats import kv, weights
+from calculator.messages import phrase
 from calculator.planning.sizing.prices import prices_in_text
 from calculator.units import plural
 from dashboard import inputs, state, traffic
@@ -21,9 +22,9 @@ from dashboard.frame.names import gpu_label
 from dashboard.link.need_parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
 from dashboard.link.traffic_parameters import MEANS
 from dashboard.link.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS
-from dashboard.text import plain
+from dashboard.text import plain, tell, told
 
-LOADS = {USERS: "Users at once", TRAFFIC: "Traffic"}
+LOADS = {USERS: phrase("Users at once"), TRAFFIC: phrase("Traffic")}
 GOALS = {"max_tpot_ms": "max_tpot_s", "max_ttft_ms": "max_ttft_s"}
 """What the page calls a goal, in ms, and its keyword of ``size``, in seconds."""
 FOLDED = ("prompt_cv", "output_cv", "correlation", "shared_prefix_tokens", "max_output_tokens", "risk")
@@ -47,11 +48,11 @@ def fields() -> None:
     with st.grid(4, min_column_width=150):
         inputs.choose_model()
         if st.session_state["load"] == USERS:
-            _number("Users at once, in all", "users", 10)
-            lengths.field("Tokens each, in and out", "seq_len", placeholder="the model's longest")
+            _number(tell("Users at once, in all"), "users", 10)
+            lengths.field(tell("Tokens each, in and out"), "seq_len", placeholder=tell("the model's longest"))
             lengths.field(
-                "Of them the answer, tokens", "answer_tokens",
-                help="Empty: the time of a token has no share of new prompts",
+                tell("Of them the answer, tokens"), "answer_tokens",
+                help=tell("Empty: the time of a token has no share of new prompts"),
             )  # fmt: skip
         else:
             for name in ("requests_per_second", *(("prompt_tokens", "output_tokens") if _by_means() else ())):
@@ -116,15 +117,21 @@ def _by_means() -> bool:
 def _number(label: str, key: str, step: int, **options: Any) -> None:
     bounds = NEED[key]
     st.number_input(
-        label, bounds.least, bounds.most, value=None, step=step, key=key, placeholder=bounds.absent, **options
+        label, bounds.least, bounds.most, value=None, step=step, key=key, placeholder=told(bounds.absent), **options
     )
 
 
 def _load() -> None:
     kind = st.session_state["load"]
-    said = LOADS[kind].lower() if kind == USERS else f"traffic, {traffic.KINDS[traffic.kind()].lower()}"
-    with st.popover(f"Load: {said}"):
-        st.segmented_control("Load", list(LOADS), format_func=LOADS.__getitem__, key="load", required=True)
+    said = (
+        told(LOADS[kind]).lower()
+        if kind == USERS
+        else tell("traffic, {kind}", kind=told(traffic.KINDS[traffic.kind()]).lower())
+    )
+    with st.popover(tell("Load: {said}", said=said)):
+        st.segmented_control(
+            tell("Load"), list(LOADS), format_func=lambda load: told(LOADS[load]), key="load", required=True
+        )
         if kind == TRAFFIC:
             traffic.choose_kind()
             for name in FOLDED:
@@ -136,50 +143,69 @@ def _engines() -> None:
     _at_least_one("engines")
     chosen = st.session_state["engines"]
     with st.popover(plain(_said([engine_class(name).title for name in chosen], "engine"))):
-        st.multiselect("Engines", list(ENGINES), format_func=lambda name: engine_class(name).title, key="engines")
+        st.multiselect(tell("Engines"), list(ENGINES), format_func=lambda name: engine_class(name).title, key="engines")
 
 
 def _formats() -> None:
     for name in ("weight_dtypes", "kv_cache_dtypes"):
         _at_least_one(name)
-    label = f"Weights {_said(st.session_state['weight_dtypes'], 'format')}, "
+    label = tell("Weights {said}, ", said=_said(st.session_state["weight_dtypes"], "format"))
     label += f"KV {_said(st.session_state['kv_cache_dtypes'], 'format')}"
     with st.popover(plain(label)):
-        st.multiselect("Weights", ["auto", *weights.FORMATS], key="weight_dtypes", help="auto: the checkpoint's own")
-        st.multiselect("KV cache", ["auto", *kv.FORMATS], key="kv_cache_dtypes", help="auto: the checkpoint's own")
+        st.multiselect(
+            tell("Weights"), ["auto", *weights.FORMATS], key="weight_dtypes", help=tell("auto: the checkpoint's own")
+        )
+        st.multiselect(
+            tell("KV cache"), ["auto", *kv.FORMATS], key="kv_cache_dtypes", help=tell("auto: the checkpoint's own")
+        )
 
 
 def _gpus() -> None:
     chosen = st.session_state["gpus"]
-    label = _said([load_gpu(name).name for name in chosen], "GPU") if chosen else "All GPUs"
-    with st.popover(plain(f"{label}, up to {st.session_state['max_gpus'] or NEED['max_gpus'].default}")):
-        st.multiselect("GPUs", all_gpu_ids(), format_func=gpu_label, key="gpus", placeholder="All")
-        _number("GPUs at most", "max_gpus", 8)
+    label = _said([load_gpu(name).name for name in chosen], "GPU") if chosen else tell("All GPUs")
+    with st.popover(
+        plain(
+            tell(
+                "{label}, up to {max_gpus}",
+                label=label,
+                max_gpus=st.session_state["max_gpus"] or NEED["max_gpus"].default,
+            )
+        )
+    ):
+        st.multiselect(tell("GPUs"), all_gpu_ids(), format_func=gpu_label, key="gpus", placeholder=tell("All"))
+        _number(tell("GPUs at most"), "max_gpus", 8)
 
 
 def _goals() -> None:
     tpot, ttft = (st.session_state[name] for name in GOALS)
-    parts = [f"at most {tpot:,.4g} ms a token"] if tpot is not None else []
-    parts += [f"first token within {ttft:,.4g} ms"] if ttft is not None else []
-    label = ", ".join(parts) or "No goals"
+    parts = [tell("at most {tpot:,.4g} ms a token", tpot=tpot)] if tpot is not None else []
+    parts += [tell("first token within {ttft:,.4g} ms", ttft=ttft)] if ttft is not None else []
+    label = ", ".join(parts) or tell("No goals")
     with st.popover(plain(label[:1].upper() + label[1:])):
         for label, key in (
-            ("Most ms a token (TPOT)", "max_tpot_ms"),
-            ("Most ms to the first token (TTFT)", "max_ttft_ms"),
+            (tell("Most ms a token (TPOT)"), "max_tpot_ms"),
+            (tell("Most ms to the first token (TTFT)"), "max_ttft_ms"),
         ):
             st.number_input(
-                label, LEAST_MS, MOST_MS, value=None, step=10.0, format="%g", key=key, placeholder=NEED[key].absent
+                label,
+                LEAST_MS,
+                MOST_MS,
+                value=None,
+                step=10.0,
+                format="%g",
+                key=key,
+                placeholder=told(NEED[key].absent),
             )
-        st.markdown("Goals are judged on central means; the table shows the range.")
+        st.markdown(tell("Goals are judged on central means; the table shows the range."))
 
 
 def _prices() -> None:
-    with st.popover("Own prices" if st.session_state["prices"] else "Prices seen"):
+    with st.popover(tell("Own prices") if st.session_state["prices"] else tell("Prices seen")):
         st.text_input(
-            "Own prices, USD per GPU and hour", key="prices", placeholder=PRICES, max_chars=1_000,
-            help="By the ids of GPUs: one number, or the lowest and the highest with a colon between",
+            tell("Own prices, USD per GPU and hour"), key="prices", placeholder=PRICES, max_chars=1_000,
+            help=tell("By the ids of GPUs: one number, or the lowest and the highest with a colon between"),
         )  # fmt: skip
-        st.markdown("Without a price of your own the catalogue's dated examples hold; they are no offers.")
+        st.markdown(tell("Without a price of your own the catalogue's dated examples hold; they are no offers."))
 
 
 def _at_least_one(name: str) -> None:

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 import calculator
 from calculator import charts, views
 from calculator.charts.price import marks_of
+from calculator.messages import phrase
 from calculator.planning.sizing.found import Found
 from calculator.units import plural
 from calculator.views.sizing import answer
@@ -21,7 +22,7 @@ from dashboard.compare import pins
 from dashboard.need import searching, tables
 from dashboard.need.asking import Asked
 from dashboard.need.opening import link_of_option, pin_of_option
-from dashboard.text import file_name, plain, sentence
+from dashboard.text import file_name, plain, sentence, tell
 
 OPENS, CHANGED = "_need_opens", "_need_changed"
 """The link that the next run turns to, and whether a click below the question changed what stands above it."""
@@ -32,21 +33,21 @@ def say(slot: DeltaGenerator, found: Found, dimmed: bool) -> None:
     headline, verdict = plain(answer.headline(found)), plain(answer.verdict(found))
     with slot.container(gap="xsmall"):
         if dimmed:
-            st.title(f":gray[Before: {headline}]", anchor=False)
+            st.title(tell(":gray[Before: {headline}]", headline=headline), anchor=False)
             st.markdown(f":gray[{verdict}]")
             return
         st.title(headline, anchor=False)
         if found.best is None:
-            st.markdown(f":red-badge[:material/close: none] {verdict}")
+            st.markdown(tell(":red-badge[:material/close: none] {verdict}", verdict=verdict))
             return
         best = option_row(found.best)
         badge = f":green-badge[:material/check: {plain(answer.holds(best))}]"
         more = [] if _sure(found) else [_UNSURE]
-        more += [plain(f"Price seen {best.price_seen}.")] if best.price_seen else []
+        more += [plain(tell("Price seen {price_seen}.", price_seen=best.price_seen))] if best.price_seen else []
         st.markdown(" ".join([badge, verdict, *more]))
 
 
-_UNSURE = "Its goals are met by the central means alone, not by the high end of the range."
+_UNSURE = phrase("Its goals are met by the central means alone, not by the high end of the range.")
 
 
 def _sure(found: Found) -> bool:
@@ -68,8 +69,13 @@ def show(found: Found, asked: Asked, dimmed: bool) -> None:
     for note in found.notes:
         st.markdown(plain(sentence(note)))
     if found.nearly:
-        st.subheader("Nearly: held only at the centre of the memory's range", anchor=False)
-        _table([option_row(option) for option in found.nearly], found.nearly, "need-nearly", "Options that nearly hold")
+        st.subheader(tell("Nearly: held only at the centre of the memory's range"), anchor=False)
+        _table(
+            [option_row(option) for option in found.nearly],
+            found.nearly,
+            "need-nearly",
+            tell("Options that nearly hold"),
+        )
 
 
 SIGNS = {"circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "cross": "✚", "star": "★"}
@@ -78,16 +84,17 @@ SIGNS = {"circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲
 def _legend(view: views.View[views.Row]) -> str:
     """Say what the marks of the chart are; a table or prices of one maker's have one."""
     makers = " ".join(f"{SIGNS[mark]} {plain(maker or 'own')}" for maker, mark in marks_of(view.rows).items())
-    return (
-        f"{makers} · blue: on the front · thin bars: 9 of 10 · time of a token at the load's own rate · "
-        "prices are examples, not offers"
+    return tell(
+        "{makers} · blue: on the front · thin bars: 9 of 10 · time of a token at the load's own "
+        "rate · prices are examples, not offers",
+        makers=makers,
     )
 
 
 def actions(found: Found) -> None:
     """Show what was left out and why, the plan and the command of the cheapest, and the answer as files."""
     if found.refused:
-        label = f"{len(found.refused):,} left out: why"
+        label = tell("{refused:,} left out: why", refused=len(found.refused))
         with st.popover(label, type="tertiary", on_change="rerun", key="chip_left_out") as opened:
             if opened.open:
                 _left_out(found)
@@ -95,21 +102,34 @@ def actions(found: Found) -> None:
         return
     best = found.best
     st.page_link(
-        turning.to(turning.FITS), label=plain(f"Open the plan of {hardware(best)}"), icon=":material/arrow_forward:",
+        turning.to(turning.FITS),
+        label=plain(tell("Open the plan of {hardware}", hardware=hardware(best))),
+        icon=":material/arrow_forward:",
         query_params=link_of_option(best),
-    )  # fmt: skip
-    with st.popover("Command", type="tertiary", on_change="rerun", key="chip_command") as opened:
+    )
+    with st.popover(tell("Command"), type="tertiary", on_change="rerun", key="chip_command") as opened:
         if opened.open:
-            st.markdown(plain(f"One of {plural(best.replicas, 'replica')}, as the engine's own command line:"))
+            st.markdown(
+                plain(
+                    tell(
+                        "One of {replicas}, as the engine's own command line:",
+                        replicas=plural(best.replicas, "replica"),
+                    )
+                )
+            )
             st.code(best.command, language="bash", wrap_lines=True)
-    with st.popover("Download", type="tertiary"):
+    with st.popover(tell("Download"), type="tertiary"):
         downloads.report(found, f"{found.model.id}-hardware")
         st.download_button(
-            "Answer (JSON)", lambda: json.dumps(found.as_dict(), indent=2), f"{file_name(found.model.id)}-size.json",
-            "application/json", on_click="ignore", key="json-size",
-        )  # fmt: skip
+            tell("Answer (JSON)"),
+            lambda: json.dumps(found.as_dict(), indent=2),
+            f"{file_name(found.model.id)}-size.json",
+            "application/json",
+            on_click="ignore",
+            key="json-size",
+        )
         st.download_button(
-            "All options (CSV)", lambda: downloads.csv_of(found, found.model.name),
+            tell("All options (CSV)"), lambda: downloads.csv_of(found, found.model.name),
             f"{file_name(found.model.id)}-size.csv", "text/csv", on_click="ignore", key="csv-size",
         )  # fmt: skip
 
@@ -134,7 +154,13 @@ def _table(rows: Sequence[views.Row], options: Sequence[calculator.Service], key
     pins_of = [pin_of_option(option) for option in options]
     held = pins.pinned()
     tables.show(
-        tables.OPTIONS, rows, key, str(alt), open_row, pin_row, ["Pinned" if pin in held else "Pin" for pin in pins_of]
+        tables.OPTIONS,
+        rows,
+        key,
+        str(alt),
+        open_row,
+        pin_row,
+        [tell("Pinned") if pin in held else tell("Pin") for pin in pins_of],
     )
 
 
@@ -146,12 +172,14 @@ def _change(**values: Any) -> None:
 
 def _what_would_do(found: Found, asked: Asked) -> None:
     """Offer what would bring an answer: goals that something meets, or more GPUs."""
-    with st.spinner("Looking for goals that something meets"):
+    with st.spinner(tell("Looking for goals that something meets")):
         goals = searching.goals_that_would_do(asked, found) if found.goals.any else {}
     gpus = answer.gpus_that_would_do(found)
     if goals:
-        parts = {"max_tpot_ms": "ms a token", "max_ttft_ms": "ms to the first token"}
+        parts = {"max_tpot_ms": tell("ms a token"), "max_ttft_ms": tell("ms to the first token")}
         label = " and ".join(f"{value:,.4g} {parts[name]}" for name, value in goals.items())
-        st.button(plain(f"Allow {label}"), icon=":material/check:", on_click=_change, kwargs=goals)
+        st.button(plain(tell("Allow {label}", label=label)), icon=":material/check:", on_click=_change, kwargs=goals)
     if gpus is not None and gpus <= state.PARAMETERS["max_gpus"].most:
-        st.button(f"Allow {gpus:,} GPUs", icon=":material/check:", on_click=_change, kwargs={"max_gpus": gpus})
+        st.button(
+            tell("Allow {gpus:,} GPUs", gpus=gpus), icon=":material/check:", on_click=_change, kwargs={"max_gpus": gpus}
+        )

@@ -17,7 +17,7 @@ from dashboard.link.need_parameters import NEED
 from dashboard.need import searching, tables
 from dashboard.need.found import OPENS
 from dashboard.need.opening import link_of_plan
-from dashboard.text import plain
+from dashboard.text import plain, tell, told
 
 
 def ask() -> WhatRuns:
@@ -32,11 +32,13 @@ def ask() -> WhatRuns:
     with st.grid(3, min_column_width=150):
         with st.container():
             gpu = inputs.ask_gpu()
-        st.number_input("GPUs", count.least, count.most, value=None, key="num_gpus", placeholder=count.absent)
+        st.number_input(
+            tell("GPUs"), count.least, count.most, value=None, key="num_gpus", placeholder=told(count.absent)
+        )
         length = state.PARAMETERS["seq_len"].default
-        lengths.field("Tokens each, at least", "seq_len", placeholder=f"{length:,}")
+        lengths.field(tell("Tokens each, at least"), "seq_len", placeholder=f"{length:,}")
     with st.popover(engine_class(st.session_state["engine"]).title):
-        st.selectbox("Engine", list(ENGINES), format_func=lambda name: engine_class(name).title, key="engine")
+        st.selectbox(tell("Engine"), list(ENGINES), format_func=lambda name: engine_class(name).title, key="engine")
     lengths.check("seq_len")
     if gpu is None:
         gpu = custom_accelerator(gib_to_bytes(st.session_state["gpu_memory_gib"]))
@@ -52,12 +54,18 @@ def say(slot: DeltaGenerator, found: WhatRuns, dimmed: bool) -> None:
     """Say what runs, and in which format the largest."""
     headline = plain(answer.owned_headline(found))
     with slot.container():
-        st.title(f":gray[Before: {headline}]" if dimmed else headline, anchor=False)
+        st.title(tell(":gray[Before: {headline}]", headline=headline) if dimmed else headline, anchor=False)
         if found.rows:
             first = found.rows[0]
-            held = f"{first.max_batch_size:,} at once of the largest"
-            of = f" on {first.num_gpus:,} of them" if first.num_gpus < found.num_gpus else ""
-            said = plain(f"In {first.weight_dtype}{of}, at the low end of the memory's range.")
+            held = tell("{max_batch_size:,} at once of the largest", max_batch_size=first.max_batch_size)
+            of = tell(" on {num_gpus:,} of them", num_gpus=first.num_gpus) if first.num_gpus < found.num_gpus else ""
+            said = plain(
+                tell(
+                    "In {weight_dtype}{of}, at the low end of the memory's range.",
+                    weight_dtype=first.weight_dtype,
+                    of=of,
+                )
+            )
             st.markdown(f":gray[{held}. {said}]" if dimmed else f":green-badge[:material/check: {held}] {said}")
 
 
@@ -67,7 +75,7 @@ def show(found: WhatRuns) -> None:
         tables.show(tables.RUNS, found.rows, "need-runs", str(found.finding), lambda clicked: _open(found, clicked))
         downloads.of_rows("what-runs", found, {})
     if found.refused:
-        with st.popover(f"{len(found.refused):,} do not run: why", type="tertiary"):
+        with st.popover(tell("{refused:,} do not run: why", refused=len(found.refused)), type="tertiary"):
             for model, why in found.refused:
                 st.markdown(f"- {plain(calculator.load_model(model).name)}: {plain(why)}")
 

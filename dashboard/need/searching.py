@@ -14,6 +14,7 @@ from calculator.planning.sizing.found import Found
 from calculator.planning.sizing.owned import WhatRuns
 from calculator.planning.sizing.reachable import reachable_goals
 from dashboard.need.asking import GOALS, Asked
+from dashboard.text import tell
 
 MOST_KEPT = 96
 MAX_SECONDS = 30.0
@@ -59,11 +60,14 @@ def search(asked: Asked, slot: DeltaGenerator) -> Found:
         If what is asked is not possible.
     """
 
-    def tell(tried: int, to_try: int) -> None:
-        slot.progress(min(1.0, tried / max(1, to_try)), f"Searching: {tried:,} of {to_try:,} layouts")
+    def progress(tried: int, to_try: int) -> None:
+        slot.progress(
+            min(1.0, tried / max(1, to_try)),
+            tell("Searching: {tried:,} of {to_try:,} layouts", tried=tried, to_try=to_try),
+        )
 
     def make() -> Found:
-        return calculator.size(asked.model, **asked.keywords, progress=tell, max_seconds=MAX_SECONDS)
+        return calculator.size(asked.model, **asked.keywords, progress=progress, max_seconds=MAX_SECONDS)
 
     found: Found = _KEPT.get(asked.key, make, keep=lambda found: found.complete)
     return found

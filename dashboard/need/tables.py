@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from calculator.messages import phrase
 from calculator.views.load.wording import milliseconds, rounded
 from calculator.views.sizing.options import OptionRow
+from dashboard.text import tell
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-NOT_KNOWN = "not known"
+NOT_KNOWN = phrase("not known")
 ROW_PX, ROWS = 35, 11
 """The height of a row, and how many are seen at once, the head among them; the rest scrolls in the table."""
 
@@ -51,38 +53,42 @@ def _tokens(row: OptionRow) -> str:
 
 
 OPTIONS = (
-    Column("Hardware, opens it", lambda row: row.hardware),
+    Column(phrase("Hardware, opens it"), lambda row: row.hardware),
     Column(
         "$ / h", lambda row: row.usd_per_hour_low, lambda row: _dollars(row.usd_per_hour_low, row.usd_per_hour_high)
     ),
-    Column("Users held", lambda row: row.held, _held),
-    Column("ms a token", lambda row: row.time_per_output_token_s, _ms),
-    Column("Split", lambda row: row.split),
-    Column("Tokens/s", lambda row: row.output_tokens_per_second, _tokens),
+    Column(phrase("Users held"), lambda row: row.held, _held),
+    Column(phrase("ms a token"), lambda row: row.time_per_output_token_s, _ms),
+    Column(phrase("Split"), lambda row: row.split),
+    Column(phrase("Tokens/s"), lambda row: row.output_tokens_per_second, _tokens),
     Column(
-        "$ / M tokens",
+        phrase("$ / M tokens"),
         lambda row: row.usd_per_million_output_tokens_low,
         lambda row: _dollars(row.usd_per_million_output_tokens_low, row.usd_per_million_output_tokens_high),
     ),
-    Column("Limited by", lambda row: row.limited_by),
-    Column("Used", lambda row: row.utilisation, lambda row: _percent(row.utilisation)),
-    Column("Engine", lambda row: row.engine),
-    Column("Weights", lambda row: row.weight_dtype),
+    Column(phrase("Limited by"), lambda row: row.limited_by),
+    Column(phrase("Used"), lambda row: row.utilisation, lambda row: _percent(row.utilisation)),
+    Column(phrase("Engine"), lambda row: row.engine),
+    Column(phrase("Weights"), lambda row: row.weight_dtype),
     Column("KV", lambda row: row.kv_cache_dtype),
-    Column("Price seen", lambda row: row.price_seen),
+    Column(phrase("Price seen"), lambda row: row.price_seen),
 )
-PINS, PINS_AT = "Beside others", 5
+PINS, PINS_AT = phrase("Beside others"), 5
 """The column of buttons that pin an option for comparing, beyond those that are seen on a phone."""
-WHERE_THEY_DIFFER = ("Engine", "Weights", "KV")
+WHERE_THEY_DIFFER = (phrase("Engine"), phrase("Weights"), "KV")
 RUNS = (
-    Column("Model, opens it", lambda row: row.name),
-    Column("Users held", lambda row: row.max_batch_size, lambda row: f"{row.max_batch_size:,}"),
-    Column("Parameters, 10⁹", lambda row: row.num_parameters / 1e9, lambda row: f"{row.num_parameters / 1e9:,.1f}"),
-    Column("On GPUs", lambda row: row.num_gpus, lambda row: _times(row.num_gpus, row.replicas)),
-    Column("Weights", lambda row: row.weight_dtype),
-    Column("Longest, tokens", lambda row: row.max_context_len, lambda row: f"{row.max_context_len:,}"),
-    Column("Split", lambda row: row.split),
-    Column("Note", lambda row: row.note),
+    Column(phrase("Model, opens it"), lambda row: row.name),
+    Column(phrase("Users held"), lambda row: row.max_batch_size, lambda row: f"{row.max_batch_size:,}"),
+    Column(
+        phrase("Parameters, 10⁹"),
+        lambda row: row.num_parameters / 1e9,
+        lambda row: f"{row.num_parameters / 1e9:,.1f}",
+    ),
+    Column(phrase("On GPUs"), lambda row: row.num_gpus, lambda row: _times(row.num_gpus, row.replicas)),
+    Column(phrase("Weights"), lambda row: row.weight_dtype),
+    Column(phrase("Longest, tokens"), lambda row: row.max_context_len, lambda row: f"{row.max_context_len:,}"),
+    Column(phrase("Split"), lambda row: row.split),
+    Column(phrase("Note"), lambda row: row.note),
 )
 
 
@@ -91,7 +97,11 @@ def _percent(share: float | None) -> str:
 
 
 def _times(num_gpus: int, replicas: int) -> str:
-    return f"{num_gpus:,}" if replicas == 1 else f"{num_gpus:,}, {replicas:,} times"
+    return (
+        f"{num_gpus:,}"
+        if replicas == 1
+        else tell("{num_gpus:,}, {replicas:,} times", num_gpus=num_gpus, replicas=replicas)
+    )
 
 
 def show(

@@ -12,7 +12,7 @@ from calculator.views.comparing.side_by_side import LETTERS, MOST, SideBySide, s
 from dashboard import downloads, figure, inputs, state, turning
 from dashboard.compare import asking, pins, shown
 from dashboard.compare.asking import Compared
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
 WIDTH = 1200
 _LAST = "_compared_last"
@@ -32,8 +32,8 @@ def show() -> None:
             fields.error(plain(sentence(str(error))))
             compared, dimmed = st.session_state.get(_LAST, []), True
         if not compared:
-            said.title("This cannot be compared", anchor=False)
-            said.markdown("Change an input below; nothing else was lost.")
+            said.title(tell("This cannot be compared"), anchor=False)
+            said.markdown(tell("Change an input below; nothing else was lost."))
         elif len(compared) == 1:
             _alone(compared[0], said, dimmed)
         else:
@@ -55,7 +55,7 @@ def _with_fields(compared: list[Compared], where: DeltaGenerator) -> list[Compar
             _fields(first)
     else:  # made only while it is open: fields that are emptied would send what they held before
         with where.popover(
-            "Add a plan", icon=":material/add:", type="tertiary", on_change="rerun", key="chip_add"
+            tell("Add a plan"), icon=":material/add:", type="tertiary", on_change="rerun", key="chip_add"
         ) as opened:
             if opened.open:
                 _fields(first)
@@ -70,14 +70,21 @@ def _with_fields(compared: list[Compared], where: DeltaGenerator) -> list[Compar
 
 
 def _fields(first: Compared) -> None:
-    st.markdown(plain(f"{told_alone(first)}, beside the same with:"))
+    st.markdown(plain(tell("{told_alone}, beside the same with:", told_alone=told_alone(first))))
     asking.other(first.plan.request.engine)
 
 
 def told_alone(one: Compared) -> str:
     """Say a plan by itself."""
     plan = one.plan
-    return f"{plan.model.name} on {plan.num_gpus:,} × {plan.accelerator.name}, {plan.rules.title} {plan.rules.version}"
+    return tell(
+        "{name} on {num_gpus:,} × {gpu}, {title} {version}",
+        name=plan.model.name,
+        num_gpus=plan.num_gpus,
+        gpu=plan.accelerator.name,
+        title=plan.rules.title,
+        version=plan.rules.version,
+    )
 
 
 def _alone(one: Compared, said: DeltaGenerator, dimmed: bool) -> None:
@@ -85,15 +92,18 @@ def _alone(one: Compared, said: DeltaGenerator, dimmed: bool) -> None:
     view = views.engines_view(one.plan)
     _title(said, str(engine_by_engine(view)), dimmed)
     said.markdown(
-        f"Nothing stands beside it yet: choose below what is other, or pin plans, up to {MOST}, where you see them."
+        tell(
+            "Nothing stands beside it yet: choose below what is other, or pin plans, up to {most}, where you see them.",
+            most=MOST,
+        )
     )
     with st.container(horizontal=True, gap="xsmall"):
-        st.page_link(turning.to(turning.FITS), label="Change this plan")
+        st.page_link(turning.to(turning.FITS), label=tell("Change this plan"))
         inputs.calibration_chip()
     with st.grid(2, min_column_width=480, gap="large"):
         with st.container():
-            st.subheader("One GPU on each engine", anchor=False)
-            alt = f"{one.plan.model.name}: one GPU on each engine"
+            st.subheader(tell("One GPU on each engine"), anchor=False)
+            alt = tell("{name}: one GPU on each engine", name=one.plan.model.name)
             figure.show(charts.draw.ready(view), "chart-engines", alt, dimmed=dimmed)
         with st.container():
             shown.engines(one.plan, dimmed=dimmed)
@@ -124,7 +134,7 @@ def _side_by_side(compared: list[Compared], said: DeltaGenerator, chips: DeltaGe
 
 
 def _title(said: DeltaGenerator, text: str, dimmed: bool) -> None:
-    said.title(f":gray[Before: {plain(text)}]" if dimmed else plain(text), anchor=False)
+    said.title(tell(":gray[Before: {text}]", text=plain(text)) if dimmed else plain(text), anchor=False)
 
 
 def _chips(compared: list[Compared], beside: SideBySide) -> None:
@@ -135,13 +145,17 @@ def _chips(compared: list[Compared], beside: SideBySide) -> None:
                 _one(one, letter)
         if not all(one.pin in pins.pinned() for one in compared):
             st.button(
-                "Pin all" if len(compared) > 2 else "Pin both",
+                tell("Pin all") if len(compared) > 2 else tell("Pin both"),
                 icon=":material/keep_public:", type="tertiary", on_click=asking.keep, args=(compared,),
-                help="Keeps these plans side by side, so that another can be added",
+                help=tell("Keeps these plans side by side, so that another can be added"),
             )  # fmt: skip
         if len(compared) == 2:
             st.button(
-                "Swap", icon=":material/swap_horiz:", type="tertiary", on_click=asking.keep, args=(compared[::-1],)
+                tell("Swap"),
+                icon=":material/swap_horiz:",
+                type="tertiary",
+                on_click=asking.keep,
+                args=(compared[::-1],),
             )
         downloads.link()
 
@@ -150,6 +164,6 @@ def _one(one: Compared, letter: str) -> None:
     st.markdown(f"**{letter}**: {plain(told_alone(one))}")
     for note in one.plan.notes:
         st.markdown(f"- {plain(sentence(note))}")
-    st.page_link(turning.to(turning.FITS), label="Open this plan", query_params=pins.link_of(one.pin))
+    st.page_link(turning.to(turning.FITS), label=tell("Open this plan"), query_params=pins.link_of(one.pin))
     if one.from_fields or one.pin in pins.pinned():
-        st.button("Take it out", key=f"drop_{letter}", on_click=asking.drop, args=(one,))
+        st.button(tell("Take it out"), key=f"drop_{letter}", on_click=asking.drop, args=(one,))

@@ -11,7 +11,7 @@ from calculator.views.heads.chosen import name_of, row_of
 from dashboard import downloads, state
 from dashboard.frame import lengths
 from dashboard.heads import asking, charts, evidence, panels
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell
 
 WIDTH = 1200
 _LAST = "_heads_last"
@@ -51,12 +51,12 @@ def show() -> None:
 def _dimmed(said: st.delta_generator.DeltaGenerator) -> None:
     """Keep the last answer, dimmed, where what is asked now has none."""
     if _LAST not in st.session_state:
-        said.title("This cannot be planned", anchor=False)
-        said.markdown("Change an input below; nothing else was lost.")
+        said.title(tell("This cannot be planned"), anchor=False)
+        said.markdown(tell("Change an input below; nothing else was lost."))
         return
     study, name = st.session_state[_LAST]
     row = row_of(study, name)
-    said.title(f":gray[Before: {plain(answer.headline(study, row))}]", anchor=False)
+    said.title(tell(":gray[Before: {headline}]", headline=plain(answer.headline(study, row))), anchor=False)
     said.markdown(f":gray[{plain(answer.verdict(study, row))}]")
     charts.show(study, row, dimmed=True)
 

@@ -8,14 +8,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import calculator
+from calculator.messages import phrase
 from dashboard import state, traffic, turning
 from dashboard.frame import lengths
 from dashboard.link.need_parameters import GPUS, MODELS
 from dashboard.need import asking, found, owned, searching
-from dashboard.text import plain, sentence
+from dashboard.text import plain, sentence, tell, told
 
 WIDTH = 1200
-SEARCHES = {GPUS: "Find GPUs", MODELS: "I have GPUs"}
+SEARCHES = {GPUS: phrase("Find GPUs"), MODELS: phrase("I have GPUs")}
 _LAST = "_need_last"
 
 
@@ -25,9 +26,13 @@ def show() -> None:
     with st.container(horizontal_alignment="center").container(width=WIDTH):
         problems, answer = st.container(), st.empty()
         st.segmented_control(
-            "Search", list(SEARCHES), format_func=SEARCHES.get, key="search", required=True,
+            tell("Search"),
+            list(SEARCHES),
+            format_func=lambda search: told(SEARCHES[search]),
+            key="search",
+            required=True,
             label_visibility="collapsed",
-        )  # fmt: skip
+        )
         _SHOWN[st.session_state["search"]](answer)
         for problem in state.problems():
             problems.warning(plain(problem))
@@ -100,7 +105,7 @@ def _refused(slot: DeltaGenerator, error: calculator.CalculatorError) -> Any:
         (st.info if traffic.awaits_trace() else st.error)(plain(sentence(str(error))))
     last = st.session_state.get(_LAST, {}).get(st.session_state["search"])
     if last is None:
-        slot.title("This cannot be searched", anchor=False)
+        slot.title(tell("This cannot be searched"), anchor=False)
     return last
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
 from calculator.charts.base import FREE, GREY, KV, KV_FAINT, base_chart
 from calculator.charts.heads.presets import mark_presets
 from calculator.charts.ready import Spec, chart, note
+from calculator.messages import joined, phrase, say
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.units import GIB, format_bytes
@@ -41,16 +42,18 @@ def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
     once = [size - row.copied_bytes_per_gpu for size, row in zip(kept, rows, strict=True)]
     labels, colours = [row.label for row in rows], _colours(study, rows, chosen)
     hover = [
-        f"{format_bytes(size)} on one GPU" + (f", {_shared(row)}" if _copied(row) else "")
+        joined(
+            ", ", [say("bars.one_gpu", "{size} on one GPU", size=format_bytes(size)), *([_shared(row)] * _copied(row))]
+        )
         for size, row in zip(kept, rows, strict=True)
     ]
     traces: list[Any] = [
-        _bar(labels, [size / GIB for size in once], colours, hover, "Kept once", rows),
+        _bar(labels, [size / GIB for size in once], colours, hover, phrase("Kept once"), rows),
         {
             "type": "bar",
             "x": labels,
             "y": [(size - own) / GIB for size, own in zip(kept, once, strict=True)],
-            "name": "Copies",
+            "name": phrase("Copies"),
             "marker": {
                 "color": FREE,
                 "pattern": {"shape": COPIES, "fgcolor": KV, "size": 6, "solidity": 0.3, "fillmode": "overlay"},
@@ -60,7 +63,7 @@ def memory_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
             "hovertemplate": "%{customdata}<extra></extra>",
         },
     ]
-    return _small(study, chosen, traces, "GiB", "KV memory of one user", barmode="stack")
+    return _small(study, chosen, traces, "GiB", phrase("KV memory of one user"), barmode="stack")
 
 
 @chart
@@ -79,7 +82,7 @@ def batch_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
     plotly.graph_objects.Figure
         A bar a row, and a thin bar from the low to the high end.
     """
-    return _ranged(study, chosen, lambda row: row.max_batch_size, "max_batch_size", "users", "Users")
+    return _ranged(study, chosen, lambda row: row.max_batch_size, "max_batch_size", "users", phrase("Users"))
 
 
 @chart
@@ -99,7 +102,7 @@ def speed_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
         A bar a row that holds any sequence, and a thin bar from the low to the high end.
     """
     name = "full_output_tokens_per_second"
-    return _ranged(study, chosen, lambda row: row.full_output_tokens_per_second, name, "tokens/s", "Tokens/s")
+    return _ranged(study, chosen, lambda row: row.full_output_tokens_per_second, name, "tokens/s", phrase("Tokens/s"))
 
 
 def _ranged(
@@ -113,7 +116,14 @@ def _ranged(
     rows = [row for row in _planned(study) if value(row) is not None]
     middle, low, high = ([getattr(row, f"{name}{end}") for row in rows] for end in ("", "_low", "_high"))
     hover = [
-        f"{_rounded(one)} {unit} ({_rounded(least)} to {_rounded(most)})"
+        say(
+            "bars.parts",
+            "{value} {unit} ({least} to {most})",
+            value=_rounded(one),
+            unit=unit,
+            least=_rounded(least),
+            most=_rounded(most),
+        )
         for one, least, most in zip(middle, low, high, strict=True)
     ]
     bars = _bar([row.label for row in rows], middle, _colours(study, rows, chosen), hover, title, rows)
@@ -126,11 +136,11 @@ def _ranged(
         "thickness": 1.5,
         "width": 3,
     }
-    return _small(study, chosen, [bars], title, f"{title} at most", drawn=rows)
+    return _small(study, chosen, [bars], title, say("bars.at_most", "{title} at most", title=title), drawn=rows)
 
 
 def _bar(
-    labels: list[str], heights: list[float], colours: list[str], hover: list[str], name: str, rows: list[HeadRow]
+    labels: list[str], heights: list[float], colours: list[str], hover: Sequence[str], name: str, rows: list[HeadRow]
 ) -> dict[str, Any]:
     shapes = [LATENT if row.kind == "mla" else "" for row in rows]
     return {
@@ -163,8 +173,12 @@ def _copied(row: HeadRow) -> bool:
 
 def _shared(row: HeadRow) -> str:
     if row.kv_heads_by_layer:
-        return f"of some layers on up to {row.kv_replication} GPUs the same"
-    return f"on {row.kv_replication} GPUs the same"
+        return say(
+            "bars.some_layers_up_gpus",
+            "of some layers on up to {kv_replication} GPUs the same",
+            kv_replication=row.kv_replication,
+        )
+    return say("bars.gpus_same", "on {kv_replication} GPUs the same", kv_replication=row.kv_replication)
 
 
 def _rounded(value: float) -> str:
@@ -182,7 +196,7 @@ def _small(
 ) -> Spec:
     spec = base_chart(
         traces,
-        title=study_title(study, f"{what} over KV heads"),
+        title=study_title(study, say("bars.over_kv_heads", "{what} over KV heads", what=what)),
         showlegend=False,
         height=HEIGHT,
         bargap=0.2,
@@ -194,21 +208,21 @@ def _small(
     shown = _planned(study) if drawn is None else drawn
     for index, row in enumerate(study.rows):
         if row not in shown:
-            write_upright(spec, index, "not possible" if row.refused else "none")
+            write_upright(spec, index, phrase("not possible") if row.refused else "none")
     mark_presets(spec, study, chosen)
     return spec
 
 
 def study_title(study: HeadStudy, what: str) -> dict[str, Any]:
     """Return the title of a chart of a study: the model, and what is shown over its KV heads."""
-    return {"text": escape(f"{study.model.name}: {what}", quote=False)}
+    return {"text": say("charts.of_model", "{model}: {what}", model=escape(study.model.name, quote=False), what=what)}
 
 
 def heads_axis(study: HeadStudy) -> dict[str, Any]:
     """Return the axis that all charts of a study share: a place for each row, refused or not."""
     labels = [row.label for row in study.rows]
     return {
-        "title": {"text": "KV heads, G"},
+        "title": {"text": phrase("KV heads, G")},
         "type": "category",
         "categoryorder": "array",
         "categoryarray": labels,

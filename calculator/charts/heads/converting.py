@@ -7,6 +7,7 @@ from typing import Any
 from calculator.charts.base import GREY, KV, KV_FAINT, base_chart
 from calculator.charts.heads.bars import write_upright
 from calculator.charts.ready import Spec, chart
+from calculator.messages import phrase, say
 from calculator.views.base import View
 from calculator.views.heads.converting import ConvertingRow
 
@@ -33,11 +34,17 @@ def converting_chart(view: View[ConvertingRow]) -> Spec:
         "type": "bar",
         "x": [row.label for row in drawn],
         "y": [row.served_tokens_to_pay for row in drawn],
-        "name": "Paid back after",
+        "name": phrase("Paid back after"),
         "marker": {"color": [KV if row.chosen else KV_FAINT for row in drawn], "line": {"color": GREY, "width": 1}},
         "customdata": [
-            f"{row.served_tokens_to_pay:.2g} output tokens"
-            + (f" for {row.gpu_hours:,.0f} GPU-hours" if row.gpu_hours is not None else "")
+            say("converting.output_tokens", "{tokens:.2g} output tokens", tokens=row.served_tokens_to_pay)
+            if row.gpu_hours is None
+            else say(
+                "converting.for_gpu_hours",
+                "{tokens:.2g} output tokens for {hours:,.0f} GPU-hours",
+                tokens=row.served_tokens_to_pay,
+                hours=row.gpu_hours,
+            )
             for row in drawn
         ],
         "hovertemplate": "%{customdata}<extra></extra>",
@@ -49,14 +56,14 @@ def converting_chart(view: View[ConvertingRow]) -> Spec:
         bargap=0.3,
         margin={"l": 60, "r": 8, "t": 12, "b": 48},
         xaxis={
-            "title": {"text": "KV heads afterwards"},
+            "title": {"text": phrase("KV heads afterwards")},
             "type": "category",
             "categoryorder": "array",
             "categoryarray": labels,
             "range": [-0.5, len(labels) - 0.5],
             "tickangle": 0,
         },
-        yaxis={"title": {"text": "Output tokens"}, "rangemode": "tozero", "tickformat": "~s"},
+        yaxis={"title": {"text": phrase("Output tokens")}, "rangemode": "tozero", "tickformat": "~s"},
     )
     for index, row in enumerate(view.rows):
         if row not in drawn:

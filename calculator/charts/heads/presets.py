@@ -7,6 +7,7 @@ from typing import Any
 
 from calculator.charts.base import GREY, KV
 from calculator.charts.ready import Spec
+from calculator.messages import phrase, say
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.views.heads.chosen import row_of
@@ -29,7 +30,7 @@ def mark_presets(drawn: Spec, study: HeadStudy, chosen: HeadRow | None = None) -
         "y": [0.25] * len(rows),
         "xaxis": "x2",
         "yaxis": "y2",
-        "name": "Presets",
+        "name": phrase("Presets"),
         "mode": "markers+text",
         "text": [f"{row.num_models}" if row.place == round(row.place or 0.0) else "" for row in rows],
         "textposition": "top center",
@@ -53,7 +54,18 @@ def mark_presets(drawn: Spec, study: HeadStudy, chosen: HeadRow | None = None) -
 def said_of(row: RatioRow) -> str:
     """Say how many presets have a ratio, and which."""
     names = row.models.split(", ")
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    what = "a latent vector" if row.query_heads_per_kv_head is None else f"{row.label} query heads to a KV head"
-    presets = "1 preset has" if row.num_models == 1 else f"{row.num_models} presets have"
-    return f"{presets} {what}:<br>" + "<br>".join(names[:MOST_NAMED]) + more
+    more = say("presets.more", " and {names} more", names=len(names) - MOST_NAMED) if len(names) > MOST_NAMED else ""
+    what = (
+        phrase("a latent vector")
+        if row.query_heads_per_kv_head is None
+        else say("presets.query_heads_kv_head", "{label} query heads to a KV head", label=row.label)
+    )
+    presets = (
+        phrase("1 preset has")
+        if row.num_models == 1
+        else say("presets.presets_have", "{num_models} presets have", num_models=row.num_models)
+    )
+    named = "<br>".join(names[:MOST_NAMED])
+    return say(
+        "presets.named", "{presets} {what}:<br>{names}{more}", presets=presets, what=what, names=named, more=more
+    )

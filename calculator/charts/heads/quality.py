@@ -8,6 +8,7 @@ from calculator.charts.base import GREY, KV, base_chart
 from calculator.charts.heads.bars import HEIGHT, MARGIN, heads_axis, study_title, write_upright
 from calculator.charts.heads.presets import mark_presets
 from calculator.charts.ready import Spec, chart, note, shape
+from calculator.messages import phrase, say
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
 from calculator.views.heads.quality import quality_view, without_evidence
@@ -37,7 +38,7 @@ def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
         "type": "scatter",
         "x": [row.label for row in rows],
         "y": [row.change_points for row in rows],
-        "name": "Published pairs",
+        "name": phrase("Published pairs"),
         "mode": "markers",
         "cliponaxis": False,
         "marker": {
@@ -50,29 +51,39 @@ def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
             "opacity": 0.8,
         },
         "customdata": [
-            f"{row.change_points:+g} points: {row.benchmark}, {row.model}<br>"
-            f"{row.baseline:g} with MHA, {row.value:g} here"
-            f"<br>{row.category}, {row.study}" + (", second-hand" if row.second_hand else "")
+            say(
+                "quality.points_mha_here",
+                "{change_points:+g} points: {benchmark}, {model}<br>{baseline:g} with MHA, {value:g} "
+                "here<br>{category}, {study}{second_hand}",
+                change_points=row.change_points,
+                benchmark=row.benchmark,
+                model=row.model,
+                baseline=row.baseline,
+                value=row.value,
+                category=row.category,
+                study=row.study,
+                second_hand=phrase(", second-hand") if row.second_hand else "",
+            )
             for row in rows
         ],
         "hovertemplate": "%{customdata}<extra></extra>",
     }
     drawn = base_chart(
         [dots],
-        title=study_title(study, "Published quality over KV heads"),
+        title=study_title(study, phrase("Published quality over KV heads")),
         showlegend=False,
         height=HEIGHT,
         margin=MARGIN,
         xaxis=heads_axis(study),
-        yaxis={"title": {"text": "Points"}, "tickformat": "+~g", **_reach([row.change_points for row in rows])},
+        yaxis={"title": {"text": phrase("Points")}, "tickformat": "+~g", **_reach([row.change_points for row in rows])},
     )
     ends = {"x0": 0, "x1": 1, "xref": "x domain", "y0": 0, "y1": 0, "yref": "y"}
     shape(drawn, type="line", **ends, line={"color": GREY, "width": 1.5})
     for index, row in enumerate(study.rows):
         if row.kind == "mha":
-            note(drawn, x=index, y=0, text="MHA<br>= 0", yanchor="top", font={"size": 12})
+            note(drawn, x=index, y=0, text=phrase("MHA<br>= 0"), yanchor="top", font={"size": 12})
         elif row.label in without_evidence(study, rows):
-            write_upright(drawn, index, "no data", 0.08)
+            write_upright(drawn, index, phrase("no data"), 0.08)
     mark_presets(drawn, study, chosen)
     return drawn
 

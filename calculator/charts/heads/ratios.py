@@ -5,6 +5,7 @@ from __future__ import annotations
 from calculator.charts.base import GREY, KV, base_chart
 from calculator.charts.heads.presets import said_of
 from calculator.charts.ready import Spec, chart, short
+from calculator.messages import phrase
 from calculator.views.base import View
 from calculator.views.heads.ratios import RatioRow
 
@@ -30,7 +31,7 @@ def ratios_chart(view: View[RatioRow]) -> Spec:
         "type": "bar",
         "x": [row.label for row in view.rows],
         "y": short(counts),
-        "name": "Presets",
+        "name": phrase("Presets"),
         "marker": {"color": [KV if row.chosen else GREY for row in view.rows]},
         "text": [f"{count}" for count in counts],
         "textposition": "outside",
@@ -44,6 +45,6 @@ def ratios_chart(view: View[RatioRow]) -> Spec:
         showlegend=False,
         height=HEIGHT,
         margin={"l": 8, "r": 8, "t": 24, "b": 44},
-        xaxis={"type": "category", "title": {"text": "Query heads to a KV head"}},
+        xaxis={"type": "category", "title": {"text": phrase("Query heads to a KV head")}},
         yaxis={"visible": False, "rangemode": "tozero"},
     )

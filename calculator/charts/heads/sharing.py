@@ -7,6 +7,7 @@ from typing import Any
 
 from calculator.charts.base import GREY, KV, KV_FAINT, OTHER_LINE, base_chart
 from calculator.charts.ready import Spec, chart
+from calculator.messages import phrase, say
 from calculator.planning.heads.attention import SharedHead
 
 QUERIES, HEADS, GPUS = "Q", "K, V", "GPU"
@@ -34,10 +35,12 @@ def sharing_chart(sharing: Sequence[SharedHead]) -> Spec:
         "x": [1 - gap] * total,
         "y": [QUERIES] * total,
         "orientation": "h",
-        "name": "Query heads",
+        "name": phrase("Query heads"),
         "marker": {"color": GREY},
         "customdata": [head.kv_head for head in sharing for _ in head.query_heads],
-        "hovertemplate": "a query head, reads KV head %{customdata}<extra></extra>",
+        "hovertemplate": say(
+            "sharing.query_head_reads_kv", "a query head, reads KV head %{{customdata}}<extra></extra>"
+        ),
     }
     heads: dict[str, Any] = {
         "type": "bar",
@@ -45,7 +48,7 @@ def sharing_chart(sharing: Sequence[SharedHead]) -> Spec:
         "x": [len(head.query_heads) - gap for head in sharing],
         "y": [HEADS] * len(sharing),
         "orientation": "h",
-        "name": "KV heads",
+        "name": phrase("KV heads"),
         "marker": {
             "color": [KV if index % 2 == 0 else KV_FAINT for index in range(len(sharing))],
             "pattern": {
@@ -84,14 +87,23 @@ def _gpus(sharing: Sequence[SharedHead], total: int) -> list[Any]:
             "x": [each - 0.12] * ranks,
             "y": [GPUS] * ranks,
             "orientation": "h",
-            "name": "GPUs",
+            "name": phrase("GPUs"),
             "marker": {"color": OTHER_LINE},
             "text": [f"{rank}" if ranks <= 16 else "" for rank in range(ranks)],
             "textposition": "inside",
             "insidetextanchor": "middle",
             "insidetextfont": {"color": "#0b0f17"},
             "textangle": 0,
-            "customdata": [f"GPU {rank}: {each:g} query heads, {count} KV heads" for rank, count in enumerate(keeps)],
+            "customdata": [
+                say(
+                    "sharing.gpu_query_heads_kv",
+                    "GPU {rank}: {each:g} query heads, {count} KV heads",
+                    rank=rank,
+                    each=each,
+                    count=count,
+                )
+                for rank, count in enumerate(keeps)
+            ],
             "hovertemplate": "%{customdata}<extra></extra>",
         }
     ]
@@ -99,6 +111,22 @@ def _gpus(sharing: Sequence[SharedHead], total: int) -> list[Any]:
 
 def _said(head: SharedHead) -> str:
     first, last = head.query_heads[0], head.query_heads[-1]
-    read = f"query head {first}" if first == last else f"query heads {first} to {last}"
-    where = f"GPU {head.gpus[0]}" if len(head.gpus) == 1 else f"GPUs {head.gpus[0]} to {head.gpus[-1]}, a copy each"
-    return f"KV head {head.kv_head}: read by {read}, kept by {where}"
+    read = (
+        say("sharing.query_head", "query head {first}", first=first)
+        if first == last
+        else say("sharing.query_heads", "query heads {first} to {last}", first=first, last=last)
+    )
+    where = (
+        f"GPU {head.gpus[0]}"
+        if len(head.gpus) == 1
+        else say(
+            "sharing.gpus_copy_each", "GPUs {gpus} to {gpus_2}, a copy each", gpus=head.gpus[0], gpus_2=head.gpus[-1]
+        )
+    )
+    return say(
+        "sharing.kv_head_read_by",
+        "KV head {kv_head}: read by {read}, kept by {where}",
+        kv_head=head.kv_head,
+        read=read,
+        where=where,
+    )

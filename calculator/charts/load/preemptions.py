@@ -6,6 +6,7 @@ from typing import Any
 
 from calculator.charts.base import GREY, KV, base_chart
 from calculator.charts.ready import Spec, chart, note, titled
+from calculator.messages import phrase, say
 from calculator.views.base import View
 from calculator.views.load.preemptions import PreemptionRow
 from calculator.views.load.wording import rounded
@@ -45,7 +46,7 @@ def preemption_chart(view: View[PreemptionRow]) -> Spec:
             "thickness": 1,
         },
         "customdata": [[row.rule, rounded(row.preemptions, 2)] for row in rows],
-        "hovertemplate": "%{customdata[1]} times: %{customdata[0]}<extra></extra>",
+        "hovertemplate": say("preemptions.times", "%{{customdata[1]}} times: %{{customdata[0]}}<extra></extra>"),
     }
     drawn = base_chart(
         [bars],
@@ -54,18 +55,27 @@ def preemption_chart(view: View[PreemptionRow]) -> Spec:
         height=AROUND + ROW * len(rows),
         bargap=0.45,
         margin={"l": 64, "r": 16, "t": 40, "b": 56},
-        xaxis={"title": {"text": "Times that a request is thrown out"}, "range": [0, 1.6 * most or 1]},
+        xaxis={"title": {"text": phrase("Times that a request is thrown out")}, "range": [0, 1.6 * most or 1]},
         yaxis={"autorange": "reversed", "automargin": True, "showgrid": False},
     )
     for index, row in enumerate(rows):
-        text = f"{rounded(row.preemptions, 2)}, {rounded(row.running)} running"
+        text = say(
+            "preemptions.running",
+            "{preemptions}, {running} running",
+            preemptions=rounded(row.preemptions, 2),
+            running=rounded(row.running),
+        )
         note(drawn, x=row.preemptions_high or row.preemptions, y=index, text=text, xanchor="left", xshift=6)
     return drawn
 
 
 def _name(row: PreemptionRow) -> str:
-    limit = "by memory alone" if row.max_num_seqs is None else f"at most {row.max_num_seqs:,}"
-    return f"{row.engine} {row.since}".rstrip() + f"<br>{limit}"
+    limit = (
+        phrase("by memory alone")
+        if row.max_num_seqs is None
+        else say("preemptions.at_most", "at most {max_num_seqs:,}", max_num_seqs=row.max_num_seqs)
+    )
+    return say("preemptions.row", "{engine}<br>{limit}", engine=f"{row.engine} {row.since}".rstrip(), limit=limit)
 
 
 def _off(high: float | None, low: float | None) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 from calculator.charts.base import GREY, KV, base_chart
 from calculator.charts.ready import Spec, chart, note, titled, upright
+from calculator.messages import phrase, say
 from calculator.views.base import View
 from calculator.views.load.resident_tokens import ResidentRow
 from calculator.views.load.wording import percent
@@ -29,7 +30,7 @@ def resident_tokens_chart(view: View[ResidentRow]) -> Spec:
     in_tokens = all(row.tokens_low is not None for row in rows)
     first = rows[0].sequences if rows else 0
     traces: list[Any] = []
-    for exceeds, name, colour in ((False, "within the pool", KV), (True, "more than it", GREY)):
+    for exceeds, name, colour in ((False, phrase("within the pool"), KV), (True, phrase("more than it"), GREY)):
         own = [row for row in rows if row.sequences == first and row.exceeds is exceeds]
         traces.append(
             {
@@ -44,8 +45,8 @@ def resident_tokens_chart(view: View[ResidentRow]) -> Spec:
                     "pattern": {"shape": "/" if exceeds else "", "solidity": 0.6},
                 },
                 "customdata": [percent(row.share) for row in own],
-                "hovertemplate": "%{customdata} of the time about %{x:,.4s}"
-                + (" tokens" if in_tokens else " % of the pool")
+                "hovertemplate": say("resident_tokens.time_about", "%{{customdata}} of the time about %{{x:,.4s}}")
+                + (" tokens" if in_tokens else phrase(" % of the pool"))
                 + "<extra></extra>",
             }
         )
@@ -56,11 +57,11 @@ def resident_tokens_chart(view: View[ResidentRow]) -> Spec:
                 "type": "scatter",
                 "x": [_middle(row, in_tokens) for row in other],
                 "y": [100 * row.share for row in other],
-                "name": f"{other[0].sequences:,}, even odds",
+                "name": say("resident_tokens.even_odds", "{sequences:,}, even odds", sequences=other[0].sequences),
                 "mode": "lines",
                 "line": {"color": GREY, "dash": "dot", "width": 2},
                 "customdata": [percent(row.share) for row in other],
-                "hovertemplate": "%{customdata} of the time<extra></extra>",
+                "hovertemplate": say("resident_tokens.time", "%{{customdata}} of the time<extra></extra>"),
             }
         )
     drawn = base_chart(
@@ -69,15 +70,17 @@ def resident_tokens_chart(view: View[ResidentRow]) -> Spec:
         bargap=0,
         barmode="overlay",
         xaxis={
-            "title": {"text": "Tokens of the pool, in whole blocks" if in_tokens else "Share of the pool, %"},
+            "title": {
+                "text": phrase("Tokens of the pool, in whole blocks") if in_tokens else phrase("Share of the pool, %")
+            },
             "tickformat": "," if in_tokens else "",
         },
-        yaxis={"title": {"text": "Share of the time, %"}, "rangemode": "tozero"},
+        yaxis={"title": {"text": phrase("Share of the time, %")}, "rangemode": "tozero"},
     )
     end = _end_of_pool(rows, in_tokens)
     if end is not None:
         upright(drawn, end, color=GREY, width=2, dash="dash")
-        text = f" the pool: {end:,.0f}" if in_tokens else " the pool"
+        text = say("resident_tokens.pool", " the pool: {end:,.0f}", end=end) if in_tokens else phrase(" the pool")
         note(drawn, x=end, y=1, yref="paper", text=text, xanchor="left", yanchor="top")
     return drawn
 

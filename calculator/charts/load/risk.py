@@ -7,6 +7,7 @@ from typing import Any
 
 from calculator.charts.base import GREY, KV, base_chart
 from calculator.charts.ready import Spec, chart, note, titled
+from calculator.messages import phrase, say
 from calculator.views.base import View
 from calculator.views.load.risk import RiskRow
 from calculator.views.load.wording import percent
@@ -35,11 +36,11 @@ def risk_chart(view: View[RiskRow]) -> Spec:
             "type": "scatter",
             "x": [row.sequences for row in rows],
             "y": [100 * row.risk if row.risk >= LEAST else None for row in rows],
-            "name": "Risk",
+            "name": phrase("Risk"),
             "mode": "lines",
             "line": {"color": KV, "width": 2.5},
             "customdata": [percent(row.risk) for row in rows],
-            "hovertemplate": "%{x:,} at once: %{customdata} of the time<extra></extra>",
+            "hovertemplate": say("risk.at_once_time", "%{{x:,}} at once: %{{customdata}} of the time<extra></extra>"),
         }
     ]
     marks = [(row, KV) for row in rows if row.recommended] + [(row, GREY) for row in rows if row.even]
@@ -49,20 +50,24 @@ def risk_chart(view: View[RiskRow]) -> Spec:
             "type": "scatter",
             "x": [row.sequences for row, _ in marks],
             "y": [100 * row.risk for row, _ in marks],
-            "name": "What fits",
+            "name": phrase("What fits"),
             "mode": "markers",
             "marker": {"color": [colour for _, colour in marks], "size": 11},
             "customdata": [percent(row.risk) for row, _ in marks],
-            "hovertemplate": "%{x:,} at once: %{customdata} of the time<extra></extra>",
+            "hovertemplate": say("risk.at_once_time", "%{{x:,}} at once: %{{customdata}} of the time<extra></extra>"),
         }
     )
     drawn = base_chart(
         traces,
         title=titled(view.plan, view.title),
         showlegend=False,
-        xaxis={"title": {"text": "Requests in decode at once, one replica"}, "tickformat": ",", "hoverformat": ","},
+        xaxis={
+            "title": {"text": phrase("Requests in decode at once, one replica")},
+            "tickformat": ",",
+            "hoverformat": ",",
+        },
         yaxis={
-            "title": {"text": "Pool exceeded, % of the time"},
+            "title": {"text": phrase("Pool exceeded, % of the time")},
             "type": "log",
             "tickvals": TICKS,
             "ticktext": [f"{tick:g}" for tick in TICKS],
@@ -75,7 +80,7 @@ def risk_chart(view: View[RiskRow]) -> Spec:
             showarrow=True,
             x=row.sequences,
             y=log10(100 * row.risk),
-            text=f"{row.sequences:,} {'fit' if row.recommended else 'at even odds'}",
+            text=f"{row.sequences:,} {'fit' if row.recommended else phrase('at even odds')}",
             ax=-14 if row.recommended else 14,
             ay=-26 if row.recommended else 30,
             xanchor="right" if row.recommended else "left",

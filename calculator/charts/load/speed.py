@@ -8,6 +8,7 @@ from typing import Any
 
 from calculator.charts.base import GREY, INK, KV, KV_FAINT, LINE_COLOURS, PLATE, WEIGHTS, base_chart
 from calculator.charts.ready import Spec, chart, note, shape, short, titled, upright
+from calculator.messages import capitalised, phrase, say
 from calculator.planning.traffic.words import PARTS
 from calculator.views.base import View
 from calculator.views.load.speed import SpeedRow
@@ -25,10 +26,10 @@ NOT_CHECKED = "rgba(140,150,165,0.18)"
 HEIGHT = 560
 LEVELS, TOP, STEP, CLOSE = 3, 1.2, 0.06, 0.5
 """Names of what is marked stand above the panels in so many lines, one below the other where poles are close."""
-AXIS_TITLE = "Sequences at once, one replica"
+AXIS_TITLE = phrase("Sequences at once, one replica")
 MARKS: tuple[tuple[str, Callable[[SpeedRow], bool]], ...] = (
     ("you", lambda row: row.asked),
-    ("half of the limit", lambda row: row.bend),
+    (phrase("half of the limit"), lambda row: row.bend),
     ("fit", lambda row: row.fits),
     ("arrivals", lambda row: row.arrivals),
 )
@@ -50,7 +51,7 @@ def speed_chart(view: View[SpeedRow]) -> Spec:
     """
     rows = view.rows
     traces = [
-        *_band(rows, "ms a token", 1000, "time_per_output_token_s", "y"),
+        *_band(rows, phrase("ms a token"), 1000, "time_per_output_token_s", "y"),
         *_band(rows, "tokens/s", 1, "output_tokens_per_second", "y2"),
     ]
     most = max((row.batch_size for row in rows), default=1)
@@ -61,9 +62,9 @@ def speed_chart(view: View[SpeedRow]) -> Spec:
         height=HEIGHT,
         margin={"l": 64, "r": 16, "t": 116, "b": 56},
         xaxis={"title": {"text": AXIS_TITLE}, "tickformat": ",", "anchor": "y2", "range": [0, most]},
-        yaxis={"title": {"text": "ms a token"}, "domain": [0.55, 1], "rangemode": "tozero", "tickformat": ","},
+        yaxis={"title": {"text": phrase("ms a token")}, "domain": [0.55, 1], "rangemode": "tozero", "tickformat": ","},
         yaxis2={
-            "title": {"text": "Tokens/s"}, "domain": [0, 0.44], "rangemode": "tozero", "tickformat": ",",
+            "title": {"text": phrase("Tokens/s")}, "domain": [0, 0.44], "rangemode": "tozero", "tickformat": ",",
         },
     )  # fmt: skip
     _shade(drawn, rows)
@@ -97,7 +98,7 @@ def step_chart(view: View[SpeedRow]) -> Spec:
                 "type": "scatter",
                 "x": short([row.batch_size for row in rows]),
                 "y": short([100 * share for share in shares]),
-                "name": title[:1].upper() + title[1:],
+                "name": capitalised(title),
                 "mode": "lines",
                 "stackgroup": "step",
                 "line": {"width": 0.5, "color": PART_COLOURS[part]},
@@ -115,16 +116,23 @@ def step_chart(view: View[SpeedRow]) -> Spec:
         hovermode="x unified",
         height=HEIGHT,
         xaxis={"title": {"text": AXIS_TITLE}, "tickformat": ",", "hoverformat": ",.0f", "range": [1, max(2, most)]},
-        yaxis={"title": {"text": "Share of a token's time, %"}, "range": [0, 100]},
+        yaxis={"title": {"text": phrase("Share of a token's time, %")}, "range": [0, 100]},
     )
     asked = next((row for row in rows if row.asked), None)
     if asked:
         upright(drawn, asked.batch_size, color=INK, width=1.5, dash="dot")
         right = asked.batch_size > most / 2
         note(
-            drawn, x=asked.batch_size, y=1, yref="y domain", text=f"you: {asked.batch_size:,}", bgcolor=PLATE,
-            xanchor="right" if right else "left", xshift=-4 if right else 4, yanchor="top",
-        )  # fmt: skip
+            drawn,
+            x=asked.batch_size,
+            y=1,
+            yref="y domain",
+            text=say("speed.you", "you: {batch_size:,}", batch_size=asked.batch_size),
+            bgcolor=PLATE,
+            xanchor="right" if right else "left",
+            xshift=-4 if right else 4,
+            yanchor="top",
+        )
     return drawn
 
 
@@ -135,8 +143,14 @@ def _band(rows: Sequence[SpeedRow], unit: str, factor: float, field: str, axis: 
     )  # fmt: skip
     drawn = {"type": "scatter", "x": batches, "yaxis": axis, "mode": "lines"}
     edge = {**drawn, "line": {"width": 0, "color": KV_FAINT}, "hoverinfo": "skip"}
-    yield {**edge, "y": short(low), "name": f"{unit}, low"}
-    yield {**edge, "y": short(high), "name": f"{unit}, high", "fill": "tonexty", "fillcolor": KV_FAINT}
+    yield {**edge, "y": short(low), "name": say("speed.low", "{unit}, low", unit=unit)}
+    yield {
+        **edge,
+        "y": short(high),
+        "name": say("speed.high", "{unit}, high", unit=unit),
+        "fill": "tonexty",
+        "fillcolor": KV_FAINT,
+    }
     yield {
         **drawn,
         "y": short(middle),
@@ -146,16 +160,24 @@ def _band(rows: Sequence[SpeedRow], unit: str, factor: float, field: str, axis: 
             [rounded(one, 2), rounded(first, 2), rounded(last, 2)]
             for first, one, last in zip(low, middle, high, strict=True)
         ],
-        "hovertemplate": f"%{{x:,.4~g}} at once: %{{customdata[0]}} {unit} (%{{customdata[1]}} to %{{customdata[2]}})"
-        "<extra></extra>",
+        "hovertemplate": say(
+            "speed.at_once",
+            "%{{x:,.4~g}} at once: %{{customdata[0]}} {unit} (%{{customdata[1]}} to %{{customdata[2]}})<extra></extra>",
+            unit=unit,
+        ),
     }
     asked = next((index for index, row in enumerate(rows) if row.asked), None)
     if asked is not None:
         ring = {"size": 10, "color": "#ffffff", "line": {"color": INK, "width": 2}}
         yield {
-            **drawn, "mode": "markers", "name": f"{unit}, you", "x": [batches[asked]], "y": short([middle[asked]]),
-            "marker": ring, "hoverinfo": "skip",
-        }  # fmt: skip
+            **drawn,
+            "mode": "markers",
+            "name": say("speed.you", "{unit}, you", unit=unit),
+            "x": [batches[asked]],
+            "y": short([middle[asked]]),
+            "marker": ring,
+            "hoverinfo": "skip",
+        }
 
 
 def _shade(drawn: Spec, rows: Sequence[SpeedRow]) -> None:
@@ -167,7 +189,9 @@ def _shade(drawn: Spec, rows: Sequence[SpeedRow]) -> None:
                 drawn, type="rect", x0=counts[0], x1=counts[-1], y0=0, y1=1, yref="paper", fillcolor=NOT_CHECKED,
                 line={"width": 0}, layer="below",
             )  # fmt: skip
-            drawn["layout"]["xaxis"]["title"] = {"text": f"{AXIS_TITLE} (grey: not checked)"}
+            drawn["layout"]["xaxis"]["title"] = {
+                "text": say("speed.grey_not_checked", "{axis_title} (grey: not checked)", axis_title=AXIS_TITLE)
+            }
 
 
 def _mark(drawn: Spec, rows: Sequence[SpeedRow], most: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from calculator.messages import Message, joined, say
+from calculator.messages import Message, joined, phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.units import plural
 from calculator.views.base import View
@@ -71,13 +71,13 @@ def fitting(beside: SideBySide) -> tuple[bool, Message]:
         return True, say("side.fit", "{both} {what}", both=both, what=what)
     if not any(fits):
         return False, say("side.none_fits", "none fits")
-    letters = " and ".join(letter for letter, fit in zip(LETTERS, fits, strict=False) if not fit)
+    letters = joined(" and ", [letter for letter, fit in zip(LETTERS, fits, strict=False) if not fit])
     return False, say("side.not_fit", "{letters} not: too much is asked", letters=letters)
 
 
 def _what(plans: tuple[Plan, ...]) -> Message:
     """Say the models and the load, as far as they are the same."""
-    models = joined(say("side.and", " and "), list(dict.fromkeys(plan.model.name for plan in plans)))
+    models = joined(" and ", list(dict.fromkeys(plan.model.name for plan in plans)))
     lengths, asked = {plan.request.seq_len for plan in plans}, {users(plan) for plan in plans}
     if len(lengths) > 1:
         return models
@@ -105,9 +105,17 @@ class _Words(NamedTuple):
     times: str
 
 
-_PRICE = _Words("costs {share:.0f} % less", "costs {share:.0f} % more", "costs {times:.2g} × as much")
-_USERS = _Words("holds {share:.0f} % fewer", "holds {share:.0f} % more", "holds {times:,.3g} × as many")
-_SPEED = _Words("is {share:.0f} % slower", "is {share:.0f} % faster", "is {times:.2g} × as fast")
+_PRICE = _Words(
+    template("costs {share:.0f} % less"), template("costs {share:.0f} % more"), template("costs {times:.2g} × as much")
+)
+_USERS = _Words(
+    template("holds {share:.0f} % fewer"),
+    template("holds {share:.0f} % more"),
+    template("holds {times:,.3g} × as many"),
+)
+_SPEED = _Words(
+    template("is {share:.0f} % slower"), template("is {share:.0f} % faster"), template("is {times:.2g} × as fast")
+)
 
 
 def _of_two(beside: SideBySide) -> Message:
@@ -150,10 +158,10 @@ def _claim(key: str, words: _Words, ratio: float | None) -> tuple[Message, ...]:
 def _of_several(beside: SideBySide) -> Message:
     """Say which plans cost least, hold most and are fastest, those that are the same at once together."""
     best = {
-        "side.least": ("costs the least", _leading(beside, "usd_per_hour", min)),
-        "side.most": ("holds the most", _leading(beside, "held", max)),
+        "side.least": (phrase("costs the least"), _leading(beside, "usd_per_hour", min)),
+        "side.most": (phrase("holds the most"), _leading(beside, "held", max)),
         "side.fastest": (
-            "is the fastest", _leading(beside, "time_per_output_token_s", min) if _same_load(beside) else "",
+            phrase("is the fastest"), _leading(beside, "time_per_output_token_s", min) if _same_load(beside) else "",
         ),
     }  # fmt: skip
     fits = [letter for letter, plan in zip(LETTERS, beside.plans, strict=False) if plan.fits]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from calculator.engines.versions import in_words
 from calculator.errors import CalculatorError
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.plan import vary
 from calculator.views.base import ABSENT, Row, View, possible
 
-NAME, TITLE = "versions", "Versions"
+NAME, TITLE = "versions", phrase("Versions")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.layers import FullAttention
 from calculator.formats.kv import storage_format
-from calculator.messages import joined, say
+from calculator.messages import joined, say, template
 from calculator.units import plural
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def _term(plan: Plan, group: LayerGroup) -> str:
     storage = storage_format(request.kv_cache_dtype)
     tokens = f"{min(request.seq_len, spec.grows_until):,}"
     if spec.grows_until < request.seq_len:
-        tokens = f"min({request.seq_len:,}, {spec.grows_until:,})"
+        tokens = say(
+            "formula.min", "min({seq_len:,}, {grows_until:,})", seq_len=request.seq_len, grows_until=spec.grows_until
+        )
     encoder = spec.encoder_bytes(1, storage, 1)
     across = encoder and say(
         "formula.across",
@@ -205,9 +207,13 @@ def _how_it_grows(plan: Plan) -> str:
         return say("formula.tokens", "{token:,} × {tokens:,} tokens", token=token, tokens=plan.request.seq_len)
     limits = [(group.count, group.spec.grows_until) for group in plan.model.groups]
     kinds = (
-        ("grows", "{layers} grow with every token", sum(count for count, limit in limits if limit >= NO_LIMIT)),
-        ("stops", "{layers} stop growing", sum(count for count, limit in limits if 0 < limit < NO_LIMIT)),
-        ("never", "{layers} never grow", sum(count for count, limit in limits if not limit)),
+        (
+            "grows",
+            template("{layers} grow with every token"),
+            sum(count for count, limit in limits if limit >= NO_LIMIT),
+        ),
+        ("stops", template("{layers} stop growing"), sum(count for count, limit in limits if 0 < limit < NO_LIMIT)),
+        ("never", template("{layers} never grow"), sum(count for count, limit in limits if not limit)),
     )
     said = [say(f"formula.{key}", text, layers=plural(count, "layer")) for key, text, count in kinds if count]
     return joined(", ", said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import floor
 from typing import TYPE_CHECKING
 
-from calculator.messages import joined, say
+from calculator.messages import joined, phrase, say, uncapitalised
 from calculator.units import GIB, format_size, plural
 from calculator.views.words import asked_users
 
@@ -84,8 +84,7 @@ def of_one_user(plan: Plan) -> str:
 def overheads_in_words(plan: Plan) -> str:
     """Name the parts of the overheads with their sizes in GiB."""
     named = [
-        say("part.overhead", "{name} {size}", name=line.name[:1].lower() + line.name[1:] if line.name[1:2].islower()
-            else line.name, size=f"{line.bytes / GIB:,.2f}")
+        say("part.overhead", "{name} {size}", name=uncapitalised(line.name), size=f"{line.bytes / GIB:,.2f}")
         for line in plan.stage.overheads if line.bytes > 0
     ]  # fmt: skip
     return joined(", ", named)
@@ -96,6 +95,6 @@ def of_replicas(plan: Plan, users: int) -> str:
     replicas, each = plan.request.data_parallel_size, plan.request.batch_size
     if replicas == 1:
         return ""
-    most = "at most " if users != asked_users(plan) else ""
+    most = phrase("at most ") if users != asked_users(plan) else ""
     return say("verdict.each_replica", ", {most}{each:,} on each of {replicas:,} replicas",
                most=most, each=each, replicas=replicas)  # fmt: skip

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from math import isinf
 from typing import Any
 
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.heads.study import HeadStudy
 from calculator.planning.heads.uptraining import Uptraining, conversion_targets, uptraining
 from calculator.planning.heads.variants import can_be_latent
 from calculator.views.base import ABSENT, Row, View
 from calculator.views.heads.chosen import LATENT, known_plan
 
-NAME, TITLE = "converting", "Converting a trained model"
+NAME, TITLE = "converting", phrase("Converting a trained model")
 _NOT_OF_SERVICE = ("model", "batch_size")
 
 

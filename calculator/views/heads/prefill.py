@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.heads.attention import attention_memory
 from calculator.planning.heads.study import HeadStudy
@@ -12,8 +12,8 @@ from calculator.units import format_size
 from calculator.views.base import ABSENT, Row, View
 from calculator.views.heads.chosen import known_plan
 
-NAME, TITLE = "prefill-memory", "Memory of prefill"
-PAGES_NAME, PAGES_TITLE = "kv-pages", "Pages of the KV cache"
+NAME, TITLE = "prefill-memory", phrase("Memory of prefill")
+PAGES_NAME, PAGES_TITLE = "kv-pages", phrase("Pages of the KV cache")
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calculator.catalogue.published import PublishedPair
-from calculator.messages import say
+from calculator.messages import joined, phrase, say
 from calculator.planning.heads.evidence import QualityEvidence, evidence_at, quality_evidence
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
@@ -14,7 +14,7 @@ from calculator.units import plural
 from calculator.views.base import Row, View
 from calculator.views.heads.chosen import known_plan
 
-NAME, TITLE = "quality-evidence", "Published quality"
+NAME, TITLE = "quality-evidence", phrase("Published quality")
 POINTS = "points"
 
 
@@ -116,5 +116,8 @@ def _finding(study: HeadStudy, rows: list[QualityRow]) -> str:
     if not without:
         return some
     return say(
-        "quality_view.gaps", "{some} None for {labels}: nothing is interpolated.", some=some, labels=", ".join(without)
+        "quality_view.gaps",
+        "{some} None for {labels}: nothing is interpolated.",
+        some=some,
+        labels=joined(", ", without),
     )

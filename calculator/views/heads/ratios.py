@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import log
 
-from calculator.messages import joined, say
+from calculator.messages import joined, phrase, say
 from calculator.planning.heads.presets import PresetHeads, preset_heads
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
@@ -16,7 +16,7 @@ from calculator.planning.heads.variants import query_heads
 from calculator.views.base import Row, View
 from calculator.views.heads.chosen import known_plan
 
-NAME, TITLE = "heads-of-presets", "What presets chose"
+NAME, TITLE = "heads-of-presets", phrase("What presets chose")
 LATENT, DIFFER = "MLA", "mixed"
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calculator.catalogue.presets import load_model
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan as make_plan
 from calculator.planning.traffic.timing.speed import speed
 from calculator.views.base import Row, View
 from calculator.views.load.wording import rounded
 
-NAME, TITLE = "circulating-speeds", "A table that circulates"
+NAME, TITLE = "circulating-speeds", phrase("A table that circulates")
 MODEL, GPU, TENSOR_PARALLEL, TOKENS = "llama-3-70b", "a100-80gb-sxm", 4, 4096
 
 
@@ -27,7 +27,11 @@ class Claim:
     tokens_per_second: int
 
 
-CLAIMS = (Claim("MHA", 64, 4, 5.0, 800), Claim("GQA", 8, 32, 1.25, 3200), Claim("MQA", 1, 48, 1.0, 4000))
+CLAIMS = (
+    Claim(phrase("MHA"), 64, 4, 5.0, 800),
+    Claim(phrase("GQA"), 8, 32, 1.25, 3200),
+    Claim(phrase("MQA"), 1, 48, 1.0, 4000),
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calculator.engines.base import Admission
-from calculator.messages import say
+from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.traffic.concurrency import concurrency
 from calculator.planning.traffic.curves.policies import Policy, policies
@@ -14,7 +14,7 @@ from calculator.views.base import Row, View
 from calculator.views.load.risk import RISK, TYPICAL, holds_none
 from calculator.views.load.wording import rounded
 
-NAME, TITLE = "preemptions", "Preemptions"
+NAME, TITLE = "preemptions", phrase("Preemptions")
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ def _finding(found: tuple[Policy, ...]) -> str:
     limit = own.max_num_seqs or 0
     if own.preemptions == 0:
         ends = len(found) > 1 and found[1].own and found[1].max_num_seqs is None
-        text = "With a full queue {engine} runs {running} at once and throws none out{why}."
+        text = template("With a full queue {engine} runs {running} at once and throws none out{why}.")
         why = ""
         if ends:
             why = say("preemptions.limited", ": its limit of {limit:,} ends it before memory does", limit=limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.traffic.concurrency import Concurrency, concurrency
 from calculator.planning.traffic.curves.risk import Holding, holding
@@ -15,7 +15,7 @@ from calculator.views.base import Row, View
 from calculator.views.load.risk import RISK, TYPICAL, holds_none
 from calculator.views.load.wording import percent, rounded
 
-NAME, TITLE = "resident-tokens", "Resident tokens"
+NAME, TITLE = "resident-tokens", phrase("Resident tokens")
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.traffic.concurrency import Concurrency, concurrency
 from calculator.planning.traffic.curves.risk import risk_curve
@@ -13,7 +13,7 @@ from calculator.units import plural
 from calculator.views.base import Row, View
 from calculator.views.load.wording import percent
 
-NAME, TITLE = "risk", "Risk"
+NAME, TITLE = "risk", phrase("Risk")
 TYPICAL = Workload(1.0, 1000, 250)
 """What a view is drawn for where no traffic is given: means of 1,000 and 250 tokens, each with variation 1."""
 RISK = 0.01

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from calculator.errors import UnsupportedError
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.plan import vary
 from calculator.planning.traffic.concurrency import concurrency
@@ -21,8 +21,8 @@ from calculator.views.base import Row, View
 from calculator.views.load.risk import RISK, TYPICAL
 from calculator.views.load.speed_words import finding, finding_of_step
 
-NAME, TITLE = "speed", "Speed"
-STEP_NAME, STEP_TITLE = "step", "What a step is made of"
+NAME, TITLE = "speed", phrase("Speed")
+STEP_NAME, STEP_TITLE = "step", phrase("What a step is made of")
 POINTS, FEWEST, MOST = 40, 16, 4096
 BEYOND = 1.2
 """How far beyond what fits, or was asked, a curve goes."""

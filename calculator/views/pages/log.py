@@ -7,7 +7,7 @@ from enum import Enum
 
 from calculator.logs.comparison import HALF_OF_THE_LAST_DIGIT, SAME_TOKENS, Term
 from calculator.logs.reconciliation import Reconciliation
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say, template
 from calculator.units import GIB
 
 SAME_SHARE, SAME_GIB = 0.01, 0.1
@@ -21,7 +21,7 @@ class Verdict(Enum):
 
     AGREES = "agrees"
     OUTSIDE = "outside"
-    OTHER_TOKENS = "other tokens"
+    OTHER_TOKENS = phrase("other tokens")
     UNKNOWN = "unknown"
 
 
@@ -107,17 +107,20 @@ def headline(result: Reconciliation) -> Message:
         return _without_capacity(result)
     values = {"model": plan.model.name, "gpu": _hardware(result), "size": _size(capacity.reported, capacity)}
     if not capacity.is_pool:
-        text = "{model}: {size} of KV cache, " + ("as expected" if result.agrees else "{other} were expected")
+        text = template("{model}: {size} of KV cache, as expected")
+        if not result.agrees:
+            text = template("{model}: {size} of KV cache, {other} were expected")
         key = "cache" if result.agrees else "other_cache"
         return say(f"pages.log.{key}", text, **values, other=_size(capacity.expected, capacity))
     if verdict(result) is Verdict.OTHER_TOKENS:
-        text = "{model} on {gpu}: the KV pool is as expected, the tokens in it are not"
+        text = template("{model} on {gpu}: the KV pool is as expected, the tokens in it are not")
         return say("pages.log.other_tokens", text, **values)
     if capacity.is_as_expected:
-        text = "{model} on {gpu}: your engine kept {size} for KV, as expected"
+        text = template("{model} on {gpu}: your engine kept {size} for KV, as expected")
         return say("pages.log.as_expected", text, **values)
-    text = "{model} on {gpu}: your engine kept {size} "
-    text += "more for KV than expected" if capacity.more > 0 else "less for KV than expected"
+    text = template("{model} on {gpu}: your engine kept {size} less for KV than expected")
+    if capacity.more > 0:
+        text = template("{model} on {gpu}: your engine kept {size} more for KV than expected")
     key = "more" if capacity.more > 0 else "less"
     return say(f"pages.log.{key}", text, **{**values, "size": _size(abs(capacity.more), capacity)})
 
@@ -127,7 +130,7 @@ def _without_capacity(result: Reconciliation) -> Message:
     pool, values = _terms(result).get("kv_pool"), {"model": result.plan.model.name}
     if pool is None or pool.reported is None or not result.missing:
         return say("pages.log.no_capacity", "{model}: what the log shows so far", **values)
-    text = "{model}: your engine kept {size:,.1f} GiB for KV; say the GPU, and it is compared"
+    text = template("{model}: your engine kept {size:,.1f} GiB for KV; say the GPU, and it is compared")
     return say("pages.log.no_device", text, **values, size=pool.reported)
 
 
@@ -135,7 +138,7 @@ def _hardware(result: Reconciliation) -> Message:
     plan, gpus = result.plan, result.plan.gpus_per_replica
     if "gpu" not in plan.asked:
         return say("pages.log.memory", "a GPU of {size:.1f} GiB", size=plan.per_gpu.total_bytes / GIB)
-    text = "{gpus} × {name}" if gpus > 1 else "{name}"
+    text = template("{gpus} × {name}") if gpus > 1 else "{name}"
     return say("pages.log.hardware", text, gpus=gpus, name=plan.accelerator.name)
 
 
@@ -154,10 +157,12 @@ def detail(result: Reconciliation) -> Message:
     values = {"reported": capacity.reported, "expected": capacity.expected}
     values |= {"low": max(0.0, capacity.low), "high": capacity.high}
     if not capacity.is_printed and tokens is not None:
-        text = "{tokens:,} tokens reported, which take {reported:.2f} GiB; {expected:.2f} expected ({low:.2f} to "
-        text += "{high:.2f})."
+        text = template(
+            "{tokens:,} tokens reported, which take {reported:.2f} GiB; {expected:.2f} expected "
+            "({low:.2f} to {high:.2f})."
+        )
         return say("pages.log.of_tokens", text, **values, tokens=int(tokens.reported or 0))
-    text = "{reported:.2f} GiB reported, {expected:.2f} expected ({low:.2f} to {high:.2f}).{tokens}"
+    text = template("{reported:.2f} GiB reported, {expected:.2f} expected ({low:.2f} to {high:.2f}).{tokens}")
     return say("pages.log.of_pool", text, **values, tokens=_tokens(result))
 
 
@@ -211,7 +216,13 @@ def _row(term: Term) -> Row:
     expected = "" if term.predicted is None else number(term.predicted)
     has_range = low is not None and high is not None and low != high
     if has_range:
-        expected += f" ({number(low or 0.0)} to {number(high or 0.0)})"
+        expected = say(
+            "pages.log.around",
+            "{value} ({low} to {high})",
+            value=expected,
+            low=number(low or 0.0),
+            high=number(high or 0.0),
+        )
     printed = say("pages.log.not_printed", "not printed") if term.reported is None else number(term.reported)
     within = False
     if has_range and term.reported is not None:

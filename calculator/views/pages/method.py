@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from calculator.engines import ENGINES, engine_class, engine_rules
 from calculator.logs.judged import JudgedLog, JudgedSpeeds, proof
 from calculator.logs.tables import quantile
-from calculator.messages import Message, joined, say
+from calculator.messages import Message, joined, phrase, say, template
 
-INSIDE_HELD_OUT = "inside what was measured, held out"
+INSIDE_HELD_OUT = phrase("inside what was measured, held out")
 """Speeds that judge those which are shown as checked."""
 
 
@@ -86,9 +86,9 @@ def verdict() -> Message:
     rows = engine_rows()
     most = max(rows, key=lambda row: row.logs)
     absent = [row.title for row in rows if not row.logs]
-    text = "{logs} of them are of {engine}."
+    text = template("{logs} of them are of {engine}.")
     if absent:
-        text += " Of {absent} there is no log whose capacity could be compared."
+        text += template(" Of {absent} there is no log whose capacity could be compared.")
     return say("pages.method.verdict", text, logs=most.logs, engine=most.title, absent=joined(" and ", absent))
 
 

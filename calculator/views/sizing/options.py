@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calculator.errors import UnsupportedError
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.sizing.found import Found
 from calculator.planning.sizing.service import LIMITS, Service
 from calculator.planning.traffic.timing.speed import Speed, speed
 from calculator.units import plural
 from calculator.views.base import Row, View
 
-NAME, TITLE = "price-tpot", "Price against time per output token"
+NAME, TITLE = "price-tpot", phrase("Price against time per output token")
 
 
 @dataclass(frozen=True, eq=False)

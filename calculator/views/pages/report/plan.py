@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from calculator.errors import CalculatorError
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.command import serve_command
 from calculator.planning.search import Lever, next_steps, what_would_fit
@@ -41,12 +41,16 @@ def sections(plan: Plan) -> Iterator[str]:
     yield frame.section(
         say("report.formula", "The formula, with its numbers"),
         frame.code(words.formula(plan)),
-        frame.table(("Step", "How", "Bytes"), steps, (2,)),
+        frame.table((phrase("Step"), phrase("How"), phrase("Bytes")), steps, (2,)),
     )
     found = next_steps(plan) if plan.fits else what_would_fit(plan)
     yield frame.section(
         say("report.changes", "What would change it"),
-        frame.table(("Change", "Users", "USD an hour", "What it costs"), map(_change, found), (1, 2)),
+        frame.table(
+            (phrase("Change"), phrase("Users"), phrase("USD an hour"), phrase("What it costs")),
+            map(_change, found),
+            (1, 2),
+        ),
     )
     yield _assumptions(plan)
     yield frame.section(say("report.command", "The engine's own command line"), frame.code(serve_command(plan)))
@@ -90,7 +94,9 @@ def _memory(plan: Plan) -> str:
     bar = svg.bars([svg.Row(say("report.one_gpu", "One GPU"), parts, format_size(total))], alt)
     rows = [(line.name, format_size(line.bytes), f"{line.bytes:,}", line.source) for line in lines]
     return frame.section(
-        say("report.memory", "Memory of one GPU"), bar, frame.table(("", "Size", "Bytes", "From"), rows, (1, 2))
+        say("report.memory", "Memory of one GPU"),
+        bar,
+        frame.table(("", phrase("Size"), phrase("Bytes"), phrase("From")), rows, (1, 2)),
     )
 
 
@@ -169,7 +175,7 @@ def _assumptions(plan: Plan) -> str:
     notes = [*plan.notes, words.held(plan) or "", words.NOT_MODELLED]
     return frame.section(
         say("report.assumptions", "Assumptions"),
-        frame.table(("", "Value", ""), rows),
+        frame.table(("", phrase("Value"), ""), rows),
         frame.listed((note[:1].upper() + note[1:] for note in notes if note), "small"),
     )
 

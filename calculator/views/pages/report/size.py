@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say, template
 from calculator.planning.sizing.found import Found
 from calculator.views.load.wording import milliseconds, rounded
 from calculator.views.pages.report import frame, svg
@@ -12,7 +12,16 @@ from calculator.views.sizing import answer
 from calculator.views.sizing.options import OptionRow, option_row, options_view
 
 MOST_ROWS, MOST_REFUSED = 40, 60
-HEAD = ("Hardware", "Split", "Users held", "ms a token", "Tokens/s", "USD an hour", "Limited by", "Price seen")
+HEAD = (
+    phrase("Hardware"),
+    phrase("Split"),
+    phrase("Users held"),
+    phrase("ms a token"),
+    phrase("Tokens/s"),
+    phrase("USD an hour"),
+    phrase("Limited by"),
+    phrase("Price seen"),
+)
 
 
 def title(found: Found) -> Message:
@@ -42,7 +51,15 @@ def sections(found: Found) -> Iterator[str]:
     )
     yield frame.section(say("report.notes", "Assumptions"), frame.listed([*_goals(found), *found.notes, PRICES]))
     refused = [
-        f"{row.gpu}, {row.engine}, weights {row.weight_dtype}, KV {row.kv_cache_dtype}: {row.why}"
+        say(
+            "size.weights_kv",
+            "{gpu}, {engine}, weights {weight_dtype}, KV {kv_cache_dtype}: {why}",
+            gpu=row.gpu,
+            engine=row.engine,
+            weight_dtype=row.weight_dtype,
+            kv_cache_dtype=row.kv_cache_dtype,
+            why=row.why,
+        )
         for row in found.refused[:MOST_REFUSED]
     ]
     yield frame.section(say("report.refused", "Left out, and why"), frame.listed(refused, "small"))
@@ -64,8 +81,8 @@ def versions(found: Found) -> list[str]:
 def _goals(found: Found) -> Iterator[str]:
     goals = found.goals
     for name, text in (
-        ("max_tpot_s", "a token within {ms:,.4g} ms"),
-        ("max_ttft_s", "the first token within {ms:,.4g} ms"),
+        ("max_tpot_s", template("a token within {ms:,.4g} ms")),
+        ("max_ttft_s", template("the first token within {ms:,.4g} ms")),
     ):
         value = getattr(goals, name)
         if value is not None:
@@ -85,11 +102,36 @@ def _cells(row: OptionRow) -> tuple[str, ...]:
         row.time_per_output_token_s, row.time_per_output_token_s_low, row.time_per_output_token_s_high,
     )  # fmt: skip
     known = central is not None and low is not None and high is not None
-    ms = f"{milliseconds(central or 0)} ({milliseconds(low or 0)} to {milliseconds(high or 0)})" if known else ""
-    held = f"{row.held:,}" if row.held_low == row.held_high else f"{row.held:,} ({row.held_low:,} to {row.held_high:,})"
+    ms = (
+        say(
+            "size.parts",
+            "{central} ({low} to {high})",
+            central=milliseconds(central or 0),
+            low=milliseconds(low or 0),
+            high=milliseconds(high or 0),
+        )
+        if known
+        else ""
+    )
+    held = (
+        f"{row.held:,}"
+        if row.held_low == row.held_high
+        else say(
+            "size.parts",
+            "{held:,} ({held_low:,} to {held_high:,})",
+            held=row.held,
+            held_low=row.held_low,
+            held_high=row.held_high,
+        )
+    )
     rate = "" if row.output_tokens_per_second is None else rounded(row.output_tokens_per_second)
     usd = ""
     if row.usd_per_hour_low is not None and row.usd_per_hour_high is not None:
-        usd = f"{row.usd_per_hour_low:,.2f} to {row.usd_per_hour_high:,.2f}"
+        usd = say(
+            "size.parts",
+            "{usd_per_hour_low:,.2f} to {usd_per_hour_high:,.2f}",
+            usd_per_hour_low=row.usd_per_hour_low,
+            usd_per_hour_high=row.usd_per_hour_high,
+        )
         usd = f"{row.usd_per_hour_low:,.2f}" if row.usd_per_hour_low == row.usd_per_hour_high else usd
     return row.hardware, row.split, held, ms, rate, usd, row.limited_by, row.price_seen
