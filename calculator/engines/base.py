@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from calculator.engines.overheads import Overhead
     from calculator.engines.speeds import Speeds
     from calculator.hardware import Accelerator
+    from calculator.messages import Message
     from calculator.planning.stage import Stage
     from calculator.request import Request
     from calculator.request.speculation import Speculation
@@ -279,6 +280,22 @@ class Engine:
                 allowed=(1,),
                 nearest=1,
             )
+
+    def why_no_kernel(
+        self, model: ModelArchitecture, accelerator: Accelerator, kv_cache_dtype: str, values: Mapping[str, Any]
+    ) -> Message | None:
+        """Say why no kernel of attention serves a model's layers on a device with a cache in a format, None if known.
+
+        Parameters
+        ----------
+        model, accelerator : ModelArchitecture, Accelerator
+            The model, and the device [-].
+        kv_cache_dtype : str
+            The format of the cache, by its own name [-].
+        values : mapping
+            What is asked [-].
+        """
+        return None
 
     def batch_defaults(
         self,

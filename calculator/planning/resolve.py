@@ -18,6 +18,7 @@ from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.hardware import CUSTOM, Accelerator, custom_accelerator
+from calculator.messages import say
 from calculator.planning.drafts import draft_of
 from calculator.planning.kv_cache import encoder_tokens
 from calculator.request import PLAN_DEFAULTS, PLAN_SCHEMA, Request
@@ -64,7 +65,36 @@ def resolve(
     stated = refused(rules, accelerator, values["weight_dtype"], values["kv_cache_dtype"])
     if stated is not None:
         raise UnsupportedError(stated.why, what="gpu", asked=gpu)
+    _check_kernels(model, accelerator, rules, values)
     return accelerator, rules, Request.of(values)
+
+
+def _check_kernels(
+    model: ModelArchitecture, accelerator: Accelerator, rules: Engine, values: Mapping[str, Any]
+) -> None:
+    """Raise ``UnsupportedError``, with the formats that would do, where no kernel of attention reads a cache's."""
+    asked = values["kv_cache_dtype"]
+    why = rules.why_no_kernel(model, accelerator, asked, values)
+    if why is None:
+        return
+    offered = tuple(
+        name for name in rules.kv_cache_dtypes
+        if name != "fp32"
+        and refused(rules, accelerator, values["weight_dtype"], name) is None
+        and rules.why_no_kernel(model, accelerator, name, values) is None
+    )  # fmt: skip
+    raise UnsupportedError(
+        say(
+            "support.no_kernel",
+            "{engine} {version} does not start {model} with a KV cache in {name} on {gpu}: {why}{instead}",
+            engine=rules.title, version=rules.version, model=model.name, name=asked, gpu=accelerator.name, why=why,
+            instead=f"; kv_cache_dtype can be {', '.join(offered)}" if offered else "; use another device",
+        ),
+        what="kv_cache_dtype",
+        asked=asked,
+        allowed=offered,
+        nearest=offered[0] if offered else None,
+    )  # fmt: skip
 
 
 def _weight_dtype(model: ModelArchitecture, values: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.architecture.caches import Recurrence
 from calculator.engines.base import Admission, Change, DeviceDefaults
+from calculator.engines.vllm.kernels import KERNELS
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NON_TORCH_0_8, NON_TORCH_0_18
 
 ALL_TYPES = None
@@ -199,6 +200,7 @@ CHANGES = (
             "second_runner_copies_tenths": 37,
             "unexplained_bytes_per_token": 0,
             "windows_longer": {"cohere2": 1, "cohere2_moe": 1},
+            "kernels": KERNELS,
         },
         "vLLM 0.33.0 model_executor/models/commandr.py, cohere2_moe.py (sliding_window + 1, which 0.27.1 does not "
         "have); v1/worker/gpu/model_runner.py _dummy_sampler_run (a second pass in fp32), "

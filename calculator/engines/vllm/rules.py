@@ -29,13 +29,14 @@ from calculator.engines.vllm.block_size import kernel_block_size
 from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
 from calculator.engines.vllm.checks import check_adapters, check_class, check_context
 from calculator.engines.vllm.groups import CLAIMS, hybrid_block_size, vllm_geometry
+from calculator.engines.vllm.kernels import Kernel, device_class, layers_of, why_none
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
 from calculator.engines.vllm.packed import packed_geometry
 from calculator.engines.vllm.starting import longest_named, not_free, too_few_states
 from calculator.engines.vllm.states import Keeping, as_kept, checkpoint_block_alignment, keeping, kept, state_pages
 from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.formats.kv import storage_format
-from calculator.messages import say
+from calculator.messages import Message, say
 from calculator.request import Cutting
 from calculator.request.speculation import METHODS
 
@@ -123,6 +124,8 @@ class Vllm(Engine):
         Whether it does not start with CUDA graphs of more sequences than the pool has blocks for a state.
     needs_budget_free : bool
         Whether it does not start where less than its budget is free.
+    kernels : dict of str to tuple of Kernel
+        Its kernels of attention on each class of devices; none where they were not read.
     """
 
     shares_experts_across_replicas: ClassVar = True
@@ -224,6 +227,7 @@ class Vllm(Engine):
     graphs_need_states: bool = False
     needs_budget_free: bool = False
     types_without_class: Mapping[str, str] = field(default_factory=dict)
+    kernels: Mapping[str, tuple[Kernel, ...]] = field(default_factory=dict)
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
@@ -247,6 +251,17 @@ class Vllm(Engine):
         if values["decode_context_parallel_size"] > 1:
             heads = max(group.spec.kv_heads for group in self.as_kept(model, model.groups))
             check_context(values, heads, has_windows=bool({Window, Chunk} & {*self.kinds(model)}))
+
+    def why_no_kernel(
+        self, model: ModelArchitecture, accelerator: Accelerator, kv_cache_dtype: str, values: Mapping[str, Any]
+    ) -> Message | None:
+        """Say why no kernel of attention serves a model's layers on a device with a cache in a format."""
+        kernels = self.kernels.get(device_class(accelerator), ())
+        if not kernels:
+            return None
+        kept_in = self.stored_in(model, storage_format(kv_cache_dtype)).name
+        layers = layers_of(model, self.as_kept(model, model.groups), bool(values["language_model_only"]))
+        return next((why for layer in layers if (why := why_none(kernels, layer, kept_in))), None)
 
     def batch_defaults(
         self,

@@ -63,6 +63,10 @@ SUPPORT = Formats(
             _NOT_64, since=(0, 32, 0),
         ),
         Runs(("fp8_ds_mla",), FROM_HOPPER, f"{_ATTENTION} of mla/flashmla_sparse.py (9, 10)", not_on=_SM12X),
+        Runs(
+            ("fp8_ds_mla",), ("blackwell",), f"{_ATTENTION} of mla/flashinfer_mla_sparse.py (12), from 0.26.0 on",
+            since=(0, 26, 0),
+        ),
         Runs(("bf16", "fp16", "fp8_e4m3", "fp8_e5m2"), RDNA, f"{_ATTENTION} of rocm_attn.py"),
         Runs(("bf16", "fp16"), XE, "0.33.0, platforms/xpu.py"),
     ),
@@ -100,10 +104,6 @@ SUPPORT = Formats(
         Refuses(
             ("fp8_ds_mla",), ("volta", "turing", "ampere", "ada"), f"{_ATTENTION} of mla/flashmla_sparse.py (9, 10)",
             since=(0, 33, 0),
-        ),
-        Refuses(
-            ("fp8_ds_mla",), ("blackwell",), f"{_ATTENTION} of mla/flashmla_sparse.py (9, 10)",
-            since=(0, 33, 0), gpus=_SM12X,
         ),
     ),
     no_devices=(
