@@ -59,10 +59,15 @@ class Log:
     """A line without any of these, of any engine, is of nothing that is read."""
     served: ClassVar[re.Pattern[str] | None] = None
     """Where a command line names the model by its place alone."""
+    begins: ClassVar[re.Pattern[str] | None] = None
+    """A line that every start prints before anything of memory."""
     rank: ClassVar[re.Pattern[str] | None] = None
     """Which rank prints a line."""
     not_stated_after: ClassVar[str] = ""
     """What is printed after these words is what could be given, not what is."""
+
+    describes: ClassVar[tuple[re.Pattern[str], ...]] = ()
+    """Lines that print the metadata of the model's file: a name, and its value."""
 
     draft_from: ClassVar[re.Pattern[str] | None] = None
     """From such a line on, pools are those of a draft."""
@@ -94,6 +99,21 @@ class Log:
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
         """Give the figures their common names, from one value of each and all values with ranks; return problems."""
         return []
+
+    def described(self, log: StartupLog) -> ModelArchitecture | None:
+        """Return the model whose metadata a log prints, None where it prints none or not all that decides its layers.
+
+        Parameters
+        ----------
+        log : StartupLog
+            What was read [-].
+
+        Returns
+        -------
+        ModelArchitecture or None
+            It.
+        """
+        return None
 
     def in_use(self, log: StartupLog, memory_bytes: int | None) -> dict[str, Any]:
         """Return what a log says of memory in use before the start, as keywords of ``plan``.

@@ -111,3 +111,11 @@ def pattern(expression: str, **means: Callable[[str], Any]) -> Pattern:
     compiled = re.compile(expression)
     assert set(compiled.groupindex) == set(means), expression
     return Pattern(compiled, means, literal)
+
+
+OUT_OF_MEMORY = (
+    pattern(r"out of memory\. Tried to allocate <refused_gib> GiB", refused_gib=number),
+    pattern(r"out of memory\. Tried to allocate <refused_gib> MiB", refused_gib=mib),
+    pattern(r"has a total capacity of <capacity_gib> GiB", capacity_gib=number),
+)
+"""What torch prints for any engine: it says nothing of whose log it is."""

@@ -1,9 +1,14 @@
-"""The preset whose layers a log implies, where it names none: by bytes of weights and of a token, and by its class."""
+"""The preset whose layers a log implies, where it names none: by bytes of weights and of a token, and by its class.
+
+Bytes of weights and of a token together are a model's own. The class of a model with the bytes of its weights, or with
+the size that people put into its name, are so where no second model of the class has them.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from calculator.architecture.caches import EveryToken, LatentVectors
@@ -44,27 +49,126 @@ def implied_by(flags: Mapping[str, Any], figures: Mapping[str, Any], named: str 
     -----
     A pool of ``p`` GiB, printed to two places, holds ``n`` tokens: a token takes ``(p ± 0.005) × 2³⁰ / n`` bytes.
     """
+    printed = _printed(flags, figures)
+    if printed is None:
+        return None
+    found: list[tuple[float, ModelArchitecture]] = []
+    wanted = _plain(str(flags.get("architecture", "")))
+    for model in map(load_model, model_ids()) if printed.token and printed.weights_gib else ():
+        if wanted and _plain(model.model_type or "") not in wanted:
+            continue
+        off = _off(model, printed) if _tokens_fit(model, printed) else None
+        if off is not None:
+            found.append((off, model))
+    if len({(model.groups, model.num_parameters) for _, model in found}) > 1:
+        found = _of_that_name(found, named)
+    if not found:
+        found = _of_its_class(flags, printed, named)
+    found.sort(key=lambda row: (row[1].max_position_embeddings != flags.get("seq_len"), row[0]))
+    return found[0][1].id if found else None
+
+
+def likely(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the presets that a log may be of, by its class and by its bytes a token; none where it tells nothing.
+
+    Parameters
+    ----------
+    flags : mapping
+        What the log states [-].
+    figures : mapping
+        What the log prints [-].
+
+    Returns
+    -------
+    tuple of str
+        Presets; where the log prints what weights take, those of that size first.
+    """
+    printed = _printed(flags, figures)
+    if printed is None or not (printed.token or flags.get("architecture")):
+        return ()
+    some = [model for model in map(load_model, model_ids()) if _may_hold(model, printed)]
+    if flags.get("architecture"):
+        some = [model for model in some if _is_of_class(model, str(flags["architecture"]))]
+    else:
+        some = [model for model in some if _tokens_fit(model, printed)]
+    sizes = _sizes_in(f"{flags.get('model') or ''} {flags.get('served_name') or ''}")
+    some = [model for model in some if not (sizes and _sizes_in(model.id)) or sizes & _sizes_in(model.id)]
+    off = {model.id: _off(model, printed) for model in some if printed.weights_gib}
+    return tuple(sorted((model.id for model in some), key=lambda key: off.get(key) is None))
+
+
+@dataclass(frozen=True)
+class _Printed:
+    """What a log prints of a model: bytes of a token at least and at most, weights, over how many ranks."""
+
+    token: tuple[float, float] | None
+    weights_gib: float
+    ranks: int
+    holders: int
+
+
+def _printed(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> _Printed | None:
     ranks = int(flags.get("tensor_parallel_size") or figures.get("ranks") or 1)
-    token = _token_bytes(figures)
+    if flags.get("pipeline_parallel_size", 1) != 1:
+        return None
     weights, holders = figures.get("weights_gib"), ranks
     if "checkpoint_gib" in figures:
         weights, holders = figures["checkpoint_gib"], 1
-    if token is None or not weights or flags.get("pipeline_parallel_size", 1) != 1:
+    return _Printed(_token_bytes(figures), weights or 0.0, ranks, holders)
+
+
+_CLASS_ENDS = re.compile(r"(?:For[A-Z]\w{2,40}|LMHeadModel|Model)$")
+_SIZE = re.compile(r"(?<![a-z0-9.])([0-9]{1,4}(?:\.[0-9]{1,2})?b)(?![a-z0-9])")
+LIGHTEST, HEAVIEST = 0.45, 1.15
+"""Weights take at least so many bytes a parameter, and at most so much more than 16 bit [-]."""
+
+
+def _of_its_class(flags: Mapping[str, Any], printed: _Printed, named: str) -> list[tuple[float, ModelArchitecture]]:
+    """Return the models of the class that is printed, where weights, tokens or a size in the name leave one alone."""
+    if not flags.get("architecture") or not printed.weights_gib:
+        return []
+    some = [load_model(key) for key in model_ids()]
+    some = [model for model in some if _is_of_class(model, str(flags["architecture"])) and _may_hold(model, printed)]
+    by_weights = [(off, model) for model in some if (off := _off(model, printed)) is not None]
+    sizes = _sizes_in(f"{named} {flags.get('served_name') or ''}")
+    of_size = [(0.0, model) for model in some if sizes & _sizes_in(model.id)]
+    by_tokens = [(0.0, model) for model in some if _tokens_fit(model, printed)] if len(some) == 1 else []
+    for found in (of_size, *([] if sizes else (by_weights, by_tokens))):
+        if found and len({(model.groups, model.num_parameters) for _, model in found}) == 1:
+            return found
+    return []
+
+
+def _sizes_in(names: str) -> set[str]:
+    """Return the sizes that names say, as in 27b."""
+    return set(_SIZE.findall(names.lower().replace("_", "-")))
+
+
+def _is_of_class(model: ModelArchitecture, architecture: str) -> bool:
+    """Whether a model is of a class: by its type, or by its id where that is longer than its type says."""
+    stem = _plain(_CLASS_ENDS.sub("", architecture))
+    kind, key = _plain((model.model_type or "").removesuffix("_text")), _plain(model.id)
+    bare = stem.removesuffix("moe")
+    return bool(stem) and (stem == kind or (len(bare) > len(kind) and key.startswith(bare)))
+
+
+def _may_hold(model: ModelArchitecture, printed: _Printed) -> bool:
+    """Whether neither the bytes a token nor those of the weights say that it is another model."""
+    size, many = model.num_parameters / printed.holders / GIB, printed.weights_gib
+    if many and not LIGHTEST * size <= many <= 2 * HEAVIEST * size + 1:
+        return False
+    return _tokens_fit(model, printed) is not False
+
+
+def _tokens_fit(model: ModelArchitecture, printed: _Printed) -> bool | None:
+    """Whether the bytes a token are the model's in one of the formats, None where it keeps other than tokens."""
+    try:
+        sizes = [_bytes_per_token(model, name, printed.ranks) for name in KEPT_IN]
+    except CalculatorError:
+        return False
+    if printed.token is None or not all(sizes):
         return None
-    wanted = _plain(str(flags.get("architecture", "")))
-    found: list[tuple[float, ModelArchitecture]] = []
-    for key in model_ids():
-        model = load_model(key)
-        if wanted and _plain(model.model_type or "") not in wanted:
-            continue
-        off = _off(model, ranks, token, weights, holders)
-        if off is not None:
-            found.append((off, model))
-    shapes = {(model.groups, model.num_parameters) for _, model in found}
-    if len(shapes) > 1:
-        found = _of_that_name(found, named)
-    found.sort(key=lambda row: (row[1].max_position_embeddings != flags.get("seq_len"), row[0]))
-    return found[0][1].id if found else None
+    return any(printed.token[0] <= size <= printed.token[1] for size in sizes)
 
 
 def _token_bytes(figures: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -72,7 +176,7 @@ def _token_bytes(figures: Mapping[str, Any]) -> tuple[float, float] | None:
     if "kv_bytes_per_token" in figures:
         size = float(figures["kv_bytes_per_token"])
         return size, size
-    pool, tokens = figures.get("kv_pool_gib"), figures.get("kv_tokens")
+    pool, tokens = figures.get("kv_pool_gib"), figures.get("kv_tokens") or figures.get("n_ctx")
     if not pool or not tokens:
         return None
     return (pool - 2 * LAST_DIGIT) * GIB / tokens, (pool + 2 * LAST_DIGIT) * GIB / tokens
@@ -85,16 +189,12 @@ def _of_that_name(found: list[tuple[float, ModelArchitecture]], named: str) -> l
     return near if len({model.groups for _, model in near}) == 1 else []
 
 
-def _off(
-    model: ModelArchitecture, ranks: int, token: tuple[float, float], weights_gib: float, holders: int
-) -> float | None:
-    """Return how far the weights of a rank are off in the nearest format; None where they or a token do not fit [-]."""
+def _off(model: ModelArchitecture, printed: _Printed) -> float | None:
+    """Return how far the weights of a rank are off in the nearest format; None where they are of another size [-]."""
+    many, size = printed.holders, printed.weights_gib
     try:
-        by_token = [_bytes_per_token(model, name, ranks) for name in KEPT_IN]
-        if not any(size and token[0] <= size <= token[1] for size in by_token):
-            return None
         off = min(
-            abs(weight_bytes_per_rank(model, name, holders, 1, 1, holders, (1, 1), True)[0] / GIB / weights_gib - 1)
+            abs(weight_bytes_per_rank(model, name, many, 1, 1, many, (1, 1), True)[0] / GIB / size - 1)
             for name in {model.resolve_weight_dtype("auto"), *STORED_IN}
         )
     except CalculatorError:

@@ -9,15 +9,23 @@ from typing import Any
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_by_name, model_ids
 from calculator.errors import InvalidValueError
-from calculator.logs.implied import implied_by
+from calculator.logs.implied import implied_by, likely
 from calculator.messages import say
 from calculator.units import GIB
 
+MOST_NAMED = 4
+"""No more presets than these are said where a log names none of them [-]."""
+
 
 def named_model(
-    flags: dict[str, Any], assumed: list[str], figures: Mapping[str, Any] | None = None
+    flags: dict[str, Any],
+    assumed: list[str],
+    figures: Mapping[str, Any] | None = None,
+    described: ModelArchitecture | None = None,
 ) -> ModelArchitecture:
     """Return the model that a log names: by its repository, the last part of a path that says one, or what it implies.
+
+    What a log describes, layer by layer, holds against a name.
 
     Raises
     ------
@@ -27,6 +35,11 @@ def named_model(
     named = str(flags.get("model") or "")
     last = named.rstrip("/").rpartition("/")[2]
     found = (model_by_name(named) or model_by_name(last)) if named else None
+    if described is not None and (found is None or found.groups != described.groups):
+        text = "the model that the metadata of its file describe: {layers} layers, {parameters:.1f} billion parameters"
+        size = described.num_parameters / 1e9
+        assumed.append(say("logs.assumed.described", text, layers=described.num_layers, parameters=size))
+        return described
     if found is None and (served := model_by_name(str(flags.get("served_name") or ""))) is not None:
         text = "the preset {preset}: it is served by that name, {named} is none"
         assumed.append(say("logs.assumed.served", text, preset=served.id, named=repr(named[:80])))
@@ -50,20 +63,24 @@ def _implied(named: str, flags: dict[str, Any], assumed: list[str], figures: Map
         assumed.append(say("logs.assumed.implied", text, preset=implied))
     if implied:
         return load_model(implied)
+    some = likely(flags, figures)
+    may_be = f"; by what it prints it may be {' or '.join(some[:MOST_NAMED])}" if 0 < len(some) <= MOST_NAMED else ""
     if not named:
-        text = "the log names no model: give one, as --model on the command line"
-        raise InvalidValueError(text, what="model", allowed=model_ids())
+        text = f"the log names no model: give one, as --model on the command line{may_be}"
+        raise InvalidValueError(text, what="model", allowed=model_ids(), nearest=some[0] if len(some) == 1 else None)
     wanted = plain(named)
     near = next((key for key in model_ids() if plain(key) == wanted), None)
-    hint = f"give one, as --model {near} if its layers are the same" if near else "give one, as --model"
+    hint = f"give one, as --model {near} if its layers are the same" if near else f"give one, as --model{may_be}"
     raise InvalidValueError(
         f"the log's model {named[:80]!r} is not one of the presets: {hint}",
-        what="model", asked=named[:80], allowed=model_ids(), nearest=near,
+        what="model", asked=named[:80], allowed=model_ids(), nearest=near or (some[0] if len(some) == 1 else None),
     )  # fmt: skip
 
 
-def name_of(model: ModelArchitecture) -> str:
+def name_of(model: ModelArchitecture) -> ModelArchitecture | str:
     """Return the name to plan a log's model by: its own, where the weight format that it says is one that is known."""
+    if model.id not in model_ids():
+        return model
     return model.id if " " in (model.weight_dtype or "") else model.repository or model.id
 
 

@@ -18,12 +18,11 @@ from calculator.engines.log import Log
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, friendly, shown
 from calculator.logs.names import gpu_of
 from calculator.logs.records import records
+from calculator.logs.starts import ALONE, Start, those_of_memory
 from calculator.logs.vocabulary import (
     UNQUANTISED,
-    begins_a_draft,
-    hits_of,
+    begins_a_start,
     may_be_of_the_start,
-    rank_of,
     stated_by,
     vocabulary,
 )
@@ -79,15 +78,9 @@ class StartupLog:
 
 SMALLEST = ("kv_pool_gib", "kv_tokens", "num_blocks", "max_concurrency", "kv_pool_bytes")
 """Figures that ranks print each for itself: the smallest holds for all."""
-SAID_BY_ANY_LINE = {"server_lines", "offline_lines"}
-"""Figures that a line says by who prints it, whatever it says besides."""
-SAID_ANYWHERE = ("engine_version", "file", "architecture", *SAID_BY_ANY_LINE)
-"""Figures that another engine's log may hold too."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,64}+[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[@-_])")
 _MEMORY = re.compile(r"[GM]i?B\b|[Mm]emory|KV|kv[ _-]?cache|[Bb]locks?\b|OOM")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-STATED_ALONE = ("engine_version", "file", "draft_method", "draft_tokens")
-"""Figures that are of the set-up alone, not of memory."""
 
 
 def clean(line: str) -> str:
@@ -119,58 +112,58 @@ def read_log(content: str | bytes) -> StartupLog:
         If it is no text, too long, holds lines of two engines, or nothing that any of the engines prints.
     """
     known = vocabulary()
-    found: dict[str, list[tuple[str, Any, str]]] = {}
-    drafting: set[tuple[str, str]] = set()
-    ranks: dict[str, int] = {}
+    starts = [Start()]
     devices: dict[str, None] = {}
     dates: list[str] = []
-    flags: dict[str, Any] = {}
     unread: list[tuple[int, str]] = []
     understood = unlisted = 0
-    lines = records(_lines(content))
     last = ""
-    for number, line in lines:
+    for number, line in records(_lines(content)):
         quick = may_be_of_the_start(line, known)
-        hits = list(hits_of(line, known)) if quick else []
-        rank = rank_of(line, ranks, known) if hits else ""
-        if quick:
-            drafting |= {(name, rank) for name, log in known.logs.items() if begins_a_draft(log, line)}
-        for engine, _, values in hits:
-            for name, value in values.items():
-                if name in known.logs[engine].pools and (engine, rank) in drafting:
-                    flags.setdefault("speculative", "draft")
-                else:
-                    found.setdefault(engine, []).append((name, value, rank))
-        drafting |= {(engine, rank) for engine, pattern, _ in hits if known.logs[engine].draft_after in pattern.means}
+        if quick and starts[-1].has_ended and begins_a_start(line, known):
+            starts.append(Start())
+        start = starts[-1]
+        said = start.take(line, known) if quick else False
         stated = stated_by(line, last, known) if quick or last.endswith("\\") else {}
         for name, value in stated.items():
             if name == "device":
                 devices.setdefault(value)
             elif name == "date":
                 dates.append(value)
-            elif flags.get(name, UNQUANTISED) == UNQUANTISED:
-                flags[name] = value
+            elif start.flags.get(name, UNQUANTISED) == UNQUANTISED:
+                start.flags[name] = value
         last = line.rstrip() if line.rstrip().endswith("\\") else line
-        if any(pattern.means.keys() - SAID_BY_ANY_LINE for _, pattern, _ in hits) or stated.keys() - {"date"}:
+        if said or stated.keys() - {"date"}:
             understood += 1
         elif line.strip():
             if len(unread) < MAX_LISTED:
                 unread.append((number, mask(line.strip()[:MAX_SHOWN])[:400]))
             else:
                 unlisted += 1
-    alone = {*SAID_ANYWHERE, *STATED_ALONE}
-    engines = [engine for engine, values in found.items() if any(name not in alone for name, *_ in values)]
-    if len(engines) > 1:
+    starts = those_of_memory(starts)
+    named = {
+        engine: None
+        for start in starts
+        for engine, values in start.found.items()
+        if any(name not in ALONE for name, *_ in values)
+    }
+    if len(named) > 1:
         raise FileFormatError(
-            f"the log holds lines of {' and '.join(sorted(engines))}: give the log of one engine at a time"
+            f"the log holds lines of {' and '.join(sorted(named))}: give the log of one engine at a time"
         )
-    if not engines:
+    if not named:
         raise FileFormatError(
             f"no line is one that {titles()} prints about memory at start-up; "
             'such a line would be "GPU KV cache size: 157,584 tokens"'
         )
-    engine = engines[0]
-    figures, problems = _figures(found[engine], known.logs[engine])
+    engine = next(iter(named))
+    whole = [start for start in starts if start.prints_a_capacity(engine)] or starts
+    start = whole[-1]
+    flags, ranks = start.flags, start.ranks
+    figures, problems = _figures(start.found.get(engine, []), known.logs[engine])
+    if len(starts) > 1:
+        text = "the log holds {starts} starts: the last that prints what it has for KV is taken"
+        problems.append(say("logs.problem.several_starts", text, starts=len(starts)))
     for name in (
         "engine_version", "device", "model", "file_type", "file", "architecture", "usage_context", "draft_method",
         "draft_tokens",
@@ -182,6 +175,8 @@ def read_log(content: str | bytes) -> StartupLog:
     if devices:
         memory = figures.get("memory_gib")
         flags["device"] = next((name for name in devices if gpu_of(name, memory)), next(iter(devices)))
+    if start.described.get(engine):
+        flags["described"] = start.described[engine]
     if dates:
         flags["date"] = max(dates)
     figures.pop("recognised", None)
@@ -268,6 +263,8 @@ def _figures(values: list[tuple[str, Any, str]], log: Log) -> tuple[dict[str, An
                 problems.append(say("logs.problem.ranks_differ", text, figure=name, least=min(given), most=max(given)))
         else:
             figures[name] = given[0]
+    if "capacity_gib" in figures:
+        figures.setdefault("memory_gib", figures.pop("capacity_gib"))
     for name, parts in log.together.items():
         if any(part in figures for part in parts):
             figures[name] = round(sum(figures.pop(part, 0) for part in parts), 6)

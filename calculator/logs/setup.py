@@ -49,7 +49,7 @@ def keywords_of(
     """Return the keywords of ``plan`` that a log states, and what was assumed beside."""
     flags, own = log.flags, engine_log(log.engine)
     assumed: list[str] = []
-    named = model if model is not None else name_of(named_model(flags, assumed, log.figures))
+    named = model if model is not None else name_of(named_model(flags, assumed, log.figures, own.described(log)))
     asked: dict[str, Any] = {"engine": log.engine, "model": named}
     version = given.get("engine_version") or flags.get("engine_version")
     if version is None or (names_no_release(str(version)) and given.get("engine_version") is None):

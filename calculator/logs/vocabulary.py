@@ -10,7 +10,7 @@ from typing import Any
 
 from calculator.engines import ENGINES, engine_log
 from calculator.engines.log import Argument, Log
-from calculator.engines.patterns import Pattern, as_flag, as_switched_off
+from calculator.engines.patterns import OUT_OF_MEMORY, Pattern, as_flag, as_switched_off
 
 UNQUANTISED = "none"
 """The quantisation of a log that says there is none; a later line may name one."""
@@ -88,7 +88,7 @@ def may_be_of_the_start(line: str, known: Vocabulary) -> bool:
 def hits_of(line: str, known: Vocabulary) -> Iterable[tuple[str, Pattern, dict[str, Any]]]:
     """Yield whose pattern a line matches and what its groups say; a value that cannot be is not understood."""
     for engine, log in known.logs.items():
-        for pattern in log.patterns:
+        for pattern in (*log.patterns, *OUT_OF_MEMORY):
             match = pattern.expression.search(line) if pattern.literal in line else None
             if not match:
                 continue
@@ -97,6 +97,20 @@ def hits_of(line: str, known: Vocabulary) -> Iterable[tuple[str, Pattern, dict[s
             except ValueError:
                 continue
             yield engine, pattern, values
+
+
+def described_by(line: str, known: Vocabulary) -> Iterable[tuple[str, str, str]]:
+    """Yield whose model a line describes, and the name and the value that it gives."""
+    for engine, log in known.logs.items():
+        for expression in log.describes:
+            found = expression.search(line)
+            if found:
+                yield engine, found[1], found[2].strip()
+
+
+def begins_a_start(line: str, known: Vocabulary) -> bool:
+    """Whether a line is one of those that an engine prints first."""
+    return any(expression.search(line) for expression in known.all_of("begins"))
 
 
 def begins_a_draft(log: Log, line: str) -> bool:

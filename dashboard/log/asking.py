@@ -11,6 +11,7 @@ import calculator
 from calculator.catalogue.presets import load_gpu, load_model
 from calculator.formats import kv as storage
 from calculator.formats import weights
+from calculator.logs.implied import likely
 from calculator.logs.questions import Question, ask_for_model
 from calculator.logs.reconciliation import Reconciliation, reconcile
 from calculator.messages import Message, phrase
@@ -38,7 +39,8 @@ def compare(held: Kept) -> Question | None:
         held.result = reconcile(held.log, model, gpu, **answers)
     except calculator.CalculatorError as error:
         if error.what == "model" and model is None:
-            return ask_for_model(str(held.log.flags.get("model", "")), calculator.model_ids())
+            some = likely(held.log.flags, held.log.figures)
+            return ask_for_model(str(held.log.flags.get("model", "")), some or calculator.model_ids())
         held.problem = held.problem or str(error)
         return None
     asked = "gpu" in held.answers

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.counts import NO_LIMIT
+from calculator.engines.llama_cpp.described import DESCRIBED, described
 from calculator.engines.llama_cpp.overheads import without_flash_attention
 from calculator.engines.log import Log, Taken
 from calculator.engines.overheads import ACTIVATION
@@ -52,6 +53,7 @@ OFF_BY = (0.9, 1.1)
 """A compute buffer without flash attention is within these factors: 560 MiB for 564, 150 for 146 [-]."""
 MIXED_OFF = 0.03
 """Files of mixed types differ by so much from the mean bits of one of them: 0.6 and 2.5 % on two [-]."""
+BEGINS = re.compile(r"\bbuild: [0-9]{1,9} \(")
 DRAFT = re.compile(r"creating (?:MTP )?draft context|loading draft model")
 
 
@@ -62,7 +64,10 @@ class LlamaCppLog(Log):
     arguments: ClassVar = {"hf_repo": ("model", word)}
     telling: ClassVar = (
         "build:", "cells", "n_ctx", "n_seq", "n_ubatch", "general.name", "file type", ".gguf", "flash_attn", "draft",
+        "- kv ", "print_info", "print_meta",
     )  # fmt: skip
+    begins: ClassVar = BEGINS
+    describes: ClassVar = DESCRIBED
     draft_from: ClassVar = DRAFT
     summed: ClassVar = ("cells_gib", "buffer_gib", "kv_buffer_gib", "state_buffer_gib")
     pools: ClassVar = ("kv_pool_gib", *summed)
@@ -81,6 +86,10 @@ class LlamaCppLog(Log):
             if name in figures:
                 figures.setdefault(other, figures.pop(name))
         return []
+
+    def described(self, log: StartupLog) -> ModelArchitecture | None:
+        """Return the model whose metadata are printed."""
+        return described(log.flags.get("described", {}))
 
     def lengths(self, log: StartupLog) -> dict[str, Any]:
         """Return the cells of each stream, and the streams: sequences that share cells count as one."""

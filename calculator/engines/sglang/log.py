@@ -59,6 +59,7 @@ PATTERNS = (
     pattern(r"intermediate_ssm_state_cache size: <draft_ssm_gib> ?GB", draft_ssm_gib=number),
     pattern(r"intermediate_conv_window_cache size: <draft_conv_gib> ?GB", draft_conv_gib=number),
 )  # fmt: skip
+BEGINS = re.compile(r"server_args=ServerArgs\(")
 RANK = re.compile(r"\[[0-9]{4}-[^\]]{0,40}?((?: [A-Z]{2,3}[0-9]{1,3}){1,8}+)\]")
 
 
@@ -80,6 +81,7 @@ class SglangLog(Log):
         "attention_backend": ("attention_backend", word),
     }  # fmt: skip
     telling: ClassVar = ("ServerArgs", "sgl-", "sglang", "SGLang", "mem_fraction", "full_layer", "swa")
+    begins: ClassVar = BEGINS
     rank: ClassVar = RANK
     # requests at once and the length that it came to, beside tokens that it came to
     not_stated_after: ClassVar = "max_total_num_tokens="

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.engines.log import Assumption, Log
 from calculator.engines.overheads import CUDA_GRAPH
-from calculator.engines.patterns import as_flag, count, first_name, mib, number, pattern, seen, word
+from calculator.engines.patterns import as_flag, count, first_name, number, pattern, seen, word
 from calculator.messages import Message, say
 
 if TYPE_CHECKING:
@@ -79,9 +79,6 @@ PATTERNS = (
              free_at_start_gib=number, memory_gib=number, gpu_memory_utilization=number, requested_gib=number),
     pattern(r"max_num_seqs \(<refused_sequences>\) exceeds available Mamba cache blocks \(<state_blocks>\)",
              refused_sequences=count, state_blocks=count),
-    pattern(r"CUDA out of memory\. Tried to allocate <refused_gib> GiB", refused_gib=number),
-    pattern(r"CUDA out of memory\. Tried to allocate <refused_gib> MiB", refused_gib=mib),
-    pattern(r"has a total capacity of <memory_gib> GiB", memory_gib=number),
     pattern(r"<server_lines:\(APIServer pid=|api_server\.py>", server_lines=seen),
     pattern(r"<offline_lines:^ {0,8}+INFO .{10,30}\[utils\.py:[0-9]{1,5}\] non-default args>", offline_lines=seen),
     pattern(r"Resolved architecture: <architecture:\w{3,80}+>", architecture=word),
@@ -91,8 +88,9 @@ FIRST_MINOR = {"since_0_28": 28, "second_runner": 22, "since_0_11": 11, "v1_line
 LAST_V0_MINOR = 8
 """Minor versions that first print lines of a shape, and the last one with those of the V0 engine."""
 SERVED = re.compile(
-    r"(?:(?:^|[\s$#])vllm serve|vllm-openai:[\w.-]{1,80}(?= {1,40}+[\w.-]{1,96}+/)) {1,40}+((?!-)[\w./:@-]{2,200})"
+    r"(?:(?:^|[\s$#`'\"(])vllm serve|vllm-openai:[\w.-]{1,80}(?= {1,40}+[\w.-]{1,96}+/)) {1,40}+((?!-)[\w./:@-]{2,200})"
 )
+BEGINS = re.compile(r"vLLM API server version |non-default args: |Initializing an? (?:V[01] )?LLM engine \(v")
 RANK = re.compile(r"\(Worker_((?:[A-Z]{2,3}[0-9]{1,3}_?){1,8}+)[ )]")
 
 
@@ -127,6 +125,7 @@ class VllmLog(Log):
         "vllm serve", "hunked", "block size", "-tp", "-pp", "-dp", "-dcp",
     )  # fmt: skip
     served: ClassVar = SERVED
+    begins: ClassVar = BEGINS
     rank: ClassVar = RANK
     not_stated_after: ClassVar = "Replace gpu_memory_utilization config with"
     quantisations: ClassVar = {
