@@ -93,6 +93,8 @@ class Log:
     """When versions were built, by which a dated log that names none is told."""
     says_more: ClassVar[Message | None] = None
     """How a start is made to print more of its memory; None where that is not known."""
+    weighs_tensors: ClassVar[bool] = True
+    """Whether what it prints of weights is tensors alone, not what loading took of the device."""
     sizes_pool: ClassVar[bool] = True
     """Whether it takes what memory is left for its KV pool, not what the sequences asked for need."""
 

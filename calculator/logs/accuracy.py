@@ -19,7 +19,8 @@ from calculator.engines.log import Taken
 from calculator.engines.patterns import seen
 from calculator.errors import CalculatorError
 from calculator.logs.choices import choices_markdown
-from calculator.logs.comparison import compare
+from calculator.logs.comparison import Comparison, compare
+from calculator.logs.foretold import foretold_markdown
 from calculator.logs.machines import EACH, MACHINES, groups, machines
 from calculator.logs.reading import StartupLog
 from calculator.logs.speed_accuracy import speed_markdown
@@ -134,6 +135,11 @@ def log_of(row: dict[str, Any]) -> StartupLog:
     return StartupLog(row["engine"], figures, flags, len(figures), (), 0)
 
 
+def compared_of(row: dict[str, Any], **given: Any) -> Comparison:
+    """Return a row beside its plan; what is given takes the place of what the row says."""
+    return compare(log_of(row), row["model"], row.get("gpu"), {name: row.get(name) for name in TOLD} | given)
+
+
 def _judged(row: dict[str, Any]) -> Row:
     head = row["id"], row["engine"]
     if "model" not in row:
@@ -141,7 +147,7 @@ def _judged(row: dict[str, Any]) -> Row:
         return Row(*head, "", row, None, refused, None, None, None, None)
     family = load_model(row["model"]).family
     try:
-        compared = compare(log_of(row), row["model"], row.get("gpu"), {name: row.get(name) for name in TOLD})
+        compared = compared_of(row)
     except CalculatorError as error:
         return Row(*head, family, row, None, str(error), None, None, None, None)
     made = (*head, family, row, compared.plan, "", compared.tokens_exact)
@@ -208,7 +214,7 @@ def markdown(some: Sequence[Row] | None = None) -> str:
     parts = [_HEAD, table(_SUMMARY_COLUMNS, summaries(every))]
     parts += [_MACHINES, table(MACHINES, groups(stated)), "", table(EACH, machines(stated))]
     parts += [_IN_PART, table(_IN_PART_COLUMNS, in_part(every)), "", table(MACHINES, groups(every))]
-    parts += [speed_markdown(), choices_markdown(), _ROWS]
+    parts += [foretold_markdown(), speed_markdown(), choices_markdown(), _ROWS]
     parts.append(table(COMPARED, [one for one in every if one.capacity_error is not None]))
     off = [one for one in every if one.capacity_error is not None and abs(one.capacity_error) > CLOSE]
     parts += [_OFF, *(f"- `{one.id}`: {one.capacity_error:+.1%}. {_explained(one)}" for one in off)]

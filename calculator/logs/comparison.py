@@ -9,11 +9,12 @@ from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.engines import engine_log
-from calculator.engines.calibration import Calibration
+from calculator.engines.beside.logged import is_of_setup
 from calculator.engines.log import Log, Taken
-from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, NON_TORCH, Line, Overhead
+from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, LEAST_SPREAD, NON_TORCH, Line, Overhead
 from calculator.errors import CalculatorError
 from calculator.hardware import Accelerator
+from calculator.logs.calibrating import of_start
 from calculator.logs.questions import Question, ask_for_gpu
 from calculator.logs.reading import StartupLog
 from calculator.logs.setup import UNSTATED_MEMORY, keywords_of, with_consumed_weights, with_logged_weights
@@ -21,6 +22,7 @@ from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan as make_plan
 from calculator.planning.plan import vary
+from calculator.request.calibration import Calibration
 from calculator.units import GIB, gib_to_bytes
 
 HALF_OF_THE_LAST_DIGIT = 0.005
@@ -118,7 +120,7 @@ class Comparison:
 
     @property
     def calibration(self) -> Calibration | None:
-        """What this machine holds besides weights, activations and graphs, None where the log does not tell.
+        """What this start of the machine held beside what the rules expect of it, None where the log does not tell.
 
         Notes
         -----
@@ -131,11 +133,7 @@ class Comparison:
         fall = (self.plan.kv_pool_bytes - vary(self.plan, non_torch_bytes=held + GIB).kv_pool_bytes) / GIB
         if fall <= 0:
             return None
-        own = max(0, held + round((self.predicted_gib - reported) * GIB / fall))
-        memory = self.log.figures.get("memory_gib")
-        request = self.plan.request
-        printed = gib_to_bytes(f"{memory:.4f}") if memory else self.asked.get("gpu_memory_bytes")
-        return Calibration(request.engine, request.engine_version, own, printed, request.tensor_parallel_size)
+        return of_start(self.plan, self.log, round((self.predicted_gib - reported) * GIB / fall), self.asked)
 
     @property
     def knows_device(self) -> bool:
@@ -174,6 +172,13 @@ class Comparison:
     def range_gib(self) -> tuple[float, float]:
         """The range of the predicted KV pool, over what the log need not say as well [GiB]."""
         less, more = self.own.unsure_gib(self.asked)
+        calibration = self.plan.calibration
+        if (
+            calibration is not None
+            and calibration.in_use_bytes is not None
+            and is_of_setup(calibration, self.plan.request)
+        ):
+            less, more = (min(end, LEAST_SPREAD / GIB) for end in (less, more))
         low, high = self.plan.kv_pool_bytes_low, self.plan.kv_pool_bytes_high
         for changes in self.own.unstated(self.plan, self.asked):
             try:

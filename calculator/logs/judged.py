@@ -82,6 +82,30 @@ class JudgedSpeeds:
 
 
 @dataclass(frozen=True)
+class JudgedCalibration:
+    """How far off starts of a machine are that were predicted from another start of it.
+
+    Attributes
+    ----------
+    name : str
+        What the two starts share.
+    pairs : int
+        How many there are [-].
+    plain_median, median : float
+        Errors without their sign that half do not exceed, without the calibration and with it [-].
+    plain_held, held : int
+        Those within their range, of either [-].
+    """
+
+    name: str
+    pairs: int
+    plain_median: float
+    median: float
+    plain_held: int
+    held: int
+
+
+@dataclass(frozen=True)
 class Proof:
     """Everything that is judged.
 
@@ -93,11 +117,14 @@ class Proof:
         By engine, for each machine the median error of its starts and whether every range held.
     speeds : tuple of JudgedSpeeds
         Measured speeds of running servers.
+    calibrated : tuple of JudgedCalibration
+        Starts predicted from another of their machine, by what the two share; all of them last.
     """
 
     logs: tuple[JudgedLog, ...]
     machines: dict[str, tuple[tuple[float, bool], ...]]
     speeds: tuple[JudgedSpeeds, ...]
+    calibrated: tuple[JudgedCalibration, ...]
 
     @property
     def compared(self) -> tuple[JudgedLog, ...]:
@@ -122,7 +149,8 @@ def proof() -> Proof:
     held = json.loads(data_file(TABLE).read_text(encoding="utf-8"))
     machines = {engine: tuple((error, kept) for error, kept in rows) for engine, rows in held["machines"].items()}
     logs = tuple(JudgedLog(**row) for row in held["logs"])
-    return Proof(logs, machines, tuple(JudgedSpeeds(**row) for row in held["speeds"]))
+    calibrated = tuple(JudgedCalibration(**row) for row in held["calibrated"])
+    return Proof(logs, machines, tuple(JudgedSpeeds(**row) for row in held["speeds"]), calibrated)
 
 
 def computed() -> Proof:
@@ -134,6 +162,7 @@ def computed() -> Proof:
         What is compared, and how far off it is.
     """
     from calculator.engines import ENGINES
+    from calculator.logs.foretold import by_what_is_shared
     from calculator.logs.held import by_machine
     from calculator.logs.speed_accuracy import served
 
@@ -142,7 +171,18 @@ def computed() -> Proof:
         for one in served()
         if one.step
     )
-    return Proof(tuple(_logs()), {engine: by_machine(engine) for engine in ENGINES}, speeds)
+    calibrated = tuple(
+        JudgedCalibration(
+            one.name,
+            len(one.pairs),
+            one.plain_median,
+            one.median,
+            sum(pair.plain_held for pair in one.pairs),
+            sum(pair.held for pair in one.pairs),
+        )
+        for one in by_what_is_shared()
+    )
+    return Proof(tuple(_logs()), {engine: by_machine(engine) for engine in ENGINES}, speeds, calibrated)
 
 
 def _of(errors: tuple[float, ...], share: float) -> float:
@@ -199,7 +239,11 @@ def written(what: Proof) -> str:
 
     machines = json.dumps(_rounded(what.machines))
     logs, speeds = lines(map(asdict, what.logs)), lines(map(asdict, what.speeds))
-    return f'{{"logs": [\n{logs}\n],\n"machines": {machines},\n"speeds": [\n{speeds}\n]}}\n'
+    calibrated = lines(map(asdict, what.calibrated))
+    return (
+        f'{{"logs": [\n{logs}\n],\n"machines": {machines},\n"speeds": [\n{speeds}\n],\n'
+        f'"calibrated": [\n{calibrated}\n]}}\n'
+    )
 
 
 def _rounded(value: Any) -> Any:

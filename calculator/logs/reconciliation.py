@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
-from calculator.engines.calibration import Calibration
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.logs.causes import causes_of
@@ -15,6 +14,7 @@ from calculator.logs.questions import Question
 from calculator.logs.reading import StartupLog, read_log
 from calculator.messages import Message, say
 from calculator.planning.answer import SCHEMA_VERSION, Plan
+from calculator.request.calibration import Calibration
 
 
 @dataclass(frozen=True)

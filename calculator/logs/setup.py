@@ -24,6 +24,7 @@ from calculator.planning.answer import Plan
 from calculator.planning.drafts import draft_of
 from calculator.planning.plan import vary
 from calculator.request import OPTIONS
+from calculator.request.calibration import calibration_of
 from calculator.request.speculation import checked
 from calculator.units import GIB, gib_to_bytes
 
@@ -105,6 +106,8 @@ def _device(
     derives = "gpu_memory_utilization" not in log.flags and given.get("gpu_memory_utilization") is None
     if memory is not None or not (derives and known.derives_fraction):
         asked |= {name: value for name, value in own.in_use(log, memory).items() if given.get(name) is None}
+        if "non_torch_bytes" in asked and given.get("calibration") is not None:
+            asked["non_torch_bytes"] += calibration_of(given["calibration"]).grown_bytes
     if memory is None and "gpu_memory_bytes" not in asked:
         asked["gpu_memory_bytes"] = UNSTATED_MEMORY
         text = "no device: the log names none, so only what the pool holds can be compared; give the GPU"

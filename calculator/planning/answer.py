@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property, reduce
 from typing import Any
 
@@ -14,7 +14,6 @@ from calculator.architecture.split import kv_heads_per_rank, kv_replication
 from calculator.architecture.sums import Layout, caches_of, kv_bytes_of_sequence, kv_bytes_on_rank
 from calculator.engines.base import Engine
 from calculator.engines.beside.refusals import Refusal
-from calculator.engines.calibration import Calibration
 from calculator.hardware import Accelerator
 from calculator.planning import SCHEMA_VERSION as SCHEMA_VERSION
 from calculator.planning.drafts import served
@@ -22,6 +21,7 @@ from calculator.planning.memory import batch_range, longest_asked
 from calculator.planning.stage import Memory, Stage, distinct, tightest
 from calculator.reading.html import table
 from calculator.request import Request
+from calculator.request.calibration import Calibration
 from calculator.units import format_gib
 
 
@@ -48,7 +48,7 @@ class Plan:
     refusals : tuple of Refusal
         What the engine does not start with, its own defaults among it.
     calibration : Calibration or None
-        The machine as a log of it had it, where its overheads are those.
+        The machine as a log of it had it, where the plan goes by one.
     """
 
     model: ModelArchitecture
@@ -62,7 +62,7 @@ class Plan:
     max_batch_size: int
     num_blocks: int
     refusals: tuple[Refusal, ...] = ()
-    calibration: Calibration | None = field(default=None, compare=False)
+    calibration: Calibration | None = None
 
     @property
     def refused(self) -> tuple[Refusal, ...]:
@@ -107,7 +107,9 @@ class Plan:
     def max_context_len(self) -> int:
         """Tokens of the longest sequence, ``batch_size`` of them on one replica, by memory alone [tokens]."""
         follows = self.rules.follows_length and "max_num_batched_tokens" not in self.asked
-        return longest_asked(self.model, self.accelerator, self.rules, self.request, self.stages, follows)
+        return longest_asked(
+            self.model, self.accelerator, self.rules, self.request, self.stages, follows, self.calibration
+        )
 
     @cached_property
     def kv_bytes_per_sequence(self) -> int:

@@ -16,11 +16,13 @@ from calculator.architecture.weights import embedding_bytes, weight_bytes_per_ra
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine
 from calculator.engines.beside.experts import expert_ranks
+from calculator.engines.beside.logged import as_logged
 from calculator.engines.pools import Geometry
 from calculator.hardware import Accelerator
 from calculator.planning.drafts import draft_of
 from calculator.planning.stage import Memory, Stage, distinct
 from calculator.request import Cutting, Request
+from calculator.request.calibration import Calibration
 
 
 def largest_batch(stages: tuple[Stage, ...], seq_len: Count, request: Request) -> Count:
@@ -67,6 +69,7 @@ def longest_asked(
     request: Request,
     stages: tuple[Stage, ...],
     follows: bool,
+    calibration: Calibration | None = None,
 ) -> int:
     """Return the longest sequence of which a replica holds the batch that was asked for [tokens].
 
@@ -80,7 +83,7 @@ def longest_asked(
     def fits(length: int) -> bool:  # monotone up to where the defaults change, and again from there on
         tokens = rules.batch_defaults(accelerator, length, None, request.usage_context)[0]
         varied = memory_of_stages(
-            model, accelerator, rules, replace(request, seq_len=length, max_num_batched_tokens=tokens)
+            model, accelerator, rules, replace(request, seq_len=length, max_num_batched_tokens=tokens), calibration
         )
         return bool(largest_batch(varied, length, request) >= batch)
 
@@ -95,7 +98,11 @@ def longest_asked(
 
 
 def memory_of_stages(
-    model: ModelArchitecture, accelerator: Accelerator, rules: Engine, request: Request
+    model: ModelArchitecture,
+    accelerator: Accelerator,
+    rules: Engine,
+    request: Request,
+    calibration: Calibration | None = None,
 ) -> tuple[Stage, ...]:
     """Return the memory of one GPU of each pipeline stage, and how its KV pool is cut.
 
@@ -118,12 +125,12 @@ def memory_of_stages(
     draft = draft_of(model, request.speculative_config)
     cut = model.remember(_cut, rules.name, rules.version, rules.bearing(model, request.cutting))
     if pp == 1:
-        return (_stage(model, accelerator, rules, request, 0, weights[0], *cut[0], draft),)
+        return (_stage(model, accelerator, rules, request, 0, weights[0], *cut[0], draft, calibration),)
     keys: list[tuple[object, ...]] = list(zip(map(id, cut), weights, strict=True))
     keys[0] = (*keys[0], "first")
     keys[-1] = (*keys[-1], "last")
     stages = {
-        key: _stage(model, accelerator, rules, request, index, weights[index], *cut[index], draft)
+        key: _stage(model, accelerator, rules, request, index, weights[index], *cut[index], draft, calibration)
         for key, index in dict(zip(keys, range(pp), strict=True)).items()
     }
     return tuple(map(stages.__getitem__, keys))
@@ -139,10 +146,11 @@ def _stage(
     layers: tuple[LayerGroup, ...],
     geometry: Geometry,
     draft: Draft | None,
+    calibration: Calibration | None,
 ) -> Stage:
     hosted = rules.hosted_bytes(model, request, index, weights)
     weights -= hosted
-    lines = rules.lines(model, accelerator, request, index, draft)
+    lines = as_logged(rules.lines(model, accelerator, request, index, draft), request, calibration)
     total, given = accelerator.memory_bytes, request.kv_cache_memory_bytes
     fraction = rules.fraction_used(model, accelerator, request)
     taken = outside = hoped = above = below = 0

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines.beside.refusals import too_long
-from calculator.engines.calibration import Calibration, calibration_of
-from calculator.errors import friendly
+from calculator.errors import InvalidValueError, friendly
 from calculator.hardware import Accelerator
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import served
@@ -26,7 +24,8 @@ from calculator.planning.memory import largest_batch, longest_context, memory_of
 from calculator.planning.resolve import resolve
 from calculator.planning.stage import distinct, tightest
 from calculator.reading.frozen import FrozenDict
-from calculator.request import OPTIONS, PLAN_DEFAULTS, Option, asked_of, is_left_out
+from calculator.request import OPTIONS, Option, asked_of, is_left_out
+from calculator.request.calibration import Calibration, calibration_of
 
 
 @friendly
@@ -57,20 +56,25 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     ``pool = budget − weights − activations − non-torch − graphs`` on each GPU, with the engine's budget and those
     of the overheads that it takes from it; ``max_batch_size`` is what the engine's blocks hold. The range comes
     from the overheads alone, their deviations added in squares; weights and KV are exact. ``calibration``, as
-    ``reconcile`` returns it or the path of its file, says what one machine holds: ``gpu_memory_bytes`` and
-    ``non_torch_bytes`` are then its own, where they are not given.
+    ``reconcile`` returns it or the path of its file, says what one machine holds: its memory, where none is given, and
+    what it held more or less than is usual, which carries over.
 
     References
     ----------
     ``calculator.engines``, a module each, with the sources of its rules.
     """
-    calibration = None if options.get("calibration") is None else calibration_of(options["calibration"])
-    options = _calibrated(options, calibration, gpu)
-    named = {"model": model} if gpu is None else {"model": model, "gpu": gpu}
+    given = options.get("calibration")
+    calibration = None if given is None else calibration_of(given)
+    options = {
+        name: None if is_left_out(name, value) else value for name, value in options.items() if name != "calibration"
+    }
+    named: dict[str, Any] = {"model": model} if gpu is None else {"model": model, "gpu": gpu}
+    if calibration is not None:
+        named["calibration"] = calibration
     asked = FrozenDict({**named, **asked_of(options)})
     architecture = load_model(model)
-    accelerator, rules, request = resolve(architecture, gpu, options)
-    stages = memory_of_stages(architecture, accelerator, rules, request)
+    accelerator, rules, request = resolve(architecture, gpu, options, calibration)
+    stages = memory_of_stages(architecture, accelerator, rules, request, calibration)
     batch = largest_batch(stages, request.seq_len, request) * request.attention_replicas
     counted = tightest(stages, request.seq_len)
     lacking = max(distinct(stages), key=lambda stage: stage.missing_bytes)
@@ -93,20 +97,6 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
         refusals=refused,
         calibration=calibration,
     )
-
-
-def _calibrated(
-    options: dict[str, Any], calibration: Calibration | None, gpu: Accelerator | str | None
-) -> dict[str, Any]:
-    """Return options with what a calibration says of the machine, where they do not say otherwise."""
-    rest = {
-        name: None if is_left_out(name, value) else value for name, value in options.items() if name != "calibration"
-    }
-    if calibration is None:
-        return rest
-    device = load_gpu(gpu) if gpu is not None and rest.get("gpu_memory_bytes") is None else None
-    known = calibration.keywords(rest.get("engine") or PLAN_DEFAULTS["engine"], device)
-    return known | {name: value for name, value in rest.items() if value is not None}
 
 
 def _keyword(name: str, option: Option) -> inspect.Parameter:
@@ -143,7 +133,8 @@ def vary(answer: Plan, **changes: Any) -> Plan:
     answer : Plan
         The plan to start from [-].
     **changes : object
-        Any keyword of ``plan``; None for its default [-].
+        Any keyword of ``plan``; None for its default; a calibration is dropped where it is of another engine or
+        device than is changed to [-].
 
     Returns
     -------
@@ -155,6 +146,20 @@ def vary(answer: Plan, **changes: Any) -> Plan:
     CalculatorError
         As ``plan``.
     """
-    made = plan(**{**answer.asked, **changes})
-    same = made.calibration is None and made.request.non_torch_bytes == answer.request.non_torch_bytes
-    return replace(made, calibration=answer.calibration) if same and answer.calibration else made
+    asked = {**answer.asked, **changes}
+    if answer.calibration and "calibration" not in changes and not _OF_A_LOG.isdisjoint(changes):
+        asked["calibration"] = answer.calibration if _holds(answer.calibration, asked) else None
+    return plan(**asked)
+
+
+_OF_A_LOG = {"engine", "gpu"}
+
+
+def _holds(calibration: Calibration, asked: Mapping[str, Any]) -> bool:
+    """Whether a calibration is of the engine and the device that are asked for."""
+    gpu = asked.get("gpu")
+    try:
+        calibration.check(asked["engine"], load_gpu(gpu) if gpu and not asked.get("gpu_memory_bytes") else None)
+    except InvalidValueError:
+        return False
+    return True

@@ -22,17 +22,23 @@ from calculator.messages import say
 from calculator.planning.drafts import draft_of
 from calculator.planning.kv_cache import encoder_tokens
 from calculator.request import PLAN_DEFAULTS, PLAN_SCHEMA, Request
+from calculator.request.calibration import Calibration
 from calculator.request.speculation import Speculation, checked
 
 
 def resolve(
-    model: ModelArchitecture, device: Accelerator | str | None, options: Mapping[str, Any]
+    model: ModelArchitecture,
+    device: Accelerator | str | None,
+    options: Mapping[str, Any],
+    calibration: Calibration | None = None,
 ) -> tuple[Accelerator, Engine, Request]:
     """Check every input and fill in the defaults, those of the engine at its version; an option may be None."""
     given = {name: value for name, value in options.items() if value is not None}
     values = {**PLAN_DEFAULTS, **PLAN_SCHEMA.validate(given)}
-    gpu, accelerator = _accelerator(device, values["gpu_memory_bytes"])
     rules = engine_rules(values["engine"], values["engine_version"])
+    if calibration is not None:
+        values["gpu_memory_bytes"] = _memory_logged(calibration, rules.name, device, values["gpu_memory_bytes"])
+    gpu, accelerator = _accelerator(device, values["gpu_memory_bytes"])
     check_degree(model, values)
     if values["speculative_config"] is not None:
         values["speculative_config"] = checked(values["speculative_config"])
@@ -152,6 +158,15 @@ def check_degree(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
     reason = why_degree_not(model, values)
     if reason:
         raise not_possible(values["tensor_parallel_size"], reason, legal_degrees(model, values))
+
+
+def _memory_logged(
+    calibration: Calibration, engine: str, gpu: Accelerator | str | None, memory_bytes: int | None
+) -> int | None:
+    """Return the memory of a device, that of the log where none is given; refuse a log of another engine or device."""
+    named_gpu = gpu is not None and not (isinstance(gpu, str) and gpu == CUSTOM)
+    calibration.check(engine, load_gpu(gpu) if named_gpu and gpu is not None and memory_bytes is None else None)
+    return memory_bytes or calibration.gpu_memory_bytes
 
 
 def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> tuple[str, Accelerator]:

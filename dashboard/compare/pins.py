@@ -13,11 +13,11 @@ import streamlit as st
 import calculator
 from calculator.catalogue.presets import all_gpu_ids, load_model
 from calculator.configs.reader import model_from_hf_config
-from calculator.engines.calibration import Calibration
 from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
+from calculator.request.calibration import Calibration
 from calculator.units import GIB, gib_to_bytes
 from calculator.views.comparing.side_by_side import MOST
 from dashboard import state

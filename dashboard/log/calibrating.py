@@ -11,8 +11,8 @@ import streamlit as st
 import calculator
 from calculator.catalogue.presets import load_gpu
 from calculator.engines import engine_class, engine_rules
-from calculator.engines.calibration import Calibration, calibration_of
 from calculator.reading.strict_json import bounded, parse_config
+from calculator.request.calibration import Calibration, calibration_of
 from calculator.units import format_gib
 from dashboard.frame import chips
 from dashboard.text import plain, sentence, tell
@@ -40,8 +40,7 @@ def parameter(text: str) -> str:
 
 def written(calibration: Calibration) -> str:
     """Return a calibration as the state and a link have it."""
-    said = {name: value for name, value in calibration.as_dict().items() if value is not None}
-    return json.dumps(said, separators=(",", ":"))
+    return json.dumps(calibration.stated(), separators=(",", ":"))
 
 
 def keywords(engine: str, gpu: str | None) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def of_text(held: str | None, engine: str, gpu: str | None) -> dict[str, Any]:
 def _why_not(calibration: Calibration, engine: str, gpu: str | None) -> str:
     """Return why a calibration does not hold here; empty where it does."""
     try:
-        calibration.keywords(engine, load_gpu(gpu) if gpu else None)
+        calibration.check(engine, load_gpu(gpu) if gpu else None)
     except calculator.CalculatorError as error:
         return str(error)
     return ""

@@ -8,9 +8,9 @@ from typing import Any
 
 import calculator
 from calculator.catalogue.presets import all_gpu_ids
-from calculator.engines.calibration import Calibration
 from calculator.logs.reconciliation import Reconciliation
 from calculator.request import OPTIONS
+from calculator.request.calibration import Calibration
 from calculator.units import GIB
 from dashboard import state
 from dashboard.link.compare_parameters import COMPARE

@@ -30,6 +30,7 @@ def by_engine() -> None:
     st.subheader(tell("How far off, engine by engine"), anchor=False)
     st.table([_cells(row) for row in method.engine_rows()], border="horizontal", hide_index=True, alt=tell("By engine"))
     st.markdown(plain(method.held_back()))
+    st.markdown(plain(method.calibrated()))
     speeds = method.speeds()
     if speeds:
         st.markdown(plain(speeds))

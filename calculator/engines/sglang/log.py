@@ -80,6 +80,7 @@ class SglangLog(Log):
         "dcp_size": ("decode_context_parallel_size", count),
         "attention_backend": ("attention_backend", word),
     }  # fmt: skip
+    weighs_tensors: ClassVar = False
     telling: ClassVar = ("ServerArgs", "sgl-", "sglang", "SGLang", "mem_fraction", "full_layer", "swa")
     begins: ClassVar = BEGINS
     rank: ClassVar = RANK

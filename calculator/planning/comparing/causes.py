@@ -76,7 +76,7 @@ def _shown(answer: Plan, name: str) -> str:
     """What a keyword comes to in a plan."""
     if name in ("model", "gpu"):
         return answer.model.name if name == "model" else answer.accelerator.name
-    return str(getattr(answer.request, name))
+    return str(answer.calibration if name == "calibration" else getattr(answer.request, name))
 
 
 def _versions(before: Plan, after: Plan) -> Iterator[Step]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from calculator.catalogue.presets import gpu_ids, load_gpu
-from calculator.engines.calibration import Calibration, calibration_of
 from calculator.errors import (
     CalculatorError,
     FileFormatError,
@@ -35,6 +34,7 @@ from calculator.planning.plan import plan
 from calculator.planning.traffic.inputs import RISK
 from calculator.reading import strict_yaml
 from calculator.reading.strict_yaml import plain
+from calculator.request.calibration import Calibration, calibration_of
 
 if TYPE_CHECKING:
     from calculator.planning.sizing.service import Service
@@ -266,7 +266,8 @@ def write_plan_file(answer: Plan, name: str, folder: Path | str = ".") -> str:
     version = answer.asked.get("engine_version") or request.engine_version  # one that is not known has a note
     pinned = {"engine": request.engine, "engine_version": version, "seq_len": request.seq_len}
     asked = {**answer.asked, "model": model_entry(answer.model, answer.asked["model"], folder), **pinned}
-    asked = _with_calibration(asked, answer)
+    if answer.calibration is not None:
+        asked["calibration"] = answer.calibration.stated()
     if answer.asked.get("gpu", CUSTOM) == CUSTOM:
         asked.pop("gpu", None)
     elif not isinstance(answer.asked["gpu"], str):
@@ -295,21 +296,6 @@ def write_plan_file(answer: Plan, name: str, folder: Path | str = ".") -> str:
             "plan anew from what calculator.plan was given"
         )
     return content
-
-
-def _with_calibration(asked: dict[str, Any], answer: Plan) -> dict[str, Any]:
-    """Return keywords with the calibration that a plan goes by, in place of what it says."""
-    calibration = answer.calibration
-    if calibration is None or answer.request.non_torch_bytes != calibration.non_torch_bytes:
-        return asked
-    try:
-        device = load_gpu(answer.asked["gpu"]) if "gpu" in answer.asked else None
-        said = calibration.keywords(calibration.engine, device)
-    except InvalidValueError:  # its memory was given beside
-        said = {"non_torch_bytes": calibration.non_torch_bytes}
-    kept = {name: value for name, value in asked.items() if value != said.get(name)}
-    stated = {name: value for name, value in calibration.as_dict().items() if value is not None}
-    return {**kept, "calibration": stated}
 
 
 def _gpu_entry(gpu: Accelerator) -> str | dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from calculator.architecture.decoder import ARCHITECTURE_FIELDS, PER_LAYER
 from calculator.architecture.limits import MAX_HEADS
-from calculator.engines.calibration import CALIBRATION_FIELDS
 from calculator.hardware import ACCELERATOR_FIELDS
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
 from calculator.planning.sizing.prices import MOST_USD_PER_HOUR
@@ -15,6 +14,7 @@ from calculator.planning.traffic.inputs import LENGTHS, RISK, TRAFFIC
 from calculator.reading.fields import Either, Field, Listed, Nested, count, flag, left_out, mapping, number, text
 from calculator.reading.schema import Schema
 from calculator.request import PLAN_FIELDS
+from calculator.request.calibration import CALIBRATION_FIELDS
 
 MAX_DEPLOYMENTS = 1_000
 FILE_NAME = "deployments.yaml"

@@ -42,7 +42,7 @@ def beyond_the_model(model: ModelArchitecture, tokens: int) -> Iterator[Message]
 def _on_the_machine(answer: Plan) -> Iterator[str]:
     """Say whose log the overheads are from, and where the engine that is planned is of another version."""
     calibration, rules = answer.calibration, answer.rules
-    if calibration is None or answer.request.non_torch_bytes != calibration.non_torch_bytes:
+    if calibration is None or answer.request.non_torch_bytes is not None:
         return
     ranks, planned_ranks = calibration.tensor_parallel_size, answer.request.tensor_parallel_size
     if ranks and ranks != planned_ranks:

@@ -14,6 +14,7 @@ from calculator.catalogue.presets import load_model
 from calculator.errors import InvalidValueError, shown, unknown_name
 from calculator.planning import kv_cache
 from calculator.request import OPTIONS
+from calculator.request.calibration import calibration_of
 
 if TYPE_CHECKING:
     import numpy
@@ -78,12 +79,14 @@ def grid_of(model: Any, axes: Mapping[str, Any]) -> Grid:
     CalculatorError
         If a keyword is unknown, a value out of bounds, or the grid too large.
     """
-    known = ("gpu", KV_HEADS, *OPTIONS)
+    known = ("gpu", "calibration", KV_HEADS, *OPTIONS)
     for name in axes:
         if name not in known:
             raise unknown_name("keyword of sweep", name, known)
     several = isinstance(model, Iterable) and not isinstance(model, str | Mapping)
     given = _values("model", model) if several else [model]
+    if axes.get("calibration") is not None:
+        axes = {**axes, "calibration": calibration_of(axes["calibration"])}
     values = {name: _values(name, value) for name, value in axes.items() if value is not None}
     lengths, batches = values.pop("seq_len", None), values.pop("batch_size", [1])
     others = [len(given), *(kv_cache.size_of(axis) for axis in values.values())]

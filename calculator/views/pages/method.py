@@ -103,6 +103,21 @@ def held_back() -> Message:
     )
 
 
+def calibrated() -> Message:
+    """Say how far off a start is that is predicted from another of its machine."""
+    same, every = proof().calibrated[0], proof().calibrated[-1]
+    return say(
+        "pages.method.calibrated",
+        "One log of a machine predicts another of it: the same model is {median:.1%} off in the middle, {plain:.1%} "
+        "without that log, of {pairs} pairs; the narrowed range held for {held} of all {every}.",
+        median=same.median,
+        plain=same.plain_median,
+        pairs=same.pairs,
+        held=every.held,
+        every=every.pairs,
+    )
+
+
 def speeds() -> Message | None:
     """Say how far off speeds are that were never fitted; None where there are none."""
     found = next((one for one in proof().speeds if one.name == INSIDE_HELD_OUT), None)

@@ -1,0 +1,117 @@
+"""Lines of memory as a log of the machine has them: what carries over to the start that is planned, and how surely.
+
+    outside = usual + (logged − usual where it was logged)          any model on that engine, device and as many ranks
+                                                                    or more
+    line    = usual × logged / usual where it was logged            the same model, while the two are alike
+              usual + (logged − usual where it was logged)          the same model, where they are far apart
+
+What is usual is the estimate of the rules. Of another version or number of ranks the differences carry over and the
+ranges stay as wide as they are without a log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from calculator.engines.beside.left_out import LEFT_OUT
+from calculator.engines.overheads import LEAST_SPREAD, Overhead
+from calculator.messages import Message, say
+from calculator.request.calibration import OUTSIDE, WEIGHTS, Calibration, LoggedLine
+from calculator.units import GIB
+
+if TYPE_CHECKING:
+    from calculator.request import Request
+
+ALIKE = 0.5, 1.5
+"""An estimate so many times off is off by a factor; one further off lacks what does not grow with it [-]."""
+FROM_START_TO_START = 0.25
+"""The share of a range that one start of a machine does not tell of its next [-]."""
+
+
+def as_logged(lines: tuple[Overhead, ...], request: Request, calibration: Calibration | None) -> tuple[Overhead, ...]:
+    """Return the lines of one GPU by a log of its machine, where there is one; what the user gives stays.
+
+    Parameters
+    ----------
+    lines : tuple of Overhead
+        The lines as they are without a log [bytes].
+    request : Request
+        What is asked [-].
+    calibration : Calibration or None
+        The machine as a log of it has it [-].
+
+    Returns
+    -------
+    tuple of Overhead
+        The same lines, each with what carries over.
+    """
+    if calibration is None:
+        return lines
+    if not calibration.lines:
+        return tuple(_outright(line, calibration) for line in lines)
+    known = {line.key: line for line in calibration.lines}
+    weights = known.get(WEIGHTS) if _carries(WEIGHTS, calibration, request) else None
+    return tuple(
+        _as_logged(line, known[line.line.key], calibration, request, weights)
+        if line.line.key in known and not line.given and _carries(line.line.key, calibration, request)
+        else line
+        for line in lines
+    )
+
+
+def is_of_model(calibration: Calibration, request: Request) -> bool:
+    """Whether it is a start of the model that is planned."""
+    return calibration.model is not None and calibration.model == request.model
+
+
+def is_of_setup(calibration: Calibration, request: Request) -> bool:
+    """Whether it is of the version and the ranks that are planned."""
+    ranks = calibration.tensor_parallel_size or request.tensor_parallel_size
+    return (calibration.engine_version, ranks) == (request.engine_version, request.tensor_parallel_size)
+
+
+def _outright(line: Overhead, calibration: Calibration) -> Overhead:
+    """Return a line by a calibration that says one figure alone."""
+    if line.line.key != OUTSIDE or line.given:
+        return line
+    held = calibration.non_torch_bytes
+    return replace(line, bytes=held, low=held, high=held, source=_source(held - line.bytes))
+
+
+def _carries(key: str, calibration: Calibration, request: Request) -> bool:
+    if key == OUTSIDE:  # ranks hold buffers for each other: what many have more, few need not have
+        return (calibration.tensor_parallel_size or 1) <= request.tensor_parallel_size
+    if key in (LEFT_OUT.key, WEIGHTS) and calibration.weight_dtype != request.weight_dtype:
+        return False
+    return is_of_model(calibration, request)
+
+
+def _as_logged(
+    line: Overhead, logged: LoggedLine, calibration: Calibration, request: Request, weights: LoggedLine | None
+) -> Overhead:
+    """Return a line that carries over; what the weights were more is held beside what is outside."""
+    usual, low, high = line.bytes, line.bytes - line.low, line.high - line.bytes
+    more = logged.bytes - logged.usual_bytes
+    is_outside = line.line.key == OUTSIDE
+    if not is_outside and logged.usual_bytes and ALIKE[0] <= logged.bytes / logged.usual_bytes <= ALIKE[1]:
+        more = round(usual * more / logged.usual_bytes)
+    held = max(0, usual + more)
+    if is_outside and weights is not None:
+        shared = (calibration.tensor_parallel_size or 1) / request.tensor_parallel_size
+        held = max(0, held + round(shared * (weights.bytes - weights.usual_bytes)))
+    if is_of_setup(calibration, request):
+        if is_outside:
+            left = FROM_START_TO_START * max(low, high)
+            if not is_of_model(calibration, request):
+                left = max(left, logged.unsure_bytes)
+            low = high = max(LEAST_SPREAD, round(left))
+        else:  # what is sure is what the start that was logged had of it
+            larger = max(usual, logged.usual_bytes)
+            changed = abs(usual - logged.usual_bytes) / larger if larger else 0.0
+            low, high = round(changed * low), round(changed * high)
+    return replace(line, bytes=held, low=max(0, held - low), high=held + high, source=_source(held - usual))
+
+
+def _source(more: int) -> Message:
+    return say("overheads.logged", "{more:+.2f} GiB by a log of this machine", more=more / GIB)
