@@ -120,6 +120,23 @@ def test_every_face_of_a_plan_keeps_it(tmp_path):
     assert held.max_batch_size.tolist() == [own.max_batch_size]
 
 
+def test_a_search_plans_the_machine_that_was_logged_by_its_log_and_says_so():
+    asked = {"users": 20, "seq_len": 8_192, "engine_version": "0.19", "max_gpus": 2}
+    found = calculator.size("llama-3.1-8b", gpus=["h100-sxm", "h200"], calibration=BOX, **asked)
+    by = {(option.plan.accelerator.id, option.plan.calibration) for option in found.options}
+    assert by == {("h100-sxm", BOX), ("h200", None)}
+    assert found.notes == ("H100 SXM with vLLM goes by a log of such a machine; all else by the rules alone",)
+    usual = calculator.size("llama-3.1-8b", gpus=["h200"], **asked)
+    assert [one.plan for one in found.options if one.plan.calibration is None] == [one.plan for one in usual.options]
+    there = calculator.what_runs("h100-sxm", models=["qwen3-8b"], calibration=BOX, engine_version="0.19")
+    assert (there.rows[0].plan.calibration, len(there.notes)) == (BOX, 1)
+    for elsewhere in ({"gpus": ["h200"]}, {"gpus": ["h100-sxm"], "engines": ["sglang"]}):
+        with pytest.raises(calculator.InvalidValueError, match="it is of vLLM on H100 SXM, which is not searched"):
+            calculator.size("llama-3.1-8b", users=20, seq_len=8_192, calibration=BOX, **elsewhere)
+    with pytest.raises(calculator.InvalidValueError, match="it is of vLLM on H100 SXM, which is not searched"):
+        calculator.what_runs("h200", models=["qwen3-8b"], calibration=BOX)
+
+
 HEAD = (
     "Initializing a V1 LLM engine (v0.19.0) with config: model='meta-llama/Llama-3.1-8B', dtype=torch.bfloat16, "
     "quantization=None, max_seq_len=8192, gpu_memory_utilization=0.9, max_num_seqs=1024, max_num_batched_tokens=8192\n"

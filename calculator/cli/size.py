@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", metavar="A,B", type=_names, help=what)
     parser.add_argument("--max-gpus", type=count, metavar="N", help="GPUs at most; by default 64")
     parser.add_argument("--max-seconds", type=number, metavar="S", help="when the search ends, whatever is left")
+    parser.add_argument("--calibration", metavar="FILE", help="what one machine holds, as reconcile writes it")
     add_goals(parser)
     for name in OPTIONS:
         if name not in LEFT_OUT:
@@ -51,7 +52,17 @@ def _names(text: str) -> Sequence[str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the hardware, cheapest first."""
-    asked = ("users", "seq_len", "gpus", "engines", "weight_dtypes", "kv_cache_dtypes", "max_gpus", "max_seconds")
+    asked = (
+        "users",
+        "seq_len",
+        "gpus",
+        "engines",
+        "weight_dtypes",
+        "kv_cache_dtypes",
+        "max_gpus",
+        "max_seconds",
+        "calibration",
+    )
     given = {name: value for name in (*asked, "risk") if (value := getattr(arguments, name)) is not None}
     given |= {
         name: value for name in OPTIONS if name not in LEFT_OUT and (value := getattr(arguments, name)) is not None

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines.beside.refusals import too_long
-from calculator.errors import InvalidValueError, friendly
+from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import served
@@ -25,7 +25,7 @@ from calculator.planning.resolve import resolve
 from calculator.planning.stage import distinct, tightest
 from calculator.reading.frozen import FrozenDict
 from calculator.request import OPTIONS, Option, asked_of, is_left_out
-from calculator.request.calibration import Calibration, calibration_of
+from calculator.request.calibration import calibration_of
 
 
 @friendly
@@ -148,18 +148,10 @@ def vary(answer: Plan, **changes: Any) -> Plan:
     """
     asked = {**answer.asked, **changes}
     if answer.calibration and "calibration" not in changes and not _OF_A_LOG.isdisjoint(changes):
-        asked["calibration"] = answer.calibration if _holds(answer.calibration, asked) else None
+        gpu = asked.get("gpu")
+        device = load_gpu(gpu) if gpu and not asked.get("gpu_memory_bytes") else None
+        asked["calibration"] = answer.calibration if answer.calibration.is_of(asked["engine"], device) else None
     return plan(**asked)
 
 
 _OF_A_LOG = {"engine", "gpu"}
-
-
-def _holds(calibration: Calibration, asked: Mapping[str, Any]) -> bool:
-    """Whether a calibration is of the engine and the device that are asked for."""
-    gpu = asked.get("gpu")
-    try:
-        calibration.check(asked["engine"], load_gpu(gpu) if gpu and not asked.get("gpu_memory_bytes") else None)
-    except InvalidValueError:
-        return False
-    return True

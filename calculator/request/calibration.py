@@ -161,6 +161,14 @@ class Calibration:
                 nearest=device.id,
             )
 
+    def is_of(self, engine: str, device: Accelerator | None = None) -> bool:
+        """Whether it is of an engine and a device, as ``check`` judges them."""
+        try:
+            self.check(engine, device)
+        except InvalidValueError:
+            return False
+        return True
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         return {**asdict(self), "lines": [asdict(line) for line in self.lines]}

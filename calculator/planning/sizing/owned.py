@@ -18,6 +18,7 @@ from calculator.messages import Message, say
 from calculator.planning.kv_cache import whole_numbers
 from calculator.planning.plan import plan
 from calculator.planning.sizing.layouts import Layout, in_words, layouts, weights_fit
+from calculator.planning.sizing.logged import check, keywords_for, taken_out
 from calculator.reading.html import table
 from calculator.request import PLAN_SCHEMA, asked_of
 
@@ -102,6 +103,8 @@ class WhatRuns:
         Largest model first.
     refused : tuple of two str
         Models that do not run, each with why.
+    notes : tuple of Message
+        Whether a log of such a machine is gone by.
     """
 
     gpu: Accelerator
@@ -110,6 +113,7 @@ class WhatRuns:
     engine: str
     rows: tuple[Runnable, ...]
     refused: tuple[tuple[str, Message], ...]
+    notes: tuple[Message, ...] = ()
 
     @property
     def finding(self) -> Message:
@@ -168,7 +172,7 @@ def what_runs(
     weight_dtypes : sequence of str, optional
         Weight formats, the mildest first; by default the checkpoint's own and then those of the engine [-].
     **plan_keywords : object
-        Any other keyword of ``plan`` [-].
+        Any other keyword of ``plan``; a ``calibration`` must be of that engine and device [-].
 
     Returns
     -------
@@ -190,8 +194,11 @@ def what_runs(
                 asked=value,
                 allowed=(1, most),
             )
+    calibration, plan_keywords = taken_out(plan_keywords)
     PLAN_SCHEMA.validate(asked_of(plan_keywords))
     device, rules = load_gpu(gpu), engine_rules(engine, plan_keywords.get("engine_version"))
+    notes = check(calibration, [(rules.name, device)])
+    plan_keywords |= keywords_for(calibration, rules.name, device)
     owned = Owned(device, num_gpus, rules, min_context, tuple(weight_dtypes or ()), plan_keywords)
     rows: list[Runnable] = []
     refused: list[tuple[str, Message]] = []
@@ -202,7 +209,7 @@ def what_runs(
         else:
             refused.append((model.id, found))
     rows.sort(key=lambda row: (-row.num_parameters, row.model))
-    return WhatRuns(device, num_gpus, min_context, rules.name, tuple(rows), tuple(refused))
+    return WhatRuns(device, num_gpus, min_context, rules.name, tuple(rows), tuple(refused), notes)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from calculator.planning.said.notes import beyond_the_model
 from calculator.planning.sizing.found import Found, Refused
 from calculator.planning.sizing.layouts import layouts
 from calculator.planning.sizing.loads import Load, length_of, load_of, users_of
+from calculator.planning.sizing.logged import check, keywords_for, taken_out
 from calculator.planning.sizing.operating import Goals
 from calculator.planning.sizing.prices import Given, checked_prices, gpus_of, price_of
 from calculator.planning.sizing.search import Kind, Search, by_price
@@ -88,7 +89,8 @@ def size(
     max_seconds : float, optional
         When the search ends, whatever is left; by default when all is tried [s].
     **plan_keywords : object
-        Any other keyword of ``plan``; a degree of parallelism that is given is kept [-].
+        Any other keyword of ``plan``; a degree of parallelism that is given is kept, and ``calibration`` goes for the
+        engine and device that it is of [-].
 
     Returns
     -------
@@ -116,8 +118,10 @@ def size(
             "output_tokens is missing: without the length of answers no prompts arrive, and no first token has a time",
             what="output_tokens", allowed=(1, longest - 1),
         )  # fmt: skip
+    calibration, plan_keywords = taken_out(plan_keywords)
     _check_bounds(max_gpus, max_seconds, plan_keywords)
     kinds, refused, notes = _kinds(architecture, gpus, engines, weight_dtypes, kv_cache_dtypes, prices, plan_keywords)
+    notes += check(calibration, ((kind.rules.name, kind.gpu) for kind in kinds))
     keywords = {**plan_keywords, "seq_len": longest}
     tries = [
         (kind, list(layouts(architecture, kind.rules, kind.gpu, min(max_gpus, MOST_GPUS), plan_keywords)))
@@ -129,7 +133,8 @@ def size(
     nearly: list[Service] = []
     cut = False
     for kind, each in tries:
-        search = Search(architecture, kind, load, goals, max_gpus, keywords)
+        logged = keywords_for(calibration, kind.rules.name, kind.gpu)
+        search = Search(architecture, kind, load, goals, max_gpus, {**keywords, **logged})
         for layout in each:
             if until is not None and tried > 0 and time.monotonic() > until:
                 cut = True
