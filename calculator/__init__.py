@@ -11,6 +11,8 @@ True
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from calculator.messages import say
+
 if TYPE_CHECKING:
     from calculator.architecture.decoder import custom_model
     from calculator.architecture.model import ModelArchitecture
@@ -202,7 +204,14 @@ def __getattr__(name: str) -> Any:
     elif name in _ROOMS:
         found = import_module(f"{__name__}.{name}")
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(
+            say(
+                "root.module_has_no_attribute",
+                "module {name!r} has no attribute {name_2!r}",
+                name=__name__,
+                name_2=name,
+            )
+        )
     globals()[name] = found
     return found
 

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from calculator.messages import joined, phrase, say
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -102,11 +104,17 @@ def unknown_name(
     similar = difflib.get_close_matches(text.lower(), names, n=3, cutoff=0.5)
     within = [name for name in names if len(text) > 2 and text.lower() in name]
     near = list(dict.fromkeys(begun + within[:3] + similar))[:3]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {_listed(names)}"
-    nearest = near[0] if near else None
-    hint += f"; {otherwise}" if otherwise else ""
+    hint = say("errors.known_are", "known are {names}", names=_listed(names))
+    if near:
+        hint = say("errors.did_you_mean", "did you mean {names}?", names=joined(" or ", near))
+    if otherwise:
+        hint = joined("; ", [hint, otherwise])
     return UnknownNameError(
-        f"unknown {kind} {shown(asked)}: {hint}", what=what or kind, asked=asked, allowed=tuple(names), nearest=nearest
+        say("errors.unknown", "unknown {kind} {asked}: {hint}", kind=phrase(kind), asked=shown(asked), hint=hint),
+        what=what or kind,
+        asked=asked,
+        allowed=tuple(names),
+        nearest=near[0] if near else None,
     )
 
 
@@ -132,5 +140,6 @@ def friendly(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _listed(names: list[str], limit: int = 20) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+    if len(names) <= limit:
+        return joined(", ", names)
+    return say("errors.and_more", "{names} and {more} more", names=joined(", ", names[:limit]), more=len(names) - limit)

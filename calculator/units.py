@@ -44,8 +44,12 @@ def parse_bytes(text: str) -> int:
     if match and unit in _UNITS:
         return round(Decimal(match[1]) * _UNITS[unit])
     raise InvalidValueError(
-        f"{text!r} is not a size: write whole bytes, or a number with MiB, GiB, TiB (powers of two) "
-        "or MB, GB, TB (powers of ten); a bare G could mean either and is refused"
+        say(
+            "units.not_size_write_whole",
+            "{text!r} is not a size: write whole bytes, or a number with MiB, GiB, TiB (powers of "
+            "two) or MB, GB, TB (powers of ten); a bare G could mean either and is refused",
+            text=text,
+        )
     )
 
 
@@ -57,8 +61,12 @@ def parse_tokens(text: str) -> int:
     if match and match[2] in _LETTERS:
         return _times(match[1], match[2])
     raise InvalidValueError(
-        f"{text[:40]!r} is not a number of tokens: write a whole number, or one with k or m (thousands and millions) "
-        "or K, Ki, M or Mi (powers of 1,024)"
+        say(
+            "units.not_number_tokens_write",
+            "{text!r} is not a number of tokens: write a whole number, or one with k or m (thousands "
+            "and millions) or K, Ki, M or Mi (powers of 1,024)",
+            text=text[:40],
+        )
     )
 
 
@@ -66,7 +74,13 @@ def _times(number: str, letter: str) -> int:
     product = Decimal(number) * _LETTERS[letter]
     if product != int(product) or ("." in number and letter not in "km"):
         raise InvalidValueError(
-            f"{number}{letter} is no whole number of 1,024s: write {letter[0].lower()} for powers of ten, or the number"
+            say(
+                "units.no_whole_number_s",
+                "{number}{letter} is no whole number of 1,024s: write {lower} for powers of ten, or the number",
+                number=number,
+                letter=letter,
+                lower=letter[0].lower(),
+            )
         )
     return int(product)
 

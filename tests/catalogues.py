@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po, write_po
 from calculator.languages.known import COMPILED, FOLDER, SOURCE
 
 ROOT = Path(__file__).parent.parent
-TEXT_AT = {"say": 1, "tell": 0, "phrase": 0, "template": 0, "joined": 0, "plural": 1}
+TEXT_AT = {"say": 1, "tell": 0, "phrase": 0, "template": 0, "joined": 0, "plural": 1, "unknown_name": 0}
 """Which argument is the text, by the name of the call."""
 
 

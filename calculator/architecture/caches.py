@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
-from calculator.messages import say
+from calculator.messages import phrase, say
 
 
 class Recurrence(StrEnum):
     """What makes a state of fixed size; an engine has a layer of its own for each."""
 
-    MAMBA1 = "Mamba 1 state"
-    MAMBA2 = "Mamba 2 state"
-    GATED_DELTA_NET = "gated delta net"
-    KIMI_DELTA = "Kimi delta attention"
-    LIGHTNING = "lightning attention"
-    SHORT_CONV = "short convolution"
+    MAMBA1 = phrase("Mamba 1 state")
+    MAMBA2 = phrase("Mamba 2 state")
+    GATED_DELTA_NET = phrase("gated delta net")
+    KIMI_DELTA = phrase("Kimi delta attention")
+    LIGHTNING = phrase("lightning attention")
+    SHORT_CONV = phrase("short convolution")
 
     @property
     def words(self) -> str:

@@ -15,6 +15,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.per_layer import heads_by_layer, listed, windows_by_layer
 from calculator.errors import InvalidValueError, shown
 from calculator.formats.names import TORCH
+from calculator.messages import say
 from calculator.reading.fields import Field, Listed, choice, count, flag, optional
 from calculator.reading.schema import Schema
 
@@ -81,7 +82,11 @@ def custom_model(name: str = "Own architecture", **fields: Any) -> ModelArchitec
         layer whose heads do not divide, is named.
     """
     if not isinstance(name, str):
-        raise InvalidValueError(f"name must be text, not {shown(name)}", what="name", asked=name)
+        raise InvalidValueError(
+            say("decoder.name_must_text_not", "name must be text, not {name}", name=shown(name)),
+            what="name",
+            asked=name,
+        )
     lists = {key: values for key in PER_LAYER if (values := listed(fields.get(key))) is not None}
     checked = _SCHEMA.validate({**fields, **{key: _FOR_ALL[key] for key in lists}})
     model = build_decoder(checked, id="custom", name=name)
@@ -101,18 +106,31 @@ def build_decoder(fields: dict[str, Any], **described: Any) -> ModelArchitecture
     experts = [name for name in ("num_experts", "num_experts_per_tok", "moe_intermediate_size") if fields.get(name)]
     if len(experts) not in (0, 3):
         raise InvalidValueError(
-            "num_experts, num_experts_per_tok and moe_intermediate_size are given together or not at all"
+            say(
+                "decoder.num_experts_num_experts",
+                "num_experts, num_experts_per_tok and moe_intermediate_size are given together or not at all",
+            )
         )
     if experts and fields["num_experts_per_tok"] > fields["num_experts"]:
         raise InvalidValueError(
-            f"num_experts_per_tok {fields['num_experts_per_tok']} is more than the {fields['num_experts']} experts",
+            say(
+                "decoder.num_experts_per_tok",
+                "num_experts_per_tok {num_experts_per_tok} is more than the {num_experts} experts",
+                num_experts_per_tok=fields["num_experts_per_tok"],
+                num_experts=fields["num_experts"],
+            ),
             what="num_experts_per_tok",
             asked=fields["num_experts_per_tok"],
             nearest=fields["num_experts"],
         )
     if not experts and not fields["intermediate_size"]:
         raise InvalidValueError(
-            "intermediate_size 0 is allowed only where every MLP is made of experts", what="intermediate_size", asked=0
+            say(
+                "decoder.intermediate_size_allowed_only",
+                "intermediate_size 0 is allowed only where every MLP is made of experts",
+            ),
+            what="intermediate_size",
+            asked=0,
         )
     head_dim = fields["head_dim"]
     spec = FullAttention(kv_heads, head_dim, fields.get("v_head_dim") or head_dim)

@@ -11,6 +11,7 @@ from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.architecture.limits import MAX_HEADS
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.errors import InvalidValueError
+from calculator.messages import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,15 @@ def indivisible(heads: int, kv_heads: int, where: str = "num_key_value_heads") -
     allowed = divisors_of(heads)
     near = min(allowed, key=lambda g: (abs(g - kv_heads), g))
     return InvalidValueError(
-        f"{where} {kv_heads} is not possible: {heads} query heads do not divide by it; "
-        f"allowed are the divisors of {heads}, the nearest is {near}",
+        say(
+            "groups.not_possible_query_heads",
+            "{where} {kv_heads} is not possible: {heads} query heads do not divide by it; allowed "
+            "are the divisors of {heads}, the nearest is {near}",
+            where=where,
+            kv_heads=kv_heads,
+            heads=heads,
+            near=near,
+        ),
         what="num_key_value_heads",
         asked=kv_heads,
         allowed=allowed,

@@ -18,6 +18,7 @@ from calculator.architecture.per_layer import heads_by_layer, heads_of_all, list
 from calculator.errors import ParallelismError, shown
 from calculator.formats.kv import storage_format
 from calculator.formats.names import PLAIN, SIXTEEN_BIT, TORCH
+from calculator.messages import phrase, say
 from calculator.reading.frozen import FrozenDict, frozen
 from calculator.reading.html import table
 
@@ -268,8 +269,16 @@ class ModelArchitecture:
         """What ``auto`` assumed, where the checkpoint does not state a 16 bit format."""
         if TORCH.get(self.torch_dtype or "") in SIXTEEN_BIT:
             return None
-        named = f"names {self.torch_dtype}" if self.torch_dtype else "names no format"
-        return f"auto means 16 bit (bf16) here: the checkpoint {named}, and engines then load 16 bit"
+        named = (
+            say("model.names", "names {torch_dtype}", torch_dtype=self.torch_dtype)
+            if self.torch_dtype
+            else phrase("names no format")
+        )
+        return say(
+            "model.auto_means_bit_bf",
+            "auto means 16 bit (bf16) here: the checkpoint {named}, and engines then load 16 bit",
+            named=named,
+        )
 
     def why_not(self, tensor_parallel_size: int) -> str | None:
         """Say why the layers cannot be split over so many ranks, or None where they can."""
@@ -283,7 +292,11 @@ class ModelArchitecture:
         """Raise ``ParallelismError`` with the legal degrees if any layer cannot be split so."""
         if type(tensor_parallel_size) is not int or tensor_parallel_size < 1:
             raise ParallelismError(
-                f"tensor_parallel_size must be a whole number of at least 1, not {shown(tensor_parallel_size)}",
+                say(
+                    "model.tensor_parallel_size_must",
+                    "tensor_parallel_size must be a whole number of at least 1, not {tensor_parallel_size}",
+                    tensor_parallel_size=shown(tensor_parallel_size),
+                ),
                 what="tensor_parallel_size",
                 asked=tensor_parallel_size,
                 nearest=1,

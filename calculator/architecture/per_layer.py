@@ -10,6 +10,7 @@ from calculator.architecture.groups import LayerGroup, indivisible, with_heads, 
 from calculator.architecture.layers import FullAttention, SlidingWindow
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 from calculator.reading.schema import as_index
 
 
@@ -63,16 +64,25 @@ def heads_of_all(layers: Sequence[LayerGroup], wanted: Any, query_heads: int) ->
     """
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
         raise InvalidValueError(
-            f"num_key_value_heads must be a whole number of at least 1, not {shown(wanted)}",
-            what="num_key_value_heads", asked=wanted, nearest=1,
-        )  # fmt: skip
+            say(
+                "per_layer.num_key_value_heads",
+                "num_key_value_heads must be a whole number of at least 1, not {wanted}",
+                wanted=shown(wanted),
+            ),
+            what="num_key_value_heads",
+            asked=wanted,
+            nearest=1,
+        )
     if query_heads % wanted:
         raise indivisible(query_heads, wanted)
     if len({group.spec.kv_heads for group in layers if group.spec.kv_heads}) > 1:
         raise UnsupportedError(
-            "KV heads can be varied where all layers have the same number of them",
-            what="num_key_value_heads", asked=wanted,
-        )  # fmt: skip
+            say(
+                "per_layer.kv_heads_can_varied", "KV heads can be varied where all layers have the same number of them"
+            ),
+            what="num_key_value_heads",
+            asked=wanted,
+        )
     return tuple(with_heads(group, wanted) for group in layers)
 
 
@@ -96,9 +106,18 @@ def _by_layer(
     each = [replace(group, count=1) for group in layers for _ in range(group.count)]
     if len(values) != len(each):
         raise InvalidValueError(
-            f"{name} lists {len(values):,} layers, and there are {len(each):,}: give one entry a layer",
-            what=name, asked=len(values), allowed=len(each), nearest=len(each),
-        )  # fmt: skip
+            say(
+                "per_layer.lists_layers_there_give",
+                "{name} lists {values:,} layers, and there are {each:,}: give one entry a layer",
+                name=name,
+                values=len(values),
+                each=len(each),
+            ),
+            what=name,
+            asked=len(values),
+            allowed=len(each),
+            nearest=len(each),
+        )
     made: dict[tuple[object, ...], LayerGroup] = {}
     runs: list[LayerGroup] = []
     for layer, (value, group) in enumerate(zip(values, each, strict=True)):
@@ -117,15 +136,29 @@ def _heads(group: LayerGroup, where: str, value: Any, query_heads: int) -> Layer
     if not group.spec.kv_heads:
         if value != 0 or isinstance(value, bool):
             raise InvalidValueError(
-                f"{where} must be 0, not {shown(value)}: it keeps no KV heads of its own",
-                what="num_key_value_heads", asked=value, nearest=0,
-            )  # fmt: skip
+                say(
+                    "per_layer.must_not_keeps_no",
+                    "{where} must be 0, not {asked}: it keeps no KV heads of its own",
+                    where=where,
+                    asked=shown(value),
+                ),
+                what="num_key_value_heads",
+                asked=value,
+                nearest=0,
+            )
         return group
     if type(value) is not int or value < 1:
         raise InvalidValueError(
-            f"{where} must be a whole number of at least 1, not {shown(value)}",
-            what="num_key_value_heads", asked=value, nearest=1,
-        )  # fmt: skip
+            say(
+                "per_layer.must_whole_number_at",
+                "{where} must be a whole number of at least 1, not {asked}",
+                where=where,
+                asked=shown(value),
+            ),
+            what="num_key_value_heads",
+            asked=value,
+            nearest=1,
+        )
     heads = getattr(group.spec, "query_heads", None) or query_heads
     if heads % value:
         raise indivisible(heads, value, where + ":")
@@ -137,14 +170,28 @@ def _window(group: LayerGroup, where: str, value: Any) -> LayerGroup:
         return with_spec(group, group.spec.without_window())
     if type(value) is not int or not 1 <= value <= MAX_TOKENS:
         raise InvalidValueError(
-            f"{where} must be a whole number of tokens from 1 to {MAX_TOKENS:,}, or None for all, not {shown(value)}",
-            what="sliding_window", asked=value, allowed=(1, MAX_TOKENS),
-        )  # fmt: skip
+            say(
+                "per_layer.must_whole_number_tokens",
+                "{where} must be a whole number of tokens from 1 to {max_tokens:,}, or None for all, not {asked}",
+                where=where,
+                max_tokens=MAX_TOKENS,
+                asked=shown(value),
+            ),
+            what="sliding_window",
+            asked=value,
+            allowed=(1, MAX_TOKENS),
+        )
     spec = group.spec.without_window()
     if type(spec) is not FullAttention:
         raise InvalidValueError(
-            f"{where} must be None: a layer of the kind {spec.kind} has no window",
-            what="sliding_window", asked=value,
-        )  # fmt: skip
+            say(
+                "per_layer.must_none_layer_kind",
+                "{where} must be None: a layer of the kind {kind} has no window",
+                where=where,
+                kind=spec.kind,
+            ),
+            what="sliding_window",
+            asked=value,
+        )
     window = SlidingWindow(spec.num_key_value_heads, spec.head_dim, spec.v_head_dim, spec.query_heads, value)
     return with_spec(group, window)

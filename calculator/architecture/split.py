@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from calculator.errors import ParallelismError
+from calculator.messages import say
 
 if TYPE_CHECKING:
     from calculator.architecture.counts import Count
@@ -87,11 +88,16 @@ def why_not(num_attention_heads: int, num_key_value_heads: int, tensor_parallel_
     """
     tp, g, h = tensor_parallel_size, num_key_value_heads, num_attention_heads
     if h % tp:
-        return f"{h} query heads do not divide by {tp}"
+        return say("split.query_heads_do_not", "{h} query heads do not divide by {tp}", h=h, tp=tp)
     if g >= tp and g % tp:
-        return f"{g} KV heads do not divide by {tp}"
+        return say("split.kv_heads_do_not", "{g} KV heads do not divide by {tp}", g=g, tp=tp)
     if g < tp and tp % g:
-        return f"{tp} is not a multiple of the {g} KV heads, so they cannot be copied evenly"
+        return say(
+            "split.not_multiple_kv_heads",
+            "{tp} is not a multiple of the {g} KV heads, so they cannot be copied evenly",
+            tp=tp,
+            g=g,
+        )
     return None
 
 
@@ -99,8 +105,15 @@ def not_possible(tensor_parallel_size: int, reason: str, legal: Sequence[int]) -
     """Build the error for a degree that layers cannot be split into, with the legal ones and the nearest."""
     nearest = min(legal, key=lambda degree: (abs(degree - tensor_parallel_size), degree))
     return ParallelismError(
-        f"tensor_parallel_size {tensor_parallel_size} is not possible: {reason}; "
-        f"legal are {', '.join(map(str, legal))}, the nearest is {nearest}",
+        say(
+            "split.tensor_parallel_size_not",
+            "tensor_parallel_size {tensor_parallel_size} is not possible: {reason}; legal are "
+            "{names}, the nearest is {nearest}",
+            tensor_parallel_size=tensor_parallel_size,
+            reason=reason,
+            names=", ".join(map(str, legal)),
+            nearest=nearest,
+        ),
         what="tensor_parallel_size",
         asked=tensor_parallel_size,
         allowed=tuple(legal),
@@ -126,8 +139,13 @@ def layers_per_stage(num_layers: int, pipeline_parallel_size: int) -> tuple[int,
     """
     if pipeline_parallel_size > num_layers:
         raise ParallelismError(
-            f"pipeline_parallel_size {pipeline_parallel_size} is not possible: there are {num_layers} layers, "
-            f"one a stage at the least; the largest is {num_layers}",
+            say(
+                "split.pipeline_parallel_size_not",
+                "pipeline_parallel_size {pipeline_parallel_size} is not possible: there are {num_layers} "
+                "layers, one a stage at the least; the largest is {num_layers}",
+                pipeline_parallel_size=pipeline_parallel_size,
+                num_layers=num_layers,
+            ),
             what="pipeline_parallel_size",
             asked=pipeline_parallel_size,
             nearest=num_layers,

@@ -11,6 +11,7 @@ from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import kv_heads_per_rank
 from calculator.formats.weights import WeightFormat, weight_format
+from calculator.messages import say
 
 COLUMNS, ROWS, KV_HEADS = Sharding.COLUMNS, Sharding.ROWS, Sharding.KV_HEADS
 SPLIT_APART = ("experts", "shared experts", "dense MLP")
@@ -27,7 +28,13 @@ def why_width_not(model: ModelArchitecture, tensor_parallel_size: int, *, whole_
     """
     for part, width in model.remember(_split_widths):
         if width % tensor_parallel_size and not (whole_experts and part == "experts"):
-            return f"the width {width} of {part} does not divide by {tensor_parallel_size}"
+            return say(
+                "weights.width_does_not_divide",
+                "the width {width} of {part} does not divide by {tensor_parallel_size}",
+                width=width,
+                part=part,
+                tensor_parallel_size=tensor_parallel_size,
+            )
     return None
 
 

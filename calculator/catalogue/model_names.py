@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from calculator.errors import FileFormatError, shown
 from calculator.formats.names import format_of_gguf
+from calculator.messages import phrase
 
 COLUMNS = ["repository", "preset", "max_position_embeddings", "source"]
 
@@ -59,14 +60,16 @@ SUFFIXES: dict[str, str | None] = {
     "w4a16": _INT4, "quantized.w4a16": _INT4, "w4a16-g128": _INT4, "int4": _INT4, "int4-w4a16": _INT4,
     "gptq-w4a16": _INT4, "gptq-w4a16-g128": _INT4, "autoround-int4": _INT4, "int4-autoround": _INT4,
     "autoround-4bit": _INT4, "w4a16-autoround": _INT4, "autoround-w4a16": _INT4, "autoround-awq": "awq-int4",
-    "autoround": "a format that the name does not say",
-    "gptq-int8": "8 bit integers of GPTQ", "gptq-8bit": "8 bit integers of GPTQ",
-    "w8a16": "8 bit integers with 16 bit activations", "quantized.w8a16": "8 bit integers with 16 bit activations",
-    "awq-8bit": "8 bit integers of AWQ", "gptq-int3": "3 bit integers of GPTQ",
+    "autoround": phrase("a format that the name does not say"),
+    "gptq-int8": phrase("8 bit integers of GPTQ"), "gptq-8bit": phrase("8 bit integers of GPTQ"),
+    "w8a16": phrase("8 bit integers with 16 bit activations"),
+    "quantized.w8a16": phrase("8 bit integers with 16 bit activations"),
+    "awq-8bit": phrase("8 bit integers of AWQ"), "gptq-int3": phrase("3 bit integers of GPTQ"),
     "bnb-4bit": "nf4", "unsloth-bnb-4bit": "nf4", "bnb-nf4": "nf4", "nf4": "nf4",
     "nvfp4": "nvfp4", "nvfp4a16": "nvfp4", "nvfp4-v2": "nvfp4", "fp4": "nvfp4", "mxfp4": "mxfp4",
     "bf16": "bf16", "fp16": "fp16", "f16": "fp16",
-    "gguf": "GGUF of a type that the name does not say", "quantized": "a format that the name does not say",
+    "gguf": phrase("GGUF of a type that the name does not say"),
+    "quantized": phrase("a format that the name does not say"),
     "qat": None, "qat-unquantized": None, "qat-q4-0-unquantized": None, "hf": None,
 }  # fmt: skip
 """What a publisher adds to the name of a repository for a format, and the format; None where it changes none."""
@@ -75,7 +78,7 @@ OF_MAKERS = (
     MakersOwn("meta-llama", "fp8", "fp8 and 16 bit by a list that its config.json has", is_default=False),
 )
 """What a maker's own suffix means, where it is not what others mean by it."""
-UNSAID = "that the name does not say"
+UNSAID = phrase("that the name does not say")
 MIRRORS = frozenset({
     "unsloth", "nousresearch", "lmstudio-community", "bartowski", "redhatai", "neuralmagic", "nm-testing", "nvidia",
     "thebloke", "ggml-org", "qwen", "modelscope", "llm-research", "ai-modelscope", "mlx-community", "hugging-quants",

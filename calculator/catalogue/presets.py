@@ -18,6 +18,7 @@ from calculator.catalogue.parts.table import parts
 from calculator.catalogue.preset_file import PresetFile
 from calculator.errors import FileFormatError, InvalidValueError, UnknownNameError, friendly, shown, unknown_name
 from calculator.hardware import CUSTOM, Accelerator, program_memory
+from calculator.messages import phrase, say
 from calculator.reading.fields import Field, count, flag, mapping, names, number, text
 from calculator.reading.schema import Schema
 
@@ -44,19 +45,32 @@ def data_file(name: str) -> Path:
         if (place / name).is_file():
             return place / name
     looked = " nor ".join(str(place) for place in _PLACES)
-    raise FileFormatError(f"{name} is missing: it is in neither {looked}; install the package whole")
+    raise FileFormatError(
+        say(
+            "presets.missing_neither_install_package",
+            "{name} is missing: it is in neither {looked}; install the package whole",
+            name=name,
+            looked=looked,
+        )
+    )
 
 
 def __getattr__(name: str) -> Path:
     """Find a table when it is first asked for."""
     if name in _FILES:
         return data_file(_FILES[name])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(
+        say(
+            "presets.module_has_no_attribute", "module {name!r} has no attribute {name_2!r}", name=__name__, name_2=name
+        )
+    )
 
 
 MOST_CHOICES = 8
 """Choices that a message names."""
-BY_MEMORY = "any other is described by its memory alone: gpu_memory_bytes, or --gpu-memory-gib on the command line"
+BY_MEMORY = phrase(
+    "any other is described by its memory alone: gpu_memory_bytes, or --gpu-memory-gib on the command line"
+)
 EXPECTATION_FIELDS = ("num_parameters", "num_active_parameters", "kv_bytes_per_token_fp16")
 
 _DESCRIPTION: dict[str, Field] = {
@@ -114,17 +128,32 @@ def _build_model(key: str, fields: dict[str, Any]) -> ModelArchitecture:
 def _build_gpu(key: str, fields: dict[str, Any]) -> Accelerator:
     low, high = fields.get("program_gib_low"), fields.get("program_gib_high")
     if (low is None) != (high is None):
-        raise InvalidValueError("program_gib_low and program_gib_high are given together or not at all")
+        raise InvalidValueError(
+            say(
+                "presets.program_gib_low_program",
+                "program_gib_low and program_gib_high are given together or not at all",
+            )
+        )
     if low is None and "reported_mib" not in fields:
         raise InvalidValueError(
-            "program_gib_low or reported_mib is needed: a plan uses what a program sees, never the label"
+            say(
+                "presets.program_gib_low_reported",
+                "program_gib_low or reported_mib is needed: a plan uses what a program sees, never the label",
+            )
         )
     program_gib = (str(low), str(high)) if low is not None else None
     estimated = fields.get("program_gib_estimated", False)
     memory_bytes, memory_source, verified = program_memory(program_gib, fields.get("reported_mib"), estimated)
     prices = [fields[name] for name in ("price_usd_per_hour_low", "price_usd_per_hour_high") if name in fields]
     if prices and prices[0] > prices[-1]:
-        raise InvalidValueError(f"price_usd_per_hour_low {prices[0]:g} is more than the high {prices[-1]:g}")
+        raise InvalidValueError(
+            say(
+                "presets.price_usd_per_hour",
+                "price_usd_per_hour_low {prices:g} is more than the high {prices_2:g}",
+                prices=prices[0],
+                prices_2=prices[-1],
+            )
+        )
     plain = (
         "name", "vendor", "generation", "label_gb", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops",
         "fp4_tflops",
@@ -230,7 +259,13 @@ def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
         return name
     if not isinstance(name, str):
         raise InvalidValueError(
-            f"a model is a preset id such as llama-3-70b, not {shown(name)}", what="model", asked=name
+            say(
+                "presets.model_preset_id_such",
+                "a model is a preset id such as llama-3-70b, not {name}",
+                name=shown(name),
+            ),
+            what="model",
+            asked=name,
         )
     file = model_file()
     if name in file.entries:
@@ -343,7 +378,11 @@ def load_gpu(name: str | Accelerator) -> Accelerator:
         return name
     if not isinstance(name, str):
         raise InvalidValueError(
-            f"a GPU is a preset id such as a100-80gb-sxm, not {shown(name)}", what="gpu", asked=name
+            say(
+                "presets.gpu_preset_id_such", "a GPU is a preset id such as a100-80gb-sxm, not {name}", name=shown(name)
+            ),
+            what="gpu",
+            asked=name,
         )
     found = _gpu_of(name)
     if found is None:
@@ -370,7 +409,13 @@ def gpu_id(name: str) -> str:
     if means:
         more = f" or {len(means) - MOST_CHOICES} more" if len(means) > MOST_CHOICES else ""
         raise UnknownNameError(
-            f"unknown GPU {shown(name)}: it can be {' or '.join(sorted(means)[:MOST_CHOICES])}{more}: name one of them",
+            say(
+                "presets.unknown_gpu_can_name",
+                "unknown GPU {name}: it can be {names}{more}: name one of them",
+                name=shown(name),
+                names=" or ".join(sorted(means)[:MOST_CHOICES]),
+                more=more,
+            ),
             what="gpu",
             asked=name,
             allowed=tuple(sorted(means)),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from calculator.catalogue.presets import data_file
 from calculator.errors import FileFormatError, shown
+from calculator.messages import say
 from calculator.reading import strict_yaml
 from calculator.reading.fields import names, text
 from calculator.reading.schema import Schema
@@ -119,7 +120,14 @@ def published_pairs() -> tuple[PublishedPair, ...]:
         header = next(reader, [])
         wanted = [field.name for field in fields(PublishedPair)]
         if header != wanted:
-            raise FileFormatError(f"{path}:1: the columns must be {', '.join(wanted)}")
+            raise FileFormatError(
+                say(
+                    "published.columns_must",
+                    "{path}:1: the columns must be {names}",
+                    path=path,
+                    names=", ".join(wanted),
+                )
+            )
         return tuple(_pair(row, f"{path}:{reader.line_num}") for row in reader)
 
 
@@ -157,13 +165,23 @@ _READ: dict[str, Callable[[str], Any]] = {
 def _pair(row: list[str], where: str) -> PublishedPair:
     names = [field.name for field in fields(PublishedPair)]
     if len(row) != len(names):
-        raise FileFormatError(f"{where}: has {len(row)} cells, and there are {len(names)} columns")
+        raise FileFormatError(
+            say(
+                "published.has_cells_there_columns",
+                "{where}: has {row} cells, and there are {names} columns",
+                where=where,
+                row=len(row),
+                names=len(names),
+            )
+        )
     made = {}
     for name, cell in zip(names, row, strict=True):
         try:
             made[name] = _READ[name](cell)
         except (ValueError, KeyError):
-            raise FileFormatError(f"{where}: {name} cannot be {shown(cell)}") from None
+            raise FileFormatError(
+                say("published.cannot", "{where}: {name} cannot be {cell}", where=where, name=name, cell=shown(cell))
+            ) from None
     return PublishedPair(**made)
 
 

@@ -8,6 +8,8 @@ needs.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from calculator.messages import say
+
 if TYPE_CHECKING:
     from calculator.charts.accuracy import accuracy_chart
     from calculator.charts.comparing import engine_points, memory_bars
@@ -80,7 +82,9 @@ def __getattr__(name: str) -> Any:
     for module, names in _AT_HOME.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(
+        say("charts.module_has_no_attribute", "module {name!r} has no attribute {name_2!r}", name=__name__, name_2=name)
+    )
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,7 @@ from calculator.charts.ready import Chart, Spec, chart
 from calculator.charts.sequence_length import sequence_length_chart
 from calculator.charts.tensor_parallel import tensor_parallel_chart
 from calculator.errors import UnknownNameError
+from calculator.messages import say
 from calculator.views import engines, kv_heads, kv_in_use, parallelism, sequence_length, tensor_parallel
 from calculator.views.base import View
 from calculator.views.load import preemptions, resident_tokens, risk, speed
@@ -40,7 +41,10 @@ def draw(view: View[Any], log_x: bool = False) -> Spec:
     """
     if view.name not in DRAWN:
         raise UnknownNameError(
-            f"there is no chart for a view named {view.name!r}", what="view", asked=view.name, allowed=tuple(DRAWN)
+            say("registry.there_no_chart_view", "there is no chart for a view named {name!r}", name=view.name),
+            what="view",
+            asked=view.name,
+            allowed=tuple(DRAWN),
         )
     ready = DRAWN[view.name].ready
     return ready(view, log_x) if VIEWS[view.name].has_log_x else ready(view)

@@ -124,14 +124,23 @@ def download_config(repository: str, revision: str | None = None, token: str | b
         )
     if revision is not None and not _is_named(revision, _REVISION, _TRICKS_OF_REVISIONS):
         raise InvalidValueError(
-            f"a revision is a branch, tag or commit, not {shown(revision)}; it is of letters, digits, -, _, . and /, "
-            "with no .. or // in it, and no part of it begins or ends with a ."
+            say(
+                "hub.revision_branch_tag_commit",
+                "a revision is a branch, tag or commit, not {revision}; it is of letters, digits, -, _, "
+                ". and /, with no .. or // in it, and no part of it begins or ends with a .",
+                revision=shown(revision),
+            )
         )
     if not isinstance(token, bool | str) or token == "":
-        raise InvalidValueError("a token is text, True for the one saved on this machine, or False for none")
+        raise InvalidValueError(
+            say("hub.token_text_true_one", "a token is text, True for the one saved on this machine, or False for none")
+        )
     if not is_available():
         raise UnsupportedError(
-            "reading from the Hub needs the optional package huggingface_hub, which is not installed"
+            say(
+                "hub.reading_from_hub_needs",
+                "reading from the Hub needs the optional package huggingface_hub, which is not installed",
+            )
         )
     from huggingface_hub import hf_hub_download
 
@@ -140,7 +149,14 @@ def download_config(repository: str, revision: str | None = None, token: str | b
     except Exception as error:
         # The client raises errors of many libraries: network, disk, HTTP, its own.
         reason = _reason(error)
-        raise InvalidValueError(f"the Hub did not give the config.json of {repository}: {reason}") from None
+        raise InvalidValueError(
+            say(
+                "hub.hub_did_not_give",
+                "the Hub did not give the config.json of {repository}: {reason}",
+                repository=repository,
+                reason=reason,
+            )
+        ) from None
     try:
         return strict_yaml.read_text(path), path.parent.name
     except FileFormatError as error:

@@ -120,14 +120,28 @@ class Keys:
                 return min(given.values())
             if any(other != first for other in others):
                 pairs = ", ".join(f"{key} {shown(value)}" for key, value in given.items())
-                raise InvalidValueError(f"contradictory: {pairs} are names of the same thing", what=name, asked=given)
+                raise InvalidValueError(
+                    say(
+                        "keys.contradictory_names_same_thing",
+                        "contradictory: {pairs} are names of the same thing",
+                        pairs=pairs,
+                    ),
+                    what=name,
+                    asked=given,
+                )
             return first
         if any(key in self._config for key in names):
             return None
         default = self._defaults.get(name)
         if name in self._must_be_said:
             raise InvalidValueError(
-                f"{name} is missing; what the reference has there, {default}, decides too much to be assumed", what=name
+                say(
+                    "keys.missing_what_reference_has",
+                    "{name} is missing; what the reference has there, {default}, decides too much to be assumed",
+                    name=name,
+                    default=default,
+                ),
+                what=name,
             )
         if default is not None:
             self.assume(name, say("configs.default", "{name} {value}", name=name, value=default))
@@ -145,7 +159,7 @@ class Keys:
         """Return a whole number that must be there, given or by default."""
         found = self.optional_count(name, minimum)
         if found is None:
-            raise InvalidValueError(f"{name} is missing", what=name)
+            raise InvalidValueError(say("keys.missing", "{name} is missing", name=name), what=name)
         return found
 
     def optional_count(self, name: str, minimum: int = 1) -> int | None:
@@ -156,10 +170,26 @@ class Keys:
         if name in REPEATED and isinstance(value, list) and value and all(entry == value[0] for entry in value):
             value = value[0]
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidValueError(f"{name} must be a whole number, not {shown(value)}", what=name, asked=value)
+            raise InvalidValueError(
+                say(
+                    "keys.must_whole_number_not",
+                    "{name} must be a whole number, not {asked}",
+                    name=name,
+                    asked=shown(value),
+                ),
+                what=name,
+                asked=value,
+            )
         if not minimum <= value <= most:
             raise InvalidValueError(
-                f"{name} must lie between {minimum} and {most:,}, not {shown(value)}",
+                say(
+                    "keys.must_lie_between_not",
+                    "{name} must lie between {minimum} and {most:,}, not {asked}",
+                    name=name,
+                    minimum=minimum,
+                    most=most,
+                    asked=shown(value),
+                ),
                 what=name,
                 asked=value,
                 allowed=(minimum, most),
@@ -172,7 +202,15 @@ class Keys:
         value = self.value(name)
         if value is not None and not isinstance(value, bool):
             raise InvalidValueError(
-                f"{name} must be true or false, not {shown(value)}", what=name, asked=value, allowed=(True, False)
+                say(
+                    "keys.must_true_false_not",
+                    "{name} must be true or false, not {asked}",
+                    name=name,
+                    asked=shown(value),
+                ),
+                what=name,
+                asked=value,
+                allowed=(True, False),
             )
         return bool(value)
 
@@ -182,13 +220,31 @@ class Keys:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-            raise InvalidValueError(f"{name} must be a list of names, not {shown(value)}", what=name, asked=value)
+            raise InvalidValueError(
+                say(
+                    "keys.must_list_names_not",
+                    "{name} must be a list of names, not {asked}",
+                    name=name,
+                    asked=shown(value),
+                ),
+                what=name,
+                asked=value,
+            )
         drafts = self.optional_count("num_nextn_predict_layers", minimum=0) or 0
         if length is not None and drafts and len(value) == length + drafts:
             value = value[:length]
         if length is not None and len(value) != length:
             raise InvalidValueError(
-                f"{name} has {len(value):,} entries for {length:,} layers", what=name, asked=len(value), allowed=length
+                say(
+                    "keys.has_entries_layers",
+                    "{name} has {len:,} entries for {length:,} layers",
+                    name=name,
+                    len=len(value),
+                    length=length,
+                ),
+                what=name,
+                asked=len(value),
+                allowed=length,
             )
         return value
 
@@ -199,7 +255,14 @@ class Keys:
             return None
         if not isinstance(value, list) or not all(type(entry) is int and 0 <= entry <= MAX_WIDTH for entry in value):
             raise InvalidValueError(
-                f"{name} must be a list of whole numbers, not {shown(value)}", what=name, asked=value
+                say(
+                    "keys.must_list_whole_numbers",
+                    "{name} must be a list of whole numbers, not {asked}",
+                    name=name,
+                    asked=shown(value),
+                ),
+                what=name,
+                asked=value,
             )
         return value
 
@@ -210,14 +273,21 @@ class Keys:
             return None
         if not isinstance(value, Mapping):
             raise InvalidValueError(
-                f"{name} must be a mapping of names to values, not {shown(value)}", what=name, asked=value
+                say(
+                    "keys.must_mapping_names_values",
+                    "{name} must be a mapping of names to values, not {asked}",
+                    name=name,
+                    asked=shown(value),
+                ),
+                what=name,
+                asked=value,
             )
         return Keys(value, {})
 
     def all_names(self) -> tuple[str, ...]:
         """Return the names of all keys; one that is no text is refused."""
         if not all(isinstance(name, str) for name in self._config):
-            raise InvalidValueError("the names of keys must be texts")
+            raise InvalidValueError(say("keys.names_keys_must_texts", "the names of keys must be texts"))
         return tuple(self._config)
 
     def ignore(self, *names: str) -> None:
@@ -238,7 +308,11 @@ class Keys:
             off = value is None or value is False or value in (0, "", "auto") or value in ([], {})
             if not off and name not in HARMLESS and BEARS_ON_THE_CACHE.search(name):
                 raise UnsupportedError(
-                    f"the key {shown(name)} bears on the cache and is not understood for this model type",
+                    say(
+                        "keys.key_bears_cache_not",
+                        "the key {name} bears on the cache and is not understood for this model type",
+                        name=shown(name),
+                    ),
                     what=name,
                     asked=value,
                 )

@@ -80,7 +80,10 @@ def model_from_hf_config(
     positions = keys.optional_count("max_position_embeddings")
     longest = keys.optional_count("model_max_length") or positions
     if longest is None:
-        raise InvalidValueError("max_position_embeddings is missing", what="max_position_embeddings")
+        raise InvalidValueError(
+            say("reader.max_position_embeddings_missing", "max_position_embeddings is missing"),
+            what="max_position_embeddings",
+        )
     section = keys.value("quantization_config") or keys.value("compression_config")
     section = schemes.with_experts(section, keys.value("expert_dtype"))
     guess = _guess(asked) if family is ASSUMED else ""
@@ -126,20 +129,34 @@ def model_from_hf_config(
 def _family(kind: Any, assume_full_attention: bool, encodes: bool) -> tuple[str, Family]:
     """Return the type's own name and its row."""
     if not isinstance(kind, str) or not kind:
-        raise InvalidValueError(f"model_type is missing or not a name: {shown(kind)}", what="model_type", asked=kind)
+        raise InvalidValueError(
+            say("reader.model_type_missing_not", "model_type is missing or not a name: {kind}", kind=shown(kind)),
+            what="model_type",
+            asked=kind,
+        )
     text = wrapper_of(kind).get("type")
     found = families.find(kind) or (families.find(text) if text else None)
     if found is not None:
         return found
     if kind in REASONS:
         raise UnsupportedError(
-            f"model_type {shown(kind)} is known and not read: it has {REASONS[kind]}", what="model_type", asked=kind
+            say(
+                "reader.model_type_known_not",
+                "model_type {kind} is known and not read: it has {reasons}",
+                kind=shown(kind),
+                reasons=REASONS[kind],
+            ),
+            what="model_type",
+            asked=kind,
         )
     if assume_full_attention and not encodes:
         return kind, ASSUMED
     raise UnsupportedError(
-        f"{unknown_name('model_type', kind, families.names())}; "
-        "if it is plain grouped-query attention, say assume_full_attention",
+        say(
+            "reader.if_plain_grouped_query",
+            "{unknown_name}; if it is plain grouped-query attention, say assume_full_attention",
+            unknown_name=unknown_name("model_type", kind, families.names()),
+        ),
         what="model_type",
         asked=kind,
     )
@@ -230,5 +247,11 @@ def with_quantisation(config: Any, beside: Path | Mapping[str, Any] | None) -> A
     if isinstance(beside, Path):
         beside = parsed(beside) if beside.is_file() else {}
     if not isinstance(beside, Mapping):
-        raise FileFormatError(f"{QUANTISATION}: holds no mapping of names to values")
+        raise FileFormatError(
+            say(
+                "reader.holds_no_mapping_names",
+                "{quantisation}: holds no mapping of names to values",
+                quantisation=QUANTISATION,
+            )
+        )
     return {**config, "quantization_config": dict(beside)} if beside else config

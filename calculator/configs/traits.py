@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from calculator.configs.keys import Keys
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 
 Trait = bool | str
 """A constant, or the name of the key that decides; ``a or b`` is either of two, ``a|b`` two names of one.
@@ -188,5 +189,13 @@ def one_of(keys: Keys, names: str, read: Callable[[str], int | None]) -> int | N
     given = {name: read(name) for name in (first, *others) if keys.has(name)}
     if len(set(given.values())) > 1:
         pairs = ", ".join(f"{name} {shown(found)}" for name, found in given.items())
-        raise InvalidValueError(f"contradictory: {pairs} are names of the same thing", what=first, asked=given)
+        raise InvalidValueError(
+            say(
+                "traits.contradictory_names_same_thing",
+                "contradictory: {pairs} are names of the same thing",
+                pairs=pairs,
+            ),
+            what=first,
+            asked=given,
+        )
     return next(iter(given.values())) if given else read(first)

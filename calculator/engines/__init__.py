@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.engines.base import Engine
 from calculator.errors import InvalidValueError, friendly, shown, unknown_name
+from calculator.messages import say
 
 if TYPE_CHECKING:
     from calculator.engines.command import Command
@@ -94,13 +95,26 @@ def engine_rules(name: str, version: str | None = None) -> Engine:
     """
     if not isinstance(name, str):
         raise InvalidValueError(
-            f"an engine is a name such as {DEFAULT_ENGINE}, not {shown(name)}", what="engine", asked=name
+            say(
+                "engines.engine_name_such_not",
+                "an engine is a name such as {default_engine}, not {name}",
+                default_engine=DEFAULT_ENGINE,
+                name=shown(name),
+            ),
+            what="engine",
+            asked=name,
         )
     if name not in ENGINES:
         raise unknown_name("engine", name, ENGINES)
     if version is not None and not isinstance(version, str):
         raise InvalidValueError(
-            f'engine_version must be text such as "0.33", not {shown(version)}', what="engine_version", asked=version
+            say(
+                "engines.engine_version_must_text",
+                'engine_version must be text such as "0.33", not {version}',
+                version=shown(version),
+            ),
+            what="engine_version",
+            asked=version,
         )
     return _rules(name, version)
 

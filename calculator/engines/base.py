@@ -28,6 +28,7 @@ from calculator.engines.versions import Version, in_words, nearest
 from calculator.errors import ParallelismError, UnsupportedError
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.formats.names import PLAIN
+from calculator.messages import phrase, say
 from calculator.request import Cutting
 from calculator.units import GIB, MIB
 
@@ -244,28 +245,51 @@ class Engine:
         for name, what in self._lacks:
             value = values[name]
             if value is True or (name in ASKED_BY_ANY and value is not None) or value not in (None, False, 1, "auto"):
-                raise UnsupportedError(f"{name}: {self.title} has no {what}", what=name, asked=value)
+                raise UnsupportedError(
+                    say("base.has_no", "{name}: {title} has no {what}", name=name, title=self.title, what=what),
+                    what=name,
+                    asked=value,
+                )
         for kind in self.kinds(model):
             if kind not in self.claims:
                 raise UnsupportedError(
-                    f"{model.name} keeps {kind.words}, which the rules of {self.title} that are known here do "
-                    "not cover",
+                    say(
+                        "base.keeps_which_rules_known",
+                        "{name} keeps {words}, which the rules of {title} that are known here do not cover",
+                        name=model.name,
+                        words=kind.words,
+                        title=self.title,
+                    ),
                     what="model",
                     asked=model.name,
                 )
         why = self.refused_methods.get(model.quant_method)
         if why and model.is_as_stored(values["weight_dtype"]):
             raise UnsupportedError(
-                f"{self.title} {self.version} does not load {model.name}, whose quant_method is {model.quant_method}: "
-                f"{why}; plan another checkpoint of it",
+                say(
+                    "base.does_not_load_whose",
+                    "{title} {version} does not load {name}, whose quant_method is {quant_method}: {why}; "
+                    "plan another checkpoint of it",
+                    title=self.title,
+                    version=self.version,
+                    name=model.name,
+                    quant_method=model.quant_method,
+                    why=why,
+                ),
                 what="weight_dtype",
                 asked=values["weight_dtype"],
             )
         speculation = values["speculative_config"]
         if speculation and speculation.method not in self.draft_methods:
             raise UnsupportedError(
-                f"speculative_config: what drafts by {speculation.method} take with {self.title} is not known here; "
-                f"known are {', '.join(self.draft_methods)}",
+                say(
+                    "base.speculative_config_what_drafts",
+                    "speculative_config: what drafts by {method} take with {title} is not known here; "
+                    "known are {names}",
+                    method=speculation.method,
+                    title=self.title,
+                    names=", ".join(self.draft_methods),
+                ),
                 what="speculative_config",
                 asked=speculation.method,
                 allowed=self.draft_methods,
@@ -273,8 +297,14 @@ class Engine:
         stages = values["pipeline_parallel_size"]
         if stages > 1 and model.model_type in self.no_pipeline:
             raise ParallelismError(
-                f"pipeline_parallel_size {stages} is not possible: {self.title}'s own class of {model.model_type} has "
-                "no pipeline stages; use 1, and tensor_parallel_size for more GPUs",
+                say(
+                    "base.pipeline_parallel_size_not",
+                    "pipeline_parallel_size {stages} is not possible: {title}'s own class of {model_type} "
+                    "has no pipeline stages; use 1, and tensor_parallel_size for more GPUs",
+                    stages=stages,
+                    title=self.title,
+                    model_type=model.model_type,
+                ),
                 what="pipeline_parallel_size",
                 asked=stages,
                 allowed=(1,),
@@ -414,21 +444,23 @@ _BY_PASS = {Window, Chunk, EncoderTokens, RowsInPassing}
 ASKED_BY_ANY = ("max_loras", "max_lora_rank", "cpu_offload_gb", "n_cpu_moe", "n_gpu_layers")
 """Counts that ask for something whatever they are."""
 OPTIONS = {
-    "usage_context": "other defaults without a server",
-    "enable_attention_dp": "attention data parallelism within a replica; data_parallel_size with "
-    "enable_expert_parallel does the same there",
-    "decode_context_parallel_size": "decode context parallelism",
-    "async_scheduling": "switch for scheduling ahead",
-    "enable_prefix_caching": "page that depends on prefix caching",
-    "disable_hybrid_kv_cache_manager": "switch for full-length windows by that name",
-    "language_model_only": "switch to leave encoders of images unloaded by that name",
-    "swa_full": "switch for full-length windows by that name",
-    "max_loras": "LoRA adapters whose memory is known here",
-    "max_lora_rank": "LoRA adapters whose memory is known here",
-    "mamba_cache_dtype": "switch for the format of the convolutions of states by that name",
-    "mamba_ssm_cache_dtype": "switch for the format of recurrent states by that name",
-    "cpu_offload_gb": "share of the weights that the host holds by that name",
-    "n_cpu_moe": "switch for experts that the host holds by that name",
-    "n_gpu_layers": "switch for layers that the host holds by that name",
-    "speculative_config": "drafts of speculative decoding whose memory is known here",
+    "usage_context": phrase("other defaults without a server"),
+    "enable_attention_dp": phrase(
+        "attention data parallelism within a replica; data_parallel_size with "
+        "enable_expert_parallel does the same there"
+    ),
+    "decode_context_parallel_size": phrase("decode context parallelism"),
+    "async_scheduling": phrase("switch for scheduling ahead"),
+    "enable_prefix_caching": phrase("page that depends on prefix caching"),
+    "disable_hybrid_kv_cache_manager": phrase("switch for full-length windows by that name"),
+    "language_model_only": phrase("switch to leave encoders of images unloaded by that name"),
+    "swa_full": phrase("switch for full-length windows by that name"),
+    "max_loras": phrase("LoRA adapters whose memory is known here"),
+    "max_lora_rank": phrase("LoRA adapters whose memory is known here"),
+    "mamba_cache_dtype": phrase("switch for the format of the convolutions of states by that name"),
+    "mamba_ssm_cache_dtype": phrase("switch for the format of recurrent states by that name"),
+    "cpu_offload_gb": phrase("share of the weights that the host holds by that name"),
+    "n_cpu_moe": phrase("switch for experts that the host holds by that name"),
+    "n_gpu_layers": phrase("switch for layers that the host holds by that name"),
+    "speculative_config": phrase("drafts of speculative decoding whose memory is known here"),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calculator.architecture.latent import LatentAttention
+from calculator.messages import phrase
 
 if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture
@@ -19,11 +20,11 @@ MOST_SEQUENCES, LONGEST_PROMPT, MOST_GPUS = 512, 10_000, 8
 SMALLEST_MODEL, LARGEST_MODEL = 596_049_920, 1_026_408_209_408
 """Parameters of the smallest and the largest model with measured speeds [-]."""
 KINDS = {
-    "dense": "dense models",
-    "experts": "models with experts",
-    "latent": "models with latent attention",
-    "sparse": "models with sparse attention",
-    "hybrid": "hybrid models",
+    "dense": phrase("dense models"),
+    "experts": phrase("models with experts"),
+    "latent": phrase("models with latent attention"),
+    "sparse": phrase("models with sparse attention"),
+    "hybrid": phrase("hybrid models"),
 }
 BANDS: dict[str, tuple[float, float]] = {
     "dense": (0.78, 1.39),
@@ -56,9 +57,9 @@ def architecture_kind(model: ModelArchitecture) -> str:
 def group_of(plan: Plan, sequences: float) -> str:
     """Return the group whose range holds for a set-up, one of ``BANDS``."""
     if sequences <= 1:
-        return "one sequence"
+        return phrase("one sequence")
     kind = architecture_kind(plan.model)
-    return "experts in mxfp4" if kind == "experts" and plan.request.weight_dtype == "mxfp4" else kind
+    return phrase("experts in mxfp4") if kind == "experts" and plan.request.weight_dtype == "mxfp4" else kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,21 @@ class NotDescribed:
 
 
 NOT_DESCRIBED = (
-    NotDescribed("experts in these 4 bit integers were four to five times slower than computed", kinds=("experts",),
-                 weights=("gptq-int4",)),
-    NotDescribed("batches on this generation were 24 to 78 % slower than computed", generations=("cdna3",),
-                 sequences_above=1),
-    NotDescribed("batches on consumer cards were not described", gpus=("rtx-30", "rtx-40", "rtx-50"),
-                 sequences_above=1),
-    NotDescribed("answers of a few tokens come in bursts, which were not described", output_below=16),
-)  # fmt: skip
+    NotDescribed(
+        phrase("experts in these 4 bit integers were four to five times slower than computed"),
+        kinds=("experts",),
+        weights=("gptq-int4",),
+    ),
+    NotDescribed(
+        phrase("batches on this generation were 24 to 78 % slower than computed"),
+        generations=("cdna3",),
+        sequences_above=1,
+    ),
+    NotDescribed(
+        phrase("batches on consumer cards were not described"), gpus=("rtx-30", "rtx-40", "rtx-50"), sequences_above=1
+    ),
+    NotDescribed(phrase("answers of a few tokens come in bursts, which were not described"), output_below=16),
+)
 
 
 def plain(dtype: str) -> str:

@@ -17,7 +17,7 @@ from calculator.formats.kv import storage_format
 from calculator.formats.names import KV_ALIASES, PLAIN, SIXTEEN_BIT
 from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
-from calculator.messages import say
+from calculator.messages import phrase, say
 
 ANY = "*"
 """Any generation of devices."""
@@ -271,7 +271,7 @@ def _asked(
     weights: tuple[Any, ...], kv: tuple[Any, ...], weight: str, kv_dtype: str
 ) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:
     """Return what is looked up: the kind in words, the format without its group size, and the rows."""
-    return ("weights", weight.split("-g")[0], weights), ("a KV cache", KV_ALIASES.get(kv_dtype, kv_dtype), kv)
+    return ("weights", weight.split("-g")[0], weights), (phrase("a KV cache"), KV_ALIASES.get(kv_dtype, kv_dtype), kv)
 
 
 def _not_known(
@@ -286,7 +286,7 @@ def _not_known(
         )  # fmt: skip
         return Support(False, why, "; ".join(dict.fromkeys(row.source for row in rows)))
     there = [row for row in having if _within(rules.version, row.since, row.until)]
-    generations = ", ".join(dict.fromkeys(each for row in there for each in row.generations)) or "no device"
+    generations = ", ".join(dict.fromkeys(each for row in there for each in row.generations)) or phrase("no device")
     if stated is not None and ANY in stated.generations and not there:
         offered = dict.fromkeys(
             form for row in rows if _within(rules.version, row.since, row.until) for form in row.formats

@@ -19,6 +19,7 @@ from calculator.engines.measured import (
     release,
 )
 from calculator.engines.versions import named
+from calculator.messages import phrase, say
 
 if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from calculator.request import Request
 
 LAYOUTS = {
-    "stages": "work in pipeline stages",
-    "attention": "attention data parallelism",
-    "context": "decode context parallelism",
+    "stages": phrase("work in pipeline stages"),
+    "attention": phrase("attention data parallelism"),
+    "context": phrase("decode context parallelism"),
 }
 """Ways to spread over GPUs besides tensor parallelism."""
 
@@ -37,18 +38,33 @@ def outside(plan: Plan, prompt_tokens: float, output_tokens: float | None, seque
     """Yield what of a set-up no public figure is known of, or none that the sum describes."""
     figures = plan.rules.speed
     if not figures.devices:
-        yield f"no speed of {plan.rules.title} was measured"
+        yield say("unmeasured.no_speed_was_measured", "no speed of {title} was measured", title=plan.rules.title)
     else:
         yield from _of_version(plan)
         yield from _of_formats(plan)
         yield from _of_model(plan)
         yield from _of_layout(plan)
     if sequences > figures.most_sequences:
-        yield f"{sequences:,.0f} sequences at once, measured were up to {figures.most_sequences}"
+        yield say(
+            "unmeasured.sequences_at_once_measured",
+            "{sequences:,.0f} sequences at once, measured were up to {most_sequences}",
+            sequences=sequences,
+            most_sequences=figures.most_sequences,
+        )
     if prompt_tokens > LONGEST_PROMPT:
-        yield f"prompts of {prompt_tokens:,.0f} tokens, measured were up to {LONGEST_PROMPT:,}"
+        yield say(
+            "unmeasured.prompts_tokens_measured_were",
+            "prompts of {prompt_tokens:,.0f} tokens, measured were up to {longest_prompt:,}",
+            prompt_tokens=prompt_tokens,
+            longest_prompt=LONGEST_PROMPT,
+        )
     if output_tokens is not None and output_tokens > figures.longest_output:
-        yield f"answers of {output_tokens:,.0f} tokens, measured were up to {figures.longest_output:,}"
+        yield say(
+            "unmeasured.answers_tokens_measured_were",
+            "answers of {output_tokens:,.0f} tokens, measured were up to {longest_output:,}",
+            output_tokens=output_tokens,
+            longest_output=figures.longest_output,
+        )
     yield from (row.why for row in NOT_DESCRIBED + figures.not_described if row.holds(plan, output_tokens, sequences))
 
 
@@ -64,11 +80,26 @@ def _of_version(plan: Plan) -> Iterator[str]:
         return
     asked = named(rules.title, rules.asked_version, rules.newest).release
     if asked is None:
-        yield f"which release {rules.title} {rules.asked_version} is was not said"
+        yield say(
+            "unmeasured.which_release_was_not",
+            "which release {title} {asked_version} is was not said",
+            title=rules.title,
+            asked_version=rules.asked_version,
+        )
     elif asked < figures.oldest:
-        yield f"no speed of {rules.title} before {'.'.join(map(str, figures.oldest))} was measured"
+        yield say(
+            "unmeasured.no_speed_before_was",
+            "no speed of {title} before {join} was measured",
+            title=rules.title,
+            join=".".join(map(str, figures.oldest)),
+        )
     elif asked > rules.newest and newer_than_measured(plan):
-        yield f"{rules.title} {rules.asked_version} is newer than all whose rules are known"
+        yield say(
+            "unmeasured.newer_than_all_whose",
+            "{title} {asked_version} is newer than all whose rules are known",
+            title=rules.title,
+            asked_version=rules.asked_version,
+        )
 
 
 def _of_formats(plan: Plan) -> Iterator[str]:
@@ -76,17 +107,38 @@ def _of_formats(plan: Plan) -> Iterator[str]:
     gpu, request, title, figures = plan.accelerator, plan.request, plan.rules.title, plan.rules.speed
     kind, generation = architecture_kind(plan.model), gpu.generation
     if gpu.id not in figures.devices:
-        yield f"no speed on {gpu.name} was measured with {title}"
+        yield say(
+            "unmeasured.no_speed_was_measured",
+            "no speed on {name} was measured with {title}",
+            name=gpu.name,
+            title=title,
+        )
     if all(kind not in kinds for kinds in figures.weights.values()):
-        yield f"no speed of {KINDS[kind]} was measured on {title}"
+        yield say(
+            "unmeasured.no_speed_was_measured",
+            "no speed of {kinds} was measured on {title}",
+            kinds=KINDS[kind],
+            title=title,
+        )
     elif generation in figures.weights and plain(request.weight_dtype) not in figures.weights[generation].get(kind, ()):
         yield (
-            f"no speed of {KINDS[kind]} with weights in {request.weight_dtype} was measured on {title} and this "
-            "generation of devices"
+            say(
+                "unmeasured.no_speed_weights_was",
+                "no speed of {kinds} with weights in {weight_dtype} was measured on {title} and this "
+                "generation of devices",
+                kinds=KINDS[kind],
+                weight_dtype=request.weight_dtype,
+                title=title,
+            )
         )
     if generation in figures.caches and plain(request.kv_cache_dtype) not in figures.caches[generation]:
         yield (
-            f"no speed of a KV cache in {request.kv_cache_dtype} was measured on {title} and this generation of devices"
+            say(
+                "unmeasured.no_speed_kv_cache",
+                "no speed of a KV cache in {kv_cache_dtype} was measured on {title} and this generation of devices",
+                kv_cache_dtype=request.kv_cache_dtype,
+                title=title,
+            )
         )
 
 
@@ -95,16 +147,33 @@ def _of_model(plan: Plan) -> Iterator[str]:
     model, figures = plan.model, plan.rules.speed
     specs = [group.spec for group in model.groups]
     if any(isinstance(spec, CrossAttention) for spec in specs):
-        yield "no speed of models that attend to an encoder was measured"
+        yield phrase("no speed of models that attend to an encoder was measured")
     unseen = sorted(_recurrences(model) - set(figures.recurrences))
-    yield from (f"no speed of models with {state} was measured on {plan.rules.title}" for state in unseen)
+    yield from (
+        say(
+            "unmeasured.no_speed_models_was",
+            "no speed of models with {state} was measured on {title}",
+            state=state,
+            title=plan.rules.title,
+        )
+        for state in unseen
+    )
     if not figures.without_gate and _without_gate(model):
-        yield f"no speed of models whose MLP has no gate was measured on {plan.rules.title}"
+        yield say(
+            "unmeasured.no_speed_models_whose",
+            "no speed of models whose MLP has no gate was measured on {title}",
+            title=plan.rules.title,
+        )
     size = model.num_parameters
     if not SMALLEST_MODEL <= size <= LARGEST_MODEL:
         yield (
-            f"a model of {size / 1e9:,.2f} billion parameters, measured were {SMALLEST_MODEL / 1e9:.2f} to "
-            f"{LARGEST_MODEL / 1e9:,.0f}"
+            say(
+                "unmeasured.model_billion_parameters_measured",
+                "a model of {size:,.2f} billion parameters, measured were {smallest_model:.2f} to {largest_model:,.0f}",
+                size=size / 1e9,
+                smallest_model=SMALLEST_MODEL / 1e9,
+                largest_model=LARGEST_MODEL / 1e9,
+            )
         )
 
 
@@ -126,13 +195,16 @@ def _without_gate(model: ModelArchitecture) -> bool:
 def _of_layout(plan: Plan) -> Iterator[str]:
     request, title, figures = plan.request, plan.rules.title, plan.rules.speed
     unseen = [words for name, words in LAYOUTS.items() if _spreads(request, name) and name not in figures.layouts]
-    yield from (f"{words} was not measured on {title}" for words in unseen)
+    yield from (
+        say("unmeasured.was_not_measured", "{words} was not measured on {title}", words=words, title=title)
+        for words in unseen
+    )
     if request.pipeline_parallel_size > 1 and "stages" in figures.layouts and plan.accelerator.has_fast_link:
-        yield "work in pipeline stages was measured over PCIe alone"
+        yield phrase("work in pipeline stages was measured over PCIe alone")
     if replicas_joined(plan.rules, request) > 1:
-        yield "what replicas that share experts send each other is not modelled"
+        yield phrase("what replicas that share experts send each other is not modelled")
     if request.enforce_eager:
-        yield "no speed without CUDA graphs was measured"
+        yield phrase("no speed without CUDA graphs was measured")
 
 
 def _spreads(request: Request, layout: str) -> bool:

@@ -110,8 +110,17 @@ def named(title: str, asked: str, newest: Version) -> Named:
     found = _NAME.fullmatch(asked.strip().rstrip(".")) if isinstance(asked, str) else None
     if not found:
         raise InvalidValueError(
-            f"engine_version must look like {newest[0]}.{newest[1]} or {'.'.join(map(str, newest))}, "
-            f"not {shown(asked)} (of {title}); the newest known is {in_words(newest)}",
+            say(
+                "versions.engine_version_must_look",
+                "engine_version must look like {newest}.{newest_2} or {names}, not {asked} (of {title}); "
+                "the newest known is {in_words}",
+                newest=newest[0],
+                newest_2=newest[1],
+                names=".".join(map(str, newest)),
+                asked=shown(asked),
+                title=title,
+                in_words=in_words(newest),
+            ),
             what="engine_version",
             asked=asked,
             nearest=in_words(newest),
@@ -241,8 +250,14 @@ def build_note(title: str, asked: str, known: str) -> str:
     name = _BUILD.fullmatch(asked.strip()) if isinstance(asked, str) else None
     if not name:
         raise InvalidValueError(
-            f"engine_version of {title} is a build such as b4321, 4321 (abcdef0) or {known}, not {shown(asked)}; "
-            f"the one known is {known}",
+            say(
+                "versions.engine_version_build_such",
+                "engine_version of {title} is a build such as b4321, 4321 (abcdef0) or {known}, not "
+                "{asked}; the one known is {known}",
+                title=title,
+                known=known,
+                asked=shown(asked),
+            ),
             what="engine_version",
             asked=asked,
             nearest=known,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.formats.names import KV_ALIASES
+from calculator.messages import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,11 @@ class StorageFormat:
         """
         if self.packs_latents:
             raise UnsupportedError(
-                f"{self.name} stores latent vectors (MLA) only; fp8 stores heads in 8 bit",
+                say(
+                    "kv.stores_latent_vectors_mla",
+                    "{name} stores latent vectors (MLA) only; fp8 stores heads in 8 bit",
+                    name=self.name,
+                ),
                 what="kv_cache_dtype",
                 asked=self.name,
                 nearest="fp8",
@@ -83,8 +88,14 @@ class StorageFormat:
         blocks, rest = divmod(elements, self.block_elements)
         if rest:
             raise UnsupportedError(
-                f"{self.name} stores rows in blocks of {self.block_elements} elements, which do not divide a head "
-                f"size of {elements}: it needs a multiple of {self.block_elements}; fp16, bf16 and fp8 take any",
+                say(
+                    "kv.stores_rows_blocks_elements",
+                    "{name} stores rows in blocks of {block_elements} elements, which do not divide a head "
+                    "size of {elements}: it needs a multiple of {block_elements}; fp16, bf16 and fp8 take any",
+                    name=self.name,
+                    block_elements=self.block_elements,
+                    elements=elements,
+                ),
                 what="kv_cache_dtype",
                 asked=self.name,
             )
@@ -156,24 +167,39 @@ def storage_format(name: str) -> StorageFormat:
         return found
     if isinstance(name, str) and " " in name:
         raise UnsupportedError(
-            f"the checkpoint asks for a KV cache in {name[:80]}, which is not understood; name a kv_cache_dtype",
+            say(
+                "kv.checkpoint_asks_kv_cache",
+                "the checkpoint asks for a KV cache in {name}, which is not understood; name a kv_cache_dtype",
+                name=name[:80],
+            ),
             what="kv_cache_dtype",
             asked=name,
         )
     if isinstance(name, str) and name in NOT_UNDERSTOOD:
         raise UnsupportedError(
-            f"{name} {NOT_UNDERSTOOD[name]}: what vLLM allocates for that is not known here; "
-            "int4_per_token_head and nvfp4 are other formats of about 4 bits",
+            say(
+                "kv.not_known_of_format",
+                "{name} {not_understood}: what vLLM allocates for that is not known here; "
+                "int4_per_token_head and nvfp4 are other formats of about 4 bits",
+                name=name,
+                not_understood=NOT_UNDERSTOOD[name],
+            ),
             what="kv_cache_dtype",
             asked=name,
             nearest="int4_per_token_head",
         )
     if isinstance(name, str) and name == "auto":
-        raise InvalidValueError("auto is resolved with a model; name a format here", what="kv_cache_dtype", asked=name)
+        raise InvalidValueError(
+            say("kv.auto_resolved_model_name", "auto is resolved with a model; name a format here"),
+            what="kv_cache_dtype",
+            asked=name,
+        )
     raise (
         unknown_name("KV-cache format", name, [*FORMATS, *KV_ALIASES, "auto"], "kv_cache_dtype")
         if isinstance(name, str)
         else InvalidValueError(
-            f"a KV-cache format is a name such as fp16, not {shown(name)}", what="kv_cache_dtype", asked=name
+            say("kv.kv_cache_format_name", "a KV-cache format is a name such as fp16, not {name}", name=shown(name)),
+            what="kv_cache_dtype",
+            asked=name,
         )
     )

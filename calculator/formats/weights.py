@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.formats.names import ALIASES
+from calculator.messages import say
 
 if TYPE_CHECKING:
     from calculator.architecture.matrices import WeightMatrix
@@ -210,12 +211,23 @@ def weight_format(name: str) -> WeightFormat:
         return replace(FORMATS[grouped[1]], name=name, group_size=int(grouped[2]))
     if not isinstance(name, str):
         raise InvalidValueError(
-            f"a weight format is a name such as bf16, not {shown(name)}", what="weight_dtype", asked=name
+            say(
+                "weights.weight_format_name_such",
+                "a weight format is a name such as bf16, not {name}",
+                name=shown(name),
+            ),
+            what="weight_dtype",
+            asked=name,
         )
     if " " in name:
         raise UnsupportedError(
-            f"the checkpoint's weights are stored as {name[:80]}, which is not understood; give checkpoint_bytes, "
-            "the bytes of its files, or plan another checkpoint by the weight_dtype it is in",
+            say(
+                "weights.checkpoint_s_weights_stored",
+                "the checkpoint's weights are stored as {name}, which is not understood; give "
+                "checkpoint_bytes, the bytes of its files, or plan another checkpoint by the "
+                "weight_dtype it is in",
+                name=name[:80],
+            ),
             what="weight_dtype",
             asked=name,
             allowed=tuple(FORMATS),

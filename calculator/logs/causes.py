@@ -9,7 +9,7 @@ from calculator.engines.log import Assumption
 from calculator.errors import CalculatorError
 from calculator.logs.comparison import Comparison
 from calculator.logs.setup import SAME_WEIGHTS, weights_off
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say, template
 from calculator.planning.plan import vary
 from calculator.units import GIB, format_gib, gib_to_bytes
 
@@ -43,9 +43,9 @@ def _refusals(compared: Comparison) -> Iterator[Message]:
     """Yield why the engine did not start, by its own words."""
     figures = compared.log.figures
     if "state_blocks" in figures and "refused_sequences" in figures:
-        text = (
-            "the engine did not start: max_num_seqs {asked:,} is more than the {blocks:,} blocks that there are for "
-            "states; max_num_seqs {blocks:,} starts"
+        text = template(
+            "the engine did not start: max_num_seqs {asked:,} is more than the {blocks:,} blocks "
+            "that there are for states; max_num_seqs {blocks:,} starts"
         )
         yield say(
             "logs.cause.refused_states",
@@ -54,20 +54,25 @@ def _refusals(compared: Comparison) -> Iterator[Message]:
             blocks=int(figures["state_blocks"]),
         )
     if "needed_gib" in figures and figures["needed_gib"] > figures.get("kv_pool_gib", figures["needed_gib"]):
-        text = "the engine did not start: one sequence of {tokens:,} tokens needs {needed:g} GiB, {pool:g} GiB are left"
+        text = template(
+            "the engine did not start: one sequence of {tokens:,} tokens needs {needed:g} GiB, {pool:g} GiB are left"
+        )
         values = {
             "tokens": int(figures.get("concurrency_at", compared.plan.request.seq_len)),
             "needed": figures["needed_gib"],
             "pool": figures["kv_pool_gib"],
         }
         if "max_context_len" in figures:
-            text += "; a length of {longest:,} starts"
+            text = template(
+                "the engine did not start: one sequence of {tokens:,} tokens needs {needed:g} GiB, "
+                "{pool:g} GiB are left; a length of {longest:,} starts"
+            )
             values["longest"] = int(figures["max_context_len"])
         yield say("logs.cause.refused_length", text, **values)
     if "nothing_left" in figures:
         yield say("logs.cause.refused_nothing_left", "the engine did not start: nothing is left for the KV cache")
     if "refused_gib" in figures:
-        text = "out of memory: the device did not have the {size:.2f} GiB that were asked for in one piece"
+        text = template("out of memory: the device did not have the {size:.2f} GiB that were asked for in one piece")
         yield say("logs.cause.out_of_memory", text, size=figures["refused_gib"])
 
 
@@ -85,7 +90,7 @@ def _ranks_of_weights(compared: Comparison) -> Iterator[Message]:
         except CalculatorError:
             continue
         if abs(weights_off(other, logged)) <= SAME_WEIGHTS:
-            text = "tensor_parallel_size {size} would explain the weights of {weights:.2f} GiB"
+            text = template("tensor_parallel_size {size} would explain the weights of {weights:.2f} GiB")
             yield say("logs.cause.ranks_of_weights", text, size=size, weights=logged)
             return
 
@@ -99,7 +104,7 @@ def _wording(compared: Comparison) -> Iterator[Message]:
     if capped:
         yield say("logs.cause.capped", "the pool is capped by max_total_tokens {tokens:,}", tokens=capped)
     if "draft_states_gib" in log.figures:
-        text = "states of drafts in flight, {size:.2f} GiB, are not modelled"
+        text = template("states of drafts in flight, {size:.2f} GiB, are not modelled")
         yield say("logs.cause.draft_states", text, size=log.figures["draft_states_gib"])
     if pool:
         yield from compared.own.peculiarities(compared.held(pool), log)
@@ -126,9 +131,10 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
                 if not set(changes) & set(compared.asked) and _as_many_sequences(compared, pool, **changes):
                     yield say(f"logs.cause.{key}", text, **changes)
                     return
-            text = (
+            text = template(
                 "the reported pool of {pool:.2f} GiB holds {held:,.2f} sequences by this model's layers, "
-                "{reported:,.2f} are reported: its windows or states are not kept so there, or the model is another"
+                "{reported:,.2f} are reported: its windows or states are not kept so there, or the model "
+                "is another"
             )
             sequences = {"held": compared.sequences_held, "reported": log.figures["max_concurrency"]}
             yield say(OTHER_SEQUENCES, text, pool=pool, **sequences)
@@ -138,31 +144,37 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
         formats = [name for name in plan.rules.kv_cache_dtypes if name != plan.request.kv_cache_dtype]
         for name in [name for name in formats if same(held(kv_cache_dtype=name))][:1]:
             found = True
-            text = "the KV cache is stored in {form}: the log's bytes a token say so, as a checkpoint can ask for it"
+            text = template(
+                "the KV cache is stored in {form}: the log's bytes a token say so, as a checkpoint can ask for it"
+            )
             yield say("logs.cause.kv_format", text, form=name)
     logged = log.figures.get("weights_gib")
     if "tensor_parallel_size" not in compared.asked and (not logged or abs(weights_off(plan, logged)) > SAME_WEIGHTS):
         for ranks in [ranks for ranks in RANKS if same(held(tensor_parallel_size=ranks))][:1]:
             found = True
-            text = "tensor_parallel_size {size} would hold as many tokens as are reported"
+            text = template("tensor_parallel_size {size} would hold as many tokens as are reported")
             yield say("logs.cause.ranks_of_tokens", text, size=ranks)
     if found:
         return
     for version in compared.own.versions(plan, log):
         if same(held(engine_version=version)) and _as_many_sequences(compared, pool, engine_version=version):
-            text = "{engine} {other} would hold as many tokens as are reported; the log names no version"
+            text = template("{engine} {other} would hold as many tokens as are reported; the log names no version")
             yield say("logs.cause.version_of_tokens", text, engine=plan.rules.title, other=version)
             return
     for key, changes, text in WINDOWS_AND_STATES:
         if same(held(**changes)):
             yield say(f"logs.cause.{key}", text, **changes)
             return
-    text = (
-        "the reported pool of {pool:.2f} GiB holds {held:,} tokens by this model's layers, {tokens:,} are "
-        "reported: they may be of different ranks, or the model is another"
+    text = template(
+        "the reported pool of {pool:.2f} GiB holds {held:,} tokens by this model's layers, "
+        "{tokens:,} are reported: they may be of different ranks, or the model is another"
     )
     if "engine_version" not in compared.asked:
-        text += ", or the engine's version, which the log does not name"
+        text = template(
+            "the reported pool of {pool:.2f} GiB holds {held:,} tokens by this model's layers, "
+            "{tokens:,} are reported: they may be of different ranks, or the model is another, or the engine's "
+            "version, which the log does not name"
+        )
     yield say(OTHER_MODEL, text, pool=pool, held=held(), tokens=int(tokens))
 
 
@@ -178,17 +190,27 @@ def _as_many_sequences(compared: Comparison, pool: float, **changes: Any) -> boo
     return abs(held - printed) <= max(SAME_TOKENS * printed, 0.01)
 
 
-_IN_FLIGHT = "windows are charged for {max_num_batched_tokens:,} tokens in flight"
+_IN_FLIGHT = template("windows are charged for {max_num_batched_tokens:,} tokens in flight")
 WINDOWS_AND_STATES: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("one_batch", {"async_scheduling": False},
-     "windows are charged for one batch in flight, not two (no async scheduling)"),
-    ("two_batches", {"async_scheduling": True}, "windows are charged for two batches in flight (async scheduling)"),
+    (
+        "one_batch",
+        {"async_scheduling": False},
+        phrase("windows are charged for one batch in flight, not two (no async scheduling)"),
+    ),
+    (
+        "two_batches",
+        {"async_scheduling": True},
+        phrase("windows are charged for two batches in flight (async scheduling)"),
+    ),
     *(("tokens_in_flight", {"max_num_batched_tokens": tokens}, _IN_FLIGHT) for tokens in (2048, 8192, 16384)),
-    ("full_length", {"disable_hybrid_kv_cache_manager": True},
-     "windows are allocated at full length (no hybrid KV cache manager)"),
-    ("two_pages", {"enable_prefix_caching": True}, "states keep a second page (prefix caching)"),
-    ("one_page", {"enable_prefix_caching": False}, "states keep one page (no prefix caching)"),
-)  # fmt: skip
+    (
+        "full_length",
+        {"disable_hybrid_kv_cache_manager": True},
+        phrase("windows are allocated at full length (no hybrid KV cache manager)"),
+    ),
+    ("two_pages", {"enable_prefix_caching": True}, phrase("states keep a second page (prefix caching)")),
+    ("one_page", {"enable_prefix_caching": False}, phrase("states keep one page (no prefix caching)")),
+)
 """What else than formats and ranks decides how many tokens a pool holds."""
 
 
@@ -198,11 +220,11 @@ def _differences(compared: Comparison, reported: float, *, mismatch: bool) -> It
     error, close = abs(predicted - reported), max(CLOSE * reported, 0.02)
     in_use = figures.get("memory_gib", 0) - figures.get("free_at_start_gib", figures.get("memory_gib", 0))
     if in_use > max(OTHER_PROCESS_GIB, compared.own.usual_in_use_gib(compared.plan)):
-        text = "another process: {size:.2f} GiB of the GPU were in use before the engine started"
+        text = template("another process: {size:.2f} GiB of the GPU were in use before the engine started")
         yield say("logs.cause.other_process", text, size=in_use)
     left_free = figures.get("free_after_pool_gib", 0.0)
     if reported < predicted / 2 < left_free and not compared.log.flags.get("max_total_tokens"):
-        text = "the pool is capped, as by max_total_tokens: {size:.2f} GiB were left free beside it"
+        text = template("the pool is capped, as by max_total_tokens: {size:.2f} GiB were left free beside it")
         yield say("logs.cause.capped_unsaid", text, size=left_free)
     if error <= close:
         return
@@ -248,24 +270,24 @@ def _weights(compared: Comparison) -> Iterator[Assumption]:
 
 def _as_logged(compared: Comparison) -> Iterator[Assumption]:
     for figure, keyword, name in (
-        ("activation_gib", "activation_bytes", "activations"),
-        ("non_torch_gib", "non_torch_bytes", "memory outside the allocator"),
-        ("cuda_graph_gib", "cuda_graph_bytes", "CUDA graphs"),
+        ("activation_gib", "activation_bytes", phrase("activations")),
+        ("non_torch_gib", "non_torch_bytes", phrase("memory outside the allocator")),
+        ("cuda_graph_gib", "cuda_graph_bytes", phrase("CUDA graphs")),
     ):
         logged = compared.log.figures.get(figure)
         if logged is not None and logged >= 0:
-            text = f"{name} of {{logged:.2f}} GiB, as logged"
-            yield say(f"logs.cause.{keyword}", text, logged=logged), {keyword: gib_to_bytes(f"{logged:.4f}")}
+            text = template("{name} of {logged:.2f} GiB, as logged")
+            yield say(f"logs.cause.{keyword}", text, name=name, logged=logged), {keyword: gib_to_bytes(f"{logged:.4f}")}
 
 
 IN_A_SENTENCE = {
-    "weights": "weights",
-    "activations": "activations",
-    "outside": "outside the allocator",
-    "graphs": "CUDA graphs",
-    "consumed": "weights and outside the allocator",
-    "activations_and_graphs": "activations and CUDA graphs",
-    "sequence": "one sequence",
+    "weights": phrase("weights"),
+    "activations": phrase("activations"),
+    "outside": phrase("outside the allocator"),
+    "graphs": phrase("CUDA graphs"),
+    "consumed": phrase("weights and outside the allocator"),
+    "activations_and_graphs": phrase("activations and CUDA graphs"),
+    "sequence": phrase("one sequence"),
 }
 """Terms that a pool's size can follow from, by their keys."""
 
@@ -280,7 +302,7 @@ def _terms_that_differ(compared: Comparison, least_gib: float) -> Iterator[Messa
     ]
     for difference, name in sorted(differing, key=lambda row: -abs(row[0])):
         if abs(difference) > least_gib:
-            text = name + (
-                ": {size:.2f} GiB more than predicted" if difference > 0 else ": {size:.2f} GiB less than predicted"
-            )
-            yield say("logs.cause.term", text, size=abs(difference))
+            text = template("{term}: {size:.2f} GiB less than predicted")
+            if difference > 0:
+                text = template("{term}: {size:.2f} GiB more than predicted")
+            yield say("logs.cause.term", text, term=name, size=abs(difference))

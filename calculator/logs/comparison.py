@@ -18,7 +18,7 @@ from calculator.logs.calibrating import of_start
 from calculator.logs.questions import Question, ask_for_gpu
 from calculator.logs.reading import StartupLog
 from calculator.logs.setup import UNSTATED_MEMORY, keywords_of, with_consumed_weights, with_logged_weights
-from calculator.messages import say
+from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan as make_plan
 from calculator.planning.plan import vary
@@ -297,12 +297,12 @@ class Comparison:
         memory, figures = self.plan.per_gpu, self.log.figures
         activation, outside, graphs = (line_of(self.plan, line) for line in (ACTIVATION, NON_TORCH, CUDA_GRAPH))
         for key, name, predicted, figure in (
-            ("memory", "Memory of the GPU", memory.total_bytes, "memory_gib"),
-            ("budget", "Budget", memory.requested_bytes, "requested_gib"),
+            ("memory", phrase("Memory of the GPU"), memory.total_bytes, "memory_gib"),
+            ("budget", phrase("Budget"), memory.requested_bytes, "requested_gib"),
         ):
             known = predicted / GIB if self.knows_device else None
             yield _gib(key, name, known, figures.get(figure))
-        yield _gib("weights", "Weights", memory.weights_bytes / GIB, figures.get("weights_gib"))
+        yield _gib("weights", phrase("Weights"), memory.weights_bytes / GIB, figures.get("weights_gib"))
         for key, line, figure in (
             ("activations", activation, "activation_gib"),
             ("outside", outside, "non_torch_gib"),
@@ -311,28 +311,28 @@ class Comparison:
             yield _gib(key, line.name, line.bytes / GIB, figures.get(figure), line.low / GIB, line.high / GIB)
         if "consumed_gib" in figures:
             together = (memory.weights_bytes + outside.bytes) / GIB
-            yield _gib("consumed", "Weights and outside the allocator", together, figures["consumed_gib"])
+            yield _gib("consumed", phrase("Weights and outside the allocator"), together, figures["consumed_gib"])
         if "activation_and_graphs_gib" in figures:
             together = (activation.bytes + graphs.bytes) / GIB
             reported = figures["activation_and_graphs_gib"]
-            yield _gib("activations_and_graphs", "Activations and CUDA graphs", together, reported)
+            yield _gib("activations_and_graphs", phrase("Activations and CUDA graphs"), together, reported)
 
     def _cache(self) -> Iterator[Term]:
-        yield _gib("kv_cache", "KV cache", self.predicted_gib, self.printed_pool_gib)
+        yield _gib("kv_cache", phrase("KV cache"), self.predicted_gib, self.printed_pool_gib)
 
     def _pool(self) -> Iterator[Term]:
         figures, request, pool = self.log.figures, self.plan.request, self.printed_pool_gib
         low, high = self.range_gib
         if self.knows_device:
-            yield _gib("kv_pool", "KV pool", self.plan.per_gpu.kv_pool_bytes / GIB, pool, low, high)
+            yield _gib("kv_pool", phrase("KV pool"), self.plan.per_gpu.kv_pool_bytes / GIB, pool, low, high)
         else:
-            yield _gib("kv_pool", "KV pool", None, pool)
+            yield _gib("kv_pool", phrase("KV pool"), None, pool)
         if pool:
             held = self.held(pool)
             name = say("logs.term.held_tokens", "Tokens that the reported pool holds")
             yield Term("held_tokens", name, "tokens", self.held_tokens(pool), figures.get("kv_tokens"))
             if "max_concurrency" in figures:
-                text = "Sequences of {tokens:,} tokens that the reported pool holds"
+                text = template("Sequences of {tokens:,} tokens that the reported pool holds")
                 name = say("logs.term.held_sequences", text, tokens=request.seq_len)
                 yield Term("held_sequences", name, "sequences", held.max_concurrency, figures["max_concurrency"])
             if "num_blocks" in figures:
@@ -394,7 +394,9 @@ def _of_another_version(found: Comparison) -> Comparison:
             answer = vary(found.plan, engine_version=version)
         except CalculatorError:
             continue
-        text = "{engine} {other}: the log names no version, and its pool holds its tokens by the rules of that one"
+        text = template(
+            "{engine} {other}: the log names no version, and its pool holds its tokens by the rules of that one"
+        )
         said = say("logs.assumed.version_of_tokens", text, engine=answer.rules.title, other=version)
         other = replace(found, plan=answer, assumed=(said, *_less(found.assumed, *keys)))
         off = abs(other.held_tokens(other.printed_pool_gib or 0.0) - (other.printed_tokens or 0.0))

@@ -10,7 +10,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_by_name, model_ids
 from calculator.errors import InvalidValueError
 from calculator.logs.implied import implied_by, likely
-from calculator.messages import say
+from calculator.messages import joined, phrase, say, template
 from calculator.units import GIB
 
 MOST_NAMED = 4
@@ -41,13 +41,13 @@ def named_model(
         assumed.append(say("logs.assumed.described", text, layers=described.num_layers, parameters=size))
         return described
     if found is None and (served := model_by_name(str(flags.get("served_name") or ""))) is not None:
-        text = "the preset {preset}: it is served by that name, {named} is none"
+        text = template("the preset {preset}: it is served by that name, {named} is none")
         assumed.append(say("logs.assumed.served", text, preset=served.id, named=repr(named[:80])))
         return served
     if found is None:
         return _implied(named, flags, assumed, figures or {})
     if found.repository:
-        text = "the preset {preset}: its layers are those of the log's model by name"
+        text = template("the preset {preset}: its layers are those of the log's model by name")
         assumed.append(say("logs.assumed.preset", text, preset=found.id))
     return found
 
@@ -56,25 +56,44 @@ def _implied(named: str, flags: dict[str, Any], assumed: list[str], figures: Map
     """Return the preset whose weights and tokens are of the size that a log prints."""
     implied = implied_by(flags, figures, named)
     if implied and named:
-        text = "the preset {preset}: {named} is none, its weights and its tokens are of that size"
+        text = template("the preset {preset}: {named} is none, its weights and its tokens are of that size")
         assumed.append(say("logs.assumed.implied_of", text, preset=implied, named=repr(named[:80])))
     elif implied:
-        text = "the preset {preset}: the log names no model, its weights and its tokens are of that size"
+        text = template("the preset {preset}: the log names no model, its weights and its tokens are of that size")
         assumed.append(say("logs.assumed.implied", text, preset=implied))
     if implied:
         return load_model(implied)
     some = likely(flags, figures)
-    may_be = f"; by what it prints it may be {' or '.join(some[:MOST_NAMED])}" if 0 < len(some) <= MOST_NAMED else ""
+    probable = some[0] if len(some) == 1 else None
+    may_be = phrase("")
+    if 0 < len(some) <= MOST_NAMED:
+        may_be = say("names.may_be", "; by what it prints it may be {presets}", presets=joined(" or ", some))
     if not named:
-        text = f"the log names no model: give one, as --model on the command line{may_be}"
-        raise InvalidValueError(text, what="model", allowed=model_ids(), nearest=some[0] if len(some) == 1 else None)
+        text = say(
+            "names.log_names_none",
+            "the log names no model: give one, as --model on the command line{may_be}",
+            may_be=may_be,
+        )
+        raise InvalidValueError(text, what="model", allowed=model_ids(), nearest=probable)
     wanted = plain(named)
     near = next((key for key in model_ids() if plain(key) == wanted), None)
-    hint = f"give one, as --model {near} if its layers are the same" if near else f"give one, as --model{may_be}"
+    hint = (
+        say("names.give_one_model_if", "give one, as --model {near} if its layers are the same", near=near)
+        if near
+        else say("names.give_one_model", "give one, as --model{may_be}", may_be=may_be)
+    )
     raise InvalidValueError(
-        f"the log's model {named[:80]!r} is not one of the presets: {hint}",
-        what="model", asked=named[:80], allowed=model_ids(), nearest=near or (some[0] if len(some) == 1 else None),
-    )  # fmt: skip
+        say(
+            "names.log_s_model_not",
+            "the log's model {named!r} is not one of the presets: {hint}",
+            named=named[:80],
+            hint=hint,
+        ),
+        what="model",
+        asked=named[:80],
+        allowed=model_ids(),
+        nearest=near or probable,
+    )
 
 
 def name_of(model: ModelArchitecture) -> ModelArchitecture | str:

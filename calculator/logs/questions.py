@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from calculator.catalogue.presets import gpu_ids, load_gpu
-from calculator.messages import Message, say
+from calculator.messages import Message, say, template
 from calculator.units import GIB
 
 MOST_IN_USE = 0.1
@@ -61,7 +61,7 @@ def ask_for_gpu(named: str, free_gib: float, off_on: Callable[[str], float | Non
         off = {key: found for key in sizes if off_on and (found := off_on(key)) is not None}
         choices = tuple(sorted(off, key=lambda key: off[key]))
     if named:
-        text = "which GPU is {named}? It is none of the presets; its memory would do"
+        text = template("which GPU is {named}? It is none of the presets; its memory would do")
         return Question("gpu", say("logs.missing.gpu_named", text, named=repr(named[:80])), choices)
     return Question("gpu", say("logs.missing.gpu", "on which GPU did it run? The log does not say"), choices)
 
@@ -82,6 +82,6 @@ def ask_for_model(named: str, choices: tuple[str, ...]) -> Question:
         It.
     """
     if named:
-        text = "which model is {named}? It is none of the presets"
+        text = template("which model is {named}? It is none of the presets")
         return Question("model", say("logs.missing.model_named", text, named=repr(named[:80])), choices)
     return Question("model", say("logs.missing.model", "which model was it? The log does not say"), choices)

@@ -26,7 +26,7 @@ from calculator.logs.vocabulary import (
     stated_by,
     vocabulary,
 )
-from calculator.messages import say
+from calculator.messages import joined, say, template
 from calculator.reading.masking import mask
 
 MAX_LOG_BYTES = 64 * 2**20
@@ -149,12 +149,20 @@ def read_log(content: str | bytes) -> StartupLog:
     }
     if len(named) > 1:
         raise FileFormatError(
-            f"the log holds lines of {' and '.join(sorted(named))}: give the log of one engine at a time"
+            say(
+                "reading.log_holds_lines_give",
+                "the log holds lines of {names}: give the log of one engine at a time",
+                names=joined(" and ", sorted(named)),
+            )
         )
     if not named:
         raise FileFormatError(
-            f"no line is one that {titles()} prints about memory at start-up; "
-            'such a line would be "GPU KV cache size: 157,584 tokens"'
+            say(
+                "reading.no_line_one_prints",
+                'no line is one that {titles} prints about memory at start-up; such a line would be "GPU '
+                'KV cache size: 157,584 tokens"',
+                titles=titles(),
+            )
         )
     engine = next(iter(named))
     whole = [start for start in starts if start.prints_a_capacity(engine)] or starts
@@ -223,26 +231,41 @@ def read_file(name: str) -> StartupLog:
     except CalculatorError:
         raise
     except (OSError, ValueError) as error:
-        raise FileFormatError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise FileFormatError(
+            say(
+                "reading.cannot_read",
+                "{name}: cannot be read: {getattr}",
+                name=name,
+                getattr=getattr(error, "strerror", None) or error,
+            )
+        ) from None
 
 
 def _lines(content: str | bytes) -> Iterable[tuple[int, str]]:
     if isinstance(content, bytearray | memoryview):
         content = bytes(content)
     if not isinstance(content, str | bytes):
-        raise InvalidValueError(f"a log is text or bytes, not {shown(content)}", what="log", asked=content)
+        raise InvalidValueError(
+            say("reading.log_text_bytes_not", "a log is text or bytes, not {content}", content=shown(content)),
+            what="log",
+            asked=content,
+        )
     if isinstance(content, bytes):
         if b"\x00" in content[:65_536]:
-            raise FileFormatError("the log is no text: it holds zero bytes")
+            raise FileFormatError(say("reading.log_no_text_holds", "the log is no text: it holds zero bytes"))
         size, content = len(content), content[: MAX_LOG_BYTES + 1].decode("utf-8", "replace")
     else:
         size = len(content)
     if size > MAX_LOG_BYTES:
         raise FileFormatError(
-            f"the log is longer than {MAX_LOG_BYTES:,} bytes: give the part until the first request is served"
+            say(
+                "reading.log_longer_than_bytes",
+                "the log is longer than {max_log_bytes:,} bytes: give the part until the first request is served",
+                max_log_bytes=MAX_LOG_BYTES,
+            )
         )
     if "\x00" in content[:65_536] or content[:65_536].count("\ufffd") > 1_000:
-        raise FileFormatError("the log is no text")
+        raise FileFormatError(say("reading.log_no_text", "the log is no text"))
     return ((number, clean(line[:MAX_LINE])) for number, line in enumerate(content.splitlines(), 1))
 
 
@@ -259,7 +282,7 @@ def _figures(values: list[tuple[str, Any, str]], log: Log) -> tuple[dict[str, An
         elif name in SMALLEST:
             figures[name] = min(given)
             if min(given) != max(given) and log.differs_beside.get(name) not in printed:
-                text = "{figure} is printed as {least:,} to {most:,}: the smallest is taken"
+                text = template("{figure} is printed as {least:,} to {most:,}: the smallest is taken")
                 problems.append(say("logs.problem.ranks_differ", text, figure=name, least=min(given), most=max(given)))
         else:
             figures[name] = given[0]

@@ -12,7 +12,7 @@ from calculator.logs.causes import causes_of
 from calculator.logs.comparison import HALF_OF_THE_LAST_DIGIT, Comparison, Term, compare
 from calculator.logs.questions import Question
 from calculator.logs.reading import StartupLog, read_log
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say, template
 from calculator.planning.answer import SCHEMA_VERSION, Plan
 from calculator.request.calibration import Calibration
 
@@ -122,41 +122,57 @@ def _finding(compared: Comparison) -> Message:
 
     def said(key: str, text: str, **values: Any) -> Message:
         who = {"model": plan.model.name, "engine": plan.rules.title}
-        return say(f"logs.finding.{key}", f"{{model}} on {{engine}}: {text}", **who, **values)
+        what = say("logs.finding", text, **values)
+        return say(f"logs.finding.{key}", "{model} on {engine}: {what}", what=what, **who, **values)
 
     if not compared.own.sizes_pool:
         if printed is None:
-            return said("no_cache", "the log shows no KV cache to compare with.")
-        text = "a KV cache of {predicted:,.2f} MiB is predicted, {reported:,.2f} MiB reported."
+            return said("no_cache", phrase("the log shows no KV cache to compare with."))
+        text = template("a KV cache of {predicted:,.2f} MiB is predicted, {reported:,.2f} MiB reported.")
         return said("cache", text, predicted=1024 * compared.predicted_gib, reported=1024 * printed)
     if printed is None and tokens is None:
-        return said("no_capacity", "the log shows no KV capacity to compare with.")
+        return said("no_capacity", phrase("the log shows no KV capacity to compare with."))
     if not compared.knows_device:
         return _without_device(compared, said)
     reported, predicted = compared.reported_gib, compared.predicted_gib
     if reported is None:
-        text = "{predicted:,} tokens are predicted, {reported:,.0f} reported."
+        text = template("{predicted:,} tokens are predicted, {reported:,.0f} reported.")
         return said("tokens", text, predicted=plan.reported_kv_tokens, reported=tokens)
     within = "within" if compared.in_range else "outside"
     low, high = compared.range_gib
     if printed is None:
-        text = "{predicted:,} tokens are predicted, {reported:,.0f} reported, "
-        text += within + " the range of {low:,.0f} to {high:,.0f}."
+        text = template(
+            "{predicted:,} tokens are predicted, {reported:,.0f} reported, outside the range of {low:,.0f} to "
+            "{high:,.0f}."
+        )
+        if compared.in_range:
+            text = template(
+                "{predicted:,} tokens are predicted, {reported:,.0f} reported, within the range of {low:,.0f} to "
+                "{high:,.0f}."
+            )
         each = plan.reported_kv_tokens / predicted
         ends = {
             "low": max(0.0, (low - HALF_OF_THE_LAST_DIGIT) * each),
             "high": (high + HALF_OF_THE_LAST_DIGIT) * each,
         }
         return said(f"tokens_{within}", text, predicted=plan.reported_kv_tokens, reported=tokens, **ends)
-    text = "a KV pool of {predicted:.2f} GiB is predicted, {reported:.2f} GiB reported{share}, "
-    text += within + " the range of {low:.2f} to {high:.2f} GiB."
-    key = f"pool_{within}"
-    if not compared.holds_what_is_printed:
-        key += "_of_other_tokens"
-        text = text.removesuffix(".") + ", but it holds {held:,} tokens, {tokens:,.0f} are reported."
+    text = template(
+        "a KV pool of {predicted:.2f} GiB is predicted, {reported:.2f} GiB reported{share}, outside the range of "
+        "{low:.2f} to {high:.2f} GiB{but}."
+    )
+    if compared.in_range:
+        text = template(
+            "a KV pool of {predicted:.2f} GiB is predicted, {reported:.2f} GiB reported{share}, within the range of "
+            "{low:.2f} to {high:.2f} GiB{but}."
+        )
+    key, but = f"pool_{within}", Message("logs.no_but", "", {})
     share = f" ({predicted / reported - 1:+.1%})".replace("-", "−") if reported > 0 else ""
     holds = {} if compared.holds_what_is_printed else {"held": compared.held_tokens(printed), "tokens": tokens}
-    return said(key, text, predicted=predicted, reported=reported, share=share, low=max(0.0, low), high=high, **holds)
+    if holds:
+        key += "_of_other_tokens"
+        but = say("logs.but", ", but it holds {held:,} tokens, {tokens:,.0f} are reported", **holds)
+    ends = {"low": max(0.0, low), "high": high}
+    return said(key, text, predicted=predicted, reported=reported, share=share, but=but, **ends, **holds)
 
 
 def _without_device(compared: Comparison, said: Any) -> Message:
@@ -164,14 +180,17 @@ def _without_device(compared: Comparison, said: Any) -> Message:
     printed, tokens, reported = compared.printed_pool_gib, compared.printed_tokens, compared.reported_gib
     message: Message
     if printed is None:
-        text = "the device is not known, so the {tokens:,.0f} tokens reported cannot be predicted"
+        text = template("the device is not known, so the {tokens:,.0f} tokens reported cannot be predicted.")
         if reported:
-            text += "; by this model's layers they take {reported:.2f} GiB of each GPU"
-        message = said("no_device_tokens", f"{text}.", tokens=tokens, reported=reported)
+            text = template(
+                "the device is not known, so the {tokens:,.0f} tokens reported cannot be predicted; by this model's "
+                "layers they take {reported:.2f} GiB of each GPU."
+            )
+        message = said("no_device_tokens", text, tokens=tokens, reported=reported)
     elif tokens is None:
-        text = "the device is not known, so the KV pool of {pool:.2f} GiB cannot be predicted."
+        text = template("the device is not known, so the KV pool of {pool:.2f} GiB cannot be predicted.")
         message = said("no_device_pool", text, pool=printed)
     else:
-        text = "the reported pool of {pool:.2f} GiB holds {held:,} tokens, {tokens:,} are reported."
+        text = template("the reported pool of {pool:.2f} GiB holds {held:,} tokens, {tokens:,} are reported.")
         message = said("no_device", text, pool=printed, held=compared.held_tokens(printed), tokens=int(tokens))
     return message

@@ -19,7 +19,7 @@ from calculator.hardware import Accelerator
 from calculator.logs.names import gpu_of, name_of, named_model
 from calculator.logs.reading import StartupLog
 from calculator.logs.vocabulary import UNQUANTISED
-from calculator.messages import say
+from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import draft_of
 from calculator.planning.plan import vary
@@ -38,8 +38,8 @@ DEFAULTS = ("gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens")
 
 
 NOT_STATED = {
-    "weight_dtype": "the checkpoint's own weight format: the log states none",
-    "kv_cache_dtype": "the checkpoint's own KV format, else 16 bit: the log states none",
+    "weight_dtype": phrase("the checkpoint's own weight format: the log states none"),
+    "kv_cache_dtype": phrase("the checkpoint's own KV format, else 16 bit: the log states none"),
 }
 """Formats that a log need not state."""
 
@@ -69,17 +69,17 @@ def keywords_of(
     own_lines = own.estimates(log, load_model(asked["model"]), asked)
     asked |= {name: value for name, value in own_lines.items() if given.get(name) is None}
     asked |= _formats(log, own, load_model(asked["model"]), assumed)
-    for name, text in NOT_STATED.items():
+    for name, said in NOT_STATED.items():
         if name not in asked and given.get(name) is None:
-            assumed.append(say(f"logs.assumed.{name}", text))
+            assumed.append(say(f"logs.assumed.{name}", said))
     for name in DEFAULTS:
         if name not in asked and name in known.flags:
-            text = "{keyword} by default: the log does not state it"
+            text = template("{keyword} by default: the log does not state it")
             assumed.append(say("logs.assumed.default", text, keyword=name))
     drafts = _drafts(flags, known, load_model(asked["model"]))
     asked |= drafts
     if (flags.get("speculative") not in (None, "None") and not drafts) or flags.get("lora"):
-        text = "no draft model and no LoRA: the log names one, and its memory is not modelled"
+        text = phrase("no draft model and no LoRA: the log names one, and its memory is not modelled")
         assumed.append(say("logs.assumed.no_draft", text))
     return asked | {name: value for name, value in given.items() if value is not None}, assumed
 
@@ -110,10 +110,10 @@ def _device(
             asked["non_torch_bytes"] += calibration_of(given["calibration"]).grown_bytes
     if memory is None and "gpu_memory_bytes" not in asked:
         asked["gpu_memory_bytes"] = UNSTATED_MEMORY
-        text = "no device: the log names none, so only what the pool holds can be compared; give the GPU"
+        text = phrase("no device: the log names none, so only what the pool holds can be compared; give the GPU")
         assumed.append(say("logs.assumed.no_device", text))
     elif "non_torch_bytes" in asked:
-        text = "in use before loading: what the log prints, whatever else holds it"
+        text = phrase("in use before loading: what the log prints, whatever else holds it")
         assumed.append(say("logs.assumed.free", text))
     return asked
 
@@ -146,11 +146,13 @@ def _version_of(log: StartupLog, own: Log, assumed: list[str]) -> str | None:
     built = max((version for version, day in own.built.items() if date and day <= date), default=None)
     if date and own.built and built != max(own.built):
         used = in_words(built or min(own.built))
-        text = "{engine} {used}: the log names no version and is of {date}, no other that is known is nearer before it"
+        text = template(
+            "{engine} {used}: the log names no version and is of {date}, no other that is known is nearer before it"
+        )
         title = engine_rules(log.engine).title
         assumed.append(say("logs.assumed.dated", text, engine=title, used=used, date=date))
         return used
-    text = "the newest rules of {engine}: the log names no version"
+    text = template("the newest rules of {engine}: the log names no version")
     assumed.append(say("logs.assumed.newest", text, engine=engine_rules(log.engine).title))
     return None
 
@@ -161,11 +163,11 @@ def _ranks(log: StartupLog, asked: dict[str, Any], assumed: list[str]) -> dict[s
     if seen < 2 or asked.get("tensor_parallel_size") is not None:
         return {}
     size = 1 << (seen - 1).bit_length()
-    text = "tensor_parallel_size {size}: the log shows ranks up to TP{last}"
+    text = template("tensor_parallel_size {size}: the log shows ranks up to TP{last}")
     assumed.append(say("logs.assumed.ranks", text, size=size, last=seen - 1))
     if log.figures.get("expert_ranks", 1) < 2 or asked.get("enable_expert_parallel") is not None:
         return {"tensor_parallel_size": size}
-    text = "enable_expert_parallel: the log's ranks are of experts too"
+    text = phrase("enable_expert_parallel: the log's ranks are of experts too")
     assumed.append(say("logs.assumed.expert_ranks", text))
     return {"tensor_parallel_size": size, "enable_expert_parallel": True}
 
@@ -177,7 +179,7 @@ def _formats(log: StartupLog, own: Log, model: ModelArchitecture, assumed: list[
     if kv not in ("auto", "none", ""):
         formats["kv_cache_dtype"] = own.kv_formats.get(kv, kv)
     if flags.get("kv_cache_types"):
-        text = "keys and values in one format: the log stores them in two, which one plan cannot hold"
+        text = phrase("keys and values in one format: the log stores them in two, which one plan cannot hold")
         assumed.append(say("logs.assumed.one_format", text))
     quantised = str(flags.get("quantization") or "").lower()
     weight = (
@@ -198,8 +200,10 @@ def _formats(log: StartupLog, own: Log, model: ModelArchitecture, assumed: list[
         formats["weight_dtype"] = dtype
     elif runs_nowhere(engine_rules(log.engine), own_format := model.resolve_weight_dtype("auto")):
         formats["weight_dtype"] = PLAIN
-        text = "weights in 16 bit: the log states no format, and the engine runs none in the checkpoint's own, {form}"
-        assumed.append(say("logs.assumed.not_its_own", text, form=own_format))
+        why = template(
+            "weights in 16 bit: the log states no format, and the engine runs none in the checkpoint's own, {form}"
+        )
+        assumed.append(say("logs.assumed.not_its_own", why, form=own_format))
     return formats
 
 
@@ -208,7 +212,7 @@ def _gguf_format(flags: dict[str, Any], assumed: list[str]) -> str | None:
     if flags.get("file_type"):
         form = format_of_gguf(str(flags["file_type"]))
         if not form:
-            text = "weights in the checkpoint's own format: {stated} is none that is known here"
+            text = template("weights in the checkpoint's own format: {stated} is none that is known here")
             assumed.append(say("logs.assumed.file_type", text, stated=flags["file_type"]))
         return form
     for name in (str(flags.get("file", "")), str(flags.get("model", ""))):
@@ -236,7 +240,7 @@ def with_logged_weights(answer: Plan, logged_gib: float) -> tuple[Plan, list[str
     if not near:
         return answer, []
     _, _, name, other = min(near, key=lambda row: row[:2])
-    text = "weights in {form}: their logged size, {size:.2f} GiB, is that format's"
+    text = template("weights in {form}: their logged size, {size:.2f} GiB, is that format's")
     return other, [say("logs.assumed.size_of_weights", text, form=name, size=logged_gib)]
 
 
@@ -256,7 +260,7 @@ def with_consumed_weights(answer: Plan, consumed_gib: float) -> tuple[Plan, list
             best = off, name, other
     if best is None or best[2] is answer:
         return answer, []
-    text = "weights in {form}: with what is outside the allocator they are the {size:.2f} GiB that are logged"
+    text = template("weights in {form}: with what is outside the allocator they are the {size:.2f} GiB that are logged")
     return best[2], [say("logs.assumed.consumed", text, form=best[1], size=consumed_gib)]
 
 

@@ -14,7 +14,7 @@ from calculator.catalogue.presets import load_model
 from calculator.configs.blocks.mtp import mtp_draft
 from calculator.errors import InvalidValueError, UnknownNameError, UnsupportedError
 from calculator.formats.weights import weight_format
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.request.speculation import Speculation
 
 AUXILIARY_STATES = 3
@@ -64,11 +64,16 @@ def _draft_of(model: ModelArchitecture, config: Speculation) -> Draft:
     method, tokens = config.method, config.num_tokens
     if method == "mtp":
         if config.get("model"):
-            raise _not_known("model", config["model"], "layers that predict further tokens are the checkpoint's own")
+            raise _not_known(
+                "model", config["model"], phrase("layers that predict further tokens are the checkpoint's own")
+            )
         return replace(mtp_draft(model, tokens), weight_dtype=_format(config))
     if tokens is None:
         raise InvalidValueError(
-            "speculative_config: num_speculative_tokens is missing: say how many tokens are drafted at a time",
+            say(
+                "drafts.speculative_config_num_speculative",
+                "speculative_config: num_speculative_tokens is missing: say how many tokens are drafted at a time",
+            ),
             what="speculative_config",
         )
     if method in ("ngram", "ngram_gpu", "suffix"):
@@ -83,7 +88,11 @@ def _draft_of(model: ModelArchitecture, config: Speculation) -> Draft:
 
 
 def _not_known(key: str, asked: object, why: str) -> UnsupportedError:
-    return UnsupportedError(f"speculative_config: {key} {asked}: {why}", what="speculative_config", asked=asked)
+    return UnsupportedError(
+        say("drafts.speculative_config", "speculative_config: {key_} {asked}: {why}", key_=key, asked=asked, why=why),
+        what="speculative_config",
+        asked=asked,
+    )
 
 
 def _format(config: Speculation) -> str | None:

@@ -12,6 +12,7 @@ from calculator.architecture.sums import INT64_MAX, Layout, kv_bytes_on_rank
 from calculator.catalogue.presets import load_model
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.formats.kv import storage_format
+from calculator.messages import say
 from calculator.reading.schema import Schema
 from calculator.request import OPTIONS
 from calculator.units import in_text
@@ -70,8 +71,12 @@ def kv_cache_bytes_per_gpu(
         most = kv_bytes_on_rank(architecture.groups, _largest(tokens), layout) * _largest(sequences) * ranks
         if most > INT64_MAX:
             raise InvalidValueError(
-                f"the largest result, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
-                "ask for plain integers, which are exact at any size, or for fewer tokens or sequences"
+                say(
+                    "kv_cache.largest_result_about_bytes",
+                    "the largest result, about 10^{most} bytes, exceeds the 64 bits of an array: ask for "
+                    "plain integers, which are exact at any size, or for fewer tokens or sequences",
+                    most=len(str(most)) - 1,
+                )
             )
     result: Count = kv_bytes_on_rank(architecture.groups, tokens, layout) * sequences
     return result
@@ -127,13 +132,21 @@ def encoder_tokens(model: ModelArchitecture, encoder_seq_len: int | None) -> int
     if encoder_seq_len is None:
         if model.needs_encoder:
             raise InvalidValueError(
-                f"encoder_seq_len is missing: {model.name} keeps a cache of its encoder's tokens",
+                say(
+                    "kv_cache.encoder_seq_len_missing",
+                    "encoder_seq_len is missing: {name} keeps a cache of its encoder's tokens",
+                    name=model.name,
+                ),
                 what="encoder_seq_len",
             )
         return 0
     if not model.needs_encoder:
         raise InvalidValueError(
-            f"encoder_seq_len is for an encoder-decoder, which {model.name} is not",
+            say(
+                "kv_cache.encoder_seq_len_encoder",
+                "encoder_seq_len is for an encoder-decoder, which {name} is not",
+                name=model.name,
+            ),
             what="encoder_seq_len",
             asked=encoder_seq_len,
         )
@@ -148,35 +161,89 @@ def whole_numbers(name: str, value: Any) -> Any:
         try:
             return in_text(value, "tokens")
         except InvalidValueError as error:
-            raise InvalidValueError(f"{name} cannot be read: {error}", what=name, asked=value) from None
+            raise InvalidValueError(
+                say("kv_cache.cannot_read", "{name} cannot be read: {error}", name=name, error=error),
+                what=name,
+                asked=value,
+            ) from None
     import numpy
 
     if isinstance(value, range) and value and max(value[0], value[-1]) > MAX_TOKENS:
         most = max(value[0], value[-1])
         raise InvalidValueError(
-            f"{name} must be at most {MAX_TOKENS:,}, not {shown(most)}", what=name, asked=most, nearest=MAX_TOKENS
+            say(
+                "kv_cache.must_at_most_not",
+                "{name} must be at most {max_tokens:,}, not {most}",
+                name=name,
+                max_tokens=MAX_TOKENS,
+                most=shown(most),
+            ),
+            what=name,
+            asked=most,
+            nearest=MAX_TOKENS,
         )
     try:
         array = numpy.asarray(value)
     except MemoryError:
-        raise InvalidValueError(f"{name} holds {size_of(value):,} values, more than memory does", what=name) from None
+        raise InvalidValueError(
+            say(
+                "kv_cache.holds_values_more_than",
+                "{name} holds {size_of:,} values, more than memory does",
+                name=name,
+                size_of=size_of(value),
+            ),
+            what=name,
+        ) from None
     except ValueError:
         raise InvalidValueError(
-            f"{name} must be a list of whole numbers, or rows of equal length", what=name, asked=value
+            say(
+                "kv_cache.must_list_whole_numbers",
+                "{name} must be a list of whole numbers, or rows of equal length",
+                name=name,
+            ),
+            what=name,
+            asked=value,
         ) from None
     if array.ndim == 0:
         return array.item()
     if array.size == 0:
-        raise InvalidValueError(f"{name} is empty: give at least one value", what=name, asked=value)
+        raise InvalidValueError(
+            say("kv_cache.empty_give_at_least", "{name} is empty: give at least one value", name=name),
+            what=name,
+            asked=value,
+        )
     if array.dtype.kind not in "iu":
-        raise InvalidValueError(f"{name} must hold whole numbers, not {array.dtype}", what=name, asked=value)
+        raise InvalidValueError(
+            say(
+                "kv_cache.must_hold_whole_numbers",
+                "{name} must hold whole numbers, not {dtype}",
+                name=name,
+                dtype=array.dtype,
+            ),
+            what=name,
+            asked=value,
+        )
     if int(array.min()) < 1:
         least = int(array.min())
-        raise InvalidValueError(f"{name} must be at least 1, not {least}", what=name, asked=least, nearest=1)
+        raise InvalidValueError(
+            say("kv_cache.must_at_least_not", "{name} must be at least 1, not {least}", name=name, least=least),
+            what=name,
+            asked=least,
+            nearest=1,
+        )
     if int(array.max()) > INT64_MAX:
         most = int(array.max())
         raise InvalidValueError(
-            f"{name} must be at most {MAX_TOKENS:,}, not {shown(most)}", what=name, asked=most, nearest=MAX_TOKENS
+            say(
+                "kv_cache.must_at_most_not",
+                "{name} must be at most {max_tokens:,}, not {most}",
+                name=name,
+                max_tokens=MAX_TOKENS,
+                most=shown(most),
+            ),
+            what=name,
+            asked=most,
+            nearest=MAX_TOKENS,
         )
     return array.astype(numpy.int64, copy=False)
 
@@ -197,8 +264,13 @@ def check_shapes(tokens: Any, sequences: Any) -> None:
         numpy.broadcast_shapes(lengths, batches)
     except ValueError:
         raise InvalidValueError(
-            f"seq_len of shape {lengths} and batch_size of shape {batches} do not go together: "
-            "give equal shapes, or use sweep for a grid"
+            say(
+                "kv_cache.seq_len_shape_batch",
+                "seq_len of shape {lengths} and batch_size of shape {batches} do not go together: give "
+                "equal shapes, or use sweep for a grid",
+                lengths=lengths,
+                batches=batches,
+            )
         ) from None
 
 

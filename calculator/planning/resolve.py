@@ -120,7 +120,13 @@ def _speculation(model: ModelArchitecture, values: Mapping[str, Any]) -> Specula
     for key, wanted in (("draft_tensor_parallel_size", tp), ("kv_cache_dtype", values["kv_cache_dtype"])):
         if config.get(key, wanted) != wanted and not draft.is_empty:
             raise UnsupportedError(
-                f"speculative_config: {key} {config[key]} other than the model's {wanted} is not known here; leave it",
+                say(
+                    "resolve.speculative_config_other_than",
+                    "speculative_config: {key_} {config} other than the model's {wanted} is not known here; leave it",
+                    key_=key,
+                    config=config[key],
+                    wanted=wanted,
+                ),
                 what="speculative_config",
                 asked=config[key],
                 allowed=wanted,
@@ -174,7 +180,11 @@ def _accelerator(gpu: Accelerator | str | None, memory_bytes: int | None) -> tup
     if gpu is None or (isinstance(gpu, str) and gpu == CUSTOM):
         if memory_bytes is None:
             raise InvalidValueError(
-                "gpu is missing: name a GPU preset such as a100-80gb-sxm, or give gpu_memory_bytes", what="gpu"
+                say(
+                    "resolve.gpu_missing_name_gpu",
+                    "gpu is missing: name a GPU preset such as a100-80gb-sxm, or give gpu_memory_bytes",
+                ),
+                what="gpu",
             )
         return CUSTOM, custom_accelerator(memory_bytes)
     accelerator = load_gpu(gpu)

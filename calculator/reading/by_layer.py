@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 
 MOST_LAYERS = 10_000
 MOST_WRITTEN = 4_000
@@ -40,23 +41,46 @@ def parse_by_layer(text: str, what: str, may_be_none: bool = False) -> list[int 
         If an entry is no number, or there are too many layers; the entry is named.
     """
     if len(text) > MOST_WRITTEN:
-        raise InvalidValueError(f"{what} is longer than {MOST_WRITTEN:,} characters", what=what)
+        raise InvalidValueError(
+            say(
+                "by_layer.longer_than_characters",
+                "{what} is longer than {most_written:,} characters",
+                what=what,
+                most_written=MOST_WRITTEN,
+            ),
+            what=what,
+        )
     found: list[int | None] = []
     for entry in text.strip().strip("[]").split(","):
         match = _ENTRY.fullmatch(entry.strip())
         value = None if match is None or match[1].lower() == NOTHING else int(match[1])
         if match is None or (value is None and not may_be_none):
             raise InvalidValueError(
-                f"{what} of layer {len(found)}: {shown(entry.strip())} is not a number, or one times layers such as "
-                f"8x40{' or none' if may_be_none else ''}",
-                what=what, asked=entry.strip(),
-            )  # fmt: skip
+                say(
+                    "by_layer.layer_not_number_one",
+                    "{what} of layer {found}: {strip} is not a number, or one times layers such as 8x40{value}",
+                    what=what,
+                    found=len(found),
+                    strip=shown(entry.strip()),
+                    value=say("by_layer.none", " or none") if may_be_none else "",
+                ),
+                what=what,
+                asked=entry.strip(),
+            )
         times = int(match[2] or 1)
         if not 1 <= times <= MOST_LAYERS - len(found):
             raise InvalidValueError(
-                f"{what} gives {len(found) + times:,} layers; give 1 to {MOST_LAYERS:,}",
-                what=what, asked=len(found) + times, allowed=(1, MOST_LAYERS),
-            )  # fmt: skip
+                say(
+                    "by_layer.gives_layers_give",
+                    "{what} gives {found:,} layers; give 1 to {most_layers:,}",
+                    what=what,
+                    found=len(found) + times,
+                    most_layers=MOST_LAYERS,
+                ),
+                what=what,
+                asked=len(found) + times,
+                allowed=(1, MOST_LAYERS),
+            )
         found += [value] * times
     return found
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from calculator.messages import say
+
 
 def _refuse(self: Any, *_: Any, **__: Any) -> NoReturn:
-    raise TypeError(f"this {type(self).__bases__[0].__name__} is shared and read-only: change a copy of it")
+    raise TypeError(
+        say(
+            "frozen.this_shared_read_only",
+            "this {name} is shared and read-only: change a copy of it",
+            name=type(self).__bases__[0].__name__,
+        )
+    )
 
 
 class FrozenDict(dict[str, Any]):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 from calculator.errors import FileFormatError, InvalidValueError, shown
+from calculator.messages import say
 from calculator.reading.strict_csv import MAX_ROWS, lines_of
 
 LARGEST = 2**53
@@ -55,11 +56,27 @@ def read_objects(
             columns = {column: [] for column in (*wanted, *as_given) if column in found}
         for column, values in columns.items():
             if column not in found:
-                raise InvalidValueError(f"{name}: row {row:,}, {column}: is missing", what=column)
+                raise InvalidValueError(
+                    say(
+                        "json_lines.row_missing",
+                        "{name}: row {row:,}, {column}: is missing",
+                        name=name,
+                        row=row,
+                        column=column,
+                    ),
+                    what=column,
+                )
             given = found[column]
             values.append(given if column in as_given else _number(given, column, row, name))
         if row > MAX_ROWS:
-            raise FileFormatError(f"{name}: more than {MAX_ROWS:,} rows, the most that is read")
+            raise FileFormatError(
+                say(
+                    "json_lines.more_than_rows_most",
+                    "{name}: more than {max_rows:,} rows, the most that is read",
+                    name=name,
+                    max_rows=MAX_ROWS,
+                )
+            )
     kept = {column: columns.pop(column) for column in as_given if column in columns}
     return kept | {column: numpy.asarray(values, numpy.float64) for column, values in columns.items()}
 
@@ -68,9 +85,19 @@ def _object(line: str, row: int, name: str) -> dict[str, Any]:
     try:
         found = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise FileFormatError(f"{name}: row {row:,} is not a JSON object") from None
+        raise FileFormatError(
+            say("json_lines.row_not_json_object", "{name}: row {row:,} is not a JSON object", name=name, row=row)
+        ) from None
     if not isinstance(found, dict):
-        raise FileFormatError(f"{name}: row {row:,} is not a JSON object, but {shown(found)}")
+        raise FileFormatError(
+            say(
+                "json_lines.row_not_json_object",
+                "{name}: row {row:,} is not a JSON object, but {found}",
+                name=name,
+                row=row,
+                found=shown(found),
+            )
+        )
     return found
 
 
@@ -81,6 +108,15 @@ def _no_constant(text: str) -> Any:
 def _number(value: Any, column: str, row: int, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidValueError(
-            f"{name}: row {row:,}, {column}: must be a number, not {shown(value)}", what=column, asked=value
+            say(
+                "json_lines.row_must_number_not",
+                "{name}: row {row:,}, {column}: must be a number, not {asked}",
+                name=name,
+                row=row,
+                column=column,
+                asked=shown(value),
+            ),
+            what=column,
+            asked=value,
         )
     return float(value) if abs(value) <= LARGEST else float("inf")

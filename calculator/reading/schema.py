@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calculator.errors import CalculatorError, InvalidValueError, UnknownNameError, shown, unknown_name
+from calculator.messages import say
 from calculator.reading.fields import Between, Choice, Count, Field, Nested, NotPlain, Number, model_of, required, taken
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _explain(problem: dict[str, Any], known: Mapping[str, Field]) -> CalculatorE
     name = ".".join(map(str, problem["loc"]))
     kind, context, value = problem["type"], problem.get("ctx", {}), problem.get("input")
     if kind == "missing":
-        return InvalidValueError(f"{name} is missing", what=name)
+        return InvalidValueError(say("schema.missing", "{name} is missing", name=name), what=name)
     if kind == "extra_forbidden":
         return unknown_name("field", name, known, name)
     explain = _SENTENCES.get(kind)

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from calculator.errors import FileFormatError, InvalidValueError, shown
+from calculator.messages import say
 from calculator.units import plural
 
 MAX_TABLE_BYTES, MAX_LINE_BYTES, MAX_ROWS = 256 * 2**20, 64 * 2**10, 5_000_000
@@ -55,9 +56,24 @@ def read_numbers(
                 pieces[column].append(cells if column in texts else _floats(cells, column, begun, name))
             begun += len(rows)
             if begun > MAX_ROWS:
-                raise FileFormatError(f"{name}: more than {MAX_ROWS:,} rows, the most that is read")
+                raise FileFormatError(
+                    say(
+                        "strict_csv.more_than_rows_most",
+                        "{name}: more than {max_rows:,} rows, the most that is read",
+                        name=name,
+                        max_rows=MAX_ROWS,
+                    )
+                )
     except csv.Error as error:
-        raise FileFormatError(f"{name}: line {reader.line_num:,}: {error}") from None
+        raise FileFormatError(
+            say(
+                "strict_csv.line",
+                "{name}: line {line_num:,}: {error}",
+                name=name,
+                line_num=reader.line_num,
+                error=error,
+            )
+        ) from None
     kept = {column: list(chain.from_iterable(pieces.pop(column))) for column in texts if column in pieces}
     return kept | {column: numpy.concatenate(found) if found else numpy.empty(0) for column, found in pieces.items()}
 
@@ -69,14 +85,29 @@ def lines_of(file: BinaryIO, name: str) -> Iterator[str]:
         number, size = number + 1, size + len(line)
         if len(line) > MAX_LINE_BYTES:
             raise FileFormatError(
-                f"{name}: line {number:,}: longer than {MAX_LINE_BYTES:,} bytes, the most that is read"
+                say(
+                    "strict_csv.line_longer_than_bytes",
+                    "{name}: line {number:,}: longer than {max_line_bytes:,} bytes, the most that is read",
+                    name=name,
+                    number=number,
+                    max_line_bytes=MAX_LINE_BYTES,
+                )
             )
         if size > MAX_TABLE_BYTES:
-            raise FileFormatError(f"{name}: larger than {MAX_TABLE_BYTES:,} bytes, the most that is read")
+            raise FileFormatError(
+                say(
+                    "strict_csv.larger_than_bytes_most",
+                    "{name}: larger than {max_table_bytes:,} bytes, the most that is read",
+                    name=name,
+                    max_table_bytes=MAX_TABLE_BYTES,
+                )
+            )
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            raise FileFormatError(f"{name}: line {number:,}: not UTF-8 text") from None
+            raise FileFormatError(
+                say("strict_csv.line_not_utf_text", "{name}: line {number:,}: not UTF-8 text", name=name, number=number)
+            ) from None
         if text.strip() and not text.startswith("#"):
             yield text
 
@@ -86,11 +117,30 @@ def _check_width(rows: Sequence[Sequence[str]], width: int, wanted: Mapping[str,
         if len(row) != width:
             lacking = next((column for column, place in wanted.items() if place >= len(row)), None)
             if lacking is not None:
-                raise InvalidValueError(f"{name}: row {number:,}, {lacking}: is missing", what=lacking)
+                raise InvalidValueError(
+                    say(
+                        "strict_csv.row_missing",
+                        "{name}: row {number:,}, {lacking}: is missing",
+                        name=name,
+                        number=number,
+                        lacking=lacking,
+                    ),
+                    what=lacking,
+                )
             raise FileFormatError(
-                f"{name}: row {number:,} has {plural(len(row), 'cell')}, the header has {width:,}",
-                what=f"row {number}", asked=len(row), allowed=width, nearest=width,
-            )  # fmt: skip
+                say(
+                    "strict_csv.row_has_header_has",
+                    "{name}: row {number:,} has {count}, the header has {width:,}",
+                    name=name,
+                    number=number,
+                    count=plural(len(row), "cell"),
+                    width=width,
+                ),
+                what=f"row {number}",
+                asked=len(row),
+                allowed=width,
+                nearest=width,
+            )
 
 
 def _floats(cells: list[str], column: str, begun: int, name: str) -> Any:
@@ -103,7 +153,16 @@ def _floats(cells: list[str], column: str, begun: int, name: str) -> Any:
         cell = cells[row]
         problem = f"must be a number, not {shown(cell)}" if cell.strip() else "is missing"
         raise InvalidValueError(
-            f"{name}: row {begun + row + 1:,}, {column}: {problem}", what=column, asked=cell
+            say(
+                "strict_csv.row",
+                "{name}: row {begun:,}, {column}: {problem}",
+                name=name,
+                begun=begun + row + 1,
+                column=column,
+                problem=problem,
+            ),
+            what=column,
+            asked=cell,
         ) from None
 
 

@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any
 
 from calculator.errors import FileFormatError, InvalidValueError, shown
+from calculator.messages import say
 
 MAX_DEPTH = 12
 MAX_ENTRIES = 200_000
@@ -23,11 +24,27 @@ def parse_config(content: str, name: str) -> Any:
     except InvalidValueError as error:
         raise FileFormatError(f"{name}: {error}") from None
     except UnicodeEncodeError:
-        raise FileFormatError(f"{name}: holds half a character, which is no text") from None
+        raise FileFormatError(
+            say("strict_json.holds_half_character_which", "{name}: holds half a character, which is no text", name=name)
+        ) from None
     except json.JSONDecodeError as error:
-        raise FileFormatError(f"{name}:{error.lineno}: not valid JSON: {error.msg}") from None
+        raise FileFormatError(
+            say(
+                "strict_json.not_valid_json",
+                "{name}:{lineno}: not valid JSON: {msg}",
+                name=name,
+                lineno=error.lineno,
+                msg=error.msg,
+            )
+        ) from None
     except (RecursionError, ValueError):
-        raise FileFormatError(f"{name}: nested too deeply, or a number of thousands of digits") from None
+        raise FileFormatError(
+            say(
+                "strict_json.nested_too_deeply_number",
+                "{name}: nested too deeply, or a number of thousands of digits",
+                name=name,
+            )
+        ) from None
 
 
 def bounded(config: Any) -> Mapping[str, Any]:
@@ -36,29 +53,57 @@ def bounded(config: Any) -> Mapping[str, Any]:
     An infinite number becomes ``{"__float__": "Infinity"}``, as transformers 5 writes it: JSON has none.
     """
     if not isinstance(config, Mapping):
-        raise InvalidValueError(f"a config.json holds a mapping of names to values, not {shown(config)}")
+        raise InvalidValueError(
+            say(
+                "strict_json.config_json_holds_mapping",
+                "a config.json holds a mapping of names to values, not {config}",
+                config=shown(config),
+            )
+        )
     stack: list[tuple[Any, int]] = [(config, 1)]
     entries, infinite = 0, False
     while stack:
         part, depth = stack.pop()
         if depth > MAX_DEPTH:
-            raise InvalidValueError(f"the config is nested more than {MAX_DEPTH} levels deep")
+            raise InvalidValueError(
+                say(
+                    "strict_json.config_nested_more_than",
+                    "the config is nested more than {max_depth} levels deep",
+                    max_depth=MAX_DEPTH,
+                )
+            )
         entries += len(part)
         if entries > MAX_ENTRIES:
-            raise InvalidValueError(f"the config has more than {MAX_ENTRIES:,} entries")
+            raise InvalidValueError(
+                say(
+                    "strict_json.config_has_more_than",
+                    "the config has more than {max_entries:,} entries",
+                    max_entries=MAX_ENTRIES,
+                )
+            )
         for key, child in part.items() if isinstance(part, Mapping) else enumerate(part):
             if isinstance(part, Mapping) and not _is_text(key):
-                raise InvalidValueError(f"a key of a config is text, not {shown(key)}", what="config", asked=key)
+                raise InvalidValueError(
+                    say("strict_json.key_config_text_not", "a key of a config is text, not {key_}", key_=shown(key)),
+                    what="config",
+                    asked=key,
+                )
             if isinstance(child, float) and isinf(child):
                 child, infinite = _constant(str(child)), True
             if isinstance(child, _NESTED):
                 stack.append((child, depth + 1))
             elif not _is_plain(child):
                 raise InvalidValueError(
-                    f"{key} cannot be {shown(child)}: a config holds what JSON has, which are text, finite numbers, "
-                    "true, false, null, lists and mappings",
-                    what=str(key), asked=child,
-                )  # fmt: skip
+                    say(
+                        "strict_json.cannot_config_holds_what",
+                        "{key_} cannot be {child}: a config holds what JSON has, which are text, finite numbers, "
+                        "true, false, null, lists and mappings",
+                        key_=key,
+                        child=shown(child),
+                    ),
+                    what=str(key),
+                    asked=child,
+                )
     return _written(config) if infinite else config
 
 
@@ -92,12 +137,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(mapping) != len(pairs):
         names = [key for key, _ in pairs]
         twice = next(key for key in names if names.count(key) > 1)
-        raise InvalidValueError(f"duplicate key {shown(twice)}")
+        raise InvalidValueError(say("strict_json.duplicate_key", "duplicate key {twice}", twice=shown(twice)))
     return mapping
 
 
 def _constant(text: str) -> dict[str, str]:
     """Return an infinite number as transformers writes it, whether JSON's readers or Python name it."""
     if text == "NaN":
-        raise InvalidValueError(f"{text} is not a number that JSON has")
+        raise InvalidValueError(
+            say("strict_json.not_number_json_has", "{text} is not a number that JSON has", text=text)
+        )
     return {"__float__": "-Infinity" if text.startswith("-") else "Infinity"}

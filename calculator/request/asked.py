@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.split import Split
 from calculator.errors import InvalidValueError, unknown_name
 from calculator.formats.kv import StorageFormat, storage_format
+from calculator.messages import say
 from calculator.reading.fields import Field, Flag
 from calculator.reading.frozen import frozen
 from calculator.reading.schema import Schema
@@ -140,4 +141,6 @@ def _number(name: str, value: Any) -> Any:
     try:
         return in_text(value, OPTIONS[name].unit)
     except InvalidValueError as error:
-        raise InvalidValueError(f"{name} cannot be read: {error}", what=name, asked=value) from None
+        raise InvalidValueError(
+            say("asked.cannot_read", "{name} cannot be read: {error}", name=name, error=error), what=name, asked=value
+        ) from None

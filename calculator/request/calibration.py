@@ -10,6 +10,7 @@ from typing import Any
 
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown
 from calculator.hardware import CUSTOM, MAX_BYTES, Accelerator
+from calculator.messages import say
 from calculator.reading.fields import Count, Field, Listed, Nested, text
 from calculator.reading.schema import Schema
 from calculator.units import GIB
@@ -135,7 +136,12 @@ class Calibration:
         """
         if engine != self.engine:
             raise InvalidValueError(
-                f"calibration: it is of {self.engine}, and {engine} is planned",
+                say(
+                    "calibration.of_engine",
+                    "calibration: it is of {own}, and {engine} is planned",
+                    own=self.engine,
+                    engine=engine,
+                ),
                 what="calibration",
                 asked=self.engine,
                 allowed=(engine,),
@@ -146,16 +152,27 @@ class Calibration:
         own, other = self.gpu_memory_bytes, device.memory_bytes
         if own and abs(own - other) > SAME_MEMORY * other:
             raise InvalidValueError(
-                f"calibration: it is of a GPU of {own / GIB:.2f} GiB, and {device.name} with {other / GIB:.2f} GiB "
-                "is planned: take a log of that device, or give gpu_memory_bytes",
+                say(
+                    "calibration.of_memory",
+                    "calibration: it is of a GPU of {own:.2f} GiB, and {device} with {other:.2f} GiB is planned: take "
+                    "a log of that device, or give gpu_memory_bytes",
+                    own=own / GIB,
+                    device=device.name,
+                    other=other / GIB,
+                ),
                 what="calibration",
                 asked=own,
                 nearest=other,
             )
         if self.gpu and device.id and CUSTOM not in (self.gpu, device.id) and self.gpu != device.id:
             raise InvalidValueError(
-                f"calibration: it is of {self.gpu}, and {device.id} is planned: take a log of that device, or give "
-                "gpu_memory_bytes",
+                say(
+                    "calibration.of_device",
+                    "calibration: it is of {gpu}, and {device} is planned: take a log of that device, or give "
+                    "gpu_memory_bytes",
+                    gpu=self.gpu,
+                    device=device.id,
+                ),
                 what="calibration",
                 asked=self.gpu,
                 nearest=device.id,

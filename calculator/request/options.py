@@ -4,11 +4,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 from calculator.hardware import MAX_BYTES
+from calculator.messages import phrase
 from calculator.reading.fields import Between, Choice, Count, Field, Flag, Nested, Number, Text, count, optional
 
 MAX_RANKS = 65_536
 MAX_CHECKPOINT_BYTES = 2**50
-ENGINES_DEFAULT, ESTIMATE, NOTHING = "the engine's default", "the estimate", "none"
+ENGINES_DEFAULT, ESTIMATE, NOTHING = phrase("the engine's default"), phrase("the estimate"), "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

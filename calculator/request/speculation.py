@@ -5,6 +5,7 @@ from typing import Any
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import UnsupportedError, unknown_name
+from calculator.messages import say
 from calculator.reading.fields import Field, Nested, count, flag, number, text
 from calculator.reading.frozen import FrozenDict
 
@@ -81,7 +82,12 @@ def checked(config: Mapping[str, Any]) -> Speculation:
     made = Speculation(config)
     if made.method in NOT_KNOWN:
         raise UnsupportedError(
-            f"speculative_config: what {made.method} takes is not known here; known are {', '.join(METHODS)}",
+            say(
+                "speculation.speculative_config_what_takes",
+                "speculative_config: what {method} takes is not known here; known are {names}",
+                method=made.method,
+                names=", ".join(METHODS),
+            ),
             what="speculative_config",
             asked=made.method,
             allowed=METHODS,

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from calculator.messages import say
+
 if TYPE_CHECKING:
     from calculator.views.base import Row, View
     from calculator.views.comparing.same_request import on_engine
@@ -76,7 +78,9 @@ def __getattr__(name: str) -> Any:
     for module, names in _AT_HOME.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(
+        say("views.module_has_no_attribute", "module {name!r} has no attribute {name_2!r}", name=__name__, name_2=name)
+    )
 
 
 def __dir__() -> list[str]:

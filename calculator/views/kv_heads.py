@@ -116,7 +116,9 @@ def _copied(plan: Plan) -> int:
 def _variants(model: ModelArchitecture) -> list[Variant]:
     """Return a model with every number of KV heads, as it is, with latent attention and without windows."""
     if len({count for count in model.kv_heads_by_layer if count}) > 1:
-        raise UnsupportedError("KV heads can be varied where all layers have the same number of them")
+        raise UnsupportedError(
+            say("kv_heads.kv_heads_can_varied", "KV heads can be varied where all layers have the same number of them")
+        )
     variants = counted(model)
     if not any(variant.model.groups == model.groups for variant in variants):
         own = Kind.MLA if keeps_latent(model) else Kind.OWN

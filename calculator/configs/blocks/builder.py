@@ -14,6 +14,7 @@ from calculator.configs.blocks.heads import Heads
 from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.errors import UnsupportedError, shown
+from calculator.messages import say
 
 Layer = tuple[LayerSpec, tuple[WeightMatrix, ...]]
 
@@ -68,7 +69,11 @@ def check_understood(keys: Keys, family: Family) -> None:
     experts = None if understood else keys.value("num_experts")
     if isinstance(experts, int) and experts > 1:
         raise UnsupportedError(
-            f"num_experts {experts}: a mixture of experts is not understood for this model type",
+            say(
+                "builder.num_experts_mixture_experts",
+                "num_experts {experts}: a mixture of experts is not understood for this model type",
+                experts=experts,
+            ),
             what="num_experts",
             asked=experts,
         )
@@ -78,7 +83,13 @@ def check_understood(keys: Keys, family: Family) -> None:
         value = nested.value(inner) if nested else None
         if value is not None and (value != wanted or isinstance(value, bool) is not isinstance(wanted, bool)):
             raise UnsupportedError(
-                f"{name} {shown(value)} is not understood for this model type, only {shown(wanted)} is",
+                say(
+                    "builder.not_understood_this_model",
+                    "{name} {asked} is not understood for this model type, only {wanted} is",
+                    name=name,
+                    asked=shown(value),
+                    wanted=shown(wanted),
+                ),
                 what=name,
                 asked=value,
                 allowed=wanted,

@@ -12,6 +12,7 @@ from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.configs.traits import Experts, trait
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 if TYPE_CHECKING:
     from calculator.configs.blocks.layers import Assembler
@@ -26,7 +27,7 @@ def sparse_layers(keys: Keys, family: Family, num_layers: int) -> list[bool]:
     if listed is not None:
         if not set(listed) <= {"dense", "sparse"}:
             raise InvalidValueError(
-                "mlp_layer_types must say dense or sparse of each layer",
+                say("experts.mlp_layer_types_must", "mlp_layer_types must say dense or sparse of each layer"),
                 what="mlp_layer_types",
                 asked=listed,
                 allowed=("dense", "sparse"),
@@ -44,7 +45,11 @@ def _first(keys: Keys, every: range, key: str) -> list[bool]:
         numbers = keys.numbers("moe_layer_freq") or []
         if len(numbers) != len(every) or not set(numbers) <= {0, 1}:
             raise InvalidValueError(
-                f"moe_layer_freq must list 0 or 1 for each of the {len(every):,} layers",
+                say(
+                    "experts.moe_layer_freq_must",
+                    "moe_layer_freq must list 0 or 1 for each of the {every:,} layers",
+                    every=len(every),
+                ),
                 what="moe_layer_freq",
                 asked=numbers,
             )
@@ -68,7 +73,13 @@ def _enumerated(keys: Keys, every: range) -> list[bool]:
     names = given.split(",") if isinstance(given, str) else given
     if not isinstance(names, list) or not all(str(name).strip().isdecimal() for name in names):
         raise InvalidValueError(
-            f"moe_layers_enum must be numbers of layers, not {shown(given)}", what="moe_layers_enum", asked=given
+            say(
+                "experts.moe_layers_enum_must",
+                "moe_layers_enum must be numbers of layers, not {given}",
+                given=shown(given),
+            ),
+            what="moe_layers_enum",
+            asked=given,
         )
     chosen = {int(name) for name in names}
     return [index in chosen for index in every]
@@ -128,13 +139,18 @@ def experts_of(layer: Assembler) -> blocks.Weights:
     """Yield the router and the experts of a layer, shared ones included."""
     experts, keys = layer.family.experts, layer.keys
     if experts is None:
-        raise UnsupportedError("this model type has no experts")
+        raise UnsupportedError(say("experts.this_model_type_has", "this model type has no experts"))
     source = layer.expert_keys()
     count, chosen = source.count("num_experts"), source.count("num_experts_per_tok")
     width = source.count(experts.width)
     if chosen > count:
         raise InvalidValueError(
-            f"num_experts_per_tok {chosen} is more than the {count} experts there are",
+            say(
+                "experts.num_experts_per_tok",
+                "num_experts_per_tok {chosen} is more than the {count} experts there are",
+                chosen=chosen,
+                count=count,
+            ),
             what="num_experts_per_tok",
             asked=chosen,
             allowed=count,

@@ -11,6 +11,7 @@ from calculator.architecture.limits import MAX_HEADS
 from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 
 if TYPE_CHECKING:
     from calculator.configs.blocks.layers import Assembler
@@ -32,10 +33,20 @@ def checked(heads: Heads, where: str = "num_key_value_heads") -> Heads:
         allowed = divisors_of(heads.query)
         near = min(allowed, key=lambda groups: (abs(groups - heads.groups), groups))
         raise InvalidValueError(
-            f"num_attention_heads {heads.query} does not divide by {where} {heads.groups}; the nearest that it divides "
-            f"by is {near}",
-            what=where.split()[0], asked=heads.groups, allowed=allowed, nearest=near,
-        )  # fmt: skip
+            say(
+                "heads.num_attention_heads_does",
+                "num_attention_heads {query} does not divide by {where} {groups}; the nearest that it "
+                "divides by is {near}",
+                query=heads.query,
+                where=where,
+                groups=heads.groups,
+                near=near,
+            ),
+            what=where.split()[0],
+            asked=heads.groups,
+            allowed=allowed,
+            nearest=near,
+        )
     return heads
 
 
@@ -50,20 +61,46 @@ def listed_heads(keys: Keys, name: str, num_layers: int, wanted: str) -> list[in
     values = keys.value(name)
     if not isinstance(values, list):
         raise InvalidValueError(
-            f"{name} must list the {wanted} of each of the {num_layers:,} layers, not {shown(values)}",
-            what=name, asked=values,
-        )  # fmt: skip
+            say(
+                "heads.must_list_each_layers",
+                "{name} must list the {wanted} of each of the {num_layers:,} layers, not {values}",
+                name=name,
+                wanted=wanted,
+                num_layers=num_layers,
+                values=shown(values),
+            ),
+            what=name,
+            asked=values,
+        )
     if len(values) != num_layers:
         raise InvalidValueError(
-            f"{name} lists {len(values):,} layers, and there are {num_layers:,}: give one entry a layer",
-            what=name, asked=len(values), allowed=num_layers, nearest=num_layers,
-        )  # fmt: skip
+            say(
+                "heads.lists_layers_there_give",
+                "{name} lists {values:,} layers, and there are {num_layers:,}: give one entry a layer",
+                name=name,
+                values=len(values),
+                num_layers=num_layers,
+            ),
+            what=name,
+            asked=len(values),
+            allowed=num_layers,
+            nearest=num_layers,
+        )
     for layer, value in enumerate(values):
         if type(value) is not int or not 1 <= value <= MAX_HEADS:
             raise InvalidValueError(
-                f"{name} of layer {layer} must be a whole number from 1 to {MAX_HEADS:,}, not {shown(value)}",
-                what=name, asked=value, allowed=(1, MAX_HEADS),
-            )  # fmt: skip
+                say(
+                    "heads.layer_must_whole_number",
+                    "{name} of layer {layer} must be a whole number from 1 to {max_heads:,}, not {asked}",
+                    name=name,
+                    layer=layer,
+                    max_heads=MAX_HEADS,
+                    asked=shown(value),
+                ),
+                what=name,
+                asked=value,
+                allowed=(1, MAX_HEADS),
+            )
     return values
 
 
@@ -98,7 +135,11 @@ def _query_heads(keys: Keys, family: Family) -> int:
         heads = keys.count("num_key_value_heads") * keys.count("num_experts_per_tok")
         if keys.optional_count("num_attention_heads") not in (None, heads):
             raise InvalidValueError(
-                f"num_attention_heads must be num_key_value_heads × num_experts_per_tok, {heads}",
+                say(
+                    "heads.num_attention_heads_must",
+                    "num_attention_heads must be num_key_value_heads × num_experts_per_tok, {heads}",
+                    heads=heads,
+                ),
                 what="num_attention_heads",
                 allowed=heads,
             )
@@ -111,13 +152,23 @@ def head_size(keys: Keys, family: Family, hidden: int, heads: int) -> int:
     given = keys.optional_count("head_dim")
     if given is None and hidden % heads and not family.floor_head_dim:
         raise InvalidValueError(
-            f"hidden_size {hidden} does not divide by num_attention_heads {heads}, and there is no head_dim",
+            say(
+                "heads.hidden_size_does_not",
+                "hidden_size {hidden} does not divide by num_attention_heads {heads}, and there is no head_dim",
+                hidden=hidden,
+                heads=heads,
+            ),
             what="hidden_size",
             asked=hidden,
         )
     if given is None and hidden < heads:
         raise InvalidValueError(
-            f"hidden_size {hidden} is less than num_attention_heads {heads}",
+            say(
+                "heads.hidden_size_less_than",
+                "hidden_size {hidden} is less than num_attention_heads {heads}",
+                hidden=hidden,
+                heads=heads,
+            ),
             what="hidden_size",
             asked=hidden,
             allowed=heads,
@@ -133,7 +184,12 @@ def shared_caches(keys: Keys, family: Family, kinds: Sequence[str]) -> list[bool
         first = count - shared
         if shared and (first < 1 or set(kinds[first:]) - set(kinds[:first])):
             raise InvalidValueError(
-                f"num_kv_shared_layers {shared} of {count} layers leaves a kind of layer without a cache to share",
+                say(
+                    "heads.num_kv_shared_layers",
+                    "num_kv_shared_layers {shared} of {count} layers leaves a kind of layer without a cache to share",
+                    shared=shared,
+                    count=count,
+                ),
                 what="num_kv_shared_layers",
                 asked=shared,
             )
@@ -156,7 +212,11 @@ def shared_indexers(keys: Keys, family: Family, num_layers: int) -> list[bool]:
     if pattern is not None:
         if not isinstance(pattern, str) or len(pattern) != num_layers or not set(pattern) <= {"F", "S"}:
             raise InvalidValueError(
-                f"index_topk_pattern must be a letter F or S a layer, not {shown(pattern)}",
+                say(
+                    "heads.index_topk_pattern_must",
+                    "index_topk_pattern must be a letter F or S a layer, not {pattern}",
+                    pattern=shown(pattern),
+                ),
                 what="index_topk_pattern",
                 asked=pattern,
             )
@@ -165,6 +225,10 @@ def shared_indexers(keys: Keys, family: Family, num_layers: int) -> list[bool]:
         return [max(index - offset + 1, 0) % frequency != 0 for index in range(num_layers)]
     if not set(listed) <= {"full", "shared"} or listed[0] != "full":
         raise InvalidValueError(
-            "indexer_types must say full or shared of each layer, full of the first", what="indexer_types", asked=listed
+            say(
+                "heads.indexer_types_must_say", "indexer_types must say full or shared of each layer, full of the first"
+            ),
+            what="indexer_types",
+            asked=listed,
         )
     return [kind == "shared" for kind in listed]

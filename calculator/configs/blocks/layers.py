@@ -18,6 +18,7 @@ from calculator.configs.keys import Keys
 from calculator.configs.schedules.listed import pattern_length
 from calculator.configs.traits import trait
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 
 class Assembler:
@@ -105,7 +106,12 @@ class Assembler:
             part = given.nested(name) if given else None
             if not name.isdecimal() or len(name) > 6 or int(name) >= len(plans) or part is None:
                 raise InvalidValueError(
-                    f"per_layer_config: {shown(name)} is not a layer with keys of its own", what="per_layer_config"
+                    say(
+                        "layers.per_layer_config_not",
+                        "per_layer_config: {name} is not a layer with keys of its own",
+                        name=shown(name),
+                    ),
+                    what="per_layer_config",
                 )
             plan = plans[int(name)]
             head_dim = part.optional_count("head_dim") or plan.heads.key
@@ -113,7 +119,13 @@ class Assembler:
             other = sorted(set(part.all_names()) - {"head_dim", "num_key_value_heads"})
             if other:
                 raise UnsupportedError(
-                    f"per_layer_config: {shown(other[0])} of layer {name} is not understood", what="per_layer_config"
+                    say(
+                        "layers.per_layer_config_layer",
+                        "per_layer_config: {other} of layer {name} is not understood",
+                        other=shown(other[0]),
+                        name=name,
+                    ),
+                    what="per_layer_config",
                 )
             heads = checked(
                 Heads(plan.heads.query, groups, head_dim, head_dim), f"num_key_value_heads of layer {name},"
@@ -128,7 +140,15 @@ class Assembler:
         if isinstance(self.keys.value(key), list):
             widths = self.keys.numbers(key) or []
             if len(widths) != count or min(widths) < 1:
-                raise InvalidValueError(f"{key} must list a width for each of the {count:,} layers", what=key)
+                raise InvalidValueError(
+                    say(
+                        "layers.must_list_width_each",
+                        "{key_} must list a width for each of the {count:,} layers",
+                        key_=key,
+                        count=count,
+                    ),
+                    what=key,
+                )
             return widths
         return [self.dense_width(key, needed=False)] * count
 
@@ -186,7 +206,9 @@ class Assembler:
     def dense(self, width: int) -> blocks.Weights:
         """Yield the weights of a dense MLP."""
         if width < 1:
-            raise InvalidValueError("intermediate_size is missing", what="intermediate_size")
+            raise InvalidValueError(
+                say("layers.intermediate_size_missing", "intermediate_size is missing"), what="intermediate_size"
+            )
         yield from blocks.mlp(self.hidden, width, self.gated, self.mlp_bias)
         if self.family.sub_norms:
             yield from blocks.norms(width, 1)

@@ -25,6 +25,7 @@ from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.configs.traits import trait
 from calculator.errors import InvalidValueError, UnsupportedError
+from calculator.messages import say
 
 if TYPE_CHECKING:
     from calculator.configs.blocks.layers import Assembler
@@ -46,7 +47,12 @@ def mixer_of(layer: Assembler, plan: LayerPlan) -> Layer:
     if plan.kind == "linear_attention":
         return state_layer(layer.keys, layer.family, layer.hidden)
     if layer.bidirectional and layer.family.latent:
-        raise UnsupportedError("latent attention that reads a text as a whole is not understood", what="is_causal")
+        raise UnsupportedError(
+            say(
+                "mixers.latent_attention_reads_text", "latent attention that reads a text as a whole is not understood"
+            ),
+            what="is_causal",
+        )
     if layer.family.latent:
         return _latent(layer, plan.shares_index)
     spec, weights = _spec(layer, plan), tuple(layer.attention(plan))
@@ -126,7 +132,9 @@ def _latent(layer: Assembler, shares_index: bool) -> Layer:
     if layer.family.indexer:
         index_dim, index_heads = keys.count("index_head_dim"), keys.count("index_n_heads")
         if not q_rank:
-            raise InvalidValueError("q_lora_rank is missing: the indexer reads the compressed queries")
+            raise InvalidValueError(
+                say("mixers.q_lora_rank_missing", "q_lora_rank is missing: the indexer reads the compressed queries")
+            )
         if not shares_index:
             weights += blocks.indexer(layer.hidden, q_rank, index_heads, index_dim)
     return LatentAttention(rank, rope, index_dim, nope + rope, v_dim, shares_index), tuple(weights)

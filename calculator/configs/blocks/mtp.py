@@ -16,6 +16,7 @@ from calculator.architecture.latent import LatentAttention
 from calculator.architecture.matrices import Sharding
 from calculator.architecture.model import ModelArchitecture
 from calculator.errors import UnsupportedError
+from calculator.messages import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,14 @@ def mtp_draft(model: ModelArchitecture, num_tokens: int | None) -> Draft:
     row = MTP.get(model_type) or MTP.get(model.model_type)
     if row is None:
         raise UnsupportedError(
-            f"speculative_config: layers that predict further tokens (mtp) are not known for {model.name}, of the type "
-            f"{model_type or 'typed by hand'}; they are for {', '.join(MTP)}",
+            say(
+                "mtp.speculative_config_layers_predict",
+                "speculative_config: layers that predict further tokens (mtp) are not known for {name}, "
+                "of the type {model_type}; they are for {names}",
+                name=model.name,
+                model_type=model_type or say("mtp.typed_by_hand", "typed by hand"),
+                names=", ".join(MTP),
+            ),
             what="speculative_config",
             asked="mtp",
             allowed=tuple(MTP),
@@ -87,7 +94,13 @@ def mtp_draft(model: ModelArchitecture, num_tokens: int | None) -> Draft:
     count = stated.get(row.key, 1)
     if type(count) is not int or count < 1:
         raise UnsupportedError(
-            f"speculative_config: {model.name} has no layers that predict further tokens ({row.key} {count})",
+            say(
+                "mtp.speculative_config_has_no",
+                "speculative_config: {name} has no layers that predict further tokens ({key_} {count})",
+                name=model.name,
+                key_=row.key,
+                count=count,
+            ),
             what="speculative_config",
             asked="mtp",
         )

@@ -18,6 +18,7 @@ from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.configs.traits import State, one_of, trait
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 StateLayer = tuple[RecurrentState, tuple[WeightMatrix, ...]]
 STATE_BYTES = {"auto": 2, "bfloat16": 2, "float16": 2, "float32": 4}
@@ -36,7 +37,7 @@ def state_layer(keys: Keys, family: Family, hidden: int) -> StateLayer:
         If the type has no recurrent layers.
     """
     if family.state is None:
-        raise UnsupportedError("this model type has no recurrent layers")
+        raise UnsupportedError(say("state_layers.this_model_type_has", "this model type has no recurrent layers"))
     return _BLOCKS[family.state.block](keys, family.state, hidden)
 
 
@@ -44,7 +45,15 @@ def _element_bytes(keys: Keys, key: str) -> int:
     """Bytes of an element of the state, in the format that a key names."""
     value = (keys.value(key) if key else None) or "auto"
     if not isinstance(value, str) or value.removeprefix("torch.") not in STATE_BYTES:
-        raise UnsupportedError(f"{key} must be one of {', '.join(STATE_BYTES)}, not {shown(value)}")
+        raise UnsupportedError(
+            say(
+                "state_layers.must_one_not",
+                "{key_} must be one of {names}, not {asked}",
+                key_=key,
+                names=", ".join(STATE_BYTES),
+                asked=shown(value),
+            )
+        )
     return STATE_BYTES[value.removeprefix("torch.")]
 
 
@@ -61,7 +70,12 @@ def _gated_delta_net(keys: Keys, state: State, hidden: int) -> StateLayer:
     v_dim = keys.optional_count("linear_value_head_dim") or 2 * k_dim
     if v_heads % k_heads:
         raise InvalidValueError(
-            f"linear_num_value_heads {v_heads} does not divide by linear_num_key_heads {k_heads}",
+            say(
+                "state_layers.linear_num_value_heads",
+                "linear_num_value_heads {v_heads} does not divide by linear_num_key_heads {k_heads}",
+                v_heads=v_heads,
+                k_heads=k_heads,
+            ),
             what="linear_num_value_heads",
             asked=v_heads,
         )
@@ -113,10 +127,27 @@ def _mamba2(keys: Keys, state: State, hidden: int) -> StateLayer:
     head_dim = given or inner // heads
     if heads * head_dim != inner:
         raise InvalidValueError(
-            f"{state.heads} {heads} of {state.head_dim} {head_dim} do not make the state layers' inner width {inner}"
+            say(
+                "state_layers.do_not_make_state",
+                "{heads} {heads_2} of {head_dim} {head_dim_2} do not make the state layers' inner width {inner}",
+                heads=state.heads,
+                heads_2=heads,
+                head_dim=state.head_dim,
+                head_dim_2=head_dim,
+                inner=inner,
+            )
         )
     if heads % groups:
-        raise InvalidValueError(f"{state.heads} {heads} does not divide by {state.groups} {groups}")
+        raise InvalidValueError(
+            say(
+                "state_layers.does_not_divide_by",
+                "{heads} {heads_2} does not divide by {groups} {groups_2}",
+                heads=state.heads,
+                heads_2=heads,
+                groups=state.groups,
+                groups_2=groups,
+            )
+        )
     spec = RecurrentState(
         variant=Recurrence.MAMBA2,
         conv_width=inner,
@@ -175,7 +206,12 @@ def _short_conv(keys: Keys, state: State, hidden: int) -> StateLayer:
     width = keys.optional_count("conv_dim") or hidden
     if width != hidden:
         raise UnsupportedError(
-            f"conv_dim {width} other than hidden_size {hidden} is not understood",
+            say(
+                "state_layers.conv_dim_other_than",
+                "conv_dim {width} other than hidden_size {hidden} is not understood",
+                width=width,
+                hidden=hidden,
+            ),
             what="conv_dim",
             asked=width,
             allowed=hidden,

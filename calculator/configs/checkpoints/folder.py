@@ -42,7 +42,7 @@ def read_folder(folder: Path, assume_full_attention: bool = False) -> ModelArchi
         As ``model_from_hf_config``.
     """
     if not (folder / CONFIG).is_file():
-        raise FileFormatError(f"{folder}: holds no {CONFIG}")
+        raise FileFormatError(say("folder.holds_no", "{folder}: holds no {config}", folder=folder, config=CONFIG))
     name = folder.resolve().name
     config = with_quantisation(parsed(folder / CONFIG), folder / QUANTISATION)
     model = model_from_hf_config(config, name, assume_full_attention)
@@ -60,7 +60,14 @@ def _files(folder: Path, index: Index | None) -> list[Path]:
         return files if all(file.is_file() for file in files) else []
     found = sorted(folder.glob("*.safetensors"))
     if len(found) > MAX_FILES:
-        raise FileFormatError(f"{folder}: more than {MAX_FILES:,} safetensors files")
+        raise FileFormatError(
+            say(
+                "folder.more_than_safetensors_files",
+                "{folder}: more than {max_files:,} safetensors files",
+                folder=folder,
+                max_files=MAX_FILES,
+            )
+        )
     found = [file for file in found if not file.name.startswith("adapter_")]
     return [file for file in found if not file.name.startswith("consolidated")] or found
 
@@ -73,10 +80,25 @@ def from_headers(model: ModelArchitecture, files: list[Path], name: str) -> Mode
         read = read_header(file)
         twice = next((tensor.name for tensor in read if names.setdefault(tensor.name, file) != file), None)
         if twice is not None:
-            raise FileFormatError(f"{file}: holds {shown(twice)}, which {names[twice].name} holds already")
+            raise FileFormatError(
+                say(
+                    "folder.holds_which_holds_already",
+                    "{file}: holds {twice}, which {name} holds already",
+                    file=file,
+                    twice=shown(twice),
+                    name=names[twice].name,
+                )
+            )
         tensors.add(read, model.num_layers)
         if tensors.count > MAX_TENSORS:
-            raise FileFormatError(f"{file}: the checkpoint has more than {MAX_TENSORS:,} tensors")
+            raise FileFormatError(
+                say(
+                    "folder.checkpoint_has_more_than",
+                    "{file}: the checkpoint has more than {max_tensors:,} tensors",
+                    file=file,
+                    max_tensors=MAX_TENSORS,
+                )
+            )
     return with_tensors(model, tensors, name, len(files))
 
 
@@ -84,8 +106,12 @@ def with_tensors(model: ModelArchitecture, tensors: Tensors, name: str, num_file
     """Return a model that takes what was read of its tensors, and says so."""
     if " " in (model.weight_dtype or ""):
         raise UnsupportedError(
-            f"the checkpoint's weights are stored as {model.weight_dtype}, which is not understood: what of it an "
-            "engine loads as it is stored is not known",
+            say(
+                "folder.checkpoint_s_weights_stored",
+                "the checkpoint's weights are stored as {weight_dtype}, which is not understood: what of "
+                "it an engine loads as it is stored is not known",
+                weight_dtype=model.weight_dtype,
+            ),
             what="weight_dtype",
             asked=model.weight_dtype,
         )

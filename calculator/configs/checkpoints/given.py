@@ -11,6 +11,7 @@ from calculator.configs.checkpoints.index import NAME as INDEX
 from calculator.configs.checkpoints.index import parse_index
 from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config, with_quantisation
 from calculator.errors import FileFormatError, shown
+from calculator.messages import say
 from calculator.reading import strict_json
 
 INDEX_END = ".safetensors.index.json"
@@ -48,7 +49,14 @@ def read_given(files: Mapping[str, bytes]) -> Given:
     if len(named) == 1 and not {QUANTISATION, INDEX}.intersection(named):
         named = {CONFIG: next(iter(named.values()))}
     if CONFIG not in named:
-        raise FileFormatError(f"{CONFIG} is not among the files: {shown(sorted(named))}")
+        raise FileFormatError(
+            say(
+                "given.not_among_files",
+                "{config} is not among the files: {named}",
+                config=CONFIG,
+                named=shown(sorted(named)),
+            )
+        )
     config = parsed_text(named[CONFIG], CONFIG)
     beside = parsed_text(named[QUANTISATION], QUANTISATION) if QUANTISATION in named else None
     together = with_quantisation(config, beside)
@@ -65,7 +73,7 @@ def _text(content: bytes, name: str) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise FileFormatError(f"{name}: not UTF-8 text") from None
+        raise FileFormatError(say("given.not_utf_text", "{name}: not UTF-8 text", name=name)) from None
 
 
 def parsed_text(content: bytes, name: str) -> Any:

@@ -13,6 +13,7 @@ from calculator.configs.quantisation.places import CONTAINERS, LEAVES, WHOLES
 from calculator.configs.quantisation.stored import named_by_its_formats
 from calculator.errors import FileFormatError, shown
 from calculator.formats.weights import FORMATS, WeightFormat
+from calculator.messages import say
 
 Forms = list[WeightFormat | None]
 OF_TYPES: Mapping[str, str] = {
@@ -40,7 +41,15 @@ def measured(model: ModelArchitecture, tensors: Tensors, name: str) -> ModelArch
     for group in model.layers:
         for _ in range(group.count):
             if index not in tensors.layers:
-                raise FileFormatError(f"{name}: the headers hold no tensor of layer {index} of {model.num_layers}")
+                raise FileFormatError(
+                    say(
+                        "measured.headers_hold_no_tensor",
+                        "{name}: the headers hold no tensor of layer {index} of {num_layers}",
+                        name=name,
+                        index=index,
+                        num_layers=model.num_layers,
+                    )
+                )
             weights = _layer(group.weights, tensors.layers[index], f"{name}: layer {index}")
             if layers and layers[-1].spec == group.spec and layers[-1].weights == weights:
                 layers[-1] = LayerGroup(group.spec, layers[-1].count + 1, layers[-1].weights)
@@ -114,7 +123,13 @@ def _check(weights: Sequence[WeightMatrix], positions: list[int], found: list[Mo
     made = sum(weights[position].elements for position in positions if weights[position].inputs > 1)
     if made and stored != made:
         raise FileFormatError(
-            f"{where}: the headers hold {stored:,} weights where config.json makes {made:,}: they are of two models"
+            say(
+                "measured.headers_hold_weights_where",
+                "{where}: the headers hold {stored:,} weights where config.json makes {made:,}: they are of two models",
+                where=where,
+                stored=stored,
+                made=made,
+            )
         )
 
 
@@ -125,8 +140,13 @@ def _check_rest(weights: Sequence[WeightMatrix], rest: list[int], left: Mapping[
     if size > NEGLIGIBLE_BYTES and (size > 1.1 * made or size < made // 8):
         largest = max(left, key=lambda name: left[name].loaded_bytes)
         raise FileFormatError(
-            f"{where}: the headers hold {shown(largest[:100])} of {left[largest].bytes:,} bytes, which is not known of "
-            "this model type"
+            say(
+                "measured.headers_hold_bytes_which",
+                "{where}: the headers hold {largest} of {bytes:,} bytes, which is not known of this model type",
+                where=where,
+                largest=shown(largest[:100]),
+                bytes=left[largest].bytes,
+            )
         )
 
 
@@ -163,7 +183,13 @@ def _ends(
     embeddings = [left.pop(key) for key in EMBEDDINGS if key in left]
     heads = [left.pop(key) for key in (*HEADS, "output", "head") if key in left]
     if not embeddings:
-        raise FileFormatError(f"{name}: the headers hold no embedding: they are not those of the whole model")
+        raise FileFormatError(
+            say(
+                "measured.headers_hold_no_embedding",
+                "{name}: the headers hold no embedding: they are not those of the whole model",
+                name=name,
+            )
+        )
     both = (*model.embedding, *model.end)
     forms: Forms = [None] * len(both)
     first = [position for position, matrix in enumerate(both) if matrix.module == "embed_tokens"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from calculator.errors import FileFormatError, shown
+from calculator.messages import say
 from calculator.reading import strict_json
 
 MAX_HEADER_BYTES, MAX_TENSORS, MAX_DIMENSIONS, LENGTH_BYTES = 32 * 2**20, 300_000, 8, 8
@@ -51,7 +52,9 @@ def read_header(path: Path, name: str = "") -> list[Tensor]:
     """
     name = name or str(path)
     if path.exists() and not path.is_file():
-        raise FileFormatError(f"{name}: cannot be read: it is no regular file")  # opening a pipe would wait
+        raise FileFormatError(
+            say("safetensors.cannot_read_no_regular", "{name}: cannot be read: it is no regular file", name=name)
+        )  # opening a pipe would wait
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -60,19 +63,49 @@ def read_header(path: Path, name: str = "") -> list[Tensor]:
             length = header_length(start, size, name)
             text = file.read(length)
     except OSError as error:
-        raise FileFormatError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise FileFormatError(
+            say(
+                "safetensors.cannot_read",
+                "{name}: cannot be read: {strerror}",
+                name=name,
+                strerror=error.strerror or error,
+            )
+        ) from None
     return parse_header(text, size - LENGTH_BYTES - length, name)
 
 
 def header_length(start: bytes, size: int, name: str) -> int:
     """Return the length of the header that a file's first 8 bytes promise [bytes]."""
     if len(start) < LENGTH_BYTES:
-        raise FileFormatError(f"{name}: ends after {len(start)} bytes, before the length of its header")
+        raise FileFormatError(
+            say(
+                "safetensors.ends_after_bytes_before",
+                "{name}: ends after {start} bytes, before the length of its header",
+                name=name,
+                start=len(start),
+            )
+        )
     length = int.from_bytes(start, "little")
     if length > MAX_HEADER_BYTES:
-        raise FileFormatError(f"{name}: a header of {shown(length)} bytes; at most {MAX_HEADER_BYTES:,} are read")
+        raise FileFormatError(
+            say(
+                "safetensors.header_bytes_at_most",
+                "{name}: a header of {length} bytes; at most {max_header_bytes:,} are read",
+                name=name,
+                length=shown(length),
+                max_header_bytes=MAX_HEADER_BYTES,
+            )
+        )
     if length < 2 or length > size - LENGTH_BYTES:
-        raise FileFormatError(f"{name}: is cut short: {size:,} bytes do not hold its header of {length:,}")
+        raise FileFormatError(
+            say(
+                "safetensors.cut_short_bytes_do",
+                "{name}: is cut short: {size:,} bytes do not hold its header of {length:,}",
+                name=name,
+                size=size,
+                length=length,
+            )
+        )
     return length
 
 
@@ -81,12 +114,23 @@ def parse_header(text: bytes, data_bytes: int, name: str) -> list[Tensor]:
     try:
         decoded = text.decode("utf-8")
     except UnicodeDecodeError:
-        raise FileFormatError(f"{name}: the header is not UTF-8 text") from None
+        raise FileFormatError(
+            say("safetensors.header_not_utf_text", "{name}: the header is not UTF-8 text", name=name)
+        ) from None
     if not decoded.startswith("{"):
-        raise FileFormatError(f"{name}: the header does not begin with {{")
+        raise FileFormatError(
+            say("safetensors.header_does_not_begin", "{name}: the header does not begin with {{", name=name)
+        )
     header = strict_json.parse_config(decoded, name)
     if not isinstance(header, Mapping) or len(header) > MAX_TENSORS:
-        raise FileFormatError(f"{name}: the header holds no mapping of at most {MAX_TENSORS:,} tensors")
+        raise FileFormatError(
+            say(
+                "safetensors.header_holds_no_mapping",
+                "{name}: the header holds no mapping of at most {max_tensors:,} tensors",
+                name=name,
+                max_tensors=MAX_TENSORS,
+            )
+        )
     spans, tensors = [], []
     for key, entry in header.items():
         if key == "__metadata__":
@@ -97,12 +141,29 @@ def parse_header(text: bytes, data_bytes: int, name: str) -> list[Tensor]:
     reached = 0
     for begin, end, key in sorted(spans):
         if begin != reached:
-            raise FileFormatError(f"{name}: the data of {shown(key)} begins at {begin:,}, not at {reached:,}")
+            raise FileFormatError(
+                say(
+                    "safetensors.data_begins_at_not",
+                    "{name}: the data of {key_} begins at {begin:,}, not at {reached:,}",
+                    name=name,
+                    key_=shown(key),
+                    begin=begin,
+                    reached=reached,
+                )
+            )
         reached = end
     if reached != data_bytes:
         raise FileFormatError(
-            f"{name}: {'is cut short' if reached > data_bytes else 'holds more than its header says'}: the header "
-            f"describes {reached:,} bytes, and {data_bytes:,} follow it"
+            say(
+                "safetensors.header_describes_bytes_follow",
+                "{name}: {value}: the header describes {reached:,} bytes, and {data_bytes:,} follow it",
+                name=name,
+                value=say("safetensors.cut_short", "is cut short")
+                if reached > data_bytes
+                else say("safetensors.holds_more_than_its", "holds more than its header says"),
+                reached=reached,
+                data_bytes=data_bytes,
+            )
         )
     return tensors
 
@@ -110,7 +171,14 @@ def parse_header(text: bytes, data_bytes: int, name: str) -> list[Tensor]:
 def tensors_of(described: Mapping[str, Any], name: str) -> list[Tensor]:
     """Return the tensors of a header that a client has read: of each its dtype, shape and data_offsets."""
     if len(described) > MAX_TENSORS:
-        raise FileFormatError(f"{name}: the header holds more than {MAX_TENSORS:,} tensors")
+        raise FileFormatError(
+            say(
+                "safetensors.header_holds_more_than",
+                "{name}: the header holds more than {max_tensors:,} tensors",
+                name=name,
+                max_tensors=MAX_TENSORS,
+            )
+        )
     return [
         _tensor(
             str(key),
@@ -127,18 +195,51 @@ def tensors_of(described: Mapping[str, Any], name: str) -> list[Tensor]:
 
 def _tensor(key: str, entry: Any, name: str) -> tuple[Tensor, int]:
     if not isinstance(entry, Mapping) or {"dtype", "shape", "data_offsets"} - set(entry):
-        raise FileFormatError(f"{name}: {shown(key)} is not described by dtype, shape and data_offsets")
+        raise FileFormatError(
+            say(
+                "safetensors.not_described_by_dtype",
+                "{name}: {key_} is not described by dtype, shape and data_offsets",
+                name=name,
+                key_=shown(key),
+            )
+        )
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     bits = BITS.get(dtype) if isinstance(dtype, str) else None
     if bits is None:
-        raise FileFormatError(f"{name}: {shown(key)} is of the type {shown(dtype)}, which is not known")
+        raise FileFormatError(
+            say(
+                "safetensors.type_which_not_known",
+                "{name}: {key_} is of the type {dtype}, which is not known",
+                name=name,
+                key_=shown(key),
+                dtype=shown(dtype),
+            )
+        )
     if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS or not _are_counts(offsets) or len(offsets) != 2:
-        raise FileFormatError(f"{name}: {shown(key)} has the shape {shown(shape)} at {shown(offsets)}")
+        raise FileFormatError(
+            say(
+                "safetensors.has_shape_at",
+                "{name}: {key_} has the shape {shape} at {offsets}",
+                name=name,
+                key_=shown(key),
+                shape=shown(shape),
+                offsets=shown(offsets),
+            )
+        )
     elements = prod(shape)
     taken = -(-elements * bits // 8)
     if offsets[1] - offsets[0] != taken:
         raise FileFormatError(
-            f"{name}: {shown(key)} of {dtype} {shown(shape)} takes {taken:,} bytes, and not {offsets[1] - offsets[0]:,}"
+            say(
+                "safetensors.takes_bytes_not",
+                "{name}: {key_} of {dtype} {shape} takes {taken:,} bytes, and not {offsets:,}",
+                name=name,
+                key_=shown(key),
+                dtype=dtype,
+                shape=shown(shape),
+                taken=taken,
+                offsets=offsets[1] - offsets[0],
+            )
         )
     return Tensor(key, dtype, elements, taken), offsets[0]
 

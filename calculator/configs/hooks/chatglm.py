@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.configs.blocks.layers import Assembler
 from calculator.errors import UnsupportedError
+from calculator.messages import say
 
 
 class ChatGLM(Assembler):
@@ -14,7 +15,10 @@ class ChatGLM(Assembler):
         super().check()
         if not (self.keys.has("multi_query_attention") and self.keys.has("kv_channels")):
             raise UnsupportedError(
-                "without multi_query_attention and kv_channels this is the first ChatGLM, which is not understood",
+                say(
+                    "chatglm.without_multi_query_attention",
+                    "without multi_query_attention and kv_channels this is the first ChatGLM, which is not understood",
+                ),
                 what="multi_query_attention",
             )
 

@@ -16,6 +16,7 @@ from calculator.configs.blocks.heads import Heads
 from calculator.configs.blocks.layers import Assembler
 from calculator.configs.hooks.shared.streams import hyper_connections, hyper_head
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 RATIOS = {"sliding_attention": 0, "compressed_sparse_attention": 4, "heavily_compressed_attention": 128}
 HASHED, HASHED_BY_DEFAULT = "hash_moe", 3
@@ -61,7 +62,9 @@ class CompressedWithAge(Assembler):
         if named is not None:
             if not set(named) <= set(RATIOS):
                 raise UnsupportedError(
-                    f"layer_types must be of {', '.join(RATIOS)}", what="layer_types", allowed=tuple(RATIOS)
+                    say("deepseek_v4.layer_types_must", "layer_types must be of {names}", names=", ".join(RATIOS)),
+                    what="layer_types",
+                    allowed=tuple(RATIOS),
                 )
             ratios = [own[name] for name in named]
         elif given is not None:
@@ -73,7 +76,12 @@ class CompressedWithAge(Assembler):
             ratios = [RATIOS["heavily_compressed_attention"]] * min(count, 2) + turns[: max(count - 2, 0)]
         if len(ratios) != count or not set(ratios) <= set(RATIOS.values()):
             raise InvalidValueError(
-                f"compress_ratios must list 0, 4 or 128 for each of the {count:,} layers, not {shown(ratios[:9])}",
+                say(
+                    "deepseek_v4.compress_ratios_must_list",
+                    "compress_ratios must list 0, 4 or 128 for each of the {count:,} layers, not {ratios}",
+                    count=count,
+                    ratios=shown(ratios[:9]),
+                ),
                 what="compress_ratios",
             )
         return ratios
@@ -103,14 +111,30 @@ class CompressedWithAge(Assembler):
         rope = keys.optional_count("qk_rope_head_dim") or self._rotated(size)
         if (size, rope) != SIZES:
             raise UnsupportedError(
-                f"head_dim {size} of which {rope} are rotated: how a row of it is laid out is known for "
-                f"{SIZES[0]} and {SIZES[1]} alone",
+                say(
+                    "deepseek_v4.head_dim_which_rotated",
+                    "head_dim {size} of which {rope} are rotated: how a row of it is laid out is known for "
+                    "{sizes} and {sizes_2} alone",
+                    size=size,
+                    rope=rope,
+                    sizes=SIZES[0],
+                    sizes_2=SIZES[1],
+                ),
                 what="head_dim",
                 asked=size,
                 allowed=SIZES[0],
             )
         if (heads * size) % groups:
-            raise InvalidValueError(f"o_groups {groups} does not divide {heads} heads of {size}", what="o_groups")
+            raise InvalidValueError(
+                say(
+                    "deepseek_v4.o_groups_does_not",
+                    "o_groups {groups} does not divide {heads} heads of {size}",
+                    groups=groups,
+                    heads=heads,
+                    size=size,
+                ),
+                what="o_groups",
+            )
         weights = [
             *blocks.linear("attention", rank, hidden, Sharding.COPIED),
             *blocks.norms(rank, 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.configs.blocks.layers import Assembler
 from calculator.errors import InvalidValueError
+from calculator.messages import say
 
 
 class GPTBigCode(Assembler):
@@ -15,7 +16,12 @@ class GPTBigCode(Assembler):
         groups = 1 if self.keys.flag("multi_query") else heads
         if given not in (None, groups):
             raise InvalidValueError(
-                f"contradictory: num_key_value_heads {given}, but multi_query means {groups}",
+                say(
+                    "gpt_bigcode.contradictory_num_key_value",
+                    "contradictory: num_key_value_heads {given}, but multi_query means {groups}",
+                    given=given,
+                    groups=groups,
+                ),
                 what="num_key_value_heads",
                 asked=given,
                 allowed=groups,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.configs.blocks.layers import Assembler
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 
 
 class CutWidth(Assembler):
@@ -20,6 +21,10 @@ class CutWidth(Assembler):
         multiple, factor = keys.count("block_multiple_of"), keys.value("block_ffn_dim_multiplier")
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < 1000:
             raise InvalidValueError(
-                f"block_ffn_dim_multiplier must be a number above 0 and below 1,000, not {shown(factor)}"
+                say(
+                    "lfm2.block_ffn_dim_multiplier",
+                    "block_ffn_dim_multiplier must be a number above 0 and below 1,000, not {factor}",
+                    factor=shown(factor),
+                )
             )
         return -(-int(factor * int(2 * width / 3)) // multiple) * multiple

@@ -13,6 +13,7 @@ from calculator.configs.blocks.experts import experts_of
 from calculator.configs.blocks.layers import Assembler
 from calculator.configs.blocks.mixers import mixer_of
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 
 MOST_TABLES = 1_024
 
@@ -47,14 +48,23 @@ class NgramEmbeddings(TwoAttentions):
         ratio = keys.value("ngram_vocab_size_ratio")
         if type(ratio) not in (int, float) or not 0 < ratio <= MAX_WIDTH / vocab:
             raise InvalidValueError(
-                f"ngram_vocab_size_ratio must be a number, more than 0, not {shown(ratio)}",
+                say(
+                    "longcat_flash.ngram_vocab_size_ratio",
+                    "ngram_vocab_size_ratio must be a number, more than 0, not {ratio}",
+                    ratio=shown(ratio),
+                ),
                 what="ngram_vocab_size_ratio",
                 asked=ratio,
             )
         if not 1 <= tables <= MOST_TABLES or self.hidden % tables:
             raise InvalidValueError(
-                f"emb_split_num and emb_neighbor_num make {tables:,} tables, which do not divide hidden_size "
-                f"{self.hidden:,}",
+                say(
+                    "longcat_flash.emb_split_num_emb",
+                    "emb_split_num and emb_neighbor_num make {tables:,} tables, which do not divide "
+                    "hidden_size {hidden:,}",
+                    tables=tables,
+                    hidden=self.hidden,
+                ),
                 what="emb_split_num",
                 asked=tables,
             )

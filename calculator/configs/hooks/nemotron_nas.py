@@ -16,6 +16,7 @@ from calculator.architecture.matrices import WeightMatrix
 from calculator.configs.blocks.builder import Layer
 from calculator.configs.blocks.layers import Assembler
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 
 class BlockConfigs(Assembler):
@@ -29,7 +30,13 @@ class BlockConfigs(Assembler):
         """Return the layers of the list."""
         configs = self.keys.value("block_configs")
         if not isinstance(configs, list) or len(configs) != self.num_layers:
-            raise InvalidValueError(f"block_configs must list the {self.num_layers:,} layers")
+            raise InvalidValueError(
+                say(
+                    "nemotron_nas.block_configs_must_list",
+                    "block_configs must list the {num_layers:,} layers",
+                    num_layers=self.num_layers,
+                )
+            )
         built: list[Layer] = []
         for index, config in enumerate(configs):
             attention, ffn = _part(config, "attention", index), _part(config, "ffn", index)
@@ -39,10 +46,17 @@ class BlockConfigs(Assembler):
                 ratio = attention.get("n_heads_in_group")
                 if type(ratio) is not int or ratio < 1 or self.heads % ratio:
                     raise InvalidValueError(
-                        f"block_configs: layer {index}: n_heads_in_group {shown(ratio)} does not divide the heads"
+                        say(
+                            "nemotron_nas.block_configs_layer_n",
+                            "block_configs: layer {index}: n_heads_in_group {ratio} does not divide the heads",
+                            index=index,
+                            ratio=shown(ratio),
+                        )
                         + _nearest(self.heads, ratio),
-                        what="block_configs", asked=ratio, allowed=divisors_of(self.heads),
-                    )  # fmt: skip
+                        what="block_configs",
+                        asked=ratio,
+                        allowed=divisors_of(self.heads),
+                    )
                 groups = self.heads // ratio
                 spec = FullAttention(groups, self.head_dim, self.head_dim)
                 weights += blocks.attention(self.hidden, self.heads, groups, self.head_dim, self.head_dim, *self.biases)
@@ -51,7 +65,12 @@ class BlockConfigs(Assembler):
                 multiplier = ffn.get("ffn_mult")
                 if not isinstance(multiplier, int | float) or isinstance(multiplier, bool) or not 0 < multiplier < 1000:
                     raise InvalidValueError(
-                        f"block_configs: layer {index}: ffn_mult {shown(multiplier)} is not a width"
+                        say(
+                            "nemotron_nas.block_configs_layer_ffn",
+                            "block_configs: layer {index}: ffn_mult {multiplier} is not a width",
+                            index=index,
+                            multiplier=shown(multiplier),
+                        )
                     )
                 weights += blocks.mlp(self.hidden, _ffn_width(multiplier, self.hidden), gated=True)
                 weights += blocks.norms(self.hidden, 1)
@@ -69,10 +88,25 @@ def _nearest(heads: int, asked: Any) -> str:
 def _part(config: Any, name: str, index: int) -> dict[str, Any]:
     part = config.get(name) if isinstance(config, dict) else None
     if not isinstance(part, dict):
-        raise InvalidValueError(f"block_configs: layer {index}: {name} is missing")
+        raise InvalidValueError(
+            say(
+                "nemotron_nas.block_configs_layer_missing",
+                "block_configs: layer {index}: {name} is missing",
+                index=index,
+                name=name,
+            )
+        )
     for key in ("replace_with_linear", "sparsify", "window_length", "num_sink_tokens", "unshifted_sink"):
         if part.get(key):
-            raise UnsupportedError(f"block_configs: layer {index}: {name}: {key} is not understood")
+            raise UnsupportedError(
+                say(
+                    "nemotron_nas.block_configs_layer_not",
+                    "block_configs: layer {index}: {name}: {key_} is not understood",
+                    index=index,
+                    name=name,
+                    key_=key,
+                )
+            )
     return part
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from calculator.configs.blocks.heads import Heads, checked, listed_heads
 from calculator.configs.blocks.layers import Assembler
 from calculator.errors import InvalidValueError
+from calculator.messages import say
 
 
 class ListedSizes(Assembler):
@@ -36,7 +37,13 @@ class ListedSizes(Assembler):
         if len(values) != num_layers or any(
             isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1000 for value in values
         ):
-            raise InvalidValueError(f"ffn_multipliers must list a multiple for each of the {num_layers:,} layers")
+            raise InvalidValueError(
+                say(
+                    "openelm.ffn_multipliers_must_list",
+                    "ffn_multipliers must list a multiple for each of the {num_layers:,} layers",
+                    num_layers=num_layers,
+                )
+            )
         widths = []
         for value in values:
             width = max(divisor, int(value * hidden + divisor / 2) // divisor * divisor)

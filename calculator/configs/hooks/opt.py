@@ -5,6 +5,7 @@ from __future__ import annotations
 from calculator.architecture import blocks
 from calculator.configs.blocks.layers import Assembler
 from calculator.errors import UnsupportedError
+from calculator.messages import say
 
 
 class Opt(Assembler):
@@ -16,7 +17,10 @@ class Opt(Assembler):
         projected = self.keys.optional_count("word_embed_proj_dim")
         if projected not in (None, self.hidden) or not self.keys.flag("do_layer_norm_before"):
             raise UnsupportedError(
-                "word_embed_proj_dim other than hidden_size, or norms after the layers, are not understood",
+                say(
+                    "opt.word_embed_proj_dim",
+                    "word_embed_proj_dim other than hidden_size, or norms after the layers, are not understood",
+                ),
                 what="word_embed_proj_dim",
                 asked=projected,
             )

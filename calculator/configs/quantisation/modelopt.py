@@ -36,8 +36,13 @@ def modelopt(section: Mapping[str, Any]) -> Scheme:
     if algorithm == MIXED:
         layers = said.get("quantized_layers")
         if not isinstance(layers, Mapping) or not layers:
-            raise InvalidValueError("MIXED_PRECISION needs quantized_layers, a format for each module",
-                                    what="quantized_layers")  # fmt: skip
+            raise InvalidValueError(
+                say(
+                    "modelopt.mixed_precision_needs_quantized",
+                    "MIXED_PRECISION needs quantized_layers, a format for each module",
+                ),
+                what="quantized_layers",
+            )
         forms = {name: _of_layer(value) for name, value in layers.items()}
         return Scheme(_chosen_by_layer(forms, skipped), (*names, *forms), kv, 8 if kv else 0, assumed=assumed)
     form = _form(algorithm, group, weight_only)
@@ -69,7 +74,14 @@ def _chosen_by_layer(forms: Mapping[str, WeightFormat], skipped: Any) -> Any:
 
 def _of_layer(value: object) -> WeightFormat:
     if not isinstance(value, Mapping):
-        raise InvalidValueError(f"quantized_layers: {shown(value)} is no format of a module", what="quantized_layers")
+        raise InvalidValueError(
+            say(
+                "modelopt.quantized_layers_no_format",
+                "quantized_layers: {asked} is no format of a module",
+                asked=shown(value),
+            ),
+            what="quantized_layers",
+        )
     return _form(str(value.get("quant_algo") or "").upper(), value.get("group_size"), False)
 
 

@@ -10,6 +10,7 @@ from fnmatch import translate
 from functools import lru_cache
 
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 
 LONGEST, MOST_REPEATS, MOST_ENTRIES, MOST_SECONDS = 300, 6, 50_000, 10.0
 _NESTED = re.compile(r"[*+}][^()]{0,4000}+\)[*+{]|\){2,200}+[*+{]|\\[1-9]|\(\?P=")
@@ -49,10 +50,25 @@ def listed(names: object, what: str) -> tuple[str, ...]:
         return ()
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise InvalidValueError(
-            f"{what} must be a list of names of modules, not {shown(names)}", what=what, asked=names
+            say(
+                "patterns.must_list_names_modules",
+                "{what} must be a list of names of modules, not {names}",
+                what=what,
+                names=shown(names),
+            ),
+            what=what,
+            asked=names,
         )
     if len(names) > MOST_ENTRIES:
-        raise InvalidValueError(f"{what} has more than {MOST_ENTRIES:,} entries", what=what)
+        raise InvalidValueError(
+            say(
+                "patterns.has_more_than_entries",
+                "{what} has more than {most_entries:,} entries",
+                what=what,
+                most_entries=MOST_ENTRIES,
+            ),
+            what=what,
+        )
     return tuple(names)
 
 
@@ -70,8 +86,13 @@ def pattern(text: str) -> re.Pattern[str]:
     repeats = len(re.findall(r"[*+]|\{\d*,", text))
     if len(text) > LONGEST or repeats > MOST_REPEATS or _NESTED.search(text):
         raise InvalidValueError(
-            f"the pattern {shown(text)} of quantization_config is longer than {LONGEST} characters or repeats within "
-            "repeats, which can take endless; name the modules instead",
+            say(
+                "patterns.pattern_quantization_config_longer",
+                "the pattern {text} of quantization_config is longer than {longest} characters or "
+                "repeats within repeats, which can take endless; name the modules instead",
+                text=shown(text),
+                longest=LONGEST,
+            ),
             what="quantization_config",
             asked=text,
         )
@@ -79,7 +100,12 @@ def pattern(text: str) -> re.Pattern[str]:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
         raise InvalidValueError(
-            f"the pattern {shown(text)} of quantization_config is no regular expression: {error}",
+            say(
+                "patterns.pattern_quantization_config_no",
+                "the pattern {text} of quantization_config is no regular expression: {error}",
+                text=shown(text),
+                error=error,
+            ),
             what="quantization_config",
             asked=text,
         ) from None
@@ -95,7 +121,11 @@ class Clock:
         """Raise ``InvalidValueError`` where the time is over."""
         if time.monotonic() > self._end:
             raise InvalidValueError(
-                f"matching the module lists of quantization_config takes more than {MOST_SECONDS:g} s",
+                say(
+                    "patterns.matching_module_lists_quantization",
+                    "matching the module lists of quantization_config takes more than {most_seconds:g} s",
+                    most_seconds=MOST_SECONDS,
+                ),
                 what="quantization_config",
             )
 
@@ -146,8 +176,14 @@ def pattern_of_glob(text: str) -> re.Pattern[str]:
     """Return a wildcard as a regular expression, of no more repeats than one may have."""
     if len(text) > LONGEST or text.count("*") > MOST_REPEATS:
         raise InvalidValueError(
-            f"the wildcard {shown(text)} of quantization_config is longer than {LONGEST} characters or has more than "
-            f"{MOST_REPEATS} stars",
+            say(
+                "patterns.wildcard_quantization_config_longer",
+                "the wildcard {text} of quantization_config is longer than {longest} characters or has "
+                "more than {most_repeats} stars",
+                text=shown(text),
+                longest=LONGEST,
+                most_repeats=MOST_REPEATS,
+            ),
             what="quantization_config",
             asked=text,
         )

@@ -32,7 +32,11 @@ def quark(section: Mapping[str, Any]) -> Scheme:
     by_layer = section.get("layer_quant_config") or {}
     if not isinstance(by_layer, Mapping) or not all(isinstance(each, Mapping) for each in by_layer.values()):
         raise InvalidValueError(
-            f"layer_quant_config must be a mapping of layers to schemes, not {shown(by_layer)}",
+            say(
+                "quark.layer_quant_config_must",
+                "layer_quant_config must be a mapping of layers to schemes, not {by_layer}",
+                by_layer=shown(by_layer),
+            ),
             what="layer_quant_config",
         )
     names, excluded = listed(list(by_layer), "layer_quant_config"), listed(section.get("exclude"), "exclude")
@@ -81,15 +85,24 @@ def _of_the_cache(groups: tuple[str, ...], by_layer: Mapping[str, Mapping[str, A
     outputs = [by_layer[name].get("output_tensors") for name in found]
     if not found or any(other != outputs[0] for other in outputs[1:]) or not isinstance(outputs[0], Mapping):
         raise UnsupportedError(
-            f"kv_cache_group names {shown(list(groups))}, but layer_quant_config has no one scheme for the outputs of "
-            "those layers: vLLM refuses such a checkpoint",
+            say(
+                "quark.kv_cache_group_names",
+                "kv_cache_group names {groups}, but layer_quant_config has no one scheme for the outputs "
+                "of those layers: vLLM refuses such a checkpoint",
+                groups=shown(list(groups)),
+            ),
             what="quantization_config",
             asked=list(groups),
         )
     said = outputs[0].get("dtype"), outputs[0].get("qscheme")
     if said != ("fp8_e4m3", "per_tensor"):
         raise UnsupportedError(
-            f"a cache in {shown(said[0])}, {shown(said[1])}: of Quark's caches vLLM loads fp8_e4m3, per_tensor alone",
+            say(
+                "quark.cache_quark_s_caches",
+                "a cache in {said}, {said_2}: of Quark's caches vLLM loads fp8_e4m3, per_tensor alone",
+                said=shown(said[0]),
+                said_2=shown(said[1]),
+            ),
             what="quantization_config",
             asked=said,
             allowed=("fp8_e4m3",),

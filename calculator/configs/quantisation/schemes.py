@@ -74,7 +74,11 @@ def fp8(section: Section) -> Scheme:
     if block is not None:
         if not isinstance(block, list | tuple) or len(block) != 2 or any(type(n) is not int or n < 1 for n in block):
             raise InvalidValueError(
-                f"weight_block_size must be two whole numbers, not {shown(block)}",
+                say(
+                    "schemes.weight_block_size_must",
+                    "weight_block_size must be two whole numbers, not {block}",
+                    block=shown(block),
+                ),
                 what="weight_block_size",
                 asked=block,
             )
@@ -135,7 +139,14 @@ def gptq(section: Section) -> Scheme:
     bits, group = integer(section, ("bits",)), integer(section, ("group_size",))
     rules = section.get("dynamic") or {}
     if not isinstance(rules, Mapping):
-        raise InvalidValueError(f"dynamic must be a mapping of patterns, not {shown(rules)}", what="dynamic")
+        raise InvalidValueError(
+            say(
+                "schemes.dynamic_must_mapping_patterns",
+                "dynamic must be a mapping of patterns, not {rules}",
+                rules=shown(rules),
+            ),
+            what="dynamic",
+        )
     names = flattened(section.get("modules_in_block_to_quantize") or None, "modules_in_block_to_quantize")
     chosen, head = within(names), section.get("lm_head") is True
     ordered = {"desc_act": bool(section.get("desc_act")), "group_size": group, "sym": section.get("sym", True)}
@@ -188,7 +199,14 @@ def auto_round(section: Section) -> Scheme:
     """Read ``auto-round``: packed integers, block fp8 or MX formats, some modules by a configuration of their own."""
     more = section.get("extra_config") or {}
     if not isinstance(more, Mapping):
-        raise InvalidValueError(f"extra_config must be a mapping of modules, not {shown(more)}", what="extra_config")
+        raise InvalidValueError(
+            say(
+                "schemes.config_must_mapping_modules",
+                "extra_config must be a mapping of modules, not {more}",
+                more=shown(more),
+            ),
+            what="extra_config",
+        )
     blocks = section.get("block_name_to_quantize") or section.get("to_quant_block_names")
     blocks = blocks.split(",") if isinstance(blocks, str) else blocks
     starts = flattened(blocks or None, "block_name_to_quantize")

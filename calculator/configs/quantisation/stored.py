@@ -60,7 +60,13 @@ def as_stored(model: ModelArchitecture, section: object) -> tuple[ModelArchitect
     if section is None:
         return model, ()
     if not isinstance(section, Mapping):
-        raise InvalidValueError(f"quantization_config must be a mapping, not {shown(section)}")
+        raise InvalidValueError(
+            say(
+                "stored.quantization_config_must_mapping",
+                "quantization_config must be a mapping, not {section}",
+                section=shown(section),
+            )
+        )
     method = str(section.get("quant_method") or "").lower()
     method = {"compressed_tensors": "compressed-tensors", "auto_round": "auto-round"}.get(method, method)
     reader = modelopt if is_modelopt(section, method) else READERS.get(method) or READERS.get(method.rpartition("_")[2])
@@ -124,8 +130,14 @@ def _of_layer(
             first = wholes.setdefault(at, (leaf, form))
             if first[1] != form:
                 raise UnsupportedError(
-                    f"layer {index} stores {first[0]} and {leaf} in different formats, which engines load as one: "
-                    "vLLM 0.33 refuses that",
+                    say(
+                        "stored.layer_stores_different_formats",
+                        "layer {index} stores {first} and {leaf} in different formats, which engines load as "
+                        "one: vLLM 0.33 refuses that",
+                        index=index,
+                        first=first[0],
+                        leaf=leaf,
+                    ),
                     what="quantization_config",
                 )
             if form and not is_first and matrix.part != "experts" and form.matrix_bytes >= scheme.module_bytes:
@@ -167,7 +179,11 @@ def _refuse_unknown(scheme: Scheme, seen: set[str], num_layers: int) -> None:
         parts = found[2].split(".")
         if not any(set(parts) & set(known.split(".")) for known in seen):
             raise UnsupportedError(
-                f"quantization_config names the module {shown(name[:120])}, which is not known of this model type",
+                say(
+                    "stored.quantization_config_names_module",
+                    "quantization_config names the module {name}, which is not known of this model type",
+                    name=shown(name[:120]),
+                ),
                 what="quantization_config",
                 asked=name,
             )

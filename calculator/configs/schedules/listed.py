@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calculator.configs.keys import Keys
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 LAYER_TYPES = {
     "full_attention": "full_attention",
@@ -45,7 +46,12 @@ def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
             unknown = sorted(set(names) - set(LAYER_TYPES))
             if unknown:
                 raise UnsupportedError(
-                    f"{name} names {shown(unknown[0])}, a kind of layer that is not understood",
+                    say(
+                        "listed.names_kind_layer_not",
+                        "{name} names {unknown}, a kind of layer that is not understood",
+                        name=name,
+                        unknown=shown(unknown[0]),
+                    ),
                     what=name,
                     asked=unknown[0],
                     allowed=sorted(LAYER_TYPES),
@@ -62,7 +68,14 @@ def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
         if numbers is not None:
             if len(numbers) != num_layers or not set(numbers) <= {0, 1}:
                 raise InvalidValueError(
-                    f"{name} must list 0 or 1 for each of the {num_layers:,} layers", what=name, allowed=(0, 1)
+                    say(
+                        "listed.must_list_each_layers",
+                        "{name} must list 0 or 1 for each of the {num_layers:,} layers",
+                        name=name,
+                        num_layers=num_layers,
+                    ),
+                    what=name,
+                    allowed=(0, 1),
                 )
             found[name] = [chosen if number else other for number in numbers]
     if (windows := _windows(keys, num_layers)) is not None:
@@ -72,7 +85,12 @@ def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
         if numbers is not None:
             if any(number >= num_layers for number in numbers):
                 raise InvalidValueError(
-                    f"{name} names a layer beyond the {num_layers:,} there are",
+                    say(
+                        "listed.names_layer_beyond_there",
+                        "{name} names a layer beyond the {num_layers:,} there are",
+                        name=name,
+                        num_layers=num_layers,
+                    ),
                     what=name,
                     asked=max(numbers),
                     allowed=num_layers - 1,
@@ -84,7 +102,15 @@ def listed_kinds(keys: Keys, num_layers: int) -> list[str] | None:
     first, *others = found.items()
     for name, kinds in others:
         if kinds != first[1]:
-            raise InvalidValueError(f"contradictory: {first[0]} and {name} give different kinds of layers", what=name)
+            raise InvalidValueError(
+                say(
+                    "listed.contradictory_give_different_kinds",
+                    "contradictory: {first} and {name} give different kinds of layers",
+                    first=first[0],
+                    name=name,
+                ),
+                what=name,
+            )
     return first[1]
 
 
@@ -96,7 +122,13 @@ def _windows(keys: Keys, num_layers: int) -> list[str] | None:
         return None
     if not isinstance(listed, list) or len(listed) != num_layers:
         raise InvalidValueError(
-            f"{name} must list a window or null for each of the {num_layers:,} layers, not {shown(listed)}",
+            say(
+                "listed.must_list_window_null",
+                "{name} must list a window or null for each of the {num_layers:,} layers, not {listed}",
+                name=name,
+                num_layers=num_layers,
+                listed=shown(listed),
+            ),
             what=name,
             asked=listed,
         )
@@ -104,8 +136,13 @@ def _windows(keys: Keys, num_layers: int) -> list[str] | None:
     other = next((size for size in listed if size is not None and (type(size) is not int or size != window)), None)
     if other is not None:
         raise UnsupportedError(
-            f"{name} has {shown(other)} where sliding_window is {shown(window)}: windows of other sizes are not "
-            "understood there",
+            say(
+                "listed.has_where_sliding_window",
+                "{name} has {other} where sliding_window is {window}: windows of other sizes are not understood there",
+                name=name,
+                other=shown(other),
+                window=shown(window),
+            ),
             what=name,
             asked=other,
             allowed=window,
@@ -116,14 +153,24 @@ def _windows(keys: Keys, num_layers: int) -> list[str] | None:
 def _letters(pattern: object, num_layers: int) -> list[str]:
     if not isinstance(pattern, str) or not set(pattern) <= set(PATTERN_LETTERS):
         raise InvalidValueError(
-            f"hybrid_override_pattern must be a text of the letters {' '.join(PATTERN_LETTERS)}, not {shown(pattern)}",
+            say(
+                "listed.hybrid_override_pattern_must",
+                "hybrid_override_pattern must be a text of the letters {names}, not {pattern}",
+                names=" ".join(PATTERN_LETTERS),
+                pattern=shown(pattern),
+            ),
             what="hybrid_override_pattern",
             asked=pattern,
             allowed=tuple(PATTERN_LETTERS),
         )
     if len(pattern) != num_layers:
         raise InvalidValueError(
-            f"hybrid_override_pattern has {len(pattern):,} letters for {num_layers:,} layers",
+            say(
+                "listed.hybrid_override_pattern_has",
+                "hybrid_override_pattern has {pattern:,} letters for {num_layers:,} layers",
+                pattern=len(pattern),
+                num_layers=num_layers,
+            ),
             what="hybrid_override_pattern",
             asked=len(pattern),
             allowed=num_layers,

@@ -8,6 +8,7 @@ from calculator.configs.keys import Keys
 from calculator.configs.schedules.listed import LAYER_TYPES
 from calculator.configs.schedules.schedule import CHUNK, FULL_ATTENTION, STATE, WINDOW, WINDOWED, Schedule
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 
 def _each(kind: str) -> Callable[[Keys, int], list[str]]:
@@ -53,7 +54,9 @@ def _never_used(keys: Keys, num_layers: int) -> list[str]:
     keys.ignore("max_window_layers", "sliding_window")
     if keys.flag("use_sliding_window"):
         raise UnsupportedError(
-            "use_sliding_window true is not understood for this model type", what="use_sliding_window", asked=True
+            say("rules.use_sliding_window_true", "use_sliding_window true is not understood for this model type"),
+            what="use_sliding_window",
+            asked=True,
         )
     return [FULL_ATTENTION] * num_layers
 
@@ -75,7 +78,13 @@ def _rope(keys: Keys, num_layers: int) -> list[int]:
     interval = keys.optional_count("no_rope_layer_interval") or 4
     if given and len(given) != num_layers:
         raise InvalidValueError(
-            f"no_rope_layers has {len(given):,} entries for {num_layers:,} layers", what="no_rope_layers"
+            say(
+                "rules.no_rope_layers_has",
+                "no_rope_layers has {given:,} entries for {num_layers:,} layers",
+                given=len(given),
+                num_layers=num_layers,
+            ),
+            what="no_rope_layers",
         )
     return given or [int((index + 1) % interval != 0) for index in range(num_layers)]
 
@@ -97,12 +106,23 @@ def _attention_types(keys: Keys, num_layers: int) -> list[str]:
         known = isinstance(names, list) and all(name in ("global", "local") for name in names)
         if not known or type(times) is not int or not 0 <= times <= num_layers:
             raise InvalidValueError(
-                f"attention_types must list kinds and their repeats, not {shown(given)}", what="attention_types"
+                say(
+                    "rules.attention_types_must_list",
+                    "attention_types must list kinds and their repeats, not {given}",
+                    given=shown(given),
+                ),
+                what="attention_types",
             )
         kinds += [LAYER_TYPES[name] for name in names or ()] * times
     if len(kinds) != num_layers:
         raise InvalidValueError(
-            f"attention_types gives {len(kinds):,} layers, not the {num_layers:,} there are", what="attention_types"
+            say(
+                "rules.attention_types_gives_layers",
+                "attention_types gives {kinds:,} layers, not the {num_layers:,} there are",
+                kinds=len(kinds),
+                num_layers=num_layers,
+            ),
+            what="attention_types",
         )
     return kinds
 
@@ -115,8 +135,12 @@ def _two_lists(keys: Keys, num_layers: int) -> list[str]:
         return [FULL_ATTENTION if i and i % 4 == 0 else STATE for i in range(num_layers)]
     if sorted((*full, *linear)) != list(range(1, num_layers + 1)):
         raise InvalidValueError(
-            "linear_attn_config: full_attn_layers and kda_layers must name each of the layers 1 to "
-            f"{num_layers:,} once",
+            say(
+                "rules.linear_attn_config_full",
+                "linear_attn_config: full_attn_layers and kda_layers must name each of the layers 1 to "
+                "{num_layers:,} once",
+                num_layers=num_layers,
+            ),
             what="linear_attn_config",
         )
     return [FULL_ATTENTION if i + 1 in full else STATE for i in range(num_layers)]
@@ -136,7 +160,13 @@ def _by_frequency(keys: Keys, num_layers: int) -> list[str]:
         return [FULL_ATTENTION] * num_layers
     if len(listed) != num_layers:
         raise InvalidValueError(
-            f"sparse_attention_freq has {len(listed):,} entries for {num_layers:,} layers", what="sparse_attention_freq"
+            say(
+                "rules.sparse_attention_freq_has",
+                "sparse_attention_freq has {listed:,} entries for {num_layers:,} layers",
+                listed=len(listed),
+                num_layers=num_layers,
+            ),
+            what="sparse_attention_freq",
         )
     return ["indexed" if chosen else FULL_ATTENTION for chosen in listed]
 

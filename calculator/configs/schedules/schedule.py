@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from calculator.configs.keys import Keys
 from calculator.configs.schedules.listed import listed_kinds
 from calculator.errors import InvalidValueError, UnsupportedError
+from calculator.messages import say
 
 FULL_ATTENTION, WINDOW, CHUNK, STATE = "full_attention", "sliding_attention", "chunked_attention", "linear_attention"
 WINDOWED = (WINDOW, CHUNK)
@@ -52,7 +53,11 @@ class Schedule:
             other = sorted(set(given) - allowed)
             if other:
                 raise UnsupportedError(
-                    f"layer_types, or the list in its place, names {other[0]}, which this model type does not have",
+                    say(
+                        "schedule.layer_types_list_its",
+                        "layer_types, or the list in its place, names {other}, which this model type does not have",
+                        other=other[0],
+                    ),
                     what="layer_types",
                     asked=other[0],
                     allowed=sorted(allowed),
@@ -103,5 +108,9 @@ def listed(*kinds: str) -> Schedule:
 
 def _missing(keys: Keys, num_layers: int) -> list[str]:  # noqa: ARG001
     raise InvalidValueError(
-        "layer_types (or layers_block_type, or hybrid_override_pattern) is missing", what="layer_types"
+        say(
+            "schedule.layer_types_layers_block",
+            "layer_types (or layers_block_type, or hybrid_override_pattern) is missing",
+        ),
+        what="layer_types",
     )

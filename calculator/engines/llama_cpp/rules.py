@@ -19,7 +19,7 @@ from calculator.engines.overheads import CUDA_GRAPH, context, none
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.versions import build_note
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
-from calculator.messages import say
+from calculator.messages import say, template
 from calculator.request import Cutting
 from calculator.units import MIB
 
@@ -146,23 +146,36 @@ class LlamaCpp(Engine):
         super().check(model, values)
         if values["n_gpu_layers"] is not None and values["n_gpu_layers"] < LEAST_ON_GPU:
             raise UnsupportedError(
-                f"n_gpu_layers {values['n_gpu_layers']}: the output counts as the last layer, so that no layer's cache "
-                f"is on a GPU and there is nothing to plan; from {LEAST_ON_GPU} on one is",
+                say(
+                    "rules.n_gpu_layers_output",
+                    "n_gpu_layers {n_gpu_layers}: the output counts as the last layer, so that no layer's "
+                    "cache is on a GPU and there is nothing to plan; from {least_on_gpu} on one is",
+                    n_gpu_layers=values["n_gpu_layers"],
+                    least_on_gpu=LEAST_ON_GPU,
+                ),
                 what="n_gpu_layers",
                 asked=values["n_gpu_layers"],
                 nearest=LEAST_ON_GPU,
             )
         if values["n_gpu_layers"] is not None and values["pipeline_parallel_size"] > 1:
             raise UnsupportedError(
-                "n_gpu_layers: how llama.cpp divides fewer layers than all over several GPUs is not known here",
+                say(
+                    "rules.n_gpu_layers_how",
+                    "n_gpu_layers: how llama.cpp divides fewer layers than all over several GPUs is not known here",
+                ),
                 what="n_gpu_layers",
                 asked=values["n_gpu_layers"],
             )
         tp = values["tensor_parallel_size"]
         if tp > 1:
             raise ParallelismError(
-                f"tensor_parallel_size {tp}: llama.cpp puts whole layers on each GPU; give "
-                f"pipeline_parallel_size {tp * values['pipeline_parallel_size']} and tensor_parallel_size 1",
+                say(
+                    "rules.tensor_parallel_size_llama",
+                    "tensor_parallel_size {tp}: llama.cpp puts whole layers on each GPU; give "
+                    "pipeline_parallel_size {tp_2} and tensor_parallel_size 1",
+                    tp=tp,
+                    tp_2=tp * values["pipeline_parallel_size"],
+                ),
                 what="tensor_parallel_size",
                 asked=tp,
                 allowed=(1,),
@@ -180,7 +193,12 @@ class LlamaCpp(Engine):
         """Return 256: the cells of a sequence are padded to a multiple of it [tokens]."""
         if asked and asked != CELLS:
             raise InvalidValueError(
-                f"block_size {asked}: llama.cpp has no blocks, it pads cells to {CELLS}; leave it",
+                say(
+                    "rules.block_size_llama_cpp",
+                    "block_size {asked}: llama.cpp has no blocks, it pads cells to {cells}; leave it",
+                    asked=asked,
+                    cells=CELLS,
+                ),
                 what="block_size",
                 asked=asked,
                 allowed=(CELLS,),
@@ -188,7 +206,10 @@ class LlamaCpp(Engine):
             )
         if any(cached.cache.sparse for cached in self.caches(model)):
             raise UnsupportedError(
-                "how llama.cpp keeps the keys of a sparse-attention indexer is not known here",
+                say(
+                    "rules.how_llama_cpp_keeps",
+                    "how llama.cpp keeps the keys of a sparse-attention indexer is not known here",
+                ),
                 what="model",
                 asked=model.name,
             )
@@ -278,6 +299,6 @@ class LlamaCpp(Engine):
         """Say what the margin is."""
         margin = self.margin_bytes // MIB
         if request.pipeline_parallel_size > 1:
-            text = "all but a margin of {margin:,} MiB, whole layers on each GPU"
+            text = template("all but a margin of {margin:,} MiB, whole layers on each GPU")
             return say("llama_cpp.budget_stages", text, margin=margin)
         return say("llama_cpp.budget", "all but a margin of {margin:,} MiB", margin=margin)

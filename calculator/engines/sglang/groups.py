@@ -11,6 +11,7 @@ from typing import Any
 from calculator.architecture.caches import Cache, Chunk, EveryToken, LatentVectors, State, Window
 from calculator.architecture.counts import Count
 from calculator.engines.pools import Geometry
+from calculator.messages import phrase
 
 MOST_DROPS = 64
 """Sizes of a range that are looked at."""
@@ -20,7 +21,7 @@ class Part(Enum):
     """The pool that a cache takes its part of."""
 
     TOKENS = "tokens"
-    WINDOWS = "tokens of windows"
+    WINDOWS = phrase("tokens of windows")
     STATES = "states"
 
 

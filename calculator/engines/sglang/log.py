@@ -18,7 +18,7 @@ from calculator.engines.sglang.overheads import (
     is_unified,
 )
 from calculator.formats.names import TORCH_CACHE
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say
 from calculator.units import GIB, gib_to_bytes
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _token_pools(figures: dict[str, Any], values: list[tuple[str, Any, str]]) ->
     if whole:
         figures["kv_pool_gib"] = round(min(whole) + figures.get("state_gib", 0.0), 6)
     elif "window_pools_gib" not in figures:
-        text = "the size of one of the two pools is not printed: only their tokens are compared"
+        text = phrase("the size of one of the two pools is not printed: only their tokens are compared")
         return [say("logs.problem.one_of_two_pools", text)]
     return []
 

@@ -164,8 +164,12 @@ class Sglang(Engine):
         asked, what = f"decode_context_parallel_size {dcp} is not possible", "decode_context_parallel_size"
         if values["enable_attention_dp"]:
             raise ParallelismError(
-                f"{asked} with enable_attention_dp: each GPU then serves sequences of its own, and none is left to "
-                "share their tokens with; use 1, or leave enable_attention_dp out",
+                say(
+                    "rules.enable_attention_dp_each",
+                    "{asked} with enable_attention_dp: each GPU then serves sequences of its own, and none "
+                    "is left to share their tokens with; use 1, or leave enable_attention_dp out",
+                    asked=asked,
+                ),
                 what=what,
                 asked=dcp,
                 allowed=(1,),
@@ -173,8 +177,12 @@ class Sglang(Engine):
             )
         if {Window, Chunk} & {*self.kinds(model)}:
             raise UnsupportedError(
-                f"decode_context_parallel_size {dcp}: how SGLang shares the context of sliding windows is not known "
-                "here; use 1",
+                say(
+                    "rules.decode_context_parallel_size",
+                    "decode_context_parallel_size {dcp}: how SGLang shares the context of sliding windows is "
+                    "not known here; use 1",
+                    dcp=dcp,
+                ),
                 what=what,
                 asked=dcp,
                 allowed=(1,),
@@ -185,8 +193,16 @@ class Sglang(Engine):
             nearest = min(legal, key=lambda size: (abs(size - dcp), size))
             heads = model.num_key_value_heads
             raise ParallelismError(
-                f"{asked}: it must divide tensor_parallel_size {tp}, and {plural(heads, 'KV head')} must be split or "
-                f"copied evenly over TP / DCP; legal are {', '.join(map(str, legal))}, the nearest is {nearest}",
+                say(
+                    "rules.must_divide_tensor_parallel",
+                    "{asked}: it must divide tensor_parallel_size {tp}, and {count} must be split or copied "
+                    "evenly over TP / DCP; legal are {names}, the nearest is {nearest}",
+                    asked=asked,
+                    tp=tp,
+                    count=plural(heads, "KV head"),
+                    names=", ".join(map(str, legal)),
+                    nearest=nearest,
+                ),
                 what=what,
                 asked=dcp,
                 allowed=tuple(legal),
@@ -205,7 +221,12 @@ class Sglang(Engine):
         sparse = any(cached.cache.sparse for cached in self.caches(model))
         if sparse and asked and asked % SPARSE_PAGE:
             raise InvalidValueError(
-                f"block_size {asked} is not possible for {model.name}: SGLang's sparse attention has pages of 64",
+                say(
+                    "rules.block_size_not_possible",
+                    "block_size {asked} is not possible for {name}: SGLang's sparse attention has pages of 64",
+                    asked=asked,
+                    name=model.name,
+                ),
                 what="block_size",
                 asked=asked,
                 nearest=max(1, round(asked / SPARSE_PAGE)) * SPARSE_PAGE,
@@ -296,7 +317,12 @@ class Sglang(Engine):
             return sum(cached.layers * cached.cache.bytes_per_token for cached in some)
 
         if state and windows:
-            raise UnsupportedError("how SGLang divides memory between states and sliding windows is not known here")
+            raise UnsupportedError(
+                say(
+                    "rules.how_sglang_divides_memory",
+                    "how SGLang divides memory between states and sliding windows is not known here",
+                )
+            )
         whole = Pool(max(1, size * row(full)), (Claim(size * request.decode_context_parallel_size),))
         if state:
             return self._with_states(whole if row(full) else None, state, request)
@@ -313,7 +339,11 @@ class Sglang(Engine):
         """Return a pool of tokens and one of states."""
         if not self.state_ratio:
             raise UnsupportedError(
-                f"how SGLang {self.version} keeps states is not known here; take 0.5.5 or newer",
+                say(
+                    "rules.how_sglang_keeps_states",
+                    "how SGLang {version} keeps states is not known here; take 0.5.5 or newer",
+                    version=self.version,
+                ),
                 what="engine_version",
                 asked=self.asked_version,
             )

@@ -116,7 +116,11 @@ class TensorRtLlm(Engine):
         fraction = values["gpu_memory_utilization"]
         if fraction is not None and fraction >= 1:
             raise InvalidValueError(
-                f"gpu_memory_utilization must be less than 1 for TensorRT-LLM, not {fraction:g}",
+                say(
+                    "rules.gpu_memory_utilization_must",
+                    "gpu_memory_utilization must be less than 1 for TensorRT-LLM, not {fraction:g}",
+                    fraction=fraction,
+                ),
                 what="gpu_memory_utilization",
                 asked=fraction,
             )
@@ -133,7 +137,12 @@ class TensorRtLlm(Engine):
         if asked and (asked < 2 or asked & (asked - 1)):
             nearest = min((2**power for power in range(1, 21)), key=lambda size: (abs(size - asked), size))
             raise InvalidValueError(
-                f"block_size {asked} is not one of TensorRT-LLM's: a power of two above 1; the nearest is {nearest}",
+                say(
+                    "rules.block_size_not_one",
+                    "block_size {asked} is not one of TensorRT-LLM's: a power of two above 1; the nearest is {nearest}",
+                    asked=asked,
+                    nearest=nearest,
+                ),
                 what="block_size",
                 asked=asked,
                 nearest=nearest,

@@ -12,6 +12,7 @@ from calculator.architecture.sums import Cached, has
 from calculator.engines.vllm.groups import BLOCK_SIZE
 from calculator.engines.vllm.packed import PACKED_BLOCK_SIZE
 from calculator.errors import InvalidValueError
+from calculator.messages import say
 
 SPARSE_BLOCK_SIZE, INDEXED_BLOCK_SIZE = 64, 128
 SMALL_BLOCK_SIZES = (1, 8)
@@ -37,7 +38,12 @@ def kernel_block_size(name: str, caches: tuple[Cached, ...], asked: int | None) 
     if asked and asked % BLOCK_SIZE and asked not in SMALL_BLOCK_SIZES:
         nearest = max(16, round(asked / 16) * 16)
         raise InvalidValueError(
-            f"block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; the nearest is {nearest}",
+            say(
+                "block_size.block_size_not_one",
+                "block_size {asked} is not one of vLLM's: 1, 8 or a multiple of 16; the nearest is {nearest}",
+                asked=asked,
+                nearest=nearest,
+            ),
             what="block_size",
             asked=asked,
             nearest=nearest,
@@ -61,5 +67,14 @@ def kernel_block_size(name: str, caches: tuple[Cached, ...], asked: int | None) 
 
 def _not_possible(name: str, asked: int | None, why: str, nearest: int) -> InvalidValueError:
     return InvalidValueError(
-        f"block_size {asked} is not possible for {name}: vLLM's {why}", what="block_size", asked=asked, nearest=nearest
+        say(
+            "block_size.block_size_not_possible",
+            "block_size {asked} is not possible for {name}: vLLM's {why}",
+            asked=asked,
+            name=name,
+            why=why,
+        ),
+        what="block_size",
+        asked=asked,
+        nearest=nearest,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.engines.vllm.adapters import LORA_RANKS, MOST_LORA_VOCABULARY, WITH_VOCABULARY
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.messages import say
 
 if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture
@@ -27,7 +28,11 @@ def check_context(values: Mapping[str, Any], heads: int, *, has_windows: bool) -
     tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
     if has_windows:
         raise UnsupportedError(
-            f"decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1",
+            say(
+                "checks.decode_context_parallel_size",
+                "decode_context_parallel_size {dcp}: vLLM does not split the context of sliding windows; use 1",
+                dcp=dcp,
+            ),
             what="decode_context_parallel_size",
             asked=dcp,
             allowed=(1,),
@@ -38,8 +43,16 @@ def check_context(values: Mapping[str, Any], heads: int, *, has_windows: bool) -
     if dcp not in legal:
         nearest = min(legal, key=lambda size: abs(size - dcp))
         raise ParallelismError(
-            f"decode_context_parallel_size {dcp} is not possible: with TP {tp}, ranks that keep a copy of the same "
-            f"KV heads can share the context; legal are {', '.join(map(str, legal))}, the nearest is {nearest}",
+            say(
+                "checks.decode_context_parallel_size",
+                "decode_context_parallel_size {dcp} is not possible: with TP {tp}, ranks that keep a "
+                "copy of the same KV heads can share the context; legal are {names}, the nearest is "
+                "{nearest}",
+                dcp=dcp,
+                tp=tp,
+                names=", ".join(map(str, legal)),
+                nearest=nearest,
+            ),
             what="decode_context_parallel_size",
             asked=dcp,
             allowed=tuple(legal),
@@ -68,13 +81,29 @@ def check_class(model: ModelArchitecture, values: Mapping[str, Any], title: str,
     why = without.get(model.model_type)
     if why:
         raise UnsupportedError(
-            f"{title} does not serve {model.name} (model_type {model.model_type}): {why}", what="engine", asked="vllm"
+            say(
+                "checks.does_not_serve_model",
+                "{title} does not serve {name} (model_type {model_type}): {why}",
+                title=title,
+                name=model.name,
+                model_type=model.model_type,
+                why=why,
+            ),
+            what="engine",
+            asked="vllm",
         )
     heads, tp = model.num_key_value_heads, values["tensor_parallel_size"]
     if not model.copies_kv_heads and tp > heads:
         raise ParallelismError(
-            f"tensor_parallel_size {tp} is not possible: {title}'s own class of {model.model_type} does not copy KV "
-            f"heads, and there are {heads}; the largest is {heads}",
+            say(
+                "checks.tensor_parallel_size_not",
+                "tensor_parallel_size {tp} is not possible: {title}'s own class of {model_type} does not "
+                "copy KV heads, and there are {heads}; the largest is {heads}",
+                tp=tp,
+                title=title,
+                model_type=model.model_type,
+                heads=heads,
+            ),
             what="tensor_parallel_size",
             asked=tp,
             allowed=tuple(size for size in model.tensor_parallel_degrees if size <= heads),
@@ -88,7 +117,13 @@ def check_adapters(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
     if rank is not None and rank not in LORA_RANKS:
         nearest = min(LORA_RANKS, key=lambda known: (abs(known - rank), known))
         raise InvalidValueError(
-            f"max_lora_rank {rank} is not one of vLLM's: {', '.join(map(str, LORA_RANKS))}; the nearest is {nearest}",
+            say(
+                "checks.max_lora_rank_not",
+                "max_lora_rank {rank} is not one of vLLM's: {names}; the nearest is {nearest}",
+                rank=rank,
+                names=", ".join(map(str, LORA_RANKS)),
+                nearest=nearest,
+            ),
             what="max_lora_rank",
             asked=rank,
             allowed=LORA_RANKS,
@@ -97,8 +132,14 @@ def check_adapters(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
     is_asked = rank is not None or values["max_loras"] is not None
     if is_asked and model.model_type in WITH_VOCABULARY and model.vocab_size > MOST_LORA_VOCABULARY:
         raise UnsupportedError(
-            f"max_loras: vLLM has no adapters of a vocabulary above {MOST_LORA_VOCABULARY:,} tokens, {model.name} has "
-            f"{model.vocab_size:,}",
+            say(
+                "checks.max_loras_vllm_has",
+                "max_loras: vLLM has no adapters of a vocabulary above {most_lora_vocabulary:,} tokens, "
+                "{name} has {vocab_size:,}",
+                most_lora_vocabulary=MOST_LORA_VOCABULARY,
+                name=model.name,
+                vocab_size=model.vocab_size,
+            ),
             what="max_loras",
             asked=values["max_loras"],
         )

@@ -26,6 +26,7 @@ from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.sums import Cached
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.errors import UnsupportedError
+from calculator.messages import say
 from calculator.request import Cutting
 
 BLOCK_SIZE = 16
@@ -115,7 +116,12 @@ def vllm_geometry(
     """
     kinds = {type(cached.cache) for cached in caches}
     if full_length and len(kinds) > 1 and State in kinds:
-        raise UnsupportedError("vLLM cannot serve states beside attention without its hybrid KV cache manager")
+        raise UnsupportedError(
+            say(
+                "groups.vllm_cannot_serve_states",
+                "vLLM cannot serve states beside attention without its hybrid KV cache manager",
+            )
+        )
     full_length = full_length and not kinds.isdisjoint(LOCAL) and not kinds.isdisjoint(FULL)
     size = request.block_size
     paged = [_paged(cached, size, row_multiple) for cached in _allocated(caches, full_length)]
@@ -216,7 +222,12 @@ def _unified(paged: list[Paged]) -> list[Paged]:
     if not paged or _is_one_type(paged):
         return paged
     if not _can_be_equal(paged):
-        raise UnsupportedError("vLLM cannot make the pages of latent attention and of the other layers equal")
+        raise UnsupportedError(
+            say(
+                "groups.vllm_cannot_make_pages",
+                "vLLM cannot make the pages of latent attention and of the other layers equal",
+            )
+        )
     page = max(kind.page_bytes for kind in paged)
     return [
         kind._replace(block_size=kind.block_size * (page // kind.page_bytes), page_bytes=page)

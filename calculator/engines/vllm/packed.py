@@ -17,6 +17,7 @@ from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.sums import Cached
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.errors import UnsupportedError
+from calculator.messages import say
 
 PACKED_BLOCK_SIZE = 256
 WINDOW_BLOCK = 64
@@ -79,10 +80,17 @@ def _page(cache: Cache, block_size: int) -> tuple[int, int, int]:
         tokens = WINDOW_BLOCK if cache.tokens_per_row == 1 else PASSING_BLOCKS.get(cache.tokens_per_row)
         if tokens is None:
             raise UnsupportedError(
-                f"vLLM compresses 4 or 128 tokens to a row, not {cache.tokens_per_row}", what="compress_ratios"
+                say(
+                    "packed.vllm_compresses_tokens_row",
+                    "vLLM compresses 4 or 128 tokens to a row, not {tokens_per_row}",
+                    tokens_per_row=cache.tokens_per_row,
+                ),
+                what="compress_ratios",
             )
         return tokens, cache.window, _aligned(tokens * cache.row_bytes)
-    raise UnsupportedError(f"vLLM's packed blocks do not hold {cache.words}")
+    raise UnsupportedError(
+        say("packed.vllm_s_packed_blocks", "vLLM's packed blocks do not hold {words}", words=cache.words)
+    )
 
 
 def _aligned(size: int) -> int:

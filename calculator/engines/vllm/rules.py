@@ -235,7 +235,12 @@ class Vllm(Engine):
         context = values["usage_context"]
         if context not in (None, *USAGE_CONTEXTS):
             raise InvalidValueError(
-                f"usage_context {context!r} is none of vLLM's: {' or '.join(USAGE_CONTEXTS)}",
+                say(
+                    "rules.usage_context_none_vllm",
+                    "usage_context {context!r} is none of vLLM's: {names}",
+                    context=context,
+                    names=" or ".join(USAGE_CONTEXTS),
+                ),
                 what="usage_context",
                 asked=context,
                 allowed=USAGE_CONTEXTS,
@@ -244,7 +249,12 @@ class Vllm(Engine):
         check_adapters(model, values)
         if not self.packs_rows and {CompressedRows, RowsInPassing} & {*self.kinds(model)}:
             raise UnsupportedError(
-                f"vLLM {self.version} does not serve {model.name}: it keeps no rows for several tokens before 0.20",
+                say(
+                    "rules.vllm_does_not_serve",
+                    "vLLM {version} does not serve {name}: it keeps no rows for several tokens before 0.20",
+                    version=self.version,
+                    name=model.name,
+                ),
                 what="engine_version",
                 asked=self.asked_version,
             )
@@ -353,7 +363,10 @@ class Vllm(Engine):
             return packed_geometry(caches, here, request.block_size, self.in_flight(request), self.held_back)
         if not self.keeps_latents and has(caches, LatentVectors):
             raise UnsupportedError(
-                "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here",
+                say(
+                    "rules.vllm_before_keeps_latent",
+                    "vLLM before 0.7 keeps latent attention as expanded heads, whose layout is not known here",
+                ),
                 what="engine_version",
                 asked=self.asked_version,
             )

@@ -16,6 +16,7 @@ from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Rec
 from calculator.architecture.sums import Cached, has
 from calculator.errors import UnsupportedError
 from calculator.formats.names import STATE_BYTES
+from calculator.messages import say
 
 if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture
@@ -62,7 +63,11 @@ def as_kept(state: State, how: Keeping) -> State:
     elif how.state_format != "auto":
         if kind is Recurrence.KIMI_DELTA and how.state_format == "float16":
             raise UnsupportedError(
-                "mamba_ssm_cache_dtype float16: vLLM keeps the state of Kimi delta attention in float32 or bfloat16",
+                say(
+                    "states.mamba_ssm_cache_dtype",
+                    "mamba_ssm_cache_dtype float16: vLLM keeps the state of Kimi delta attention in float32 "
+                    "or bfloat16",
+                ),
                 what="mamba_ssm_cache_dtype",
                 asked=how.state_format,
                 allowed=("auto", "float32", "bfloat16"),
@@ -102,8 +107,12 @@ def state_pages(
         return dict.fromkeys(kinds, 1 + drafted)
     if kinds & rules.mode_follows_model:
         raise UnsupportedError(
-            f"enable_prefix_caching: how many pages of states vLLM {rules.version} keeps depends on the model and "
-            "is not known here; leave it, or take 0.28 or newer",
+            say(
+                "states.enable_prefix_caching_how",
+                "enable_prefix_caching: how many pages of states vLLM {version} keeps depends on the "
+                "model and is not known here; leave it, or take 0.28 or newer",
+                version=rules.version,
+            ),
             what="enable_prefix_caching",
             asked=prefix_caching,
         )

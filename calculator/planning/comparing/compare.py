@@ -178,7 +178,11 @@ def compare(before: Plan, after: Plan) -> Comparison:
     """
     for name, given in (("before", before), ("after", after)):
         if not isinstance(given, Plan):
-            raise InvalidValueError(f"{name} is a Plan, not {shown(given)}", what=name, asked=given)
+            raise InvalidValueError(
+                say("compare.plan_not", "{name} is a Plan, not {given}", name=name, given=shown(given)),
+                what=name,
+                asked=given,
+            )
     return Comparison(before, after)
 
 

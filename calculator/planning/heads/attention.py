@@ -12,6 +12,7 @@ from calculator.architecture.split import kv_heads_per_rank
 from calculator.catalogue.presets import load_model
 from calculator.engines import engine_rules
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError, friendly
+from calculator.messages import say
 from calculator.planning.heads.variants import keeps_latent, query_heads, with_heads
 from calculator.reading.schema import Schema
 from calculator.request import OPTIONS
@@ -76,11 +77,21 @@ def attention_memory(
     length, batch, computed = (int(checked[name]) for name in asked)
     if computed > length:
         raise InvalidValueError(
-            f"query_tokens {computed:,} is more than the {length:,} tokens of the prompt",
-            what="query_tokens", asked=computed, allowed=length, nearest=length,
-        )  # fmt: skip
+            say(
+                "attention.query_tokens_more_than",
+                "query_tokens {computed:,} is more than the {length:,} tokens of the prompt",
+                computed=computed,
+                length=length,
+            ),
+            what="query_tokens",
+            asked=computed,
+            allowed=length,
+            nearest=length,
+        )
     if not isinstance(flash_attention, bool):
-        raise InvalidValueError("flash_attention must be true or false", what="flash_attention")
+        raise InvalidValueError(
+            say("attention.flash_attention_must_true", "flash_attention must be true or false"), what="flash_attention"
+        )
     each = ELEMENT_BYTES if engine is None else engine_rules(engine).in_flight_bytes
     held = []
     for spec in specs_with_heads(architecture):
@@ -101,7 +112,10 @@ def specs_with_heads(model: ModelArchitecture) -> tuple[LayerSpec, ...]:
     """
     found = tuple(group.spec for group in model.groups if isinstance(group.spec, FullAttention | LatentAttention))
     if not found:
-        raise UnsupportedError(f"{model.name} has no layer with attention heads", what="model")
+        raise UnsupportedError(
+            say("attention.has_no_layer_attention", "{name} has no layer with attention heads", name=model.name),
+            what="model",
+        )
     return found
 
 
@@ -171,15 +185,28 @@ def head_sharing(
     counts = {each for each in varied.kv_heads_by_layer if each}
     if len(counts) > 1:
         raise UnsupportedError(
-            f"layers of {varied.name} have {min(counts)} to {max(counts)} KV heads: give num_key_value_heads",
+            say(
+                "attention.layers_have_kv_heads",
+                "layers of {name} have {min} to {max} KV heads: give num_key_value_heads",
+                name=varied.name,
+                min=min(counts),
+                max=max(counts),
+            ),
             what="num_key_value_heads",
         )
     varied.check_tensor_parallel(ranks)
     if ranks > heads:
         raise ParallelismError(
-            f"tensor_parallel_size {ranks} is more than the {heads} query heads",
-            what="tensor_parallel_size", asked=ranks, nearest=heads,
-        )  # fmt: skip
+            say(
+                "attention.tensor_parallel_size_more",
+                "tensor_parallel_size {ranks} is more than the {heads} query heads",
+                ranks=ranks,
+                heads=heads,
+            ),
+            what="tensor_parallel_size",
+            asked=ranks,
+            nearest=heads,
+        )
     return tuple(_shared(1 if latent else counts.pop(), heads, ranks, latent))
 
 

@@ -76,7 +76,14 @@ def circulating_claims(number: int | None = None) -> tuple[Claim, ...]:
     known = {entry.number for entry in entries}
     if type(number) is not int or number not in known:
         raise InvalidValueError(
-            f"number must be that of a claim, from 1 to {max(known)}, not {shown(number)}", what="number", asked=number
+            say(
+                "claims.number_must_claim_from",
+                "number must be that of a claim, from 1 to {max}, not {number}",
+                max=max(known),
+                number=shown(number),
+            ),
+            what="number",
+            asked=number,
         )
     return (_claim(number),)
 

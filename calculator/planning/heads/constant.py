@@ -11,6 +11,7 @@ from calculator.architecture.groups import LayerGroup
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.architecture.model import ModelArchitecture
 from calculator.errors import UnsupportedError
+from calculator.messages import say
 
 PARTS = ("dense MLP", "shared experts", "experts")
 """What of a layer is widened: the first of these that it has."""
@@ -100,7 +101,12 @@ def _widened(now: LayerGroup, before: LayerGroup, multiple: int, name: str) -> I
     )
     if not column:
         raise UnsupportedError(
-            f"a layer of {name} has no MLP that could keep its parameters constant", what="constant_parameters"
+            say(
+                "constant.layer_has_no_mlp",
+                "a layer of {name} has no MLP that could keep its parameters constant",
+                name=name,
+            ),
+            what="constant_parameters",
         )
     wanted = width + Fraction(parameters, column)
     nearest = round(wanted / multiple) * multiple
@@ -112,7 +118,12 @@ def _widened(now: LayerGroup, before: LayerGroup, multiple: int, name: str) -> I
             continue
         if columns < 1:
             raise UnsupportedError(
-                f"an MLP of {name} would have no column left at constant parameters", what="constant_parameters"
+                say(
+                    "constant.mlp_would_have_no",
+                    "an MLP of {name} would have no column left at constant parameters",
+                    name=name,
+                ),
+                what="constant_parameters",
             )
         weights = tuple(_of_width(matrix, columns) if matrix in mlp else matrix for matrix in now.weights)
         yield replace(now, count=count, weights=weights)

@@ -76,7 +76,12 @@ def quality_evidence(
         raise unknown_name("kind of attention", kind, (*KINDS, "mha"))
     if kv_heads is not None and not (type(kv_heads) is int and 1 <= kv_heads <= MAX_HEADS):
         raise InvalidValueError(
-            f"kv_heads must be a whole number from 1 to {MAX_HEADS:,}, not {shown(kv_heads)}",
+            say(
+                "evidence.kv_heads_must_whole",
+                "kv_heads must be a whole number from 1 to {max_heads:,}, not {kv_heads}",
+                max_heads=MAX_HEADS,
+                kv_heads=shown(kv_heads),
+            ),
             what="kv_heads",
             asked=kv_heads,
             allowed=(1, MAX_HEADS),
@@ -84,9 +89,15 @@ def quality_evidence(
     ratio = query_heads_per_kv_head
     if ratio is not None and not (isinstance(ratio, int | float) and not isinstance(ratio, bool) and ratio >= 1):
         raise InvalidValueError(
-            f"query_heads_per_kv_head must be a number of at least 1, not {shown(ratio)}",
-            what="query_heads_per_kv_head", asked=ratio, nearest=1,
-        )  # fmt: skip
+            say(
+                "evidence.query_heads_per_kv",
+                "query_heads_per_kv_head must be a number of at least 1, not {ratio}",
+                ratio=shown(ratio),
+            ),
+            what="query_heads_per_kv_head",
+            asked=ratio,
+            nearest=1,
+        )
     rows = tuple(
         pair
         for pair in published_pairs()

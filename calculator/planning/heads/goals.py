@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calculator.errors import InvalidValueError
-from calculator.messages import joined, say
+from calculator.messages import joined, phrase, say, template
 from calculator.planning.heads.evidence import QualityEvidence, evidence_at, quality_evidence
 from calculator.planning.heads.rows import HeadRow
 from calculator.reading.fields import Count, Field, Flag, Number, optional
@@ -77,8 +77,11 @@ def recommendation(rows: Sequence[HeadRow], heads: int, goals: Mapping[str, Any]
     stated = {name: value for name, value in _SCHEMA.validate(goals).items() if value is not None}
     if not stated:
         raise InvalidValueError(
-            "no goal is stated: give min_batch_size, min_output_tokens_per_second, max_tpot_s or without_copies; "
-            "without one no number of KV heads is better than another",
+            say(
+                "goals.no_goal_stated_give",
+                "no goal is stated: give min_batch_size, min_output_tokens_per_second, max_tpot_s or "
+                "without_copies; without one no number of KV heads is better than another",
+            ),
             what="goals",
             allowed=tuple(_SCHEMA.fields),
         )
@@ -160,8 +163,12 @@ def _finding(
     parts: list[str] = []
     if good:
         heads = good[0].num_key_value_heads if len(good) == 1 else 0
-        template = "{numbers} KV head meets the goals." if heads == 1 else "{numbers} KV heads meet the goals."
-        parts.append(say("goals.range", template, numbers=_runs(ordered, good)))
+        text = (
+            template("{numbers} KV head meets the goals.")
+            if heads == 1
+            else template("{numbers} KV heads meet the goals.")
+        )
+        parts.append(say("goals.range", text, numbers=_runs(ordered, good)))
         first, last = ordered.index(good[0]), ordered.index(good[-1])
         for beside in (ordered[last + 1 :], ordered[:first][::-1]):
             next_to = next((row for row in beside if not row.refused), None)
@@ -230,10 +237,10 @@ def _nearest(ordered: Sequence[HeadRow], name: str, value: Any) -> tuple[str, st
 
 
 _WORDS = {
-    "min_batch_size": "would hold {value:,} sequences",
-    "min_output_tokens_per_second": "would reach {value:,.0f} tokens/s",
-    "max_tpot_s": "would take {value:.1f} ms a token or less",
-    "without_copies": "would keep nothing twice",
+    "min_batch_size": template("would hold {value:,} sequences"),
+    "min_output_tokens_per_second": template("would reach {value:,.0f} tokens/s"),
+    "max_tpot_s": template("would take {value:.1f} ms a token or less"),
+    "without_copies": phrase("would keep nothing twice"),
 }
 _NEARNESS: dict[str, Callable[[HeadRow], float | None]] = {
     "min_batch_size": lambda row: row.max_batch_size,

@@ -21,6 +21,7 @@ from calculator.errors import UnsupportedError, friendly
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
+from calculator.messages import say
 from calculator.planning.heads.attention import ELEMENT_BYTES, specs_with_heads
 from calculator.planning.kv_cache import encoder_tokens
 from calculator.planning.traffic.timing.work import work_of
@@ -161,7 +162,10 @@ def attention_flops_of_token(spec: LayerSpec, num_attention_heads: int, seq_len:
     tokens = at_most(seq_len, spec.grows_until)
     if isinstance(spec, LatentAttention):
         if spec.index_head_dim:
-            raise UnsupportedError("what a sparse indexer reads and computes is not counted", what="model")
+            raise UnsupportedError(
+                say("intensity.what_sparse_indexer_reads", "what a sparse indexer reads and computes is not counted"),
+                what="model",
+            )
         return 2 * num_attention_heads * (2 * spec.kv_lora_rank + spec.qk_rope_head_dim) * tokens
     if isinstance(spec, FullAttention):
         heads = spec.query_heads or num_attention_heads

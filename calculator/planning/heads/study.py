@@ -211,7 +211,16 @@ def head_study(
     architecture = loaded if sliding_window is None else loaded.with_windows(sliding_window)
     for name, value in (("latent", latent), ("constant_parameters", constant_parameters)):
         if not isinstance(value, bool):
-            raise InvalidValueError(f"{name} must be true or false, not {shown(value)}", what=name, asked=value)
+            raise InvalidValueError(
+                say(
+                    "study.must_true_false_not",
+                    "{name} must be true or false, not {asked}",
+                    name=name,
+                    asked=shown(value),
+                ),
+                what=name,
+                asked=value,
+            )
     asked = {**plan_keywords, "batch_size": batch_size, **({"seq_len": seq_len} if seq_len is not None else {})}
     asked |= {"gpu": gpu} if gpu is not None else {}
     variants = list(_variants(architecture, kv_heads, latent))
@@ -224,10 +233,16 @@ def head_study(
     length = known.request.seq_len
     if output_tokens is not None and not (type(output_tokens) is int and 1 <= output_tokens < length):
         raise InvalidValueError(
-            f"output_tokens must be a whole number from 1 to {length - 1:,}, fewer than seq_len, "
-            f"not {shown(output_tokens)}",
-            what="output_tokens", asked=output_tokens, allowed=(1, length - 1),
-        )  # fmt: skip
+            say(
+                "study.output_tokens_must_whole",
+                "output_tokens must be a whole number from 1 to {length:,}, fewer than seq_len, not {output_tokens}",
+                length=length - 1,
+                output_tokens=shown(output_tokens),
+            ),
+            what="output_tokens",
+            asked=output_tokens,
+            allowed=(1, length - 1),
+        )
     as_mha = bench.answer(counted(architecture, [query_heads(architecture)])[0])
     rows = _told_apart(
         bench.row(variant, answer, error, varied, length, as_mha)
@@ -253,11 +268,26 @@ def _variants(
 ) -> Iterator[Variant]:
     """Yield what is compared: the numbers asked for, the model itself where it is none of them, latent attention."""
     if kv_heads is not None and (isinstance(kv_heads, str) or not isinstance(kv_heads, Iterable)):
-        raise InvalidValueError(f"kv_heads must list numbers of KV heads, not {shown(kv_heads)}", what="kv_heads")
+        raise InvalidValueError(
+            say(
+                "study.kv_heads_must_list",
+                "kv_heads must list numbers of KV heads, not {kv_heads}",
+                kv_heads=shown(kv_heads),
+            ),
+            what="kv_heads",
+        )
     asked = None if kv_heads is None else list(islice(kv_heads, _MOST_ROWS + 1))
     if asked is not None and not 1 <= len(asked) <= _MOST_ROWS:
-        many = f"more than {_MOST_ROWS}" if asked else "no"
-        raise InvalidValueError(f"kv_heads lists {many} numbers: give 1 to {_MOST_ROWS}", what="kv_heads")
+        many = say("study.more_than", "more than {most_rows}", most_rows=_MOST_ROWS) if asked else "no"
+        raise InvalidValueError(
+            say(
+                "study.kv_heads_lists_numbers",
+                "kv_heads lists {many} numbers: give 1 to {most_rows}",
+                many=many,
+                most_rows=_MOST_ROWS,
+            ),
+            what="kv_heads",
+        )
     found = counted(model, asked)
     yield from found
     is_latent = keeps_latent(model)

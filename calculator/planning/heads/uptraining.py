@@ -134,11 +134,22 @@ def uptraining(
     architecture = load_model(model)
     if training_tokens is None:
         raise InvalidValueError(
-            f"training_tokens is missing: give the tokens that {architecture.name} was trained on",
+            say(
+                "uptraining.training_tokens_missing_give",
+                "training_tokens is missing: give the tokens that {name} was trained on",
+                name=architecture.name,
+            ),
             what="training_tokens",
         )
     if not isinstance(to_latent, bool):
-        raise InvalidValueError(f"to_latent must be true or false, not {shown(to_latent)}", what="to_latent")
+        raise InvalidValueError(
+            say(
+                "uptraining.latent_must_true_false",
+                "to_latent must be true or false, not {to_latent}",
+                to_latent=shown(to_latent),
+            ),
+            what="to_latent",
+        )
     asked = _SCHEMA.validate(
         {
             "to_kv_heads": to_kv_heads,
@@ -155,7 +166,11 @@ def uptraining(
     if device is not None:
         if not device.bf16_tflops:
             raise UnsupportedError(
-                f"the 16 bit peak of {device.name} is not known, so no hours can be computed",
+                say(
+                    "uptraining.bit_peak_not_known",
+                    "the 16 bit peak of {name} is not known, so no hours can be computed",
+                    name=device.name,
+                ),
                 what="gpu",
                 asked=device.id,
             )
@@ -192,7 +207,12 @@ def _converted(model: ModelArchitecture, to_kv_heads: int, to_latent: bool) -> M
     """Return what a model becomes; raise where its heads cannot be pooled so."""
     if any(isinstance(group.spec, LatentAttention) for group in model.groups):
         raise UnsupportedError(
-            f"{model.name} keeps latent vectors already: there are no KV heads to convert", what="model"
+            say(
+                "uptraining.keeps_latent_vectors_already",
+                "{name} keeps latent vectors already: there are no KV heads to convert",
+                name=model.name,
+            ),
+            what="model",
         )
     if to_latent:
         return with_latent(model)
@@ -203,10 +223,24 @@ def _converted(model: ModelArchitecture, to_kv_heads: int, to_latent: bool) -> M
             fewer = [each for each in range(1, before) if before % each == 0]
             near = min(fewer, key=lambda each: (abs(each - to_kv_heads), each), default=None)
             raise InvalidValueError(
-                f"to_kv_heads {to_kv_heads} is not possible: pooling joins equal numbers of the {before} KV heads of "
-                f"{model.name}; " + (f"the nearest is {near}" if near else "it has a single one already"),
-                what="to_kv_heads", asked=to_kv_heads, allowed=tuple(fewer), nearest=near,
-            )  # fmt: skip
+                say(
+                    "uptraining.kv_heads_not_possible",
+                    "to_kv_heads {to_kv_heads} is not possible: pooling joins equal numbers of the {before} "
+                    "KV heads of {name}; ",
+                    to_kv_heads=to_kv_heads,
+                    before=before,
+                    name=model.name,
+                )
+                + (
+                    say("uptraining.nearest", "the nearest is {near}", near=near)
+                    if near
+                    else say("uptraining.has_single_one_already", "it has a single one already")
+                ),
+                what="to_kv_heads",
+                asked=to_kv_heads,
+                allowed=tuple(fewer),
+                nearest=near,
+            )
     return with_heads(model, to_kv_heads)
 
 
@@ -217,12 +251,20 @@ def _pays_after(
     if asked["seq_len"] is None:
         if len(asked) > 2:
             raise InvalidValueError(
-                "seq_len is missing: keywords of plan describe the service that pays it back", what="seq_len"
+                say(
+                    "uptraining.seq_len_missing_keywords",
+                    "seq_len is missing: keywords of plan describe the service that pays it back",
+                ),
+                what="seq_len",
             )
         return None
     if hours is None:
         raise InvalidValueError(
-            "gpu is missing: seq_len describes the service on that device that pays it back", what="gpu"
+            say(
+                "uptraining.gpu_missing_seq_len",
+                "gpu is missing: seq_len describes the service on that device that pays it back",
+            ),
+            what="gpu",
         )
     each = []
     for one in (model, converted):

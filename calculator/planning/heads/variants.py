@@ -16,7 +16,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.per_layer import listed
 from calculator.catalogue.presets import load_model
 from calculator.errors import UnsupportedError
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.reading.schema import as_index
 
 
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     MHA = "MHA"
     MLA = "MLA"
     OWN = "own"
-    NO_WINDOW = "no window"
+    NO_WINDOW = phrase("no window")
 
     @property
     def is_counted(self) -> bool:
@@ -70,7 +70,10 @@ def query_heads(model: ModelArchitecture) -> int:
         If no layer has heads.
     """
     if not any(_has_heads(group) for group in model.groups):
-        raise UnsupportedError(f"{model.name} has no attention heads to vary", what="model")
+        raise UnsupportedError(
+            say("variants.has_no_attention_heads", "{name} has no attention heads to vary", name=model.name),
+            what="model",
+        )
     own = (getattr(group.spec, "query_heads", None) for group in model.groups if _has_heads(group))
     return gcd(*(heads or model.num_attention_heads for heads in own))
 
@@ -154,7 +157,12 @@ def with_latent(model: ModelArchitecture) -> ModelArchitecture:
     layers = tuple(_latent(model, group) for group in model.layers)
     if layers == model.layers:
         raise UnsupportedError(
-            f"{model.name} has no layers that latent attention could take the place of", what="model"
+            say(
+                "variants.has_no_layers_latent",
+                "{name} has no layers that latent attention could take the place of",
+                name=model.name,
+            ),
+            what="model",
         )
     return replace(model, layers=layers, variations={**model.variations, "layers": "changed"})
 

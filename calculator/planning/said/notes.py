@@ -103,8 +103,18 @@ def _on_names(answer: Plan) -> Iterator[str]:
     if model.repository:
         preset = load_model(model.id)
         also = [
-            f"weights in {model.weight_dtype}, by its name alone" if model.weight_dtype != preset.weight_dtype else "",
-            f"{model.max_position_embeddings:,} tokens at most"
+            say(
+                "notes.weights_by_its_name",
+                "weights in {weight_dtype}, by its name alone",
+                weight_dtype=model.weight_dtype,
+            )
+            if model.weight_dtype != preset.weight_dtype
+            else "",
+            say(
+                "notes.tokens_at_most",
+                "{max_position_embeddings:,} tokens at most",
+                max_position_embeddings=model.max_position_embeddings,
+            )
             if model.max_position_embeddings != preset.max_position_embeddings
             else "",
         ]

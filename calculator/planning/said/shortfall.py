@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calculator.messages import Message, joined, say
+from calculator.messages import Message, joined, phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.memory import keeps_nothing
 from calculator.planning.plan import vary
@@ -141,7 +141,7 @@ def _what_exceeds(answer: Plan) -> Message:
 def _outside_words(answer: Plan) -> str:
     """Name what runs outside the budget."""
     others = answer.request.other_memory_bytes and answer.rules.budget_of_device
-    return "other processes, activations or CUDA graphs" if others else "activations or CUDA graphs"
+    return phrase("other processes, activations or CUDA graphs") if others else phrase("activations or CUDA graphs")
 
 
 def _fraction_that_leaves_room(answer: Plan) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from calculator.messages import joined, say
+from calculator.messages import joined, phrase, say
 
 if TYPE_CHECKING:
     from calculator.catalogue.published import PublishedPair
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 PUBLISHED = {
     "q8_0": ("q8_0",),
     "q4_0": ("q4_0",),
-    "fp8_e4m3": ("fp8, after the accumulation fix",),
+    "fp8_e4m3": (phrase("fp8, after the accumulation fix"),),
     "nvfp4": ("FP4",),
-    "int4_per_token_head": ("4 bit, K and V per token",),
+    "int4_per_token_head": (phrase("4 bit, K and V per token"),),
 }
 """KV formats by name, and what the published pairs call those that are stored as they are."""
 WORST_UNITS = ("points", "%", "PPL")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from calculator.messages import Message, say
+from calculator.messages import Message, joined, phrase, say, template
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.sizing.operating import Goals
 from calculator.planning.sizing.service import Service
@@ -207,17 +207,27 @@ def reached(service: Service) -> Message:
     goals = service.goals
     parts = []
     for key, name, value, goal in (
-        ("size.tpot", "a token takes {value:.3g} ms", service.time_per_output_token_s, goals.max_tpot_s),
-        ("size.ttft", "the first token takes {value:.3g} ms", service.time_to_first_token_s, goals.max_ttft_s),
+        (
+            "size.tpot",
+            template("a token takes {value:.3g} ms, the goal is {goal:.3g} ms"),
+            service.time_per_output_token_s,
+            goals.max_tpot_s,
+        ),
+        (
+            "size.ttft",
+            template("the first token takes {value:.3g} ms, the goal is {goal:.3g} ms"),
+            service.time_to_first_token_s,
+            goals.max_ttft_s,
+        ),
     ):
         if value and goal and value > goal:
-            parts.append(say(key, name + ", the goal is {goal:.3g} ms", value=1e3 * value, goal=1e3 * goal))
-    template = "; ".join(f"{{part_{index}}}" for index in range(len(parts)))
-    return say("size.reached", template, **{f"part_{index}": part for index, part in enumerate(parts)})
+            parts.append(say(key, name, value=1e3 * value, goal=1e3 * goal))
+    return joined("; ", parts)
 
 
 def _line(row: Service) -> str:
     price = row.usd_per_hour
-    money = f"{dollars(*price)} an hour" if price else "no price known"
+    money = say("found.hour", "{dollars} an hour", dollars=dollars(*price)) if price else phrase("no price known")
     tpot = row.mean_time_per_output_token_s
-    return money + (f", {1e3 * tpot:.3g} ms a token" if tpot else "")
+    each = [say("found.ms_token", "{tpot:.3g} ms a token", tpot=1e3 * tpot)] if tpot else []
+    return joined(", ", [money, *each])

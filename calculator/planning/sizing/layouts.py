@@ -13,7 +13,7 @@ from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines.base import Engine
 from calculator.errors import CalculatorError
 from calculator.hardware import Accelerator
-from calculator.messages import Message, say
+from calculator.messages import Message, joined, phrase, say, template
 from calculator.planning.resolve import legal_degrees
 
 SPLITS = (
@@ -184,14 +184,13 @@ def _copies(model: ModelArchitecture, tensor: int) -> int:
 def in_words(keywords: Mapping[str, Any], stages: bool = False) -> Message:
     """Say how GPUs share a model: TP, and what else is not plain; stages always where that is asked for."""
     degrees = [
-        ("layout.tp", "TP {n}", keywords.get("tensor_parallel_size", 1), True),
-        ("layout.pp", ", PP {n}", keywords.get("pipeline_parallel_size", 1), stages),
-        ("layout.dcp", ", DCP {n}", keywords.get("decode_context_parallel_size", 1), False),
-        ("layout.dp", ", DP {n}", keywords.get("data_parallel_size", 1), False),
+        ("layout.tp", template("TP {n}"), keywords.get("tensor_parallel_size", 1), True),
+        ("layout.pp", template(", PP {n}"), keywords.get("pipeline_parallel_size", 1), stages),
+        ("layout.dcp", template(", DCP {n}"), keywords.get("decode_context_parallel_size", 1), False),
+        ("layout.dp", template(", DP {n}"), keywords.get("data_parallel_size", 1), False),
     ]
     said = [say(key, text, n=n) for key, text, n, always in degrees if always or n > 1]
-    switches = (("enable_expert_parallel", ", EP"), ("enable_attention_dp", ", attention DP"))
+    switches = (("enable_expert_parallel", ", EP"), ("enable_attention_dp", phrase(", attention DP")))
     place = -1 if stages and degrees[-1][2] > 1 else len(said)  # beside replicas that stand alone or not, DP ends it
     said[place:place] = [say(f"layout.{name}", text) for name, text in switches if keywords.get(name)]
-    template = "".join(f"{{part_{index}}}" for index in range(len(said)))
-    return say("layout.of", template, **{f"part_{index}": part for index, part in enumerate(said)})
+    return joined("", said)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 from calculator.planning.sizing.operating import Lengths, Point, Replica, most_in_service
 from calculator.planning.traffic.concurrency import settled_in
 from calculator.planning.traffic.inputs import EVEN
@@ -182,7 +183,13 @@ def users_of(users: Any, seq_len: Any, output_tokens: Any = None) -> Load:
     for name, value, most in (("users", users, MOST_USERS), ("seq_len", seq_len, MAX_TOKENS)):
         if type(value) is not int or not 1 <= value <= most:
             raise InvalidValueError(
-                f"{name} must be a whole number from 1 to {most:,}, not {shown(value)}",
+                say(
+                    "loads.must_whole_number_from",
+                    "{name} must be a whole number from 1 to {most:,}, not {asked}",
+                    name=name,
+                    most=most,
+                    asked=shown(value),
+                ),
                 what=name,
                 asked=value,
                 allowed=(1, most),
@@ -193,8 +200,13 @@ def users_of(users: Any, seq_len: Any, output_tokens: Any = None) -> Load:
     number = isinstance(output_tokens, int | float) and not isinstance(output_tokens, bool)
     if not number or not 0 < output_tokens < seq_len:
         raise InvalidValueError(
-            f"output_tokens must be more than 0 and less than seq_len {seq_len:,}, of which they are a part, not "
-            f"{shown(output_tokens)}",
+            say(
+                "loads.output_tokens_must_more",
+                "output_tokens must be more than 0 and less than seq_len {seq_len:,}, of which they are "
+                "a part, not {output_tokens}",
+                seq_len=seq_len,
+                output_tokens=shown(output_tokens),
+            ),
             what="output_tokens",
             asked=output_tokens,
             allowed=(0, seq_len),

@@ -21,6 +21,7 @@ from math import floor, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 from calculator.planning.traffic.timing.speed import PROMPT_RANGE
 from calculator.planning.traffic.timing.step import Lengths as OfStep
 from calculator.planning.traffic.timing.step import Pace, pace_of
@@ -81,8 +82,13 @@ class Goals:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if value is not None and not (number and isfinite(value) and 0 < value <= MOST_SECONDS):
                 raise InvalidValueError(
-                    f"{name} must be a number of seconds, more than 0 and at most {MOST_SECONDS:,.0f}, not "
-                    f"{shown(value)}",
+                    say(
+                        "operating.must_number_seconds_more",
+                        "{name} must be a number of seconds, more than 0 and at most {most_seconds:,.0f}, not {asked}",
+                        name=name,
+                        most_seconds=MOST_SECONDS,
+                        asked=shown(value),
+                    ),
                     what=name,
                     asked=value,
                     allowed=(0, MOST_SECONDS),

@@ -189,7 +189,13 @@ def what_runs(
     for name, value, most in (("num_gpus", num_gpus, MOST_OWNED), ("min_context", min_context, MAX_TOKENS)):
         if type(value) is not int or not 1 <= value <= most:
             raise InvalidValueError(
-                f"{name} must be a whole number from 1 to {most:,}, not {shown(value)}",
+                say(
+                    "owned.must_whole_number_from",
+                    "{name} must be a whole number from 1 to {most:,}, not {asked}",
+                    name=name,
+                    most=most,
+                    asked=shown(value),
+                ),
                 what=name,
                 asked=value,
                 allowed=(1, most),

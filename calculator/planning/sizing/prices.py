@@ -85,8 +85,12 @@ def checked_prices(given: Given | None, others: Sequence[Accelerator] = ()) -> d
         return {}
     if not isinstance(given, Mapping):
         raise InvalidValueError(
-            'prices map the ids of GPUs to USD per GPU and hour, such as {"h100-sxm": 2.5} or {"h100-sxm": (2, 3)}, '
-            f"not {shown(given)}",
+            say(
+                "prices.prices_map_ids_gpus",
+                'prices map the ids of GPUs to USD per GPU and hour, such as {{"h100-sxm": 2.5}} or '
+                '{{"h100-sxm": (2, 3)}}, not {given}',
+                given=shown(given),
+            ),
             what="prices",
             asked=given,
         )
@@ -95,7 +99,11 @@ def checked_prices(given: Given | None, others: Sequence[Accelerator] = ()) -> d
     for name, value in given.items():
         own = name if name in known else _named(name, known)
         if own in checked:
-            raise InvalidValueError(f"prices name {own} twice: give it one price", what="prices", asked=name)
+            raise InvalidValueError(
+                say("prices.prices_name_twice_give", "prices name {own} twice: give it one price", own=own),
+                what="prices",
+                asked=name,
+            )
         checked[own] = _pair(name, value)
     return checked
 
@@ -116,16 +124,28 @@ def _pair(name: str, value: Any) -> tuple[float, float]:
     numbers = list(value) if two else [value, value]
     if len(numbers) != 2 or not all(map(_is_price, numbers)):
         raise InvalidValueError(
-            f"the price of {name} must be a number of USD per GPU and hour, more than 0 and at most "
-            f"{MOST_USD_PER_HOUR:,.0f}, or the lowest and the highest, not {shown(value)}: write 2.5 or (2, 3), "
-            "without a currency, and leave a GPU out whose price is not known",
+            say(
+                "prices.price_must_number_usd",
+                "the price of {name} must be a number of USD per GPU and hour, more than 0 and at most "
+                "{most_usd_per_hour:,.0f}, or the lowest and the highest, not {asked}: write 2.5 or (2, "
+                "3), without a currency, and leave a GPU out whose price is not known",
+                name=name,
+                most_usd_per_hour=MOST_USD_PER_HOUR,
+                asked=shown(value),
+            ),
             what="prices",
             asked=value,
             allowed=(0, MOST_USD_PER_HOUR),
         )
     if numbers[0] > numbers[1]:
         raise InvalidValueError(
-            f"the price of {name} goes from {numbers[0]:g} to {numbers[1]:g}: the lowest comes first",
+            say(
+                "prices.price_goes_from_lowest",
+                "the price of {name} goes from {numbers:g} to {numbers_2:g}: the lowest comes first",
+                name=name,
+                numbers=numbers[0],
+                numbers_2=numbers[1],
+            ),
             what="prices",
             asked=value,
             nearest=(numbers[1], numbers[0]),
@@ -153,8 +173,12 @@ def price_in_text(text: str) -> tuple[str, float | tuple[float, ...]]:
         values = ()
     if not equals or len(values) not in (1, 2):
         raise InvalidValueError(
-            f"price must be such as h100-sxm=2.5 or h100-sxm=2:3, in USD per GPU and hour without a currency, not "
-            f"{text[:60]!r}",
+            say(
+                "prices.price_must_such_h",
+                "price must be such as h100-sxm=2.5 or h100-sxm=2:3, in USD per GPU and hour without a "
+                "currency, not {text!r}",
+                text=text[:60],
+            ),
             what="price",
             asked=text,
         )
@@ -173,7 +197,11 @@ def prices_in_text(text: str) -> dict[str, float | tuple[float, ...]]:
     for part in filter(None, map(str.strip, text.split(","))):
         name, price = price_in_text(part)
         if name in given:
-            raise InvalidValueError(f"prices name {name} twice: keep one of them", what="prices", asked=text)
+            raise InvalidValueError(
+                say("prices.prices_name_twice_keep", "prices name {name} twice: keep one of them", name=name),
+                what="prices",
+                asked=text,
+            )
         given[name] = price
     checked_prices(given)
     return given
@@ -186,6 +214,8 @@ def gpus_of(asked: Sequence[Accelerator | str] | Accelerator | str | None) -> li
     names = [asked] if isinstance(asked, str | Accelerator) else list(asked)
     if not names:
         raise InvalidValueError(
-            "gpus names no GPU: name at least one, or leave it out for all", what="gpus", asked=asked
+            say("prices.gpus_names_no_gpu", "gpus names no GPU: name at least one, or leave it out for all"),
+            what="gpus",
+            asked=asked,
         )
     return list(dict.fromkeys(load_gpu(name) for name in names))

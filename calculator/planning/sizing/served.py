@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.engines.beside.experts import replicas_joined
 from calculator.errors import InvalidValueError, UnsupportedError, friendly, shown
+from calculator.messages import say
 from calculator.planning.sizing.loads import Load, load_of
 from calculator.planning.sizing.operating import TTFT_BAND, Goals, Point, Replica, known_speed
 from calculator.planning.sizing.prices import Given, Price, price_of
@@ -74,7 +75,12 @@ def service(
     goals = Goals(max_ttft_s, max_tpot_s)
     if replicas is not None and (type(replicas) is not int or not 1 <= replicas <= MOST_REPLICAS):
         raise InvalidValueError(
-            f"replicas must be a whole number from 1 to {MOST_REPLICAS:,}, not {shown(replicas)}",
+            say(
+                "served.replicas_must_whole_number",
+                "replicas must be a whole number from 1 to {most_replicas:,}, not {replicas}",
+                most_replicas=MOST_REPLICAS,
+                replicas=shown(replicas),
+            ),
             what="replicas",
             asked=replicas,
         )

@@ -115,9 +115,14 @@ def size(
     longest, load = _load(architecture, workload, users, seq_len, output_tokens, risk)
     if users is not None and output_tokens is None and max_ttft_s is not None:
         raise InvalidValueError(
-            "output_tokens is missing: without the length of answers no prompts arrive, and no first token has a time",
-            what="output_tokens", allowed=(1, longest - 1),
-        )  # fmt: skip
+            say(
+                "size.output_tokens_missing_without",
+                "output_tokens is missing: without the length of answers no prompts arrive, and no first "
+                "token has a time",
+            ),
+            what="output_tokens",
+            allowed=(1, longest - 1),
+        )
     calibration, plan_keywords = taken_out(plan_keywords)
     _check_bounds(max_gpus, max_seconds, plan_keywords)
     kinds, refused, notes = _kinds(architecture, gpus, engines, weight_dtypes, kv_cache_dtypes, prices, plan_keywords)
@@ -173,13 +178,20 @@ def _load(
 ) -> tuple[int, Load]:
     if (workload is None) == (users is None):
         raise InvalidValueError(
-            "give one of workload and users: traffic at its rate, or sequences at once", what="users"
+            say(
+                "size.give_one_workload_users",
+                "give one of workload and users: traffic at its rate, or sequences at once",
+            ),
+            what="users",
         )
     if workload is None:
         length = model.max_position_embeddings if seq_len is None else seq_len
         return length, users_of(users, length, output_tokens)
     if output_tokens is not None:
-        raise InvalidValueError("output_tokens goes with users: a workload has its own", what="output_tokens")
+        raise InvalidValueError(
+            say("size.output_tokens_goes_users", "output_tokens goes with users: a workload has its own"),
+            what="output_tokens",
+        )
     if seq_len is not None:
         users_of(1, seq_len)
     length = length_of(workload, model.max_position_embeddings) if seq_len is None else seq_len
@@ -189,7 +201,12 @@ def _load(
 def _check_bounds(max_gpus: Any, max_seconds: Any, plan_keywords: dict[str, Any]) -> None:
     if type(max_gpus) is not int or not 1 <= max_gpus <= MOST_GPUS:
         raise InvalidValueError(
-            f"max_gpus must be a whole number from 1 to {MOST_GPUS:,}, not {shown(max_gpus)}",
+            say(
+                "size.max_gpus_must_whole",
+                "max_gpus must be a whole number from 1 to {most_gpus:,}, not {max_gpus}",
+                most_gpus=MOST_GPUS,
+                max_gpus=shown(max_gpus),
+            ),
             what="max_gpus",
             asked=max_gpus,
             allowed=(1, MOST_GPUS),
@@ -197,11 +214,21 @@ def _check_bounds(max_gpus: Any, max_seconds: Any, plan_keywords: dict[str, Any]
     number = isinstance(max_seconds, int | float) and not isinstance(max_seconds, bool)
     if max_seconds is not None and not (number and max_seconds > 0):
         raise InvalidValueError(
-            f"max_seconds must be a number above 0, not {shown(max_seconds)}", what="max_seconds", asked=max_seconds
+            say(
+                "size.max_seconds_must_number",
+                "max_seconds must be a number above 0, not {max_seconds}",
+                max_seconds=shown(max_seconds),
+            ),
+            what="max_seconds",
+            asked=max_seconds,
         )
     for name in SEARCHED:
         if name in plan_keywords:
-            raise InvalidValueError(f"{name} is searched over: give {name}s", what=name, asked=plan_keywords[name])
+            raise InvalidValueError(
+                say("size.searched_over_give_s", "{name} is searched over: give {name}s", name=name),
+                what=name,
+                asked=plan_keywords[name],
+            )
     PLAN_SCHEMA.validate(asked_of(plan_keywords))
 
 
@@ -247,5 +274,7 @@ def _kinds(
 def _names(what: str, asked: Sequence[str]) -> Iterator[str]:
     names = [asked] if isinstance(asked, str) else list(asked)
     if not names:
-        raise InvalidValueError(f"{what} is empty: name at least one", what=what, asked=asked)
+        raise InvalidValueError(
+            say("size.empty_name_at_least", "{what} is empty: name at least one", what=what), what=what, asked=asked
+        )
     yield from names

@@ -12,6 +12,7 @@ from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model
 from calculator.errors import InvalidValueError, shown, unknown_name
+from calculator.messages import say
 from calculator.planning import kv_cache
 from calculator.request import OPTIONS
 from calculator.request.calibration import calibration_of
@@ -106,9 +107,18 @@ def _whole(name: str, values: Any) -> numpy.ndarray:
     if int(array.max()) > MAX_TOKENS:
         asked = int(array.max())
         raise InvalidValueError(
-            f"{name} must be at most {MAX_TOKENS:,}, not {asked:,}",
-            what=name, asked=asked, allowed=MAX_TOKENS, nearest=MAX_TOKENS,
-        )  # fmt: skip
+            say(
+                "axes.must_at_most_not",
+                "{name} must be at most {max_tokens:,}, not {asked:,}",
+                name=name,
+                max_tokens=MAX_TOKENS,
+                asked=asked,
+            ),
+            what=name,
+            asked=asked,
+            allowed=MAX_TOKENS,
+            nearest=MAX_TOKENS,
+        )
     return array
 
 
@@ -117,10 +127,16 @@ def _check_heads(heads: Any) -> None:
     for each in heads if isinstance(heads, list | tuple) else [heads]:
         if isinstance(each, bool) or not isinstance(each, int) or each < 0 or heads == 0:
             raise InvalidValueError(
-                f"{KV_HEADS} must be a whole number of at least 1, or a list with one for each layer, "
-                f"not {shown(heads)}",
-                what=KV_HEADS, asked=heads, nearest=1,
-            )  # fmt: skip
+                say(
+                    "axes.must_whole_number_at",
+                    "{kv_heads} must be a whole number of at least 1, or a list with one for each layer, not {heads}",
+                    kv_heads=KV_HEADS,
+                    heads=shown(heads),
+                ),
+                what=KV_HEADS,
+                asked=heads,
+                nearest=1,
+            )
 
 
 def _values(name: str, value: Any) -> Any:
@@ -131,13 +147,24 @@ def _values(name: str, value: Any) -> Any:
         return [value]
     if isinstance(value, set | frozenset | dict):
         raise InvalidValueError(
-            f"{name} must be a list, a range or an array, not {shown(value)}",
-            what=name, asked=value, allowed=("list", "range", "array"),
-        )  # fmt: skip
+            say(
+                "axes.must_list_range_array",
+                "{name} must be a list, a range or an array, not {asked}",
+                name=name,
+                asked=shown(value),
+            ),
+            what=name,
+            asked=value,
+            allowed=("list", "range", "array"),
+        )
     if not hasattr(value, "__len__"):
         value = list(itertools.islice(value, MAX_POINTS + 1))
     if kv_cache.size_of(value) == 0:
-        raise InvalidValueError(f"{name} is empty: give at least one value", what=name, asked=value)
+        raise InvalidValueError(
+            say("axes.empty_give_at_least", "{name} is empty: give at least one value", name=name),
+            what=name,
+            asked=value,
+        )
     if name in ARRAY_AXES:
         return value if hasattr(value, "dtype") or isinstance(value, list | tuple | range) else list(value)
     value = value.tolist() if hasattr(value, "dtype") else value
@@ -150,8 +177,16 @@ def _check_size(lengths: int, batches: int, *others: int) -> None:
     if points > MAX_POINTS or combinations > MAX_COMBINATIONS:
         size = f"{points:,}" if points < 10**20 else shown(points)
         raise InvalidValueError(
-            f"the grid has {size} points in {combinations:,} combinations; at most {MAX_POINTS:,} points and "
-            f"{MAX_COMBINATIONS:,} combinations of all else than seq_len and batch_size are computed at once",
+            say(
+                "axes.grid_has_points_combinations",
+                "the grid has {size} points in {combinations:,} combinations; at most {max_points:,} "
+                "points and {max_combinations:,} combinations of all else than seq_len and batch_size "
+                "are computed at once",
+                size=size,
+                combinations=combinations,
+                max_points=MAX_POINTS,
+                max_combinations=MAX_COMBINATIONS,
+            ),
             asked=points,
             allowed=MAX_POINTS,
         )

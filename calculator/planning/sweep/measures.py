@@ -13,6 +13,7 @@ from calculator.architecture import sums
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.model import ModelArchitecture
 from calculator.errors import InvalidValueError
+from calculator.messages import say
 from calculator.planning.drafts import served
 from calculator.planning.memory import batch_range, largest_batch, longest_context
 from calculator.planning.plan import plan
@@ -57,8 +58,12 @@ def measure(
     most = max(most, *(stage.memory.weights_bytes for stage in base.stages))
     if most > sums.INT64_MAX:
         raise InvalidValueError(
-            f"the largest point, about 10^{len(str(most)) - 1} bytes, exceeds the 64 bits of an array: "
-            "sweep fewer tokens or sequences"
+            say(
+                "measures.largest_point_about_bytes",
+                "the largest point, about 10^{most} bytes, exceeds the 64 bits of an array: sweep fewer "
+                "tokens or sequences",
+                most=len(str(most)) - 1,
+            )
         )
     on_rank = request.split.sequences_on_rank(sequences)
     ranks = request.attention_replicas

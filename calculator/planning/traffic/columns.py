@@ -11,6 +11,7 @@ from typing import Any
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import joined, phrase, say
 from calculator.reading.strict_csv import MAX_ROWS
 
 COLUMNS = ("input_tokens", "output_tokens", "timestamp_s")
@@ -35,10 +36,17 @@ def titles_of(table: Any, name: str) -> list[str]:
     named = isinstance(table, Mapping) or (hasattr(table, "columns") and hasattr(table, "__getitem__"))
     if not named:
         raise InvalidValueError(
-            f"a trace is a DataFrame or a mapping with the columns {', '.join(COLUMNS[:2])}, or the path of a CSV file "
-            f"with them, not {shown(table)}",
-            what="trace", asked=table, allowed=COLUMNS,
-        )  # fmt: skip
+            say(
+                "columns.trace_dataframe_mapping_columns",
+                "a trace is a DataFrame or a mapping with the columns {names}, or the path of a CSV file "
+                "with them, not {table}",
+                names=", ".join(COLUMNS[:2]),
+                table=shown(table),
+            ),
+            what="trace",
+            asked=table,
+            allowed=COLUMNS,
+        )
     titles = list(map(str, getattr(table, "columns", table)))
     check_titles(titles, name)
     return titles
@@ -48,18 +56,40 @@ def check_titles(there: Sequence[str], name: str) -> None:
     """Refuse a table that lacks a column of lengths or has one of the columns twice."""
     for column in COLUMNS:
         if there.count(column) > 1:
-            raise InvalidValueError(f"{name}: there are {there.count(column)} columns {column}", what=column)
+            raise InvalidValueError(
+                say(
+                    "columns.there_columns",
+                    "{name}: there are {count} columns {column}",
+                    name=name,
+                    count=there.count(column),
+                    column=column,
+                ),
+                what=column,
+            )
     for column in COLUMNS[:2]:
         if column not in there:
             nearest = _same(column, there)
-            listed = ", ".join(map(shown, there[:8])) or "none"
-            hint = f"rename {shown(nearest)} to it" if nearest else f"there are {listed}"
+            listed = joined(", ", list(map(shown, there[:8]))) or phrase("none")
+            hint = (
+                say("columns.rename", "rename {nearest} to it", nearest=shown(nearest))
+                if nearest
+                else say("columns.there", "there are {listed}", listed=listed)
+            )
             if not nearest and len(there) == 1 and any(mark in there[0] for mark in ";\t|"):
-                hint += "; columns are separated by commas"
+                hint = joined("; ", [hint, phrase("columns are separated by commas")])
             raise InvalidValueError(
-                f"{name}: the column {column} is missing: {hint}",
-                what=column, asked=tuple(there[:8]), allowed=COLUMNS, nearest=nearest,
-            )  # fmt: skip
+                say(
+                    "columns.column_missing",
+                    "{name}: the column {column} is missing: {hint}",
+                    name=name,
+                    column=column,
+                    hint=hint,
+                ),
+                what=column,
+                asked=tuple(there[:8]),
+                allowed=COLUMNS,
+                nearest=nearest,
+            )
 
 
 def _same(column: str, there: Iterable[str]) -> str | None:
@@ -76,9 +106,19 @@ def check_pairs(prompt: Any, other: Any, name: str, title: str = "output_tokens"
     """Refuse columns of unlike lengths."""
     if len(prompt) != len(other):
         raise InvalidValueError(
-            f"{name}: {len(prompt):,} rows of input_tokens stand beside {len(other):,} of {title}",
-            what=title, asked=len(other), allowed=len(prompt), nearest=len(prompt),
-        )  # fmt: skip
+            say(
+                "columns.rows_input_tokens_stand",
+                "{name}: {prompt:,} rows of input_tokens stand beside {other:,} of {title}",
+                name=name,
+                prompt=len(prompt),
+                other=len(other),
+                title=title,
+            ),
+            what=title,
+            asked=len(other),
+            allowed=len(prompt),
+            nearest=len(prompt),
+        )
 
 
 def lengths(column: Any, title: str, name: str) -> Any:
@@ -91,8 +131,20 @@ def lengths(column: Any, title: str, name: str) -> Any:
         row = int(numpy.argmax(bad))
         value = values[row].item()
         nearest = None if value != value else max(1, round(min(value, MAX_TOKENS)))
-        many = f"; {int(bad.sum()):,} of {len(values):,} rows are so" if len(values) > 1 else ""
-        raise _wrong(column, row, title, name, f"a whole number from 1 to {MAX_TOKENS:,}", nearest, many)
+        many = (
+            say("columns.rows_so", "; {sum:,} of {values:,} rows are so", sum=int(bad.sum()), values=len(values))
+            if len(values) > 1
+            else ""
+        )
+        raise _wrong(
+            column,
+            row,
+            title,
+            name,
+            say("columns.whole_number_from", "a whole number from 1 to {max_tokens:,}", max_tokens=MAX_TOKENS),
+            nearest,
+            many,
+        )
     return values.astype(numpy.int64)
 
 
@@ -103,7 +155,12 @@ def times(column: Any, title: str, name: str) -> Any:
     values = numbers(column, title, name)
     bad = ~(numpy.abs(values) <= LATEST_S)
     if bad.any():
-        what = f"seconds, a number from {-LATEST_S:g} to {LATEST_S:g}"
+        what = say(
+            "columns.seconds_number_from",
+            "seconds, a number from {value:g} to {latest_s:g}",
+            value=-LATEST_S,
+            latest_s=LATEST_S,
+        )
         raise _wrong(column, int(numpy.argmax(bad)), title, name, what)
     return values
 
@@ -114,28 +171,57 @@ def numbers(column: Any, title: str, name: str) -> Any:
 
     if isinstance(column, str | bytes | Mapping) or not hasattr(column, "__len__") or not hasattr(column, "__iter__"):
         raise InvalidValueError(
-            f"{name}: {title} must hold one number a row, not {shown(column)}", what=title, asked=column
+            say(
+                "columns.must_hold_one_number",
+                "{name}: {title} must hold one number a row, not {column}",
+                name=name,
+                title=title,
+                column=shown(column),
+            ),
+            what=title,
+            asked=column,
         )
     if len(column) == 0:
-        raise InvalidValueError(f"{name}: {title} is empty: a trace has at least one request", what=title)
+        raise InvalidValueError(
+            say(
+                "columns.empty_trace_has_at",
+                "{name}: {title} is empty: a trace has at least one request",
+                name=name,
+                title=title,
+            ),
+            what=title,
+        )
     if len(column) > MAX_ROWS:
         raise InvalidValueError(
-            f"{name}: {len(column):,} rows; at most {MAX_ROWS:,} are read",
-            what=title, asked=len(column), allowed=MAX_ROWS, nearest=MAX_ROWS,
-        )  # fmt: skip
+            say(
+                "columns.rows_at_most_read",
+                "{name}: {column:,} rows; at most {max_rows:,} are read",
+                name=name,
+                column=len(column),
+                max_rows=MAX_ROWS,
+            ),
+            what=title,
+            asked=len(column),
+            allowed=MAX_ROWS,
+            nearest=MAX_ROWS,
+        )
     try:
         values = numpy.ma.asarray(column)
     except ValueError:  # rows of unlike lengths
         values = None
     if values is None or values.ndim != 1:
-        raise InvalidValueError(f"{name}: {title} must hold one number a row", what=title, asked=column)
+        raise InvalidValueError(
+            say("columns.must_hold_one_number", "{name}: {title} must hold one number a row", name=name, title=title),
+            what=title,
+            asked=column,
+        )
     # a list of numbers and truth values becomes an array of numbers
     listed = isinstance(column, list | tuple) and any(type(value) is bool for value in column)
     if values.dtype.kind in "iuf" and not listed:
         return numpy.ma.filled(values.astype(numpy.float64), numpy.nan)
     for row, value in enumerate(column):
         if isinstance(value, bool) or not isinstance(value, Real | Decimal) or values.dtype.kind in "mM":
-            raise _wrong(column, row, title, name, "a number")
+            raise _wrong(column, row, title, name, phrase("a number"))
     return numpy.fromiter(map(_as_float, column), numpy.float64, len(column))
 
 
@@ -152,10 +238,26 @@ def _wrong(
     """Say what of a row is wrong."""
     value = next(islice(column, row, None))
     value = value.item() if hasattr(value, "item") and not _is_missing(value) else value
-    text = "is missing" if _is_missing(value) else f"must be {wanted}, not {shown(value)}"
+    text = (
+        phrase("is missing")
+        if _is_missing(value)
+        else say("columns.must_not", "must be {wanted}, not {shown}", wanted=wanted, shown=shown(value))
+    )
     allowed = (1, MAX_TOKENS) if nearest is not None else None
     return InvalidValueError(
-        f"{name}: row {row + 1:,}, {title}: {text}{more}", what=title, asked=value, allowed=allowed, nearest=nearest
+        say(
+            "columns.row",
+            "{name}: row {row:,}, {title}: {text}{more}",
+            name=name,
+            row=row + 1,
+            title=title,
+            text=text,
+            more=more,
+        ),
+        what=title,
+        asked=value,
+        allowed=allowed,
+        nearest=nearest,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.reading.fields import Between, Count, Field, Number, optional
 from calculator.reading.schema import Schema
@@ -90,5 +91,12 @@ def check_plan(plan: Any) -> None:
     """Refuse what is no plan."""
     if not isinstance(plan, Plan):
         raise InvalidValueError(
-            f"a plan is what calculator.plan answers, not {shown(plan)}", what="plan", asked=plan, allowed=("Plan",)
+            say(
+                "inputs.plan_what_calculator_plan",
+                "a plan is what calculator.plan answers, not {plan}",
+                plan=shown(plan),
+            ),
+            what="plan",
+            asked=plan,
+            allowed=("Plan",),
         )

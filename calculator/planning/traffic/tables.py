@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from calculator.catalogue.traces import TRACES, trace_text
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, friendly, unknown_name
+from calculator.messages import say
 from calculator.planning.traffic.columns import COLUMNS, check_pairs, check_titles, lengths, times, titles_of
 from calculator.planning.traffic.inputs import LENGTHS, TRAFFIC
 from calculator.planning.traffic.reuse.prefixes import HASH_BLOCK_TOKENS, check_block_tokens, prefixes_of
@@ -66,7 +67,11 @@ def workload_from_trace(
         if isinstance(error, CalculatorError):
             raise
         why = getattr(error, "strerror", None) or error
-        raise FileFormatError(f"{str(path)[:400]}: cannot be read: {why}", what="trace", asked=trace) from None
+        raise FileFormatError(
+            say("tables.cannot_read", "{path}: cannot be read: {why}", path=str(path)[:400], why=why),
+            what="trace",
+            asked=trace,
+        ) from None
     return _of_columns(columns, str(path), path.stem, requests_per_second, max_output_tokens, hash_block_tokens)
 
 
@@ -125,8 +130,12 @@ def columns_of(file: BinaryIO, name: str) -> dict[str, Any]:
         return read_objects(file, name, COLUMNS, check_titles, as_given=(HASHES,))
     if begins.startswith(b"["):
         raise FileFormatError(
-            f"{name}: begins with [, a JSON array: write each request as an object on a line of its own, without [, ] "
-            "and commas between them (JSON lines), or the table as CSV",
+            say(
+                "tables.begins_json_array_write",
+                "{name}: begins with [, a JSON array: write each request as an object on a line of its "
+                "own, without [, ] and commas between them (JSON lines), or the table as CSV",
+                name=name,
+            ),
             what="trace",
             allowed=("CSV", "JSON lines"),
         )
@@ -203,12 +212,21 @@ def given_workload(said: Mapping[str, Any]) -> Workload:
     beside = {name: value for name, value in said.items() if name in TRAFFIC}
     given = [name for name in ("trace", "workload") if name in said] + list(means)
     if len(given) > 1 and given[0] in ("trace", "workload"):
-        text = f"give one of trace, workload and means: {given[0]} and {given[1]} both say how long requests are"
+        text = say(
+            "tables.give_one_trace_workload",
+            "give one of trace, workload and means: {given} and {given_2} both say how long requests are",
+            given=given[0],
+            given_2=given[1],
+        )
         raise InvalidValueError(text, what=given[1], asked=said[given[1]])
     missing = [name for name in ("prompt_tokens", "output_tokens") if name not in means]
     if means or not given:
         if missing:
-            text = f"{missing[0]} is missing: give trace, workload, or prompt_tokens and output_tokens"
+            text = say(
+                "tables.missing_give_trace_workload",
+                "{missing} is missing: give trace, workload, or prompt_tokens and output_tokens",
+                missing=missing[0],
+            )
             raise InvalidValueError(text, what=missing[0])
         return Workload(**{"requests_per_second": 1.0, **means, **beside})
     return replace(workload(said["workload"]) if "workload" in said else workload_from_trace(said["trace"]), **beside)

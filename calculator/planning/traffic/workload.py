@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, friendly, shown
+from calculator.messages import say
 from calculator.planning.traffic.columns import COLUMNS, check_pairs, lengths
 from calculator.planning.traffic.inputs import OF_MEANS, OF_TRACE
 
@@ -103,7 +104,11 @@ class Workload:
         for name in ("name", "licence", "source"):
             if not isinstance(getattr(self, name), str):
                 said = getattr(self, name)
-                raise InvalidValueError(f"{name} must be text, not {shown(said)}", what=name, asked=said)
+                raise InvalidValueError(
+                    say("workload.must_text_not", "{name} must be text, not {said}", name=name, said=shown(said)),
+                    what=name,
+                    asked=said,
+                )
         asked = OF_MEANS if self.trace is None else OF_TRACE
         checked: dict[str, Any] = asked.validate({name: getattr(self, name) for name in asked.fields})
         if self.trace is None:
@@ -116,11 +121,23 @@ class Workload:
         blocks = None if self.prefixes is None else self.prefixes.counts
         for name, beside in (("times", self.times), ("prefixes", blocks)):
             if beside is not None and (self.trace is None or len(beside) != len(self.trace[0])):
-                raise InvalidValueError(f"{name} must be of the requests of a trace, one by one", what=name)
+                raise InvalidValueError(
+                    say(
+                        "workload.must_requests_trace_one",
+                        "{name} must be of the requests of a trace, one by one",
+                        name=name,
+                    ),
+                    what=name,
+                )
         if self.shared_prefix_tokens > self.prompt_tokens:
             raise InvalidValueError(
-                f"shared_prefix_tokens must be at most the mean of prompt_tokens, {self.prompt_tokens:,.0f}, not "
-                f"{self.shared_prefix_tokens:,}: prompts begin with it",
+                say(
+                    "workload.shared_prefix_tokens_must",
+                    "shared_prefix_tokens must be at most the mean of prompt_tokens, {prompt_tokens:,.0f}, "
+                    "not {shared_prefix_tokens:,}: prompts begin with it",
+                    prompt_tokens=self.prompt_tokens,
+                    shared_prefix_tokens=self.shared_prefix_tokens,
+                ),
                 what="shared_prefix_tokens",
                 asked=self.shared_prefix_tokens,
                 allowed=(0, int(self.prompt_tokens)),
@@ -218,14 +235,25 @@ def _check_correlation(prompt_cv: float, output_cv: float, correlation: float) -
         return
     reach = _sigma(prompt_cv) * _sigma(output_cv)
     if not reach:
-        text = f"correlation {correlation:g} is not possible: one of the lengths does not vary, the nearest is 0"
+        text = say(
+            "workload.correlation_not_possible_one",
+            "correlation {correlation:g} is not possible: one of the lengths does not vary, the nearest is 0",
+            correlation=correlation,
+        )
         raise InvalidValueError(text, what="correlation", asked=correlation, allowed=(0.0, 0.0), nearest=0.0)
     low, high = (expm1(sign * reach) / (prompt_cv * output_cv) for sign in (-1, 1))
     if not low - ROUNDING <= correlation <= high + ROUNDING:
         nearest = max(low, min(high, correlation))
         raise InvalidValueError(
-            f"correlation {correlation:g} is not possible: lognormal lengths with these variations reach "
-            f"{low:.3f} to {high:.3f}, the nearest is {nearest:.3f}",
+            say(
+                "workload.correlation_not_possible_lognormal",
+                "correlation {correlation:g} is not possible: lognormal lengths with these variations "
+                "reach {low:.3f} to {high:.3f}, the nearest is {nearest:.3f}",
+                correlation=correlation,
+                low=low,
+                high=high,
+                nearest=nearest,
+            ),
             what="correlation",
             asked=correlation,
             allowed=(low, high),
@@ -236,14 +264,22 @@ def _check_correlation(prompt_cv: float, output_cv: float, correlation: float) -
 def check_workload(workload: Any) -> None:
     """Refuse what is no workload."""
     if not isinstance(workload, Workload):
-        text = f"a workload is a Workload, or what workload and workload_from_trace answer, not {shown(workload)}"
+        text = say(
+            "workload.workload_workload_what_workload",
+            "a workload is a Workload, or what workload and workload_from_trace answer, not {workload}",
+            workload=shown(workload),
+        )
         raise InvalidValueError(text, what="workload", asked=workload, allowed=("Workload",))
 
 
 def _pairs_of(trace: Any) -> tuple[Lengths, Lengths]:
     """Return the two columns of a trace, checked."""
     if not isinstance(trace, tuple | list) or len(trace) != 2:
-        text = f"trace must be the lengths of prompts and of answers, two columns, not {shown(trace)}"
+        text = say(
+            "workload.trace_must_lengths_prompts",
+            "trace must be the lengths of prompts and of answers, two columns, not {trace}",
+            trace=shown(trace),
+        )
         raise InvalidValueError(text, what="trace", asked=trace)
     prompt, output = (lengths(column, name, "trace") for column, name in zip(trace, COLUMNS[:2], strict=True))
     check_pairs(prompt, output, "trace")

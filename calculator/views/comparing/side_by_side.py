@@ -144,7 +144,15 @@ def side_by_side(plans: Sequence[Plan]) -> SideBySide:
         If they are fewer or more.
     """
     if not 2 <= len(plans) <= MOST:
-        raise InvalidValueError(f"two to {MOST} plans are set side by side, not {len(plans)}", what="plans")
+        raise InvalidValueError(
+            say(
+                "side_by_side.two_plans_set_side",
+                "two to {most} plans are set side by side, not {plans}",
+                most=MOST,
+                plans=len(plans),
+            ),
+            what="plans",
+        )
     return SideBySide(tuple(plans))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.study import HeadStudy
@@ -42,8 +43,14 @@ def row_of(study: HeadStudy, name: str | None = None) -> HeadRow:
         nearest = _nearest(study, name)
         wanted = name if name.isdecimal() else shown(name)
         raise InvalidValueError(
-            f"{study.model.name} cannot have {wanted} KV heads here: there are {', '.join(names(rows))}, "
-            f"the nearest is {nearest}",
+            say(
+                "chosen.cannot_have_kv_heads",
+                "{name} cannot have {wanted} KV heads here: there are {names}, the nearest is {nearest}",
+                name=study.model.name,
+                wanted=wanted,
+                names=", ".join(names(rows)),
+                nearest=nearest,
+            ),
             what="kv_heads",
             asked=name,
             allowed=tuple(names(rows)),

@@ -17,6 +17,7 @@ from typing import Any
 
 from calculator.configs.checkpoints.safetensors import Tensor
 from calculator.errors import FileFormatError, shown
+from calculator.messages import say
 
 MAGIC, VERSIONS = b"GGUF", (2, 3)
 MAX_HEADER_BYTES, MAX_PAIRS, MAX_TENSORS, MAX_TEXT, MAX_ITEMS = 128 * 2**20, 4_096, 100_000, 2**20, 8_000_000
@@ -61,12 +62,19 @@ class _Reader:
     def take(self, size: int) -> bytes:
         if size > self.left:
             raise FileFormatError(
-                f"{self.name}: a header of more than {MAX_HEADER_BYTES:,} bytes, the most that is read"
+                say(
+                    "header.header_more_than_bytes",
+                    "{name}: a header of more than {max_header_bytes:,} bytes, the most that is read",
+                    name=self.name,
+                    max_header_bytes=MAX_HEADER_BYTES,
+                )
             )
         self.left -= size
         found = self.file.read(size)
         if len(found) < size:
-            raise FileFormatError(f"{self.name}: is cut short: it ends within its header")
+            raise FileFormatError(
+                say("header.cut_short_ends_within", "{name}: is cut short: it ends within its header", name=self.name)
+            )
         return found
 
     def number(self, form: str) -> Any:
@@ -75,7 +83,16 @@ class _Reader:
     def count(self, most: int, what: str) -> int:
         found = self.number("<Q")
         if found > most:
-            raise FileFormatError(f"{self.name}: {shown(found)} {what}; at most {most:,} are read")
+            raise FileFormatError(
+                say(
+                    "header.at_most_read",
+                    "{name}: {found} {what}; at most {most:,} are read",
+                    name=self.name,
+                    found=shown(found),
+                    what=what,
+                    most=most,
+                )
+            )
         return int(found)
 
     def text(self) -> str:
@@ -89,7 +106,14 @@ class _Reader:
         if kind == TEXT:
             return self.text(), -1
         if kind != LIST or depth:
-            raise FileFormatError(f"{self.name}: a value of the type {shown(kind)}, which is not known")
+            raise FileFormatError(
+                say(
+                    "header.value_type_which_not",
+                    "{name}: a value of the type {kind}, which is not known",
+                    name=self.name,
+                    kind=shown(kind),
+                )
+            )
         inner, size = self.number("<I"), self.count(MAX_ITEMS, "items of one list")
         if inner in NUMBERS and size > KEPT_ITEMS:
             self.take_away(size * struct.calcsize(NUMBERS[inner]))
@@ -116,28 +140,42 @@ def read_gguf(path: Path) -> Header:
     """
     name = str(path)
     if path.exists() and not path.is_file():
-        raise FileFormatError(f"{name}: cannot be read: it is no regular file")  # opening a pipe would wait
+        raise FileFormatError(
+            say("header.cannot_read_no_regular", "{name}: cannot be read: it is no regular file", name=name)
+        )  # opening a pipe would wait
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
             return _read(_Reader(file, name), size)
     except OSError as error:
-        raise FileFormatError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise FileFormatError(
+            say("header.cannot_read", "{name}: cannot be read: {strerror}", name=name, strerror=error.strerror or error)
+        ) from None
 
 
 def _read(reader: _Reader, size: int) -> Header:
     name, header = reader.name, Header()
     if reader.take(4) != MAGIC:
-        raise FileFormatError(f"{name}: does not begin with GGUF")
+        raise FileFormatError(say("header.does_not_begin_gguf", "{name}: does not begin with GGUF", name=name))
     version = reader.number("<I")
     if version not in VERSIONS:
-        raise FileFormatError(f"{name}: version {shown(version)} of GGUF; read are {' and '.join(map(str, VERSIONS))}")
+        raise FileFormatError(
+            say(
+                "header.version_gguf_read",
+                "{name}: version {version} of GGUF; read are {names}",
+                name=name,
+                version=shown(version),
+                names=" and ".join(map(str, VERSIONS)),
+            )
+        )
     tensors, pairs = reader.count(MAX_TENSORS, "tensors"), reader.count(MAX_PAIRS, "pairs of metadata")
     for _ in range(pairs):
         key = reader.text()
         if key in header.values or f"#{key}" in header.values:
-            raise FileFormatError(f"{name}: duplicate key {shown(key)}")
+            raise FileFormatError(
+                say("header.duplicate_key", "{name}: duplicate key {key_}", name=name, key_=shown(key))
+            )
         value, items = reader.value(reader.number("<I"))
         if items >= 0:
             header.values[f"#{key}"] = items
@@ -145,7 +183,7 @@ def _read(reader: _Reader, size: int) -> Header:
             header.values[key] = value
     spans = [_tensor(reader, header) for _ in range(tensors)]
     if len({tensor.name for tensor in header.tensors}) < tensors:
-        raise FileFormatError(f"{name}: two tensors have one name")
+        raise FileFormatError(say("header.two_tensors_have_one", "{name}: two tensors have one name", name=name))
     _check_data(spans, header, size - (MAX_HEADER_BYTES - reader.left), name, MAX_HEADER_BYTES - reader.left)
     return header
 
@@ -154,15 +192,40 @@ def _tensor(reader: _Reader, header: Header) -> tuple[int, int]:
     key = reader.text()
     dimensions = reader.number("<I")
     if not 1 <= dimensions <= MAX_DIMENSIONS:
-        raise FileFormatError(f"{reader.name}: {shown(key)} has {shown(dimensions)} dimensions")
+        raise FileFormatError(
+            say(
+                "header.has_dimensions",
+                "{name}: {key_} has {dimensions} dimensions",
+                name=reader.name,
+                key_=shown(key),
+                dimensions=shown(dimensions),
+            )
+        )
     shape = [reader.count(2**40, f"elements of {shown(key)} in one dimension") for _ in range(dimensions)]
     kind, offset = reader.number("<I"), reader.number("<Q")
     known = TYPES.get(kind)
     if known is None:
-        raise FileFormatError(f"{reader.name}: {shown(key)} is of the type {shown(kind)}, which is not known")
+        raise FileFormatError(
+            say(
+                "header.type_which_not_known",
+                "{name}: {key_} is of the type {kind}, which is not known",
+                name=reader.name,
+                key_=shown(key),
+                kind=shown(kind),
+            )
+        )
     elements = prod(shape)
     if shape[0] % known[1] or elements >= 2**50:
-        raise FileFormatError(f"{reader.name}: {shown(key)} of {shape} does not divide into blocks of {known[0]}")
+        raise FileFormatError(
+            say(
+                "header.does_not_divide_into",
+                "{name}: {key_} of {shape} does not divide into blocks of {known}",
+                name=reader.name,
+                key_=shown(key),
+                shape=shape,
+                known=known[0],
+            )
+        )
     taken = elements // known[1] * known[2]
     header.tensors.append(Tensor(key, known[0], elements, taken))
     return offset, offset + taken
@@ -172,14 +235,29 @@ def _check_data(spans: list[tuple[int, int]], header: Header, follows: int, name
     """Refuse data that overlap, or are not all there."""
     alignment = header.values.get("general.alignment", ALIGNMENT)
     if type(alignment) is not int or not 0 < alignment <= 2**20:
-        raise FileFormatError(f"{name}: an alignment of {shown(alignment)}")
+        raise FileFormatError(
+            say("header.alignment", "{name}: an alignment of {alignment}", name=name, alignment=shown(alignment))
+        )
     reached = 0
     for begin, end in sorted(spans):
         if begin < reached:
-            raise FileFormatError(f"{name}: the data of two tensors overlap at {begin:,}")
+            raise FileFormatError(
+                say(
+                    "header.data_two_tensors_overlap",
+                    "{name}: the data of two tensors overlap at {begin:,}",
+                    name=name,
+                    begin=begin,
+                )
+            )
         reached = end
     available = follows - (-read % alignment)
     if reached > available:
         raise FileFormatError(
-            f"{name}: is cut short: the header describes {reached:,} bytes, and {max(0, available):,} follow it"
+            say(
+                "header.cut_short_header_describes",
+                "{name}: is cut short: the header describes {reached:,} bytes, and {max:,} follow it",
+                name=name,
+                reached=reached,
+                max=max(0, available),
+            )
         )

@@ -13,6 +13,7 @@ from typing import Any
 from calculator.configs.checkpoints.gguf.header import Header
 from calculator.configs.checkpoints.gguf.rows import ARCHITECTURES
 from calculator.errors import FileFormatError, UnsupportedError, shown, unknown_name
+from calculator.messages import say
 
 KEYS: Mapping[str, str] = {
     "context_length": "max_position_embeddings",
@@ -42,7 +43,9 @@ def config_of(header: Header, name: str) -> dict[str, Any]:
     values = header.values
     kind = values.get("general.architecture")
     if kind is None:
-        raise FileFormatError(f"{name}: the metadata do not say general.architecture")
+        raise FileFormatError(
+            say("metadata.metadata_do_not_say", "{name}: the metadata do not say general.architecture", name=name)
+        )
     row = ARCHITECTURES.get(kind) if isinstance(kind, str) else None
     if row is None:
         known = unknown_name("architecture of GGUF", kind, ARCHITECTURES)
@@ -54,7 +57,11 @@ def config_of(header: Header, name: str) -> dict[str, Any]:
             config[ours] = _one(value, ours)
     for needed in ("num_hidden_layers", "hidden_size"):
         if type(config.get(needed)) is not int:
-            raise FileFormatError(f"{name}: the metadata do not say {needed}")
+            raise FileFormatError(
+                say(
+                    "metadata.metadata_do_not_say", "{name}: the metadata do not say {needed}", name=name, needed=needed
+                )
+            )
     drafts = values.get(f"{kind}.nextn_predict_layers", 0)
     if type(drafts) is int and 0 < drafts < config["num_hidden_layers"]:
         config["num_hidden_layers"] -= drafts
@@ -76,7 +83,14 @@ def _one(value: Any, name: str) -> Any:
         kinds = {entry for entry in value if not isinstance(entry, list)}
         return value[0] if len(kinds) == 1 else value
     if isinstance(value, bool) or not isinstance(value, int):
-        raise FileFormatError(f"{name} of the metadata must be a whole number, not {shown(value)}")
+        raise FileFormatError(
+            say(
+                "metadata.metadata_must_whole_number",
+                "{name} of the metadata must be a whole number, not {asked}",
+                name=name,
+                asked=shown(value),
+            )
+        )
     return value
 
 
@@ -88,7 +102,10 @@ def _completed(config: dict[str, Any], values: Mapping[str, Any], kind: str, nam
         rope, whole = config.get("qk_rope_head_dim"), config.pop("qk_head_dim", None)
         if not isinstance(rope, int) or not isinstance(whole, int):
             raise FileFormatError(
-                "the metadata do not say the sizes of latent heads: convert the file with a newer tool"
+                say(
+                    "metadata.metadata_do_not_say",
+                    "the metadata do not say the sizes of latent heads: convert the file with a newer tool",
+                )
             )
         config["qk_nope_head_dim"] = whole - rope
         config.pop("head_dim", None)

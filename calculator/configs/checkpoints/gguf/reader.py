@@ -97,13 +97,36 @@ def _all_files(path: Path, header: Header) -> list[Path]:
         return [path]
     found = _SPLIT.match(path.name)
     if not found or int(found[3]) != count or count > 4_096:
-        raise FileFormatError(f"{path}: is one of {shown(count)} files, and not named as one")
+        raise FileFormatError(
+            say(
+                "reader.one_files_not_named",
+                "{path}: is one of {count} files, and not named as one",
+                path=path,
+                count=shown(count),
+            )
+        )
     files = [path.with_name(f"{found[1]}-{number:05}-of-{found[3]}.gguf") for number in range(1, count + 1)]
     missing = next((file for file in files if not file.is_file()), None)
     if missing is not None:
-        raise FileFormatError(f"{path}: of its {count} files {missing.name} is not there")
+        raise FileFormatError(
+            say(
+                "reader.its_files_not_there",
+                "{path}: of its {count} files {name} is not there",
+                path=path,
+                count=count,
+                name=missing.name,
+            )
+        )
     if path != files[0]:
-        raise FileFormatError(f"{path}: is not the first of its {count} files; read {files[0].name}")
+        raise FileFormatError(
+            say(
+                "reader.not_first_its_files",
+                "{path}: is not the first of its {count} files; read {name}",
+                path=path,
+                count=count,
+                name=files[0].name,
+            )
+        )
     return files
 
 
@@ -143,6 +166,13 @@ def _check_sizes(model: ModelArchitecture, tensors: Tensors, name: str) -> None:
         stored = sum(module.elements for module in tensors.layers.get(layer, {}).values())
         if abs(stored - made) > TOLERANCE * made:
             raise FileFormatError(
-                f"{name}: layer {layer} holds {stored:,} values where its metadata make {made:,}: this form of the "
-                "architecture is not understood"
+                say(
+                    "reader.layer_holds_values_where",
+                    "{name}: layer {layer} holds {stored:,} values where its metadata make {made:,}: this "
+                    "form of the architecture is not understood",
+                    name=name,
+                    layer=layer,
+                    stored=stored,
+                    made=made,
+                )
             )

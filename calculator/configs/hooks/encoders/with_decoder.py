@@ -14,6 +14,7 @@ from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.configs.traits import Encoder
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 RAW_SYNONYMS = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "is_encoder_decoder")
 
@@ -31,7 +32,7 @@ class EncoderDecoder:
 
     def __init__(self, keys: Keys, family: Family) -> None:
         if family.encoder is None:
-            raise UnsupportedError("this model type has no encoder")
+            raise UnsupportedError(say("with_decoder.this_model_type_has", "this model type has no encoder"))
         encoder: Encoder = family.encoder
         self.keys, self.encoder = keys, encoder
         self.hidden = keys.count("hidden_size")
@@ -44,7 +45,13 @@ class EncoderDecoder:
     def _gated(self) -> bool:
         given = self.keys.value("feed_forward_proj")
         if given is not None and not isinstance(given, str):
-            raise InvalidValueError(f"feed_forward_proj must be a text, not {shown(given)}")
+            raise InvalidValueError(
+                say(
+                    "with_decoder.feed_forward_proj_must",
+                    "feed_forward_proj must be a text, not {given}",
+                    given=shown(given),
+                )
+            )
         return given is not None and given.split("-")[0] == "gated"
 
     def widest_mlp(self) -> int:
@@ -54,7 +61,14 @@ class EncoderDecoder:
     def _head_dim(self, heads: int) -> int:
         given = self.keys.count(self.encoder.head_dim) if self.encoder.head_dim else None
         if given is None and self.hidden % heads:
-            raise InvalidValueError(f"hidden_size {self.hidden} does not divide by {heads} heads")
+            raise InvalidValueError(
+                say(
+                    "with_decoder.hidden_size_does_not",
+                    "hidden_size {hidden} does not divide by {heads} heads",
+                    hidden=self.hidden,
+                    heads=heads,
+                )
+            )
         return given or self.hidden // heads
 
     def layers(self) -> tuple[LayerGroup, ...]:

@@ -11,6 +11,7 @@ from calculator.configs.blocks.builder import LayerPlan
 from calculator.configs.blocks.heads import Heads, checked
 from calculator.configs.blocks.layers import Assembler
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 
 class ListedHeads(Assembler):
@@ -23,7 +24,11 @@ class ListedHeads(Assembler):
             return plain
         if len(listed) != len(plain) or not all(1 <= heads <= MAX_HEADS for heads in listed):
             raise InvalidValueError(
-                f"num_attention_heads_per_layer must list the heads of the {len(plain):,} layers",
+                say(
+                    "listed_heads.num_attention_heads_per",
+                    "num_attention_heads_per_layer must list the heads of the {plain:,} layers",
+                    plain=len(plain),
+                ),
                 what="num_attention_heads_per_layer",
             )
         return [checked(replace(heads, query=query)) for heads, query in zip(plain, listed, strict=True)]
@@ -33,7 +38,11 @@ class ListedHeads(Assembler):
         yield from super().attention(plan)
         gating = self.keys.value("gating")
         if gating not in (None, True, False, "per-head", "per-element"):
-            raise UnsupportedError(f"gating {shown(gating)} is not understood", what="gating", asked=gating)
+            raise UnsupportedError(
+                say("listed_heads.gating_not_understood", "gating {gating} is not understood", gating=shown(gating)),
+                what="gating",
+                asked=gating,
+            )
         if gating:
             width = plan.heads.query * (plan.heads.key if gating == "per-element" else 1)
             yield from blocks.linear("attention", width, self.hidden, Sharding.COLUMNS)

@@ -10,31 +10,33 @@ from typing import NamedTuple
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model, model_file
 from calculator.formats.kv import StorageFormat
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.heads.seen.stated import BINARY, DECIMAL
 
 MISTAKES = {
-    "layers": "another number of layers: one more, one fewer, as many as it has heads, or as a model of its family has",
-    "all_heads": "every query head counted as a KV head (G = H)",
-    "kv_heads": "another number of KV heads",
-    "one_of_k_and_v": "only one of K and V",
-    "head_size": "hidden size over query heads in place of the head size",
-    "format": "another storage format, so other bytes a value",
-    "binary_for_decimal": "GiB written as GB, or the other way round",
-    "thousands": "1,000 in place of 1,024",
-    "gpus": "the share of one of several GPUs for all of it",
-    "copies": "divided by the GPUs beyond the KV heads, where heads are copied",
-    "windows": "windows counted at full length",
-    "expanded": "latent vectors counted as heads",
-    "bits": "bits for bytes",
-    "active": "active parameters for all",
-    "embedding": "the input embedding left out",
-    "tied": "an embedding that is also the head counted twice",
-    "parameters_for_bytes": "the number of parameters for the bytes that they take",
-    "kept_for_saved": "what is kept for what is saved",
-    "nameplate": "the full bandwidth on paper, and nothing but reading",
-    "weights_alone": "reading the weights alone, and not the cache",
+    "layers": phrase(
+        "another number of layers: one more, one fewer, as many as it has heads, or as a model of its family has"
+    ),
+    "all_heads": phrase("every query head counted as a KV head (G = H)"),
+    "kv_heads": phrase("another number of KV heads"),
+    "one_of_k_and_v": phrase("only one of K and V"),
+    "head_size": phrase("hidden size over query heads in place of the head size"),
+    "format": phrase("another storage format, so other bytes a value"),
+    "binary_for_decimal": phrase("GiB written as GB, or the other way round"),
+    "thousands": phrase("1,000 in place of 1,024"),
+    "gpus": phrase("the share of one of several GPUs for all of it"),
+    "copies": phrase("divided by the GPUs beyond the KV heads, where heads are copied"),
+    "windows": phrase("windows counted at full length"),
+    "expanded": phrase("latent vectors counted as heads"),
+    "bits": phrase("bits for bytes"),
+    "active": phrase("active parameters for all"),
+    "embedding": phrase("the input embedding left out"),
+    "tied": phrase("an embedding that is also the head counted twice"),
+    "parameters_for_bytes": phrase("the number of parameters for the bytes that they take"),
+    "kept_for_saved": phrase("what is kept for what is saved"),
+    "nameplate": phrase("the full bandwidth on paper, and nothing but reading"),
+    "weights_alone": phrase("reading the weights alone, and not the cache"),
 }
 """The stated list, by key."""
 MOST_GPUS = 16

@@ -13,7 +13,7 @@ from calculator.catalogue.presets import load_model
 from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, friendly, shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
-from calculator.messages import Message, joined, say
+from calculator.messages import Message, joined, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.heads.claims import Claim
 from calculator.planning.heads.seen.cache import cache_candidates, saved_candidates
@@ -191,7 +191,14 @@ def explain_number(
         wrong += _merged(kind, [found for found in matching if found.key and found.number not in exact], scale)
     if not expected:
         raise InvalidValueError(
-            f"nothing of {asked.model.name} is counted in {shown(unit or value)}", what="unit", asked=stated.unit.name
+            say(
+                "check.nothing_counted",
+                "nothing of {name} is counted in {unit}",
+                name=asked.model.name,
+                unit=shown(unit or value),
+            ),
+            what="unit",
+            asked=stated.unit.name,
         )
     speed_kind = next((kind for kind in kinds if kind in _OF_SPEED), None)
     never = impossible(asked, speed_kind, stated.number * stated.scale(speed_kind)) if speed_kind else None
@@ -218,11 +225,23 @@ def _kinds(what: str | None, stated: Stated) -> list[str]:
     if said and said not in fitting:
         allowed = tuple(name for name, unit in UNITS.items() if said in unit.scales)
         raise InvalidValueError(
-            f"unit {shown(stated.unit.name)} does not go with {said}: give one of {', '.join(allowed)}",
-            what="unit", asked=stated.unit.name, allowed=allowed,
-        )  # fmt: skip
+            say(
+                "check.unit_does_not_go",
+                "unit {name} does not go with {said}: give one of {names}",
+                name=shown(stated.unit.name),
+                said=said,
+                names=", ".join(allowed),
+            ),
+            what="unit",
+            asked=stated.unit.name,
+            allowed=allowed,
+        )
     if what and stated.of and what != stated.of:
-        raise InvalidValueError(f"value says {stated.of}, and what says {what}", what="what", asked=what)
+        raise InvalidValueError(
+            say("check.value_says_what_says", "value says {of}, and what says {what}", of=stated.of, what=what),
+            what="what",
+            asked=what,
+        )
     if said:
         return [said]
     of_cache = ("kv_cache",) if stated.each in ("token", "layer", "sequence") and "kv_cache" in fitting else fitting
@@ -258,7 +277,12 @@ def _asked(model: Any, stated: Stated, given: dict[str, Any]) -> Asked:
     loaded = load_model(model)
     if loaded.needs_encoder:
         raise UnsupportedError(
-            f"{loaded.name} keeps its encoder's tokens beside: its numbers are not explained", what="model"
+            say(
+                "check.keeps_its_encoder_s",
+                "{name} keeps its encoder's tokens beside: its numbers are not explained",
+                name=loaded.name,
+            ),
+            what="model",
         )
     values = {**of_plan, **{name: value for name, value in given.items() if value is not None}}
     counts = _SCHEMA.validate(
@@ -358,14 +382,20 @@ def _finding(
     if never:
         parts.append(never)
     if circulating:
-        template = "It circulates: claim {numbers}." if len(circulating) == 1 else "It circulates: claims {numbers}."
-        parts.append(say("check.claims", template, numbers=", ".join(str(each.number) for each in circulating)))
+        text = (
+            template("It circulates: claim {numbers}.")
+            if len(circulating) == 1
+            else template("It circulates: claims {numbers}.")
+        )
+        parts.append(say("check.claims", text, numbers=joined(", ", [str(each.number) for each in circulating])))
     if wrong:
         ways = joined("; ", [say("check.way", "{words} ({reading})", words=each.words, reading=each.reading)
                              for each in wrong[:_MOST_SAID]])  # fmt: skip
         more = len(wrong) - _MOST_SAID
-        one = "One mistake gives it" if len(wrong) == 1 else "Any one of these mistakes gives it"
-        parts.append(say("check.ways", one + ": {ways}.", ways=ways))
+        text = template("One mistake gives it: {ways}.")
+        if len(wrong) > 1:
+            text = template("Any one of these mistakes gives it: {ways}.")
+        parts.append(say("check.ways", text, ways=ways))
         if more > 0:
             parts.append(say("check.more", "And {more} more.", more=more))
     elif not right:

@@ -46,7 +46,11 @@ def batches(asked: Asked) -> list[Batch]:
     plan = asked.plan
     if plan is None:
         raise InvalidValueError(
-            "tokens a second depend on the GPU: give a plan in place of a model", what="model", allowed="a plan"
+            say(
+                "speeds.tokens_second_depend_gpu", "tokens a second depend on the GPU: give a plan in place of a model"
+            ),
+            what="model",
+            allowed="a plan",
         )
     counts = dict.fromkeys((plan.request.batch_size, plan.max_batch_size))
     return [_batch(plan, users) for users in counts if users]
@@ -55,7 +59,10 @@ def batches(asked: Asked) -> list[Batch]:
 def _batch(plan: Plan, users: int) -> Batch:
     bandwidth = plan.accelerator.bandwidth_gb_per_s
     if not bandwidth:
-        raise UnsupportedError(f"the bandwidth of {plan.accelerator.name} is not known", what="gpu")
+        raise UnsupportedError(
+            say("speeds.bandwidth_not_known", "the bandwidth of {name} is not known", name=plan.accelerator.name),
+            what="gpu",
+        )
     fast = speed(plan, users, plan.request.seq_len, None)
     work = work_of(plan.model, plan.model.resolve_weight_dtype(plan.request.weight_dtype))
     per_s = bandwidth * 1e9 * plan.gpus_per_replica

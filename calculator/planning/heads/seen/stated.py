@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from calculator.errors import InvalidValueError, shown, unknown_name
+from calculator.messages import say
 from calculator.units import GB, GIB, KIB, MIB
 
 DECIMAL = {"KB": 10**3, "MB": 10**6, "GB": GB, "TB": 10**12}
@@ -42,7 +43,12 @@ UNITS: dict[str, Unit] = {
     "bytes": _unit("bytes", 1, *OF_BYTES),
     **{name: _unit(name, size, *OF_BYTES) for name, size in (DECIMAL | BINARY).items()},
     "parameters": _unit("parameters", 1, *OF_PARAMETERS),
-    **{f"{name} parameters": _unit(f"{name} parameters", size, *OF_PARAMETERS) for name, size in _COUNTED.items()},
+    **{
+        say("stated.parameters", "{name} parameters", name=name): _unit(
+            say("stated.parameters", "{name} parameters", name=name), size, *OF_PARAMETERS
+        )
+        for name, size in _COUNTED.items()
+    },
     **{name: _unit(name, size, *OF_PARAMETERS) for name, size in _COUNTED.items()},
     "B": Unit("B", {**dict.fromkeys(OF_PARAMETERS, Fraction(10**9)), **dict.fromkeys(OF_BYTES, Fraction(1))}),
     "M": _unit("M", 10**6, *OF_PARAMETERS),
@@ -114,15 +120,32 @@ def parse(value: Any, unit: str | None = None) -> Stated:
     match = _NUMBER.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise InvalidValueError(
-            f"value must be a number such as 34.36, or a text such as 34.36 GB, not {shown(value)}",
-            what="value", asked=value,
-        )  # fmt: skip
+            say(
+                "stated.value_must_number_such",
+                "value must be a number such as 34.36, or a text such as 34.36 GB, not {asked}",
+                asked=shown(value),
+            ),
+            what="value",
+            asked=value,
+        )
     written = match[3].strip()
     if written and unit and written != unit:
-        raise InvalidValueError(f"value is written in {shown(written)}, and unit says {shown(unit)}", what="unit")
+        raise InvalidValueError(
+            say(
+                "stated.value_written_unit_says",
+                "value is written in {written}, and unit says {unit}",
+                written=shown(written),
+                unit=shown(unit),
+            ),
+            what="unit",
+        )
     named = written or unit
     if not named:
-        raise InvalidValueError(f"unit is missing: give one of {', '.join(UNITS)}", what="unit", allowed=tuple(UNITS))
+        raise InvalidValueError(
+            say("stated.unit_missing_give_one", "unit is missing: give one of {names}", names=", ".join(UNITS)),
+            what="unit",
+            allowed=tuple(UNITS),
+        )
     found, each, of = unit_of(named)
     digits = Decimal(match[1].replace(",", "") + (match[2] or ""))
     return Stated(Fraction(digits), Fraction(Decimal(1).scaleb(-len((match[2] or ".")[1:]))) / 2, found, each, of)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from calculator.errors import InvalidValueError, friendly, shown
+from calculator.messages import say
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.traffic.arrivals.in_service import InService
 from calculator.planning.traffic.concurrency import check_asked
@@ -137,7 +138,12 @@ def open_arrivals(
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
         if not number or not 0 < rate <= MOST_RATE:
             raise InvalidValueError(
-                f"requests_per_second must be more than 0 and at most {MOST_RATE:g}, not {shown(rate)}",
+                say(
+                    "open_arrivals.requests_per_second_must",
+                    "requests_per_second must be more than 0 and at most {most_rate:g}, not {rate}",
+                    most_rate=MOST_RATE,
+                    rate=shown(rate),
+                ),
                 what="requests_per_second",
                 asked=rate,
             )

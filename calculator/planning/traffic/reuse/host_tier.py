@@ -18,7 +18,7 @@ from calculator.architecture.limits import MAX_TOKENS
 from calculator.catalogue.host_links import HostLink, host_link
 from calculator.engines.pools import longest_by_bisection
 from calculator.errors import InvalidValueError, UnsupportedError, friendly, shown
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say
 from calculator.planning.traffic.inputs import check_plan
 from calculator.planning.traffic.reuse.prefixes import prefix_reuse
 from calculator.planning.traffic.timing.speed import PROMPT_RANGE, speed
@@ -150,7 +150,12 @@ def host_tier(
     if sequences is not None:
         sequences = _count("sequences", sequences, 1, MAX_TOKENS)
         if workload is not None:
-            raise InvalidValueError("give one of sequences and workload: each says what the working set is")
+            raise InvalidValueError(
+                say(
+                    "host_tier.give_one_sequences_workload",
+                    "give one of sequences and workload: each says what the working set is",
+                )
+            )
     link = _link(plan, host_gb_per_s)
     each = _bytes_per_sequence(plan, prompt_tokens)
     on_gpu = _bytes_per_gpu(plan, prompt_tokens)
@@ -165,7 +170,11 @@ def host_tier(
         alone = prefix_reuse(workload, plan)
         if alone.unique_tokens is None:
             raise InvalidValueError(
-                "this workload has no hash_ids, which tell its prefixes apart: give sequences, or a trace with them",
+                say(
+                    "host_tier.this_workload_has_no",
+                    "this workload has no hash_ids, which tell its prefixes apart: give sequences, or a "
+                    "trace with them",
+                ),
                 what="workload",
             )
         a_token = each / prompt_tokens
@@ -230,16 +239,25 @@ def _link(plan: Plan, host_gb_per_s: float | None) -> HostLink:
         number = isinstance(host_gb_per_s, int | float) and not isinstance(host_gb_per_s, bool)
         if not number or not 0 < host_gb_per_s <= MOST_GB_PER_S:
             raise InvalidValueError(
-                f"host_gb_per_s must be more than 0 and at most {MOST_GB_PER_S:g}, not {shown(host_gb_per_s)}",
+                say(
+                    "host_tier.host_gb_per_s",
+                    "host_gb_per_s must be more than 0 and at most {most_gb_per_s:g}, not {host_gb_per_s}",
+                    most_gb_per_s=MOST_GB_PER_S,
+                    host_gb_per_s=shown(host_gb_per_s),
+                ),
                 what="host_gb_per_s",
                 asked=host_gb_per_s,
             )
         rate = float(host_gb_per_s)
-        return HostLink("a link as given", rate, rate, rate, "given by hand")
+        return HostLink(phrase("a link as given"), rate, rate, rate, phrase("given by hand"))
     found = host_link(gpu.id, gpu.generation)
     if found is None:
         raise UnsupportedError(
-            f"how fast host memory reaches {gpu.name} was not measured: give host_gb_per_s, copies to one GPU in GB/s",
+            say(
+                "host_tier.how_fast_host_memory",
+                "how fast host memory reaches {name} was not measured: give host_gb_per_s, copies to one GPU in GB/s",
+                name=gpu.name,
+            ),
             what="host_gb_per_s",
         )
     return found
@@ -248,7 +266,16 @@ def _link(plan: Plan, host_gb_per_s: float | None) -> HostLink:
 def _count(name: str, value: Any, least: int, most: int) -> int:
     if type(value) is not int or not least <= value <= most:
         raise InvalidValueError(
-            f"{name} must be a whole number from {least} to {most:,}, not {shown(value)}", what=name, asked=value
+            say(
+                "host_tier.must_whole_number_from",
+                "{name} must be a whole number from {least} to {most:,}, not {asked}",
+                name=name,
+                least=least,
+                most=most,
+                asked=shown(value),
+            ),
+            what=name,
+            asked=value,
         )
     return value
 

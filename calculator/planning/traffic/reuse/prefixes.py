@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, friendly, shown
+from calculator.messages import say
 from calculator.planning.traffic.inputs import check_plan
 from calculator.planning.traffic.workload import check_workload
 
@@ -110,13 +111,24 @@ def prefix_reuse(
         check_plan(plan)
     if cache_tokens is not None and (type(cache_tokens) is not int or not 0 <= cache_tokens <= LARGEST_ID):
         raise InvalidValueError(
-            f"cache_tokens must be a whole number of at least 0, not {shown(cache_tokens)}",
+            say(
+                "prefixes.cache_tokens_must_whole",
+                "cache_tokens must be a whole number of at least 0, not {cache_tokens}",
+                cache_tokens=shown(cache_tokens),
+            ),
             what="cache_tokens",
             asked=cache_tokens,
         )
     if isinstance(running, bool) or not isinstance(running, int | float) or not 0 <= running <= MAX_TOKENS:
         raise InvalidValueError(
-            f"running must be a number from 0 to {MAX_TOKENS:,}, not {shown(running)}", what="running", asked=running
+            say(
+                "prefixes.running_must_number_from",
+                "running must be a number from 0 to {max_tokens:,}, not {running}",
+                max_tokens=MAX_TOKENS,
+                running=shown(running),
+            ),
+            what="running",
+            asked=running,
         )
     pairs = workload.pairs(plan.request.seq_len if plan else MAX_TOKENS)
     mean = pairs.mean(pairs.prompt_tokens)
@@ -212,7 +224,12 @@ def check_block_tokens(block_tokens: Any) -> None:
     """Refuse what is no number of tokens of a hashed block."""
     if type(block_tokens) is not int or not 1 <= block_tokens <= MAX_TOKENS:
         raise InvalidValueError(
-            f"hash_block_tokens must be a whole number from 1 to {MAX_TOKENS:,}, not {shown(block_tokens)}",
+            say(
+                "prefixes.hash_block_tokens_must",
+                "hash_block_tokens must be a whole number from 1 to {max_tokens:,}, not {block_tokens}",
+                max_tokens=MAX_TOKENS,
+                block_tokens=shown(block_tokens),
+            ),
             what="hash_block_tokens",
             asked=block_tokens,
             allowed=(1, MAX_TOKENS),
@@ -226,10 +243,26 @@ def prefixes_of(column: Any, prompt_tokens: Any, block_tokens: int, name: str) -
 
     rows = list(column)
     if len(rows) != len(prompt_tokens):
-        raise InvalidValueError(f"{name}: {len(rows):,} hash_ids stand beside {len(prompt_tokens):,} input_tokens")
+        raise InvalidValueError(
+            say(
+                "prefixes.hash_ids_stand_beside",
+                "{name}: {rows:,} hash_ids stand beside {prompt_tokens:,} input_tokens",
+                name=name,
+                rows=len(rows),
+                prompt_tokens=len(prompt_tokens),
+            )
+        )
     wanted = -(-prompt_tokens // block_tokens)
     if int(wanted.sum()) > MOST_BLOCKS:
-        raise InvalidValueError(f"{name}: {int(wanted.sum()):,} blocks of prompts; at most {MOST_BLOCKS:,} are read")
+        raise InvalidValueError(
+            say(
+                "prefixes.blocks_prompts_at_most",
+                "{name}: {sum:,} blocks of prompts; at most {most_blocks:,} are read",
+                name=name,
+                sum=int(wanted.sum()),
+                most_blocks=MOST_BLOCKS,
+            )
+        )
     ids: list[int] = []
     counts = []
     for row, (cell, most, tokens) in enumerate(zip(rows, wanted.tolist(), prompt_tokens.tolist(), strict=True)):
@@ -237,9 +270,18 @@ def prefixes_of(column: Any, prompt_tokens: Any, block_tokens: int, name: str) -
         # a last block that is not full is hashed in some traces and left out in others
         if found is None or len(found) not in (most, tokens // block_tokens):
             raise InvalidValueError(
-                f"{name}: row {row + 1:,}, hash_ids: must be the whole numbers of {most:,} blocks of {block_tokens:,} "
-                f"tokens for a prompt of {tokens:,}, the last may be missing, not {shown(cell)}; other sizes of blocks "
-                "are given by hash_block_tokens",
+                say(
+                    "prefixes.row_hash_ids_must",
+                    "{name}: row {row:,}, hash_ids: must be the whole numbers of {most:,} blocks of "
+                    "{block_tokens:,} tokens for a prompt of {tokens:,}, the last may be missing, not "
+                    "{cell}; other sizes of blocks are given by hash_block_tokens",
+                    name=name,
+                    row=row + 1,
+                    most=most,
+                    block_tokens=block_tokens,
+                    tokens=tokens,
+                    cell=shown(cell),
+                ),
                 what="hash_ids",
                 asked=cell,
             )

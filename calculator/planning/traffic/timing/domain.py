@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from calculator.engines.measured import BANDS, KINDS, MOST_GPUS, UNSEEN, architecture_kind, group_of
 from calculator.engines.unmeasured import newer_than_measured, outside
+from calculator.messages import joined, phrase, say
 from calculator.planning.traffic.timing.clients import room, running
 
 if TYPE_CHECKING:
@@ -26,22 +27,31 @@ def range_of(plan: Plan, sequences: float, is_outside: bool) -> tuple[float, flo
 
 def why_not_checked(plan: Plan, sequences: float, lengths: Lengths, clients: float | None = None) -> str:
     """Say what of a set-up was not among those measured; empty where it was."""
-    reasons = []
+    reasons: list[str] = []
     gpus = plan.gpus_per_replica
     if gpus > MOST_GPUS:
-        reasons.append(f"{gpus} GPUs a replica, measured were up to {MOST_GPUS}")
+        reasons.append(
+            say(
+                "domain.gpus_replica_measured_were",
+                "{gpus} GPUs a replica, measured were up to {most_gpus}",
+                gpus=gpus,
+                most_gpus=MOST_GPUS,
+            )
+        )
     held = room(plan, lengths)
     if not plan.fits:
-        reasons.append("the plan does not fit")
+        reasons.append(phrase("the plan does not fit"))
     elif sequences > held:
-        reasons.append(f"memory holds {held:,} such requests at once")
+        reasons.append(
+            say("domain.memory_holds_such_requests", "memory holds {held:,} such requests at once", held=held)
+        )
     reasons += _refused(plan, sequences, lengths)
     if clients is not None:
         reasons += _queued(plan, clients, running(plan, lengths))
     if lengths.computed is not None and lengths.computed < lengths.prompt:
-        reasons.append("no speed with hits in a prefix cache was measured")
+        reasons.append(phrase("no speed with hits in a prefix cache was measured"))
     reasons += outside(plan, lengths.prompt, lengths.output, sequences)
-    return "; ".join(reasons)
+    return joined("; ", reasons) if reasons else ""
 
 
 def _refused(plan: Plan, sequences: float, lengths: Lengths) -> list[str]:
@@ -50,12 +60,33 @@ def _refused(plan: Plan, sequences: float, lengths: Lengths) -> list[str]:
     longest = max(lengths.prompt + (lengths.output or 0.0), lengths.held)
     most = request.max_num_seqs * request.attention_replicas
     if longest > request.seq_len:
-        reasons.append(f"requests of {longest:,.0f} tokens, where the plan takes {request.seq_len:,}")
+        reasons.append(
+            say(
+                "domain.requests_tokens_where_plan",
+                "requests of {longest:,.0f} tokens, where the plan takes {seq_len:,}",
+                longest=longest,
+                seq_len=request.seq_len,
+            )
+        )
     if sequences > most:
-        reasons.append(f"{sequences:,.0f} sequences at once, where max_num_seqs lets {most:,} run")
+        reasons.append(
+            say(
+                "domain.sequences_at_once_where",
+                "{sequences:,.0f} sequences at once, where max_num_seqs lets {most:,} run",
+                sequences=sequences,
+                most=most,
+            )
+        )
     measured = plan.rules.speed.longest_sequence
     if measured and lengths.held > measured:
-        reasons.append(f"sequences of {lengths.held:,.0f} tokens, measured were up to {measured:,}")
+        reasons.append(
+            say(
+                "domain.sequences_tokens_measured_were",
+                "sequences of {held:,.0f} tokens, measured were up to {measured:,}",
+                held=lengths.held,
+                measured=measured,
+            )
+        )
     return reasons
 
 
@@ -66,6 +97,17 @@ def _queued(plan: Plan, clients: float, most: int) -> list[str]:
     if clients <= most * longest:
         return []
     return [
-        f"{clients:,.0f} clients where {most:,} run at once: of {KINDS[kind]} on {plan.rules.title} "
-        + ("no queue was described" if longest == 1 else f"up to {longest:g} times as many were measured")
+        say(
+            "domain.clients_where_run_at",
+            "{clients:,.0f} clients where {most:,} run at once: of {kinds} on {title} ",
+            clients=clients,
+            most=most,
+            kinds=KINDS[kind],
+            title=plan.rules.title,
+        )
+        + (
+            phrase("no queue was described")
+            if longest == 1
+            else say("domain.up_times_many_were", "up to {longest:g} times as many were measured", longest=longest)
+        )
     ]

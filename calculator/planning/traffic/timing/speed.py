@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from calculator.errors import InvalidValueError, friendly, shown
+from calculator.messages import say
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.traffic import words
 from calculator.planning.traffic.inputs import OF_STEP, check_plan
@@ -170,14 +171,21 @@ def speed(
         }
     )
     if (asked["batch_size"] is None) == (asked["clients"] is None):
-        raise InvalidValueError("give one of batch_size and clients", what="batch_size", asked=batch_size)
+        raise InvalidValueError(
+            say("speed.give_one_batch_size", "give one of batch_size and clients"), what="batch_size", asked=batch_size
+        )
     lengths = Lengths(
         asked["prompt_tokens"], asked["output_tokens"], asked["computed_prompt_tokens"], asked["resident_tokens"]
     )
     if lengths.computed is not None and lengths.computed > lengths.prompt:
         raise InvalidValueError(
-            f"computed_prompt_tokens {shown(computed_prompt_tokens)} is more than the {lengths.prompt:g} prompt_tokens "
-            "of which they are a part",
+            say(
+                "speed.computed_prompt_tokens_more",
+                "computed_prompt_tokens {computed_prompt_tokens} is more than the {prompt:g} "
+                "prompt_tokens of which they are a part",
+                computed_prompt_tokens=shown(computed_prompt_tokens),
+                prompt=lengths.prompt,
+            ),
             what="computed_prompt_tokens",
             asked=computed_prompt_tokens,
             nearest=lengths.prompt,

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from calculator.engines.beside.experts import replicas_joined
 from calculator.errors import UnsupportedError
 from calculator.formats.weights import weight_format
+from calculator.messages import say
 from calculator.planning.traffic.timing.work import Work, attention_flops, kv_bytes_read, work_of
 
 if TYPE_CHECKING:
@@ -211,7 +212,14 @@ def _all_reduce_s(plan: Plan, tokens: float) -> float:
 
 def _known(value: float | None, gpu: str, what: str) -> float:
     if value is None:
-        raise UnsupportedError(f"the {what} of {gpu} is not known, so no speed can be computed")
+        raise UnsupportedError(
+            say(
+                "step.not_known_so_no",
+                "the {what} of {gpu} is not known, so no speed can be computed",
+                what=what,
+                gpu=gpu,
+            )
+        )
     return value
 
 

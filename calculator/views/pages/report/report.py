@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date as Date
 
 from calculator.errors import InvalidValueError, friendly, shown
+from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.planning.sizing.found import Found
 from calculator.views.pages.report import frame
@@ -40,7 +41,14 @@ def report_html(answer: Plan | Found, link: str = "", day: Date | None = None) -
     """
     of = of_plan if isinstance(answer, Plan) else of_size if isinstance(answer, Found) else None
     if of is None:
-        raise InvalidValueError(f"a report is of a plan or of what size found, not of {shown(answer)}", what="answer")
+        raise InvalidValueError(
+            say(
+                "report.report_plan_what_size",
+                "a report is of a plan or of what size found, not of {answer}",
+                answer=shown(answer),
+            ),
+            what="answer",
+        )
     made = day or Date.today()
     foot = frame.foot(link[:MOST_LINK], made, of.versions(answer))
     return frame.page(of.title(answer), of.sections(answer), foot)
