@@ -37,6 +37,7 @@ SPARSE_TYPES = frozenset({"deepseek_v32", "glm_moe_dsa"})
 """Model types with an index whose latents are read by the kernels that are known here; others have their own."""
 DESKTOP = "blackwell of compute capability 12"
 _SM12X = ("rtx-", "gb10")
+PLAIN = (*SIXTEEN_BIT, "fp32")
 E4M3, E5M2, FOUR, PER_HEAD = "fp8_e4m3", "fp8_e5m2", "nvfp4", "_per_token_head"
 _FLOATS = (E4M3, E5M2, f"fp8{PER_HEAD}")
 
@@ -65,20 +66,20 @@ class Kernel(NamedTuple):
     raises: Mapping[str, tuple[str, ...]] = {}
 
 
-_FLASH = Kernel("FlashAttention", SIXTEEN_BIT, (ENCODER, SINKS))
-_INFER = Kernel("FlashInfer", (*SIXTEEN_BIT, E4M3, E5M2), (), (64, 128, 256, 512))
+_FLASH = Kernel("FlashAttention", PLAIN, (ENCODER, SINKS))
+_INFER = Kernel("FlashInfer", (*PLAIN, E4M3, E5M2), (), (64, 128, 256, 512))
 _TRITON = Kernel(
-    "Triton", (*SIXTEEN_BIT, *_FLOATS, f"int8{PER_HEAD}", f"int4{PER_HEAD}"), (SINKS, IMAGES, ENCODER)
+    "Triton", (*PLAIN, *_FLOATS, f"int8{PER_HEAD}", f"int4{PER_HEAD}"), (SINKS, IMAGES, ENCODER)
 )  # fmt: skip
 _OLD_TRITON = _TRITON._replace(raises={"": _FLOATS})
 """fp8e4nv is of compute capability 8.9."""
-_WITH_FP8 = _FLASH._replace(formats=(*SIXTEEN_BIT, E4M3), raises={DISTANCE: (E4M3,)})
+_WITH_FP8 = _FLASH._replace(formats=(*PLAIN, E4M3), raises={DISTANCE: (E4M3,)})
 """FlashAttention 3 and 4 have an fp8 cache, 2 has none, and ALiBi is of 2 alone."""
 _INFER_NVFP4 = Kernel("FlashInfer", (FOUR,), (), (128, 256, 512))
 _WHOLE_INFER = _INFER._replace(formats=(*_INFER.formats, FOUR), knows=(SINKS,))
-_LATENT = Kernel("Triton MLA", (*SIXTEEN_BIT, E4M3), (LATENT,))
+_LATENT = Kernel("Triton MLA", (*PLAIN, E4M3), (LATENT,))
 _OLD_LATENT = _LATENT._replace(raises={"": (E4M3,)})
-_SPARSE = Kernel("FlashMLA sparse", (*SIXTEEN_BIT, E4M3, "fp8_ds_mla"), (SPARSE,))
+_SPARSE = Kernel("FlashMLA sparse", (*PLAIN, E4M3, "fp8_ds_mla"), (SPARSE,))
 
 KERNELS: Mapping[str, tuple[Kernel, ...]] = {
     "turing": (_OLD_TRITON, _OLD_LATENT),
