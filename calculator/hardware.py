@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from calculator.messages import joined, phrase, say
 from calculator.reading.fields import Field, count, flag, listed, number, optional, text
 from calculator.reading.schema import Schema
 from calculator.units import MIB, format_gib, gib_to_bytes
@@ -116,17 +117,18 @@ class Accelerator:
     @property
     def memory_note(self) -> str:
         """The three figures of memory in a sentence: label, reported, seen by a program."""
-        parts = [f"{format_gib(self.memory_bytes)} seen by a program ({self.memory_source})"]
+        seen, source = format_gib(self.memory_bytes), self.memory_source
+        parts = [say("hardware.seen", "{size} seen by a program ({source})", size=seen, source=source)]
         if self.reported_mib:
-            parts.append(f"{self.reported_mib:,} MiB in nvidia-smi and its like")
+            parts.append(say("hardware.reported", "{mib:,} MiB in nvidia-smi and its like", mib=self.reported_mib))
         if self.label_gb:
-            parts.append(f"sold as {self.label_gb} GB")
-        return ", ".join(parts) + ("" if self.memory_verified else "; not verified")
+            parts.append(say("hardware.label", "sold as {label} GB", label=self.label_gb))
+        return joined("; ", [joined(", ", parts), *([] if self.memory_verified else [phrase("not verified")])])
 
 
 def custom_accelerator(memory_bytes: int, name: str = "Own GPU") -> Accelerator:
     """Describe a device by its memory alone, as ``torch.cuda.mem_get_info`` reports it [bytes]."""
-    return Accelerator(CUSTOM, name, "", memory_bytes, "given by hand", memory_verified=True)
+    return Accelerator(CUSTOM, name, "", memory_bytes, phrase("given by hand"), memory_verified=True)
 
 
 def program_memory(
@@ -138,7 +140,7 @@ def program_memory(
     """
     if program_gib:
         low, high = (gib_to_bytes(value) for value in program_gib)
-        kind = "the middle of what programs reported" if low != high else "as programs reported"
-        return (low + high) // 2, ("estimated" if estimated else kind), not estimated
+        kind = phrase("the middle of what programs reported") if low != high else phrase("as programs reported")
+        return (low + high) // 2, (phrase("estimated") if estimated else kind), not estimated
     assert reported_mib is not None, "the preset schema asks for one of the two"
-    return reported_mib * MIB, "the driver's figure, for want of a program's", False
+    return reported_mib * MIB, phrase("the driver's figure, for want of a program's"), False

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 import streamlit as st
 
 import calculator
-from dashboard import state
-from dashboard.text import cell, file_name, tell
+from calculator.languages import texts_said_in
+from dashboard import language, state
+from dashboard.text import cell, file_name, tell, told
 
 if TYPE_CHECKING:
     import pandas
-    import plotly.graph_objects as go
 
+    from calculator.charts.ready import Spec
+    from calculator.languages import Language
     from calculator.planning.sizing.found import Found
     from calculator.views import View
 
@@ -26,12 +28,20 @@ class Rows(Protocol):
         """Return the rows as a DataFrame."""
 
 
+def table_of(rows: Rows) -> pandas.DataFrame:
+    """Return rows as a table to be shown: texts in the reader's language, columns by their names in files."""
+    table = rows.frame()
+    if language.now().catalogue is None:
+        return table
+    return table.map(lambda cell: told(cell) if isinstance(cell, str) else cell)
+
+
 def report(answer: calculator.Plan | Found, name: str) -> None:
     """Offer an answer as one page to print or to save, made when that is wanted."""
-    opens = state.address()
+    opens, spoken = state.address(), language.now()
     st.download_button(
         tell("Report (HTML)"),
-        lambda: calculator.report_html(answer, opens),
+        lambda: calculator.report_html(answer, opens, language=spoken.code),
         f"{file_name(name)}.html",
         "text/html",
         on_click="ignore",
@@ -51,7 +61,7 @@ def show_link() -> None:
     st.session_state["_link_slot"].code(state.address(), language=None, wrap_lines=True)
 
 
-def of_view(view: View, draw: Callable[[], go.Figure]) -> None:
+def of_view(view: View, draw: Callable[[], Spec]) -> None:
     """Offer a view's rows and its chart, which is drawn for a file when that is wanted."""
     of_rows(view.name, view, {view.finding: draw}, view.plan.model)
 
@@ -59,7 +69,7 @@ def of_view(view: View, draw: Callable[[], go.Figure]) -> None:
 def of_rows(
     name: str,
     rows: Rows,
-    figures: Mapping[str, Callable[[], go.Figure]],
+    figures: Mapping[str, Callable[[], Spec]],
     model: calculator.ModelArchitecture | None = None,
 ) -> None:
     """Offer rows as CSV, and what is drawn of them as one page, each chart below what it says; drawn when wanted.
@@ -67,7 +77,10 @@ def of_rows(
     Files about one model have its name in theirs, in a column of the rows and above each chart.
     """
     called = f"{file_name(model.id)}-{name}" if model else name
-    titled = {f"{model.name}: {says}" if model else says: draw for says, draw in figures.items()}
+    spoken = language.now()
+    titled = {
+        tell("{of}: {what}", of=model.name, what=says) if model else told(says): draw for says, draw in figures.items()
+    }
     with st.container(horizontal=True, gap="xsmall", width="content"):
         st.download_button(
             "CSV",
@@ -82,7 +95,7 @@ def of_rows(
         if figures:
             st.download_button(
                 tell("Chart as HTML") if len(figures) == 1 else tell("Charts as HTML"),
-                lambda: _page(titled),
+                lambda: _page(titled, spoken),
                 f"{called}.html",
                 "text/html",
                 on_click="ignore",
@@ -100,14 +113,14 @@ def csv_of(rows: Rows, model: str = "") -> str:
     return str(frame.map(cell).to_csv(index=False))
 
 
-def _page(figures: Mapping[str, Callable[[], go.Figure]]) -> str:
+def _page(figures: Mapping[str, Callable[[], Spec]], spoken: Language) -> str:
     """Return a page that needs no network: what each chart says, and the charts with their library, held once."""
     from html import escape
 
     import plotly.graph_objects as go
 
     drawn = [
-        (figure := go.Figure(draw())).update_layout(
+        (figure := go.Figure(texts_said_in(draw(), spoken))).update_layout(
             title={"text": f"<b>{escape(says)}</b><br>{figure.layout.title.text or ''}", "font": {"size": 14}},
             margin={"t": 110},
         )

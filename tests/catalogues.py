@@ -16,15 +16,17 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from calculator.languages.known import COMPILED, FOLDER, SOURCE
+from calculator.request import OPTIONS
 
 ROOT = Path(__file__).parent.parent
-TEXT_AT = {"say": 1, "tell": 0, "phrase": 0, "template": 0, "joined": 0, "plural": 1, "unknown_name": 0}
+TEXT_AT = {"say": 1, "tell": 0, "phrase": 0, "template": 0, "joined": 0, "plural": 1, "unknown_name": 0, "listed": 1}
 """Which argument is the text, by the name of the call."""
 
 
 def sources() -> list[Path]:
-    """Return the files that say something."""
-    return [ROOT / "app.py", *sorted((ROOT / "calculator").rglob("*.py")), *sorted((ROOT / "dashboard").rglob("*.py"))]
+    """Return the files that say something on a page; the terminal speaks English."""
+    room = [*(ROOT / "calculator").rglob("*.py"), *(ROOT / "dashboard").rglob("*.py")]
+    return [ROOT / "app.py", *sorted(file for file in room if "cli" not in file.parts)]
 
 
 def said_in(file: Path) -> Iterator[tuple[int, str, str]]:
@@ -61,6 +63,8 @@ def extracted() -> Catalog:
     for file in sources():
         for _, text, many in said_in(file):
             found.add((text, many) if many else text, locations=[(file.relative_to(ROOT).as_posix(), 0)])
+    for option in OPTIONS.values():
+        found.add(option.help, locations=[("calculator/request/table.py", 0)])
     return found
 
 

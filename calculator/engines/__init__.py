@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from calculator.engines.base import Engine
 from calculator.errors import InvalidValueError, friendly, shown, unknown_name
-from calculator.messages import say
+from calculator.messages import joined, say
 
 if TYPE_CHECKING:
     from calculator.engines.command import Command
@@ -64,10 +64,10 @@ def _file(name: str, topic: str) -> Any:
     return import_module(f"calculator.engines.{ENGINES[name][0]}.{topic}")
 
 
-def titles(last: str = "or") -> str:
+def titles() -> str:
     """Return the engines' titles as a list in words."""
     *most, final = (engine_class(name).title for name in ENGINES)
-    return f"{', '.join(most)} {last} {final}"
+    return joined(" or ", [joined(", ", most), final])
 
 
 @friendly

@@ -14,7 +14,7 @@ from calculator.planning.comparing.compare import Comparison, written
 from calculator.views.comparing.difference import headline
 from calculator.views.comparing.side_by_side import LETTERS, Beside, SideBySide
 from dashboard import downloads, figure
-from dashboard.text import plain, tell
+from dashboard.text import listed, plain, tell, told
 
 BARS = phrase("One GPU of each, on the same scale")
 QUIET = {"displayModeBar": False}
@@ -50,7 +50,7 @@ def _table(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, alt: str, k
     """Show rows: of two plans as text that wraps on a phone, of more as a table that scrolls there."""
     letters = LETTERS[: len(beside.plans)]
     if len(letters) > 2:
-        lines = [{NAMES: row.name, **dict(zip(letters, _with_times(row), strict=True))} for row in rows]
+        lines = [{NAMES: told(row.name), **dict(zip(letters, _with_times(row), strict=True))} for row in rows]
         st.dataframe(lines, hide_index=True, key=f"table-{key}", alt=alt, height="content")
         return
     colour = "gray" if dimmed else ""
@@ -59,14 +59,16 @@ def _table(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, alt: str, k
         read = [plain(cell.text).replace("–", TOGETHER) for cell in row.cells]
         times = _times(row.ratio(1)) if row.differs else ""
         cells = [plain(row.name), *read, f"**{times}**" if times else ""]
-        table.append(dict(zip((NAMES, *letters, "B to A"), (_in(colour, each) for each in cells), strict=True)))
+        table.append(dict(zip((NAMES, *letters, tell("B to A")), (_in(colour, each) for each in cells), strict=True)))
     st.table(table, border="horizontal", hide_index=True, alt=alt)
 
 
 def _with_times(row: Beside) -> list[str]:
     """Return what is read of each plan, with how many times the first's it is."""
     times = [_times(row.ratio(index)) if index and row.differs else "" for index in range(len(row.cells))]
-    return [f"{cell.text} · {each}" if each else cell.text for cell, each in zip(row.cells, times, strict=True)]
+    return [
+        f"{told(cell.text)} · {each}" if each else told(cell.text) for cell, each in zip(row.cells, times, strict=True)
+    ]
 
 
 def _in(colour: str, text: str) -> str:
@@ -80,9 +82,15 @@ def _times(ratio: float | None) -> str:
 
 def bars(plans: tuple[Plan, ...], dimmed: bool) -> None:
     """Show one GPU of each plan."""
-    st.subheader(BARS, anchor=False)
-    names = ", ".join(dict.fromkeys(plan.model.name for plan in plans))
-    figure.show(charts.memory_bars.ready(plans), "chart-memory-bars", f"{names}: {BARS}", QUIET, dimmed=dimmed)
+    st.subheader(told(BARS), anchor=False)
+    names = listed(list(dict.fromkeys(plan.model.name for plan in plans)))
+    figure.show(
+        charts.memory_bars.ready(plans),
+        "chart-memory-bars",
+        tell("{of}: {what}", of=names, what=BARS),
+        QUIET,
+        dimmed=dimmed,
+    )
 
 
 def engines(plan: Plan, letter: str = "", dimmed: bool = False) -> None:
@@ -90,15 +98,21 @@ def engines(plan: Plan, letter: str = "", dimmed: bool = False) -> None:
     view = views.engines_view(plan)
     of = tell("{name}, plan {letter}", name=plan.model.name, letter=letter) if letter else plan.model.name
     st.subheader(plain(tell("Engine by engine, {of}", of=of)), anchor=False)
-    figure.show(charts.engine_points.ready(view), "chart-engine-points", f"{of}: {view.finding}", QUIET, dimmed=dimmed)
+    figure.show(
+        charts.engine_points.ready(view),
+        "chart-engine-points",
+        tell("{of}: {what}", of=of, what=view.finding),
+        QUIET,
+        dimmed=dimmed,
+    )
     st.markdown(plain(view.finding))
     refused(view.refused)
-    downloads.of_rows("engines", view, {f"{view.finding}": lambda: charts.engine_points(view)}, plan.model)
+    downloads.of_rows("engines", view, {view.finding: lambda: charts.engine_points.ready(view)}, plan.model)
 
 
 def refused(rows: Iterable[views.Row]) -> None:
     """Say which engines or versions do not run it, where that is wanted."""
-    said = [f"- {plain(f'{row.called}: {row.refused}.')}" for row in rows]  # type: ignore[attr-defined]
+    said = [f"- {plain(tell('{of}: {what}.', of=row.called, what=row.refused))}" for row in rows]  # type: ignore[attr-defined]
     if said:
         with st.popover(tell("{said:,} do not run it: why", said=len(said)), type="tertiary"):
             st.markdown("\n".join(said))
@@ -109,15 +123,18 @@ def versions(plan: Plan, dimmed: bool) -> None:
     view = views.versions_view(plan)
     if not view.rows:
         return
-    finding = f"{plan.model.name}: {view.finding}"
+    finding = tell("{of}: {what}", of=plan.model.name, what=view.finding)
     st.subheader(plain(finding), anchor=False)
     figure.show(charts.versions_chart.ready(view), "chart-versions", finding, QUIET, dimmed=dimmed, titled=False)
     refused(view.refused)
-    downloads.of_rows(view.name, view, {view.finding: lambda: charts.versions_chart(view)}, plan.model)
+    downloads.of_rows(view.name, view, {view.finding: lambda: charts.versions_chart.ready(view)}, plan.model)
     with st.expander(tell("Table"), on_change="rerun", key="fold-versions") as fold:
         if fold.open:
             st.dataframe(
-                view.frame(), hide_index=True, key="table-versions", alt=tell("Table of {title}", title=view.title)
+                downloads.table_of(view),
+                hide_index=True,
+                key="table-versions",
+                alt=tell("Table of {title}", title=view.title),
             )
 
 
@@ -127,7 +144,7 @@ def causes(plans: tuple[Plan, ...]) -> None:
         return
     compared = calculator.compare(*plans)
     for one in compared.restoring:
-        names = ", ".join(row.name for row in compared.changed if row.term in one.restores)
+        names = listed([row.name for row in compared.changed if row.term in one.restores])
         st.markdown(plain(tell("Brings back {names}:", names=names)))
         st.code(one.flag, language=None)
     if not compared.changed:

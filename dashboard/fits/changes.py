@@ -16,7 +16,7 @@ from calculator.views.fits.changes import ChangeRow, first_of, rows_of
 from dashboard import state
 from dashboard.frame.page import is_dark, strong
 from dashboard.inputs import totals
-from dashboard.text import plain, tell
+from dashboard.text import plain, tell, told
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -89,12 +89,13 @@ def show(plan: calculator.Plan, rows: list[ChangeRow], dimmed: bool) -> None:
 
 def _table(rows: list[ChangeRow], dimmed: bool) -> None:
     st.session_state[_OFFERED] = rows
+    names = [told(name) for name in COLUMNS]
     opens = st.column_config.ButtonColumn(
-        COLUMNS[0], type="tertiary", alignment="left", key="change-apply", on_click=_clicked, pinned=False
+        names[0], type="tertiary", alignment="left", key="change-apply", on_click=_clicked, pinned=False
     )
-    price = st.column_config.NumberColumn(COLUMNS[2], format="%.2f", width=80)
-    first = st.column_config.TextColumn(COLUMNS[0]) if dimmed else opens
-    columns = {COLUMNS[0]: first, COLUMNS[1]: st.column_config.NumberColumn(width=64), COLUMNS[2]: price}
+    price = st.column_config.NumberColumn(names[2], format="%.2f", width=80)
+    first = st.column_config.TextColumn(names[0]) if dimmed else opens
+    columns = {names[0]: first, names[1]: st.column_config.NumberColumn(width=64), names[2]: price}
     frame = _frame(rows)
     st.dataframe(
         _greyed(frame) if dimmed else frame,
@@ -110,14 +111,15 @@ def _table(rows: list[ChangeRow], dimmed: bool) -> None:
 def _frame(rows: list[ChangeRow]) -> DataFrame:
     import pandas
 
+    names = [told(name) for name in COLUMNS]
     cells: dict[str, list[Any]] = {
-        COLUMNS[0]: [str(row.change) for row in rows],
-        COLUMNS[1]: [row.users for row in rows],
-        COLUMNS[2]: [row.usd_per_hour_low for row in rows],
-        COLUMNS[3]: [str(row.costs) for row in rows],
+        names[0]: [told(row.change) for row in rows],
+        names[1]: [row.users for row in rows],
+        names[2]: [row.usd_per_hour_low for row in rows],
+        names[3]: [told(row.costs) for row in rows],
     }
     if any(row.checkpoint for row in rows):
-        cells[COLUMNS[4]] = [str(row.checkpoint) for row in rows]
+        cells[names[4]] = [told(row.checkpoint) for row in rows]
     return pandas.DataFrame(cells)
 
 
@@ -137,7 +139,7 @@ def apply(row: ChangeRow) -> None:
     changes = _as_state(row.lever.changes)
     before = state.held(*changes, totals.USERS)
     st.session_state[_BEFORE] = before
-    st.session_state[_APPLIED] = str(row.change)
+    st.session_state[_APPLIED] = row.change
     state.change(**{totals.USERS: None, **changes})
 
 

@@ -16,7 +16,7 @@ from dashboard import state
 from dashboard.fits import memory, shown
 from dashboard.frame.page import quiet
 from dashboard.link.tab_names import BESIDE_FORMULA
-from dashboard.text import plain, sentence, tell, told
+from dashboard.text import listed, plain, sentence, tell, told
 
 EXACT = "exact"
 BYTES, IN_USE, MODEL = phrase("Exact bytes"), phrase("KV in use"), phrase("Model")
@@ -32,7 +32,7 @@ def show(plan: calculator.Plan, dimmed: bool) -> None:
     st.header(f":gray[{heading}]" if dimmed else heading, anchor=False)
     found = factors(plan)
     if found:
-        parts = [rf"\underset{{\text{{{name}}}}}{{{value}}}" for value, name in found]
+        parts = [rf"\underset{{\text{{{told(name)}}}}}{{{value}}}" for value, name in found]
         product = r" \times ".join(parts)
         written = rf"$\displaystyle {product}$"  # in a line of text: one of its own would be a region to scroll
         st.markdown(f":gray[{written}]" if dimmed else written)
@@ -146,10 +146,10 @@ def understood(model: calculator.ModelArchitecture) -> None:
     st.dataframe(parts, hide_index=True, key="understood_parts", alt=tell("Parameters by part"))
     for label, names in ((tell("Assumed"), model.assumed), (tell("Ignored keys"), model.ignored_keys)):
         if names:
-            st.markdown(plain(f"{label}: {_first(names)}."))
+            st.markdown(plain(tell("{of}: {what}.", of=label, what=_first(names))))
 
 
 def _first(names: Sequence[str]) -> str:
     """Name the first of many, each cut to a length that can be read."""
     more = tell(" and {names:,} more", names=len(names) - MAX_NAMES) if len(names) > MAX_NAMES else ""
-    return ", ".join(name[:MAX_NAME] for name in names[:MAX_NAMES]) + more
+    return listed([name[:MAX_NAME] for name in names[:MAX_NAMES]]) + more

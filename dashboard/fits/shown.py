@@ -10,7 +10,7 @@ from calculator import charts
 from calculator.views import View
 from dashboard import downloads, figure
 from dashboard.frame.chips import chip
-from dashboard.text import plain, tell
+from dashboard.text import listed, plain, tell
 
 
 def show(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
@@ -32,15 +32,18 @@ def chart(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
     """Show what stands below the finding: the chart, what is not possible, the downloads and the table."""
     figure.show(charts.draw.ready(view, log_x), f"chart-{view.name}", view.finding, dimmed=dimmed)
     if view.refused:
-        reasons = "; ".join(f"{row.called}: {row.refused}" for row in view.refused)
+        reasons = listed([tell("{of}: {what}", of=row.called, what=row.refused) for row in view.refused], "; ")
         st.markdown(f":gray[:small[{plain(tell('Not possible: {reasons}.', reasons=reasons))}]]")
     with st.container(horizontal=True, gap="xsmall"):
         if not dimmed:
-            downloads.of_view(view, lambda: charts.draw(view, log_x))
+            downloads.of_view(view, lambda: charts.draw.ready(view, log_x))
         chip(tell("Table"), f"fold-{view.name}", _table, view, quiet=True, icon=":material/table:")
 
 
 def _table(view: View[Any]) -> None:
     st.dataframe(
-        view.frame(), hide_index=True, key=f"table-{view.name}", alt=tell("Table of {title}", title=view.title)
+        downloads.table_of(view),
+        hide_index=True,
+        key=f"table-{view.name}",
+        alt=tell("Table of {title}", title=view.title),
     )

@@ -47,11 +47,13 @@ def show(study: calculator.HeadStudy, row: HeadRow, dimmed: bool = False) -> Non
                 figure.show(drawn, f"chart-heads-{one.key}", one.alt, QUIET, dimmed=dimmed, titled=False)
     if dimmed:
         return
-    files = {one.alt: partial(one.draw, study, row) for one in shown}
+    files = {one.alt: partial(one.draw.ready, study, row) for one in shown}
     downloads.of_rows("kv-heads-study", study, files, study.model)
     with st.expander(tell("Table"), on_change="rerun", key="fold-heads") as fold:
         if fold.open:
-            st.dataframe(study.frame(), hide_index=True, key="table-heads", alt=tell("Every number of KV heads"))
+            st.dataframe(
+                downloads.table_of(study), hide_index=True, key="table-heads", alt=tell("Every number of KV heads")
+            )
 
 
 def _small(study: calculator.HeadStudy, row: HeadRow) -> Iterator[Small]:
@@ -120,6 +122,9 @@ def presets(study: calculator.HeadStudy, row: HeadRow) -> None:
     with st.expander(tell("Table of presets"), on_change="rerun", key="fold-ratios") as fold:
         if fold.open:
             st.dataframe(
-                view.frame(), hide_index=True, key="table-ratios", alt=tell("Presets by query heads to a KV head")
+                downloads.table_of(view),
+                hide_index=True,
+                key="table-ratios",
+                alt=tell("Presets by query heads to a KV head"),
             )
             downloads.of_rows(view.name, view, {})

@@ -66,14 +66,14 @@ def _pairs(pairs: Iterable[PublishedPair], key: str) -> None:
     rows = [
         {
             tell("Model"): pair.model,
-            tell("What"): pair.variant,
+            tell("What"): told(pair.variant),
             tell("Test"): pair.benchmark,
             tell("Before"): pair.baseline,
             tell("After"): pair.value,
             tell("Change"): pair.change,
-            tell("Unit"): pair.unit,
-            tell("How"): pair.category,
-            tell("Read"): "second-hand" if pair.second_hand else tell("in the source"),
+            tell("Unit"): told(pair.unit),
+            tell("How"): told(pair.category),
+            tell("Read"): tell("second-hand") if pair.second_hand else tell("in the source"),
             tell("Source"): pair.source,
         }
         for pair in pairs
@@ -84,7 +84,9 @@ def _pairs(pairs: Iterable[PublishedPair], key: str) -> None:
 
 
 def _remarks(title: str, remarks: Iterable[Remark], key: str) -> None:
-    said = [f"- {plain(f'{one.says}. {one.why} ({one.source})')}" for one in remarks]
+    said = [
+        f"- {plain(tell('{says}. {why} ({source})', says=one.says, why=one.why, source=one.source))}" for one in remarks
+    ]
     if said:
         with st.expander(f"{title} ({len(said)})", key=f"fold-{key}"):
             st.markdown("\n".join(said))

@@ -47,7 +47,7 @@ def show(study: calculator.HeadStudy, row: HeadRow) -> None:
     try:
         _SHOWN[chosen](study, row)
     except calculator.CalculatorError as error:
-        st.info(plain(sentence(f"{error}.")))
+        st.info(plain(sentence(tell("{text}.", text=error))))
 
 
 def _take_panel() -> None:

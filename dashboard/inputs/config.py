@@ -15,7 +15,7 @@ from calculator.units import GIB
 from dashboard import state
 from dashboard.frame.page import strong
 from dashboard.link import packing
-from dashboard.text import plain, sentence, tell
+from dashboard.text import listed, plain, sentence, tell
 
 MAX_UPLOAD_MB = 48
 _WRONG = "_config_wrong"
@@ -107,7 +107,7 @@ def _fetch_config() -> None:
             beside = hub.download_beside(repository, name, revision if revision.isalnum() else None, token=False)
             files |= {name: beside} if beside else {}
         read = _keep(files)
-        beside_it = tell("; read: {files}", files=", ".join(read)) if len(read) > 1 else ""
+        beside_it = tell("; read: {files}", files=listed(read)) if len(read) > 1 else ""
         state.say(f"Read from the Hub: {repository} at revision {revision}{beside_it}.")
     except calculator.CalculatorError as error:
         _refuse(error)

@@ -10,7 +10,7 @@ from calculator.messages import phrase
 from dashboard import state
 from dashboard.frame.page import strong
 from dashboard.inputs.numbers import ask_number
-from dashboard.text import tell, told
+from dashboard.text import listed, tell, told
 
 ARCHITECTURE_LABELS = {
     "num_layers": phrase("Layers, L"),
@@ -50,7 +50,7 @@ def own_model() -> calculator.ModelArchitecture:
     for name in missing if given else state.OWN_FIELDS:
         st.session_state[name] = raw.get(name)
     if given and missing:
-        taken = ", ".join(f"{name} {raw.get(name)}" for name in missing)
+        taken = listed([f"{name} {raw.get(name)}" for name in missing])
         state.say(f"An own architecture needs more than was given; taken from {raw['name']}: {taken}.")
     with st.form("own_architecture"):
         with st.grid(6, min_column_width=120):

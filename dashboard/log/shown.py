@@ -15,7 +15,7 @@ from calculator.views.pages import log as said
 from dashboard import figure, turning
 from dashboard.log import opening
 from dashboard.log.asking import keyword_of
-from dashboard.text import plain, sentence, tell, told
+from dashboard.text import listed, plain, sentence, tell, told
 
 SHOWN_LINES = 40
 _BADGES = {
@@ -155,7 +155,7 @@ def what_was_read(result: Reconciliation) -> None:
     if "device" in flags or "memory_gib" in log.figures:
         device = plan.accelerator.name if "device" in flags and "gpu" in plan.asked else ""
         memory = f"{log.figures['memory_gib']:.2f} GiB" if "memory_gib" in log.figures else ""
-        read.append(", ".join(filter(None, (device, memory))))
+        read.append(listed(list(filter(None, (device, memory)))))
     if "gpu_memory_utilization" in flags:
         read.append(
             tell("{gpu_memory_utilization:.2f} of memory", gpu_memory_utilization=request.gpu_memory_utilization)

@@ -22,7 +22,7 @@ from dashboard.frame.names import gpu_label
 from dashboard.link.need_parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
 from dashboard.link.traffic_parameters import MEANS
 from dashboard.link.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS
-from dashboard.text import plain, tell, told
+from dashboard.text import listed, plain, tell, told
 
 LOADS = {USERS: phrase("Users at once"), TRAFFIC: phrase("Traffic")}
 GOALS = {"max_tpot_ms": "max_tpot_s", "max_ttft_ms": "max_ttft_s"}
@@ -180,7 +180,7 @@ def _goals() -> None:
     tpot, ttft = (st.session_state[name] for name in GOALS)
     parts = [tell("at most {tpot:,.4g} ms a token", tpot=tpot)] if tpot is not None else []
     parts += [tell("first token within {ttft:,.4g} ms", ttft=ttft)] if ttft is not None else []
-    label = ", ".join(parts) or tell("No goals")
+    label = listed(parts) if parts else tell("No goals")
     with st.popover(plain(label[:1].upper() + label[1:])):
         for label, key in (
             (tell("Most ms a token (TPOT)"), "max_tpot_ms"),
@@ -215,5 +215,5 @@ def _at_least_one(name: str) -> None:
 
 
 def _said(names: list[str], what: str) -> str:
-    text = ", ".join(names)
+    text = listed(names)
     return text if len(names) == 1 or len(text) <= 2 * LENGTH else plural(len(names), what)

@@ -22,7 +22,7 @@ from dashboard.compare import pins
 from dashboard.need import searching, tables
 from dashboard.need.asking import Asked
 from dashboard.need.opening import link_of_option, pin_of_option
-from dashboard.text import file_name, plain, sentence, tell
+from dashboard.text import file_name, listed, plain, sentence, tell
 
 OPENS, CHANGED = "_need_opens", "_need_changed"
 """The link that the next run turns to, and whether a click below the question changed what stands above it."""
@@ -63,7 +63,7 @@ def show(found: Found, asked: Asked, dimmed: bool) -> None:
         st.subheader(plain(view.finding), anchor=False)
         st.markdown(f":gray[:small[{_legend(view)}]]")
         figure.show(charts.price_chart.ready(view), "chart-price-tpot", view.finding, dimmed=dimmed, titled=False)
-        downloads.of_rows(view.name, view, {says: lambda: charts.price_chart(view)}, found.model)
+        downloads.of_rows(view.name, view, {says: lambda: charts.price_chart.ready(view)}, found.model)
     elif not dimmed:
         _what_would_do(found, asked)
     for note in found.notes:
@@ -157,7 +157,7 @@ def _table(rows: Sequence[views.Row], options: Sequence[calculator.Service], key
         tables.OPTIONS,
         rows,
         key,
-        str(alt),
+        alt,
         open_row,
         pin_row,
         [tell("Pinned") if pin in held else tell("Pin") for pin in pins_of],
@@ -177,7 +177,7 @@ def _what_would_do(found: Found, asked: Asked) -> None:
     gpus = answer.gpus_that_would_do(found)
     if goals:
         parts = {"max_tpot_ms": tell("ms a token"), "max_ttft_ms": tell("ms to the first token")}
-        label = " and ".join(f"{value:,.4g} {parts[name]}" for name, value in goals.items())
+        label = listed([f"{value:,.4g} {parts[name]}" for name, value in goals.items()], " and ")
         st.button(plain(tell("Allow {label}", label=label)), icon=":material/check:", on_click=_change, kwargs=goals)
     if gpus is not None and gpus <= state.PARAMETERS["max_gpus"].most:
         st.button(

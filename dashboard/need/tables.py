@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -11,7 +11,7 @@ import streamlit as st
 from calculator.messages import phrase
 from calculator.views.load.wording import milliseconds, rounded
 from calculator.views.sizing.options import OptionRow
-from dashboard.text import tell
+from dashboard.text import tell, told
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -122,19 +122,24 @@ def show(
         for column in columns
         if column.name not in WHERE_THEY_DIFFER or columns is RUNS or len({column.value(row) for row in rows}) > 1
     ]
-    kept = [column for column in kept if any(column.value(row) not in (None, "") for row in rows)]
+    kept = [
+        replace(column, name=told(column.name))
+        for column in kept
+        if any(column.value(row) not in (None, "") for row in rows)
+    ]
     buttons = {kept[0].name: _button(kept[0].name, f"{key}-open", on_open)}
     if on_pin is not None:
         called = {id(row): text for row, text in zip(rows, pinned, strict=True)}
-        kept.insert(PINS_AT, Column(PINS, lambda row: called[id(row)]))
-        buttons[PINS] = _button(PINS, f"{key}-pin", on_pin)
+        pins = told(PINS)
+        kept.insert(PINS_AT, Column(pins, lambda row: called[id(row)]))
+        buttons[pins] = _button(pins, f"{key}-pin", on_pin)
     st.dataframe(
         styled(kept, rows),
         hide_index=True,
         key=key,
-        alt=alt,
+        alt=told(alt),
         height=ROW_PX * ROWS if len(rows) >= ROWS else "content",
-        placeholder=NOT_KNOWN,
+        placeholder=told(NOT_KNOWN),
         column_config=buttons,
     )
 
@@ -171,10 +176,10 @@ def _cells(column: Column, rows: Sequence[Any]) -> Any:
 
     values = [column.value(row) for row in rows]
     if column.text is None:
-        return values
+        return [told(value) if isinstance(value, str) else value for value in values]
     said = [None if value is None else Said(value, column.text(row)) for value, row in zip(values, rows, strict=True)]
     return pandas.Series(said, dtype=object)  # numbers of a plain column would lose their text
 
 
 def _text(value: Any) -> str:
-    return value.text if isinstance(value, Said) else NOT_KNOWN
+    return told(value.text if isinstance(value, Said) else NOT_KNOWN)

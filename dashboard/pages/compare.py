@@ -90,7 +90,7 @@ def told_alone(one: Compared) -> str:
 def _alone(one: Compared, said: DeltaGenerator, dimmed: bool) -> None:
     """Show the same request on every engine and version, where nothing stands beside it yet."""
     view = views.engines_view(one.plan)
-    _title(said, str(engine_by_engine(view)), dimmed)
+    _title(said, engine_by_engine(view), dimmed)
     said.markdown(
         tell(
             "Nothing stands beside it yet: choose below what is other, or pin plans, up to {most}, where you see them.",
@@ -112,7 +112,7 @@ def _alone(one: Compared, said: DeltaGenerator, dimmed: bool) -> None:
 
 def _side_by_side(compared: list[Compared], said: DeltaGenerator, chips: DeltaGenerator, dimmed: bool) -> None:
     beside = side_by_side([one.plan for one in compared])
-    _title(said, str(headline(beside)), dimmed)
+    _title(said, headline(beside), dimmed)
     fits, badge = fitting(beside)
     colour, icon = ("green", "check") if fits else ("red", "close")
     words = plain(str(verdict(beside)))

@@ -16,7 +16,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.per_layer import listed
 from calculator.catalogue.presets import load_model
 from calculator.errors import UnsupportedError
-from calculator.messages import phrase, say
+from calculator.messages import say
 from calculator.reading.schema import as_index
 
 
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     MHA = "MHA"
     MLA = "MLA"
     OWN = "own"
-    NO_WINDOW = phrase("no window")
+    NO_WINDOW = "no window"
 
     @property
     def is_counted(self) -> bool:

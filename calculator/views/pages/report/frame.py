@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from datetime import date as Date
-from html import escape
 
-from calculator.messages import say
+from calculator.languages import ENGLISH, Language, said_in
+from calculator.messages import joined, say
+
+LANGUAGE: ContextVar[Language] = ContextVar("language of a report", default=ENGLISH)
+"""What language a report is being made in."""
 
 STYLE = """
 :root { color-scheme: light; }
@@ -49,13 +54,18 @@ def page(title: str, sections: Iterable[str], foot: str) -> str:
     """
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{LANGUAGE.get().code}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{escape(title)}</h1>\n"
         + "\n".join(section for section in sections if section)
         + f"\n</main>\n{foot}\n</body>\n</html>\n"
     )
+
+
+def escape(text: str) -> str:
+    """Return a text in the report's language, for HTML."""
+    return html.escape(said_in(text, LANGUAGE.get()))
 
 
 def section(title: str, *parts: str) -> str:
@@ -124,7 +134,7 @@ def foot(link: str, day: Date, versions: Sequence[str]) -> str:
         followed = link.startswith(("https://", "http://"))
         address = f'<a href="{shown}">{shown}</a>' if followed else shown
         opens = f"<p>{escape(say('report.link', 'Opens the same answer:'))} {address}</p>"
-    made = say("report.made", "Made on {day} by {versions}.", day=day.isoformat(), versions=", ".join(versions))
+    made = say("report.made", "Made on {day} by {versions}.", day=day.isoformat(), versions=joined(", ", versions))
     return f"<footer>{opens}<p>{escape(made)}</p></footer>"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from calculator.errors import CalculatorError
-from calculator.messages import Message, phrase, say
+from calculator.messages import Message, capitalised, joined, phrase, say
 from calculator.planning.answer import Plan
 from calculator.planning.command import serve_command
 from calculator.planning.search import Lever, next_steps, what_would_fit
@@ -127,7 +127,7 @@ def _kv_heads(plan: Plan) -> str:
         svg.Row(
             f"{row.kind.value}, {row.num_key_value_heads}",
             (svg.Part(say("report.kv", "KV"), row.kv_bytes_per_gpu / GIB, svg.KV),),
-            f"{row.kv_bytes_per_gpu / GIB:,.2f} GiB, {_users(row.max_batch_size)}",
+            joined(", ", [f"{row.kv_bytes_per_gpu / GIB:,.2f} GiB", _users(row.max_batch_size)]),
             row.this_model,
         )
         for row in view.possible
@@ -160,7 +160,7 @@ def _users(count: int) -> str:
 
 def _change(lever: Lever) -> tuple[str, str, str, str]:
     price = dollars(*lever.usd_per_hour) if lever.usd_per_hour else say("report.no_price", "not known")
-    costs = "; ".join(filter(None, (str(lever.cost), lever.quality, lever.risk)))
+    costs = joined("; ", [text for text in (lever.cost, lever.quality, lever.risk) if text])
     return lever.label, f"{lever.users:,} ({lever.gain:+,})", price, costs
 
 
@@ -171,18 +171,24 @@ def _assumptions(plan: Plan) -> str:
         (say("report.gpu", "GPU"), plan.accelerator.name, plan.accelerator.memory_note),
         (say("report.layers", "Layers"), f"{plan.model.num_layers:,}", _layers(plan)),
     ]
-    rows += [(name, _value(value), OPTIONS[name].help) for name, value in _stated(plan)]
+    rows += [(name, _value(value), phrase(OPTIONS[name].help)) for name, value in _stated(plan)]
     notes = [*plan.notes, words.held(plan) or "", words.NOT_MODELLED]
     return frame.section(
         say("report.assumptions", "Assumptions"),
         frame.table(("", phrase("Value"), ""), rows),
-        frame.listed((note[:1].upper() + note[1:] for note in notes if note), "small"),
+        frame.listed((capitalised(note) for note in notes if note), "small"),
     )
 
 
 def _layers(plan: Plan) -> str:
     model = plan.model
-    kinds = "; ".join(f"{group.count} × {group.spec.kind}" for group in model.groups)
+    kinds = joined(
+        "; ",
+        [
+            say("report.layers_of", "{count} × {kind}", count=group.count, kind=group.spec.kind)
+            for group in model.groups
+        ],
+    )
     return say("report.model", "{kinds}; {count:,} parameters", kinds=kinds, count=model.num_parameters)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date as Date
 
+from calculator import languages
 from calculator.errors import InvalidValueError, friendly, shown
 from calculator.messages import say
 from calculator.planning.answer import Plan
@@ -16,7 +17,7 @@ MOST_LINK = 100_000
 
 
 @friendly
-def report_html(answer: Plan | Found, link: str = "", day: Date | None = None) -> str:
+def report_html(answer: Plan | Found, link: str = "", day: Date | None = None, language: str = "en") -> str:
     """Return an answer as one page of HTML, to print or to save.
 
     Parameters
@@ -27,6 +28,8 @@ def report_html(answer: Plan | Found, link: str = "", day: Date | None = None) -
         The address that opens the same answer, where there is one [-].
     day : date, optional
         When it was made; today where it is left out [-].
+    language : str
+        In which language, such as ``en`` or ``zh`` [-].
 
     Returns
     -------
@@ -38,6 +41,8 @@ def report_html(answer: Plan | Found, link: str = "", day: Date | None = None) -
     ------
     InvalidValueError
         If it is neither a plan nor what a search found.
+    UnknownNameError
+        If there is no such language.
     """
     of = of_plan if isinstance(answer, Plan) else of_size if isinstance(answer, Found) else None
     if of is None:
@@ -49,6 +54,9 @@ def report_html(answer: Plan | Found, link: str = "", day: Date | None = None) -
             ),
             what="answer",
         )
-    made = day or Date.today()
-    foot = frame.foot(link[:MOST_LINK], made, of.versions(answer))
-    return frame.page(of.title(answer), of.sections(answer), foot)
+    spoken = frame.LANGUAGE.set(languages.language(language))
+    try:
+        foot = frame.foot(link[:MOST_LINK], day or Date.today(), of.versions(answer))
+        return frame.page(of.title(answer), of.sections(answer), foot)
+    finally:
+        frame.LANGUAGE.reset(spoken)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from math import log10
 from typing import NamedTuple
+
+from calculator.views.pages.report.frame import escape
 
 KV, WEIGHTS, GREY, LIGHT, RED = "#2a70d2", "#b65c12", "#7c8592", "#d9dde3", "#c0392b"
 WIDTH, LEFT, LINE = 720, 150, 26
