@@ -69,7 +69,7 @@ def test_nothing_else_is_left_out_of_a_name(name, nearest):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8", "8 bit integers of GPTQ"),
+        ("Qwen/Qwen2.5-7B-Instruct-AWQ-8bit", "8 bit integers of AWQ"),
         ("unsloth/Qwen3-30B-A3B-GGUF", "GGUF of a type that the name does not say"),
         ("DeepSeek-R1-0528-UD-Q2_K_XL-00001-of-00006.gguf", "GGUF type Q2_K_XL"),
         # FBGEMM: its modules_to_not_convert has every attention and two of the MLPs

@@ -3,6 +3,7 @@
 import pytest
 
 import calculator
+from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.configs.quantisation.modelopt import is_modelopt, modelopt
 from calculator.configs.quantisation.patterns import MOST_ENTRIES, Place, listed, pattern, pattern_of_glob
 from calculator.configs.quantisation.places import HEAD
@@ -86,6 +87,35 @@ def test_bytes_of_a_matrix_by_each_method(method, section, linear, experts):
     assert sizes(method, section) == [linear, experts, SIXTEEN, SIXTEEN]
 
 
+TINY = {
+    "model_type": "mixtral", "hidden_size": 64, "intermediate_size": 32, "num_hidden_layers": 1, "vocab_size": 100,
+    "num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 2, "num_experts_per_tok": 1,
+    "max_position_embeddings": 1024, "torch_dtype": "bfloat16",
+}  # fmt: skip
+ATTENTION = [f"model.layers.0.self_attn.{each}_proj" for each in "qkvo"]
+ALONE = {"targets": ["re:.*experts.*"], "weights": {"num_bits": 4, "group_size": 32}}
+
+
+@pytest.mark.parametrize(
+    ("section", "expert", "layer"),
+    # three matrices of 64 x 32, 64 groups of 32 each; vLLM 0.33.0: one float32 scale of inputs for gate and up (fp8.py),
+    # one shape of two 16 bit numbers (compressed_tensors_moe_wna16.py), biases of 16 bit (auto_gptq.py); and the scales
+    # of the cache that a layer has
+    [
+        ({"quant_method": "fp8", "activation_scheme": "static", "ignored_layers": ATTENTION},
+         3 * (2048 + 4) + 2 * 4, 8),
+        ({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {"a": ALONE}},
+         3 * (1024 + 64 * 2) + 2 * 4, 18),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 32, "dynamic": {"-:.*self_attn.*": {}}},
+         3 * (1024 + 64 * 20 // 8) + 2 * (32 + 32 + 64), 0),
+    ],
+)  # fmt: skip
+def test_what_gate_and_up_of_an_expert_share_is_kept_once(section, expert, layer):
+    plain, stored = (calculator.model_from_hf_config(TINY | more) for more in ({}, {"quantization_config": section}))
+    (before,), (after,) = (weight_bytes_per_rank(model) for model in (plain, stored))
+    assert after == before - 2 * 3 * 2048 * 2 + 2 * expert + layer
+
+
 def test_4_bit_floats_whose_scales_are_quantised_once_more():
     # bitsandbytes: a byte for 64 weights, and a float32 for 256 of these
     linear, experts, *ends = sizes("bitsandbytes", {"load_in_4bit": True, "llm_int8_skip_modules": ["experts"]})
@@ -138,7 +168,9 @@ DYNAMIC, STATIC = {"dynamic": True}, {"dynamic": False}
         (compressed({**I4, "strategy": "channel"}, None, "pack-quantized"), N // 2 + 2 * ROWS + 16),
         (compressed({"num_bits": 4}, None, "pack-quantized"), N // 2 + 2 * ROWS + 16),
         (compressed({**I8, "strategy": "channel"}, DYNAMIC, "pack-quantized"), N + 2 * ROWS + 16),
-        (compressed({**I8, "group_size": 128}, None, "int-quantized"), N + 1024 * 2 + 16),
+        (compressed({**I8, "group_size": 128}, None, "pack-quantized"), N + 1024 * 2 + 16),
+        # 4 bit integers for 8 bit activations, a byte each
+        (compressed({**I4, "strategy": "group"}, DYNAMIC, "int-quantized"), N + 1024 * 2),
         (compressed({**I8, "strategy": "channel"}, DYNAMIC, "x", group={"format": "int-quantized"}), N + 4 * ROWS),
         (compressed({**I8, "strategy": "channel"}, DYNAMIC, "x", group={"format": "pack-quantized"}),
          N + 2 * ROWS + 16),
@@ -167,7 +199,6 @@ def test_targets_are_tried_by_name_before_class_and_the_first_is_taken():
     scheme = READERS["compressed-tensors"]({"config_groups": groups})
     assert (size(scheme), size(scheme, ENDS[0]), size(scheme, ENDS[1])) == (N + 4, N + 4, SIXTEEN)
     assert scheme.used == ("Linear", "lm_head")
-    assert scheme.module_bytes == 16  # the shape
 
 
 @pytest.mark.parametrize(
@@ -249,12 +280,47 @@ def test_who_wrote_a_section_of_modelopt():
     assert not is_modelopt({"producer": {"name": "x"}}, "")
 
 
+def ao(kind, version=2, **data):
+    return {"quant_type": {"default": {"_type": kind, "_version": version, "_data": data}}}
+
+
+ROW, TENSOR = ({"_type": each, "_version": 1, "_data": {}} for each in ("PerRow", "PerTensor"))
+FLOAT = {"_type": "Float8WeightOnlyConfig", "_version": 2, "_data": {}}
+
+
+@pytest.mark.parametrize(
+    ("section", "linear"),
+    # torchao 0.18.0: a float32 scale a row or a matrix; integers of 8 bit have a zero point of a byte beside it, those of
+    # 4 bit a scale and a zero point of 16 bit a group
+    [
+        (ao("Float8DynamicActivationFloat8WeightConfig", granularity=[TENSOR, ROW]), N + 4 * ROWS),
+        (ao("Float8DynamicActivationFloat8WeightConfig"), N + 4), (ao("Float8WeightOnlyConfig"), N + 4 * ROWS),
+        (ao("Int8WeightOnlyConfig"), N + 5 * ROWS),
+        (ao("Int8DynamicActivationInt8WeightConfig", granularity=TENSOR), N + 5),
+        (ao("Int4WeightOnlyConfig", group_size=64), N // 2 + 2048 * 4),
+        (ao("Int4WeightOnlyConfig") | {"modules_to_not_convert": ["layers.0"]}, SIXTEEN),
+        (ao("Int4WeightOnlyConfig") | {"modules_to_not_convert": ["layers.1", "proj"]}, N // 2 + 1024 * 4),
+        (ao("ModuleFqnToConfig", module_fqn_to_config={"_default": FLOAT}), N + 4 * ROWS),
+        (ao("FqnToConfig", fqn_to_config={"re:.*q_proj": FLOAT}), N + 4 * ROWS),
+        (ao("FqnToConfig", fqn_to_config={"re:.*k_proj": FLOAT}), SIXTEEN),
+        (ao("FqnToConfig", fqn_to_config={"_default": FLOAT, "q_proj": None}), SIXTEEN),
+        (ao("FqnToConfig", fqn_to_config={"_default": None, LINEAR.names[0]: FLOAT}), N + 4 * ROWS),
+    ],
+)  # fmt: skip
+def test_bytes_of_a_matrix_by_torchao(section, linear):
+    scheme = READERS["torchao"](section)
+    # experts and ends are none of its linear layers
+    assert [size(scheme, place) for place in (LINEAR, EXPERTS, *ENDS)] == [linear, SIXTEEN, SIXTEEN, SIXTEEN]
+
+
 Q8 = {"dtype": "fp8_e4m3", "qscheme": "per_tensor"}
 QI8 = {"dtype": "int8", "qscheme": "per_tensor", "symmetric": True}
 QX = {"dtype": "fp4", "qscheme": "per_group", "group_size": 32, "scale_format": "e8m0"}
 QB = {"dtype": "fp8_e4m3", "qscheme": "per_block", "block_size": [128, 128], "symmetric": True}
 QN = [{"dtype": "fp4", "qscheme": "per_group", "group_size": 16}, Q8]
 LATE = {"is_dynamic": True}
+QI8_LATE = QI8 | LATE | {"qscheme": "per_channel"}
+QW4 = [Q8, {"dtype": "int4", "qscheme": "per_channel", "symmetric": True, "ch_axis": 0}]
 
 
 @pytest.mark.parametrize(
@@ -271,9 +337,14 @@ LATE = {"is_dynamic": True}
         (QX | {"group_size": 16}, None, None, None), (QX | {"scale_format": "x"}, None, None, None),
         (QX | {"dtype": "fp6"}, None, None, None), (QN, QN, NVFP4 + 8, NVFP4 + 8), (QN, [Q8, Q8], None, None),
         (QN, Q8, None, None), (QN[:1] + QN[:1], QN, None, None),
-        # a zero point of a byte stands beside each scale of int8
-        (QI8, QI8 | LATE, N + 5, None), (QI8 | {"qscheme": "per_channel"}, QI8 | LATE, N + 5 * ROWS, None),
-        (QI8, QI8, None, None), (QI8 | {"symmetric": False}, QI8 | LATE, None, None),
+        # a zero point of a byte stands beside each scale of int8; of an expert's inputs there is one whatever they are
+        (QI8, QI8_LATE, N + 5, N + 6), (QI8 | {"qscheme": "per_channel"}, QI8_LATE, N + 5 * ROWS, N + 5 * ROWS + 1),
+        (QI8, QI8, N + 10, None), (QI8 | {"qscheme": "per_channel"}, QI8, N + 5 * ROWS + 5, None),
+        (QI8, QI8 | LATE, None, None), (QI8 | {"symmetric": False}, QI8_LATE, None, None),
+        # experts of 4 bit integers whose scales, a float32 an output and one a matrix, are of 8 bit floats
+        (QW4, Q8, None, N // 2 + 4 * ROWS + 4), (QW4, [Q8 | LATE], None, N // 2 + 4 * ROWS + 4),
+        (QW4, None, None, None), (QW4, Q8 | {"qscheme": "per_channel"}, None, None),
+        ([*QW4[:1], QW4[1] | {"ch_axis": 1}], Q8, None, None),
         ({"dtype": "int4", "group_size": 64, "symmetric": True}, None, N // 2 + 2048 * 20 // 8,
          N // 2 + 2048 * 20 // 8),
         ({"dtype": "uint4", "group_size": 128, "symmetric": False}, None, INT4, INT4),
@@ -346,6 +417,13 @@ def test_packing_of_quark():
         ("compressed-tensors", compressed({"num_bits": 4, "type": "float", "group_size": 64}), "4 bit float"),
         ("compressed-tensors", compressed({"num_bits": 3, "group_size": 128}), "3 bit int"),
         ("compressed-tensors", compressed({"num_bits": "8"}), "8 bit int"),
+        ("compressed-tensors", compressed({**I8, "symmetric": False}, DYNAMIC, "int-quantized"), "no compatible"),
+        ("compressed-tensors", compressed({**I8, "group_size": 128}, None, "int-quantized"), "no compatible scheme"),
+        ("compressed-tensors", compressed({"num_bits": 4, "type": "float", "group_size": 16}, F8), "must be NVFP4"),
+        ("awq", {"bits": 8}, "vLLM 0.33 raises, Unsupported num_bits = 8"), ("gptq", {**GPTQ, "group_size": 256}, "256"),
+        ("torchao", {"quant_type": "int4_weight_only"}, "no single default"),
+        ("torchao", ao("Int8DynamicActivationIntxWeightConfig"), "torchao Int8DynamicActivationIntx"),
+        ("torchao", ao("Int8WeightOnlyConfig", version=1), "has been removed"),
         ("compressed-tensors", compressed(F8, sparsity_config={"format": "dense", "targets": ["x"]}), "sparse weights"),
         ("quark", {"export": {}}, "without export or global"), ("quark", {"global_quant_config": {}}, "without export"),
         ("quark", {"export": {}, "global_quant_config": {}, "layer_quant_config": {"a": 3}}, "mapping of layers"),

@@ -15,7 +15,7 @@ HELD = {
     "gptq-int4": "GPTQ GPTQ-Int4 GPTQ-4bit Int4-GPTQ GPTQ-4bit-128g W4A16 quantized.w4a16 W4A16-G128 INT4 INT4-W4A16 "
                  "GPTQ-W4A16 GPTQ-W4A16-G128 AutoRound-INT4 INT4-AutoRound "
                  "AutoRound-4bit W4A16-AutoRound AutoRound-W4A16",
-    "8 bit integers of GPTQ": "GPTQ-Int8 GPTQ-8bit", "8 bit integers of AWQ": "AWQ-8bit",
+    "gptq-int8": "GPTQ-Int8 GPTQ-8bit Int8-GPTQ", "8 bit integers of AWQ": "AWQ-8bit",
     "8 bit integers with 16 bit activations": "W8A16 quantized.w8a16", "3 bit integers of GPTQ": "GPTQ-Int3",
     "nf4": "bnb-4bit unsloth-bnb-4bit bnb-nf4 NF4", "nvfp4": "NVFP4 NVFP4A16 NVFP4-v2 FP4", "mxfp4": "MXFP4",
     "bf16": "BF16", "fp16": "FP16 F16", "GGUF of a type that the name does not say": "GGUF",

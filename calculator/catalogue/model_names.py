@@ -61,7 +61,7 @@ SUFFIXES: dict[str, str | None] = {
     "gptq-w4a16": _INT4, "gptq-w4a16-g128": _INT4, "autoround-int4": _INT4, "int4-autoround": _INT4,
     "autoround-4bit": _INT4, "w4a16-autoround": _INT4, "autoround-w4a16": _INT4, "autoround-awq": "awq-int4",
     "autoround": phrase("a format that the name does not say"),
-    "gptq-int8": phrase("8 bit integers of GPTQ"), "gptq-8bit": phrase("8 bit integers of GPTQ"),
+    "gptq-int8": "gptq-int8", "gptq-8bit": "gptq-int8", "int8-gptq": "gptq-int8",
     "w8a16": phrase("8 bit integers with 16 bit activations"),
     "quantized.w8a16": phrase("8 bit integers with 16 bit activations"),
     "awq-8bit": phrase("8 bit integers of AWQ"), "gptq-int3": phrase("3 bit integers of GPTQ"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown, unknown_name
 from calculator.formats.names import ALIASES
-from calculator.messages import say
+from calculator.messages import Message, say
 
 if TYPE_CHECKING:
     from calculator.architecture.matrices import WeightMatrix
@@ -50,6 +50,8 @@ class WeightFormat:
         Mean bits of a weight times 10,000 where groups cross rows or types are mixed, 0 otherwise.
     everything : bool
         Whether embeddings, head and router are stored in it too.
+    module_bytes : int
+        What of ``matrix_bytes`` is kept once of projections that an engine loads as one [bytes].
     read_bytes, read_elements : int
         What a file's header says that a whole matrix takes, all that belongs to it included [bytes], and its weights
         [elements]; 0 where a layout says so.
@@ -71,6 +73,7 @@ class WeightFormat:
     block: tuple[int, int] = (128, 128)
     read_bytes: int = 0
     read_elements: int = 0
+    module_bytes: int = 0
 
     @property
     def computes_in(self) -> str:
@@ -132,6 +135,9 @@ class WeightFormat:
 _GROUPED = "4 bit integers in groups of 128, a 16 bit scale and a 4 bit zero point each"
 
 
+_GROUPED_8 = "8 bit integers in groups of 128, a 16 bit scale and an 8 bit zero point each"
+
+
 _CHECKED = "checked on Qwen2.5-7B-AWQ, 5.2032 GiB in vLLM issue 13882"
 
 
@@ -182,7 +188,9 @@ FORMATS = {
 }  # fmt: skip
 
 
-_OWN_GROUP = re.compile(r"(awq-int4|gptq-int4)-g([1-9][0-9]{0,4})")
+PACKED = {"gptq-int8": WeightFormat("gptq-int8", 8, _GROUPED_8, _ZEROS, group_size=128, group_bits=24)}
+"""What checkpoints of GPTQ, compressed-tensors and AutoRound hold, not offered by itself."""
+_OWN_GROUP = re.compile(r"(awq-int4|gptq-int[48])-g([1-9][0-9]{0,4})")
 
 
 def weight_format(name: str) -> WeightFormat:
@@ -203,12 +211,12 @@ def weight_format(name: str) -> WeightFormat:
     UnknownNameError
         If there is no such format; the near matches are named.
     """
-    found = FORMATS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
+    found = (FORMATS.get(ALIASES.get(name, name)) or PACKED.get(name)) if isinstance(name, str) else None
     if found:
         return found
     grouped = _OWN_GROUP.fullmatch(name) if isinstance(name, str) else None
     if grouped:
-        return replace(FORMATS[grouped[1]], name=name, group_size=int(grouped[2]))
+        return replace((FORMATS | PACKED)[grouped[1]], name=name, group_size=int(grouped[2]))
     if not isinstance(name, str):
         raise InvalidValueError(
             say(
@@ -221,15 +229,28 @@ def weight_format(name: str) -> WeightFormat:
         )
     if " " in name:
         raise UnsupportedError(
-            say(
-                "weights.checkpoint_s_weights_stored",
-                "the checkpoint's weights are stored as {name}, which is not understood; give "
-                "checkpoint_bytes, the bytes of its files, or plan another checkpoint by the "
-                "weight_dtype it is in",
-                name=name[:80],
-            ),
+            _why_not(name),
             what="weight_dtype",
             asked=name,
             allowed=tuple(FORMATS),
         )
     raise unknown_name("weight format", name, [*FORMATS, *ALIASES, "auto"], "weight_dtype")
+
+
+def _why_not(name: str) -> Message:
+    """Say what weights are stored in that is not understood, or what an engine raises of it, behind a colon."""
+    what, _, why = name.partition(": ")
+    if why:
+        return say(
+            "weights.checkpoint_s_weights_refused",
+            "the checkpoint's weights are stored as {name}, which is not understood: {why}; give checkpoint_bytes, "
+            "the bytes of its files, or plan another checkpoint",
+            name=what[:80],
+            why=why[:200],
+        )
+    return say(
+        "weights.checkpoint_s_weights_stored",
+        "the checkpoint's weights are stored as {name}, which is not understood; give checkpoint_bytes, the bytes of "
+        "its files, or plan another checkpoint by the weight_dtype it is in",
+        name=what[:80],
+    )

@@ -11,8 +11,7 @@ from calculator.configs.quantisation.places import CLASSES
 from calculator.configs.quantisation.schemes import NotUnderstood, Scheme, integer
 from calculator.formats.weights import WeightFormat
 
-SHAPE_BYTES = 16
-"""The shape that packed integers are stored with: two whole numbers of 8 bytes [bytes]."""
+PACKED = "pack-quantized"
 
 
 def compressed_tensors(section: Mapping[str, Any]) -> Scheme:
@@ -48,7 +47,7 @@ def compressed_tensors(section: Mapping[str, Any]) -> Scheme:
 
     scheme = section.get("kv_cache_scheme")
     heads = isinstance(scheme, Mapping) and scheme.get("strategy") == "attn_head"
-    return Scheme(choose, (*ignored, *targets), cache(scheme), 0 if heads else 18, SHAPE_BYTES)
+    return Scheme(choose, (*ignored, *targets), cache(scheme), 0 if heads else 18, layouts.with_shape)
 
 
 def cache(scheme: object) -> str | None:
@@ -73,13 +72,22 @@ def form_of(group: Mapping[str, Any], packing: object) -> WeightFormat:
     if kind == "float" and bits == 8:
         form = _floats(said, strategy, size, static)
     elif kind == "float" and bits == 4 and size in (16, 32):
+        if size == 16 and isinstance(inputs, Mapping) and inputs.get("num_bits") == 8:
+            raise NotUnderstood("compressed-tensors nvfp4 of 8 bit inputs: vLLM 0.33 raises, they must be NVFP4 too")
         form = layouts.mxfp4() if size == 32 else layouts.nvfp4(2 if inputs else 1)
     elif kind == "int" and type(bits) is int:
-        if bits == 8 and packing != "pack-quantized" and strategy in (None, "channel", "tensor") and inputs:
+        length = -1 if strategy == "channel" or size is None else integer(said, ("group_size",))
+        if packing in (None, PACKED):
+            form = layouts.integers("gptq", bits, length, zeros=not symmetric, matrix_bytes=layouts.SHAPE_BYTES)
+        elif inputs and symmetric and bits == 8 and strategy in (None, "channel", "tensor"):
             form = layouts.int8(static, strategy == "tensor", static and not inputs.get("symmetric", True))
+        elif inputs and symmetric and bits == 4 and not static:
+            form = layouts.integers("gptq", 8, length, zeros=False)  # a byte each
         else:
-            length = -1 if strategy == "channel" or size is None else integer(said, ("group_size",))
-            form = layouts.integers("gptq", bits, length, zeros=not symmetric, matrix_bytes=SHAPE_BYTES)
+            raise NotUnderstood(
+                f"compressed-tensors {bits} bit int {strategy or ''} in {str(packing)[:24]}: vLLM 0.33 raises, it has "
+                "no compatible scheme"
+            )
     if form is None:
         raise NotUnderstood(f"compressed-tensors {bits} bit {kind} {strategy or ''}".strip()[:60])
     return form

@@ -44,14 +44,21 @@ def modelopt(section: Mapping[str, Any]) -> Scheme:
                 what="quantized_layers",
             )
         forms = {name: _of_layer(value) for name, value in layers.items()}
-        return Scheme(_chosen_by_layer(forms, skipped), (*names, *forms), kv, 8 if kv else 0, assumed=assumed)
+        chosen = _chosen_by_layer(forms, skipped)
+        return Scheme(chosen, (*names, *forms), kv, 8 if kv else 0, _of_experts, assumed)
     form = _form(algorithm, group, weight_only)
 
     def choose(place: Place) -> WeightFormat | None:
         # the head is a linear layer here: it stays 16 bit only where it is left out
         return form if place.kind != "embedding" and not skipped(place) else None
 
-    return Scheme(choose, names, kv, 8, assumed=assumed)
+    return Scheme(choose, names, kv, 8, _of_experts, assumed)
+
+
+def _of_experts(form: WeightFormat) -> WeightFormat:
+    """Return experts in 8 bit floats with one scale of their inputs for gate and up."""
+    is_static = form.name == "fp8" and form.matrix_bytes == 2 * layouts.SCALE_BYTES
+    return layouts.one_input_scale(form) if is_static else form
 
 
 def _chosen_by_layer(forms: Mapping[str, WeightFormat], skipped: Any) -> Any:

@@ -16,7 +16,7 @@ from calculator.configs.quantisation import layouts
 from calculator.configs.quantisation.patterns import Place, listed, named, pattern_of_glob
 from calculator.configs.quantisation.schemes import NotUnderstood, Scheme, integer
 from calculator.errors import InvalidValueError, UnsupportedError, shown
-from calculator.formats.weights import WeightFormat
+from calculator.formats.weights import FORMATS, WeightFormat
 from calculator.messages import say
 
 BLOCK = [128, 128]
@@ -117,6 +117,8 @@ def _form(config: Mapping[str, Any], kind: str, packed: bool, is_cached: bool = 
         return NotUnderstood("quark with quantised outputs")
     if isinstance(weight, list) and isinstance(inputs, list):
         form = layouts.nvfp4(2) if _is_nvfp4(weight, inputs) else None
+    elif isinstance(weight, list) and kind == "experts":
+        form = _of_two_steps(weight, inputs)
     elif isinstance(weight, Mapping) and not isinstance(inputs, list):
         form = _of_one(weight, inputs if isinstance(inputs, Mapping) else None, kind, packed)
     else:
@@ -127,6 +129,32 @@ def _form(config: Mapping[str, Any], kind: str, packed: bool, is_cached: bool = 
 
 def _alone(config: object) -> object:
     return config[0] if isinstance(config, list) and len(config) == 1 else config
+
+
+def _eight_bits(way: object, inputs: Mapping[str, Any], kind: str, static: bool) -> WeightFormat | None:
+    """Return integers with a zero point of one byte beside each scale; experts have one for their inputs too."""
+    if way not in ("per_tensor", "per_channel") or inputs.get("qscheme") != ("per_tensor" if static else "per_channel"):
+        return None
+    if kind == "linear":
+        return layouts.int8(static, way == "per_tensor", shifted=static, zero_points=True)
+    if static:
+        return None  # one scale for two projections of an expert: not counted here
+    form = layouts.int8(per_tensor=way == "per_tensor", zero_points=True)
+    return replace(form, matrix_bytes=form.matrix_bytes + 1)
+
+
+def _of_two_steps(weight: list[Any], inputs: object) -> WeightFormat | None:
+    """Return experts in 4 bit integers whose scales are of 8 bit floats: a float32 an output and one a matrix."""
+    ways = [(each.get("dtype"), each.get("qscheme")) for each in weight if isinstance(each, Mapping)]
+    if ways != [("fp8_e4m3", "per_tensor"), ("int4", "per_channel")] or not isinstance(inputs, Mapping):
+        return None
+    is_taken = inputs.get("dtype") == "fp8_e4m3" and (inputs.get("is_dynamic") or inputs.get("qscheme") == "per_tensor")
+    if not is_taken or weight[1].get("symmetric") is not True or weight[1].get("ch_axis") != 0:
+        return None
+    form = FORMATS["gptq-int4"]
+    return replace(
+        form, group_size=0, group_bits=0, row_bytes=layouts.SCALE_BYTES, matrix_bytes=layouts.SCALE_BYTES
+    )  # fmt: skip
 
 
 def _is_nvfp4(weight: list[Any], inputs: list[Any]) -> bool:
@@ -157,11 +185,8 @@ def _of_one(
             form = layouts.fp8_block(*BLOCK)
             return replace(form, block_bytes=1) if weight.get("scale_type") == "float8_e8m0fnu" else form
         return layouts.fp8(way == "per_tensor", static) if way in ("per_tensor", "per_channel") else None
-    if dtype == "int8" and of_inputs == "int8" and kind == "linear" and weight.get("symmetric") is True and not static:
-        # a zero point of one byte stands beside each scale
-        if way == "per_tensor":
-            return replace(layouts.int8(per_tensor=True), matrix_bytes=layouts.SCALE_BYTES + 1)
-        return replace(layouts.int8(), row_bytes=layouts.SCALE_BYTES + 1) if way == "per_channel" else None
+    if dtype == "int8" and of_inputs == "int8" and inputs and weight.get("symmetric") is True:
+        return _eight_bits(way, inputs, kind, static)
     if dtype in ("int4", "uint4") and inputs is None and packed and isinstance(weight.get("symmetric"), bool):
         return layouts.integers("awq", 4, integer(weight, ("group_size",)), zeros=True)
     return None

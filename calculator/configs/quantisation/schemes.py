@@ -30,8 +30,8 @@ class Scheme:
         The format of the cache that it asks for.
     layer_bytes : int
         Scales of the cache that an engine keeps of each layer that attends [bytes].
-    module_bytes : int
-        What of a format's bytes is kept once of projections that are loaded as one [bytes].
+    of_experts : callable
+        The same format as experts are loaded in it.
     assumed : str
         What is taken to be so.
     """
@@ -40,7 +40,7 @@ class Scheme:
     used: tuple[str, ...] = ()
     kv_cache_dtype: str | None = None
     layer_bytes: int = 0
-    module_bytes: int = 0
+    of_experts: Callable[[WeightFormat], WeightFormat] = layouts.unchanged
     assumed: str = ""
 
 
@@ -91,7 +91,8 @@ def fp8(section: Section) -> Scheme:
         return Scheme(
             lambda place: experts if place.kind == "experts" and plain(place) else plain(place), names, None, 8
         )
-    return Scheme(linear_but(exactly(names), form), names, layer_bytes=8)
+    shared = layouts.one_input_scale if static else layouts.unchanged
+    return Scheme(linear_but(exactly(names), form), names, layer_bytes=8, of_experts=shared)
 
 
 EXPERTS: Mapping[str, WeightFormat] = {"mxfp4": layouts.mxfp4(), "nvfp4": layouts.nvfp4(2)}
@@ -125,7 +126,8 @@ def awq(section: Section) -> Scheme:
     bits, group = integer(section, ("bits", "w_bit"), 4), integer(section, ("group_size", "q_group_size"), 128)
     form = layouts.integers("awq", bits, group, zeros=section.get("zero_point", True) is not False)
     if form is None or bits != 4:
-        raise NotUnderstood(f"awq of {bits} bit in groups of {group}")
+        why = "" if bits == 4 else f": vLLM 0.33 raises, Unsupported num_bits = {bits}. Supported: 4"
+        raise NotUnderstood(f"awq of {bits} bit in groups of {group}{why}")
     head, skipped = bool(section.get("lm_head")), within(names)
     return Scheme(lambda place: form if _takes(place, head) and not skipped(place) else None, names)
 
@@ -164,7 +166,10 @@ def gptq(section: Section) -> Scheme:
                 return form
         return base
 
-    return Scheme(choose, (*names, *rules))
+    return Scheme(choose, (*names, *rules), of_experts=layouts.with_biases)
+
+
+MARLIN_GROUPS = (-1, 32, 64, 128)
 
 
 def _gptq_format(override: Section, bits: int, base: Section) -> WeightFormat:
@@ -172,10 +177,20 @@ def _gptq_format(override: Section, bits: int, base: Section) -> WeightFormat:
     symmetric, ordered = override.get("sym", base["sym"]), override.get("desc_act", base["desc_act"])
     form = layouts.integers("gptq", bits, group, zeros=True)
     if form is None or symmetric is False:
-        raise NotUnderstood(f"gptq of {bits} bit{'' if symmetric else ', not symmetric'}")
+        raise NotUnderstood(
+            f"gptq of {bits} bit{'' if symmetric else ', not symmetric'}: vLLM 0.33 raises, Unsupported quantization "
+            f"config: bits={bits}, sym={symmetric}"
+        )
     if ordered and group != -1:
-        # every input says which group it is of: 4 bytes each, on whatever rank; engines of today refuse it
-        raise NotUnderstood("gptq with groups ordered by activations")
+        # every input says which group it is of: 4 bytes each, on whatever rank
+        raise NotUnderstood(
+            "gptq with groups ordered by activations: vLLM 0.33 raises, desc_act is no longer supported; a checkpoint "
+            "with static ordering is another"
+        )
+    if group not in MARLIN_GROUPS:
+        raise NotUnderstood(
+            f"gptq in groups of {group}: vLLM 0.33 raises, Marlin has {', '.join(map(str, MARLIN_GROUPS))} alone"
+        )
     return form
 
 
@@ -191,7 +206,8 @@ def bitsandbytes(section: Section) -> Scheme:
     names = _exclusions(section, "llm_int8_skip_modules")
     from calculator.formats.weights import FORMATS
 
-    form = FORMATS["nf4"] if section.get("load_in_4bit") else FORMATS["int8"]
+    # 8 bit: a float32 scale an output (SCB)
+    form = FORMATS["nf4"] if section.get("load_in_4bit") else layouts.int8()
     return Scheme(linear_but(within(names), form), names)
 
 
@@ -232,7 +248,7 @@ def auto_round(section: Section) -> Scheme:
             return None
         return base
 
-    return Scheme(choose, (*starts, *own))
+    return Scheme(choose, (*starts, *own), of_experts=layouts.with_biases)
 
 
 _MISSING = "missing"

@@ -17,6 +17,7 @@ from calculator.configs.quantisation.patterns import Clock, Place
 from calculator.configs.quantisation.places import EMBEDDING, HEAD, WHOLES, Places
 from calculator.configs.quantisation.quark import quark
 from calculator.configs.quantisation.schemes import NotUnderstood, Scheme
+from calculator.configs.quantisation.torchao import torchao
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.formats.weights import FORMATS, WeightFormat
 from calculator.messages import say
@@ -34,8 +35,15 @@ READERS: Mapping[str, Callable[[Mapping[str, Any]], Scheme]] = {
     "inc": schemes.auto_round,
     "compressed-tensors": compressed_tensors,
     "quark": quark,
+    "torchao": torchao,
 }
-"""What reads a section, by its ``quant_method`` or the end of it; ModelOpt is known by more than that."""
+"""What reads a section, by its ``quant_method``; ModelOpt is known by more than that."""
+OTHER_NAMES = {
+    "compressed_tensors": "compressed-tensors", "auto_round": "auto-round", "intel/auto-round": "auto-round",
+    "auto_gptq": "gptq", "auto_awq": "awq", "gpt_oss_mxfp4": "mxfp4", "deepseek_v4_fp8": "fp8",
+}  # fmt: skip
+NOT_READ = ("experts_int8", "fp_quant", "humming", "moe_wna16", "online")
+"""Methods of vLLM 0.33 that are not read here; it has no others."""
 _ELSEWHERE = re.compile(
     r"vis|audio|speech|sound|image|mtp|draft|eagle|encoder|projector|mm_|embed|norm|gate$|gate\b|bias|conv|sinks|head|"
     r"router|rotary|scale|A_log|dt_bias|eh_proj|shared_head|weights_proj|attn_(?!q|k|v|o)"
@@ -68,14 +76,15 @@ def as_stored(model: ModelArchitecture, section: object) -> tuple[ModelArchitect
             )
         )
     method = str(section.get("quant_method") or "").lower()
-    method = {"compressed_tensors": "compressed-tensors", "auto_round": "auto-round"}.get(method, method)
-    reader = modelopt if is_modelopt(section, method) else READERS.get(method) or READERS.get(method.rpartition("_")[2])
+    method = OTHER_NAMES.get(method, method)
+    reader = modelopt if is_modelopt(section, method) else READERS.get(method)
     if not method and reader is None:
         said = say("quantisation.no_method", "quantization_config names no quant_method: 16 bit weights are taken")
         return model, (said,)
     try:
         if reader is None:
-            raise NotUnderstood(f"quantization_config {method}")
+            why = "" if method in NOT_READ else ": vLLM 0.33 raises, it has no such method"
+            raise NotUnderstood(f"quantization_config {method[:40]}{why}")
         scheme = reader(section)
         stored = _with_formats(model, scheme)
     except NotUnderstood as error:
@@ -123,6 +132,7 @@ def _of_layer(
         place = places.of(matrix, index) or Place("experts" if matrix.part == "experts" else "linear", ())
         seen.update(place.all_names)
         form = scheme.choose(place)
+        form = scheme.of_experts(form) if form and place.kind == "experts" else form
         container, _, leaf = matrix.module.rpartition(".")
         for whole in WHOLES.get(leaf, ())[:1]:
             at = f"{container}.{whole}"
@@ -140,8 +150,8 @@ def _of_layer(
                     ),
                     what="quantization_config",
                 )
-            if form and not is_first and matrix.part != "experts" and form.matrix_bytes >= scheme.module_bytes:
-                form = replace(form, matrix_bytes=form.matrix_bytes - scheme.module_bytes)
+            if form and not is_first and form.module_bytes:
+                form = replace(form, matrix_bytes=form.matrix_bytes - form.module_bytes)
         forms.append(form)
     if scheme.layer_bytes and group.spec.kv_heads:
         _add_scales(group, forms, scheme.layer_bytes)

@@ -22,7 +22,7 @@ SUPPORT = Formats(
     ),
     not_weights=(
         Refuses(
-            ("fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "nf4"),
+            ("fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "gptq-int8", "nf4"),
             (ANY,),
             "0c1e570, ggml/src/ggml-common.h: a GGUF file has none of these types; they are converted",
         ),

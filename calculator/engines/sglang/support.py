@@ -22,7 +22,10 @@ SUPPORT = Formats(
         Runs(("fp8", "fp8-block"), FROM_ADA, f"{_LAYERS} of fp8.py"),
         Runs(("fp8", "fp8-block"), ("ampere",), f"{_LAYERS} of fp8.py (80)", _MARLIN),
         Runs(("int8",), FROM_AMPERE, f"{_LAYERS} of w8a8_int8.py (75)"),
-        Runs(("awq-int4", "gptq-int4"), FROM_AMPERE, f"{_LAYERS} of awq/awq.py (75, 80) and gptq/gptq.py (60, 80)"),
+        Runs(
+            ("awq-int4", "gptq-int4", "gptq-int8"), FROM_AMPERE,
+            f"{_LAYERS} of awq/awq.py (75, 80) and gptq/gptq.py (60, 80)",
+        ),
         Runs(("nf4",), FROM_AMPERE, f"{_LAYERS} of bitsandbytes.py (70)", since=(0, 5, 14)),
         Runs(GGUF, FROM_AMPERE, f"{_LAYERS} of gguf.py (60)", since=(0, 5, 6)),
         Runs(("mxfp4",), FROM_AMPERE, f"{_LAYERS} of mxfp4.py (80)"),
