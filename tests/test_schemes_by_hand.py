@@ -98,8 +98,8 @@ ALONE = {"targets": ["re:.*experts.*"], "weights": {"num_bits": 4, "group_size":
 
 @pytest.mark.parametrize(
     ("section", "expert", "layer"),
-    # three matrices of 64 x 32, 64 groups of 32 each; vLLM 0.33.0: one float32 scale of inputs for gate and up (fp8.py),
-    # one shape of two 16 bit numbers (compressed_tensors_moe_wna16.py), biases of 16 bit (auto_gptq.py); and the scales
+    # three matrices of 64 x 32, 64 groups of 32 each; vLLM 0.33.0: one float32 scale of inputs for gate and up
+    # (fp8.py), one shape of two 16 bit numbers (compressed_tensors_moe_wna16.py), biases of 16 bit (auto_gptq.py); and the scales
     # of the cache that a layer has
     [
         ({"quant_method": "fp8", "activation_scheme": "static", "ignored_layers": ATTENTION},
@@ -290,8 +290,8 @@ FLOAT = {"_type": "Float8WeightOnlyConfig", "_version": 2, "_data": {}}
 
 @pytest.mark.parametrize(
     ("section", "linear"),
-    # torchao 0.18.0: a float32 scale a row or a matrix; integers of 8 bit have a zero point of a byte beside it, those of
-    # 4 bit a scale and a zero point of 16 bit a group
+    # torchao 0.18.0: a float32 scale a row or a matrix; integers of 8 bit have a zero point of a byte beside it, those
+    # of 4 bit a scale and a zero point of 16 bit a group
     [
         (ao("Float8DynamicActivationFloat8WeightConfig", granularity=[TENSOR, ROW]), N + 4 * ROWS),
         (ao("Float8DynamicActivationFloat8WeightConfig"), N + 4), (ao("Float8WeightOnlyConfig"), N + 4 * ROWS),
@@ -420,7 +420,8 @@ def test_packing_of_quark():
         ("compressed-tensors", compressed({**I8, "symmetric": False}, DYNAMIC, "int-quantized"), "no compatible"),
         ("compressed-tensors", compressed({**I8, "group_size": 128}, None, "int-quantized"), "no compatible scheme"),
         ("compressed-tensors", compressed({"num_bits": 4, "type": "float", "group_size": 16}, F8), "must be NVFP4"),
-        ("awq", {"bits": 8}, "vLLM 0.33 raises, Unsupported num_bits = 8"), ("gptq", {**GPTQ, "group_size": 256}, "256"),
+        ("awq", {"bits": 8}, "vLLM 0.33 raises, Unsupported num_bits = 8"),
+        ("gptq", {**GPTQ, "group_size": 256}, "groups of 256"),
         ("torchao", {"quant_type": "int4_weight_only"}, "no single default"),
         ("torchao", ao("Int8DynamicActivationIntxWeightConfig"), "torchao Int8DynamicActivationIntx"),
         ("torchao", ao("Int8WeightOnlyConfig", version=1), "has been removed"),
