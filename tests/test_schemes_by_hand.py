@@ -99,7 +99,8 @@ ALONE = {"targets": ["re:.*experts.*"], "weights": {"num_bits": 4, "group_size":
 @pytest.mark.parametrize(
     ("section", "expert", "layer"),
     # three matrices of 64 x 32, 64 groups of 32 each; vLLM 0.33.0: one float32 scale of inputs for gate and up
-    # (fp8.py), one shape of two 16 bit numbers (compressed_tensors_moe_wna16.py), biases of 16 bit (auto_gptq.py); and the scales
+    # (fp8.py), one shape of two 16 bit numbers (compressed_tensors_moe_wna16.py), biases of 16 bit (auto_gptq.py); and
+    # the scales
     # of the cache that a layer has
     [
         ({"quant_method": "fp8", "activation_scheme": "static", "ignored_layers": ATTENTION},
