@@ -123,7 +123,7 @@ def _form(config: Mapping[str, Any], kind: str, packed: bool, is_cached: bool = 
         form = _of_one(weight, inputs if isinstance(inputs, Mapping) else None, kind, packed)
     else:
         form = None
-    said = weight.get("dtype") if isinstance(weight, Mapping) else "of two steps"
+    said = weight.get("dtype") if isinstance(weight, Mapping) else "of two steps" if weight else "without weights"
     return form or NotUnderstood(f"quark {said} of {kind}"[:60])
 
 
