@@ -127,8 +127,9 @@ def test_experts_in_fp4_beside_block_fp8() -> None:
 
 
 def test_a_logged_start_of_a_checkpoint_whose_kv_heads_stood_twice() -> None:
-    # vllm-project/vllm#6746, TP 8: Llama 3.1 405B FP8 of July 2024, with 16 KV heads (#6689, #7139). FBGEMM leaves attention, two MLPs and the head in 16 bit. What a log counts besides: sines and cosines of 131,072
-    # positions by 128 elements in 16 bit, and what an allocator rounds up
+    # vllm-project/vllm#6746, TP 8: Llama 3.1 405B FP8 of July 2024, 16 KV heads (#6689, #7139). FBGEMM leaves
+    # attention, two MLPs and the head in 16 bit. What a log counts besides: sines and cosines of 131,072 positions by
+    # 128 elements in 16 bit, and what an allocator rounds up
     kept = [f"model.layers.{layer}.self_attn.{each}_proj" for layer in range(126) for each in "qkvo"]
     kept += [f"model.layers.{layer}.mlp.{each}_proj" for layer in (0, 125) for each in ("gate", "up", "down")]
     section = {"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0, "modules_to_not_convert": kept}
