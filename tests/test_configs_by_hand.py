@@ -389,6 +389,54 @@ BY_CLASS = {
         + (4 * 300 + 16) * 16 + 4 * 16 * 64 + ENDS,
         4 * (16 + 4) * 2,
     ),
+    # bailing_moe_linear.py: layers 0 and 2 of 4 have lightning attention with a gate, a norm over all heads and two by
+    # head, layers 1 and 3 latent attention; from layer 1 on experts, a correction of each and a shared one
+    "bailing_moe_v2_5": (
+        {**NARROW, "num_hidden_layers": 4, "layer_group_size": 2, "group_norm_size": 2, "head_dim": 16,
+         "q_lora_rank": 24, "use_qk_norm": True, "use_bias": False, "use_qkv_bias": False, "num_experts": 4,
+         "num_experts_per_tok": 2, "moe_intermediate_size": 8, "num_shared_experts": 1, "first_k_dense_replace": 1,
+         "moe_router_enable_expert_bias": True},
+        2 * (5 * 64 * 64 + 64 + 2 * 16) + 2 * (64 * 24 + 24 + 24 * 4 * 12 + WAIST) + 4 * 2 * 64 + 3 * 64 * 32
+        + 3 * (4 * 64 + 4 + 5 * 3 * 64 * 8) + ENDS,
+        2 * (16 + 4) * 2,
+    ),
+    # SGLang's bailing_moe_linear.py: the same, the last of a group with heads and norms on queries and keys
+    "bailing_moe_linear": (
+        {"num_hidden_layers": 4, "layer_group_size": 2, "group_norm_size": 2, "num_key_value_heads": 2,
+         "use_qk_norm": True, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8,
+         "num_shared_experts": 1, "first_k_dense_replace": 1},
+        2 * (5 * 64 * 64 + 64) + 2 * (2 * 64 * 64 + 2 * 64 * 32) + 4 * (2 * 64 + 2 * 16) + 3 * 64 * 32
+        + 3 * (4 * 64 + 5 * 3 * 64 * 8) + ENDS,
+        2 * 2 * 2 * 16 * 2,
+    ),
+    # k2_horizon.py: a gate as wide as the queries, norms as wide as queries and keys; layer 1 of 2 has experts, and
+    # three projections to values behind a router with a bias
+    "k2_horizon": (
+        {"num_hidden_layers": 2, "num_key_value_heads": 2, "head_dim": 16, "rope_head_dim": 8, "num_experts": 4,
+         "num_experts_per_tok": 2, "moe_intermediate_size": 8, "num_shared_experts": 1, "decoder_sparse_step": 1,
+         "mlp_only_layers": [0], "moe_gate_bias": True, "mova_num_experts": 3, "mova_num_experts_per_tok": 2,
+         "attention_gate_func": "silu", "query_key_norm": True, "attention_bias": False},
+        2 * (3 * 64 * 64 + 64 * 32 + 64 + 32 + 2 * 64) + 3 * 64 * 32 + 64 * 32 + 3 * 64 * 32 + 3 * 64 + 3
+        + 4 * 64 + 4 + 5 * 3 * 64 * 8 + ENDS,
+        2 * 2 * 2 * 16 * 2,
+    ),
+    # rnj1.py: Gemma 3's layers; a chunked one asks for a window of sliding_window tokens
+    "rnj1": (
+        {"num_hidden_layers": 2, "num_key_value_heads": 2, "head_dim": 16, "sliding_window": 32,
+         "layer_types": ["chunked_attention", "full_attention"]},
+        2 * (2 * 64 * 64 + 2 * 64 * 32 + 2 * 16 + 3 * 64 * 32 + 4 * 64) + ENDS,
+        2 * 2 * 16 * 2,
+    ),
+    # openpangu.py: keys of 8 + 4, values of 8, 16 learned tokens of both, a norm on keys; every token is kept
+    "pangu_pro_moe_v2": (
+        {"num_hidden_layers": 2, "num_key_value_heads": 2, "qk_nope_dim": 8, "qk_rope_dim": 4, "v_channels": 8,
+         "param_sink_number": 16, "param_sink_with_value": True, "interleaved_sliding_window": [32, 512],
+         "sandwich_norm": True, "n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2,
+         "moe_intermediate_size": 8, "first_k_dense_replace": 1},
+        2 * (64 * 4 * 12 + 64 * 2 * 12 + 64 * 2 * 8 + 4 * 8 * 64 + 12 + 16 * 2 * (12 + 8) + 4 * 64) + 3 * 64 * 32
+        + 4 * 64 + 5 * 3 * 64 * 8 + ENDS,
+        2 * 2 * (12 + 8) * 2,
+    ),
 }  # fmt: skip
 
 
@@ -398,6 +446,30 @@ def test_types_of_vllm_alone_are_counted_as_its_class_has_them(kind):
     model = calculator.model_from_hf_config({**TINY, **more, "model_type": kind})
     assert model.num_parameters == parameters
     assert calculator.kv_cache_bytes(model, 401) - calculator.kv_cache_bytes(model, 400) == growth
+
+
+def test_a_class_decides_where_a_type_is_of_several_models():
+    # Ling and Ring 2.5 and 3 share the type bailing_hybrid: lightning attention there, delta attention here
+    more, parameters, _ = BY_CLASS["bailing_moe_v2_5"]
+    config = {**TINY, **more, "model_type": "bailing_hybrid"}
+    older = calculator.model_from_hf_config({**config, "architectures": ["BailingMoeV2_5ForCausalLM"]})
+    newer = calculator.model_from_hf_config({**config, "architectures": ["BailingMoeV3ForCausalLM"]})
+    # bailing_linear_attn.py: 2 layers keep 4 heads of 16 x 16 in 16 bit, and the norm's 2 groups share no more ranks
+    assert (older.num_parameters, older.state_bytes_per_sequence()) == (parameters, 2 * 4 * 16 * 16 * 2)
+    assert newer.num_parameters != parameters
+    with pytest.raises(calculator.CalculatorError, match="2 groups of the lightning attention do not divide by 4"):
+        older.state_bytes_per_sequence(tensor_parallel_size=4)
+
+
+def test_a_gate_of_an_element_each_is_wider_than_one_of_a_head_each():
+    more, _, _ = BY_CLASS["bailing_moe_v2_5"]
+    by_head, by_element = (
+        calculator.model_from_hf_config(
+            {**TINY, **more, "model_type": "bailing_hybrid", "gated_attention_proj_granularity_type": gate}
+        ).num_parameters
+        for gate in ("head_wise", "element_wise")
+    )
+    assert by_element - by_head == 2 * 64 * 4 * (8 - 1)
 
 
 def test_ranks_hold_what_comes_before_the_heads_of_step_3_whole():

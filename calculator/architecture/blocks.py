@@ -204,9 +204,9 @@ def kimi_delta_attention(hidden: int, heads: int, head_dim: int, kernel: int, fu
     yield from linear("state layers", hidden, width, Sharding.ROWS, module="self_attn.o_proj")
 
 
-def lightning_attention(hidden: int, width: int) -> Weights:
+def lightning_attention(hidden: int, width: int, bias: bool = False, output_bias: bool = False) -> Weights:
     """Yield a lightning attention mixer: queries, keys, values, an output gate and a norm over all heads."""
-    yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS)
+    yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS, bias)
     yield from linear("state layers", width, hidden, Sharding.COLUMNS)
     yield from vector("norms", width, sharding=Sharding.COLUMNS)
-    yield from linear("state layers", hidden, width, Sharding.ROWS)
+    yield from linear("state layers", hidden, width, Sharding.ROWS, output_bias)

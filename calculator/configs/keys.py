@@ -23,6 +23,7 @@ SYNONYMS = {
         "num_kv_heads", "n_head_kv", "num_query_groups", "num_attention_groups", "multi_query_group_num", "kv_n_heads",
     ),
     "head_dim": ("kv_channels", "attention_head_dim", "d_kv", "head_size"),
+    "v_head_dim": ("v_channels",),
     "hidden_size": ("n_embd", "d_model", "model_dim"),
     "intermediate_size": ("n_inner", "dff", "ffn_dim", "d_ff", "ffn_hidden_size", "decoder_ffn_dim"),
     "vocab_size": ("padded_vocab_size",),

@@ -70,7 +70,9 @@ def model_from_hf_config(
     config = strict_json.bounded(config)
     part = text_part(config)
     outer, text, asked = dict(part.holder), part.config, part.kind
-    kind, family = _family(asked, assume_full_attention, _encodes(text))
+    kind, family = _family(
+        families.of_classes(text.get("architectures")) or asked, assume_full_attention, _encodes(text)
+    )
     keys = family.keys(part)
     keys.ignore("model_type", "architectures", "_name_or_path", "torch_dtype", "dtype", *TEXT_PARTS, *TOWERS)
     build = family.builder or (EncoderDecoder if family.encoder else Assembler)

@@ -48,9 +48,7 @@ class Experts:
     latent_width : str
         The key of the width that experts work in where it is not the hidden size.
     idle : str
-        The key of the number of experts that only route.
-    idle_projected : bool
-        Whether those have a first projection all the same, as the reference's have.
+        The key of the number of experts that only route: they have rows of the router and no weights.
     beside : bool
         Whether the experts stand beside a dense MLP in the same layer, with a router that scales.
     in_attention : bool
@@ -73,7 +71,6 @@ class Experts:
     dense_width: str = "intermediate_size"
     latent_width: str = ""
     idle: str = ""
-    idle_projected: bool = True
     beside: bool = False
     in_attention: bool = False
 

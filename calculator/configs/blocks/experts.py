@@ -169,8 +169,6 @@ def experts_of(layer: Assembler) -> blocks.Weights:
         yield from blocks.linear("experts", layer.hidden, latent, Sharding.COPIED, layer.mlp_bias)
     inputs = latent or layer.hidden
     yield from blocks.mlp(inputs, width, layer.gated, experts.bias, "experts", count, chosen)
-    if idle and experts.idle_projected:
-        yield from blocks.linear("experts", 2 * width, inputs, Sharding.COLUMNS, False, idle, 0)
     if experts.in_attention:
         yield from blocks.vector("experts", layer.hidden)
     yield from _shared_experts(layer, experts, width)

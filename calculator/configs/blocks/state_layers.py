@@ -198,7 +198,8 @@ def _lightning(keys: Keys, state: State, hidden: int) -> StateLayer:
     heads = keys.count("num_attention_heads")
     size = keys.optional_count("head_dim") or hidden // heads
     spec = RecurrentState(Recurrence.LIGHTNING, 0, 0, heads * size * size, _element_bytes(keys, state.dtype), heads)
-    return spec, tuple(blocks.lightning_attention(hidden, heads * size))
+    bias, output_bias = trait(keys, state.bias), trait(keys, state.output_bias)
+    return spec, tuple(blocks.lightning_attention(hidden, heads * size, bias, output_bias))
 
 
 def _short_conv(keys: Keys, state: State, hidden: int) -> StateLayer:

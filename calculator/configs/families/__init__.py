@@ -8,7 +8,7 @@ How vLLM 0.33.0 keeps a recurrent state (the key that names its format, and what
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from calculator.configs.family import Family
@@ -18,6 +18,17 @@ MAKERS = (
     "allen_ai", "tii", "others.a_to_h", "others.k_to_m", "others.p_to_z", "encoders", "without_reference",
 )  # fmt: skip
 """The modules, in the order in which a type is looked for."""
+
+OWN_CLASSES: Mapping[str, str] = {
+    "BailingMoeV2_5ForCausalLM": "bailing_moe_v2_5", "K2HorizonForCausalLM": "k2_horizon", "Rnj1ForCausalLM": "rnj1",
+    "PanguProMoEV2ForCausalLM": "pangu_pro_moe_v2",
+}  # fmt: skip
+"""Classes of which a config of another, or of no type of its own, says that its layers are of them: their rows."""
+
+
+def of_classes(names: object) -> str | None:
+    """Return the row that a config's list of classes decides, None where its type does."""
+    return next((OWN_CLASSES[name] for name in names if name in OWN_CLASSES), None) if isinstance(names, list) else None
 
 
 def find(kind: str) -> tuple[str, Family] | None:

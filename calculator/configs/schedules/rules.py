@@ -173,6 +173,10 @@ def _by_frequency(keys: Keys, num_layers: int) -> list[str]:
 
 _USED, _ROPE = ("use_sliding_window", "max_window_layers"), ("no_rope_layers", "no_rope_layer_interval")
 FULL = Schedule(_each(FULL_ATTENTION))
+KEPT_WHOLE = Schedule(
+    _each(FULL_ATTENTION), keys=("interleaved_sliding_window", "sliding_window", "layer_types"), unlisted=True
+)
+"""An engine's class keeps every token of every layer, windows or none."""
 INDEXED_BY_LIST = Schedule(_by_frequency, ("indexed",))
 WINDOWS_LISTED = Schedule(_each(FULL_ATTENTION), WINDOWED)
 STATES = Schedule(_each(STATE))

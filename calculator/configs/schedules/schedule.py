@@ -29,12 +29,15 @@ class Schedule:
         The schedule's own keys, which a list overrules.
     ends_full : bool
         Whether the last layer is full attention whatever a list or the rule says.
+    unlisted : bool
+        Whether the config's lists say nothing of what is kept: the rule decides whatever they say.
     """
 
     rule: Callable[[Keys, int], list[str]]
     kinds: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     ends_full: bool = False
+    unlisted: bool = False
 
     def of(self, keys: Keys, num_layers: int, *, has_state: bool) -> list[str]:
         """Return the kind of every layer, by the config's own lists or else by the rule.
@@ -46,6 +49,9 @@ class Schedule:
         UnsupportedError
             If a list names a kind of layer that is not known, or that the type does not have.
         """
+        if self.unlisted:
+            keys.ignore(*self.keys)
+            return self.rule(keys, num_layers)
         given = listed_kinds(keys, num_layers)
         if given is not None:
             keys.ignore(*self.keys)

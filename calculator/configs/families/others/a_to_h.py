@@ -10,11 +10,11 @@ from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import BART, LLAMA
 from calculator.configs.families.openai import GPT2
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
+from calculator.configs.hooks.bailing import GatedGroups
 from calculator.configs.hooks.dbrx import Dbrx
 from calculator.configs.hooks.deci import ListedKVHeads
 from calculator.configs.hooks.gpt_bigcode import GPTBigCode
 from calculator.configs.hooks.openelm import ListedSizes
-from calculator.configs.hooks.shared.direct_gates import DirectGates
 from calculator.configs.schedules.rules import STATES_BETWEEN, WINDOWS, WINDOWS_BY_REPEATS, WINDOWS_WITHOUT_ROPE
 from calculator.configs.schedules.schedule import STATE, WINDOW, every
 from calculator.configs.traits import Encoder, Experts, State
@@ -186,12 +186,13 @@ ROWS: dict[str, Family] = {
     "bailing_hybrid": Family(
         {**UNTIED, "first_k_dense_replace": 2, "layer_group_size": 6, "linear_conv_kernel_dim": 4},
         longest_context=262144, source=transformers("bailing_hybrid"),
-        builder=DirectGates, schedule=every(STATE, key="layer_group_size"), qkv_bias="attention_bias", latent=True,
+        builder=GatedGroups, schedule=every(STATE, key="layer_group_size"), qkv_bias="attention_bias", latent=True,
         state=State("kimi_delta"),
-        experts=Experts(dense="first", shared="count", correction=True, wide_router=True),
-        extras=(
-            Extra("attention", "num_attention_heads", "hidden", where="attention", sharding=Sharding.COLUMNS),
+        experts=Experts(
+            dense="first", shared="count", shared_each="moe_shared_expert_intermediate_size", correction=True,
+            wide_router=True,
         ),
+        required={"use_bias": False, "use_qkv_bias": False},
     ),
     "aria_text": replace(
         LLAMA, longest_context=2048, source=transformers("aria"),

@@ -77,7 +77,7 @@ ROWS: dict[str, Family] = {
     "longcat_flash": replace(LONGCAT_FLASH, longest_context=131072, source=transformers("longcat_flash")),
     "longcat_flash_ngram": replace(
         LONGCAT_FLASH, defaults=UNTIED, source=read_in("longcat_flash_ngram"), builder=NgramEmbeddings,
-        experts=replace(IDLE_EXPERTS, correction_counts=True, idle_projected=False),
+        experts=replace(IDLE_EXPERTS, correction_counts=True),
     ),
     "minimax": Family(
         {**UNTIED, "num_key_value_heads": 8, "num_experts": 8, "num_experts_per_tok": 2},
