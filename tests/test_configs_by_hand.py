@@ -448,6 +448,68 @@ def test_types_of_vllm_alone_are_counted_as_its_class_has_them(kind):
     assert calculator.kv_cache_bytes(model, 401) - calculator.kv_cache_bytes(model, 400) == growth
 
 
+# Text models that only wrappers of images and speech hold: transformers 5.23.0, parameters of the class of each on the
+# meta device, without a head
+
+SMALL = {
+    "vocab_size": 1000, "hidden_size": 256, "intermediate_size": 320, "num_hidden_layers": 4,
+    "num_attention_heads": 8, "num_key_value_heads": 4, "max_position_embeddings": 512, "tie_word_embeddings": True,
+}  # fmt: skip
+EXPERTS = {"num_experts_per_tok": 2, "moe_intermediate_size": 32, "mlp_layer_types": ["dense", *["sparse"] * 3]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "parameters"),
+    [
+        ("deepseek_ocr2_text", {"n_routed_experts": 4, **EXPERTS}, 1_735_936),
+        (
+            "deepseek_ocr2_text",
+            {"n_routed_experts": 4, **EXPERTS, "attention_bias": True, "mlp_bias": True},
+            1_741_056,
+        ),
+        ("hunyuan_vl_text", {"head_dim": 32}, 2_028_032),
+        ("granite4_vision_text", {"attention_bias": True}, 2_030_848),
+        ("glm_ocr_text", {}, 2_029_824),
+        ("paddleocr_vl_text", {"head_dim": 64, "use_bias": True}, 2_822_912),
+        ("molmo2_text", {"head_dim": 64, "additional_vocab_size": 10}, 2_817_280),
+        (
+            "molmo2_text",
+            {"head_dim": 64, "additional_vocab_size": 10, "qk_norm_type": "olmo", "attention_bias": True},
+            2_823_936,
+        ),
+        ("voxtral_realtime_text", {"head_dim": 64}, 2_879_744),
+        ("cosmos3_edge_text", {"head_dim": 128}, 4_059_392),
+        (
+            "ernie4_5_vl_moe_text",
+            {
+                "moe_num_experts": 4, "moe_k": 2, "moe_intermediate_size": [64, 32], "moe_num_shared_experts": 1,
+                "use_bias": True,
+            },
+            2_333_976,
+        ),
+    ],
+)  # fmt: skip
+def test_text_models_of_wrappers_have_the_parameters_of_the_reference(kind, more, parameters):
+    assert calculator.model_from_hf_config({**SMALL, **more, "model_type": kind}).num_parameters == parameters
+
+
+def test_small_models_of_the_type_of_deepseek_v2_have_heads():
+    # DeepSeek-OCR's language_config, which names no type; deepseek_v2.py, use_mha: 12 layers of 10 heads of 128
+    language = {
+        "hidden_size": 1280, "intermediate_size": 6848, "num_hidden_layers": 12, "num_attention_heads": 10,
+        "num_key_value_heads": 10, "vocab_size": 129280, "max_position_embeddings": 8192, "first_k_dense_replace": 1,
+        "moe_intermediate_size": 896, "n_routed_experts": 64, "n_shared_experts": 2, "num_experts_per_tok": 6,
+        "kv_lora_rank": None, "q_lora_rank": None, "qk_nope_head_dim": 0, "qk_rope_head_dim": 0, "v_head_dim": 0,
+        "use_mla": False, "torch_dtype": "bfloat16",
+    }  # fmt: skip
+    model = calculator.model_from_hf_config({"model_type": "deepseek_vl_v2", "language_config": language})
+    assert model.kv_bytes_per_token() == 12 * 2 * 10 * 128 * 2
+    sparse = 1280 * 64 + 66 * 3 * 1280 * 896
+    assert model.num_parameters == (
+        2 * 129280 * 1280 + 1280 + 12 * (4 * 1280 * 1280 + 2 * 1280) + 3 * 1280 * 6848 + 11 * sparse
+    )
+
+
 def test_a_class_decides_where_a_type_is_of_several_models():
     # Ling and Ring 2.5 and 3 share the type bailing_hybrid: lightning attention there, delta attention here
     more, parameters, _ = BY_CLASS["bailing_moe_v2_5"]

@@ -148,6 +148,12 @@ class Keys:
             self.assume(name, say("configs.default", "{name} {value}", name=name, value=default))
         return default
 
+    def settle(self, name: str, value: Any) -> None:
+        """Let a key have a value from now on, where what the config gives says more than one number."""
+        self._read.update((name, *SYNONYMS.get(name, ())))
+        others = {key: found for key, found in self._config.items() if key not in SYNONYMS.get(name, ())}
+        self._config = {**others, name: value}
+
     def assume(self, name: str, text: str) -> None:
         """Note what is taken to be so under a name, once."""
         self._assumed.setdefault(name, text)

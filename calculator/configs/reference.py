@@ -18,6 +18,15 @@ SIZES = ("hidden_size", "intermediate_size", "vocab_size", "num_attention_heads"
 LAYERS, EXPERTS = "num_hidden_layers", "num_experts"
 """What decides the size of a model, and is never assumed of a whole config; experts of none."""
 
+OF_AN_ENGINE: Mapping[str, Mapping[str, Any]] = {
+    "deepseek_vl_v2": {"type": "deepseek_v2"}, "deepseek_ocr": {"type": "deepseek_v2"},
+    "step3_vl": {"type": "step3_text"}, "isaac": {"type": "qwen3"}, "openvla": {"type": "llama"},
+}  # fmt: skip
+"""Wrappers that the reference does not have, and the type of a text part that names none.
+
+Read in vLLM 0.33.0 ``transformers_utils/configs``.
+"""
+
 
 @cache
 def _table() -> dict[str, Any]:
@@ -33,5 +42,7 @@ def defaults_of(kind: object) -> Mapping[str, Any]:
 
 def wrapper_of(kind: object) -> Mapping[str, Any]:
     """Return how a wrapper holds its text part, empty for a type that is none."""
-    found: Mapping[str, Any] = _table()["wrappers"].get(kind, {}) if isinstance(kind, str) else {}
+    if not isinstance(kind, str):
+        return {}
+    found: Mapping[str, Any] = _table()["wrappers"].get(kind) or OF_AN_ENGINE.get(kind, {})
     return found

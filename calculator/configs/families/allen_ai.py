@@ -6,10 +6,15 @@ from dataclasses import replace
 
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import UNTIED, Family, transformers
+from calculator.configs.hooks.molmo2 import MoreWords
 from calculator.configs.schedules.schedule import STATE, WINDOW, every
 from calculator.configs.traits import Experts, State
 
 ROWS: dict[str, Family] = {
+    "molmo2_text": Family(
+        {**UNTIED, "additional_vocab_size": 128, "qk_norm_type": "qwen3"},
+        longest_context=36864, source=transformers("molmo2"), builder=MoreWords, qkv_bias="attention_bias|qkv_bias",
+    ),
     "olmo": replace(
         LLAMA, longest_context=2048, source=transformers("olmo"),
         norms=0, has_norm_gain=False,

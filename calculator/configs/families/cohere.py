@@ -16,7 +16,7 @@ ROWS: dict[str, Family] = {
     ),
     "cohere2": Family(
         {"tie_word_embeddings": True, "sliding_window": 4096, "sliding_window_pattern": 4},
-        longest_context=8192, source=transformers("cohere2"),
+        longest_context=8192, source=transformers("cohere2"), aliases=("cohere_compass_text",),
         schedule=every(WINDOW, key="sliding_window_pattern"), qkv_bias="attention_bias", output_bias="attention_bias",
         norms=1,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from calculator.configs.family import PUBLISHED, UNTIED, Family, transformers
+from calculator.configs.hooks.deepseek_v2 import latent_or_heads
 from calculator.configs.hooks.deepseek_v4 import CompressedWithAge
 from calculator.configs.traits import Experts
 
@@ -26,7 +27,7 @@ DEEPSEEK_V3 = replace(
 
 ROWS: dict[str, Family] = {
     "deepseek_v2": replace(
-        DEEPSEEK, longest_context=2048, source=transformers("deepseek_v2"),
+        DEEPSEEK, longest_context=2048, source=transformers("deepseek_v2"), builder=latent_or_heads,
         defaults={
             **DEEPSEEK.defaults, "kv_lora_rank": 512, "q_lora_rank": 1536, "num_experts": 64, "n_shared_experts": 2,
             "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "moe_intermediate_size": 1407,
@@ -42,6 +43,12 @@ ROWS: dict[str, Family] = {
     "deepseek": replace(
         DEEPSEEK, source=PUBLISHED, defaults={**UNTIED, "first_k_dense_replace": 0, "n_shared_experts": 0},
         latent=False, output_bias="attention_bias",
+    ),
+    "deepseek_ocr2_text": replace(
+        DEEPSEEK, longest_context=2048, source=transformers("deepseek_ocr2"),
+        defaults={**UNTIED, "n_shared_experts": 2, "moe_intermediate_size": 1407}, latent=False,
+        output_bias="attention_bias", mlp_bias="mlp_bias",
+        experts=Experts(dense="first", shared="count", shared_bias="mlp_bias"),
     ),
     "deepseek_v4": Family(
         UNTIED,

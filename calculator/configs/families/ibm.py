@@ -16,7 +16,10 @@ MAMBA_2_SIZES = {
 }  # fmt: skip
 
 ROWS: dict[str, Family] = {
-    "granite": replace(LLAMA, longest_context=2048, source=transformers("granite")),
+    "granite": replace(
+        LLAMA, longest_context=2048, source=transformers("granite"),
+        aliases=("granite4_vision_text", "granite_docling_text"),
+    ),
     "granitemoe": replace(
         LLAMA, longest_context=2048, source=transformers("granitemoe"),
         defaults={**UNTIED, "num_experts": 8, "num_experts_per_tok": 2},

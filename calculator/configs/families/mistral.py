@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from calculator.configs.blocks.extras import Extra
 from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.family import UNTIED, Family, transformers
 from calculator.configs.schedules.rules import WINDOWS
@@ -18,6 +19,10 @@ ROWS: dict[str, Family] = {
         {**UNTIED, "num_key_value_heads": 8, "head_dim": 128},
         longest_context=262144, source=transformers("ministral3"),
         schedule=WINDOWS,
+    ),
+    "voxtral_realtime_text": replace(
+        MISTRAL, longest_context=131072, source=transformers("voxtral_realtime"),
+        extras=(Extra("norms", "32", "hidden"), Extra("norms", "hidden", "32")),
     ),
     "mixtral": Family(
         {**UNTIED, "num_key_value_heads": 8, "num_experts": 8, "num_experts_per_tok": 2},

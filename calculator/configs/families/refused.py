@@ -30,6 +30,8 @@ REASONS = {
     "zamba": "blocks of attention that layers share, with states of several heads",
     "step5": "regions of tokens that an index sums up, and a ring of rows in passing, beside windows",
     "step5_vl": "regions of tokens that an index sums up, and a ring of rows in passing, beside windows",
+    "unlimited_ocr": "windows on what is generated, beside all of what was read",
+    "unlimited_ocr_text": "windows on what is generated, beside all of what was read",
     "dory": "layers that are run several times a token, perhaps with a cache for each time",
     "iquestloopcoder": "layers that are run several times a token, with a window for each time after the first",
     "domyn_edge": "windows and sizes of heads that are each layer's own, by lists that were not seen in a checkpoint",

@@ -33,9 +33,10 @@ ROWS: dict[str, Family] = {
     ),
     "glm4": Family(
         {**UNTIED, "num_key_value_heads": 2, "head_dim": 128, "attention_bias": True},
-        longest_context=131072, source=transformers("glm4"), aliases=("glm4v_text",),
+        longest_context=131072, source=transformers("glm4"), aliases=("glm4v_text", "glm_image_text"),
         qkv_bias="attention_bias", norms=4,
     ),
+    "glm_ocr_text": Family(UNTIED, longest_context=131072, source=transformers("glm_ocr"), norms=4),
     "glm4_moe": replace(GLM4_MOE, longest_context=131072, source=transformers("glm4_moe")),
     "glm4v_moe_text": replace(
         GLM4_MOE, source=transformers("glm4v_moe"),

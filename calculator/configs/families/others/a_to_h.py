@@ -13,6 +13,7 @@ from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transform
 from calculator.configs.hooks.bailing import GatedGroups
 from calculator.configs.hooks.dbrx import Dbrx
 from calculator.configs.hooks.deci import ListedKVHeads
+from calculator.configs.hooks.ernie4_5_vl import ExpertsByKindOfToken
 from calculator.configs.hooks.gpt_bigcode import GPTBigCode
 from calculator.configs.hooks.openelm import ListedSizes
 from calculator.configs.schedules.rules import STATES_BETWEEN, WINDOWS, WINDOWS_BY_REPEATS, WINDOWS_WITHOUT_ROPE
@@ -56,11 +57,13 @@ ROWS: dict[str, Family] = {
             correction_counts=True, wide_router=True,
         ),
     ),
-    "arcee": replace(LLAMA, longest_context=4096, source=transformers("arcee"), gated=False),
+    "arcee": replace(
+        LLAMA, longest_context=4096, source=transformers("arcee"), aliases=("cosmos3_edge_text",), gated=False,
+    ),
     "baichuan": Family(UNTIED, longest_context=4096, source=PUBLISHED),
     "ernie4_5": Family(
         {"tie_word_embeddings": True, "num_key_value_heads": 2, "head_dim": 128},
-        longest_context=131072, source=transformers("ernie4_5"),
+        longest_context=131072, source=transformers("ernie4_5"), aliases=("paddleocr_vl_text",),
         qkv_bias="use_bias", output_bias="use_bias", mlp_bias="use_bias",
     ),
     "ernie4_5_moe": Family(
@@ -75,6 +78,15 @@ ROWS: dict[str, Family] = {
             dense="range", shared="count", shared_bias="use_bias", correction=True, correction_counts=True,
             wide_router=True,
         ),
+    ),
+    "ernie4_5_vl_moe_text": Family(
+        {
+            "tie_word_embeddings": True, "num_experts": 64, "moe_intermediate_size": [1536, 512],
+            "moe_layer_start_index": 1, "moe_layer_end_index": -1, "moe_layer_interval": 1,
+        },
+        longest_context=131072, source=transformers("ernie4_5_vl_moe"), aliases=("ernie4_5_moe_vl",),
+        builder=ExpertsByKindOfToken, qkv_bias="use_bias", output_bias="use_bias", mlp_bias="use_bias",
+        experts=Experts(dense="range", shared="count", shared_bias="use_bias", correction=True),
     ),
     "gpt_bigcode": replace(
         GPT2, longest_context=1024, source=transformers("gpt_bigcode"),

@@ -67,7 +67,7 @@ ROWS: dict[str, Family] = {
     ),
     "hunyuan_v1_dense": Family(
         {**UNTIED, "use_qk_norm": True},
-        longest_context=2048, source=transformers("hunyuan_v1_dense"),
+        longest_context=2048, source=transformers("hunyuan_v1_dense"), aliases=("hunyuan_vl_text",),
         qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head", qk_norm_if="use_qk_norm",
         shared_cache="use_cla",
     ),
