@@ -41,6 +41,68 @@ def test_encoders_have_the_parameters_of_the_reference(kind, config, hidden, par
     assert sum(matrix.num_parameters for matrix in model.towers["vision_config"]) == parameters
 
 
+NARROW = {"hidden_size": 320, "intermediate_size": 700, "num_attention_heads": 4, "num_hidden_layers": 3}
+SOUND = {"d_model": 320, "encoder_layers": 3, "encoder_ffn_dim": 700}
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "config", "wrapper", "hidden", "parameters"),
+    # transformers 5.23.0 on the meta device: all parameters of the wrapper that are not its text decoder's
+    [
+        ("vision", "internvl_vision", {}, "internvl", 4096, 337_509_376),
+        (
+            "vision", "internvl_vision",
+            {**NARROW, "attention_bias": True, "use_qk_norm": True, "norm_type": "rms_norm", "image_size": [224, 224]},
+            "internvl", 4096, 24_887_348,
+        ),
+        ("vision", "intern_vit_6b", {"qkv_bias": True}, "internvl_chat", 4096, 337_583_104),
+        ("vision", "kimi_k25_vision", {}, "kimi_k25", 7168, 471_143_920),
+        (
+            "vision", "", {"vt_hidden_size": 1152, "vt_intermediate_size": 4304, "vt_num_hidden_layers": 27},
+            "kimi_k25", 7168, 471_143_920,
+        ),
+        ("vision", "glm4v_vision", {}, "glm4v", 4096, 892_498_432),
+        (
+            "vision", "glm4v_vision",
+            {**NARROW, "out_hidden_size": 640, "attention_bias": True, "image_size": 140},
+            "glm4v", 4096, 6_060_800,
+        ),
+        ("vision", "glm_ocr_vision", {}, "glm_ocr", 1024, 434_120_192),
+        ("vision", "idefics3_vision", {}, "idefics3", 4096, 171_270_144),
+        ("vision", "paddleocr_vl_vision", {}, "paddleocr_vl", 1024, 438_947_440),
+        ("vision", "siglip2_vision_model", {}, "lfm2_vl", 2560, 107_359_488),
+        (
+            "vision", "siglip2_vision_model", {**NARROW, "vision_use_head": False, "num_patches": 100},
+            "lfm2_vl", 2560, 12_700_340,
+        ),
+        ("vision", "step3p5_vision", {}, "step3p7", 4096, 1_981_014_784),
+        ("vision", "minimax_m3_vl_vision", {}, "minimax_m3_vl", 6144, 865_567_232),
+        ("vision", "exaone4_5_vision", {}, "exaone4_5", 4096, 2_671_868_672),
+        ("vision", "pixtral", {"image_size": 1540}, "lighton_ocr", 1024, 409_597_952),
+        ("audio", "qwen2_audio_encoder", {}, "qwen2_audio", 4096, 642_215_936),
+        ("audio", "qwen2_audio_encoder", {**SOUND, "num_mel_bins": 80}, "qwen2_audio", 4096, 4_762_676),
+        ("audio", "audioflamingo3_encoder", {}, "audioflamingo3", 4096, 658_997_248),
+        ("audio", "voxtral_encoder", {}, "voxtral", 3072, 662_134_784),
+        ("audio", "qwen2_5_omni_audio_encoder", {}, "qwen2_5_omni_thinker", 3584, 639_647_232),
+        ("audio", "qwen3_asr_encoder", {}, "qwen3_asr", 2048, 319_051_904),
+        (
+            "audio", "qwen3_asr_encoder",
+            {**SOUND, "output_dim": 256, "num_mel_bins": 80, "downsample_hidden_size": 96},
+            "qwen3_asr", 2048, 3_243_316,
+        ),
+    ],
+)  # fmt: skip
+def test_encoders_of_their_own_build_have_the_parameters_of_the_reference(
+    part, kind, config, wrapper, hidden, parameters
+):
+    encoder = {**config, **({"model_type": kind} if kind else {})}
+    text = {**TEXT, "hidden_size": hidden, "tie_word_embeddings": False}
+    outer = {"model_type": wrapper, "projector_hidden_size": 6144 if wrapper == "minimax_m3_vl" else 2560}
+    merged = {"merged_hidden_size": 24576} if wrapper == "minimax_m3_vl" else {}
+    model = calculator.model_from_hf_config({**outer, **merged, "text_config": text, f"{part}_config": encoder})
+    assert sum(matrix.num_parameters for matrix in model.towers[f"{part}_config"]) == parameters
+
+
 def test_a_published_model_with_its_encoder():
     # transformers 5.23.0: 27,432,406,640 parameters, of which 27,009,346,304 are the text decoder's
     model = calculator.load_model("gemma-3-27b")

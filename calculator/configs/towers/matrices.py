@@ -10,11 +10,21 @@ from typing import Any
 
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.configs.keys import Keys
+from calculator.configs.reference import defaults_of
+from calculator.configs.towers import images, sounds
 from calculator.configs.towers.rows import Tower, tower_type
+from calculator.configs.towers.shapes import Kind
 
 PART = "image encoder"
 _JOINT_DEFAULTS = {"downsample_factor": 2, "alignment_intermediate_size": 36864}
-SYNONYMS = {"depth": "num_hidden_layers", "num_channels": "in_channels", "in_chans": "in_channels"}
+SYNONYMS = {
+    "depth": "num_hidden_layers", "num_channels": "in_channels", "in_chans": "in_channels", "d_model": "hidden_size",
+    "encoder_layers": "num_hidden_layers", "encoder_ffn_dim": "intermediate_size", "num_heads": "num_attention_heads",
+    "vt_hidden_size": "hidden_size", "vt_intermediate_size": "intermediate_size", "qkv_bias": "attention_bias",
+    "vt_num_hidden_layers": "num_hidden_layers", "init_pos_emb_height": "pos_emb_height",
+    "init_pos_emb_width": "pos_emb_width", "qk_normalization": "use_qk_norm",
+}  # fmt: skip
+"""Names in use for the same size of an encoder."""
 
 
 def tower_of(config: Mapping[str, Any], outer: Mapping[str, Any], hidden: int) -> tuple[WeightMatrix, ...] | None:
@@ -44,6 +54,12 @@ def tower_of(config: Mapping[str, Any], outer: Mapping[str, Any], hidden: int) -
     transformers 5.23.0, parameters of the classes on the meta device; vLLM splits the matrices of
     blocks over ranks (``--mm-encoder-tp-mode weights``).
     """
+    listed = _listed(config, outer)
+    if listed is not None:
+        named = {SYNONYMS.get(key, key): value for key, value in config.items()}
+        held = Keys(outer, {**_JOINT_DEFAULTS, **defaults_of(outer.get("model_type"))})
+        shapes = listed.shapes(Keys(named, listed.defaults), held, hidden)
+        return tuple(_matrix(*shape) for shape in shapes if shape.outputs and shape.copies)
     row = tower_type(config, outer.get("model_type"))
     if row is None:
         return None
@@ -51,6 +67,12 @@ def tower_of(config: Mapping[str, Any], outer: Mapping[str, Any], hidden: int) -
     named = {SYNONYMS.get(key, key): value for key, value in config.items()}
     keys = Keys({**merge, **named}, row.defaults)
     return tuple(_matrices(row, keys, Keys(outer, _JOINT_DEFAULTS), hidden))
+
+
+def _listed(config: Mapping[str, Any], outer: Mapping[str, Any]) -> Kind | None:
+    """Return the type of an encoder that is built in a way of its own, by its name or that of what holds it."""
+    kind = config.get("model_type") or outer.get("model_type")
+    return images.TYPES.get(kind) or sounds.TYPES.get(kind) if isinstance(kind, str) else None
 
 
 def _matrices(row: Tower, keys: Keys, outer: Keys, hidden: int) -> Iterator[WeightMatrix]:

@@ -97,6 +97,7 @@ TYPES: Mapping[str, Tower] = MappingProxyType(
         ),
         "qwen3_vl": Tower(_QWEN_3 | _DEEP, depth="depth"),
         "qwen3_vl_moe": Tower(_QWEN_3 | _DEEP, depth="depth"),
+        "cohere_compass": Tower(_QWEN_3 | _DEEP, depth="depth"),
         "qwen3_5": _THIRD,
         "qwen3_5_moe": _THIRD,
         "siglip_vision_model": Tower(_SIGLIP, joint="projection"),
@@ -122,7 +123,7 @@ JOINTS: Mapping[str, str] = MappingProxyType(
         "gemma3": "projection", "shieldgemma2": "projection", "gemma4": "projection", "paligemma": "linear",
         "mistral3": "patch merger", "deepseek_vl": "two layers", "llava": "two layers",
         "llava_next": "two layers and a newline", "llava_next_video": "two layers and a newline",
-        "llava_onevision": "two layers and a newline", "cohere2_vision": "gated",
+        "llava_onevision": "two layers and a newline", "cohere2_vision": "gated", "lighton_ocr": "patch merger",
     }
 )  # fmt: skip
 """How wrappers join an encoder that has no joint of its own."""
