@@ -136,6 +136,7 @@ CLASSES: dict[str, str] = {
     "MistralLarge3ForCausalLM": "deepseek_v3", "NemotronHPuzzleForCausalLM": "nemotron_h",
     "HCXVisionV2ForCausalLM": "hyperclovax_vision_v2", "TeleChat2ForCausalLM": "telechat",
     "Step3TextForCausalLM": "step3_text", "SarvamMLAForCausalLM": "sarvam_mla",
-    "PanguUltraMoEForCausalLM": "pangu_ultra_moe",
+    "PanguUltraMoEForCausalLM": "pangu_ultra_moe", "BailingMoeV3ForCausalLM": "bailing_hybrid",
+    "IQuestLoopCoderForCausalLM": "iquestloopcoder",
 }  # fmt: skip
 """vLLM's classes of types that go by another name."""

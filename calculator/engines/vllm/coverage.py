@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from calculator.configs import families
+from calculator.configs.families.refused import REASONS
 from calculator.configs.families.without_reference import CLASSES
 from calculator.configs.reader import model_from_hf_config
 from calculator.errors import CalculatorError, InvalidValueError
@@ -100,15 +101,18 @@ def of_transformers(folder: Path) -> tuple[list[Covered], dict[str, Mapping[str,
 
 def of_vllm(folder: Path, configs: Mapping[str, Mapping[str, Any]], classes: Mapping[str, str]) -> Iterator[Covered]:
     """Yield its classes for text generation; what transformers has no config of goes by the name alone."""
-    named, ours = ({_plain(kind): kind for kind in kinds} for kinds in (configs, families.all_names()))
+    named, ours = ({_plain(kind): kind for kind in kinds} for kinds in (configs, (*families.all_names(), *REASONS)))
+    told = {**CLASSES, **families.OWN_CLASSES}
     for name in literal(folder / "model_executor" / "models" / "registry.py", GENERATION):
         stem = _plain(re.sub(r"(ForCausalLM|LMHeadModel|ForConditionalGeneration|Model)$", "", name))
-        own = CLASSES.get(name, "")
+        own = told.get(name, "")
         kind = classes.get(name) or own or named.get(stem) or named.get(f"{stem}text") or ours.get(stem, "")
         if configs.get(kind):
             yield of_kind(name, kind, configs[kind])
         elif found := families.find(kind):
             yield Covered(name, found[0], READ)
+        elif kind in REASONS:
+            yield Covered(name, kind, REFUSED, f"it has {REASONS[kind]}")
         else:
             yield Covered(name, kind, UNSEEN)
 
