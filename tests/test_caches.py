@@ -18,6 +18,7 @@ from calculator.architecture.caches import (
     EncoderTokens,
     EveryToken,
     IndexKeys,
+    LastColumns,
     LatentVectors,
     Recurrence,
     RowsInPassing,
@@ -35,7 +36,7 @@ from calculator.architecture.layers import (
     LayerSpec,
     SlidingWindow,
 )
-from calculator.architecture.recurrent import RecurrentState
+from calculator.architecture.recurrent import ConvolvedAttention, RecurrentState
 from calculator.engines import ENGINES, engine_class, engine_rules
 from calculator.formats.kv import storage_format
 
@@ -49,6 +50,7 @@ LAYERS = {
     CompressedRows: CompressedAttention(512, 64, 128, 128),
     RowsInPassing: CompressedAttention(512, 64, 128),
     EncoderTokens: CrossAttention(2, 64, 64),
+    LastColumns: ConvolvedAttention(2, 64, 64, None, streams_width=250, kernel=4),
     State: RecurrentState(Recurrence.MAMBA2, 0, 0, 1_024, 4, 4, state_named=True),
 }
 FULL = 2 * 2_048 * 512
@@ -68,6 +70,9 @@ TAKEN = {
     ("vllm", RowsInPassing): 33 * 2 * 37_440,
     ("vllm", EncoderTokens): FULL + 4 * 2 * 16 * 512,
     ("vllm", State): 2 * 4_096,
+    # of each of 2 heads 64 + 64 + 125 elements, which take 256; 4 tokens in a block, and 8 in a page of 16 x 512 bytes;
+    # two batches in flight are more than the sequence, and a block more
+    ("vllm", LastColumns): FULL + (2_048 // 8 + 1) * 2 * 16 * 512,
     ("sglang", EveryToken): FULL,
     ("sglang", LatentVectors): FULL,
     ("sglang", Window): FULL,

@@ -493,6 +493,38 @@ def test_text_models_of_wrappers_have_the_parameters_of_the_reference(kind, more
     assert calculator.model_from_hf_config({**SMALL, **more, "model_type": kind}).num_parameters == parameters
 
 
+INKLING = {
+    **SMALL, "num_hidden_layers": 7, "num_key_value_heads": 2, "head_dim": 32, "swa_num_attention_heads": 8,
+    "swa_num_key_value_heads": 4, "swa_head_dim": 32, "sliding_window_size": 64, "n_routed_experts": 4,
+    "num_experts_per_tok": 2, "moe_intermediate_size": 32, "mlp_layer_types": [*["dense"] * 2, *["sparse"] * 5],
+    "rel_extent": 128, "model_type": "inkling_text", "tie_word_embeddings": False,
+}  # fmt: skip
+
+
+def test_inkling_has_the_parameters_of_the_reference_and_the_cache_of_its_class():
+    # transformers 5.23.0 on the meta device; 2 bytes of 3 columns of keys, values and two streams of 256, of 6 layers
+    # with 4 heads and one with 2; two names of the widths, as the checkpoint and as the reference have them
+    model = calculator.model_from_hf_config(INKLING)
+    assert model.num_parameters == 3_355_079
+    assert model.kv_bytes_per_token() == (6 * 4 + 2) * 2 * 32 * 2
+    assert model.state_bytes_per_sequence() == 2 * 3 * (6 * 2 * 4 * 32 + 2 * 2 * 32 + 7 * 2 * 256)
+    others = {"intermediate_size": 32, "dense_intermediate_size": 320, "dense_mlp_idx": 2, "sconv_kernel_size": 4}
+    drop = ("moe_intermediate_size", "mlp_layer_types", "intermediate_size")
+    published = {**{name: value for name, value in INKLING.items() if name not in drop}, **others}
+    assert calculator.model_from_hf_config(published).layers == model.layers
+
+
+def test_no_rank_of_inkling_can_be_without_a_kv_head():
+    # sconv_swa_attn.py: tp_size <= num_kv_heads, which full attention has 2 of
+    asked = {"gpu": "h100-sxm", "seq_len": 512, "weight_dtype": "bf16"}
+    model = calculator.model_from_hf_config(INKLING)
+    assert calculator.plan(model, tensor_parallel_size=2, **asked).fits
+    with pytest.raises(calculator.ParallelismError, match="does not copy KV heads, and there are 2"):
+        calculator.plan(model, tensor_parallel_size=4, **asked)
+    with pytest.raises(calculator.UnsupportedError, match="keeps the last columns of short convolutions"):
+        calculator.plan(model, engine="sglang", **asked)
+
+
 def test_small_models_of_the_type_of_deepseek_v2_have_heads():
     # DeepSeek-OCR's language_config, which names no type; deepseek_v2.py, use_mha: 12 layers of 10 heads of 128
     language = {

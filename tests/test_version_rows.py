@@ -20,6 +20,7 @@ NONE = {
     "megatron-bert",
     "rembert",
     "roformer",
+    "bailing_moe_linear",
 }
 
 

@@ -153,6 +153,27 @@ class Chunk(TokenRows):
 
 
 @dataclass(frozen=True, slots=True)
+class LastColumns(Cache):
+    """The last columns of short convolutions around attention, kept head by head as a window of tokens.
+
+    Attributes
+    ----------
+    heads : int
+        KV heads of the layer on the rank, which share out the columns [-].
+    head_elements : int
+        Elements of a column that fall to a head [elements].
+    window : int
+        Columns that are read at a time [tokens].
+    """
+
+    words: ClassVar[str] = say("caches.columns", "the last columns of short convolutions")
+
+    heads: int
+    head_elements: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderTokens(TokenRows):
     """The keys and values of the encoder's tokens, whatever the length of the sequence."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from calculator.architecture.caches import Cache, Recurrence, State
-from calculator.architecture.layers import FullAttention, LayerSpec
+from calculator.architecture.caches import Cache, LastColumns, Recurrence, State
+from calculator.architecture.layers import FullAttention, LayerSpec, SlidingWindow
 from calculator.formats.kv import StorageFormat
 from calculator.messages import say
 
@@ -130,3 +130,79 @@ class AttentionAndState(FullAttention):
         """Say why the heads of either cannot be split over so many ranks, or None where they can."""
         reason = FullAttention.why_not(self, num_attention_heads, tensor_parallel_size)
         return reason or self.state.why_not(num_attention_heads, tensor_parallel_size)
+
+
+@dataclass(frozen=True, slots=True)
+class ConvolvedAttention(FullAttention):
+    """Attention whose keys, values and outputs, and the MLP's, go through short convolutions of a kernel each.
+
+    Attributes
+    ----------
+    streams_width : int
+        Channels of the convolutions behind attention and behind the MLP, together [-].
+    kernel : int
+        Columns that a convolution reads, its own included [tokens].
+    """
+
+    streams_width: int = 0
+    kernel: int = 1
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return say("layers.convolved", "full attention with short convolutions")
+
+    def state_bytes(self, tensor_parallel_size: int) -> int:
+        """Return the columns before the next one, 16 bit each, on one rank [bytes]."""
+        return _columns_bytes(self, self.streams_width, self.kernel) // tensor_parallel_size
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return the cache of every token, and the last columns."""
+        columns = _last_columns(self, self.streams_width, self.kernel, tensor_parallel_size)
+        return *FullAttention.caches(self, storage, tensor_parallel_size), columns
+
+
+@dataclass(frozen=True, slots=True)
+class ConvolvedWindow(SlidingWindow):
+    """The same with attention over a window.
+
+    Attributes
+    ----------
+    streams_width : int
+        Channels of the convolutions behind attention and behind the MLP, together [-].
+    kernel : int
+        Columns that a convolution reads, its own included [tokens].
+    """
+
+    streams_width: int = 0
+    kernel: int = 1
+
+    @property
+    def kind(self) -> str:
+        """The kind in words."""
+        return say("layers.convolved_window", "sliding window with short convolutions")
+
+    def state_bytes(self, tensor_parallel_size: int) -> int:
+        """Return the columns before the next one, 16 bit each, on one rank [bytes]."""
+        return _columns_bytes(self, self.streams_width, self.kernel) // tensor_parallel_size
+
+    def caches(self, storage: StorageFormat, tensor_parallel_size: int) -> tuple[Cache, ...]:
+        """Return the cache of the last tokens, and the last columns."""
+        columns = _last_columns(self, self.streams_width, self.kernel, tensor_parallel_size)
+        return *SlidingWindow.caches(self, storage, tensor_parallel_size), columns
+
+    def without_window(self) -> LayerSpec:
+        """Return full attention of the same heads and convolutions."""
+        heads = (self.num_key_value_heads, self.head_dim, self.v_head_dim, self.query_heads)
+        return ConvolvedAttention(*heads, streams_width=self.streams_width, kernel=self.kernel)
+
+
+def _columns_bytes(spec: FullAttention, streams_width: int, kernel: int) -> int:
+    rows = spec.num_key_value_heads * (spec.head_dim + spec.v_head_dim)
+    return 2 * (kernel - 1) * (rows + streams_width)
+
+
+def _last_columns(spec: FullAttention, streams_width: int, kernel: int, tensor_parallel_size: int) -> LastColumns:
+    heads = max(1, spec.num_key_value_heads // tensor_parallel_size)
+    each = spec.head_dim + spec.v_head_dim + streams_width // spec.num_key_value_heads
+    return LastColumns(heads, each, kernel)

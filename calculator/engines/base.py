@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calculator.architecture.caches import Cache, Chunk, EncoderTokens, RowsInPassing, State, Window
+from calculator.architecture.caches import Cache, Chunk, EncoderTokens, LastColumns, RowsInPassing, State, Window
 from calculator.architecture.draft import Draft, with_draft
 from calculator.architecture.groups import merge
 from calculator.architecture.model import LayerGroup, ModelArchitecture
@@ -440,7 +440,7 @@ class Engine:
 
 OFFLINE = "offline"
 USAGE_CONTEXTS = ("server", OFFLINE)
-_BY_PASS = {Window, Chunk, EncoderTokens, RowsInPassing}
+_BY_PASS = {Window, Chunk, EncoderTokens, LastColumns, RowsInPassing}
 ASKED_BY_ANY = ("max_loras", "max_lora_rank", "cpu_offload_gb", "n_cpu_moe", "n_gpu_layers")
 """Counts that ask for something whatever they are."""
 OPTIONS = {

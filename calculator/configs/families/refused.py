@@ -7,8 +7,6 @@ REASONS = {
     "glm5_next_text": "index keys that are pooled over several tokens, beside states",
     "qwen4_exp": "embeddings of n-grams and an index over compressed tokens, beside states",
     "qwen4_exp_text": "embeddings of n-grams and an index over compressed tokens, beside states",
-    "inkling_text": "short convolutions in every layer whose columns an engine keeps as a window",
-    "inkling_mm_model": "short convolutions in every layer whose columns an engine keeps as a window",
     "inkling2": "short convolutions in every layer whose columns an engine keeps as a window",
     "inkling2_text": "short convolutions in every layer whose columns an engine keeps as a window",
     "mistral_large4": "latent vectors that layers share by a list, and layers without a rotary part",

@@ -22,6 +22,7 @@ LAYER_TYPES = {
     "recurrent": "linear_attention",
     "conv": "linear_attention",
     "hybrid": "hybrid",
+    "hybrid_sliding": "hybrid_sliding",
     "mlp": "mlp",
     "moe": "moe",
 }

@@ -152,6 +152,13 @@ def _convolutions_by_fours(keys: Keys, num_layers: int) -> list[str]:  # noqa: A
     return [kinds.get(index % 4, STATE) if index else STATE for index in range(num_layers)]
 
 
+def _windows_by_numbers(keys: Keys, num_layers: int) -> list[str]:
+    """Layers whose numbers a list has keep a window, without a list all but each sixth; all have convolutions."""
+    listed = keys.numbers("local_layer_ids")
+    chosen = set(listed) if listed is not None else {index for index in range(num_layers) if (index + 1) % 6}
+    return ["hybrid_sliding" if index in chosen else "hybrid" for index in range(num_layers)]
+
+
 def _by_frequency(keys: Keys, num_layers: int) -> list[str]:
     """Layers that an index picks tokens for, as a list of a nested part says."""
     nested = keys.nested("sparse_attention_config")
@@ -192,6 +199,7 @@ WINDOWS_REFUSED = Schedule(_never_used, (), _USED)
 WINDOWS_WITHOUT_ROPE = Schedule(_windows_without_rope, WINDOWED, (*_USED, *_ROPE))
 WINDOWS_BY_REPEATS = Schedule(_attention_types, WINDOWED, ("attention_types",))
 CHUNKS_WITH_ROPE = Schedule(_chunks_with_rope, WINDOWED, _ROPE)
+CONVOLVED_WINDOWS = Schedule(_windows_by_numbers, ("hybrid", "hybrid_sliding"), ("local_layer_ids",))
 STATES_BETWEEN = Schedule(_attn_layer_period, (), ("attn_layer_period", "attn_layer_offset"))
 STATES_BY_TURNS = Schedule(_every_second_state)
 STATES_BY_LISTS = Schedule(_two_lists)

@@ -16,7 +16,7 @@ _DEPRECATED = {
     "fp_quant": "it is deprecated and refused without --allow-deprecated-quantization",
 }
 _NEITHER = "it has no class of it, and that of transformers does not let its attention be replaced"
-_NO_CLASS = dict.fromkeys(
+_NO_CLASS = {"bailing_moe_linear": "neither it nor transformers has a class of it; SGLang has"} | dict.fromkeys(
     (
         "gpt_neo",
         "gpt_neox_japanese",

@@ -76,7 +76,8 @@ def check_class(model: ModelArchitecture, values: Mapping[str, Any], title: str,
 
     References
     ----------
-    vLLM 0.33.0, ``model_executor/models/gpt_oss.py`` and ``param2moe.py``: KV heads over ranks, none copied.
+    vLLM 0.33.0, ``model_executor/models/gpt_oss.py``, ``param2moe.py`` and ``openpangu.py``, ``models/inkling``: KV
+    heads over ranks, none copied.
     """
     why = without.get(model.model_type)
     if why:
@@ -92,7 +93,8 @@ def check_class(model: ModelArchitecture, values: Mapping[str, Any], title: str,
             what="engine",
             asked="vllm",
         )
-    heads, tp = model.num_key_value_heads, values["tensor_parallel_size"]
+    tp, kept = values["tensor_parallel_size"], [group.spec.kv_heads for group in model.groups if group.spec.kv_heads]
+    heads = min(kept, default=model.num_key_value_heads)
     if not model.copies_kv_heads and tp > heads:
         raise ParallelismError(
             say(

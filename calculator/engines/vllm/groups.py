@@ -17,6 +17,7 @@ from calculator.architecture.caches import (
     EncoderTokens,
     EveryToken,
     IndexKeys,
+    LastColumns,
     LatentVectors,
     Recurrence,
     State,
@@ -77,6 +78,7 @@ CLAIMS: Mapping[type[Cache], Callable[[Paged, int, Taking], Claim]] = {
     IndexKeys: _every_token,
     Window: _window,
     Chunk: _chunk,
+    LastColumns: _window,
     EncoderTokens: _encoder_tokens,
     State: _state,
 }
@@ -189,6 +191,10 @@ def _paged(cached: Cached, block_size: int, row_multiple: int) -> Paged:
     cache: Any = cached.cache
     if isinstance(cache, State):
         return Paged(cache, cached.layers, block_size, cache.state_bytes)
+    if isinstance(cache, LastColumns):
+        # models/inkling/nvidia/sconv_swa_attn.py: a block of the kernel's tokens, elements of a head to a power of 2
+        row = 2 * cache.heads << (cache.head_elements - 1).bit_length()
+        return Paged(cache, cached.layers, cache.window, cache.window * row)
     row = cache.bytes_per_token
     if isinstance(cache, LatentVectors):
         row = -(-row // (2 * row_multiple)) * 2 * row_multiple if row_multiple > 1 else row

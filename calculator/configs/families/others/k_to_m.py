@@ -9,12 +9,14 @@ from calculator.configs.blocks.extras import Extra
 from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, Source, read_in, transformers
+from calculator.configs.hooks.inkling import ShortConvolutions
 from calculator.configs.hooks.lfm2 import CutWidth
 from calculator.configs.hooks.longcat_flash import NgramEmbeddings, TwoAttentions
 from calculator.configs.hooks.minimax_m3 import IndexBesideHeads
 from calculator.configs.hooks.shared.listed_heads import ListedHeads
 from calculator.configs.schedules.rules import (
     CONVOLUTIONS_BY_FOURS,
+    CONVOLVED_WINDOWS,
     INDEXED_BY_LIST,
     STATES_BY_LISTS,
     STATES_BY_TURNS,
@@ -36,6 +38,29 @@ LONGCAT_FLASH = Family(
 )  # fmt: skip
 
 ROWS: dict[str, Family] = {
+    "inkling_text": Family(
+        {
+            **UNTIED, "sliding_window": 512, "d_rel": 16, "rel_extent": 1024, "conv_kernel_size": 4, "dense_mlp_idx": 0,
+            "num_experts": 256, "num_experts_per_tok": 6, "n_shared_experts": 2,
+        },
+        longest_context=131072, source=transformers("inkling"), aliases=("inkling_model",),
+        builder=ShortConvolutions, schedule=CONVOLVED_WINDOWS, qk_norm="head", copies_kv_heads=False,
+        kinds={
+            "hybrid_sliding": {
+                "num_attention_heads": "swa_num_attention_heads", "num_key_value_heads": "swa_num_key_value_heads",
+                "head_dim": "swa_head_dim",
+            },
+        },
+        # the router scores shared experts too
+        experts=Experts(dense="first", dense_key="dense_mlp_idx", shared="count", idle="n_shared_experts"),
+        extras=(
+            Extra("attention", "heads*d_rel", "hidden", sharding=Sharding.COLUMNS),
+            Extra("router", "1", where="sparse"), Extra("dense MLP", "1", where="dense"),
+            Extra("norms", "hidden", where="end"),
+        ),
+        required={"use_embed_norm": True, "shared_expert_sink": True, "q_bias": False, "o_bias": False},
+        harmless=("mtp_local_layer_ids", "swa_v_head_dim", "v_head_dim"),
+    ),
     "helium": replace(
         LLAMA, longest_context=4096, source=transformers("helium"),
         defaults={**UNTIED, "num_key_value_heads": 20, "head_dim": 128},
