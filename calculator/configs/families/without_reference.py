@@ -45,8 +45,8 @@ ROWS: dict[str, Family] = {
     "bailing_moe_v2_5": replace(
         BAILING, source=read_in("bailing_moe_linear"), builder=NormedGroups,
         defaults={
-            **BAILING.defaults, "router_dtype": "fp32", "layer_group_size": 1, "group_norm_size": 1, "kv_lora_rank": 512,
-            "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
+            **BAILING.defaults, "router_dtype": "fp32", "layer_group_size": 1, "group_norm_size": 1,
+            "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
         },
         schedule=every(STATE, key="layer_group_size"), qkv_bias=False, latent=True, qk_norm="",
         state=BAILING_STATE,

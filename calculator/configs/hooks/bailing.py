@@ -19,6 +19,7 @@ from calculator.configs.hooks.shared.direct_gates import DirectGates
 from calculator.configs.keys import Keys
 from calculator.configs.schedules.schedule import STATE
 from calculator.errors import UnsupportedError, shown
+from calculator.messages import say
 
 GATES = {"head_wise": False, "element_wise": True}
 
@@ -28,8 +29,13 @@ def check_groups(keys: Keys) -> None:
     layers, group = keys.count("num_hidden_layers"), keys.count("layer_group_size")
     if layers % group and not keys.has("layer_types"):
         raise UnsupportedError(
-            f"num_hidden_layers {layers} are not whole groups of layer_group_size {group}, and there are no "
-            "layer_types: sources differ on whether layers behind the last whole group keep a state or every token",
+            say(
+                "bailing.groups",
+                "num_hidden_layers {layers} are not whole groups of layer_group_size {group}, and there are no "
+                "layer_types: sources differ on whether layers behind the last whole group keep a state or every token",
+                layers=layers,
+                group=group,
+            ),
             what="layer_group_size",
             asked=group,
         )
@@ -51,7 +57,12 @@ class GatedGroups(DirectGates):
         asked = self.keys.value("gated_attention_proj_granularity_type") or "head_wise"
         if asked not in GATES:
             raise UnsupportedError(
-                f"gated_attention_proj_granularity_type {shown(asked)} is not understood, only {', '.join(GATES)} are",
+                say(
+                    "bailing.gates",
+                    "gated_attention_proj_granularity_type {asked} is not understood, only {known} are",
+                    asked=shown(asked),
+                    known=", ".join(GATES),
+                ),
                 what="gated_attention_proj_granularity_type",
                 asked=asked,
                 allowed=tuple(GATES),

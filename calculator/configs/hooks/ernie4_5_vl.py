@@ -15,6 +15,7 @@ from calculator.configs.blocks.layers import Assembler
 from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.errors import InvalidValueError, UnsupportedError, shown
+from calculator.messages import say
 
 BOTH = 2
 PLACES = ("moe_layer_start_index", "moe_layer_interval", "moe_layer_end_index")
@@ -27,7 +28,14 @@ def _pair(keys: Keys, name: str) -> tuple[int, int]:
     given = value if isinstance(value, list) else [value] * BOTH
     if len(given) != BOTH or not all(type(each) is int and each >= -1 for each in given):
         raise InvalidValueError(
-            f"{name} must be a whole number for texts and one for images, not {shown(value)}", what=name, asked=value
+            say(
+                "ernie4_5_vl.pair",
+                "{name} must be a whole number for texts and one for images, not {value}",
+                name=name,
+                value=shown(value),
+            ),
+            what=name,
+            asked=value,
         )
     return given[0], given[1]
 
@@ -43,7 +51,8 @@ class ExpertsByKindOfToken(Assembler):
         ends = [last if end == -1 else min(end, last) for end in pairs["moe_layer_end_index"]]
         if ends != [last] * BOTH or any(len(set(pairs[name])) > 1 for name in PLACES[:2]):
             raise UnsupportedError(
-                "experts for texts and for images in layers of their own are not understood", what=PLACES[0]
+                say("ernie4_5_vl.layers", "experts for texts and for images in layers of their own are not understood"),
+                what=PLACES[0],
             )
         for name, pair in pairs.items():
             keys.settle(name, -1 if name == PLACES[2] else pair[0])
@@ -56,8 +65,8 @@ class ExpertsByKindOfToken(Assembler):
             return built
         (spec, weights), count, width = built[0], *self.of_images.values()
         images = (
-            *blocks.router(self.hidden, count),
-            *blocks.vector("router", count),
+            *blocks.router(self.hidden, count, value_bytes=blocks.WIDE),
+            *blocks.correction(count, is_parameter=True),
             *blocks.mlp(self.hidden, width, self.gated, part="experts", copies=count, active=0),
         )
         return [(spec, (*weights, *images))]

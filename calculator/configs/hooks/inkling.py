@@ -45,6 +45,8 @@ class ShortConvolutions(Assembler):
             *blocks.linear("attention", 2 * heads.groups * heads.key, kernel, Sharding.KV_HEADS, quantised=False),
             *blocks.linear("streams", width, kernel, Sharding.COLUMNS, quantised=False),
         )
+        if plan.sparse:
+            weights = (*weights, *blocks.correction(self.keys.count("num_experts"), is_parameter=False))
         if isinstance(spec, SlidingWindow):
             reach, kept = spec.window, ConvolvedWindow(*sizes, window=spec.window, streams_width=width, kernel=kernel)
             bias = blocks.vector("attention", self.keys.count("d_rel") * reach)

@@ -9,6 +9,7 @@ from calculator.configs.blocks.layers import Assembler
 from calculator.configs.family import Family
 from calculator.configs.keys import Keys
 from calculator.errors import UnsupportedError, shown
+from calculator.messages import say
 
 NORMS = {"qwen3": "head", "olmo": "width"}
 
@@ -20,7 +21,12 @@ class MoreWords(Assembler):
         asked = keys.value("qk_norm_type")
         if asked not in NORMS:
             raise UnsupportedError(
-                f"qk_norm_type must be {' or '.join(NORMS)}, not {shown(asked)}",
+                say(
+                    "molmo2.norms",
+                    "qk_norm_type must be {known}, not {asked}",
+                    known=" or ".join(NORMS),
+                    asked=shown(asked),
+                ),
                 what="qk_norm_type",
                 asked=asked,
                 allowed=tuple(NORMS),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from calculator.architecture.matrices import Sharding
 from calculator.configs.keys import Keys
 from calculator.errors import InvalidValueError, shown
+from calculator.messages import say
 
 
 class Shape(NamedTuple):
@@ -79,7 +80,11 @@ def side(keys: Keys, name: str) -> int:
     value = keys.value(name)
     sides = value if isinstance(value, list) else [value]
     if not sides or type(sides[0]) is not int or any(each != sides[0] for each in sides) or not 0 < sides[0] < 10**6:
-        raise InvalidValueError(f"{name} must be the side of a square, not {shown(value)}", what=name, asked=value)
+        raise InvalidValueError(
+            say("towers.side", "{name} must be the side of a square, not {value}", name=name, value=shown(value)),
+            what=name,
+            asked=value,
+        )
     return sides[0]
 
 

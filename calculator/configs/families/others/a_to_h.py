@@ -86,7 +86,10 @@ ROWS: dict[str, Family] = {
         },
         longest_context=131072, source=transformers("ernie4_5_vl_moe"), aliases=("ernie4_5_moe_vl",),
         builder=ExpertsByKindOfToken, qkv_bias="use_bias", output_bias="use_bias", mlp_bias="use_bias",
-        experts=Experts(dense="range", shared="count", shared_bias="use_bias", correction=True),
+        experts=Experts(
+            dense="range", shared="count", shared_bias="use_bias", correction=True, correction_counts=True,
+            wide_router=True,
+        ),
     ),
     "gpt_bigcode": replace(
         GPT2, longest_context=1024, source=transformers("gpt_bigcode"),
