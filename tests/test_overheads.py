@@ -24,7 +24,7 @@ def planned(row):
         max_position_embeddings=2048,
         tie_word_embeddings=True,
     )
-    return calculator.plan(model, gpu="h100-sxm", tensor_parallel_size=int(row["tp"]))
+    return calculator.plan(model, gpu="h100-sxm", tensor_parallel_size=int(row["tp"]), engine_version="0.19")
 
 
 @pytest.mark.parametrize("row", POINTS, ids=lambda row: f"{row['id']}-{row['model'].split('/')[-1]}-tp{row['tp']}")
@@ -44,7 +44,7 @@ def test_dense_models_on_vllm_0_18_and_0_19(row):
 )
 def test_memory_outside_the_allocator(tp, gpu, expected):
     # overhead_model.md section 2: 0.25 on one GPU, 2.1 over NVLink, 0.6 over PCIe
-    plan = calculator.plan("llama-3.1-8b", gpu=gpu, tensor_parallel_size=tp)
+    plan = calculator.plan("llama-3.1-8b", gpu=gpu, tensor_parallel_size=tp, engine_version="0.19")
     assert plan.per_gpu.non_torch_bytes / GIB == pytest.approx(expected, abs=1e-8)
 
 
@@ -62,6 +62,7 @@ def test_end_to_end_on_an_h100(preset, weights, activation, logged):
     plan = calculator.plan(
         preset,
         gpu="h100-sxm",
+        engine_version="0.19",
         gpu_memory_bytes=round(79.19 * GIB),
         gpu_memory_utilization=0.95,
         max_num_seqs=1024,
@@ -146,7 +147,7 @@ def test_an_engine_may_have_any_lines(reference, monkeypatch):
     encoder = Overhead(Line("encoder", "Encoder", "the encoder", ACTIVATION.keyword), GIB, "a test", GIB, GIB)
     monkeypatch.setattr(engine_class("vllm"), "overheads", lambda *asked: (*usual(*asked), draft, encoder))
     more = calculator.vary(reference)
-    assert list(more.per_gpu.lines) == ["activation", "non_torch", "cuda_graph", "draft", "encoder"]
+    assert list(more.per_gpu.lines) == ["activation", "non_torch", "cuda_graph", "output_counts", "draft", "encoder"]
     assert more.kv_pool_bytes == reference.kv_pool_bytes - 3 * GIB
     assert more.per_gpu.unused_bytes == reference.per_gpu.unused_bytes
     # lines of one keyword add up, and one value stands for them all
@@ -157,7 +158,7 @@ def test_an_engine_may_have_any_lines(reference, monkeypatch):
     # deviations in squares: 7 GiB more at the high end of the draft
     assert more.range_cause == "the draft model"
     assert reference.kv_pool_bytes - 3 * GIB - more.kv_pool_bytes_low >= 7 * GIB
-    assert more.as_dict()["overheads"][3] == {
+    assert more.as_dict()["overheads"][4] == {
         "name": "Draft model",
         "bytes": 2 * GIB,
         "source": "a test",

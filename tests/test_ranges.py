@@ -87,12 +87,14 @@ SIZES = {"llama-3.1-8b": (128_256, 4_096), "qwen3-8b": (151_936, 4_096), "mistra
 
 @pytest.mark.parametrize(
     ("model", "version", "tenths"),
-    # the sampler's copies of the fp32 logits: 9.6 up to 0.16 and 3.7 from 0.17 on logged; half a copy in 16 bit where
-    # the second model runner serves a type: config/vllm.py of each version; two passes from 0.33 on
+    # the sampler's copies of the fp32 logits: 9.6 up to 0.16 and 3.7 from 0.17 on logged; where the
+    # second model runner serves a type (config/vllm.py of each version) half a copy in 16 bit, and up to 0.25 a whole
+    # one in fp32 beside it: v1/worker/gpu/sample/sampler.py; two passes from 0.33 on
     [
         ("llama-3.1-8b", "0.6.4", 96), ("llama-3.1-8b", "0.16", 96), ("llama-3.1-8b", "0.17", 37),
-        ("llama-3.1-8b", "0.22", 37), ("qwen3-8b", "0.21", 37), ("qwen3-8b", "0.22", 5), ("llama-3.1-8b", "0.23", 5),
-        ("mistral-nemo-12b", "0.22", 37), ("mistral-nemo-12b", "0.23", 5), ("llama-3.1-8b", "0.25", 5),
+        ("llama-3.1-8b", "0.22", 37), ("qwen3-8b", "0.21", 37), ("qwen3-8b", "0.22", 15), ("llama-3.1-8b", "0.23", 15),
+        ("mistral-nemo-12b", "0.22", 37), ("mistral-nemo-12b", "0.23", 15), ("llama-3.1-8b", "0.25", 15),
+        ("llama-3.1-8b", "0.26", 5),
         ("llama-3.1-8b", "0.32", 5), ("llama-3.1-8b", "0.33", 37), ("qwen3-8b", "0.33", 37),
     ],
 )  # fmt: skip
@@ -103,6 +105,21 @@ def test_the_copies_of_the_logits_by_version(model, version, tenths):
     mlp = 2 * 1_024 * (3 * 14_336 + 4.3 * hidden)
     assert expected > mlp
     assert line.bytes == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "ranks", "counted"),
+    # the second runner's v1/worker/gpu/sample/penalties.py and structured_outputs.py, in what 0.27.1 takes from the
+    # budget: S rows of V counts of 4 bytes, and two of V/32 words
+    [
+        ("llama-3.1-8b", "0.26", 1, 0), ("llama-3.1-8b", "0.27", 1, 1_024 * 4 * (128_256 + 2 * 4_008)),
+        ("llama-3.1-8b", "0.33", 2, 1_024 * 4 * (128_256 + 2 * 4_008)), ("qwen3-30b-a3b", "0.28", 1, 0),
+        ("qwen3-30b-a3b", "0.29", 1, 1_024 * 4 * (151_936 + 2 * 4_748)),
+    ],
+)  # fmt: skip
+def test_what_the_sampler_counts_is_in_the_budget_from_0_27(model, version, ranks, counted):
+    line = lines_of(model, engine_version=version, max_num_seqs=1_024, tensor_parallel_size=ranks).get("output_counts")
+    assert (line.bytes if line else 0) == counted
 
 
 EXPERTS = {
@@ -121,9 +138,9 @@ EXPERTS = {
     ("kind", "version", "tenths"),
     # DEFAULT_V2_MODEL_RUNNER_ARCHITECTURES: DeepSeek V2, Qwen2 MoE and Granite MoE from 0.24 on, all from 0.29 on
     [
-        ("qwen2_moe", "0.23", 37), ("qwen2_moe", "0.24", 5), ("qwen2_moe", "0.28", 5), ("granitemoe", "0.23", 37),
-        ("granitemoe", "0.24", 5), ("mixtral", "0.24", 37), ("mixtral", "0.28", 37), ("mixtral", "0.29", 5),
-        ("deepseek_v2", "0.23", 37), ("deepseek_v2", "0.24", 5),
+        ("qwen2_moe", "0.23", 37), ("qwen2_moe", "0.24", 15), ("qwen2_moe", "0.28", 5), ("granitemoe", "0.23", 37),
+        ("granitemoe", "0.24", 15), ("mixtral", "0.24", 37), ("mixtral", "0.28", 37), ("mixtral", "0.29", 5),
+        ("deepseek_v2", "0.23", 37), ("deepseek_v2", "0.24", 15),
     ],
 )  # fmt: skip
 def test_types_with_experts_come_to_the_second_runner_by_name(kind, version, tenths):

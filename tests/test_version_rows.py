@@ -47,7 +47,8 @@ LARGE = (H100, 8192, 1024, 16384, {"a100", "gb10"})
 VLLM = {
     "gpu_memory_utilization": {"0.6": 0.9, "0.20": 0.92},
     "sampler_copies_tenths": {"0.6": 96, "0.17": 37},
-    "second_runner_copies_tenths": {"0.6": 0, "0.22": 5, "0.33": 37},
+    "second_runner_copies_tenths": {"0.6": 0, "0.22": 15, "0.26": 5, "0.33": 37},
+    "second_runner_counts_outputs": {"0.6": False, "0.27": True},
     "activation_spread": {"0.6": (0.75, 1.25), "0.8": (0.8, 1.25), "0.20": (0.5, 1.8)},
     "unchunked": {"0.6": True, "0.8": False},
     "latent_row_multiple": {"0.6": 128, "0.8": 1},

@@ -17,9 +17,10 @@ from calculator.engines import engine_log
 from calculator.engines.beside.left_out import LEFT_OUT
 from calculator.engines.overheads import ACTIVATION, LEAST_SPREAD, NON_TORCH, Overhead
 from calculator.logs.reading import StartupLog
+from calculator.logs.setup import kept_bytes
 from calculator.planning.answer import Plan
 from calculator.planning.plan import vary
-from calculator.request.calibration import WEIGHTS, Calibration, LoggedLine
+from calculator.request.calibration import OUTSIDE, WEIGHTS, Calibration, LoggedLine
 from calculator.units import GIB, gib_to_bytes
 
 FAR_WIDER = 4
@@ -58,7 +59,7 @@ def of_start(plan: Plan, log: StartupLog, more: int, asked: Mapping[str, Any]) -
     return Calibration(
         engine=request.engine,
         engine_version=request.engine_version,
-        non_torch_bytes=next(line.bytes for line in logged if line.key == NON_TORCH.key),
+        non_torch_bytes=next(line.bytes for line in logged if line.key == NON_TORCH.key) + _beside(lines),
         gpu_memory_bytes=gib_to_bytes(f"{memory:.4f}") if memory else asked.get("gpu_memory_bytes"),
         tensor_parallel_size=request.tensor_parallel_size,
         gpu=request.gpu if request.gpu in gpu_ids() else None,
@@ -67,6 +68,11 @@ def of_start(plan: Plan, log: StartupLog, more: int, asked: Mapping[str, Any]) -
         in_use_bytes=in_use,
         lines=tuple(logged),
     )
+
+
+def _beside(lines: Mapping[str, Overhead]) -> int:
+    """Return what a value of one's own for what is held outside stands for besides [bytes]."""
+    return sum(line.bytes for key, line in lines.items() if line.line.keyword == NON_TORCH.keyword and key != OUTSIDE)
 
 
 def _printed(plan: Plan, log: StartupLog, lines: Mapping[str, Overhead]) -> dict[str, int]:
@@ -82,7 +88,8 @@ def _printed(plan: Plan, log: StartupLog, lines: Mapping[str, Overhead]) -> dict
         found |= {LEFT_OUT.key: more} if more > 0 and LEFT_OUT.key in lines else {WEIGHTS: more}
     outside = figures.get("non_torch_gib")
     if outside is None and "consumed_gib" in figures and (weighed or LEFT_OUT.key not in lines):
-        outside = figures["consumed_gib"] - (figures["weights_gib"] if weighed else loaded / GIB)
+        beside = kept_bytes(memory) - memory.draft_bytes
+        outside = figures["consumed_gib"] - (figures["weights_gib"] if weighed else loaded / GIB) - beside / GIB
     if outside is not None and not lines[NON_TORCH.key].given:
         found[NON_TORCH.key] = round(outside * GIB) - lines[NON_TORCH.key].bytes
     return found

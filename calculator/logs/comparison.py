@@ -17,7 +17,7 @@ from calculator.hardware import Accelerator
 from calculator.logs.calibrating import of_start
 from calculator.logs.questions import Question, ask_for_gpu
 from calculator.logs.reading import StartupLog
-from calculator.logs.setup import UNSTATED_MEMORY, keywords_of, with_consumed_weights, with_logged_weights
+from calculator.logs.setup import UNSTATED_MEMORY, kept_bytes, keywords_of, with_consumed_weights, with_logged_weights
 from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan as make_plan
@@ -310,7 +310,7 @@ class Comparison:
         ):
             yield _gib(key, line.name, line.bytes / GIB, figures.get(figure), line.low / GIB, line.high / GIB)
         if "consumed_gib" in figures:
-            together = (memory.weights_bytes + outside.bytes) / GIB
+            together = (memory.weights_bytes + kept_bytes(memory) + outside.bytes) / GIB
             yield _gib("consumed", phrase("Weights and outside the allocator"), together, figures["consumed_gib"])
         if "activation_and_graphs_gib" in figures:
             together = (activation.bytes + graphs.bytes) / GIB

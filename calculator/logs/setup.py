@@ -10,7 +10,7 @@ from calculator.engines import engine_log, engine_rules
 from calculator.engines.base import OPTIONS as ONLY_SOME
 from calculator.engines.base import Engine
 from calculator.engines.log import Log
-from calculator.engines.overheads import NON_TORCH
+from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, NON_TORCH
 from calculator.engines.support import runs_nowhere
 from calculator.engines.versions import in_words, names_no_release
 from calculator.errors import CalculatorError
@@ -23,6 +23,7 @@ from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import draft_of
 from calculator.planning.plan import vary
+from calculator.planning.stage import Memory
 from calculator.request import OPTIONS
 from calculator.request.calibration import calibration_of
 from calculator.request.speculation import checked
@@ -244,6 +245,12 @@ def with_logged_weights(answer: Plan, logged_gib: float) -> tuple[Plan, list[str
     return other, [say("logs.assumed.size_of_weights", text, form=name, size=logged_gib)]
 
 
+def kept_bytes(memory: Memory) -> int:
+    """Return what is kept on a GPU as weights are, beside them: drafts, adapters, what a sampler counts [bytes]."""
+    others = (ACTIVATION.key, NON_TORCH.key, CUDA_GRAPH.key)
+    return sum(line.bytes for line in memory.overheads if not line.in_slack and line.line.key not in others)
+
+
 def with_consumed_weights(answer: Plan, consumed_gib: float) -> tuple[Plan, list[str]]:
     """Take the weight format that, with what is outside the allocator, is what a log prints of both together."""
     best: tuple[float, str, Plan] | None = None
@@ -253,10 +260,11 @@ def with_consumed_weights(answer: Plan, consumed_gib: float) -> tuple[Plan, list
         except CalculatorError:
             continue
         outside = other.per_gpu.lines[NON_TORCH.key]
-        rest = consumed_gib * GIB - other.per_gpu.weights_bytes
+        kept = kept_bytes(other.per_gpu)
+        rest = consumed_gib * GIB - other.per_gpu.weights_bytes - kept
         off = round(abs(rest - outside.bytes) / GIB, 1)
         # the low end of what is outside follows from links, which a device that is not known is taken to have
-        if 0 <= rest <= outside.high and (best is None or off < best[0]):
+        if -kept <= rest <= outside.high and (best is None or off < best[0]):
             best = off, name, other
     if best is None or best[2] is answer:
         return answer, []

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calculator.engines.beside.left_out import LEFT_OUT
-from calculator.engines.overheads import LEAST_SPREAD, Overhead
+from calculator.engines.overheads import LEAST_SPREAD, NON_TORCH, Overhead
 from calculator.messages import Message, say
 from calculator.request.calibration import OUTSIDE, WEIGHTS, Calibration, LoggedLine
 from calculator.units import GIB
@@ -23,6 +23,7 @@ from calculator.units import GIB
 if TYPE_CHECKING:
     from calculator.request import Request
 
+KEYWORD = NON_TORCH.keyword
 ALIKE = 0.5, 1.5
 """An estimate so many times off is off by a factor; one further off lacks what does not grow with it [-]."""
 FROM_START_TO_START = 0.25
@@ -73,9 +74,9 @@ def is_of_setup(calibration: Calibration, request: Request) -> bool:
 
 def _outright(line: Overhead, calibration: Calibration) -> Overhead:
     """Return a line by a calibration that says one figure alone."""
-    if line.line.key != OUTSIDE or line.given:
+    if line.line.keyword != KEYWORD or line.given:
         return line
-    held = calibration.non_torch_bytes
+    held = calibration.non_torch_bytes if line.line.key == OUTSIDE else 0  # it stands for all lines of its keyword
     return replace(line, bytes=held, low=held, high=held, source=_source(held - line.bytes))
 
 

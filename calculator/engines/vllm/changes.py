@@ -138,8 +138,9 @@ CHANGES = (
     Change((0, 21, 0), {"tokens_from_concurrency": True}, "vLLM 0.21.0 v1/core/kv_cache_utils.py"),
     Change(
         (0, 22, 0),
-        {"second_runner_types": frozenset({"qwen3"}), "second_runner_copies_tenths": 5},
-        "vLLM 0.22.0 config/vllm.py DEFAULT_V2_MODEL_RUNNER_ARCHITECTURES, v1/worker/gpu/model_runner.py",
+        {"second_runner_types": frozenset({"qwen3"}), "second_runner_copies_tenths": 15},
+        "vLLM 0.22.0 config/vllm.py DEFAULT_V2_MODEL_RUNNER_ARCHITECTURES, v1/worker/gpu/model_runner.py; 0.22.0, "
+        "0.23.0 and 0.25.0 v1/worker/gpu/sample/sampler.py copies 16 bit logits to fp32 whatever is asked",
     ),
     Change((0, 23, 0), {"second_runner_types": frozenset({"qwen3", "llama", "mistral"})}, "vLLM 0.23.0 config/vllm.py"),
     Change(
@@ -159,9 +160,16 @@ CHANGES = (
     ),
     Change(
         (0, 26, 0),
-        {"batches_in_flight": True, "unexplained_bytes_per_token": 14_000},
-        "vLLM 0.26.0 config/vllm.py max_in_flight_tokens; public starts of 0.26 to 0.28 hold 0.3-1.7 GiB more, more "
+        {"batches_in_flight": True, "unexplained_bytes_per_token": 14_000, "second_runner_copies_tenths": 5},
+        "vLLM 0.26.0 config/vllm.py max_in_flight_tokens, v1/worker/gpu/sample/sampler.py (in place, and 0.27.1 leaves "
+        "logits as they are); public starts of 0.26 to 0.28 hold 0.3-1.7 GiB more, more "
         "with a longer context, of unknown cause",
+    ),
+    Change(
+        (0, 27, 0),
+        {"second_runner_counts_outputs": True},
+        "vLLM 0.27.1 utils/mem_utils.py total_consumed (all that is no longer free), v1/worker/gpu/sample/penalties.py "
+        "output_bin_counts; 0.26.0 keeps the same and counts weights, the peak and what is outside the allocator alone",
     ),
     Change(
         (0, 28, 0),

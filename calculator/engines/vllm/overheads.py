@@ -11,6 +11,7 @@ from calculator.engines.overheads import (
     ACTIVATION_BYTES,
     LARGE_GPU_BYTES,
     NON_TORCH,
+    Line,
     Overhead,
     estimate,
     logged,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture
     from calculator.hardware import Accelerator
 
-LOGIT_BYTES = 4
+LOGIT_BYTES = COUNT_BYTES = 4
 RESIDUAL_COPIES_TENTHS = 43
 _BEFORE_THE_LAST = say("overheads.mlp_stage", "one layer's MLP at max_num_batched_tokens")
 ENCODER, ENCODER_MOST = gib_to_bytes("0.2"), gib_to_bytes("3.5")
@@ -106,6 +107,31 @@ def with_encoder(line: Overhead) -> Overhead:
             source=line.source,
         ),
     )
+
+
+OUTPUT_COUNTS = Line(
+    "output_counts",
+    say("overheads.output_counts", "Counts of output tokens"),
+    say("overheads.output_counts_cause", "counts of output tokens"),
+    NON_TORCH.keyword,
+)
+COUNTED = say("vllm.output_counts", "the sampler keeps a count of every token of the vocabulary for each sequence")
+
+
+def output_counts(vocab_size: int, max_num_seqs: int) -> Overhead:
+    """Return what the second runner keeps of the output of each sequence, in the budget from 0.27 on.
+
+    Notes
+    -----
+    ``4 × S × V`` for counts, and a bit of each token twice: of prompts, and of what a grammar allows.
+
+    References
+    ----------
+    vLLM 0.27.1 and 0.33.0 ``v1/worker/gpu/sample/penalties.py`` and ``structured_outputs.py``. A start of Qwen3 4B on
+    an RTX 5090 logs 7.64 GiB consumed: 7.49 of weights, and 256 × 151,936 × 4.25 bytes are 0.15.
+    """
+    size = COUNT_BYTES * max_num_seqs * (vocab_size + 2 * -(-vocab_size // 32))
+    return Overhead(OUTPUT_COUNTS, size, COUNTED, size, size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,14 @@ from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
 from calculator.engines.vllm.checks import check_adapters, check_class, check_context
 from calculator.engines.vllm.groups import CLAIMS, hybrid_block_size, vllm_geometry
 from calculator.engines.vllm.kernels import Kernel, device_class, layers_of, why_none
-from calculator.engines.vllm.overheads import NON_TORCH_0_6, NonTorch, activation, non_torch, with_encoder
+from calculator.engines.vllm.overheads import (
+    NON_TORCH_0_6,
+    NonTorch,
+    activation,
+    non_torch,
+    output_counts,
+    with_encoder,
+)
 from calculator.engines.vllm.packed import packed_geometry
 from calculator.engines.vllm.starting import longest_named, not_free, too_few_states
 from calculator.engines.vllm.states import Keeping, as_kept, checkpoint_block_alignment, keeping, kept, state_pages
@@ -67,6 +74,8 @@ class Vllm(Engine):
         Copies of the fp32 logits that the sampler holds at its worst point, times ten, of either model runner [-].
     second_runner_types : frozenset of str or None
         Model types that the second model runner serves by default; None for all.
+    second_runner_counts_outputs : bool
+        Whether what its sampler keeps of every sequence's output is taken from the budget.
     second_runner_serves_dense : bool
         Whether it also serves every model with neither experts nor states.
     second_runner_profiles_graphs : bool
@@ -212,6 +221,7 @@ class Vllm(Engine):
     chunks_as_such: bool = False
     second_runner_types: frozenset[str] | None = frozenset()
     second_runner_copies_tenths: int = 0
+    second_runner_counts_outputs: bool = False
     second_runner_serves_dense: bool = False
     second_runner_profiles_graphs: bool = False
     unchunked: bool = False
@@ -319,7 +329,10 @@ class Vllm(Engine):
         if self.unexplained_bytes_per_token:
             more = self.unexplained_bytes_per_token * min(request.seq_len, LONGEST_MEASURED)
             peak = replace(peak, high=peak.high + more)
-        return peak, non_torch(accelerator, tp, self.non_torch), graphs
+        lines = peak, non_torch(accelerator, tp, self.non_torch), graphs
+        if not (second and last and self.second_runner_counts_outputs):
+            return lines
+        return (*lines, output_counts(model.vocab_size, request.max_num_seqs))
 
     @property
     def follows_length(self) -> bool:
