@@ -7,7 +7,7 @@ import pytest
 
 from calculator.logs import judged
 from calculator.logs.accuracy import Row, comparisons, log_of, markdown, quantile, summarise
-from calculator.logs.comparison import compare
+from calculator.logs.compared import compare
 from calculator.logs.machines import machines
 from calculator.logs.reading import StartupLog
 from calculator.logs.reconciliation import reconcile

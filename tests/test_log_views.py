@@ -67,8 +67,8 @@ def test_tokens_that_the_pool_does_not_hold_are_said():
     assert f"Tokens agree with the pool: {held:,}." in log.detail(
         reconciled(POOL, f"GPU KV cache size: {held:,} tokens")
     )
-    other = reconciled(POOL, f"GPU KV cache size: {2 * held:,} tokens")
-    assert f"{2 * held:,} are printed." in log.detail(other)
+    other = reconciled(POOL, f"GPU KV cache size: {3 * held:,} tokens")
+    assert f"{3 * held:,} are printed." in log.detail(other)
     assert log.verdict(other) is log.Verdict.OTHER_TOKENS
     assert log.headline(other).endswith("the KV pool is as expected, the tokens in it are not")
 

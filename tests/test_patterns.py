@@ -14,7 +14,7 @@ from logs import LOGS
 
 import calculator
 import dashboard
-from calculator.logs.vocabulary import vocabulary
+from calculator.logs.lines.vocabulary import vocabulary
 
 ROOT = Path(__file__).parent.parent
 PATTERNS = [pattern for log in vocabulary().logs.values() for pattern in log.patterns]

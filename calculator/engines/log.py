@@ -177,9 +177,17 @@ class Log:
         reach = len(known) if stated is None or names_no_release(str(stated)) else 1
         near = sorted((i for i in range(len(known)) if abs(i - place) <= reach), key=lambda i: abs(i - place))
         date = str(log.flags.get("date", ""))
-        late = {in_words(version) for version, day in self.built.items() if date and day > date}
+        never = {in_words(version) for version in self._not_then(date)} if date else set()
         names = [in_words(known[i]) for i in near]
-        return [name for name in names if name != used and name not in late and self.may_be(name, log)]
+        return [name for name in names if name != used and name not in never and self.may_be(name, log)]
+
+    def _not_then(self, date: str) -> Iterator[tuple[int, int, int]]:
+        """Yield versions that nobody ran on a day: not built yet, or replaced a year before."""
+        year_before = f"{int(date[:4]) - 1}{date[4:]}"
+        for version, day in self.built.items():
+            later = [other for other in self.built.values() if other > day]
+            if day > date or (later and min(later) < year_before):
+                yield version
 
     def may_be(self, version: str, log: StartupLog) -> bool:
         """Whether the shape of a log's lines may be that of a version."""

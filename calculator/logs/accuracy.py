@@ -19,7 +19,8 @@ from calculator.engines.log import Taken
 from calculator.engines.patterns import seen
 from calculator.errors import CalculatorError
 from calculator.logs.choices import choices_markdown
-from calculator.logs.comparison import Comparison, compare
+from calculator.logs.compared import compare
+from calculator.logs.comparison import Comparison
 from calculator.logs.foretold import foretold_markdown
 from calculator.logs.machines import EACH, MACHINES, groups, machines
 from calculator.logs.reading import StartupLog

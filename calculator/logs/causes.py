@@ -23,6 +23,8 @@ OTHER_PROCESS_GIB = 3.0
 """More than this in use at start is more than a device's own context takes."""
 OTHER_MODEL = "logs.cause.other_model"
 OTHER_SEQUENCES = "logs.cause.other_sequences"
+DRAFTS = "logs.cause.drafts"
+OF_OTHER_LAYERS = (OTHER_MODEL, OTHER_SEQUENCES, DRAFTS)
 """The keys of the causes after which no flag is looked for."""
 
 
@@ -34,7 +36,9 @@ def causes_of(compared: Comparison) -> tuple[Message, ...]:
         causes += _wording(compared)
         if compared.knows_device:
             causes += _differences(
-                compared, reported, mismatch=any(cause.key in (OTHER_MODEL, OTHER_SEQUENCES) for cause in causes)
+                compared,
+                reported,
+                mismatch=any(cause.key in (OTHER_MODEL, OTHER_SEQUENCES, DRAFTS) for cause in causes),
             )
     return tuple(causes)
 
@@ -125,6 +129,8 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
     def same(count: int) -> bool:
         return abs(count - tokens) <= compared.tolerance(tokens, SAME_TOKENS)
 
+    if plan.request.kv_cache_dtype != compared.planned.request.kv_cache_dtype:
+        yield _of_kv_format(plan.request.kv_cache_dtype)
     if same(held()):
         if compared.sequences_held is not None:
             for key, changes, text in WINDOWS_AND_STATES:
@@ -139,15 +145,19 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
             sequences = {"held": compared.sequences_held, "reported": log.figures["max_concurrency"]}
             yield say(OTHER_SEQUENCES, text, pool=pool, **sequences)
         return
+    if compared.drafts_unmodelled:
+        text = template(
+            "the engine drafts tokens: layers and states of its drafter share the pool and are not among those here; "
+            "the reported pool of {pool:.2f} GiB holds {held:,} tokens without them, {tokens:,} are reported"
+        )
+        yield say(DRAFTS, text, pool=pool, held=held(), tokens=int(tokens))
+        return
     found = False
     if str(log.flags.get("kv_cache_dtype", "auto")) == "auto":
         formats = [name for name in plan.rules.kv_cache_dtypes if name != plan.request.kv_cache_dtype]
         for name in [name for name in formats if same(held(kv_cache_dtype=name))][:1]:
             found = True
-            text = template(
-                "the KV cache is stored in {form}: the log's bytes a token say so, as a checkpoint can ask for it"
-            )
-            yield say("logs.cause.kv_format", text, form=name)
+            yield _of_kv_format(name)
     logged = log.figures.get("weights_gib")
     if "tensor_parallel_size" not in compared.asked and (not logged or abs(weights_off(plan, logged)) > SAME_WEIGHTS):
         for ranks in [ranks for ranks in RANKS if same(held(tensor_parallel_size=ranks))][:1]:
@@ -176,6 +186,11 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
             "version, which the log does not name"
         )
     yield say(OTHER_MODEL, text, pool=pool, held=held(), tokens=int(tokens))
+
+
+def _of_kv_format(name: str) -> Message:
+    text = template("the KV cache is stored in {form}: the log's bytes a token say so, as a checkpoint can ask for it")
+    return say("logs.cause.kv_format", text, form=name)
 
 
 def _as_many_sequences(compared: Comparison, pool: float, **changes: Any) -> bool:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from calculator.architecture.model import ModelArchitecture
 from calculator.engines import engine_log
 from calculator.engines.beside.logged import is_of_setup
 from calculator.engines.log import Log, Taken
 from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, LEAST_SPREAD, NON_TORCH, Line, Overhead
 from calculator.errors import CalculatorError
-from calculator.hardware import Accelerator
 from calculator.logs.calibrating import of_start
 from calculator.logs.questions import Question, ask_for_gpu
 from calculator.logs.reading import StartupLog
-from calculator.logs.setup import UNSTATED_MEMORY, kept_bytes, keywords_of, with_consumed_weights, with_logged_weights
+from calculator.logs.setup import UNSTATED_MEMORY, kept_bytes
 from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan as make_plan
@@ -267,6 +265,17 @@ class Comparison:
         return same and self.sequences_held is None
 
     @property
+    def may_ask_for_kv_format(self) -> bool:
+        """Whether the log leaves the KV format to the checkpoint, and says nothing else that shares the pool."""
+        stated = str(self.log.flags.get("kv_cache_dtype", "auto"))
+        return stated == "auto" and "kv_cache_dtype" not in self.asked and not self.drafts_unmodelled
+
+    @property
+    def drafts_unmodelled(self) -> bool:
+        """Whether the log's engine drafts tokens in a way whose memory is not among the plan's."""
+        return self.log.flags.get("speculative") not in (None, "None") and "speculative_config" not in self.asked
+
+    @property
     def sequences_held(self) -> float | None:
         """How many sequences the printed pool holds by the model's layers, None where as many are printed [-]."""
         pool, printed = self.printed_pool_gib, self.log.figures.get("max_concurrency")
@@ -359,47 +368,3 @@ def _gib(
 def line_of(plan: Plan, wanted: Line) -> Overhead:
     """Return a line of a plan's overheads."""
     return next(line for line in plan.stage.overheads if line.line.key == wanted.key)
-
-
-def compare(
-    log: StartupLog, model: ModelArchitecture | str | None, gpu: Accelerator | str | None, given: dict[str, Any]
-) -> Comparison:
-    """Set a log beside the plan of what it states; what is given takes the place of what the log states."""
-    asked, assumed = keywords_of(log, model, gpu, given)
-    planned = answer = make_plan(**asked)
-    if "weight_dtype" not in asked:
-        more: list[str] = []
-        if "weights_gib" in log.figures:
-            answer, more = with_logged_weights(answer, log.figures["weights_gib"])
-        elif "consumed_gib" in log.figures:
-            answer, more = with_consumed_weights(answer, log.figures["consumed_gib"])
-        if more:
-            assumed = _less(assumed, "logs.assumed.weight_dtype") + more
-    found = Comparison(log, answer, planned, asked, tuple(assumed))
-    return found if found.holds_what_is_printed else _of_another_version(found)
-
-
-def _less(assumed: Iterable[str], *keys: str) -> list[str]:
-    return [text for text in assumed if getattr(text, "key", "") not in keys]
-
-
-def _of_another_version(found: Comparison) -> Comparison:
-    """Take the version whose pool holds the tokens printed, the nearest of equals, where the log names none."""
-    if "engine_version" in found.asked or not found.own.sizes_pool:
-        return found
-    best: tuple[float, Comparison] | None = None
-    keys = ("logs.assumed.newest", "logs.assumed.dated", *(message.key for *_, message in found.own.shapes))
-    for version in found.own.versions(found.plan, found.log):
-        try:
-            answer = vary(found.plan, engine_version=version)
-        except CalculatorError:
-            continue
-        text = template(
-            "{engine} {other}: the log names no version, and its pool holds its tokens by the rules of that one"
-        )
-        said = say("logs.assumed.version_of_tokens", text, engine=answer.rules.title, other=version)
-        other = replace(found, plan=answer, assumed=(said, *_less(found.assumed, *keys)))
-        off = abs(other.held_tokens(other.printed_pool_gib or 0.0) - (other.printed_tokens or 0.0))
-        if other.holds_what_is_printed and (best is None or off < best[0]):
-            best = off, other
-    return best[1] if best else found

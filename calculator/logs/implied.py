@@ -19,6 +19,7 @@ from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.catalogue.presets import load_model, model_ids
 from calculator.errors import CalculatorError
 from calculator.formats.kv import storage_format
+from calculator.logs.lines.vocabulary import UNQUANTISED
 from calculator.units import GIB
 
 SAME_WEIGHTS = 0.02
@@ -129,7 +130,7 @@ def _of_its_class(flags: Mapping[str, Any], printed: _Printed, named: str) -> li
         return []
     some = [load_model(key) for key in model_ids()]
     some = [model for model in some if _is_of_class(model, str(flags["architecture"])) and _may_hold(model, printed)]
-    by_weights = [(off, model) for model in some if (off := _off(model, printed)) is not None]
+    by_weights = _by_weights(some, printed, flags.get("quantization") in (None, UNQUANTISED))
     sizes = _sizes_in(f"{named} {flags.get('served_name') or ''}")
     of_size = [(0.0, model) for model in some if sizes & _sizes_in(model.id)]
     by_tokens = [(0.0, model) for model in some if _tokens_fit(model, printed)] if len(some) == 1 else []
@@ -137,6 +138,18 @@ def _of_its_class(flags: Mapping[str, Any], printed: _Printed, named: str) -> li
         if found and len({(model.groups, model.num_parameters) for _, model in found}) == 1:
             return found
     return []
+
+
+APART = 3
+"""Weights tell one of a class where no other comes within so many times the tolerance [-]."""
+
+
+def _by_weights(some: list[ModelArchitecture], printed: _Printed, plain: bool) -> list[tuple[float, ModelArchitecture]]:
+    """Return the models whose weights take what is printed; none where another comes near, which may hold more."""
+    stored = ("bf16",) if plain else STORED_IN[1:]
+    off = [(_off(model, printed, stored, APART * SAME_WEIGHTS), model) for model in some]
+    near = [(share, model) for share, model in off if share is not None]
+    return near if all(share <= SAME_WEIGHTS for share, _ in near) else []
 
 
 def _sizes_in(names: str) -> set[str]:
@@ -189,17 +202,19 @@ def _of_that_name(found: list[tuple[float, ModelArchitecture]], named: str) -> l
     return near if len({model.groups for _, model in near}) == 1 else []
 
 
-def _off(model: ModelArchitecture, printed: _Printed) -> float | None:
+def _off(
+    model: ModelArchitecture, printed: _Printed, stored: tuple[str, ...] = STORED_IN, within: float = SAME_WEIGHTS
+) -> float | None:
     """Return how far the weights of a rank are off in the nearest format; None where they are of another size [-]."""
     many, size = printed.holders, printed.weights_gib
     try:
         off = min(
             abs(weight_bytes_per_rank(model, name, many, 1, 1, many, (1, 1), True)[0] / GIB / size - 1)
-            for name in {model.resolve_weight_dtype("auto"), *STORED_IN}
+            for name in {model.resolve_weight_dtype("auto"), *stored}
         )
     except CalculatorError:
         return None
-    return off if off <= SAME_WEIGHTS else None
+    return off if off <= within else None
 
 
 def _bytes_per_token(model: ModelArchitecture, kv_cache_dtype: str, ranks: int) -> int:

@@ -16,16 +16,16 @@ from typing import Any
 from calculator.engines import titles
 from calculator.engines.log import Log
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, friendly, shown
-from calculator.logs.names import gpu_of
-from calculator.logs.records import records
-from calculator.logs.starts import ALONE, Start, those_of_memory
-from calculator.logs.vocabulary import (
+from calculator.logs.lines.records import records
+from calculator.logs.lines.starts import ALONE, Start, those_of_memory
+from calculator.logs.lines.vocabulary import (
     UNQUANTISED,
     begins_a_start,
     may_be_of_the_start,
     stated_by,
     vocabulary,
 )
+from calculator.logs.names import gpu_of
 from calculator.messages import joined, say, template
 from calculator.reading.masking import mask
 

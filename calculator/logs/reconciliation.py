@@ -9,7 +9,8 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.logs.causes import causes_of
-from calculator.logs.comparison import HALF_OF_THE_LAST_DIGIT, Comparison, Term, compare
+from calculator.logs.compared import compare
+from calculator.logs.comparison import HALF_OF_THE_LAST_DIGIT, Comparison, Term
 from calculator.logs.questions import Question
 from calculator.logs.reading import StartupLog, read_log
 from calculator.messages import Message, phrase, say, template

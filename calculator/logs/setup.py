@@ -16,9 +16,9 @@ from calculator.engines.versions import in_words, names_no_release
 from calculator.errors import CalculatorError
 from calculator.formats.names import METHODS, PLAIN, SIXTEEN_BIT, TORCH, format_in_name, format_of_gguf
 from calculator.hardware import Accelerator
+from calculator.logs.lines.vocabulary import UNQUANTISED
 from calculator.logs.names import gpu_of, name_of, named_model
 from calculator.logs.reading import StartupLog
-from calculator.logs.vocabulary import UNQUANTISED
 from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import draft_of
@@ -43,6 +43,10 @@ NOT_STATED = {
     "kv_cache_dtype": phrase("the checkpoint's own KV format, else 16 bit: the log states none"),
 }
 """Formats that a log need not state."""
+
+
+OF_SEVERAL = ("modelopt",)
+"""Methods of several formats: which of them, a checkpoint's name says."""
 
 
 def keywords_of(
@@ -184,7 +188,8 @@ def _formats(log: StartupLog, own: Log, model: ModelArchitecture, assumed: list[
         assumed.append(say("logs.assumed.one_format", text))
     quantised = str(flags.get("quantization") or "").lower()
     weight = (
-        METHODS.get(quantised)
+        (format_in_name(str(flags.get("model", ""))) if quantised in OF_SEVERAL else None)
+        or METHODS.get(quantised)
         or next((form for end, form in own.quantisations.items() if quantised.endswith(end)), None)
         or format_in_name(str(flags.get("model", "")))
         or _gguf_format(flags, assumed)
@@ -249,6 +254,28 @@ def kept_bytes(memory: Memory) -> int:
     """Return what is kept on a GPU as weights are, beside them: drafts, adapters, what a sampler counts [bytes]."""
     others = (ACTIVATION.key, NON_TORCH.key, CUDA_GRAPH.key)
     return sum(line.bytes for line in memory.overheads if not line.in_slack and line.line.key not in others)
+
+
+QUANTISED = (0.2, 1 - SAME_WEIGHTS)
+"""Weights between these shares of 16 bit are quantised [-]."""
+
+
+def with_weights_as_logged(answer: Plan, logged_gib: float) -> tuple[Plan, list[str]]:
+    """Take the bytes of weights that are logged, where they are quantised and of the size of no format."""
+    try:
+        plain = vary(answer, weight_dtype=PLAIN)
+        sized = vary(answer, checkpoint_bytes=plain.all_gpus.weights_bytes)
+    except CalculatorError:
+        return answer, []
+    low, high = (share * plain.per_gpu.weights_bytes / GIB for share in QUANTISED)
+    if not low < logged_gib < high or abs(weights_off(answer, logged_gib)) <= SAME_WEIGHTS:
+        return answer, []
+    size = round(plain.all_gpus.weights_bytes * logged_gib * GIB / sized.per_gpu.weights_bytes)
+    text = template(
+        "weights of {size:.2f} GiB, as logged: they are quantised, and no format that is known here is of that size"
+    )
+    said = say("logs.assumed.weights_as_logged", text, size=logged_gib)
+    return vary(answer, checkpoint_bytes=size), [said]
 
 
 def with_consumed_weights(answer: Plan, consumed_gib: float) -> tuple[Plan, list[str]]:

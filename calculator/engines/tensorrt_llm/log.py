@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from calculator.engines.log import Log
 from calculator.engines.patterns import as_flag, count, number, pattern, word
+from calculator.units import GIB
 
 PATTERNS = (
     pattern(r"TensorRT[- ]LLM version: ?<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=word),
@@ -32,10 +33,12 @@ PATTERNS = (
              non_torch_gib=number),
     pattern(r"allocated during inference \(inside torch\).{0,60}?: <activation_gib> GiB", activation_gib=number),
     pattern(r"Memory used outside torch.{0,80}?: <outside_torch_gib> GiB", outside_torch_gib=number),
+    pattern(r"(?:Loading|prefetching|Found) <model:/[\w./@+-]{2,300}?>/(?:model[\w.-]{0,60}\.safetensors|hf_quant_config\.json)",
+             model=word),
+    pattern(r"Allocate <pool_bytes:[0-9]{6,20}> bytes for k/v cache", pool_bytes=count),
     pattern(r"tokens per block=<block_size>, primary blocks=<primary_blocks>",
              block_size=count, primary_blocks=count),
 )  # fmt: skip
-
 
 LAST = {"allocated_gib": "kv_pool_gib", "allocated_tokens": "kv_tokens", "primary_blocks": "num_blocks"}
 """Figures that the profiling run prints of a pool of its own before."""
@@ -63,6 +66,8 @@ class TensorRtLlmLog(Log):
             figures.pop(name, None)
             if after:
                 figures[common] = min(after)
+        if "pool_bytes" in figures:
+            figures.setdefault("kv_pool_gib", figures.pop("pool_bytes") / GIB)
         if "outside_torch_gib" in figures:
             outside = figures.pop("outside_torch_gib") - figures.get("temporary_gib", 0.0)
             figures["non_torch_gib"] = round(outside, 4)

@@ -62,8 +62,9 @@ PATTERNS = (
     pattern(r"<cuda_graph_gib> GiB for CUDAGraph memory", cuda_graph_gib=number),
     pattern(r"[Cc]urrent kv cache memory in use is <kv_pool_gib> GiB", kv_pool_gib=number),
     pattern(r"[Cc]urrent kv cache memory in use is <kv_pool_bytes:[0-9]{6,20}> bytes", kv_pool_bytes=count),
-    pattern(r"max seq len \(<concurrency_at>\), \(<needed_gib> GiB KV cache is needed",
-             concurrency_at=count, needed_gib=number),
+    pattern(r"at least one request with the model.{0,6} max seq len \(<concurrency_at>\)", concurrency_at=count),
+    pattern(r"<needed_gib> GiB KV cache is needed", needed_gib=number),
+    pattern(r"<args_whole:non-default args: \{.*\}\s{0,4}$>", args_whole=seen),
     pattern(r"available KV cache memory \(<kv_pool_gib> GiB\)", kv_pool_gib=number),
     pattern(r"estimated maximum model length is <max_context_len>", max_context_len=count),
     pattern(r"Chunked prefill is enabled with max_num_batched_tokens=<max_num_batched_tokens>",
@@ -90,6 +91,8 @@ LAST_V0_MINOR = 8
 SERVED = re.compile(
     r"(?:(?:^|[\s$#`'\"(])vllm serve|vllm-openai:[\w.-]{1,80}(?= {1,40}+[\w.-]{1,96}+/)) {1,40}+((?!-)[\w./:@-]{2,200})"
 )
+DEFAULTS = {"max_num_seqs": (256, 1024), "max_num_batched_tokens": (2048, 8192, 16384)}
+"""What a keyword can be by default where all that is otherwise is printed: by device and use."""
 BEGINS = re.compile(r"vLLM API server version |non-default args: |Initializing an? (?:V[01] )?LLM engine \(v")
 RANK = re.compile(r"\(Worker_((?:[A-Z]{2,3}[0-9]{1,3}_?){1,8}+)[ )]")
 
@@ -198,8 +201,8 @@ class VllmLog(Log):
     def assumptions(self, plan: Plan, log: StartupLog) -> Iterator[Assumption]:
         """Yield defaults of other versions and what people commonly set."""
         stated, used = log.flags, plan.request.gpu_memory_utilization
-        newer = "since_0_28" in log.figures
-        if "gpu_memory_utilization" not in stated:
+        newer, whole = "since_0_28" in log.figures, "args_whole" in log.figures
+        if "gpu_memory_utilization" not in stated and not (whole and "engine_version" in stated):
             for fraction in (0.90, 0.92):
                 if abs(fraction - used) > 1e-9:
                     text = "a utilisation of {other:.2f} in place of {used:.2f}"
@@ -212,7 +215,7 @@ class VllmLog(Log):
             yield say("logs.cause.graphs_outside", "CUDA graphs outside the budget, as up to 0.19"), other
         for name, common in (("max_num_seqs", (64, 128, 256, 1024)), ("max_num_batched_tokens", (2048, 8192, 16384))):
             if name not in stated:
-                for value in common:
+                for value in DEFAULTS[name] if whole else common:
                     yield say(f"logs.cause.{name}", f"{name} {{other:,}}", other=value), {name: value}
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from calculator.logs.vocabulary import UNQUANTISED, Vocabulary, begins_a_draft, described_by, hits_of, rank_of
+from calculator.logs.lines.vocabulary import UNQUANTISED, Vocabulary, begins_a_draft, described_by, hits_of, rank_of
 
 SAID_BY_ANY_LINE = {"server_lines", "offline_lines"}
 """Figures that a line says by who prints it, whatever it says besides."""
 SAID_ANYWHERE = ("engine_version", "file", "architecture", "refused_gib", "capacity_gib", *SAID_BY_ANY_LINE)
 """Figures that another engine's log may hold too."""
-STATED_ALONE = ("engine_version", "file", "draft_method", "draft_tokens")
+STATED_ALONE = ("engine_version", "file", "draft_method", "draft_tokens", "args_whole")
 """Figures that are of the set-up alone, not of memory."""
 ALONE = frozenset((*SAID_ANYWHERE, *STATED_ALONE))
 
