@@ -69,6 +69,19 @@ def seen(text: str) -> int:
     return int(text.strip() not in ("0", "false", "disabled", "off"))
 
 
+def whole_mapping(text: str) -> int:
+    """Return 1 for a mapping that is printed to its end.
+
+    Raises
+    ------
+    ValueError
+        If it is cut off.
+    """
+    if not text.rstrip().endswith("}"):
+        raise ValueError(text[:80])
+    return 1
+
+
 def mib(text: str) -> float:
     """Read MiB [GiB]; raises as ``number``."""
     return number(text) / 1024

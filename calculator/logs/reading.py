@@ -33,6 +33,9 @@ MAX_LOG_BYTES = 64 * 2**20
 MAX_LINE = 16_384
 MAX_LISTED = 400
 MAX_SHOWN = 2_000
+MAX_SHAPES, SEEN_ENOUGH, MOST_RANKS = 20_000, 8, 1_024
+"""Lines that said nothing so often, or anything so often, are not looked at again where only their digits differ."""
+_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 
 
 @dataclass(frozen=True)
@@ -117,9 +120,12 @@ def read_log(content: str | bytes) -> StartupLog:
     dates: list[str] = []
     unread: list[tuple[int, str]] = []
     understood = unlisted = 0
+    shapes: dict[str, int] = {}
     last = ""
     for number, line in records(_lines(content)):
         quick = may_be_of_the_start(line, known)
+        shape = line.translate(_DIGITS) if quick else ""
+        quick = quick and shapes.get(shape, 0) < MOST_RANKS
         if quick and starts[-1].has_ended and begins_a_start(line, known):
             starts.append(Start())
         start = starts[-1]
@@ -132,6 +138,8 @@ def read_log(content: str | bytes) -> StartupLog:
                 dates.append(value)
             elif start.flags.get(name, UNQUANTISED) == UNQUANTISED:
                 start.flags[name] = value
+        if quick and len(shapes) < MAX_SHAPES:
+            shapes[shape] = shapes.get(shape, 0) + (1 if said or stated else MOST_RANKS // SEEN_ENOUGH)
         last = line.rstrip() if line.rstrip().endswith("\\") else line
         if said or stated.keys() - {"date"}:
             understood += 1

@@ -13,12 +13,11 @@ from calculator.configs.checkpoints.safetensors import Tensor
 from calculator.configs.reader import model_from_hf_config
 from calculator.errors import CalculatorError
 
-DESCRIBED = (
-    re.compile(r"llama_model_loader: - kv {1,6}+[0-9]{1,4}: {1,80}+([\w.]{3,120}+) {1,40}+([a-z]{1,4}+.{0,2000})"),
-    re.compile(
-        r"(?:print_info|llm_load_print_meta): (n_\w{1,40}+|arch|ssm_\w{1,40}+|model params) {0,40}+= (.{1,2000})"
-    ),
+PAIR = re.compile(r"llama_model_loader: - kv {1,6}+[0-9]{1,4}: {1,80}+([\w.]{3,120}+) {1,40}+([a-z]{1,4}+.{0,2000})")
+SIZE = re.compile(
+    r"(?:print_info|llm_load_print_meta): (n_\w{1,40}+|arch|ssm_\w{1,40}+|model params) {0,40}+= (.{1,2000})"
 )
+DESCRIBED = (PAIR, SIZE)
 """A pair of metadata, and the sizes that are printed once more."""
 PRINTED: Mapping[str, str] = {
     "n_ctx_train": "context_length", "n_embd": "embedding_length", "n_layer": "block_count",

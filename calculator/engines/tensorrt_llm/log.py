@@ -33,7 +33,7 @@ PATTERNS = (
              non_torch_gib=number),
     pattern(r"allocated during inference \(inside torch\).{0,60}?: <activation_gib> GiB", activation_gib=number),
     pattern(r"Memory used outside torch.{0,80}?: <outside_torch_gib> GiB", outside_torch_gib=number),
-    pattern(r"(?:Loading|prefetching|Found) <model:/[\w./@+-]{2,300}?>/(?:model[\w.-]{0,60}\.safetensors|hf_quant_config\.json)",
+    pattern(r"(?:Loading|prefetching|Found) <model:/[\w./@+-]{2,300}>/(?:model[\w-]{0,60}+\.safetensors|hf_quant_config\.json)",
              model=word),
     pattern(r"Allocate <pool_bytes:[0-9]{6,20}> bytes for k/v cache", pool_bytes=count),
     pattern(r"tokens per block=<block_size>, primary blocks=<primary_blocks>",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.engines.log import Assumption, Log
 from calculator.engines.overheads import CUDA_GRAPH
-from calculator.engines.patterns import as_flag, count, first_name, number, pattern, seen, word
+from calculator.engines.patterns import as_flag, count, first_name, number, pattern, seen, whole_mapping, word
 from calculator.messages import Message, say
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ PATTERNS = (
     pattern(r"[Cc]urrent kv cache memory in use is <kv_pool_bytes:[0-9]{6,20}> bytes", kv_pool_bytes=count),
     pattern(r"at least one request with the model.{0,6} max seq len \(<concurrency_at>\)", concurrency_at=count),
     pattern(r"<needed_gib> GiB KV cache is needed", needed_gib=number),
-    pattern(r"<args_whole:non-default args: \{.*\}\s{0,4}$>", args_whole=seen),
+    pattern(r"<args_whole:non-default args: \{.*+>", args_whole=whole_mapping),
     pattern(r"available KV cache memory \(<kv_pool_gib> GiB\)", kv_pool_gib=number),
     pattern(r"estimated maximum model length is <max_context_len>", max_context_len=count),
     pattern(r"Chunked prefill is enabled with max_num_batched_tokens=<max_num_batched_tokens>",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from calculator.logs.lines.vocabulary import UNQUANTISED, Vocabulary, begins_a_draft, described_by, hits_of, rank_of
+from calculator.logs.lines.vocabulary import UNQUANTISED, Vocabulary, begins_drafts, described_by, hits_of, rank_of
 
 SAID_BY_ANY_LINE = {"server_lines", "offline_lines"}
 """Figures that a line says by who prints it, whatever it says besides."""
@@ -37,7 +37,7 @@ class Start:
         """Take what a line prints; return whether it is one that an engine prints."""
         hits = list(hits_of(line, known))
         rank = rank_of(line, self.ranks, known) if hits else ""
-        self.drafting |= {(name, rank) for name, log in known.logs.items() if begins_a_draft(log, line)}
+        self.drafting |= {(engine, rank) for engine in begins_drafts(line, known)}
         for engine, _, values in hits:
             for name, value in values.items():
                 if name in known.logs[engine].pools and (engine, rank) in self.drafting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from calculator.engines import ENGINES, engine_log
@@ -50,9 +50,27 @@ class Vocabulary:
     assigned: re.Pattern[str]
     command: re.Pattern[str]
 
-    def all_of(self, question: str) -> list[Any]:
-        """Return every engine's answer to a question that has one."""
-        return [answer for log in self.logs.values() if (answer := getattr(log, question))]
+    @cached_property
+    def patterns(self) -> tuple[tuple[str, tuple[str, ...], Pattern], ...]:
+        """Return every pattern with what any line that matches holds, and whose it is."""
+        own = [(pattern.literal, (name,), pattern) for name, log in self.logs.items() for pattern in log.patterns]
+        return (*own, *((pattern.literal, tuple(self.logs), pattern) for pattern in OUT_OF_MEMORY))
+
+    @cached_property
+    def describes(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
+        """Return the expressions of lines that describe a model, and whose they are."""
+        return tuple((name, expression) for name, log in self.logs.items() for expression in log.describes)
+
+    @cached_property
+    def answers(self) -> dict[str, tuple[Any, ...]]:
+        """Return every engine's answer to a question, where it has one."""
+        asked = ("served", "rank", "begins", "not_stated_after")
+        return {name: tuple(filter(None, (getattr(log, name) for log in self.logs.values()))) for name in asked}
+
+    @cached_property
+    def drafts(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
+        """Return what tells that pools from a line on are those of a draft, and whose log it is."""
+        return tuple((name, log.draft_from) for name, log in self.logs.items() if log.draft_from)
 
 
 @cache
@@ -87,40 +105,39 @@ def may_be_of_the_start(line: str, known: Vocabulary) -> bool:
 
 def hits_of(line: str, known: Vocabulary) -> Iterable[tuple[str, Pattern, dict[str, Any]]]:
     """Yield whose pattern a line matches and what its groups say; a value that cannot be is not understood."""
-    for engine, log in known.logs.items():
-        for pattern in (*log.patterns, *OUT_OF_MEMORY):
-            match = pattern.expression.search(line) if pattern.literal in line else None
-            if not match:
-                continue
-            try:
-                values = {name: read(match[name]) for name, read in pattern.means.items()}
-            except ValueError:
-                continue
+    for literal, engines, pattern in known.patterns:
+        match = pattern.expression.search(line) if literal in line else None
+        if not match:
+            continue
+        try:
+            values = {name: read(match[name]) for name, read in pattern.means.items()}
+        except ValueError:
+            continue
+        for engine in engines:
             yield engine, pattern, values
 
 
 def described_by(line: str, known: Vocabulary) -> Iterable[tuple[str, str, str]]:
     """Yield whose model a line describes, and the name and the value that it gives."""
-    for engine, log in known.logs.items():
-        for expression in log.describes:
-            found = expression.search(line)
-            if found:
-                yield engine, found[1], found[2].strip()
+    for engine, expression in known.describes:
+        found = expression.search(line)
+        if found:
+            yield engine, found[1], found[2].strip()
 
 
 def begins_a_start(line: str, known: Vocabulary) -> bool:
     """Whether a line is one of those that an engine prints first."""
-    return any(expression.search(line) for expression in known.all_of("begins"))
+    return any(expression.search(line) for expression in known.answers["begins"])
 
 
-def begins_a_draft(log: Log, line: str) -> bool:
-    """Whether pools that are printed from a line on are those of a draft."""
-    return bool(log.draft_from and log.draft_from.search(line))
+def begins_drafts(line: str, known: Vocabulary) -> Iterable[str]:
+    """Yield in whose log pools that are printed from a line on are those of a draft."""
+    return (engine for engine, expression in known.drafts if expression.search(line))
 
 
 def rank_of(line: str, ranks: dict[str, int], known: Vocabulary) -> str:
     """Return the rank that prints a line, empty for none, and keep how many there are of each kind at least."""
-    found = next((match for rank in known.all_of("rank") if (match := rank.search(line[:200]))), None)
+    found = next((match for rank in known.answers["rank"] if (match := rank.search(line[:200]))), None)
     if not found:
         return ""
     for kind, number in _RANKS.findall(found[1]):
@@ -131,7 +148,7 @@ def rank_of(line: str, ranks: dict[str, int], known: Vocabulary) -> str:
 def stated_by(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
     """Return what a line states of the configuration, by the names of ``plan``; the line before may go on in it."""
     stated: dict[str, Any] = {}
-    for words in known.all_of("not_stated_after"):
+    for words in known.answers["not_stated_after"]:
         line = line.split(words)[0]
     pairs = [(found[1], found[2]) for found in known.assigned.finditer(line)] if "=" in line or ":" in line else []
     for found in known.command.finditer(line) if "-" in line else ():
@@ -158,7 +175,7 @@ def stated_by(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
         if answer is not None:
             stated.setdefault(target, answer)
     whole = f"{before.rstrip(chr(92))} {line.strip()}" if before.endswith("\\") else line
-    served = next((match for expression in known.all_of("served") if (match := expression.search(whole))), None)
+    served = next((match for expression in known.answers["served"] if (match := expression.search(whole))), None)
     if served and not served[1].startswith(_NO_NAME):
         stated["model"] = served[1]
     named = _MODEL.search(line)
