@@ -73,5 +73,9 @@ def test_images_that_are_not_loaded_ask_for_no_kernel_of_their_own():
     assert asked("gemma-3-27b", "rtx-3090", "fp8", language_model_only=True).num_blocks >= 0
 
 
-def test_kernels_are_those_of_the_version_that_was_read():
-    assert asked("phi-2", "a100-80gb-sxm", "fp8", engine_version="0.32").num_blocks >= 0
+def test_kernels_are_those_of_the_versions_that_were_read():
+    with pytest.raises(calculator.UnsupportedError, match=r"vLLM 0\.28 does not start Phi-2"):
+        asked("phi-2", "a100-80gb-sxm", "fp8", engine_version="0.28")
+    assert asked("phi-2", "a100-80gb-sxm", "fp8", engine_version="0.27").num_blocks >= 0
+    # which models' images see all of themselves was read at 0.33 alone
+    assert asked("gemma-3-27b", "rtx-3090", "fp8", engine_version="0.32").num_blocks >= 0

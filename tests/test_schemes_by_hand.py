@@ -422,7 +422,7 @@ def test_packing_of_quark():
         ("compressed-tensors", compressed({**I8, "group_size": 128}, None, "int-quantized"), "no compatible scheme"),
         ("compressed-tensors", compressed({"num_bits": 4, "type": "float", "group_size": 16}, F8), "must be NVFP4"),
         ("awq", {"bits": 8}, "vLLM 0.33 raises, Unsupported num_bits = 8"),
-        ("gptq", {**GPTQ, "group_size": 256}, "groups of 256"),
+
         ("torchao", {"quant_type": "int4_weight_only"}, "no single default"),
         ("torchao", ao("Int8DynamicActivationIntxWeightConfig"), "torchao Int8DynamicActivationIntx"),
         ("torchao", ao("Int8WeightOnlyConfig", version=1), "has been removed"),

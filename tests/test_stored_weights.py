@@ -134,6 +134,10 @@ def test_what_is_taken_is_said(section, said):
 
 
 REFUSED = {
+    "groups of 256": ({"quant_method": "gptq", "bits": 4, "group_size": 256, "sym": True}, "groups of 256: Marlin has"),
+    "no such method": ({"quant_method": "ptpc_fp8"}, "ptpc_fp8, which is not understood: vLLM 0.33 raises, it has no"),
+    "8 bit awq": ({"quant_method": "awq", "bits": 8, "group_size": 128}, "raises, Unsupported num_bits = 8"),
+    "hqq": ({"quant_method": "hqq"}, "quantization_config hqq, which is not understood: vLLM 0.33 raises"),
     "3 bit": ({"quant_method": "gptq", "bits": 3, "group_size": 128, "sym": True}, "stored as gptq of 3 bit"),
     "exl3": ({"quant_method": "exl3", "bits": 4}, "stored as quantization_config exl3, which is not understood"),
     "ordered": ({"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": True}, "ordered by activations"),

@@ -229,7 +229,7 @@ def weight_format(name: str) -> WeightFormat:
         )
     if " " in name:
         raise UnsupportedError(
-            _why_not(name),
+            why_not(name),
             what="weight_dtype",
             asked=name,
             allowed=tuple(FORMATS),
@@ -237,20 +237,19 @@ def weight_format(name: str) -> WeightFormat:
     raise unknown_name("weight format", name, [*FORMATS, *ALIASES, "auto"], "weight_dtype")
 
 
-def _why_not(name: str) -> Message:
-    """Say what weights are stored in that is not understood, or what an engine raises of it, behind a colon."""
-    what, _, why = name.partition(": ")
+def why_not(name: str, why: str = "") -> Message:
+    """Say what weights are stored in that is not understood, and what an engine raises of it."""
     if why:
         return say(
             "weights.checkpoint_s_weights_refused",
             "the checkpoint's weights are stored as {name}, which is not understood: {why}; give checkpoint_bytes, "
             "the bytes of its files, or plan another checkpoint",
-            name=what[:80],
+            name=name[:80],
             why=why[:200],
         )
     return say(
         "weights.checkpoint_s_weights_stored",
         "the checkpoint's weights are stored as {name}, which is not understood; give checkpoint_bytes, the bytes of "
         "its files, or plan another checkpoint by the weight_dtype it is in",
-        name=what[:80],
+        name=name[:80],
     )

@@ -16,7 +16,7 @@ from calculator.engines.base import Engine
 from calculator.engines.support import refused
 from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.formats.kv import storage_format
-from calculator.formats.weights import weight_format
+from calculator.formats.weights import FORMATS, weight_format, why_not
 from calculator.hardware import CUSTOM, Accelerator, custom_accelerator
 from calculator.messages import say
 from calculator.planning.drafts import draft_of
@@ -108,6 +108,8 @@ def _weight_dtype(model: ModelArchitecture, values: Mapping[str, Any]) -> str:
     name = model.resolve_weight_dtype(values["weight_dtype"])
     if values["checkpoint_bytes"] and " " in name:
         return model.resolve_dtype("auto")
+    if " " in name and model.stored_as:
+        raise UnsupportedError(why_not(name, model.stored_as), what="weight_dtype", asked=name, allowed=tuple(FORMATS))
     return weight_format(name).name
 
 

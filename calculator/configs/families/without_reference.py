@@ -41,6 +41,7 @@ ROWS: dict[str, Family] = {
     "param2moe": replace(
         BAILING, source=read_in("param2moe"), mlp_bias=False, copies_kv_heads=False,
         experts=replace(EXPERTS, wide_router=True),
+        defaults={**BAILING.defaults, "moe_router_enable_expert_bias": True},
     ),
     "bailing_moe_v2_5": replace(
         BAILING, source=read_in("bailing_moe_linear"), builder=NormedGroups,

@@ -111,8 +111,8 @@ def integers(
     """
     if bits not in (4, 8) or not (group == -1 or 0 < group <= WHOLE_ROW):
         return None
-    kind = "gptq-int8" if bits == 8 else f"{method}-int4"
-    name, form = kind if group in (-1, 128) else f"{kind}-g{group}", weight_format(kind)
+    name = "int8" if bits == 8 else f"{method}-int4" if group in (-1, 128) else f"{method}-int4-g{group}"
+    form = weight_format("gptq-int8" if bits == 8 else f"{method}-int4")
     return replace(
         form,
         name=name,

@@ -45,7 +45,7 @@ class Scheme:
 
 
 class NotUnderstood(UnsupportedError):
-    """A scheme that is not understood; what it is called says why weights are refused."""
+    """A scheme that is not understood; what it is called, and behind a colon what an engine raises of it."""
 
 
 def integer(section: Section, names: tuple[str, ...], default: int | None = None) -> int:
@@ -169,9 +169,6 @@ def gptq(section: Section) -> Scheme:
     return Scheme(choose, (*names, *rules), of_experts=layouts.with_biases)
 
 
-MARLIN_GROUPS = (-1, 32, 64, 128)
-
-
 def _gptq_format(override: Section, bits: int, base: Section) -> WeightFormat:
     bits, group = integer({"bits": bits, **override}, ("bits",)), integer({**base, **override}, ("group_size",))
     symmetric, ordered = override.get("sym", base["sym"]), override.get("desc_act", base["desc_act"])
@@ -186,10 +183,6 @@ def _gptq_format(override: Section, bits: int, base: Section) -> WeightFormat:
         raise NotUnderstood(
             "gptq with groups ordered by activations: vLLM 0.33 raises, desc_act is no longer supported; a checkpoint "
             "with static ordering is another"
-        )
-    if group not in MARLIN_GROUPS:
-        raise NotUnderstood(
-            f"gptq in groups of {group}: vLLM 0.33 raises, Marlin has {', '.join(map(str, MARLIN_GROUPS))} alone"
         )
     return form
 

@@ -88,8 +88,8 @@ def as_stored(model: ModelArchitecture, section: object) -> tuple[ModelArchitect
         scheme = reader(section)
         stored = _with_formats(model, scheme)
     except NotUnderstood as error:
-        name = str(error) or "a quantisation"
-        return replace(model, weight_dtype=name, quant_method=method), ()
+        name, _, why = (str(error) or "a quantisation").partition(": ")
+        return replace(model, weight_dtype=name, quant_method=method, stored_as=why), ()
     assumed = (scheme.assumed,) if scheme.assumed else ()
     return replace(stored, kv_cache_dtype=scheme.kv_cache_dtype, quant_method=method or "modelopt"), assumed
 

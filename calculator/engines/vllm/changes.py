@@ -174,6 +174,7 @@ CHANGES = (
     Change(
         (0, 28, 0),
         {
+            "kernels": KERNELS,
             "caches_states": True,
             "mode_follows_model": frozenset(),
             "device_defaults": (
@@ -208,10 +209,11 @@ CHANGES = (
             "second_runner_copies_tenths": 37,
             "unexplained_bytes_per_token": 0,
             "windows_longer": {"cohere2": 1, "cohere2_moe": 1},
-            "kernels": KERNELS,
+            "sees_images_whole": True,
+            "gptq_groups": (-1, 32, 64, 128),
         },
         "vLLM 0.33.0 model_executor/models/commandr.py, cohere2_moe.py (sliding_window + 1, which 0.27.1 does not "
         "have); v1/worker/gpu/model_runner.py _dummy_sampler_run (a second pass in fp32), "
-        "v1/core/kv_cache_planning.py, qwen_gdn_linear_attn.py",
+        "v1/core/kv_cache_planning.py, qwen_gdn_linear_attn.py; utils/marlin_utils.py MARLIN_SUPPORTED_GROUP_SIZES",
     ),
 )

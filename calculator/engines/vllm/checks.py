@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from calculator.architecture.limits import MAX_WIDTH
 from calculator.engines.vllm.adapters import LORA_RANKS, MOST_LORA_VOCABULARY, WITH_VOCABULARY
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
 from calculator.messages import say
@@ -144,4 +145,35 @@ def check_adapters(model: ModelArchitecture, values: Mapping[str, Any]) -> None:
             ),
             what="max_loras",
             asked=values["max_loras"],
+        )
+
+
+def check_groups(model: ModelArchitecture, values: Mapping[str, Any], title: str, legal: tuple[int, ...]) -> None:
+    """Raise ``UnsupportedError`` for a checkpoint of GPTQ in groups that no kernel multiplies; none legal is any.
+
+    References
+    ----------
+    vLLM 0.33.0, ``auto_gptq.py`` ``AutoGPTQLinearMethod``, which raises for what Marlin does not support.
+    """
+    if not legal or model.quant_method != "gptq" or not model.is_as_stored(values["weight_dtype"]):
+        return
+    sizes = {
+        matrix.stored.group_size for group in model.layers for matrix in group.weights
+        if matrix.stored and matrix.part != "experts"
+    }  # fmt: skip
+    # a row of its own is longer than any that is asked for
+    other = sorted(size for size in sizes if 0 < size < MAX_WIDTH and size not in legal)
+    if other:
+        raise UnsupportedError(
+            say(
+                "checks.gptq_groups",
+                "{title} does not load {name}, whose weights are in groups of {size}: Marlin has {legal} alone, -1 for "
+                "a whole row; plan another checkpoint of it",
+                title=title,
+                name=model.name,
+                size=other[0],
+                legal=", ".join(map(str, legal)),
+            ),
+            what="weight_dtype",
+            asked=values["weight_dtype"],
         )

@@ -4,7 +4,8 @@ The first kernel of a device's list that knows all that a layer is gets it; some
 
 References
 ----------
-vLLM 0.33.0: ``platforms/cuda.py`` (``_get_backend_priorities``, ``get_attn_backend_cls``), ``v1/attention/backend.py``
+vLLM 0.28.0 to 0.33.0, the same in what stands here: ``platforms/cuda.py`` (``_get_backend_priorities``,
+``get_attn_backend_cls``), ``v1/attention/backend.py``
 (``validate_configuration``), ``v1/attention/backends`` and its ``mla``: what each supports.
 """
 
@@ -99,11 +100,11 @@ class Layer(NamedTuple):
     asks: tuple[str, ...]
 
 
-def layers_of(model: ModelArchitecture, kept: tuple[LayerGroup, ...], language_model_only: bool) -> tuple[Layer, ...]:
+def layers_of(model: ModelArchitecture, kept: tuple[LayerGroup, ...], images: bool) -> tuple[Layer, ...]:
     """Return what the layers of a model are, each kind once; those that kernels of their own serve are left out."""
     asks = [
         what for what, types in TYPES.items()
-        if model.model_type in types and (what != IMAGES or (model.towers and not language_model_only))
+        if model.model_type in types and (what != IMAGES or (model.towers and images))
     ]  # fmt: skip
     found: dict[Layer, None] = {}
     for group in kept:

@@ -27,7 +27,7 @@ from calculator.engines.pools import Geometry
 from calculator.engines.vllm.adapters import lora_buffers
 from calculator.engines.vllm.block_size import kernel_block_size
 from calculator.engines.vllm.changes import ALL_TYPES, CHANGES
-from calculator.engines.vllm.checks import check_adapters, check_class, check_context
+from calculator.engines.vllm.checks import check_adapters, check_class, check_context, check_groups
 from calculator.engines.vllm.groups import CLAIMS, hybrid_block_size, vllm_geometry
 from calculator.engines.vllm.kernels import Kernel, device_class, layers_of, why_none
 from calculator.engines.vllm.overheads import (
@@ -135,6 +135,10 @@ class Vllm(Engine):
         Whether it does not start where less than its budget is free.
     kernels : dict of str to tuple of Kernel
         Its kernels of attention on each class of devices; none where they were not read.
+    gptq_groups : tuple of int
+        Inputs that may share a scale in checkpoints of GPTQ, -1 for a whole row; none for any [elements].
+    sees_images_whole : bool
+        Whether it was read which models' images see all of themselves, which not every kernel knows.
     """
 
     shares_experts_across_replicas: ClassVar = True
@@ -238,6 +242,8 @@ class Vllm(Engine):
     needs_budget_free: bool = False
     types_without_class: Mapping[str, str] = field(default_factory=dict)
     kernels: Mapping[str, tuple[Kernel, ...]] = field(default_factory=dict)
+    sees_images_whole: bool = False
+    gptq_groups: tuple[int, ...] = ()
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
@@ -257,6 +263,7 @@ class Vllm(Engine):
             )
         check_class(model, values, f"{self.title} {self.version}", self.types_without_class)
         check_adapters(model, values)
+        check_groups(model, values, f"{self.title} {self.version}", self.gptq_groups)
         if not self.packs_rows and {CompressedRows, RowsInPassing} & {*self.kinds(model)}:
             raise UnsupportedError(
                 say(
@@ -280,7 +287,8 @@ class Vllm(Engine):
         if not kernels:
             return None
         kept_in = self.stored_in(model, storage_format(kv_cache_dtype)).name
-        layers = layers_of(model, self.as_kept(model, model.groups), bool(values["language_model_only"]))
+        images = self.sees_images_whole and not values["language_model_only"]
+        layers = layers_of(model, self.as_kept(model, model.groups), images)
         return next((why for layer in layers if (why := why_none(kernels, layer, kept_in))), None)
 
     def batch_defaults(
