@@ -525,6 +525,28 @@ def test_no_rank_of_inkling_can_be_without_a_kv_head():
         calculator.plan(model, engine="sglang", **asked)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "labels", "parameters"),
+    # transformers 5.23.0: parameters of these classes on the meta device
+    [
+        ("llama", "LlamaForCausalLM", 5, 2_283_776),
+        ("qwen3", "Qwen3Model", 2, 4_388_096),
+        ("mistral", "MistralModel", 2, 2_027_776),
+        ("llama", "LlamaForSequenceClassification", 5, 2_029_056),
+        ("qwen3", "Qwen3ForTokenClassification", 5, 4_389_381),
+    ],
+)
+def test_a_decoder_that_makes_vectors_or_scores_has_no_head_and_keeps_its_cache(kind, name, labels, parameters):
+    config = {**SMALL, "tie_word_embeddings": False, "model_type": kind, "torch_dtype": "bfloat16"}
+    config |= {"head_dim": 128} if kind == "qwen3" else {"sliding_window": None}
+    plain = calculator.model_from_hf_config(config)
+    model = calculator.model_from_hf_config(
+        {**config, "architectures": [name], "id2label": {str(label): "x" for label in range(labels)}}
+    )
+    assert model.num_parameters == parameters
+    assert model.kv_bytes_per_token() == plain.kv_bytes_per_token() > 0
+
+
 def test_small_models_of_the_type_of_deepseek_v2_have_heads():
     # DeepSeek-OCR's language_config, which names no type; deepseek_v2.py, use_mha: 12 layers of 10 heads of 128
     language = {

@@ -10,6 +10,7 @@ from typing import Any
 from calculator.architecture.matrices import WeightMatrix
 from calculator.architecture.model import ModelArchitecture
 from calculator.configs import families
+from calculator.configs.blocks.ends import end_of
 from calculator.configs.blocks.layers import Assembler
 from calculator.configs.families.refused import REASONS
 from calculator.configs.family import Family
@@ -96,6 +97,9 @@ def model_from_hf_config(
     towers = {name: _tower(outer[name], outer, hidden) for name in towers_of(outer)}
     for tower in (name for name, matrices in towers.items() if not matrices):
         keys.assume(tower, say("configs.uncounted", "{name}: its weights are not counted", name=tower))
+    end = tuple(builder.end(vocab, tied))
+    if part.wrapper is None and not family.encoder and any(group.spec.kv_heads for group in layers):
+        end = end_of(end, text, hidden)
     experts = family.experts
     experts_per_token = keys.optional_count("num_experts_per_tok", minimum=0) if experts else None
     model = ModelArchitecture(
@@ -103,7 +107,7 @@ def model_from_hf_config(
         name=name or _name(config, str(config.get("model_type") or asked)),
         layers=layers,
         embedding=tuple(builder.embedding(vocab, positions or longest, tied)),
-        end=tuple(builder.end(vocab, tied)),
+        end=end,
         needs_encoder=family.encoder is not None,
         copies_kv_heads=family.copies_kv_heads,
         num_attention_heads=builder.heads,
