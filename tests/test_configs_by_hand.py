@@ -577,6 +577,16 @@ def test_a_class_decides_where_a_type_is_of_several_models():
         older.state_bytes_per_sequence(tensor_parallel_size=4)
 
 
+def test_an_unknown_type_of_a_known_class_is_read_by_its_class():
+    # DeepSeek-V4-Flash-FP8 of sgl-project: model_type deepseek_ref, class DeepseekV4ForCausalLM
+    known = {**SMALL, "head_dim": 64, "torch_dtype": "bfloat16"}
+    model = calculator.model_from_hf_config({**known, "model_type": "mine", "architectures": ["Qwen3ForCausalLM"]})
+    assert model.layers == calculator.model_from_hf_config({**known, "model_type": "qwen3"}).layers
+    assert any(said.key == "configs.by_class" for said in model.assumed)
+    with pytest.raises(calculator.UnsupportedError, match="unknown model_type 'mine'"):
+        calculator.model_from_hf_config({**known, "model_type": "mine", "architectures": ["MineForCausalLM"]})
+
+
 def test_a_gate_of_an_element_each_is_wider_than_one_of_a_head_each():
     more, _, _ = BY_CLASS["bailing_moe_v2_5"]
     by_head, by_element = (

@@ -71,9 +71,8 @@ def model_from_hf_config(
     config = strict_json.bounded(config)
     part = text_part(config)
     outer, text, asked = dict(part.holder), part.config, part.kind
-    kind, family = _family(
-        families.of_classes(text.get("architectures")) or asked, assume_full_attention, _encodes(text)
-    )
+    classes = text.get("architectures")
+    kind, family = _family(families.of_classes(classes) or asked, assume_full_attention, _encodes(text), classes)
     keys = family.keys(part)
     keys.ignore("model_type", "architectures", "_name_or_path", "torch_dtype", "dtype", *TEXT_PARTS, *TOWERS)
     build = family.builder or (EncoderDecoder if family.encoder else Assembler)
@@ -92,6 +91,8 @@ def model_from_hf_config(
     guess = _guess(asked) if family is ASSUMED else ""
     if guess:
         keys.assume("model_type", guess)
+    if kind == families.of_class_named_as_a_type(classes) and not families.find(asked) and not wrapper_of(asked):
+        keys.assume("model_type", _by_class(asked, classes))
     if said := _unknown_wrapper(part):
         keys.assume("wrapper", said)
     towers = {name: _tower(outer[name], outer, hidden) for name in towers_of(outer)}
@@ -132,8 +133,8 @@ def model_from_hf_config(
     return replace(model, assumed=(*model.assumed, *taken)) if taken else model
 
 
-def _family(kind: Any, assume_full_attention: bool, encodes: bool) -> tuple[str, Family]:
-    """Return the type's own name and its row."""
+def _family(kind: Any, assume_full_attention: bool, encodes: bool, classes: object) -> tuple[str, Family]:
+    """Return the type's own name and its row; those that its class is called after where the type has none."""
     if not isinstance(kind, str) or not kind:
         raise InvalidValueError(
             say("reader.model_type_missing_not", "model_type is missing or not a name: {kind}", kind=shown(kind)),
@@ -155,6 +156,9 @@ def _family(kind: Any, assume_full_attention: bool, encodes: bool) -> tuple[str,
             what="model_type",
             asked=kind,
         )
+    named = families.of_class_named_as_a_type(classes)
+    if named is not None and (found := families.find(named)) is not None:
+        return found
     if assume_full_attention and not encodes:
         return kind, ASSUMED
     raise UnsupportedError(
@@ -172,6 +176,16 @@ def _encodes(text: Mapping[str, Any]) -> bool:
     """Whether a config is of a class that reads a text as a whole and generates none."""
     named = text.get("architectures")
     return isinstance(named, list) and any(str(name).endswith(ENCODERS) for name in named)
+
+
+def _by_class(kind: object, classes: object) -> str:
+    named = classes[0] if isinstance(classes, list) else classes
+    return say(
+        "configs.by_class",
+        "model_type {kind} is not known: its class {named} is, and engines take a model by its class",
+        kind=shown(kind),
+        named=shown(named),
+    )
 
 
 def _guess(kind: object) -> str:

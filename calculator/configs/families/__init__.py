@@ -31,6 +31,18 @@ def of_classes(names: object) -> str | None:
     return next((OWN_CLASSES[name] for name in names if name in OWN_CLASSES), None) if isinstance(names, list) else None
 
 
+STEMS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+"""Ends of the names of classes that generate; what stands before them is mostly the type."""
+
+
+def of_class_named_as_a_type(names: object) -> str | None:
+    """Return the type that the first class of a config is called after, None where there is none."""
+    name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    stem = next((name.removesuffix(end) for end in STEMS if name.endswith(end)), "")
+    known = {kind.replace("_", "").lower(): kind for kind in all_names()} if stem else {}
+    return known.get(stem.lower()) or known.get(f"{stem.lower()}text")
+
+
 def find(kind: str) -> tuple[str, Family] | None:
     """Return a type's own name and its row, by that name or an alias; None for a type that has none."""
     for rows in _all_rows():

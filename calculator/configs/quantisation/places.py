@@ -75,10 +75,13 @@ class Places:
     def __init__(self, used: Iterable[str]) -> None:
         # in patterns, dots and the like are escaped; one name is enough to keep a spelling
         self._used = "\n".join(used).replace("\\", "")
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._prefixes = self._kept(PREFIXES)
 
     def _kept(self, spellings: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(each for each in spellings if each == spellings[0] or each in self._used)
+        if spellings not in self._known:
+            self._known[spellings] = tuple(each for each in spellings if each == spellings[0] or each in self._used)
+        return self._known[spellings]
 
     def of(self, matrix: WeightMatrix, layer: int) -> Place | None:
         """Return the place of a matrix of a layer; None for one without a name."""
