@@ -121,13 +121,14 @@ def test_nothing_is_offered_where_the_plan_fits(reference):
 
 
 def test_splits_that_cost_nothing_come_first():
-    # DeepSeek-V3 on 8 x H200 at 32,768 tokens: 20 users by TP, 112 by DP and EP, 161 by DCP
+    # DeepSeek-V3 on 8 x H200 at 32,768 tokens, each of 61 x 576 x 2 x 32,768 = 2.14 GiB: 20 by TP, 112 by DP and EP,
+    # 161 by DCP, less what counts of 1,024 x 129,280 tokens take of each GPU, 0.52 GiB
     plan = calculator.plan("deepseek-v3", gpu="h200", tensor_parallel_size=8, seq_len=32768)
-    assert plan.total_max_batch_size == 20
+    assert plan.total_max_batch_size == 19
     found = calculator.levers(plan)
     held = {str(lever.label): lever.plan.total_max_batch_size for lever in found if lever.key == "knob.split"}
-    assert held["TP 8, DCP 8 on the same GPUs"] == 161
-    assert held["TP 1, DP 8, EP on the same GPUs"] == 112
+    assert held["TP 8, DCP 8 on the same GPUs"] == 159
+    assert held["TP 1, DP 8, EP on the same GPUs"] == 104
     assert [lever.key for lever in found[: len(held)]] == ["knob.split"] * len(held)
     assert {lever.plan.num_gpus for lever in found if lever.key == "knob.split"} == {8}
     assert calculator.next_steps(plan)[0].key == "knob.split"
