@@ -25,6 +25,8 @@ Argument = tuple[str, Callable[[str], Any]]
 Assumption = tuple[Message, dict[str, Any]]
 """What could be otherwise than assumed, and the keywords of ``plan`` that say so."""
 
+MONTHS_IN_USE = 6
+"""How long after the next one that was read a version is still tried, where a log has a date and names none."""
 _BUILD = re.compile(r"dev|rc|[+]g[0-9a-f]")
 """A build between two releases."""
 
@@ -182,11 +184,13 @@ class Log:
         return [name for name in names if name != used and name not in never and self.may_be(name, log)]
 
     def _not_then(self, date: str) -> Iterator[tuple[int, int, int]]:
-        """Yield versions that nobody ran on a day: not built yet, or replaced a year before."""
-        year_before = f"{int(date[:4]) - 1}{date[4:]}"
-        for version, day in self.built.items():
-            later = [other for other in self.built.values() if other > day]
-            if day > date or (later and min(later) < year_before):
+        """Yield versions that hardly anybody ran on a day: not built yet, or replaced half a year before."""
+        year, month, day = date.split("-")
+        months = 12 * int(year) + int(month) - 1 - MONTHS_IN_USE
+        before = f"{months // 12}-{months % 12 + 1:02}-{day}"
+        for version, built in self.built.items():
+            later = [other for other in self.built.values() if other > built]
+            if built > date or (later and min(later) < before):
                 yield version
 
     def may_be(self, version: str, log: StartupLog) -> bool:

@@ -63,8 +63,32 @@ def implied_by(flags: Mapping[str, Any], figures: Mapping[str, Any], named: str 
             found.append((off, model))
     if len({(model.groups, model.num_parameters) for _, model in found}) > 1:
         found = _of_that_name(found, named)
-    if not found:
-        found = _of_its_class(flags, printed, named)
+    return _nearest(found, flags)
+
+
+def of_class(flags: Mapping[str, Any], figures: Mapping[str, Any], named: str = "") -> str | None:
+    """Return the one preset of the class that a log prints, of its weights, or of the size in its name; None for none.
+
+    Parameters
+    ----------
+    flags : mapping
+        What the log states [-].
+    figures : mapping
+        What the log prints [-].
+    named : str
+        What the log calls the model, where that is no preset's name [-].
+
+    Returns
+    -------
+    str or None
+        It.
+    """
+    printed = _printed(flags, figures)
+    return _nearest(_of_its_class(flags, printed, named), flags) if printed else None
+
+
+def _nearest(found: list[tuple[float, ModelArchitecture]], flags: Mapping[str, Any]) -> str | None:
+    """Return the one of the log's length, else the one whose weights are nearest."""
     found.sort(key=lambda row: (row[1].max_position_embeddings != flags.get("seq_len"), row[0]))
     return found[0][1].id if found else None
 

@@ -9,7 +9,7 @@ from typing import Any
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_by_name, model_ids
 from calculator.errors import InvalidValueError
-from calculator.logs.implied import implied_by, likely
+from calculator.logs.implied import implied_by, likely, of_class
 from calculator.messages import joined, phrase, say, template
 from calculator.units import GIB
 
@@ -61,6 +61,9 @@ def _implied(named: str, flags: dict[str, Any], assumed: list[str], figures: Map
     elif implied:
         text = template("the preset {preset}: the log names no model, its weights and its tokens are of that size")
         assumed.append(say("logs.assumed.implied", text, preset=implied))
+    elif implied := of_class(flags, figures, named):
+        text = template("the preset {preset}: it is the only one of the log's class, {kind}, that has its size")
+        assumed.append(say("logs.assumed.of_class", text, preset=implied, kind=str(flags["architecture"])))
     if implied:
         return load_model(implied)
     some = likely(flags, figures)

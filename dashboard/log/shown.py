@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from calculator import charts
+from calculator.catalogue.presets import model_ids
 from calculator.engines import titles
 from calculator.logs.held import how_often_it_held
+from calculator.logs.reading import StartupLog
 from calculator.logs.reconciliation import Reconciliation
 from calculator.messages import Message, phrase
 from calculator.views.pages import bars as parts
@@ -27,8 +29,12 @@ _BADGES = {
 _IN_RANGE = phrase(":green-badge[:material/check: within the range]")
 
 
-def answer(result: Reconciliation | None, dimmed: bool) -> None:
-    """Show the headline and the verdict; before there is a log, what to do."""
+def answer(result: Reconciliation | None, dimmed: bool, log: StartupLog | None = None) -> None:
+    """Show the headline and the verdict; before there is a log, what to do, and of one that names no model, that."""
+    if result is None and log is not None:
+        st.title(plain(said.headline_without_model(log)), anchor=False)
+        st.markdown(tell("Everything else follows from its layers: choose it below or beside the log."))
+        return
     if result is None:
         st.title(tell("Check a start-up log against its plan"), anchor=False)
         st.markdown(
@@ -125,6 +131,8 @@ def _use(result: Reconciliation, dimmed: bool) -> None:
         disabled=dimmed or link is None,
     )
     if link is None:
+        if result.plan.model.id not in model_ids():
+            st.markdown(tell(":gray[:small[The log alone describes this model; a link can name presets only.]]"))
         return
     if result.calibration is not None:
         st.markdown(

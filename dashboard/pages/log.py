@@ -19,7 +19,7 @@ def show() -> None:
         result = held.result
         dimmed = bool(held.problem) and result is not None
         with said:
-            shown.answer(result, dimmed)
+            shown.answer(result, dimmed, held.log if question is not None else None)
         log, beside = st.columns([3, 2], gap="large")
         with log:
             box.show()

@@ -55,7 +55,8 @@ class Start:
 
     def prints_memory(self) -> bool:
         """Whether any engine's figures of memory are among those of this start."""
-        return any(name not in ALONE for values in self.found.values() for name, *_ in values)
+        names = {name for values in self.found.values() for name, *_ in values}
+        return any(name.endswith("_gib") or name in ENDS_A_START for name in names - ALONE)
 
     def prints_a_capacity(self, engine: str) -> bool:
         """Whether an engine's figures of this start hold a capacity, or why there is none."""
@@ -87,7 +88,7 @@ def those_of_memory(starts: list[Start]) -> list[Start]:
         else:
             before.append(start)
     if not found:
-        return starts[:1]
+        found = [before.pop(0)]
     for start in before:
         found[0].add(start)
     return found

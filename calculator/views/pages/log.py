@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from calculator.engines import engine_rules
 from calculator.logs.comparison import HALF_OF_THE_LAST_DIGIT, SAME_TOKENS, Term
+from calculator.logs.reading import StartupLog
 from calculator.logs.reconciliation import Reconciliation
 from calculator.messages import Message, phrase, say, template
 from calculator.units import GIB
@@ -98,6 +100,16 @@ def verdict(result: Reconciliation) -> Verdict:
     if result.agrees:
         return Verdict.AGREES
     return Verdict.OTHER_TOKENS if capacity.is_pool and capacity.in_range else Verdict.OUTSIDE
+
+
+def headline_without_model(log: StartupLog) -> Message:
+    """Say of a log whose model is not known what it is of, and how much it kept for KV."""
+    title, pool = engine_rules(log.engine).title, log.figures.get("kv_pool_gib")
+    if not pool or pool < 0:
+        text = template("A log of {engine}: say which model it is, and it is compared")
+        return say("pages.log.no_model", text, engine=title)
+    text = template("A log of {engine} that kept {size:,.1f} GiB for KV: say which model it is, and it is compared")
+    return say("pages.log.no_model_pool", text, engine=title, size=pool)
 
 
 def headline(result: Reconciliation) -> Message:

@@ -1,0 +1,195 @@
+"""Logs as people paste them: without a model's name, with several starts, with what another engine could print too."""
+
+import pytest
+from logs import VLLM_V1
+
+import calculator
+from calculator import read_log, reconcile
+from calculator.errors import CalculatorError
+from calculator.units import GIB
+from calculator.views.pages import log as said
+
+
+def keys(texts):
+    return [text.key for text in texts]
+
+
+# deepyes02/yeti-ai llama_server.log: a name that is cut off, and what the file says of its layers
+NEMO = """\
+build: 6050 (78452405) with Apple clang version 17.0.0
+llama_model_loader: - kv   0:                       general.architecture str              = llama
+llama_model_loader: - kv   2:             general.name str              = Models Mistralai Mistral Nemo Instruc...
+llama_model_loader: - kv   9:                          llama.block_count u32              = 40
+llama_model_loader: - kv  10:                       llama.context_length u32              = 1024000
+llama_model_loader: - kv  11:                     llama.embedding_length u32              = 5120
+llama_model_loader: - kv  12:                  llama.feed_forward_length u32              = 14336
+llama_model_loader: - kv  13:                 llama.attention.head_count u32              = 32
+llama_model_loader: - kv  14:              llama.attention.head_count_kv u32              = 8
+llama_model_loader: - kv  25:                      tokenizer.ggml.tokens arr[str,131072]  = ["<unk>", "<s>", ...
+print_info: file type   = Q5_K - Medium
+print_info: n_embd_head_k    = 128
+print_info: n_embd_head_v    = 128
+print_info: model params     = 12.25 B
+llama_context: n_seq_max     = 1
+llama_context: n_ctx         = 4096
+llama_kv_cache_unified:      Metal KV buffer size =   640.00 MiB
+llama_kv_cache_unified: size = 640.00 MiB ( 4096 cells,  40 layers, 1/ 1 seqs), K (f16): 320.00 MiB, V (f16): 320.00 MiB
+"""
+
+
+def test_the_metadata_that_a_log_prints_are_its_model():
+    result = reconcile(NEMO)
+    assert result.agrees
+    # 40 layers x (keys and values) x 8 heads x 128 x 2 bytes x 4,096 cells
+    assert result.plan.allocated_bytes_per_sequence == 40 * 2 * 8 * 128 * 2 * 4096 == 640 * 2**20
+    # embedding and head 2 x 131,072 x 5,120; a layer: 2 x 5,120 x (4,096 + 1,024) and 3 x 5,120 x 14,336; norms
+    assert result.plan.model.num_parameters == pytest.approx(12.25e9, rel=0.001)
+    assert "logs.assumed.described" in keys(result.assumed)
+
+
+def test_metadata_hold_against_a_name():
+    # a preset's name over layers that are not its
+    named = NEMO.replace("Models Mistralai Mistral Nemo Instruc...", "Meta-Llama-3-8B")
+    assert reconcile(named).plan.model.num_layers == 40
+
+
+@pytest.mark.parametrize("left_out", ["block_count", "embedding_length"])
+def test_metadata_that_do_not_say_all_that_decides_are_no_model(left_out):
+    lines = [line for line in NEMO.splitlines() if left_out not in line]
+    with pytest.raises(CalculatorError, match="is not one of the presets"):
+        reconcile("\n".join(lines))
+
+
+def test_the_one_model_of_a_class_whose_tokens_are_of_the_printed_size():
+    # 61 layers x 576 x 2 bytes = 70,272 a token; 2,454,421 of them take 160.63 GiB
+    log = (
+        "[2026-02-26 16:41:18 TP0] Load weight end. elapsed=618.04 s, type=KimiK25ForConditionalGeneration, "
+        "dtype=torch.bfloat16, avail mem=209.98 GB, mem usage=73.58 GB.\n"
+        "[2026-02-26 16:41:18 TP7] KV Cache is allocated. #tokens: 2454421, KV size: 160.63 GB\n"
+    )
+    assert pytest.approx(160.63, abs=0.005) == 2_454_421 * 70_272 / GIB
+    result = reconcile(log, gpu="mi355x")
+    assert (result.plan.model.id, result.plan.request.tensor_parallel_size) == ("kimi-k2.5", 8)
+    # of a log of 2026 nobody asks whether it is of an engine of 2025
+    assert not any("0.4.4" in cause for cause in result.causes)
+    assert {"logs.assumed.of_class", "logs.assumed.weights_as_logged"} <= set(keys(result.assumed))
+
+
+def test_a_class_of_which_two_may_be_meant_is_asked_for():
+    # 17.17 GiB: 9B in 16 bit and what stands beside it, or 27B in 4 bit
+    log = (
+        "Load weight end. elapsed=132.95 s, type=Qwen3_5ForConditionalGeneration, avail mem=24.12 GB, "
+        "mem usage=17.17 GB.\nmax_total_num_tokens=268319, chunked_prefill_size=8192, max_prefill_tokens=16384\n"
+    )
+    with pytest.raises(CalculatorError, match=r"it may be qwen3\.5-\w+ or qwen3\.5-") as refused:
+        reconcile(log, gpu="gb10")
+    assert refused.value.what == "model"
+    assert said.headline_without_model(read_log(log)) == "A log of SGLang: say which model it is, and it is compared"
+
+
+DRAFTED = """\
+(APIServer pid=1) INFO 06-08 00:10:13 [utils.py:233] non-default args: {'model': '/models/target', 'max_model_len': \
+262144, 'quantization': 'compressed-tensors', 'served_model_name': ['qwen36-35b-heretic'], 'gpu_memory_utilization': \
+0.85, 'max_num_seqs': 128, 'speculative_config': {'method': 'dflash', 'model': '/models/draft'}}
+(APIServer pid=1) INFO 06-08 00:10:20 [model.py:514] Resolved architecture: Qwen3_5MoeForConditionalGeneration
+(EngineCore pid=9) INFO 06-08 00:10:25 [core.py:94] Initializing a V1 LLM engine (v0.20.1) with config: \
+model='/models/target', tensor_parallel_size=1, pipeline_parallel_size=1, quantization=compressed-tensors
+(EngineCore pid=9) INFO 06-08 00:14:11 [gpu_model_runner.py:4820] Model loading took 22.84 GiB memory
+(EngineCore pid=9) INFO 06-08 00:15:11 [gpu_worker.py:298] Available KV cache memory: 63.23 GiB
+(EngineCore pid=9) INFO 06-08 00:15:12 [kv_cache_utils.py:1087] GPU KV cache size: 1,251,446 tokens
+(EngineCore pid=9) INFO 06-08 00:15:12 [kv_cache_utils.py:1091] Maximum concurrency for 262,144 tokens per request: \
+4.77x
+"""
+
+
+def test_drafts_that_are_not_modelled_are_the_cause_and_not_another_model():
+    result = reconcile(DRAFTED, gpu="gb10")
+    assert result.plan.model.id == "qwen3.5-35b-a3b"  # the size in its name, of the class that is printed
+    weights = next(term for term in result.terms if term.key == "weights")
+    assert weights.predicted == pytest.approx(22.84, abs=0.001)
+    assert keys(result.causes)[0] == "logs.cause.drafts"
+    assert not {"logs.cause.other_model", "logs.cause.version_of_tokens"} & set(keys(result.causes))
+
+
+def test_weights_that_are_no_lighter_than_16_bit_stay_a_difference():
+    result = reconcile(VLLM_V1.replace("took 14.9889", "took 19.5").replace("14.99 GiB for", "19.5 GiB for"))
+    assert "logs.assumed.weights_as_logged" not in keys(result.assumed)
+    # 8,030,261,248 parameters in 16 bit are 14.958 GiB
+    assert next(term.difference for term in result.terms if term.key == "weights") == pytest.approx(4.542, abs=0.001)
+
+
+def test_of_several_starts_the_last_that_prints_a_capacity_is_compared():
+    first = VLLM_V1.replace("'gpu_memory_utilization': 0.9", "'gpu_memory_utilization': 0.5")
+    first = first.replace("51.38 GiB", "19.70 GiB").replace("420,864", "161,280").replace("(0.9, 71.26", "(0.5, 39.59")
+    crashed = VLLM_V1.split("(EngineCore_DP0 pid=99) INFO Free memory")[0]
+    log = read_log(first + VLLM_V1 + crashed)
+    assert (log.figures["kv_pool_gib"], log.flags["gpu_memory_utilization"]) == (51.38, 0.9)
+    assert keys(log.problems) == ["logs.problem.several_starts"]
+
+
+def test_a_command_behind_the_lines_that_it_made_is_of_the_same_start():
+    lines = VLLM_V1.splitlines(keepends=True)
+    log = read_log("".join(lines[4:] + lines[:4]))
+    assert (log.figures["kv_pool_gib"], log.flags["seq_len"], log.flags["block_size"]) == (51.38, 16_000, 128)
+    assert log.problems == ()
+
+
+def test_what_torch_prints_says_nothing_of_whose_log_it_is():
+    memory = (
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1002.00 MiB. GPU 0 has a total capacity of "
+        "79.18 GiB of which 586.38 MiB is free."
+    )
+    pool = "[TensorRT-LLM][INFO] [MemUsageChange] Allocated 64.49 GiB for max tokens in paged KV cache (9)."
+    log = read_log(f"{pool}\n{memory}")
+    assert log.engine == "tensorrt-llm"
+    assert (log.figures["refused_gib"], log.figures["memory_gib"]) == (pytest.approx(0.9785, abs=1e-4), 79.18)
+    with pytest.raises(CalculatorError, match="no line is one that"):
+        read_log(memory)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # eugr/spark-vllm-docker#396, broken by the page; vllm-project/vllm#34076
+        "To serve at least one request with the model's max seq len (196608),\n23.25 GiB KV cache is "
+        "needed, which is larger than the available KV cache memory (22.5 GiB).\nBased on the available memory, the estimated "
+        "maximum model length is 190272.",
+        "To serve at least one request with the models's max seq len (196608), (23.25 GiB KV cache is "
+        "needed, which is larger than the available KV cache memory (22.5 GiB). Based on the available memory, the estimated "
+        "maximum model length is 190272.",
+    ],
+)
+def test_a_refused_length_is_read_in_every_wording(text):
+    figures = read_log(text).figures
+    names = ("concurrency_at", "needed_gib", "kv_pool_gib", "max_context_len")
+    assert [figures[name] for name in names] == [196_608, 23.25, 22.5, 190_272]
+
+
+def test_tokens_of_sglang_before_chunks_were_printed():
+    # sgl-project/sglang#2468
+    log = read_log("max_total_num_tokens=56524, max_prefill_tokens=16384, max_running_requests=2049, context_len=32768")
+    assert log.figures["kv_tokens"] == 56_524
+
+
+def test_a_format_that_the_tokens_say_is_taken_and_said():
+    result = reconcile(VLLM_V1.replace("420,864", "841,856").replace("26.30x", "52.62x"))
+    assert result.agrees
+    assert result.plan.request.kv_cache_dtype == "fp8_e4m3"
+    assert "logs.assumed.kv_of_tokens" in keys(result.assumed)
+    assert "logs.assumed.kv_cache_dtype" not in keys(result.assumed)
+    assert "logs.cause.kv_format" in keys(result.causes)
+
+
+def test_where_all_that_is_not_default_is_printed_no_other_fraction_is_a_cause():
+    # 0.02 of 79.18 GiB more than by the default of 0.9: 0.92 would be it, and is not among the arguments
+    log = VLLM_V1.replace("'gpu_memory_utilization': 0.9, ", "").replace("51.38 GiB", "52.96 GiB")
+    log = log.replace("420,864", "433,792")
+    log = "".join(line for line in log.splitlines(keepends=True) if "Desired GPU memory" not in line)
+    of_fraction = "logs.cause.utilisation"
+    assert of_fraction not in keys(reconcile(log, gpu="h100-sxm", activation_bytes="4.76GiB").causes)
+    cut = log.replace("'api_key': ['sk-abcdef123456']}", "'api_key")
+    assert of_fraction in keys(reconcile(cut, gpu="h100-sxm", activation_bytes="4.76GiB").causes)
+
+
+def test_names_of_distilled_models_as_their_makers_of_boxes_write_them():
+    assert calculator.load_model("deepseek-r1-14b").num_layers == calculator.load_model("qwen2.5-14b").num_layers
