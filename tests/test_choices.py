@@ -7,6 +7,8 @@ import pytest
 from calculator.logs.choices import FAR, VERY_FAR, at_goals, choices, choices_markdown, share
 from calculator.planning.traffic.judged.accuracy import measured
 
+pytestmark = pytest.mark.xdist_group("judged")
+
 
 def test_the_better_of_two_set_ups_is_chosen():
     pairs = choices()

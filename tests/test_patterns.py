@@ -39,8 +39,9 @@ def in_calls() -> dict[str, re.Pattern[str]]:
     found = {}
     for path in (*ROOT.glob("calculator/**/*.py"), *ROOT.glob("dashboard/*.py"), ROOT / "app.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-            if called.startswith("re.") and called not in ("re.compile", "re.escape"):
+            called = node.func if isinstance(node, ast.Call) else None
+            of_re = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "re"
+            if of_re and called.attr not in ("compile", "escape"):  # type: ignore[union-attr]
                 expression = node.args[0]  # type: ignore[attr-defined]
                 assert isinstance(expression, ast.Constant), f"{path.name}:{node.lineno}: no constant expression"  # type: ignore[attr-defined]
                 found[f"{path.name}:{expression.lineno}"] = re.compile(str(expression.value))

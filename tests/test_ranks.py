@@ -77,8 +77,10 @@ def swept(plan):
 def test_no_face_raises_for_a_plan_that_was_answered(preset, engine, asked):
     model = preset if isinstance(preset, str) else calculator.model_from_hf_config(preset)
     plan = calculator.plan(model, **{"gpu": "a100-80gb-sxm", "engine": engine, "seq_len": 4096, **asked})
-    for name, make in FACES.items():
-        if name not in SLOW or (preset, engine, asked) in ANSWERED[::5]:
+    row = ANSWERED.index((preset, engine, asked))
+    for place, (name, make) in enumerate(FACES.items()):
+        # every face meets every engine, a third of the plans draws each chart, one plan of all what takes seconds
+        if name not in views.VIEWS or (place + row) % (3 if name not in SLOW else len(ANSWERED)) == 0:
             make(plan)
 
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -20,8 +21,17 @@ from calculator.planning.traffic.judged.fit import bands, launches
 from calculator.planning.traffic.timing.speed import PROMPT_RANGE
 
 ROOT = Path(__file__).parents[1]
-SERVED = [one for one in judged() if one.plan and one.row.kind == "serve"]
-HELD_OUT = [one for one in SERVED if not one.row.given]
+pytestmark = pytest.mark.xdist_group("judged")  # by one worker: all rows are computed once
+
+
+@cache
+def of_steps():
+    return [one for one in judged() if one.plan and one.row.kind == "serve"]
+
+
+@cache
+def held_out():
+    return [one for one in of_steps() if not one.row.given]
 
 
 def shares(errors):
@@ -30,22 +40,22 @@ def shares(errors):
 
 
 def test_steps_of_rows_held_out_are_close():
-    middle, most = shares(one.step_error for one in HELD_OUT)
-    assert len(HELD_OUT) > 700
+    middle, most = shares(one.step_error for one in held_out())
+    assert len(held_out()) > 700
     assert middle <= 0.10
     assert most <= 0.35
-    assert abs(median(one.step_error for one in HELD_OUT)) <= 0.02
+    assert abs(median(one.step_error for one in held_out())) <= 0.02
 
 
 @pytest.mark.parametrize("group", BANDS)
 def test_the_range_of_every_group_holds_nine_of_ten_held_out(group):
-    held = [one.in_range for one in HELD_OUT if one.group == group]
+    held = [one.in_range for one in held_out() if one.group == group]
     assert len(held) >= 10
     assert sum(held) / len(held) >= 0.9
 
 
 def test_tokens_a_second_with_only_the_clients_known():
-    assert shares(one.rate_error for one in HELD_OUT if one.rate_error is not None)[0] <= 0.10
+    assert shares(one.rate_error for one in held_out() if one.rate_error is not None)[0] <= 0.10
 
 
 def test_full_load_of_dense_models_with_this_packages_own_pool():
@@ -57,7 +67,7 @@ def test_full_load_of_dense_models_with_this_packages_own_pool():
 
 def test_the_first_token_is_an_order_of_magnitude():
     low, high = PROMPT_RANGE
-    ratios = [1 / (1 + one.first_error) for one in SERVED if one.first_error is not None]
+    ratios = [1 / (1 + one.first_error) for one in of_steps() if one.first_error is not None]
     assert sum(low <= ratio <= high for ratio in ratios) / len(ratios) >= 0.9
 
 
@@ -102,7 +112,7 @@ def test_ranges_hold_what_the_rows_given_spread_over():
 
 
 def test_a_range_leaves_out_a_few_at_either_end():
-    some = [replace(SERVED[0], group="dense", step_error=1 / ratio - 1) for ratio in range(1, 101)]
+    some = [replace(of_steps()[0], group="dense", step_error=1 / ratio - 1) for ratio in range(1, 101)]
     # 2 % of 100 rows at either end: the third of them, and the third from the end
     assert bands(some)["dense"] == pytest.approx((3, 98))
 
@@ -133,7 +143,7 @@ def test_rows_that_cannot_be_computed_are_named():
 
 
 def test_what_the_readme_says_of_speeds():
-    middle, most = shares(one.step_error for one in HELD_OUT)
+    middle, most = shares(one.step_error for one in held_out())
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert f"beside {len(measured()):,} public ones" in text
     assert f"a token is {middle:.0%} off in the median and {most:.0%} at nine of ten".replace("%", " %") in text

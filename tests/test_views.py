@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 from dataclasses import FrozenInstanceError, fields, replace
+from functools import cache
 
 import pytest
 
@@ -25,6 +26,11 @@ def plan_of(**changes):
     return calculator.plan("qwen2.5-14b", **asked)
 
 
+@cache
+def view_of(name):
+    return views.VIEWS[name](plan_of())
+
+
 @pytest.fixture
 def other_language(monkeypatch):
     """Say every text by its key alone."""
@@ -42,7 +48,7 @@ def other_language(monkeypatch):
 
 @each_view
 def test_a_row_is_read_by_attribute_and_by_key_and_cannot_be_changed(name):
-    for row in views.VIEWS[name](plan_of()).rows:
+    for row in view_of(name).rows:
         assert {key: getattr(row, key) for key in row} == dict(row) == {**row}
         assert set(row) <= {field.name for field in fields(row)}
         with pytest.raises(TypeError, match="read-only"):
@@ -53,7 +59,7 @@ def test_a_row_is_read_by_attribute_and_by_key_and_cannot_be_changed(name):
 
 @each_view
 def test_a_row_copies_pickles_and_serialises(name):
-    rows = views.VIEWS[name](plan_of()).rows
+    rows = view_of(name).rows
     for again in (copy.deepcopy(rows), pickle.loads(pickle.dumps(rows))):
         assert again == rows
         assert [type(row) for row in again] == [type(row) for row in rows]
@@ -86,13 +92,13 @@ def test_one_registry_names_tabs_links_charts_and_views():
     shared = [name for name, question in views.VIEWS.items() if question.part_of == "load"]
     assert shared == ["risk", "resident-tokens", "preemptions", "speed", "step"]
     assert list(registry.DRAWN) == list(views.VIEWS)
-    assert [question(plan_of()).name for question in views.VIEWS.values()] == list(views.VIEWS)
+    assert [view_of(name).name for name in views.VIEWS] == list(views.VIEWS)
     assert [name for name, question in views.VIEWS.items() if question.has_log_x] == ["sequence-length"]
 
 
 @each_view
 def test_a_finding_knows_its_key_and_its_values(name):
-    finding = views.VIEWS[name](plan_of()).finding
+    finding = view_of(name).finding
     assert finding.key.startswith(f"{name.replace('-', '_')}.")
     assert finding.template.format(**finding.values) == finding
     assert finding.values

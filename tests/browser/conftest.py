@@ -24,6 +24,8 @@ CHROMIUM_FLAGS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
+    # All pages of a context in one process: the scripts of a page are parsed and compiled once, not for every test.
+    "--process-per-site",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -103,16 +105,30 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def contexts(browser):  # noqa: ARG001  they must close before the browser does
-    """Contexts by their options, kept for the session: pages share a cache, but each has a session of its own."""
+def contexts(browser, server):
+    """Return a function that gives the context of a device, kept for the session.
+
+    Pages share its cache and its process, which a page that stays open keeps alive; each has a session of its own.
+    """
     made = {}
-    yield made
+
+    def context_of(device):
+        key = repr(sorted(device.items()))
+        if key not in made:
+            made[key] = browser.new_context(**device)
+            made[key].new_page().goto(f"{server}_stcore/health")
+        return made[key]
+
+    yield context_of
     for context in made.values():
         context.close()
 
 
+DESK = {"width": 1440, "height": 900}
+
+
 @pytest.fixture
-def new_page(browser, server, contexts):
+def new_page(browser, contexts, server):
     """Make pages; whatever goes wrong in one of them fails the test. ``fresh`` gives one that shares nothing."""
     closing, problems = [], []
 
@@ -120,14 +136,12 @@ def new_page(browser, server, contexts):
         if message.type == "error" and not ASKED_BELOW_A_PAGE.search(message.location["url"]):
             problems.append(f"console: {message.text}")
 
-    def make(fresh=False, **options):
-        options = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **options}
-        key = repr(sorted(options.items()))
-        context = browser.new_context(**options) if fresh or key not in contexts else contexts[key]
-        if not fresh:
-            contexts[key] = context
+    def make(fresh=False, viewport=DESK, color_scheme="light", **device):
+        context = browser.new_context(**device) if fresh else contexts(device)
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=color_scheme, reduced_motion="reduce")
         page.add_init_script(NOTHING_KEPT)
         closing.append(context if fresh else page)
         page.on("console", note)

@@ -49,7 +49,7 @@ def test_a_config_uploaded_is_answered_and_travels_in_the_link(open_page, new_pa
     states(page, imported(CONFIG))
     expect(page.get_by_role("alert")).to_have_count(0)
 
-    other = new_page(fresh=True)
+    other = new_page()
     has_parameter(page, "model", "config")
     expect(page).to_have_url(re.compile("[?&]config_json="))
     other.goto(page.url)

@@ -81,7 +81,7 @@ def test_a_link_opens_its_state_and_another_model_keeps_it(open_page, new_page):
     expect(page.get_by_text("64 layers (its query heads) in place of 80").first).to_be_visible()
     choose(page, "Model", "LLaMA 3 8B")
     states(page, "1", model="llama-3-8b")
-    other = new_page(fresh=True)
+    other = new_page()
     other.goto(page.url)
     states(other, "1", model="llama-3-8b")
 

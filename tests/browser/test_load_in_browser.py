@@ -68,7 +68,7 @@ def test_a_trace_is_chosen_as_a_file_and_opens_by_its_link(open_page, new_page):
     of_trace = calculator.workload_from_trace({"input_tokens": [1000, 3000, 500], "output_tokens": [200, 50, 900]})
     answers(panel, of_trace)
     expect(page).to_have_url(re.compile(r"[?&]trace="))
-    other = new_page(fresh=True)
+    other = new_page()
     other.goto(page.url)
     answers(other.locator(".st-key-view"), of_trace)
 

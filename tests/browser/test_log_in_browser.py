@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from logs import VLLM_V1
 from playwright.sync_api import expect
 
@@ -13,19 +12,17 @@ from calculator.views.pages import method
 
 from .actions import headline
 from .conftest import settled
+from .test_looks import SCREENS, serious
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-need")]
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
-SCREENS = {"light": {"color_scheme": "light"}, "dark": {"color_scheme": "dark"}, "phone": PHONE}
 LESS = VLLM_V1.replace("51.38", "47.88").replace("420,864", "392,192").replace("26.30x", "24.51x")
 """The same start with 3.5 GiB less left for KV."""
 
 
 def nothing_serious(page):
     """Axe finds nothing serious, and nothing scrolls sideways."""
-    found = [rule for rule in Axe().run(page).response["violations"] if rule["impact"] in ("serious", "critical")]
-    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == []
+    assert serious(page) == []
     main = page.locator("[data-testid=stMain]")
     assert main.evaluate("element => element.scrollWidth - element.clientWidth") == 0
 
