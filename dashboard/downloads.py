@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from calculator.charts.ready import Spec
     from calculator.languages import Language
-    from calculator.planning.sizing.found import Found
     from calculator.views import View
+    from calculator.views.pages.report.report import Answer
 
 
 class Rows(Protocol):
@@ -36,16 +36,18 @@ def table_of(rows: Rows) -> pandas.DataFrame:
     return table.map(lambda cell: told(cell) if isinstance(cell, str) else cell)
 
 
-def report(answer: calculator.Plan | Found, name: str) -> None:
-    """Offer an answer as one page to print or to save, made when that is wanted."""
+def report(answer: Answer | Callable[[], Answer], name: str, quiet: bool = False) -> None:
+    """Offer an answer as one page to print or to save; what takes long is made when it is wanted."""
     opens, spoken = state.address(), language.now()
     st.download_button(
         tell("Report (HTML)"),
-        lambda: calculator.report_html(answer, opens, language=spoken.code),
+        lambda: calculator.report_html(answer() if callable(answer) else answer, opens, language=spoken.code),
         f"{file_name(name)}.html",
         "text/html",
         on_click="ignore",
-        key="report",
+        key=f"report-{name}",
+        type="tertiary" if quiet else "secondary",
+        icon=":material/summarize:" if quiet else None,
     )
 
 

@@ -75,7 +75,7 @@ def test_a_goal_bounds_the_users_held():
         take = {"prompt_tokens": 8192, "output_tokens": None, "resident_tokens": 8192}
         assert calculator.speed(option.plan, each, **take).time_per_output_token_s <= goal
         assert calculator.speed(option.plan, each + 1, **take).time_per_output_token_s > goal
-        assert row.limited_by == "the time per output token, 50 ms"
+        assert row.limited_by == "50 ms a token"
 
 
 def test_a_million_tokens_of_users_cost_what_all_gpus_cost_while_they_are_made(view):

@@ -276,7 +276,9 @@ def test_traffic_outlives_a_look_at_another_tab():
 def test_each_chart_has_its_downloads_and_its_table():
     page = load_page()
     tab = view_of(unfold(page, *(f"fold-{name}" for name in LOAD)))
-    assert [button.label for button in tab.get("download_button")] == ["CSV", "Chart as HTML"] * 4
+    assert [button.label for button in tab.get("download_button")] == [
+        *["CSV", "Chart as HTML"] * 4, "Report (HTML)",
+    ]  # fmt: skip
     frames = [table.value for table in tab.dataframe]
     made = [views.VIEWS[name](expected(), workload=calculator.Workload(1.0, 1000, 250)).frame() for name in LOAD]
     assert [len(frame) for frame in frames] == [len(frame) for frame in made]

@@ -8,6 +8,7 @@ from pathlib import Path
 from calculator.cli import MISSED, OK
 from calculator.cli.arguments import add_format
 from calculator.cli.printing import print_json, print_table, say
+from calculator.cli.reporting import add_report, write_report
 from calculator.errors import InvalidValueError
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.answer import Plan
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("before", metavar="A.yaml", help="a plan file: what is")
     parser.add_argument("after", metavar="B.yaml", help="a plan file: what would be; deployments are paired by name")
+    add_report(parser)
     add_format(parser, "text", "json")
 
 
@@ -26,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what differs."""
     pairs = _paired(arguments.before, arguments.after)
     compared = {name: compare(*plans) for name, plans in pairs.items()}
+    write_report(arguments.report, next(iter(compared.values())) if len(compared) == 1 else compared)
     if arguments.format == "json":
         made = {name: comparison.as_dict() for name, comparison in compared.items()}
         print_json({"schema_version": SCHEMA_VERSION, "compared": made})

@@ -30,11 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what fits, and why."""
     answer = plan(**plan_keywords(arguments), calibration=arguments.calibration)
-    write_report(arguments.report, answer)
     if arguments.upgrade_to is not None:
         upgraded = upgrade(answer, arguments.upgrade_to)
+        write_report(arguments.report, upgraded)
         print_json(upgraded.as_dict()) if arguments.format == "json" else print_comparison(upgraded)
         return OK if upgraded.after.fits else MISSED
+    write_report(arguments.report, answer)
     if arguments.format == "json":
         print_json(answer.as_dict())
     else:

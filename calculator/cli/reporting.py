@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from calculator.planning.answer import Plan
-    from calculator.planning.sizing.found import Found
+    from calculator.views.pages.report.report import Answer
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add the flag."""
     parser.add_argument("--report", metavar="FILE", help="also write the answer as one page of HTML")
 
 
-def write_report(name: str | None, answer: Plan | Found) -> None:
+def write_report(name: str | None, answer: Answer | Mapping[str, Answer]) -> None:
     """Write the page where a file is named."""
     if name is None:
         return

@@ -8,11 +8,11 @@ from calculator.cli import MISSED, OK
 from calculator.cli.arguments import add_format, add_plan, count, plan_keywords
 from calculator.cli.loads import add_goals, add_traffic, goals_of, traffic_of
 from calculator.cli.printing import print_json, print_table, say
-from calculator.cli.size import dollars
+from calculator.cli.reporting import add_report, write_report
 from calculator.planning.plan import plan
 from calculator.planning.sizing.served import service
 from calculator.planning.sizing.service import Service
-from calculator.planning.traffic import words
+from calculator.views.sizing.served import served_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replicas", type=count, metavar="N", help="how many there are; by default as many as it takes"
     )
+    add_report(parser)
     add_format(parser, "text", "json")
 
 
@@ -30,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print how the traffic is served."""
     given = {name: value for name in ("risk", "replicas") if (value := getattr(arguments, name)) is not None}
     answer = service(plan(**plan_keywords(arguments)), traffic_of(arguments), **given, **goals_of(arguments))
+    write_report(arguments.report, answer)
     if arguments.format == "json":
         print_json(answer.as_dict())
     else:
@@ -40,31 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(answer: Service) -> None:
     say(answer.finding)
     say()
-    rows = [("", "value", "range", "unit")]
-    for name, label, unit, shown in (
-        ("time_per_output_token_s", "time per output token, at the limit", "ms", words.milliseconds),
-        ("time_to_first_token_s", "time to the first token, there", "ms", words.milliseconds),
-        ("output_tokens_per_second", "tokens of one replica, there", "1/s", words.rate),
-        ("replica_requests_per_second", "requests of one replica, there", "1/s", words.rate),
-    ):
-        value, low, high = (getattr(answer, f"{name}{end}") for end in ("", "_low", "_high"))
-        if value is not None:
-            rows.append((label, shown(value), f"{shown(low)} to {shown(high)}", unit))
-    if answer.mean_time_per_output_token_s is not None:
-        step = words.milliseconds(answer.mean_time_per_output_token_s)
-        rows.append(("time per output token, at its own rate", step, "", "ms"))
-        rows.append(("at once on one replica, at its own rate", f"{answer.mean_batch_size:,.1f}", "", "-"))
-    if answer.utilisation is not None:
-        rows.append(("utilisation", words.percent(round(answer.utilisation, 3)), "", "-"))
-    for name, label, unit in (
-        ("usd_per_hour", "all GPUs", "USD/h"),
-        ("usd_per_million_output_tokens", "a million output tokens, at its own rate", "USD"),
-        ("usd_per_million_output_tokens_full", "a million output tokens, full", "USD"),
-        ("usd_per_request", "a request, at its own rate", "USD"),
-        ("usd_per_user_hour", "one of those at once, an hour, full", "USD/h"),
-    ):
-        if (pair := getattr(answer, name)) is not None:
-            rows.append((label, dollars(pair), "", unit))
+    rows = [("", "value", "range", "unit"), *served_rows(answer)]
     print_table(rows, "lrrl")
     say()
     if answer.price is not None and not answer.price.own:

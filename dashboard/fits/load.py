@@ -8,9 +8,10 @@ import streamlit as st
 
 import calculator
 from calculator import views
+from calculator.planning.sizing.operating import known_speed
 from calculator.views.load.circulating import said
-from dashboard import traffic
-from dashboard.fits import shown
+from dashboard import downloads, traffic
+from dashboard.fits import prices, shown
 from dashboard.frame import lengths
 from dashboard.text import plain, sentence, tell
 
@@ -43,7 +44,19 @@ def show(plan: calculator.Plan, old: bool = False) -> None:
         _preemptions(plan, asked, dimmed)
     if drawn["speed"].rows:
         _beside(drawn, OF_SPEED, dimmed)
+    if not dimmed and not known_speed(plan):
+        _report(plan, asked)
     _circulating()
+
+
+def _report(plan: calculator.Plan, asked: traffic.Traffic) -> None:
+    """Offer these replicas under this traffic as one page: they are served when it is wanted."""
+    replicas, own_prices = plan.request.data_parallel_size, prices.given()
+    downloads.report(
+        lambda: calculator.service(plan, asked.workload, asked.risk, prices=own_prices, replicas=replicas),
+        f"{plan.model.id}-service",
+        quiet=True,
+    )
 
 
 def _view(name: str, plan: calculator.Plan, asked: traffic.Traffic) -> views.View[Any]:

@@ -158,6 +158,7 @@ def _chips(compared: list[Compared], beside: SideBySide) -> None:
                 args=(compared[::-1],),
             )
         downloads.link()
+        downloads.report(beside, "comparison", quiet=True)
 
 
 def _one(one: Compared, letter: str) -> None:

@@ -235,5 +235,5 @@ def written(value: Any, unit: str) -> str:
     if unit == "bytes":
         return format_size(value)
     if unit == PRICE_UNIT:
-        return f"${value:,.2f}"
+        return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
     return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -156,7 +156,13 @@ def limit(option: Service) -> str:
     goal = goals.get(option.limited_by)
     if goal is None:
         return LIMITS[option.limited_by]
-    return say("options.goal", "{limit}, {goal:,.4g} ms", limit=LIMITS[option.limited_by], goal=1e3 * goal)
+    return _GOALS[option.limited_by](goal)
+
+
+_GOALS = {
+    "tpot": lambda goal: say("options.tpot", "{goal:,.4g} ms a token", goal=1e3 * goal),
+    "ttft": lambda goal: say("options.ttft", "{goal:,.4g} ms to the first token", goal=1e3 * goal),
+}
 
 
 def _speed_at_its_rate(option: Service) -> Speed | None:

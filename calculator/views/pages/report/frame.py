@@ -15,10 +15,11 @@ LANGUAGE: ContextVar[Language] = ContextVar("language of a report", default=ENGL
 
 STYLE = """
 :root { color-scheme: light; }
-body { margin: 2rem auto; max-width: 46rem; padding: 0 1rem; color: #1b2430; background: #fff;
+body { margin: 2rem auto; max-width: 54rem; padding: 0 1rem; color: #1b2430; background: #fff;
   font: 15px/1.5 "Source Sans 3", "Source Sans Pro", system-ui, -apple-system, "Segoe UI", sans-serif; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .4rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin: 1.6rem 0 .4rem; break-after: avoid; overflow-wrap: anywhere; }
+h1.part { font-size: 1.3rem; margin-top: 2.4rem; border-top: 1px solid #dfe3e8; padding-top: 1.2rem; }
 p, li { overflow-wrap: anywhere; } td, th { overflow-wrap: break-word; max-width: 22rem; }
 table { border-collapse: collapse; width: 100%; font-size: .87rem; }
 th, td { text-align: left; padding: .25rem .5rem .25rem 0; border-bottom: 1px solid #dfe3e8; vertical-align: top; }
@@ -72,6 +73,11 @@ def section(title: str, *parts: str) -> str:
     """Return a heading and what stands below it; nothing where there is nothing."""
     inside = "".join(part for part in parts if part)
     return f"<section><h2>{escape(title)}</h2>{inside}</section>" if inside else ""
+
+
+def part(title: str) -> str:
+    """Return the heading of one of several answers."""
+    return f'<h1 class="part">{escape(title)}</h1>'
 
 
 def chart(finding: str, drawn: str) -> str:

@@ -15,12 +15,20 @@ from calculator.units import GIB, dollars, format_size, plural
 from calculator.views import words
 from calculator.views.base import View
 from calculator.views.kv_heads import kv_head_view
-from calculator.views.memory import memory_lines
-from calculator.views.pages.report import frame, svg
+from calculator.views.memory import gauge, memory_lines
+from calculator.views.pages.report import curve, frame, svg
 from calculator.views.sequence_length import sequence_length_view
 from calculator.views.tensor_parallel import tensor_parallel_view
 
-COLOURS = {"weights": svg.WEIGHTS, "kv_cache": svg.KV, "kept_free": svg.LIGHT}
+LOOKS = {
+    "weights": (svg.WEIGHTS, False),
+    "overheads": (svg.GREY, False),
+    "kv": (svg.KV, False),
+    "room": (svg.KV, True),
+    "missing": (svg.RED, True),
+    "free": (svg.LIGHT, False),
+}
+"""Of each segment of a GPU its colour, and whether it is hatched."""
 
 
 def title(plan: Plan) -> Message:
@@ -31,7 +39,7 @@ def title(plan: Plan) -> Message:
 def sections(plan: Plan) -> Iterator[str]:
     """Yield the sections of a report, as HTML."""
     yield _verdict(plan)
-    yield _memory(plan)
+    yield memory(plan)
     for make in (_length, _kv_heads, _tensor_parallel):
         try:
             yield make(plan)
@@ -52,7 +60,7 @@ def sections(plan: Plan) -> Iterator[str]:
             (1, 2),
         ),
     )
-    yield _assumptions(plan)
+    yield assumptions(plan)
     yield frame.section(say("report.command", "The engine's own command line"), frame.code(serve_command(plan)))
 
 
@@ -84,20 +92,23 @@ def _verdict(plan: Plan) -> str:
     return "".join(parts)
 
 
-def _memory(plan: Plan) -> str:
+def memory(plan: Plan) -> str:
+    """Return the memory of one GPU, as a bar and line by line."""
     lines = memory_lines(plan)
-    parts = tuple(
-        svg.Part(line.name, line.bytes / GIB, COLOURS.get(line.key, svg.GREY)) for line in lines if line.bytes > 0
-    )
     total = plan.per_gpu.total_bytes
     alt = say("report.memory_alt", "Memory of one GPU: {size}", size=format_size(total))
-    bar = svg.bars([svg.Row(say("report.one_gpu", "One GPU"), parts, format_size(total))], alt)
+    bar = svg.bars([svg.Row(say("report.one_gpu", "One GPU"), segments(plan), format_size(total))], alt)
     rows = [(line.name, format_size(line.bytes), f"{line.bytes:,}", line.source) for line in lines]
     return frame.section(
         say("report.memory", "Memory of one GPU"),
         bar,
         frame.table(("", phrase("Size"), phrase("Bytes"), phrase("From")), rows, (1, 2)),
     )
+
+
+def segments(plan: Plan) -> tuple[svg.Part, ...]:
+    """Return what fills one GPU, as the parts of a bar in GiB; what does not fit stands behind."""
+    return tuple(svg.Part(one.name, one.bytes / GIB, *LOOKS[one.key]) for one in gauge(plan))
 
 
 def _refusal(view: View[Any]) -> str:
@@ -112,11 +123,13 @@ def _length(plan: Plan) -> str:
     usable = plan.per_gpu.kv_pool_bytes / GIB
     here = next((row for row in view.rows if row.seq_len == plan.request.seq_len), None)
     marks = (
-        [svg.Mark(float(here.seq_len), here.kv_bytes_per_gpu / GIB, say("report.asked_mark", "asked"))] if here else []
+        [curve.Mark(float(here.seq_len), here.kv_bytes_per_gpu / GIB, say("report.asked_mark", "asked"))]
+        if here
+        else []
     )
     limit = usable, say("report.pool_limit", "KV pool, {size:,.1f} GiB", size=usable)
     axes = say("report.tokens", "tokens of a sequence"), say("report.kv_gib", "KV of the users asked, one GPU, GiB")
-    return frame.chart(view.finding, svg.curve(points, marks, limit, axes, view.finding))
+    return frame.chart(view.finding, curve.curve(points, marks, limit, axes, view.finding))
 
 
 def _kv_heads(plan: Plan) -> str:
@@ -164,14 +177,15 @@ def _change(lever: Lever) -> tuple[str, str, str, str]:
     return lever.label, f"{lever.users:,} ({lever.gain:+,})", price, costs
 
 
-def _assumptions(plan: Plan) -> str:
+def assumptions(plan: Plan) -> str:
+    """Return what was assumed: engine, device, layers, what was stated, notes, and what is not modelled."""
     request, rules = plan.request, plan.rules
     rows: list[tuple[str, str, str]] = [
         (say("report.engine", "Engine"), f"{rules.title} {rules.version}", rules.budget_words(plan.model, request)),
         (say("report.gpu", "GPU"), plan.accelerator.name, plan.accelerator.memory_note),
         (say("report.layers", "Layers"), f"{plan.model.num_layers:,}", _layers(plan)),
     ]
-    rows += [(name, _value(value), phrase(OPTIONS[name].help)) for name, value in _stated(plan)]
+    rows += [(name, value_in_words(value), phrase(OPTIONS[name].help)) for name, value in stated(plan)]
     notes = [*plan.notes, words.held(plan) or "", words.NOT_MODELLED]
     return frame.section(
         say("report.assumptions", "Assumptions"),
@@ -192,7 +206,7 @@ def _layers(plan: Plan) -> str:
     return say("report.model", "{kinds}; {count:,} parameters", kinds=kinds, count=model.num_parameters)
 
 
-def _stated(plan: Plan) -> Iterator[tuple[str, object]]:
+def stated(plan: Plan) -> Iterator[tuple[str, object]]:
     """Yield what the request holds that is no default that every engine has, in the order of the table of options."""
     for name, option in OPTIONS.items():
         value = getattr(plan.request, name)
@@ -200,7 +214,8 @@ def _stated(plan: Plan) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
-def _value(value: object) -> str:
+def value_in_words(value: object) -> str:
+    """Return a value of the request as it is read."""
     if value is True:
         return say("report.yes", "yes")
     return f"{value:,}" if isinstance(value, int) else str(value)

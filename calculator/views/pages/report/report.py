@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import date as Date
+from types import ModuleType
 
 from calculator import languages
 from calculator.errors import InvalidValueError, friendly, shown
-from calculator.messages import say
+from calculator.messages import Message, joined, say
 from calculator.planning.answer import Plan
+from calculator.planning.comparing.compare import Comparison
 from calculator.planning.sizing.found import Found
+from calculator.planning.sizing.service import Service
+from calculator.views.comparing.side_by_side import SideBySide
+from calculator.views.pages.report import compare as of_plans
 from calculator.views.pages.report import frame
 from calculator.views.pages.report import plan as of_plan
+from calculator.views.pages.report import service as of_service
 from calculator.views.pages.report import size as of_size
 
 MOST_LINK = 100_000
+Answer = Plan | Found | Service | SideBySide | Comparison
+_REPORTS: dict[type, ModuleType] = {Plan: of_plan, Found: of_size, Service: of_service, SideBySide: of_plans}
+"""Who says title, sections and versions of each kind of answer."""
 
 
 @friendly
-def report_html(answer: Plan | Found, link: str = "", day: Date | None = None, language: str = "en") -> str:
+def report_html(
+    answer: Answer | Mapping[str, Answer], link: str = "", day: Date | None = None, language: str = "en"
+) -> str:
     """Return an answer as one page of HTML, to print or to save.
 
     Parameters
     ----------
-    answer : Plan or Found
-        What ``plan`` or ``size`` answered [-].
+    answer : Plan, Found, Service, SideBySide, Comparison or mapping of str to these
+        What ``plan``, ``size``, ``service``, ``views.side_by_side``, ``compare`` or ``upgrade`` answered, or several
+        of them by name [-].
     link : str
         The address that opens the same answer, where there is one [-].
     day : date, optional
@@ -40,23 +53,50 @@ def report_html(answer: Plan | Found, link: str = "", day: Date | None = None, l
     Raises
     ------
     InvalidValueError
-        If it is neither a plan nor what a search found.
+        If it is none of these.
     UnknownNameError
         If there is no such language.
     """
-    of = of_plan if isinstance(answer, Plan) else of_size if isinstance(answer, Found) else None
+    made = day or Date.today()
+    spoken = frame.LANGUAGE.set(languages.language(language))
+    try:
+        if not isinstance(answer, Mapping):
+            found, of = _reported(answer)
+            foot = frame.foot(link[:MOST_LINK], made, of.versions(found))
+            return frame.page(of.title(found), of.sections(found), foot)
+        if not answer:
+            raise InvalidValueError(
+                say("report.none", "a report is of one answer at least, not of none"), what="answer"
+            )
+        several = {name: _reported(one) for name, one in answer.items()}
+        versions = dict.fromkeys(version for found, of in several.values() for version in of.versions(found))
+        foot = frame.foot(link[:MOST_LINK], made, list(versions))
+        return frame.page(joined(", ", list(several)), _parts(several), foot)
+    finally:
+        frame.LANGUAGE.reset(spoken)
+
+
+def _reported(answer: Answer) -> tuple[Answer, ModuleType]:
+    """Return an answer as it is reported, and what says it: two plans that were compared stand side by side."""
+    found = SideBySide((answer.before, answer.after)) if isinstance(answer, Comparison) else answer
+    of = _REPORTS.get(type(found))
     if of is None:
         raise InvalidValueError(
             say(
-                "report.report_plan_what_size",
-                "a report is of a plan or of what size found, not of {answer}",
+                "report.of_what",
+                "a report is of a plan, a comparison, a service or of what size found, not of {answer}",
                 answer=shown(answer),
             ),
             what="answer",
         )
-    spoken = frame.LANGUAGE.set(languages.language(language))
-    try:
-        foot = frame.foot(link[:MOST_LINK], day or Date.today(), of.versions(answer))
-        return frame.page(of.title(answer), of.sections(answer), foot)
-    finally:
-        frame.LANGUAGE.reset(spoken)
+    return found, of
+
+
+def _parts(several: Mapping[str, tuple[Answer, ModuleType]]) -> Iterator[str]:
+    for name, (found, of) in several.items():
+        yield frame.part(_named(name, of.title(found)))
+        yield from of.sections(found)
+
+
+def _named(name: str, title: Message) -> Message:
+    return say("report.named", "{name}: {title}", name=name, title=title)

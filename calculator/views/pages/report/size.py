@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from calculator.messages import Message, phrase, say, template
 from calculator.planning.sizing.found import Found
+from calculator.planning.sizing.operating import Goals
+from calculator.units import dollars
 from calculator.views.load.wording import milliseconds, rounded
-from calculator.views.pages.report import frame, svg
+from calculator.views.pages.report import curve, frame, svg
 from calculator.views.sizing import answer
 from calculator.views.sizing.options import OptionRow, option_row, options_view
 
-MOST_ROWS, MOST_REFUSED = 40, 60
+MOST_ROWS, MOST_REFUSED = 20, 60
 HEAD = (
-    phrase("Hardware"),
-    phrase("Split"),
-    phrase("Users held"),
-    phrase("ms a token"),
-    phrase("Tokens/s"),
-    phrase("USD an hour"),
-    phrase("Limited by"),
-    phrase("Price seen"),
-)
+    phrase("Hardware"), phrase("USD an hour"), phrase("Users held"), phrase("ms a token"), phrase("Split"),
+    phrase("Tokens/s"), phrase("USD a million"), phrase("Limited by"), phrase("Price seen"),
+)  # fmt: skip
+NUMBERS = (1, 2, 3, 5, 6)
 
 
 def title(found: Found) -> Message:
@@ -34,35 +32,32 @@ def sections(found: Found) -> Iterator[str]:
     yield frame.paragraph(answer.verdict(found), "verdict ok" if found.best else "verdict not")
     if found.options:
         view = options_view(found)
-        front = [row for row in view.rows if row.pareto and row.usd_per_hour_low and row.time_per_output_token_s]
-        if front:
-            yield frame.chart(view.finding, _front(front, view.finding))
+        known = [row for row in view.rows if row.usd_per_hour_low and row.time_per_output_token_s]
+        if known:
+            yield frame.chart(view.finding, _prices(known, view.finding))
         rows = view.rows[:MOST_ROWS]
         more = len(view.rows) - len(rows)
         yield frame.section(
             say("report.options", "Hardware, cheapest first"),
-            frame.table(HEAD, map(_cells, rows), (2, 3, 4, 5)),
+            frame.table(HEAD, map(_cells, rows), NUMBERS),
             frame.paragraph(say("report.more", "And {count:,} more.", count=more), "small") if more else "",
         )
     nearly = [_cells(option_row(option)) for option in found.nearly[:MOST_ROWS]]
     yield frame.section(
         say("report.nearly", "Nearly: held only at the centre of the memory's range"),
-        frame.table(HEAD, nearly, (2, 3, 4, 5)),
+        frame.table(HEAD, nearly, NUMBERS),
     )
-    yield frame.section(say("report.notes", "Assumptions"), frame.listed([*_goals(found), *found.notes, PRICES]))
-    refused = [
-        say(
-            "size.weights_kv",
-            "{gpu}, {engine}, weights {weight_dtype}, KV {kv_cache_dtype}: {why}",
-            gpu=row.gpu,
-            engine=row.engine,
-            weight_dtype=row.weight_dtype,
-            kv_cache_dtype=row.kv_cache_dtype,
-            why=row.why,
-        )
-        for row in found.refused[:MOST_REFUSED]
-    ]
-    yield frame.section(say("report.refused", "Left out, and why"), frame.listed(refused, "small"))
+    yield frame.section(
+        say("report.notes", "Assumptions"), frame.listed([*goals_in_words(found.goals), *found.notes, PRICES])
+    )
+    refused = [(row.why, row.engine, row.weight_dtype, row.kv_cache_dtype) for row in found.refused[:MOST_REFUSED]]
+    head = say("report.why", "Why"), say("report.engine", "Engine"), say("report.weights_in", "Weights"), "KV"
+    more = len(found.refused) - len(refused)
+    yield frame.section(
+        say("report.refused", "Left out, and why"),
+        frame.table(head, refused),
+        frame.paragraph(say("report.more", "And {count:,} more.", count=more), "small") if more else "",
+    )
 
 
 PRICES = say(
@@ -78,8 +73,8 @@ def versions(found: Found) -> list[str]:
     return [frame.own_version(), *(say("report.rules_of", "rules of {engine}", engine=one) for one in rules)]
 
 
-def _goals(found: Found) -> Iterator[str]:
-    goals = found.goals
+def goals_in_words(goals: Goals) -> Iterator[str]:
+    """Say the goals that were asked for."""
     for name, text in (
         ("max_tpot_s", template("a token within {ms:,.4g} ms")),
         ("max_ttft_s", template("the first token within {ms:,.4g} ms")),
@@ -89,12 +84,19 @@ def _goals(found: Found) -> Iterator[str]:
             yield say(f"report.goal.{name}", "Goal: " + text + ", judged on central means.", ms=1e3 * value)
 
 
-def _front(rows: list[OptionRow], alt: str) -> str:
+def _prices(rows: list[OptionRow], alt: str) -> str:
+    """Draw price against time: every option a point, the front named and joined."""
     marks = [
-        svg.Mark(row.usd_per_hour_low or 0.0, 1e3 * (row.time_per_output_token_s or 0.0), row.hardware) for row in rows
-    ]
+        curve.Mark(
+            row.usd_per_hour_low or 0.0, 1e3 * (row.time_per_output_token_s or 0.0), row.hardware,
+            svg.KV if row.pareto else svg.LIGHT, named=row.pareto,
+        )
+        for row in sorted(rows, key=lambda row: row.pareto)
+    ]  # fmt: skip
+    front = sorted((mark.x, mark.y) for mark in marks if mark.named)
+    steps = [point for (x, y), (right, _) in pairwise([*front, front[-1]]) for point in ((x, y), (right, y))]
     axes = say("report.usd_axis", "USD an hour, lowest price, logarithmic"), say("report.ms_axis", "ms a token")
-    return svg.curve([], marks, None, axes, alt, log_x=True)
+    return curve.curve(steps, marks, None, axes, alt, log_x=True)
 
 
 def _cells(row: OptionRow) -> tuple[str, ...]:
@@ -134,4 +136,6 @@ def _cells(row: OptionRow) -> tuple[str, ...]:
             usd_per_hour_high=row.usd_per_hour_high,
         )
         usd = f"{row.usd_per_hour_low:,.2f}" if row.usd_per_hour_low == row.usd_per_hour_high else usd
-    return row.hardware, row.split, held, ms, rate, usd, row.limited_by, row.price_seen
+    low_each, high_each = row.usd_per_million_output_tokens_low, row.usd_per_million_output_tokens_high
+    each = "" if low_each is None or high_each is None else str(dollars(low_each, high_each)).replace("$", "")
+    return row.hardware, usd, held, ms, row.split, rate, each, row.limited_by, row.price_seen
