@@ -153,7 +153,7 @@ def test_every_state_is_in_the_link_and_opens_by_it(name, value, says):
     page = open_heads(**{name: value})
     assert warnings(page) == []
     assert page.query_params[name] == value.removesuffix(".0")
-    labels = [one.proto.popover.label for one in page.get("popover")]
+    labels = [unescaped(one.proto.popover.label) for one in page.get("popover")]
     assert says in everything_said(page).replace("**", "") + " ".join(labels)
     assert everything_said(open_heads(**page.query_params)) == everything_said(page)
 

@@ -21,6 +21,7 @@ from pages import (
 
 import calculator
 from calculator.views import words
+from dashboard.inputs.own import field_key
 
 # Own architecture and own GPU
 
@@ -39,7 +40,7 @@ OWN = {
 def send(page, **fields):
     """Fill the form in, and send it."""
     for name, value in fields.items():
-        widget(page, name).set_value(value)
+        widget(page, field_key(name)).set_value(value)
     (button,) = [button for button in page.button if button.label == "Use this architecture"]
     return checked(button.click().run())
 
@@ -47,7 +48,7 @@ def send(page, **fields):
 def test_own_architecture_starts_from_the_model_before():
     page = open_page()
     change(page, "model", "custom")
-    assert {name: widget(page, name).value for name in OWN} == {
+    assert {name: widget(page, field_key(name)).value for name in OWN} == {
         "num_layers": 80,
         "num_attention_heads": 64,
         "num_key_value_heads": 8,
@@ -91,7 +92,7 @@ def test_a_link_with_part_of_an_architecture_is_completed_from_llama_3_70b_and_t
         "vocab_size": 128256,
         "max_position_embeddings": 8192,
     }
-    assert {name: widget(page, name).value for name in fields} == fields
+    assert {name: widget(page, field_key(name)).value for name in fields} == fields
     agrees(page, expected(model=calculator.custom_model(**fields, tie_word_embeddings=False)))
     (said,) = warnings(page)
     assert said.startswith("An own architecture needs more than was given; taken from LLaMA 3 70B: ")
@@ -106,13 +107,21 @@ def test_an_own_architecture_emptied_in_part_is_completed_from_the_preset_before
     send(page, num_layers=16, vocab_size=None)
     (said,) = warnings(page)
     assert "taken from LLaMA 3 8B: vocab_size 128256." in said
-    assert widget(page, "vocab_size").value == 128256
-    assert widget(page, "num_layers").value == 16
+    assert widget(page, field_key("vocab_size")).value == 128256
+    assert widget(page, field_key("num_layers")).value == 16
 
 
 def test_a_link_to_an_own_architecture_without_numbers_opens():
     page = open_page(model="custom")
     assert re.match(r"Own architecture on 4 × A100 80GB SXM: \d+ users of 8,192 tokens", headline(page))
+
+
+def test_what_is_typed_into_the_form_and_not_sent_stays_when_another_control_changes():
+    page = open_page(model="custom", tie_word_embeddings="false", **OWN)
+    change(page, "_users", 5)
+    # A value that the server sets is shown in place of what the reader typed.
+    assert [name for name in OWN if widget(page, field_key(name)).proto.set_value] == []
+    agrees(page, expected(model=calculator.custom_model(**OWN, tie_word_embeddings=False), batch_size=5))
 
 
 def test_heads_that_do_not_divide_are_refused_and_nothing_else_is_lost():
@@ -161,12 +170,16 @@ def test_chips_say_what_is_set():
     given = {"gpu_memory_gib": 60, "activation_gib": 3, "non_torch_gib": 3, "cuda_graph_gib": 3}
     given |= {"kv_cache_memory_gib": 20, "pipeline_parallel_size": 2}
     page = open_page(engine_version="0.19", prices="a100-80gb-sxm=1.5", **given)
-    labels = [unescaped(chip.proto.popover.label) for chip in page.get("popover")]
+    chips = [chip.proto.popover for chip in page.get("popover")]
+    labels = {unescaped(chip.label).removeprefix(":blue[**").removesuffix("**]"): chip for chip in chips}
     for label in (
         "vLLM 0.19", "TP 4 · PP 2 · 1 replica", "Weights bf16", "KV bf16", "KV pool of 20 GiB", "$12 / h",
         "More settings: 3 set",
     ):  # fmt: skip
         assert label in labels, labels
+        is_default = label in ("Weights bf16", "KV bf16")
+        assert labels[label].label.startswith(":blue[**") != is_default, label
+        assert labels[label].help == ("" if is_default else "Other than by default")
     assert metric(page, "Price an hour") == "$12"  # 8 x $1.5
 
 

@@ -82,22 +82,39 @@ def settings(asked: Asked, plan: calculator.Plan | None) -> None:
     held = state.held("engine_version", "weight_dtype", "kv_cache_dtype", "gpu_memory_utilization")
     rules, model = engine_class(st.session_state["engine"]), asked.model
     with chips.row():
-        chips.chip(_engine(rules.title, held["engine_version"]), "chip_engine", inputs.ask_engine_and_version)
-        chips.chip(_split(), "chip_split", inputs.ask_split, model)
+        chips.chip(
+            _engine(rules.title, held["engine_version"]),
+            "chip_engine",
+            inputs.ask_engine_and_version,
+            changed=chips.is_changed("engine", "engine_version"),
+        )
+        chips.chip(_split(), "chip_split", inputs.ask_split, model, changed=chips.is_changed(*_WAYS))
         if model is not None:
             weights = model.resolve_weight_dtype(held["weight_dtype"])
-            chips.chip(tell("Weights {weights}", weights=weights), "chip_weights", inputs.ask_weights, model)
-            chips.chip(f"KV {model.resolve_kv_dtype(held['kv_cache_dtype'])}", "chip_kv", inputs.ask_kv_cache, model)
-        chips.chip(_memory(plan), "chip_memory", inputs.ask_memory, asked.gpu)
+            kept = model.resolve_kv_dtype(held["kv_cache_dtype"])
+            own = weights == model.resolve_weight_dtype("auto"), kept == model.resolve_kv_dtype("auto")
+            said = tell("Weights {weights}", weights=weights)
+            chips.chip(said, "chip_weights", inputs.ask_weights, model, changed=not own[0])
+            chips.chip(f"KV {kept}", "chip_kv", inputs.ask_kv_cache, model, changed=not own[1])
+        chips.chip(
+            _memory(plan), "chip_memory", inputs.ask_memory, asked.gpu, changed=chips.is_changed(*engine.OF_MEMORY)
+        )
         label = prices.chip_label(asked.gpu, totals.num_gpus(), prices.given())
-        chips.chip(label, "chip_price", prices.ask, asked.gpu)
+        chips.chip(label, "chip_price", prices.ask, asked.gpu, changed=chips.is_changed("prices"))
         inputs.calibration_chip()
         number = inputs.how_many_set(
             *engine.MORE, *engine.BESIDE, *engine.STATE_FORMATS_ASKED, "speculative_config", "other_memory_gib",
             *(name for name in inputs.SWITCHES if name not in engine.OF_SPLIT),
         )  # fmt: skip
         label = tell("More settings: {number} set", number=number) if number else tell("More settings")
-        chips.chip(label, "chip_more", inputs.ask_more, quiet=True)
+        chips.chip(label, "chip_more", inputs.ask_more, quiet=True, changed=bool(number))
+
+
+_WAYS = (
+    "pipeline_parallel_size", "data_parallel_size", "decode_context_parallel_size", "enable_expert_parallel",
+    "enable_attention_dp",
+)  # fmt: skip
+"""How GPUs share a model, besides their number, which has a field."""
 
 
 def _engine(title: str, version: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import calculator
 from calculator.engines import engine_class
@@ -16,7 +17,9 @@ from calculator.reading.by_layer import is_by_layer, parse_by_layer
 from calculator.views.heads.chosen import LATENT, LISTED, OWN, name_of, names, row_of
 from dashboard import inputs, state
 from dashboard.frame import lengths
-from dashboard.text import plain, sentence, tell
+from dashboard.frame.chips import CHANGED, is_changed, labelled
+from dashboard.inputs.engine import MORE, OF_MEMORY
+from dashboard.text import plain, sentence, tell, told
 
 GOAL_LABELS = {
     "min_batch_size": phrase("Users that it must hold"),
@@ -105,29 +108,26 @@ def _model(
 
 def _chips(model: calculator.ModelArchitecture, gpu: calculator.Accelerator | None) -> None:
     """Show each setting by its present value; a click opens it."""
-    with st.popover(f"TP {st.session_state['tensor_parallel_size']}", key="chip_tp"):
+    ranks, engine = st.session_state["tensor_parallel_size"], engine_class(st.session_state["engine"])
+    with _chip(f"TP {ranks}", "tp", is_changed("tensor_parallel_size")):
         inputs.ask_tensor_parallel(model)
-    with st.popover(
-        tell(
-            "Weights {format}",
-            format=model.resolve_weight_dtype(st.session_state["weight_dtype"]),
-        ),
-        key="chip_weights",
-    ):
+    weights, own = (model.resolve_weight_dtype(name) for name in (st.session_state["weight_dtype"], "auto"))
+    with _chip(tell("Weights {format}", format=weights), "weights", weights != own):
         inputs.ask_weights(model)
-    with st.popover(f"KV {model.resolve_kv_dtype(st.session_state['kv_cache_dtype'])}", key="chip_kv"):
+    kept, own = (model.resolve_kv_dtype(name) for name in (st.session_state["kv_cache_dtype"], "auto"))
+    with _chip(f"KV {kept}", "kv", kept != own):
         inputs.ask_kv_cache(model)
-    with st.popover(engine_class(st.session_state["engine"]).title, key="chip_engine"):
+    with _chip(engine.title, "engine", is_changed("engine", "engine_version", *OF_MEMORY, *MORE)):
         inputs.ask_engine(gpu)
     inputs.calibration_chip()
     constant = bool(st.session_state["constant_parameters"])
-    with st.popover(tell("Parameters kept") if constant else tell("Parameters shrink"), key="chip_parameters"):
+    with _chip(tell("Parameters kept") if constant else tell("Parameters shrink"), "parameters", constant):
         st.markdown(
             tell("Fewer KV heads need smaller projections. What they free can go to the MLP, as in Llama 2's ablation.")
         )
         _toggle(tell("Keep the parameters by widening the MLP"), "constant_parameters")
-    listed = st.session_state["heads_by_layer"] or st.session_state["windows_by_layer"]
-    with st.popover(tell("By layer: a list") if listed else tell("By layer"), key="chip_by_layer"):
+    listed = bool(st.session_state["heads_by_layer"] or st.session_state["windows_by_layer"])
+    with _chip(tell("By layer: a list") if listed else tell("By layer"), "by_layer", listed):
         st.markdown(
             tell(
                 "One entry for each of the {num_layers} layers, first to last; `8x40` is 40 of them.",
@@ -137,11 +137,16 @@ def _chips(model: calculator.ModelArchitecture, gpu: calculator.Accelerator | No
         _list_field(tell("KV heads of each layer"), "heads_by_layer", "4x40, 16x40")
         _list_field(tell("Windows, tokens"), "windows_by_layer", "none x 40, 4096 x 40")
     stated = sum(st.session_state[name] is not None for name in GOALS)
-    with st.popover(tell("Goals: {stated}", stated=stated) if stated else tell("Goals"), key="chip_goals"):
+    with _chip(tell("Goals: {stated}", stated=stated) if stated else tell("Goals"), "goals", bool(stated)):
         for name, label in GOAL_LABELS.items():
             shown = "%g" if name in STEPS else None
             inputs.ask_number(label, name, step=STEPS.get(name, 1), placeholder=tell("no goal"), format=shown)
         _toggle(tell("No KV head on more than one GPU"), "without_copies")
+
+
+def _chip(label: str, name: str, changed: bool) -> DeltaGenerator:
+    """Return a chip; its control is made at once, as its value is needed."""
+    return st.popover(labelled(label, changed), key=f"chip_{name}", help=told(CHANGED) if changed else None)
 
 
 def _list_field(label: str, name: str, placeholder: str) -> None:

@@ -9,10 +9,10 @@ import streamlit as st
 from dashboard import state
 
 
-def ask_number(label: str, key: str, step: float = 1, **options: Any) -> None:
-    """Show a number within the bounds that links have too."""
+def ask_number(label: str, key: str, step: float = 1, own_key: str = "", **options: Any) -> None:
+    """Show a number within the bounds that links have too, by a key of its own where it is not the parameter itself."""
     bounds = state.PARAMETERS[key]
-    st.number_input(label, bounds.least, bounds.most, value=None, step=step, key=key, **options)
+    st.number_input(label, bounds.least, bounds.most, value=None, step=step, key=own_key or key, **options)
 
 
 def ask_gib(label: str, key: str, placeholder: str = "estimate") -> None:

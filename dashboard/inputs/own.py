@@ -25,7 +25,28 @@ ARCHITECTURE_LABELS = {
     "num_experts_per_tok": phrase("Experts a token"),
     "moe_intermediate_size": phrase("Expert size"),
 }
-_LAST = "_last_model"
+_LAST, _FILLED = "_last_model", "_own_filled"
+"""The model that was shown before, and what was last put into the fields by another than the reader."""
+
+
+def field_key(name: str) -> str:
+    """Return the key of a field of the form: what is typed there is no parameter until it is sent."""
+    return f"_own_{name}"
+
+
+def _fill_in() -> None:
+    """Put parameters into their fields where they come from elsewhere; what is typed and not sent yet stays."""
+    filled = st.session_state.setdefault(_FILLED, {})
+    for name in state.OWN_FIELDS:
+        held, key = st.session_state[name], field_key(name)
+        if key not in st.session_state or filled.get(name) != held:
+            st.session_state[key] = filled[name] = held
+
+
+def _take() -> None:
+    """Take what stands in the fields, all at once."""
+    taken = {name: st.session_state[field_key(name)] for name in state.OWN_FIELDS}
+    st.session_state.update({**taken, _FILLED: dict(taken)})
 
 
 def preset() -> calculator.ModelArchitecture:
@@ -52,15 +73,15 @@ def own_model() -> calculator.ModelArchitecture:
     if given and missing:
         taken = listed([f"{name} {raw.get(name)}" for name in missing])
         state.say(f"An own architecture needs more than was given; taken from {raw['name']}: {taken}.")
+    _fill_in()
     with st.form("own_architecture"):
         with st.grid(6, min_column_width=120):
             for name, label in ARCHITECTURE_LABELS.items():
-                ask_number(
-                    told(label), name, placeholder=tell("none") if name in state.OPTIONAL_COUNTS else tell("needed")
-                )
+                needed = tell("none") if name in state.OPTIONAL_COUNTS else tell("needed")
+                ask_number(told(label), name, own_key=field_key(name), placeholder=needed)
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.form_submit_button(tell("Use this architecture"), type=strong())
-            st.checkbox(tell("The head is the embedding"), key="tie_word_embeddings")
+            st.form_submit_button(tell("Use this architecture"), type=strong(), on_click=_take)
+            st.checkbox(tell("The head is the embedding"), key=field_key("tie_word_embeddings"))
             st.markdown(tell(":gray[:small[A gated MLP, two norms a layer and no biases are assumed.]]"))
     fields = {name: st.session_state[name] for name in state.OWN_FIELDS}
     return calculator.custom_model(**{name: value for name, value in fields.items() if value is not None})

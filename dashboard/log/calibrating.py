@@ -79,6 +79,7 @@ def chip(engine: str, gpu: str | None) -> None:
         _opened,
         calibration,
         why,
+        changed=True,
     )
 
 

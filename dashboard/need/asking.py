@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import calculator
 from calculator.catalogue.presets import all_gpu_ids, load_gpu
@@ -18,11 +19,12 @@ from calculator.planning.sizing.prices import prices_in_text
 from calculator.units import plural
 from dashboard import inputs, state, traffic
 from dashboard.frame import lengths
+from dashboard.frame.chips import CHANGED, is_changed, labelled
 from dashboard.frame.names import gpu_label
 from dashboard.link.need_parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
 from dashboard.link.traffic_parameters import MEANS
 from dashboard.link.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS
-from dashboard.text import listed, plain, tell, told
+from dashboard.text import listed, tell, told
 
 LOADS = {USERS: phrase("Users at once"), TRAFFIC: phrase("Traffic")}
 GOALS = {"max_tpot_ms": "max_tpot_s", "max_ttft_ms": "max_ttft_s"}
@@ -121,6 +123,12 @@ def _number(label: str, key: str, step: int, **options: Any) -> None:
     )
 
 
+def _chip(label: str, *names: str) -> DeltaGenerator:
+    """Return a chip of some parameters."""
+    changed = is_changed(*names)
+    return st.popover(labelled(label, changed), help=told(CHANGED) if changed else None)
+
+
 def _load() -> None:
     kind = st.session_state["load"]
     said = (
@@ -128,7 +136,7 @@ def _load() -> None:
         if kind == USERS
         else tell("traffic, {kind}", kind=told(traffic.KINDS[traffic.kind()]).lower())
     )
-    with st.popover(tell("Load: {said}", said=said)):
+    with _chip(tell("Load: {said}", said=said), "load"):
         st.segmented_control(
             tell("Load"), list(LOADS), format_func=lambda load: told(LOADS[load]), key="load", required=True
         )
@@ -142,7 +150,7 @@ def _load() -> None:
 def _engines() -> None:
     _at_least_one("engines")
     chosen = st.session_state["engines"]
-    with st.popover(plain(_said([engine_class(name).title for name in chosen], "engine"))):
+    with _chip(_said([engine_class(name).title for name in chosen], "engine"), "engines"):
         st.multiselect(tell("Engines"), list(ENGINES), format_func=lambda name: engine_class(name).title, key="engines")
 
 
@@ -151,7 +159,7 @@ def _formats() -> None:
         _at_least_one(name)
     label = tell("Weights {said}, ", said=_said(st.session_state["weight_dtypes"], "format"))
     label += f"KV {_said(st.session_state['kv_cache_dtypes'], 'format')}"
-    with st.popover(plain(label)):
+    with _chip(label, "weight_dtypes", "kv_cache_dtypes"):
         st.multiselect(
             tell("Weights"), ["auto", *weights.FORMATS], key="weight_dtypes", help=tell("auto: the checkpoint's own")
         )
@@ -163,15 +171,8 @@ def _formats() -> None:
 def _gpus() -> None:
     chosen = st.session_state["gpus"]
     label = _said([load_gpu(name).name for name in chosen], "GPU") if chosen else tell("All GPUs")
-    with st.popover(
-        plain(
-            tell(
-                "{label}, up to {max_gpus}",
-                label=label,
-                max_gpus=st.session_state["max_gpus"] or NEED["max_gpus"].default,
-            )
-        )
-    ):
+    most = st.session_state["max_gpus"] or NEED["max_gpus"].default
+    with _chip(tell("{label}, up to {max_gpus}", label=label, max_gpus=most), "gpus", "max_gpus"):
         st.multiselect(tell("GPUs"), all_gpu_ids(), format_func=gpu_label, key="gpus", placeholder=tell("All"))
         _number(tell("GPUs at most"), "max_gpus", 8)
 
@@ -181,7 +182,7 @@ def _goals() -> None:
     parts = [tell("at most {tpot:,.4g} ms a token", tpot=tpot)] if tpot is not None else []
     parts += [tell("first token within {ttft:,.4g} ms", ttft=ttft)] if ttft is not None else []
     label = listed(parts) if parts else tell("No goals")
-    with st.popover(plain(label[:1].upper() + label[1:])):
+    with _chip(label[:1].upper() + label[1:], *GOALS):
         for label, key in (
             (tell("Most ms a token (TPOT)"), "max_tpot_ms"),
             (tell("Most ms to the first token (TTFT)"), "max_ttft_ms"),
@@ -200,7 +201,7 @@ def _goals() -> None:
 
 
 def _prices() -> None:
-    with st.popover(tell("Own prices") if st.session_state["prices"] else tell("Prices seen")):
+    with _chip(tell("Own prices") if st.session_state["prices"] else tell("Prices seen"), "prices"):
         st.text_input(
             tell("Own prices, USD per GPU and hour"), key="prices", placeholder=PRICES, max_chars=1_000,
             help=tell("By the ids of GPUs: one number, or the lowest and the highest with a colon between"),
