@@ -1,7 +1,19 @@
 """Why a plan does not fit, and what would change the answer: what is offered keeps its promise."""
 
 import pytest
-from pages import GIB, agrees, changes_on, checked, everything_said, expected, headline, metric, open_page, unescaped
+from pages import (
+    GIB,
+    agrees,
+    changes_on,
+    checked,
+    everything_said,
+    expected,
+    headline,
+    metric,
+    open_page,
+    unescaped,
+    unfold,
+)
 
 import calculator
 from calculator.views.fits.changes import first_of, rows_of
@@ -117,15 +129,29 @@ def test_other_ways_to_split_the_same_gpus_stand_among_the_changes():
 
 
 @pytest.mark.parametrize(
-    ("model", "name", "said"),
-    [
-        ("llama-3.1-70b", "int8", "neuralmagic/Meta-Llama-3.1-70B-Instruct-quantized.w8a8"),  # of a public start-up
-        ("llama-3-70b", "int8", "none known here"),
+    ("model", "name", "briefly", "said"),
+    [  # the first of a public start-up
+        ("llama-3.1-70b", "int8", "checkpoint known", "neuralmagic/Meta-Llama-3.1-70B-Instruct-quantized.w8a8"),
+        ("llama-3-70b", "int8", "no checkpoint known", "none known here"),
     ],
 )
-def test_whether_a_checkpoint_is_known_is_said(model, name, said):
-    table = changes_on(open_page(model=model)).set_index(CHANGE)
-    assert table["Checkpoint"][f"Weights in {name}"] == said
+def test_whether_a_checkpoint_is_known_is_said(model, name, briefly, said):
+    page = open_page(model=model)
+    table = changes_on(page).set_index(CHANGE)
+    assert table["What it costs"][f"Weights in {name}"] == f"nothing published, {briefly}"
+    assert f"checkpoint: {said}." in everything_said(unfold(page, "chip_costs"))
+
+
+def test_what_changes_cost_is_short_enough_for_a_column_and_said_in_full_a_click_away():
+    asked = {"model": "deepseek-v3", "gpu": "h200", "tensor_parallel_size": 8, "seq_len": 32768}
+    plan = calculator.plan(**asked)
+    rows = {row.change: row for row in rows_of(plan, calculator.levers(plan))}
+    assert max(len(row.briefly) for row in rows.values()) <= 62
+    assert rows["TP 8, DCP 8"].briefly == "the same GPUs, exchange not measured"
+    assert "exchange partial attention in every step" in rows["TP 8, DCP 8"].costs
+    # sgl-project/sglang pull request 36172: Qwen3 8B falls from 57.07 to 53.54 on GPQA-Diamond with an FP4 cache
+    assert rows["KV in nvfp4"].briefly == "GPQA-Diamond 57.07 to 53.54, published"
+    assert rows["8 × B200"].briefly == "178.4 GiB a GPU"
 
 
 def test_nothing_is_listed_where_no_change_gains_anything():

@@ -14,9 +14,10 @@ from calculator.views import words
 from calculator.views.fits import verdict
 from calculator.views.fits.changes import ChangeRow, first_of, rows_of
 from dashboard import state
+from dashboard.frame.chips import chip
 from dashboard.frame.page import is_dark, strong
 from dashboard.inputs import totals
-from dashboard.text import plain, tell, told
+from dashboard.text import ended, plain, tell, told
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,13 +25,7 @@ if TYPE_CHECKING:
 
 FIRST, ROW_PX = 8, 35
 _OFFERED, _ALL, _APPLIED, _BEFORE = "_changes_offered", "_all_changes", "_change_applied", "_before_change"
-COLUMNS = (
-    phrase("Change, click to apply"),
-    phrase("Users"),
-    phrase("$ / h from"),
-    phrase("What it costs"),
-    phrase("Checkpoint"),
-)
+COLUMNS = (phrase("Change, click to apply"), phrase("Users"), phrase("$ / h from"), phrase("What it costs"))
 DIMMED_ON_LIGHT, DIMMED_ON_DARK = "#8a93a0", "#7d8794"
 
 
@@ -82,9 +77,23 @@ def show(plan: calculator.Plan, rows: list[ChangeRow], dimmed: bool) -> None:
         st.markdown(_grey(tell("No single change of format, GPUs or length gains anything."), dimmed))
     else:
         _table(shown, dimmed)
-    if len(rows) > len(shown) or every:
-        label = tell("The first alone") if every else tell("All {changes}", changes=plural(len(rows), "change"))
-        st.button(label, key="all_changes", type="tertiary", on_click=_show_all, args=(not every,))
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if len(rows) > len(shown) or every:
+            label = tell("The first alone") if every else tell("All {changes}", changes=plural(len(rows), "change"))
+            st.button(label, key="all_changes", type="tertiary", on_click=_show_all, args=(not every,))
+        if shown:
+            chip(tell("What each costs"), "chip_costs", _costs, shown, quiet=True, icon=":material/info:")
+
+
+def _costs(rows: list[ChangeRow]) -> None:
+    """Say in full what each change costs: quality as published with its source, what is not sure, a checkpoint."""
+    lines = []
+    for row in rows:
+        costs = ended(row.costs)
+        if row.checkpoint:
+            costs = ended(tell("{costs}; checkpoint: {name}", costs=row.costs, name=row.checkpoint))
+        lines.append(f"- **{plain(row.change)}**: {costs}")
+    st.markdown("\n".join(lines))
 
 
 def _table(rows: list[ChangeRow], dimmed: bool) -> None:
@@ -116,10 +125,8 @@ def _frame(rows: list[ChangeRow]) -> DataFrame:
         names[0]: [told(row.change) for row in rows],
         names[1]: [row.users for row in rows],
         names[2]: [row.usd_per_hour_low for row in rows],
-        names[3]: [told(row.costs) for row in rows],
+        names[3]: [told(row.briefly) for row in rows],
     }
-    if any(row.checkpoint for row in rows):
-        cells[names[4]] = [told(row.checkpoint) for row in rows]
     return pandas.DataFrame(cells)
 
 

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from calculator.planning.search import Lever
 
 UNKNOWN, NONE_KNOWN = ("lever.no_quality",), "change.unknown"
+RISKS_BRIEFLY = {
+    "lever.dcp": say("change.dcp", "exchange not measured"),
+    "lever.ep": say("change.ep", "experts unevenly loaded"),
+    "lever.attention_dp": say("change.attention_dp", "fewer of uneven requests"),
+    "lever.stages": say("change.stages", "slower for few"),
+    "lever.not_verified": say("change.not_verified", "memory not verified"),
+}
+"""What is not sure of a change, in few words, by the key of what says it in full."""
 OF_A_KIND = 2
 """So many changes of one knob stand among the first [-]."""
 
@@ -39,8 +47,8 @@ class ChangeRow:
         Whether those that were asked for do.
     usd_per_hour_low, usd_per_hour_high : float or None
         What all GPUs cost with it [USD/h].
-    costs : Message
-        What it costs besides: quality as published, what is not sure.
+    costs, briefly : Message
+        What it costs besides: quality as published, what is not sure; and the same in a few words.
     checkpoint : Message
         Whether weights in its format are known to be published; empty where the weights stay as they are.
     lever : Lever
@@ -53,6 +61,7 @@ class ChangeRow:
     usd_per_hour_low: float | None
     usd_per_hour_high: float | None
     costs: str
+    briefly: str
     checkpoint: str
     lever: Lever
 
@@ -112,6 +121,7 @@ def _row(plan: Plan, lever: Lever, prices: Given | None) -> ChangeRow:
     price = price_of(lever.plan.accelerator, prices)
     low, high = (each * lever.plan.num_gpus for each in price.usd_per_hour) if price else (None, None)
     said = [text for text in (lever.quality, lever.risk) if text]
+    checkpoint = _checkpoint(plan, lever.changes)
     return ChangeRow(
         change=in_short(lever),
         users=lever.users,
@@ -119,9 +129,40 @@ def _row(plan: Plan, lever: Lever, prices: Given | None) -> ChangeRow:
         usd_per_hour_low=low,
         usd_per_hour_high=high,
         costs=joined("; ", [*said, lever.cost]),
-        checkpoint=_checkpoint(plan, lever.changes),
+        briefly=_briefly(lever, checkpoint),
+        checkpoint=checkpoint,
         lever=lever,
     )
+
+
+def _briefly(lever: Lever, checkpoint: str) -> str:
+    """Say what a change costs in so few words that a column holds them."""
+    quality = _parts(lever.quality)
+    if quality.get("lever.quality"):
+        said = say("change.published", "{benchmark} {before:g} to {after:g}, published", **quality["lever.quality"])
+    elif "weight_dtype" in lever.changes and getattr(checkpoint, "key", "") == NONE_KNOWN:
+        said = say("change.nothing_known", "nothing published, no checkpoint known")
+    elif "weight_dtype" in lever.changes:
+        said = say("change.checkpoint_known", "nothing published, checkpoint known")
+    elif any(key in quality for key in UNKNOWN):
+        said = say("change.not_published", "nothing published")
+    elif memory := _parts(lever.cost).get("lever.gpu_memory"):
+        said = say("change.memory", "{memory} a GPU", **memory)
+    elif lever.key == SPLIT.key:
+        said = say("change.same_gpus", "the same GPUs")
+    else:
+        said = lever.cost
+    risks = [text for key, text in RISKS_BRIEFLY.items() if key in _parts(lever.risk)]
+    return joined(", ", [said, *risks])
+
+
+def _parts(text: str) -> dict[str, dict[str, Any]]:
+    """Return what a text says, and each of its parts, by their keys: the values that they were said with."""
+    values = getattr(text, "values", {})
+    found = {getattr(text, "key", ""): values}
+    for part in values.values():
+        found |= _parts(part) if isinstance(part, str) else {}
+    return found
 
 
 def in_short(lever: Lever) -> str:
