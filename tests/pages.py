@@ -63,8 +63,8 @@ WORD_JOINER = "\u2060"
 
 
 def unescaped(text):
-    """What a reader sees of escaped Markdown; word joiners are invisible."""
-    return re.sub(r"\\([^\w\s]|_)", r"\1", text).replace(WORD_JOINER, "")
+    """What a reader sees of escaped Markdown; word joiners and places where a line may break are invisible."""
+    return re.sub(r"\\([^\w\s]|_)", r"\1", text).replace(WORD_JOINER, "").replace("\u200b", "")
 
 
 def open_page(address="", **link):
@@ -143,8 +143,8 @@ def agrees(page, plan):
     assert headline(page) == words.headline(plan)
     assert metric(page, "Longest") == f"{plan.max_context_len:,} tokens"
     assert metric(page, "KV cache of one user") == format_size(plan.kv_bytes_per_sequence)
-    said = everything_said(page)
-    assert f"; the engine may use {plan.per_gpu.requested_bytes / GIB:,.2f} of " in said
+    bar = page.get("plotly_chart")[0].proto.alt
+    assert f"; the engine may use {plan.per_gpu.requested_bytes / GIB:,.2f} of " in bar
     assert f"{format_size(plan.kv_pool_bytes)} for the blocks of each user" in formula(page).to_string()
 
 

@@ -28,6 +28,8 @@ from calculator.views.sequence_length import LengthRow
 
 BEYOND = 1.3
 """How far past the limit, or past what is asked, the length axis goes."""
+NEAR = 0.2
+"""Two marks that are no further apart than this share of the axis would write over each other."""
 
 
 @chart
@@ -77,7 +79,7 @@ def sequence_length_chart(view: View[LengthRow], log_x: bool = False) -> Spec:
     limit_line(drawn, limit, say("charts.may_use", "the engine may use {gib:,.1f} GiB", gib=limit))
     here = next((row for row in rows if row.seq_len == asked), None)
     if here:
-        _mark_asked(drawn, here, log_x, ends)
+        _mark_asked(drawn, here, log_x, ends, full if 0 < full <= end else None)
     if 0 < full <= end:
         place = log10(full) if log_x else full
         is_right = place - ends[0] > (ends[1] - ends[0]) / 4
@@ -149,8 +151,8 @@ def _areas(plan: Plan, rows: Sequence[LengthRow], log_x: bool) -> list[dict[str,
     return [*areas, top]
 
 
-def _mark_asked(drawn: Spec, row: LengthRow, log_x: bool, ends: list[float]) -> None:
-    """Mark the length that is asked: a pole, a ring and how much that is."""
+def _mark_asked(drawn: Spec, row: LengthRow, log_x: bool, ends: list[float], full: int | None) -> None:
+    """Mark the length that is asked: a pole, a ring and how much that is, below it where the limit is named above."""
     gib, place = _total(row) / GIB, log10(row.seq_len) if log_x else row.seq_len
     drawn["data"].append(
         {
@@ -167,8 +169,11 @@ def _mark_asked(drawn: Spec, row: LengthRow, log_x: bool, ends: list[float]) -> 
     pole = {"color": GREY, "width": 1.5}
     shape(drawn, type="line", x0=row.seq_len, x1=row.seq_len, xref="x", y0=0, y1=gib, yref="y", line=pole)
     is_right = place - ends[0] > 0.3 * (ends[1] - ends[0])  # else the curve rises through what stands beside it
-    note(
-        drawn, x=place, y=gib, text=say("charts.you", "<b>you: {gib:,.1f} GiB</b>", gib=gib),
-        xanchor="right" if is_right else "left", xshift=-8 if is_right else -4, yanchor="bottom",
-        yshift=5 if is_right else 32,
-    )  # fmt: skip
+    limit = None if full is None else log10(full) if log_x else float(full)
+    if limit is not None and abs(place - limit) < NEAR * (ends[1] - ends[0]):
+        beside: dict[str, Any] = {"xanchor": "right", "xshift": -10, "yanchor": "top", "yshift": -14, "bgcolor": PLATE}
+    elif is_right:
+        beside = {"xanchor": "right", "xshift": -8, "yanchor": "bottom", "yshift": 5}
+    else:
+        beside = {"xanchor": "left", "xshift": -4, "yanchor": "bottom", "yshift": 32}
+    note(drawn, x=place, y=gib, text=say("charts.you", "<b>you: {gib:,.1f} GiB</b>", gib=gib), **beside)

@@ -22,6 +22,8 @@ NAMES = " "
 """The head of the column that says what a row is."""
 TOGETHER = "\u2060–\u2060"
 """A range that no line ends within."""
+MAY_BREAK = "\u200b"
+"""Where a long name may go on in the next line: a column of names is narrow on a phone."""
 
 
 def differing(beside: SideBySide, dimmed: bool) -> None:
@@ -58,7 +60,7 @@ def _table(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, alt: str, k
     for row in rows:
         read = [plain(cell.text).replace("–", TOGETHER) for cell in row.cells]
         times = _times(row.ratio(1)) if row.differs else ""
-        cells = [plain(row.name), *read, f"**{times}**" if times else ""]
+        cells = [plain(row.name).replace("\\_", f"\\_{MAY_BREAK}"), *read, f"**{times}**" if times else ""]
         table.append(dict(zip((NAMES, *letters, tell("B to A")), (_in(colour, each) for each in cells), strict=True)))
     st.table(table, border="horizontal", hide_index=True, alt=alt)
 

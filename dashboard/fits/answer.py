@@ -11,6 +11,7 @@ from calculator.views import words
 from calculator.views.fits import verdict
 from calculator.views.load.wording import milliseconds
 from dashboard.fits import actions, prices
+from dashboard.frame import page as frame
 from dashboard.text import ended, listed, plain, sentence, tell, told
 
 UNLIMITED = 999_000_000
@@ -20,9 +21,13 @@ FEW_NOTES = 2
 def say(plan: calculator.Plan, users: int, dimmed: bool) -> None:
     """Say the answer; one that is dimmed is the last that could be computed, and says for what."""
     headline = plain(words.headline(plan, users))
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="top"):
-        st.title(f":gray[{headline}]" if dimmed else headline, anchor=False, width="content")
-        actions.show(plan, dimmed)
+    with frame.beside_actions(lambda: actions.show(plan, dimmed)):
+        st.title(f":gray[{headline}]" if dimmed else headline, anchor=False)
+        st.markdown(_verdict(plan, users, dimmed))
+
+
+def _verdict(plan: calculator.Plan, users: int, dimmed: bool) -> str:
+    """Say how the answer stands to what was asked, and how far it can be off."""
     if dimmed:
         asked = tell(
             "{users:,} users of {seq_len:,} tokens on {hardware}",
@@ -36,8 +41,7 @@ def say(plan: calculator.Plan, users: int, dimmed: bool) -> None:
             room=sentence(verdict.room(plan, users)),
             range=verdict.range_of(plan),
         )
-        st.markdown(f":gray[{plain(said)}]")
-        return
+        return f":gray[{plain(said)}]"
     colour, icon = ("green", "check") if plan.fits else ("red", "close")
     badge = f":{colour}-badge[:material/{icon}: {plain(verdict.room(plan, users))}]"
     asked = tell(
@@ -49,7 +53,7 @@ def say(plan: calculator.Plan, users: int, dimmed: bool) -> None:
         max_batch_size=plan.max_batch_size // plan.request.attention_replicas,
     )
     often = plain(verdict.how_often(plan))
-    st.markdown(" ".join(filter(None, (badge, asked, plain(rest), f":gray[{often}]" if often else "", one))))
+    return " ".join(filter(None, (badge, asked, plain(rest), f":gray[{often}]" if often else "", one)))
 
 
 def _why_not(plan: calculator.Plan) -> str:

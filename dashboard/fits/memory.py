@@ -42,9 +42,13 @@ def of_one_gpu(plan: calculator.Plan, dimmed: bool) -> None:
             if part.key == "overheads":
                 text += f" :gray[({plain(verdict.overheads_in_words(plan))})]" if not dimmed else ""
             entries.append(text if dimmed else f"{MARKS[part.key]} {text}")
-        entries.append(
-            plain(tell("= {total:,.2f} GiB of one GPU{limit}", total=total / GIB, limit=_limit(plan, total)))
-        )
+        if plan.stage.exceeds and total > plan.per_gpu.total_bytes:
+            sums = tell("= {total:,.2f} GiB of one GPU{limit}", total=total / GIB, limit=_limit(plan, total))
+        elif len(parts) < len(segments):
+            sums = tell("= {total:,.2f} GiB needed", total=total / GIB)
+        else:
+            sums = f"= {total / GIB:,.2f} GiB"
+        entries.append(plain(sums))
         for one in segments[len(parts) :]:
             size = f"{one.bytes / GIB:,.2f}"
             entries.append(

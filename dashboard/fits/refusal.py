@@ -51,8 +51,11 @@ def at_field(asked: Asked, error: calculator.CalculatorError | None) -> None:
 
 def instead(asked: Asked, error: calculator.CalculatorError) -> None:
     """Say why nothing can be answered, where nothing was before, with the nearest plans that can be."""
-    st.title(tell("This cannot be planned"), anchor=False)
-    st.error(plain(sentence(str(error))))
+    if st.session_state["model"] == state.CONFIG and not st.session_state["config_json"]:
+        st.title(tell("Paste a config.json, and see what fits"), anchor=False)
+    else:
+        st.title(tell("This cannot be planned"), anchor=False)
+        st.error(plain(sentence(str(error))))
     opening = {**state.OPENING, **{name: state.PARAMETERS[name].default for name in (*FORGOTTEN, "engine")}}
     found = [*_nearest(asked, error), (tell("Open with LLaMA 3 70B on 4 × A100 80GB"), _change, (opening,))]
     _buttons(found, "instead", first=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-WIDTH = 1200
+WIDTH, ANSWER_WIDTH = 1200, 720
 NAME = "KV-cache planner"
 WEIGHTS_ON_LIGHT, KV_ON_LIGHT, KV_SOFT_ON_LIGHT, TEXT_ON_LIGHT = "#b65c12", "#2a70d2", "#93b8ec", "#0b0f17"
 WEIGHTS_ON_DARK, KV_ON_DARK, KV_SOFT_ON_DARK, TEXT_ON_DARK = "#b05e1c", "#3274d0", "#7fa9e6", "#e6eaf0"
@@ -51,6 +53,15 @@ def name_it() -> None:
     else:
         weights, kv, soft, text = WEIGHTS_ON_LIGHT, KV_ON_LIGHT, KV_SOFT_ON_LIGHT, TEXT_ON_LIGHT
     st.logo(_LOGO.format(weights=weights, kv=kv, soft=soft, text=text, name=NAME), size="large")
+
+
+@contextmanager
+def beside_actions(actions: Callable[[], None]) -> Iterator[None]:
+    """Put the answer first and what is done with it right of it, below it where there is no room, as on a phone."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="top"):
+        with st.container(gap="xsmall", width=ANSWER_WIDTH):
+            yield
+        actions()
 
 
 def centred() -> DeltaGenerator:

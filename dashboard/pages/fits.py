@@ -71,7 +71,7 @@ def _show(plan: calculator.Plan, users: int, dimmed: bool, said: st.delta_genera
     memory.of_one_gpu(plan, dimmed)
     answer.metrics(plan, users, own_prices, dimmed)
     answer.notes(plan, dimmed)
-    with st.grid(2, min_column_width=480, gap="large"):
+    with st.grid(2, min_column_width=480, gap="medium"):
         with st.container():
             changes.show(plan, rows, dimmed)
         with st.container():

@@ -10,6 +10,7 @@ from calculator.views.heads import answer
 from calculator.views.heads.chosen import name_of, row_of
 from dashboard import downloads, state
 from dashboard.frame import lengths
+from dashboard.frame import page as frame
 from dashboard.heads import asking, charts, evidence, panels
 from dashboard.text import plain, sentence, tell
 
@@ -63,13 +64,12 @@ def _dimmed(said: st.delta_generator.DeltaGenerator) -> None:
 
 def _answer(study: calculator.HeadStudy, row: HeadRow) -> None:
     """Show the headline, the verdict and which numbers meet the goals."""
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
-        st.title(plain(answer.headline(study, row)), anchor=False, width="content")
-        downloads.link()
-    good = not row.refused and row.fits
-    colour, icon = ("green", "check") if good else ("red", "close")
-    room = f":{colour}-badge[:material/{icon}: {plain(answer.room(study, row))}]"
-    st.markdown(f":blue-badge[{plain(answer.kind(row))}] {room} {plain(answer.verdict(study, row))}")
+    with frame.beside_actions(downloads.link):
+        st.title(plain(answer.headline(study, row)), anchor=False)
+        good = not row.refused and row.fits
+        colour, icon = ("green", "check") if good else ("red", "close")
+        room = f":{colour}-badge[:material/{icon}: {plain(answer.room(study, row))}]"
+        st.markdown(f":blue-badge[{plain(answer.kind(row))}] {room} {plain(answer.verdict(study, row))}")
     asking.goals(study)
     for text in study.assumptions if row.kind == "mla" else ():
         st.caption(plain(text))

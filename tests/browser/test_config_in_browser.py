@@ -41,7 +41,7 @@ def packed(content):
 
 def test_a_config_uploaded_is_answered_and_travels_in_the_link(open_page, new_page):
     page = open_page(IMPORTING, charts=0)
-    expect(headline(page)).to_have_text(["This cannot be planned"])
+    expect(headline(page)).to_have_text(["Paste a config.json, and see what fits"])
     page.get_by_role("button", name="Read it").click()
     expect(page.get_by_text("There is nothing to read yet")).to_be_visible()
     file = {"name": "config.json", "mimeType": "application/json", "buffer": json.dumps(CONFIG).encode()}
@@ -113,7 +113,7 @@ def test_a_hostile_config_in_a_link_is_refused_and_the_page_lives(open_page):
     bomb = packed(bytes(10_000_000))
     page = open_page(f"{IMPORTING}&config_json={bomb}", charts=0)
     expect(page.get_by_role("alert").filter(has_text="unpacks to more than 262,144 bytes")).to_be_visible()
-    expect(headline(page)).to_have_text(["This cannot be planned"])
+    expect(headline(page)).to_have_text(["Paste a config.json, and see what fits"])
     choose(page, "Model", "Falcon 7B")
     states(page, expected(model="falcon-7b", seq_len=2048, tensor_parallel_size=1))
     expect(page.get_by_role("alert")).to_have_count(0)

@@ -177,6 +177,8 @@ def in_short(lever: Lever) -> str:
         return say("change.kv", "KV in {name}", name=request.kv_cache_dtype)
     if "weight_dtype" in changes:
         return say("change.weights", "Weights in {name}", name=request.weight_dtype)
+    if "max_num_batched_tokens" in changes:
+        return say("change.batched", "{tokens:,} batched tokens", tokens=request.max_num_batched_tokens)
     if "kv_cache_memory_bytes" in changes:
         return say("change.pool", "KV pool of {size}", size=format_size(request.kv_cache_memory_bytes or 0))
     if lever.key == SPLIT.key:
