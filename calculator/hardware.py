@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calculator.messages import joined, phrase, say
+from calculator.messages import joined, phrase, say, template
 from calculator.reading.fields import Field, count, flag, listed, number, optional, text
 from calculator.reading.schema import Schema
 from calculator.units import MIB, format_gib, gib_to_bytes
@@ -117,7 +117,7 @@ class Accelerator:
     @property
     def memory_note(self) -> str:
         """The three figures of memory in a sentence: label, reported, seen by a program."""
-        seen, source = format_gib(self.memory_bytes), self.memory_source
+        seen, source = format_gib(self.memory_bytes), phrase(self.memory_source)
         parts = [say("hardware.seen", "{size} seen by a program ({source})", size=seen, source=source)]
         if self.reported_mib:
             parts.append(say("hardware.reported", "{mib:,} MiB in nvidia-smi and its like", mib=self.reported_mib))
@@ -128,7 +128,7 @@ class Accelerator:
 
 def custom_accelerator(memory_bytes: int, name: str = "Own GPU") -> Accelerator:
     """Describe a device by its memory alone, as ``torch.cuda.mem_get_info`` reports it [bytes]."""
-    return Accelerator(CUSTOM, name, "", memory_bytes, phrase("given by hand"), memory_verified=True)
+    return Accelerator(CUSTOM, name, "", memory_bytes, template("given by hand"), memory_verified=True)
 
 
 def program_memory(
@@ -140,7 +140,7 @@ def program_memory(
     """
     if program_gib:
         low, high = (gib_to_bytes(value) for value in program_gib)
-        kind = phrase("the middle of what programs reported") if low != high else phrase("as programs reported")
-        return (low + high) // 2, (phrase("estimated") if estimated else kind), not estimated
+        kind = template("the middle of what programs reported") if low != high else template("as programs reported")
+        return (low + high) // 2, (template("estimated") if estimated else kind), not estimated
     assert reported_mib is not None, "the preset schema asks for one of the two"
-    return reported_mib * MIB, phrase("the driver's figure, for want of a program's"), False
+    return reported_mib * MIB, template("the driver's figure, for want of a program's"), False

@@ -32,7 +32,7 @@ def choose() -> None:
     linked = st.query_params.get(NAME)
     if linked in languages() and linked != st.session_state.get(_LINKED):
         st.session_state[NAME] = linked
-    st.session_state[_LINKED] = linked
+    st.session_state[_LINKED] = st.session_state.get(NAME)  # what the link will say once the page has written it
     _NOW.set(_of_session())
 
 

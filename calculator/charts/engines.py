@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calculator.charts.base import FREE, KV, OVERHEAD, WEIGHTS, base_chart
 from calculator.charts.ready import Spec, chart, note, short, titled
-from calculator.messages import phrase, say
+from calculator.messages import phrase, say, template
 from calculator.units import GIB
 from calculator.views.base import View
 from calculator.views.engines import EngineRow
@@ -58,7 +58,9 @@ def engines_chart(view: View[EngineRow]) -> Spec:
     for row in rows:
         low, high = row.max_batch_size_low, row.max_batch_size_high
         around = say("engines.parts", " ({low:,} to {high:,})", low=low, high=high) if low != high else ""
-        users = "{users:,} users{around}, you" if row.this_plan else "{users:,} users{around}"
-        text = say("engines.users", users, users=row.max_batch_size, around=around)
+        text = template("{users:,} users{around}")
+        if row.this_plan:
+            text = template("{users:,} users{around}, you")
+        text = say("engines.users", text, users=row.max_batch_size, around=around)
         note(drawn, x=0, y=row.engine, text=text, xanchor="left", yshift=28, font={"size": 13})
     return drawn

@@ -17,7 +17,7 @@ from calculator.formats.kv import storage_format
 from calculator.formats.names import KV_ALIASES, PLAIN, SIXTEEN_BIT
 from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
-from calculator.messages import phrase, say
+from calculator.messages import joined, phrase, say
 
 ANY = "*"
 """Any generation of devices."""
@@ -210,7 +210,11 @@ def runs_on(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support:
             return _not_known(rules, gpu, kind, name, rows)
         found.append(row)
     notes = [row.note for row in found if row.note]
-    return Support(True, "; ".join(dict.fromkeys(notes)), "; ".join(dict.fromkeys(row.source for row in found)))
+    return Support(
+        True,
+        joined("; ", list(dict.fromkeys(notes))) if notes else "",
+        "; ".join(dict.fromkeys(row.source for row in found)),
+    )
 
 
 def refused(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support | None:

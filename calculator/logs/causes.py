@@ -260,7 +260,7 @@ def _closing(compared: Comparison, reported: float, error: float) -> Iterator[Me
         left = abs(other.kv_pool_bytes / GIB - reported)
         if left < CLOSES * error:
             values = {**text.values, "size": format_gib(other.kv_pool_bytes)}
-            said = say(text.key, text.template + ": {size} would be predicted", **values)
+            said = say(text.key, "{cause}: {size} would be predicted", cause=text, **values)
             closing[tuple(changes)] = min(closing.get(tuple(changes), (left, said)), (left, said))
     yield from (text for _, text in sorted(closing.values()))
 

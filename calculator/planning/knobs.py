@@ -220,7 +220,4 @@ def length(tokens: int, now: int) -> Message:
 
 def more_gpus(more: int) -> Message:
     """Say how many GPUs more or fewer a change takes."""
-    gpus = "GPU" if abs(more) == 1 else "GPUs"
-    if more > 0:
-        return say("lever.more_gpus", f"{{number:,}} more {gpus}", number=more)
-    return say("lever.fewer_gpus", f"{{number:,}} fewer {gpus}", number=-more)
+    return plural(more, "more GPU", "more GPUs") if more > 0 else plural(-more, "fewer GPU", "fewer GPUs")

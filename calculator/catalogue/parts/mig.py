@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from calculator.catalogue.parts.share import CHECKED, part_of
 from calculator.hardware import Accelerator
+from calculator.messages import template
 from calculator.units import gib_to_bytes
 
 
@@ -111,7 +112,7 @@ def _device(device: str, each: Slice, load: Callable[[str], Accelerator]) -> Acc
         each.multiprocessors / MIG[device].multiprocessors,
         each.eighths / 8,
         memory_bytes=gib_to_bytes(each.gib),
-        memory_source="as a program reported" if each.seen else "the driver's list of profiles",
+        memory_source=template("as a program reported") if each.seen else template("the driver's list of profiles"),
         memory_verified=each.seen,
         program_gib=(each.gib, each.gib) if each.seen else None,
         reported_mib=None,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from calculator.catalogue.parts.share import CHECKED, part_of
 from calculator.hardware import Accelerator
+from calculator.messages import template
 from calculator.units import gib_to_bytes
 
 
@@ -71,7 +72,9 @@ def _device(device: str, size: int, slices: int | None, load: Callable[[str], Ac
         share,
         share,
         memory_bytes=gib_to_bytes(seen or size),
-        memory_source="as programs reported" if seen else "the framebuffer, of which a program sees a little less",
+        memory_source=template("as programs reported")
+        if seen
+        else template("the framebuffer, of which a program sees a little less"),
         memory_verified=seen is not None,
         program_gib=(seen, seen) if seen else None,
         reported_mib=size * 1024,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calculator.engines.support import ANY, GGML_CACHE, GGUF, Formats, NoDevice, Refuses, Runs
+from calculator.messages import phrase
 
 CDNA = ("cdna3", "cdna4")
 FROM_HOPPER = ("hopper", "blackwell")
@@ -14,7 +15,7 @@ _LAYERS = "0.5.23, srt/layers/quantization, get_min_capability"
 _ROCM = "0.5.23, srt/configs/model_config.py, rocm_supported_quantization"
 _KV = "0.5.23, srt/mem_cache/kv_cache_dtype.py"
 _FP4_KV = "0.5.23, srt/arg_groups/kv_cache_hook.py: Blackwell SM100 or SM120"
-_MARLIN = "weights are stored so and multiplied in 16 bit"
+_MARLIN = phrase("weights are stored so and multiplied in 16 bit")
 
 SUPPORT = Formats(
     weights=(
@@ -58,7 +59,7 @@ SUPPORT = Formats(
     ),
     no_devices=(
         NoDevice(
-            ("AWS",), "its package has CUDA, ROCm, XPU, NPU, MUSA, CPU and Metal alone", "0.5.23, srt/platforms"
+            ("AWS",), phrase("its package has CUDA, ROCm, XPU, NPU, MUSA, CPU and Metal alone"), "0.5.23, srt/platforms"
         ),
     ),
 )  # fmt: skip

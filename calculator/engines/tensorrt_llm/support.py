@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calculator.engines.support import ANY, GGML_CACHE, GGUF, Formats, NoDevice, Refuses, Runs
+from calculator.messages import phrase
 
 FROM_ADA = ("ada", "hopper", "blackwell")
 FROM_AMPERE = ("ampere", *FROM_ADA)
@@ -43,7 +44,8 @@ SUPPORT = Formats(
     ),
     no_devices=(
         NoDevice(
-            ("AMD", "Intel", "Google", "AWS", "Apple", "Huawei"), "it is made of CUDA and TensorRT, for NVIDIA's alone",
+            ("AMD", "Intel", "Google", "AWS", "Apple", "Huawei"),
+            phrase("it is made of CUDA and TensorRT, for NVIDIA's alone"),
             _DEVICES,
         ),
     ),

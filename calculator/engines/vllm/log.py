@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.engines.log import Assumption, Log
 from calculator.engines.overheads import CUDA_GRAPH
 from calculator.engines.patterns import as_flag, count, first_name, number, pattern, seen, whole_mapping, word
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say, template
 
 if TYPE_CHECKING:
     from calculator.logs.reading import StartupLog
@@ -143,14 +143,19 @@ class VllmLog(Log):
         (
             figure,
             version,
-            say(f"logs.assumed.{figure}", f"{taken}: the log names no version, its lines are those of {of}"),
+            say(
+                f"logs.assumed.{figure}",
+                "{taken}: the log names no version, its lines are those of {of}",
+                taken=taken,
+                of=of,
+            ),
         )
         for figure, version, taken, of in (
-            ("v0_lines", "0.7", "vLLM 0.7", "the V0 engine or of 0.8 at most"),
-            ("since_0_28", None, "the newest rules of vLLM", "0.28 or later"),
-            ("second_runner", "0.27", "vLLM 0.27", "the second model runner before 0.28"),
-            ("since_0_11", None, "the newest rules of vLLM", "0.11 or later"),
-            ("v1_lines", None, "the newest rules of vLLM", "0.8 or later"),
+            ("v0_lines", "0.7", "vLLM 0.7", phrase("the V0 engine or of 0.8 at most")),
+            ("since_0_28", None, phrase("the newest rules of vLLM"), phrase("0.28 or later")),
+            ("second_runner", "0.27", "vLLM 0.27", phrase("the second model runner before 0.28")),
+            ("since_0_11", None, phrase("the newest rules of vLLM"), phrase("0.11 or later")),
+            ("v1_lines", None, phrase("the newest rules of vLLM"), phrase("0.8 or later")),
         )
     )
 
@@ -205,7 +210,7 @@ class VllmLog(Log):
         if "gpu_memory_utilization" not in stated and not (whole and "engine_version" in stated):
             for fraction in (0.90, 0.92):
                 if abs(fraction - used) > 1e-9:
-                    text = "a utilisation of {other:.2f} in place of {used:.2f}"
+                    text = template("a utilisation of {other:.2f} in place of {used:.2f}")
                     yield (
                         say("logs.cause.utilisation", text, other=fraction, used=used),
                         {"gpu_memory_utilization": fraction},
@@ -216,7 +221,7 @@ class VllmLog(Log):
         for name, common in (("max_num_seqs", (64, 128, 256, 1024)), ("max_num_batched_tokens", (2048, 8192, 16384))):
             if name not in stated:
                 for value in DEFAULTS[name] if whole else common:
-                    yield say(f"logs.cause.{name}", f"{name} {{other:,}}", other=value), {name: value}
+                    yield say(f"logs.cause.{name}", "{name} {other:,}", name=name, other=value), {name: value}
 
 
 LOG = VllmLog()

@@ -7,6 +7,7 @@ too: what one has and the next has not is open between them.
 from __future__ import annotations
 
 from calculator.engines.support import ANY, GGML_CACHE, GGUF, Formats, NoDevice, Refuses, Runs
+from calculator.messages import phrase
 
 CDNA = ("cdna2", "cdna3", "cdna4")
 RDNA = ("rdna3",)
@@ -22,10 +23,12 @@ _LAYERS = "0.33.0, layers/quantization, get_min_capability"
 _ROCM = "0.33.0, platforms/rocm.py, supported_quantization"
 _ATTENTION = "0.33.0, v1/attention/backends, supported_kv_cache_dtypes and supports_compute_capability"
 _TABLE = "documentation of 0.9.2, features/quantization/supported_hardware"
-_AS_FP16 = "kept as fp16 there: the device has no bf16"
-_NOT_64 = "but for heads of 64 elements and for attention sinks, where the device is not of compute capability 10"
+_AS_FP16 = phrase("kept as fp16 there: the device has no bf16")
+_NOT_64 = phrase(
+    "but for heads of 64 elements and for attention sinks, where the device is not of compute capability 10"
+)
 _PLUG_IN = "not in its package, which has no layers/quantization/gguf.py; a plug-in is not read here"
-_MARLIN = "weights are stored so and multiplied in 16 bit"
+_MARLIN = phrase("weights are stored so and multiplied in 16 bit")
 
 SUPPORT = Formats(
     weights=(
@@ -112,8 +115,10 @@ SUPPORT = Formats(
     no_devices=(
         NoDevice(
             ("Huawei",),
-            "vLLM-Ascend is a package of its own, whose rules for memory were not read: on a 310P the cache gets half "
-            "of what is left",
+            phrase(
+                "vLLM-Ascend is a package of its own, whose rules for memory were not read: on a 310P the cache gets "
+                "half of what is left"
+            ),
             "vllm-project/vllm-ascend issue 14004",
         ),
     ),

@@ -9,7 +9,7 @@ from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_model
 from calculator.engines.support import is_offered, runs_on
 from calculator.hardware import CUSTOM
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import draft_of
 from calculator.planning.said.shortfall import why_it_does_not_fit
@@ -265,14 +265,20 @@ def _on_the_start(answer: Plan) -> Iterator[str]:
     held = min(int(stage.geometry.longest(stage.usable_bytes, 1)) for stage in distinct(answer.stages))
     values = {"printed": printed, "held": held, "engine": answer.rules.title, "version": answer.rules.version}
     if held < printed and held < seq_len:
-        yield say(
-            "notes.starts_and_never_finishes" if seq_len <= printed else "notes.never_finishes",
-            "the engine itself prints {printed:,} as the longest sequence, "
-            + ("so that it starts, but" if seq_len <= printed else "but")
-            + " one of more than {held:,} tokens never finishes: the start-up check of {engine} {version} counts what "
-            "its scheduler does not hand out, among it the block that its pool keeps",
-            **values,
+        key = "notes.never_finishes"
+        text = template(
+            "the engine itself prints {printed:,} as the longest sequence, but one of more than {held:,} tokens never "
+            "finishes: the start-up check of {engine} {version} counts what its scheduler does not hand out, among it "
+            "the block that its pool keeps"
         )
+        if seq_len <= printed:
+            key = "notes.starts_and_never_finishes"
+            text = template(
+                "the engine itself prints {printed:,} as the longest sequence, so that it starts, but one of more than "
+                "{held:,} tokens never finishes: the start-up check of {engine} {version} counts what its scheduler "
+                "does not hand out, among it the block that its pool keeps"
+            )
+        yield say(key, text, **values)
 
 
 def _on_what_stands_beside(answer: Plan) -> Iterator[str]:
@@ -332,7 +338,7 @@ def _on_what_is_not_verified(answer: Plan) -> Iterator[str]:
             "notes.memory_not_verified",
             "the memory of {gpu} is not verified: {source}",
             gpu=accelerator.name,
-            source=accelerator.memory_source,
+            source=phrase(accelerator.memory_source),
         )
     if model.unverified:
         yield say("notes.model_not_verified", "{model}: not verified: {what}", model=model.name, what=model.unverified)

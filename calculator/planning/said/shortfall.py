@@ -108,15 +108,18 @@ def _what_exceeds(answer: Plan) -> Message:
     """Say what of a plan exceeds its device, by how much, and what would not."""
     request, memory = answer.request, answer.per_gpu
     fixed = memory.before_kv_bytes + memory.in_slack_bytes
-    verb = "is" if answer.stage.missing_bytes == 1 else "are"
+    missing = answer.stage.missing_bytes
+    lacking = say("shortfall.are_missing", "{size} are missing", size=_size(missing))
+    if missing == 1:
+        lacking = say("shortfall.is_missing", "{size} is missing", size=_size(missing))
     if request.kv_cache_memory_bytes is not None:
         largest = max(0, memory.total_bytes - fixed)
         exact = say("shortfall.exact", " ({size})", size=format_bytes(largest))
         return say(
             "shortfall.with_pool",
-            f"{{missing}} {verb} missing: weights and overheads ({{fixed}}) and the KV pool given ({{pool}}) exceed "
-            "the {total} of one GPU; the largest pool would be {largest}{exact}",
-            missing=_size(answer.stage.missing_bytes),
+            "{lacking}: weights and overheads ({fixed}) and the KV pool given ({pool}) exceed the {total} of one GPU; "
+            "the largest pool would be {largest}{exact}",
+            lacking=lacking,
             fixed=_size(fixed),
             pool=_size(memory.kv_pool_bytes),
             total=_size(memory.total_bytes),
@@ -127,9 +130,10 @@ def _what_exceeds(answer: Plan) -> Message:
     enough = say("shortfall.fraction", "; gpu_memory_utilization {fraction:g} would leave them room", fraction=fraction)
     return say(
         "shortfall.outside_budget",
-        f"{{missing}} {verb} missing: {_outside_words(answer)} of one GPU take at least {{outside}} outside the "
-        "budget ({engine}: {budget}), which leaves {left}{enough}",
-        missing=_size(answer.stage.missing_bytes),
+        "{lacking}: {what} of one GPU take at least {outside} outside the budget ({engine}: {budget}), which leaves "
+        "{left}{enough}",
+        lacking=lacking,
+        what=_outside_words(answer),
         outside=_size(_least_outside(answer)),
         engine=answer.rules.title,
         budget=answer.rules.budget_words(answer.model, request),

@@ -9,7 +9,7 @@ from calculator.catalogue.presets import load_gpu
 from calculator.engines import engine_class
 from calculator.errors import InvalidValueError
 from calculator.hardware import Accelerator
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say
 from calculator.request.calibration import Calibration, calibration_of
 
 NAME = "calibration"
@@ -95,7 +95,7 @@ def check(calibration: Calibration | None, searched: Iterable[tuple[str, Acceler
             "{gpus} with {engine} {go} by a log of such a machine{rest}",
             gpus=", ".join(dict.fromkeys(gpu.name for gpu in own)),
             engine=title,
-            go="goes" if len(own) == 1 else "go",
+            go=phrase("goes") if len(own) == 1 else phrase("go"),
             rest=say("size.not_calibrated", "; all else by the rules alone") if rest else "",
         ),
     )

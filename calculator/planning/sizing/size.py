@@ -14,7 +14,7 @@ from calculator.errors import InvalidValueError, friendly, shown
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.hardware import Accelerator
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say
 from calculator.planning.kv_cache import whole_numbers
 from calculator.planning.said.notes import beyond_the_model
 from calculator.planning.sizing.found import Found, Refused
@@ -248,8 +248,8 @@ def _kinds(
     unused = [load_gpu(name).name for name in own if name not in given]
     notes = [] if not unused else [say(
         "size.unused_prices", "the {prices} of {gpus} {are} not used: only the GPUs that are named are searched",
-        prices="price" if len(unused) == 1 else "prices", gpus=", ".join(unused),
-        are="is" if len(unused) == 1 else "are",
+        prices=phrase("price") if len(unused) == 1 else phrase("prices"), gpus=", ".join(unused),
+        are=phrase("is") if len(unused) == 1 else phrase("are"),
     )]  # fmt: skip
     kinds: list[Kind] = []
     refused: list[Refused] = []

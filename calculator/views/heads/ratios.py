@@ -133,5 +133,6 @@ def _finding(rows: list[RatioRow], presets: int, row: HeadRow) -> str:
         return common
     return say(
         "ratios.chosen", "{common} {models} {have} {label}:1.",
-        common=common, models=chosen.num_models, have="has" if chosen.num_models == 1 else "have", label=chosen.label,
+        common=common, models=chosen.num_models, have=phrase("has") if chosen.num_models == 1 else phrase("have"),
+        label=chosen.label,
     )  # fmt: skip

@@ -88,7 +88,7 @@ def verdict() -> Message:
     absent = [row.title for row in rows if not row.logs]
     text = template("{logs} of them are of {engine}.")
     if absent:
-        text += template(" Of {absent} there is no log whose capacity could be compared.")
+        text = template("{logs} of them are of {engine}. Of {absent} there is no log whose capacity could be compared.")
     return say("pages.method.verdict", text, logs=most.logs, engine=most.title, absent=joined(" and ", absent))
 
 

@@ -83,7 +83,7 @@ def _verdict(plan: Plan) -> str:
     around = words.spread(plan)
     parts = [
         frame.paragraph(asked),
-        frame.paragraph(f"{fits} {words.detail(plan)}", "verdict ok" if plan.fits else "verdict not"),
+        frame.paragraph(joined(" ", [fits, words.detail(plan)]), "verdict ok" if plan.fits else "verdict not"),
     ]
     if around and plan.fits:
         parts.append(frame.paragraph(say("report.range", "Range: {around}.", around=around)))

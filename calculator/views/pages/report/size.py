@@ -76,12 +76,12 @@ def versions(found: Found) -> list[str]:
 def goals_in_words(goals: Goals) -> Iterator[str]:
     """Say the goals that were asked for."""
     for name, text in (
-        ("max_tpot_s", template("a token within {ms:,.4g} ms")),
-        ("max_ttft_s", template("the first token within {ms:,.4g} ms")),
+        ("max_tpot_s", template("Goal: a token within {ms:,.4g} ms, judged on central means.")),
+        ("max_ttft_s", template("Goal: the first token within {ms:,.4g} ms, judged on central means.")),
     ):
         value = getattr(goals, name)
         if value is not None:
-            yield say(f"report.goal.{name}", "Goal: " + text + ", judged on central means.", ms=1e3 * value)
+            yield say(f"report.goal.{name}", text, ms=1e3 * value)
 
 
 def _prices(rows: list[OptionRow], alt: str) -> str:
