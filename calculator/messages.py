@@ -35,6 +35,10 @@ class Message(str):
         made.key, made.template, made.values = key, template, values
         return made
 
+    def __str__(self) -> str:
+        """Return itself: a text stays known when it is asked for as a ``str``."""
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep key and values when it is copied or pickled."""
         return Message, (self.key, self.template, self.values)

@@ -224,17 +224,44 @@ def calibration_of(given: Calibration | Mapping[str, Any] | str | Path) -> Calib
             with Path(given).open("rb") as file:
                 content = file.read(MOST_BYTES + 1)
         except (OSError, ValueError) as error:
-            raise FileFormatError(f"{given}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+            raise FileFormatError(
+                say(
+                    "calibration.cannot_read",
+                    "{given}: cannot be read: {getattr}",
+                    given=given,
+                    getattr=getattr(error, "strerror", None) or error,
+                )
+            ) from None
         if len(content) > MOST_BYTES:
-            raise FileFormatError(f"{given}: longer than {MOST_BYTES:,} bytes, and so no calibration")
+            raise FileFormatError(
+                say(
+                    "calibration.longer_than_bytes_so",
+                    "{given}: longer than {most_bytes:,} bytes, and so no calibration",
+                    given=given,
+                    most_bytes=MOST_BYTES,
+                )
+            )
         try:
             given = json.loads(content)
         except (ValueError, RecursionError):
-            raise FileFormatError(f"{given}: no JSON, and so no calibration") from None
+            raise FileFormatError(
+                say("calibration.no_json_so_no", "{given}: no JSON, and so no calibration", given=given)
+            ) from None
     if not isinstance(given, Mapping):
-        raise InvalidValueError(f"calibration: values or a file of them, not {shown(given)}", what="calibration")
+        raise InvalidValueError(
+            say(
+                "calibration.calibration_values_file_them",
+                "calibration: values or a file of them, not {given}",
+                given=shown(given),
+            ),
+            what="calibration",
+        )
     try:
         read = CALIBRATION.validate({name: value for name, value in given.items() if value is not None})
         return Calibration(**{**read, "lines": tuple(LoggedLine(**line) for line in read.get("lines", ()))})
     except CalculatorError as error:
-        raise InvalidValueError(f"calibration: {error}", what=error.what or "calibration", asked=error.asked) from None
+        raise InvalidValueError(
+            say("calibration.calibration", "calibration: {error}", error=error),
+            what=error.what or "calibration",
+            asked=error.asked,
+        ) from None

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 import calculator
+from calculator.messages import template
 from dashboard import state
 from dashboard.fits.asking import GPUS, Asked
 from dashboard.frame import lengths
@@ -27,12 +28,12 @@ PLACES = {
 FORGOTTEN = ("engine_version", "kv_cache_dtype", "weight_dtype", "speculative_config", "gpu_memory_utilization")
 """What is left at its default where nothing nearer works, each by itself."""
 _LABELS = {
-    "tensor_parallel_size": "TP {}",
-    "pipeline_parallel_size": "PP {}",
-    "data_parallel_size": "{} replicas",
-    "num_key_value_heads": "{} KV heads",
-    "batch_size": "{} users",
-    "seq_len": "{} tokens",
+    "tensor_parallel_size": "TP {value}",
+    "pipeline_parallel_size": "PP {value}",
+    "data_parallel_size": template("{value} replicas"),
+    "num_key_value_heads": template("{value} KV heads"),
+    "batch_size": template("{value} users"),
+    "seq_len": template("{value} tokens"),
 }
 
 
@@ -100,7 +101,7 @@ def _candidates(error: calculator.CalculatorError) -> Iterator[tuple[str, dict[s
 
 def _labelled(name: str, value: object) -> str:
     shown = f"{value:,}" if isinstance(value, int) else str(value)
-    return _LABELS.get(name, "{}").format(shown)
+    return tell(_LABELS.get(name, "{value}"), value=shown)
 
 
 def _beside(allowed: Any, asked: object) -> list[Any]:

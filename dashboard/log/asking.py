@@ -14,14 +14,14 @@ from calculator.formats import weights
 from calculator.logs.implied import likely
 from calculator.logs.questions import Question, ask_for_model
 from calculator.logs.reconciliation import Reconciliation, reconcile
-from calculator.messages import Message, phrase
+from calculator.messages import Message, phrase, template
 from calculator.reading.fields import Between, Count, Number
 from calculator.request import OPTIONS
 from calculator.units import GIB, gib_to_bytes
 from calculator.views.pages.log import knows_device
 from dashboard.frame import chips
 from dashboard.log.box import Kept, kept
-from dashboard.text import plain, sentence, tell
+from dashboard.text import ended, plain, sentence, tell
 
 OWN_MEMORY = phrase("its memory")
 """What stands in place of a GPU that is none of the presets."""
@@ -134,11 +134,11 @@ BY_DEVICE = ("gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens")
 """Defaults that an engine may take by the device's memory."""
 SAID_BY_THE_QUESTION = ("logs.assumed.no_device",)
 _SHORT = {
-    "weight_dtype": "weights {}",
-    "kv_cache_dtype": "KV {}",
-    "gpu_memory_utilization": "{} of memory",
-    "max_num_batched_tokens": "batched tokens {}",
-    "tensor_parallel_size": "TP {}",
+    "weight_dtype": template("weights {value}"),
+    "kv_cache_dtype": "KV {value}",
+    "gpu_memory_utilization": template("{value} of memory"),
+    "max_num_batched_tokens": template("batched tokens {value}"),
+    "tensor_parallel_size": "TP {value}",
 }
 
 
@@ -160,13 +160,13 @@ def assumptions(held: Kept, result: Reconciliation) -> None:
         for name in (*found, *given):
             chips.chip(_short(held, result, name), f"_chip_{name}", _opened, held, name, found.get(name, ""))
     for text in others:
-        st.markdown(f":gray[:small[{plain(sentence(text))}.]]")
+        st.markdown(f":gray[:small[{ended(sentence(text))}]]")
 
 
 def _opened(held: Kept, name: str, said: str) -> None:
     """Say what was assumed, and ask for what it is instead."""
     if said:
-        st.markdown(plain(f"{sentence(said)}."))
+        st.markdown(ended(sentence(said)))
     _control(held, name, name)
 
 
@@ -185,7 +185,7 @@ def _short(held: Kept, result: Reconciliation, name: str) -> str:
     if name == "engine_version":
         return f"{result.plan.rules.title} {result.plan.rules.version}"
     shown = f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
-    return _SHORT.get(name, name + " {}").format(shown)
+    return tell(_SHORT[name], value=shown) if name in _SHORT else f"{name} {shown}"
 
 
 def _control(held: Kept, name: str, label: str) -> None:

@@ -82,8 +82,13 @@ def check(calibration: Calibration | None, searched: Iterable[tuple[str, Acceler
     if not own:
         device = load_gpu(calibration.gpu).name if calibration.gpu else "a GPU of other memory"
         raise InvalidValueError(
-            f"calibration: it is of {title} on {device}, which is not searched: search that engine and device, or "
-            "leave it out",
+            say(
+                "logged.calibration_which_not_searched",
+                "calibration: it is of {title} on {device}, which is not searched: search that engine "
+                "and device, or leave it out",
+                title=title,
+                device=device,
+            ),
             what=NAME,
             asked=calibration.gpu,
             allowed=tuple(gpu.id for _, gpu in pairs),
