@@ -152,11 +152,11 @@ def test_what_torch_prints_says_nothing_of_whose_log_it_is():
     [
         # eugr/spark-vllm-docker#396, broken by the page; vllm-project/vllm#34076
         "To serve at least one request with the model's max seq len (196608),\n23.25 GiB KV cache is "
-        "needed, which is larger than the available KV cache memory (22.5 GiB).\nBased on the available memory, the estimated "
-        "maximum model length is 190272.",
+        "needed, which is larger than the available KV cache memory (22.5 GiB).\nBased on the available memory, the "
+        "estimated maximum model length is 190272.",
         "To serve at least one request with the models's max seq len (196608), (23.25 GiB KV cache is "
-        "needed, which is larger than the available KV cache memory (22.5 GiB). Based on the available memory, the estimated "
-        "maximum model length is 190272.",
+        "needed, which is larger than the available KV cache memory (22.5 GiB). Based on the available memory, the "
+        "estimated maximum model length is 190272.",
     ],
 )
 def test_a_refused_length_is_read_in_every_wording(text):
