@@ -38,9 +38,10 @@ READERS: Mapping[str, Callable[[Mapping[str, Any]], Scheme]] = {
     "torchao": torchao,
 }
 """What reads a section, by its ``quant_method``; ModelOpt is known by more than that."""
+MXFP4 = "mxfp4"
 OTHER_NAMES = {
     "compressed_tensors": "compressed-tensors", "auto_round": "auto-round", "intel/auto-round": "auto-round",
-    "auto_gptq": "gptq", "auto_awq": "awq", "gpt_oss_mxfp4": "mxfp4", "deepseek_v4_fp8": "fp8",
+    "auto_gptq": "gptq", "auto_awq": "awq", "deepseek_v4_fp8": "fp8",
 }  # fmt: skip
 NOT_READ = ("experts_int8", "fp_quant", "humming", "moe_wna16", "online")
 """Methods of vLLM 0.33 that are not read here; it has no others."""
@@ -76,7 +77,7 @@ def as_stored(model: ModelArchitecture, section: object) -> tuple[ModelArchitect
             )
         )
     method = str(section.get("quant_method") or "").lower()
-    method = OTHER_NAMES.get(method, method)
+    method = MXFP4 if method.endswith(f"_{MXFP4}") else OTHER_NAMES.get(method, method)
     reader = modelopt if is_modelopt(section, method) else READERS.get(method)
     if not method and reader is None:
         said = say("quantisation.no_method", "quantization_config names no quant_method: 16 bit weights are taken")
