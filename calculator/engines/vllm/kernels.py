@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from calculator.architecture.latent import LatentAttention
-from calculator.architecture.layers import FullAttention
+from calculator.architecture.layers import ChunkedAttention, CrossAttention, FullAttention, SlidingWindow
+from calculator.architecture.recurrent import AttentionAndState
 from calculator.formats.names import SIXTEEN_BIT
 from calculator.messages import Message, say
 
@@ -36,6 +37,8 @@ TYPES: Mapping[str, frozenset[str]] = {
 """Model types whose own class has it."""
 SPARSE_TYPES = frozenset({"deepseek_v32", "glm_moe_dsa"})
 """Model types with an index whose latents are read by the kernels that are known here; others have their own."""
+PLAIN_LAYERS = (FullAttention, SlidingWindow, ChunkedAttention, CrossAttention, AttentionAndState)
+"""Layers that the kernels known here serve; an index, or convolutions, bring their own."""
 DESKTOP = "blackwell of compute capability 12"
 _SM12X = ("rtx-", "gb10")
 PLAIN = (*SIXTEEN_BIT, "fp32")
@@ -112,7 +115,9 @@ def layers_of(model: ModelArchitecture, kept: tuple[LayerGroup, ...], images: bo
         if isinstance(spec, LatentAttention):
             if not spec.index_head_dim or model.model_type in SPARSE_TYPES:
                 found[Layer(0, (SPARSE if spec.index_head_dim else LATENT,))] = None
-        elif isinstance(spec, FullAttention) and spec.kv_heads and spec.head_dim == spec.v_head_dim:
+        elif type(spec) in PLAIN_LAYERS and isinstance(spec, FullAttention) and spec.head_dim == spec.v_head_dim:
+            if not spec.kv_heads:
+                continue
             found[Layer(spec.head_dim, tuple(asks))] = None
             if model.needs_encoder:
                 found[Layer(spec.head_dim, (*asks, ENCODER))] = None
