@@ -117,9 +117,9 @@ def test_texts_of_an_answer_know_their_keys():
 def test_every_line_of_memory_has_a_key():
     keys = [line.key for line in words.memory_lines(plan_of())]
     assert [key for key in keys if key != "rounding"] == [
-        "weights", "activation", "non_torch", "cuda_graph", "kv_cache", "kept_free",
+        "weights", "activation", "non_torch", "cuda_graph", "output_counts", "kv_cache", "kept_free",
     ]  # fmt: skip
-    assert set(base.LINE_COLOURS) == set(keys) - {"rounding"}
+    assert set(base.LINE_COLOURS) == set(keys) - {"rounding", "output_counts"}
     assert words.memory_lines(plan_of(tensor_parallel_size=1, gpu_memory_bytes=2**30))[-1].key == "missing"
 
 
