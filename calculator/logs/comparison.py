@@ -11,6 +11,7 @@ from calculator.engines import engine_log
 from calculator.engines.beside.logged import is_of_setup
 from calculator.engines.log import Log, Taken
 from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, LEAST_SPREAD, NON_TORCH, Line, Overhead
+from calculator.engines.support import supports
 from calculator.errors import CalculatorError
 from calculator.logs.calibrating import of_start
 from calculator.logs.questions import Question, ask_for_gpu
@@ -105,7 +106,16 @@ class Comparison:
         free = self.log.figures.get("free_at_start_gib", 0.0)
         if self.knows_device and not free:
             free = self.plan.per_gpu.total_bytes / GIB
-        return (ask_for_gpu(str(self.log.flags.get("device", "")), free, self._off_on),)
+        return (ask_for_gpu(str(self.log.flags.get("device", "")), free, self._off_on, self._runs_on),)
+
+    def _runs_on(self, gpu: str) -> bool:
+        """Whether the engine is known to run the plan's formats on a device."""
+        request = self.plan.request
+        try:
+            found = supports(request.engine, gpu, request.weight_dtype, request.kv_cache_dtype, request.engine_version)
+        except CalculatorError:
+            return False
+        return found.ok
 
     def _off_on(self, gpu: str) -> float | None:
         """Return how far off the capacity is on another device, None where it is outside its range there [-]."""

@@ -36,7 +36,12 @@ class Question:
         return {"keyword": self.keyword, "text": str(self.text), "choices": list(self.choices)}
 
 
-def ask_for_gpu(named: str, free_gib: float, off_on: Callable[[str], float | None] | None = None) -> Question:
+def ask_for_gpu(
+    named: str,
+    free_gib: float,
+    off_on: Callable[[str], float | None] | None = None,
+    runs: Callable[[str], bool] | None = None,
+) -> Question:
     """Return the question for the device: those whose memory is a little more than what was free, or that would do.
 
     Parameters
@@ -47,13 +52,15 @@ def ask_for_gpu(named: str, free_gib: float, off_on: Callable[[str], float | Non
         Memory that was free before loading, 0 where it is not printed [GiB].
     off_on : callable, optional
         How far off the capacity is on a device, None where it is outside its range there [-].
+    runs : callable, optional
+        Whether the engine is known to run on a device [-].
 
     Returns
     -------
     Question
         It.
     """
-    sizes = {key: load_gpu(key).memory_bytes / GIB for key in gpu_ids()}
+    sizes = {key: load_gpu(key).memory_bytes / GIB for key in gpu_ids() if runs is None or runs(key)}
     near = {key: size for key, size in sizes.items() if free_gib <= size <= free_gib / (1 - MOST_IN_USE)}
     if free_gib:
         choices = tuple(sorted(near, key=lambda key: near[key]))

@@ -115,8 +115,15 @@ def _device(
             asked["non_torch_bytes"] += calibration_of(given["calibration"]).grown_bytes
     if memory is None and "gpu_memory_bytes" not in asked:
         asked["gpu_memory_bytes"] = UNSTATED_MEMORY
-        text = phrase("no device: the log names none, so only what the pool holds can be compared; give the GPU")
-        assumed.append(say("logs.assumed.no_device", text))
+        named = str(log.flags.get("device", ""))
+        if named and own.sizes_pool:
+            unknown = template(
+                "no device: {named} is none of the presets, so only what the pool holds can be compared; give the GPU"
+            )
+            assumed.append(say("logs.assumed.no_device", unknown, named=repr(named[:80])))
+        elif own.sizes_pool:
+            text = phrase("no device: the log names none, so only what the pool holds can be compared; give the GPU")
+            assumed.append(say("logs.assumed.no_device", text))
     elif "non_torch_bytes" in asked:
         text = phrase("in use before loading: what the log prints, whatever else holds it")
         assumed.append(say("logs.assumed.free", text))
