@@ -171,6 +171,17 @@ def test_tokens_of_sglang_before_chunks_were_printed():
     assert log.figures["kv_tokens"] == 56_524
 
 
+def test_a_number_below_zero_is_none():
+    # SGLang: no chunks
+    log = (
+        "server_args=ServerArgs(model_path='meta-llama/Llama-3.1-8B-Instruct', chunked_prefill_size=-1, tp_size=1)\n"
+        "[2026-02-04 11:30:31] KV Cache is allocated. #tokens: 20480, K size: 1.25 GB, V size: 1.25 GB\n"
+    )
+    result = reconcile(log, gpu="h100-sxm")
+    assert "max_num_batched_tokens" not in result.plan.asked
+    assert "max_num_batched_tokens" in [text.values.get("keyword") for text in result.assumed]
+
+
 def test_a_format_that_the_tokens_say_is_taken_and_said():
     result = reconcile(VLLM_V1.replace("420,864", "841,856").replace("26.30x", "52.62x"))
     assert result.agrees
@@ -189,6 +200,18 @@ def test_where_all_that_is_not_default_is_printed_no_other_fraction_is_a_cause()
     assert of_fraction not in keys(reconcile(log, gpu="h100-sxm", activation_bytes="4.76GiB").causes)
     cut = log.replace("'api_key': ['sk-abcdef123456']}", "'api_key")
     assert of_fraction in keys(reconcile(cut, gpu="h100-sxm", activation_bytes="4.76GiB").causes)
+
+
+def test_a_pool_far_from_that_of_the_default_names_the_fraction_that_gives_it():
+    # a public start on a GB10 of 119.7 GiB, of which the default of 0.92 takes 110.1: 0.04 was set
+    log = (
+        "(EngineCore pid=258) INFO gpu_model_runner.py:4879 Model loading took 2.89 GiB memory\n"
+        "(EngineCore pid=258) INFO gpu_worker.py:440 Available KV cache memory: 0.56 GiB\n"
+        "(EngineCore pid=258) INFO kv_cache_utils.py:1708 GPU KV cache size: 20,992 tokens\n"
+    )
+    cause = next(text for text in reconcile(log, gpu="gb10").causes if text.key == "logs.cause.utilisation")
+    # what else the engine holds is not known to a GiB, which is 0.01 of the device
+    assert cause.values["other"] == pytest.approx(0.04, abs=0.011)
 
 
 def test_names_of_distilled_models_as_their_makers_of_boxes_write_them():

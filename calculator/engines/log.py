@@ -25,6 +25,8 @@ Argument = tuple[str, Callable[[str], Any]]
 Assumption = tuple[Message, dict[str, Any]]
 """What could be otherwise than assumed, and the keywords of ``plan`` that say so."""
 
+FAR = 0.1
+"""No overhead that is not known takes such a share of a device [-]."""
 MONTHS_IN_USE = 6
 """How long after the next one that was read a version is still tried, where a log has a date and names none."""
 _BUILD = re.compile(r"dev|rc|[+]g[0-9a-f]")
@@ -234,11 +236,20 @@ class Log:
         """Yield what its words for a pool mean otherwise than they say, by a plan that has the printed pool."""
         yield from ()
 
+    def far_fraction(self, plan: Plan, log: StartupLog) -> Iterator[float]:
+        """Yield the fraction that gives the printed pool, where no overhead explains how far off the planned one is."""
+        pool, planned = log.figures.get("kv_pool_gib", 0.0) * GIB, plan.kv_pool_bytes
+        if pool > 0 and planned > 0:
+            used = plan.request.gpu_memory_utilization
+            fraction = round(used + (pool - planned) / plan.per_gpu.total_bytes, 2)
+            if abs(fraction - used) >= FAR and 0 < fraction < 1:
+                yield fraction
+
     def assumptions(self, plan: Plan, log: StartupLog) -> Iterator[Assumption]:
         """Yield what could be otherwise than assumed."""
         used = plan.request.gpu_memory_utilization
         if "gpu_memory_utilization" not in log.flags and "gpu_memory_utilization" in plan.rules.flags:
-            for fraction in (0.8, 0.82, 0.85, 0.88, 0.9):
+            for fraction in (0.8, 0.82, 0.85, 0.88, 0.9, *self.far_fraction(plan, log)):
                 yield (
                     say(
                         "logs.cause.fraction", "a fraction of {other:g} in place of {used:g}", other=fraction, used=used

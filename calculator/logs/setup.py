@@ -65,7 +65,7 @@ def keywords_of(
     known = engine_rules(log.engine, version)
     asked |= _device(log, own, known, gpu, given, assumed)
     logged = (name for name, option in OPTIONS.items() if option.logged and name in flags)
-    asked |= {name: flags[name] for name in logged if _takes(known, name)}
+    asked |= {name: flags[name] for name in logged if _takes(known, name) and not _is_off(flags[name])}
     asked |= own.lengths(log)
     if known.splits_layers:
         asked |= _ranks(log, {**asked, **given}, assumed)
@@ -141,6 +141,11 @@ def _drafts(flags: dict[str, Any], known: Engine, model: ModelArchitecture) -> d
     except CalculatorError:
         return {}
     return {"speculative_config": config} if speculation.method in known.draft_methods else {}
+
+
+def _is_off(value: Any) -> bool:
+    """Whether a number is one by which engines say that something is off, or theirs to choose: -1."""
+    return isinstance(value, int | float) and value < 0
 
 
 def _takes(known: Engine, name: str) -> bool:
@@ -277,7 +282,11 @@ def with_weights_as_logged(answer: Plan, logged_gib: float) -> tuple[Plan, list[
     low, high = (share * plain.per_gpu.weights_bytes / GIB for share in QUANTISED)
     if not low < logged_gib < high or abs(weights_off(answer, logged_gib)) <= SAME_WEIGHTS:
         return answer, []
-    size = round(plain.all_gpus.weights_bytes * logged_gib * GIB / sized.per_gpu.weights_bytes)
+    # what stands beside them is logged with them
+    logged_bytes = max(0.0, logged_gib * GIB - kept_bytes(sized.per_gpu))
+    size = round(plain.all_gpus.weights_bytes * logged_bytes / sized.per_gpu.weights_bytes)
+    if size <= 0:
+        return answer, []
     text = template(
         "weights of {size:.2f} GiB, as logged: they are quantised, and no format that is known here is of that size"
     )

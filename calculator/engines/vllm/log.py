@@ -208,7 +208,7 @@ class VllmLog(Log):
         stated, used = log.flags, plan.request.gpu_memory_utilization
         newer, whole = "since_0_28" in log.figures, "args_whole" in log.figures
         if "gpu_memory_utilization" not in stated and not (whole and "engine_version" in stated):
-            for fraction in (0.90, 0.92):
+            for fraction in (0.90, 0.92, *self.far_fraction(plan, log)):
                 if abs(fraction - used) > 1e-9:
                     text = template("a utilisation of {other:.2f} in place of {used:.2f}")
                     yield (
