@@ -10,8 +10,12 @@ Run::
 
     reference/bin/python make_parameters.py make NAME=config.json ...
     reference/bin/python make_parameters.py check
+    reference/bin/python make_parameters.py switched TYPE ...
 
 ``make`` prints a line for each config; ``check`` counts every line of the file anew and prints those that differ.
+``switched`` prints the lines of ``reference_small.jsonl``: of a few small layers of each type with sizes alone, and
+with every switch of its class the other way round. A type whose class takes no such sizes, or that no engine runs so, has no
+line; caches other than of keys and values are left out there.
 
 Keys of a line
 --------------
@@ -48,6 +52,19 @@ FILE = Path(__file__).parent / "reference_parameters.jsonl"
 SOURCE = "transformers 5.23.0, counted on the meta device"
 COLUMNS = ("case", "source", "config", "num_parameters", "kv", "state_bytes")
 PROMPT = 2
+SMALL = {
+    "vocab_size": 1000, "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 6,
+    "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 48,
+}  # fmt: skip
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+SWITCHES = (
+    "attention_bias", "mlp_bias", "use_bias", "qkv_bias", "use_qkv_bias", "use_qk_norm", "qk_layernorm", "bias",
+    "tie_word_embeddings", "add_bias_linear", "parallel_attn", "new_decoder_architecture", "attention_out_bias",
+    "hidden_bias", "use_parallel_residual", "norm_topk_prob", "enable_attention_bias", "use_sliding_window", "qk_norm",
+    "projection_bias", "multi_query", "layer_norm_bias", "attn_bias", "use_attention_bias", "add_cross_attention",
+    "use_mlp_bias", "linear_bias", "conv_bias", "mamba_conv_bias", "mamba_proj_bias", "use_conv_bias", "no_bias",
+    "do_layer_norm_before", "alibi",
+)  # fmt: skip
 
 
 def model_of(config: dict):
@@ -106,6 +123,24 @@ def line(name: str, config: dict) -> dict:
     return dict(zip(COLUMNS, (name, SOURCE, config, count(model), kv, 0), strict=True))
 
 
+def switched(kind: str):
+    """Yield the lines of a type in small sizes: by default, and with every switch the other way round."""
+    from transformers import AutoConfig
+
+    known = AutoConfig.for_model(kind)
+    sizes = {key: value for key, value in SMALL.items() if hasattr(known, key)}
+    if many := next((key for key in EXPERTS if hasattr(known, key)), None):
+        each = ("num_experts_per_tok", "moe_topk", "moe_k")
+        sizes |= {many: 4, **{key: 2 for key in each if hasattr(known, key)}}
+    ways = {key: not value for key in SWITCHES if isinstance(value := getattr(known, key, None), bool)}
+    for name, others in {"plain": {}, "switched": {"head_dim": None, **ways}}.items():
+        config = {key: value for key, value in {"model_type": kind, **sizes, **others}.items() if value is not None}
+        try:
+            yield line(f"{kind} {name}", config)
+        except Exception as error:
+            print(f"{kind} {name}: not built: {type(error).__name__}: {str(error)[:150]}", file=sys.stderr)
+
+
 def comparable(kv: dict) -> bool:
     """Whether the reference's own cache is what an engine keeps."""
     return set(kv) <= {"full attention", "sliding window"} and bool(kv)
@@ -114,13 +149,17 @@ def comparable(kv: dict) -> bool:
 def main() -> int:
     """Make lines, or check those that are there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("verb", choices=("make", "check"))
-    parser.add_argument("names", nargs="*", help="name=config.json; with check: only these cases")
+    parser.add_argument("verb", choices=("make", "check", "switched"))
+    parser.add_argument("names", nargs="*", help="name=config.json; with check: cases; with switched: types")
     asked = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     if asked.verb == "make":
         for name, _, path in (one.partition("=") for one in asked.names):
             print(json.dumps(line(name, json.loads(Path(path).read_text(encoding="utf-8")))), flush=True)
+        return 0
+    if asked.verb == "switched":
+        for made in (made for kind in asked.names for made in switched(kind)):
+            print(json.dumps(made), flush=True)
         return 0
     tally = Counter()
     for old in map(json.loads, FILE.read_text(encoding="utf-8").splitlines()):
