@@ -164,18 +164,19 @@ def load(page: str = "") -> None:
 
     Turning to another page empties the link: what was asked there holds on.
     """
-    link = st.query_params.to_dict()
-    turned = st.session_state.get(_PAGE, page) != page
+    link, known = st.query_params.to_dict(), st.session_state.to_dict()
+    turned = known.get(_PAGE, page) != page
     st.session_state[_PAGE] = page
     if turned and not set(link) - set(_STREAMLITS_OWN):
         st.session_state[_PROBLEMS] = []
-    elif link != st.session_state.get(_SEEN) and not _is_late(link):
+    elif link != known.get(_SEEN) and not _is_late(link):
         st.session_state[_PROBLEMS] = _apply(link)
         _note(link)
-    elif _current() != link:
+        known = st.session_state.to_dict()
+    elif _said_by(known) != link:
         st.session_state[_PROBLEMS] = []
     for name, parameter in PARAMETERS.items():
-        st.session_state[name] = st.session_state.get(name, _opening(parameter))
+        st.session_state[name] = known[name] if name in known else _opening(parameter)
 
 
 def _opening(parameter: Parameter) -> Any:
@@ -303,7 +304,12 @@ def held(*names: str) -> dict[str, Any]:
 
 def _current() -> dict[str, str]:
     """Return the state as the parameters of a link."""
-    state = link_of({name: st.session_state.get(name) for name in PARAMETERS})
+    return _said_by(st.session_state.to_dict())
+
+
+def _said_by(known: Mapping[str, Any]) -> dict[str, str]:
+    """Return all that the state holds as the parameters of a link."""
+    state = link_of({name: known.get(name) for name in PARAMETERS})
     kept = {name: value for name, value in st.query_params.to_dict().items() if name in _STREAMLITS_OWN}
     return kept | state
 

@@ -7,6 +7,7 @@ import zlib
 from functools import cache
 from pathlib import Path
 
+import pandas
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
@@ -150,8 +151,9 @@ def agrees(page, plan):
 
 def formula(page):
     """The steps of the formula, as a table."""
-    (found,) = page.table
-    return found.value.map(unescaped)
+    (found,) = [each.value for each in page.markdown if each.value.startswith("| Step | How | Size |")]
+    names, _, *lines = [unescaped(line).strip("| ").split(" | ") for line in found.splitlines()]
+    return pandas.DataFrame(lines, columns=names)
 
 
 def view_of(page):

@@ -432,4 +432,4 @@ def named(thing: ModelArchitecture | Accelerator) -> str:
             return thing.id
         return thing.repository if thing.repository and load_model(thing.repository).is_the_same(thing) else CUSTOM
     known = _gpu_of(thing.id)
-    return thing.id if known is None or known == thing else CUSTOM
+    return thing.id if known is None or known is thing or known == thing else CUSTOM

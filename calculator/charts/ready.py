@@ -10,10 +10,7 @@ from functools import wraps
 from html import escape
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, cast
 
-# Plotly takes numpy and pandas out of sys.modules as they stand there: half imported, while another thread is at it. An
-# import waits for that thread; so none gets past this module, and draws, before both are whole.
-import numpy  # noqa: F401
-import pandas  # noqa: F401
+import numpy  # noqa: F401 - as pandas below
 import plotly.graph_objects as go
 
 from calculator.messages import say
@@ -43,6 +40,10 @@ def chart(build: Callable[P, Spec]) -> Chart[P]:
 
     @wraps(build)
     def as_figure(*args: P.args, **kwargs: P.kwargs) -> go.Figure:
+        # Plotly takes numpy and pandas out of sys.modules as they stand there: half imported, while another thread is
+        # at it. An import waits for that thread, so that no Figure is made before both are whole.
+        import pandas  # noqa: F401
+
         return go.Figure(build(*args, **kwargs))
 
     as_figure.__annotations__ = {**build.__annotations__, "return": "go.Figure"}

@@ -5,7 +5,7 @@ Nothing outside asks which engine it holds. A file is imported when it is first 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,7 @@ def engine_support(name: str) -> Formats:
     return formats
 
 
+@cache
 def _file(name: str, topic: str) -> Any:
     return import_module(f"calculator.engines.{ENGINES[name][0]}.{topic}")
 

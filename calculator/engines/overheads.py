@@ -213,9 +213,14 @@ def forward_activation(
     """
     tenths = {1: 110, 2: 65}.get(tensor_parallel_size, 50) * (2 if model.moe_intermediate_size else 1)
     peak = ACTIVATION_BYTES * max_num_batched_tokens * model.hidden_size * tenths // 10
-    source = say("overheads.forward", "one forward pass of {tokens:,} tokens", tokens=max_num_batched_tokens)
-    source = _from_slack(source) if in_slack else source
+    source = _of_a_pass(max_num_batched_tokens, in_slack)
     return estimate(ACTIVATION, max(peak, 70 * 2**20), source, (0.5, 2.0), in_slack)
+
+
+@lru_cache(maxsize=4096)
+def _of_a_pass(tokens: int, in_slack: bool) -> Message:
+    source = say("overheads.forward", "one forward pass of {tokens:,} tokens", tokens=tokens)
+    return _from_slack(source) if in_slack else source
 
 
 def _from_slack(source: Message) -> Message:

@@ -238,9 +238,9 @@ def refused(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support | 
 
 
 def _is_refused(engine: str, version: str, vendor: str, generation: str, gpu: str, weight: str, kv: str) -> bool:
-    table, device = engine_support(engine), (version, vendor, generation, gpu)
-    halves = _asked(table.not_weights, table.not_kv, weight, kv)
-    return any(_is_half_refused(engine, *device, which, half[1]) for which, half in enumerate(halves))
+    device = engine, version, vendor, generation, gpu
+    weight, kv = _looked_up(weight, kv)
+    return _is_half_refused(*device, 0, weight) or _is_half_refused(*device, 1, kv)
 
 
 @lru_cache(maxsize=4_096)
@@ -262,9 +262,15 @@ def runs_nowhere(rules: Engine, weight: str) -> bool:
     )
 
 
+def offered(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support:
+    """Say whether formats may be proposed on a device: those that run there, any where nothing is known of it."""
+    support = runs_on(rules, gpu, weight, kv)
+    return Support(True, "", "") if _is_unknown(gpu) else support
+
+
 def is_offered(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> bool:
-    """Whether formats may be proposed on a device: those that run there, any where nothing is known of the device."""
-    return _is_unknown(gpu) or runs_on(rules, gpu, weight, kv).ok
+    """Whether formats may be proposed on a device."""
+    return offered(rules, gpu, weight, kv).ok
 
 
 def _is_unknown(gpu: Accelerator) -> bool:
@@ -274,8 +280,14 @@ def _is_unknown(gpu: Accelerator) -> bool:
 def _asked(
     weights: tuple[Any, ...], kv: tuple[Any, ...], weight: str, kv_dtype: str
 ) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:
-    """Return what is looked up: the kind in words, the format without its group size, and the rows."""
-    return ("weights", weight.split("-g")[0], weights), (phrase("a KV cache"), KV_ALIASES.get(kv_dtype, kv_dtype), kv)
+    """Return what is looked up: the kind in words, the format, and the rows."""
+    weight, kv_dtype = _looked_up(weight, kv_dtype)
+    return ("weights", weight, weights), (phrase("a KV cache"), kv_dtype, kv)
+
+
+def _looked_up(weight: str, kv: str) -> tuple[str, str]:
+    """Return the names that formats have in the tables: weights without their group size."""
+    return weight.split("-g")[0], KV_ALIASES.get(kv, kv)
 
 
 def _not_known(

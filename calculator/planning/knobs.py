@@ -36,12 +36,13 @@ PLAIN_SPLIT = {
 
 
 class Change(NamedTuple):
-    """One step of one knob: which, the change and its cost in words, and the keywords."""
+    """One step of one knob: which, the change and its cost in words, the keywords, and its plan where that is known."""
 
     knob: Message
     label: Message
     cost: Message
     keywords: dict[str, Any]
+    plan: Plan | None = None
 
 
 def changes_of(plan: Plan) -> Iterator[Change]:
@@ -113,25 +114,26 @@ def _counts(plan: Plan) -> Iterator[Change]:
     request, now = plan.request, plan.num_gpus
     replicas = now // _in_a_unit(plan)
     stages = request.pipeline_parallel_size if plan.rules.splits_layers else None
-    best: dict[int, tuple[int, dict[str, Any]]] = {}
+    best: dict[int, tuple[Plan, dict[str, Any]]] = {}
     most = plan.accelerator.gpus_per_node * (stages or 1) * (_in_a_unit(plan) // plan.gpus_per_replica)
     for layout in layouts_of(plan, most):
         if stages not in (None, layout.keywords["pipeline_parallel_size"]) or layout.num_gpus * replicas == now:
             continue
         keywords = change_to(plan, layout)
         try:
-            held = vary(plan, **keywords).total_max_batch_size
+            other = vary(plan, **keywords)
         except CalculatorError:
             continue
-        if held > best.get(layout.num_gpus, (-1, {}))[0]:
-            best[layout.num_gpus] = held, keywords
+        known = best.get(layout.num_gpus)
+        if known is None or other.total_max_batch_size > known[0].total_max_batch_size:
+            best[layout.num_gpus] = other, keywords
     for size in sorted(best, key=lambda size: (size * replicas < now, abs(size * replicas - now))):
-        keywords, count = best[size][1], size * replicas
+        (other, keywords), count = best[size], size * replicas
         label = say(
             "lever.count", "{count} ({split}) instead of {now}",
             count=plural(count, "GPU"), split=in_words({**split_of(plan), **keywords}), now=now,
         )  # fmt: skip
-        yield Change(GPUS, label, more_gpus(count - now), keywords)
+        yield Change(GPUS, label, more_gpus(count - now), keywords, other)
 
 
 def _lengths(plan: Plan) -> Iterator[Change]:

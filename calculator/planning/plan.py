@@ -24,7 +24,7 @@ from calculator.planning.memory import largest_batch, longest_context, memory_of
 from calculator.planning.resolve import resolve
 from calculator.planning.stage import distinct, tightest
 from calculator.reading.frozen import FrozenDict
-from calculator.request import OPTIONS, Option, asked_of, is_left_out
+from calculator.request import OPTIONS, ZERO_IS_NONE, Option, asked_of, is_left_out
 from calculator.request.calibration import calibration_of
 
 
@@ -65,9 +65,8 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     """
     given = options.get("calibration")
     calibration = None if given is None else calibration_of(given)
-    options = {
-        name: None if is_left_out(name, value) else value for name, value in options.items() if name != "calibration"
-    }
+    options = {name: value for name, value in options.items() if name != "calibration"}
+    options |= {name: None for name in ZERO_IS_NONE if name in options and is_left_out(name, options[name])}
     named: dict[str, Any] = {"model": model} if gpu is None else {"model": model, "gpu": gpu}
     if calibration is not None:
         named["calibration"] = calibration

@@ -33,7 +33,11 @@ def resolve(
     calibration: Calibration | None = None,
 ) -> tuple[Accelerator, Engine, Request]:
     """Check every input and fill in the defaults, those of the engine at its version; an option may be None."""
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {
+        name: value
+        for name, value in options.items()
+        if value is not None and value is not PLAN_DEFAULTS[name]  # what the table states needs no check
+    }
     values = {**PLAN_DEFAULTS, **PLAN_SCHEMA.validate(given)}
     rules = engine_rules(values["engine"], values["engine_version"])
     if calibration is not None:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from calculator.catalogue.presets import load_gpu
 from calculator.engines.beside.experts import joins_replicas
-from calculator.engines.support import is_offered, runs_on
+from calculator.engines.support import Support, offered
 from calculator.errors import CalculatorError, friendly
 from calculator.messages import Message, say
 from calculator.planning.answer import Plan
@@ -163,18 +164,34 @@ def next_steps(plan: Plan) -> Levers:
 
 def _tried(plan: Plan) -> Iterator[Lever]:
     """Yield every change that model and engine allow and that changes the answer, smaller steps first."""
-    now = is_offered(plan.rules, plan.accelerator, plan.request.weight_dtype, plan.request.kv_cache_dtype)
+    now = _support(plan, {})
     for change in changes_of(plan):
+        support = now if _BEARS_ON_SUPPORT.isdisjoint(change.keywords) else _support(plan, change.keywords)
+        if now.ok and not support.ok:
+            continue
         try:
-            other = vary(plan, **change.keywords)
+            other = change.plan or vary(plan, **change.keywords)
         except CalculatorError:
             continue
-        lever = _lever(plan, change, other)
-        request = other.request
-        if now and not is_offered(other.rules, other.accelerator, request.weight_dtype, request.kv_cache_dtype):
-            continue
+        lever = _lever(plan, change, other, support)
         if lever.gain or other.fits != plan.fits:
             yield lever
+
+
+_BEARS_ON_SUPPORT = {"gpu", "weight_dtype", "kv_cache_dtype"}
+
+
+def _support(plan: Plan, changes: Mapping[str, Any]) -> Support:
+    """Say whether the engine runs a plan's formats on its device with some changes; anything where nothing is known."""
+    gpu = load_gpu(changes["gpu"]) if "gpu" in changes else plan.accelerator
+    formats = [changes.get(name, getattr(plan.request, name)) for name in ("weight_dtype", "kv_cache_dtype")]
+    return offered(plan.rules, gpu, *formats)
+
+
+def _lever(plan: Plan, change: Change, other: Plan, support: Support) -> Lever:
+    gain = other.total_max_batch_size - plan.total_max_batch_size
+    note = support.why if support.ok else ""
+    return Lever(change.knob, change.label, change.cost, change.keywords, other, gain, note)
 
 
 def _by_gain(found: Iterable[Lever]) -> Levers:
@@ -266,12 +283,12 @@ def what_would_fit(plan: Plan, tried: Levers | None = None) -> Levers:
     """
     if plan.fits:
         return Levers()
-    changes = list(levers(plan) if tried is None else tried)
+    changes, support = list(levers(plan) if tried is None else tried), _support(plan, {})
     if plan.max_context_len:
         shorter = vary(plan, seq_len=plan.max_context_len)
         label = length(plan.max_context_len, plan.request.seq_len)
         cost = say("lever.shorter_context", "a shorter context")
-        changes.append(_lever(plan, Change(LENGTH, label, cost, {"seq_len": plan.max_context_len}), shorter))
+        changes.append(_lever(plan, Change(LENGTH, label, cost, {"seq_len": plan.max_context_len}), shorter, support))
     smallest = smallest_fit(plan)
     if smallest:
         now, then = split_of(plan), {**split_of(smallest), "data_parallel_size": _replicas(plan, smallest)}
@@ -283,7 +300,8 @@ def what_would_fit(plan: Plan, tried: Levers | None = None) -> Levers:
             "lever.smallest_fit", "{gpus} × {gpu} ({shape})",
             gpus=f"{other.num_gpus:,}", gpu=other.accelerator.name, shape=shape(other),
         )  # fmt: skip
-        changes.append(_lever(plan, Change(GPUS, label, more_gpus(other.num_gpus - plan.num_gpus), way), other))
+        cost = more_gpus(other.num_gpus - plan.num_gpus)
+        changes.append(_lever(plan, Change(GPUS, label, cost, way), other, support))
     best: dict[str, Lever] = {}
     for lever in changes:
         if lever.plan.fits:
@@ -302,14 +320,8 @@ def _replicas(plan: Plan, smallest: Plan) -> int:
 
 def _size(lever: Lever) -> tuple[int, int, int]:
     """How little a change goes beyond what was asked: GPUs, then memory, then what fits."""
-    return lever.plan.num_gpus, lever.plan.all_gpus.total_bytes, -lever.plan.request.seq_len
-
-
-def _lever(plan: Plan, change: Change, other: Plan) -> Lever:
-    request = other.request
-    support = runs_on(other.rules, other.accelerator, request.weight_dtype, request.kv_cache_dtype)
-    note = support.why if support.ok else ""
-    return Lever(*change, plan=other, gain=other.total_max_batch_size - plan.total_max_batch_size, note=note)
+    gpus = lever.plan.num_gpus
+    return gpus, gpus * lever.plan.per_gpu.total_bytes, -lever.plan.request.seq_len
 
 
 def shape(plan: Plan) -> str:

@@ -47,9 +47,9 @@ class Field:
         """Return a value that is plainly valid, as it is kept; raise ``NotPlain`` for any other."""
         raise NotImplementedError
 
-    def read(self, value: Any) -> Any:
+    def read(self, value: str) -> Any:
         """Return a size that is given in text as a number; what cannot be one is for the model to refuse."""
-        if type(value) is not str or self.unit not in SIZES:
+        if self.unit not in SIZES:
             return value
         try:
             return in_text(value, self.unit)
@@ -79,7 +79,7 @@ class Count(Field):
 
     def take(self, value: Any) -> int:
         """As ``Field``."""
-        value = self.read(value)
+        value = self.read(value) if type(value) is str else value
         if type(value) is int and self.least <= value <= self.most:
             return value
         raise NotPlain
@@ -103,7 +103,7 @@ class Number(Field):
 
     def take(self, value: Any) -> float:
         """As ``Field``."""
-        value = self.read(value)
+        value = self.read(value) if type(value) is str else value
         if type(value) in (int, float) and self.above < value <= self.most:
             return float(value)
         raise NotPlain
@@ -122,7 +122,7 @@ class Between(Field):
 
     def take(self, value: Any) -> float:
         """As ``Field``."""
-        value = self.read(value)
+        value = self.read(value) if type(value) is str else value
         if type(value) in (int, float) and self.least <= value <= self.most:
             return float(value)
         raise NotPlain

@@ -12,6 +12,7 @@ from calculator.request.asked import OPTIONS as OPTIONS
 from calculator.request.asked import PLAN_DEFAULTS as PLAN_DEFAULTS
 from calculator.request.asked import PLAN_FIELDS as PLAN_FIELDS
 from calculator.request.asked import PLAN_SCHEMA as PLAN_SCHEMA
+from calculator.request.asked import ZERO_IS_NONE as ZERO_IS_NONE
 from calculator.request.asked import Cutting as Cutting
 from calculator.request.asked import Request as Request
 from calculator.request.asked import asked_of as asked_of

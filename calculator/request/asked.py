@@ -3,6 +3,7 @@
 from collections import namedtuple
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ class Request(Table):
         """The storage format of the cache."""
         return storage_format(self.kv_cache_dtype)
 
-    @property
+    @cached_property
     def split(self) -> Split:
         """How the ranks of a replica share heads, tokens and sequences."""
         return Split(self.tensor_parallel_size, self.decode_context_parallel_size, self.enable_attention_dp)
@@ -104,8 +105,7 @@ else:
             return storage_format(self.kv_cache_dtype)
 
 
-_AS_THEY_ARE = (int, float, bool)
-_VALUES_BY_DEFAULT = {name: default for name, default in PLAN_DEFAULTS.items() if default is not None}
+_AS_THEY_ARE = (int, float, bool, type(None))
 
 
 def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,15 +118,12 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     InvalidValueError
         If a size in text cannot be read.
     """
-    for name in options:
+    given = dict(PLAN_DEFAULTS)
+    for name, value in options.items():
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
-    read = {
-        name: value if type(value) in _AS_THEY_ARE or value is None else _number(name, frozen(value))
-        for name, value in options.items()
-    }
-    given = {**_VALUES_BY_DEFAULT, **read}
-    return {name: given[name] for name in OPTIONS if given.get(name) is not None}
+        given[name] = value if type(value) in _AS_THEY_ARE else _number(name, frozen(value))
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def is_left_out(name: str, value: Any) -> bool:

@@ -37,27 +37,22 @@ class Asked:
 def fields() -> Asked:
     """Show the row of fields; return what is asked by all that the state holds."""
     row, below = st.grid(5, min_column_width=150), st.container()
-    cells: dict[str, DeltaGenerator] = {}
-    with row.container(gap="xsmall"):
+    cells = {name: row.container(gap="xsmall") for name in FIELDS}
+    with cells["model"]:
         inputs.choose_model()
-        cells["model"] = st.container()
     model, refusal = _model(below)
-    with row.container(gap="xsmall"):
+    with cells["gpu"]:
         gpu = inputs.ask_gpu()
-        cells["gpu"] = st.container()
     inputs.settle(model)
     refused = totals.take_gpus(model, degree_options())
-    with row.container(gap="xsmall"):
+    with cells[GPUS]:
         totals.ask_gpus()
-        cells[GPUS] = st.container()
-    with row.container(gap="xsmall"):
+    with cells["users"]:
         totals.ask_users()
-        cells["users"] = st.container()
-    with row.container(gap="xsmall"):
+    with cells["tokens"]:
         inputs.ask_length(model)
         if model is not None:
             inputs.ask_encoder(model)
-        cells["tokens"] = st.container()
     cells["chips"] = st.container()
     keywords: dict[str, Any] = {}
     try:

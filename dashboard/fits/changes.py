@@ -13,14 +13,14 @@ from calculator.units import GIB, plural
 from calculator.views import words
 from calculator.views.fits import verdict
 from calculator.views.fits.changes import ChangeRow, first_of, rows_of
-from dashboard import state
+from dashboard import columns, state
 from dashboard.frame.chips import chip
 from dashboard.frame.page import is_dark, strong
 from dashboard.inputs import totals
 from dashboard.text import ended, plain, tell, told
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    import pyarrow
     from pandas.io.formats.style import Styler
 
 FIRST, ROW_PX = 8, 35
@@ -104,22 +104,21 @@ def _table(rows: list[ChangeRow], dimmed: bool) -> None:
     )
     price = st.column_config.NumberColumn(names[2], format="%.2f", width=80)
     first = st.column_config.TextColumn(names[0]) if dimmed else opens
-    columns = {names[0]: first, names[1]: st.column_config.NumberColumn(width=64), names[2]: price}
+    shown = {names[0]: first, names[1]: st.column_config.NumberColumn(width=64), names[2]: price}
     frame = _frame(rows)
     st.dataframe(
         _greyed(frame) if dimmed else frame,
         hide_index=True,
         key="changes",
         height="content" if len(rows) <= 2 * FIRST else ROW_PX * (2 * FIRST + 1),
-        column_config=columns,
+        column_config=shown,
         placeholder=tell("not known"),
+        lazy=False,  # else Streamlit imports pandas to see whether it could be
         alt=tell("What would change the answer: each change with users, price and what it costs"),
     )
 
 
-def _frame(rows: list[ChangeRow]) -> DataFrame:
-    import pandas
-
+def _frame(rows: list[ChangeRow]) -> pyarrow.Table:
     names = [told(name) for name in COLUMNS]
     cells: dict[str, list[Any]] = {
         names[0]: [told(row.change) for row in rows],
@@ -127,12 +126,12 @@ def _frame(rows: list[ChangeRow]) -> DataFrame:
         names[2]: [row.usd_per_hour_low for row in rows],
         names[3]: [told(row.briefly) for row in rows],
     }
-    return pandas.DataFrame(cells)
+    return columns.table(cells)
 
 
-def _greyed(frame: DataFrame) -> Styler:
+def _greyed(frame: pyarrow.Table) -> Styler:
     colour = DIMMED_ON_DARK if is_dark() else DIMMED_ON_LIGHT
-    return frame.style.map(lambda _: f"color: {colour}")
+    return frame.to_pandas().style.map(lambda _: f"color: {colour}")
 
 
 def _clicked() -> None:

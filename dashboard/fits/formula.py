@@ -82,12 +82,8 @@ def _table(rows: Sequence[tuple[str, str, str]], dimmed: bool) -> None:
     def cell(text: str) -> str:
         return f":gray[{plain(text)}]" if dimmed else plain(text)
 
-    st.table(
-        [{tell("Step"): cell(what), tell("How"): cell(how), tell("Size"): cell(size)} for what, how, size in rows],
-        border="horizontal",
-        hide_header=True,
-        hide_index=True,
-    )
+    lines = [f"| {cell(what)} | {cell(how)} | {cell(size)} |" for what, how, size in rows]
+    st.markdown("\n".join([f"| {tell('Step')} | {tell('How')} | {tell('Size')} |", "| --- | --- | ---: |", *lines]))
 
 
 def _exact(plan: calculator.Plan) -> None:

@@ -54,8 +54,7 @@ def _show(plan: calculator.Plan, name: str, dimmed: bool) -> None:
 
 
 def _view(plan: calculator.Plan, question: Question, dimmed: bool) -> None:
-    with st.spinner(tell("Computing")):
-        view = question(plan)
+    view = question(plan)
     if not view.rows:
         shown.show(view)
         return

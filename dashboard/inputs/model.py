@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any
 
 import streamlit as st
@@ -67,9 +68,12 @@ _MODELS = {state.CUSTOM: own.own_model, state.CONFIG: config.config_model}
 
 
 def _model_name(key: str) -> str:
+    return told(LABELS[key]) if key in LABELS else _preset_name(key)
+
+
+@cache
+def _preset_name(key: str) -> str:
     """Return a model's name and what else it is searched by: its repository, and its id where that says more."""
-    if key in LABELS:
-        return told(LABELS[key])
     model = load_model(key)
     said = " · ".join(filter(None, (model.name, model.huggingface_id)))
     return said if _is_found(key, said) else f"{said} · {key}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from calculator.engines.overheads import LARGE_GPU_BYTES, NON_TORCH, Overhead
@@ -94,7 +95,12 @@ def in_use(accelerator: Accelerator, ranks: int) -> Overhead:
     Total less "Load weight begin. avail mem" of public logs, SGLang 0.4.1 to 0.5.18.
     """
     if is_unified(f"{accelerator.id} {accelerator.name}"):
-        return UNIFIED.of(ranks)
+        return _line(UNIFIED, ranks)
     if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
-        return AMD.of(ranks)
-    return (SMALL if accelerator.memory_bytes < SMALL_GPU_BYTES else LARGE).of(ranks)
+        return _line(AMD, ranks)
+    return _line(SMALL if accelerator.memory_bytes < SMALL_GPU_BYTES else LARGE, ranks)
+
+
+@lru_cache(maxsize=64)
+def _line(known: InUse, ranks: int) -> Overhead:
+    return known.of(ranks)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import lcm
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from calculator.architecture.caches import Chunk, EveryToken, LatentVectors, Recurrence, State, Window
@@ -26,6 +27,7 @@ TOKENS = (EveryToken, LatentVectors, Window, Chunk)
 WITH_DRAFTED_COLUMNS = (Recurrence.MAMBA2, Recurrence.GATED_DELTA_NET, Recurrence.KIMI_DELTA, Recurrence.SHORT_CONV)
 """States whose convolution keeps a column more for each token that is drafted."""
 KEYS = ("mamba_cache_dtype", "mamba_ssm_cache_dtype", "speculative_config")
+_VALUES, _ATTRIBUTES = itemgetter(*KEYS), attrgetter(*KEYS)
 
 
 class Keeping(NamedTuple):
@@ -36,10 +38,10 @@ class Keeping(NamedTuple):
     state_format: str
 
 
-def keeping(asked: Mapping[str, Any] | Any) -> Keeping:
+def keeping(asked: dict[str, Any] | Any) -> Keeping:
     """Return it of a request, or of the values of one."""
-    read = asked.__getitem__ if isinstance(asked, Mapping) else asked.__getattribute__
-    conv_format, state_format, speculation = map(read, KEYS)
+    read = _VALUES if isinstance(asked, dict) else _ATTRIBUTES
+    conv_format, state_format, speculation = read(asked)
     return Keeping((speculation.num_tokens or 0) if speculation else 0, conv_format, state_format)
 
 
