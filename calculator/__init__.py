@@ -217,5 +217,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List what is imported later beside what is there."""
-    return sorted({*globals(), *__all__, *_ROOMS})
+    """List what the package offers, whether it is imported yet or not, and nothing that it is made with."""
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__, *_ROOMS})

@@ -196,6 +196,9 @@ def test_what_differs_from_before_is_a_table(run, tmp_path, monkeypatch):
     Path(after).write_text(now)
     assert run("check", after, "--against", "HEAD") == (0, out, "")
     assert run("check", before, "--against", before)[1].startswith("nothing differs from")
+    code, said, wrong = run("check", before, "--against", "no-such-revision")
+    assert (code, "nothing differs" in said) == (2, False)
+    assert "against 'no-such-revision': there is no such file" in wrong
     report = json.loads(run("check", after, "--against", "HEAD", "--format", "json")[1])
     assert {row["deployment"] for row in report["changed"]} == {"chat", "old", "new"}
     summary = tmp_path / "summary.md"

@@ -66,6 +66,9 @@ def test_the_names_that_notebooks_import():
     assert list(calculator.__all__) == sorted(calculator.__all__)
     for name in calculator.__all__:
         assert getattr(calculator, name).__module__.startswith("calculator.")
+    offered = {name for name in dir(calculator) if not name.startswith("_")}
+    assert set(calculator.__all__) <= offered
+    assert offered.isdisjoint({"Any", "import_module", "say"})  # what it is made with is not offered
 
 
 def test_plan_keywords_and_defaults():

@@ -107,7 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
     if checked.changed is not None:
         if arguments.format == "github":
             _annotate_changed(checked.changed)
-        _print_changed(checked.changed, arguments.against)
+        if checked.changed or not checked.problems:
+            _print_changed(checked.changed, arguments.against)
     if checked.findings or not checked.problems:
         entries = plural(len({finding.subject for finding in checked.findings}), "entry", "entries")
         number = len(checked.findings)
@@ -200,7 +201,8 @@ def _table(changed: Sequence[tuple[str, Changed]]) -> list[str]:
 
 def _rows(one: Changed) -> list[tuple[str, ...]]:
     """Return what differs of a deployment; its price stands in the first row."""
-    money = f"{_price(one.before)} → {_price(one.after)}"
+    before, after = _price(one.before), _price(one.after)
+    money = after if before == after else f"{before} → {after}"
     if (comparison := one.comparison) is None:
         return [(one.name, "gone" if one.after is None else "new", "", "", "", money)]
     rows = [row for row in comparison.changed if row.unit != PRICE_UNIT]
