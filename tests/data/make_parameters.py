@@ -14,8 +14,8 @@ Run::
 
 ``make`` prints a line for each config; ``check`` counts every line of the file anew and prints those that differ.
 ``switched`` prints the lines of ``reference_small.jsonl``: of a few small layers of each type with sizes alone, and
-with every switch of its class the other way round. A type whose class takes no such sizes, or that no engine runs so, has no
-line; caches other than of keys and values are left out there.
+with every switch of its class the other way round. A type whose class takes no such sizes, or that no engine runs so,
+has no line; caches other than of keys and values are left out there.
 
 Keys of a line
 --------------
