@@ -110,6 +110,7 @@ def test_memory_table_names_the_scope_of_every_figure():
         "Activations",
         "Outside the allocator",
         "CUDA graphs",
+        "Counts of output tokens",
         "KV pool",
         "Budget",
         "Seen by programs",
