@@ -156,7 +156,7 @@ EXPECTED = {
     24: {"gb": BATCH * 56 * HEAD / GB, "percent": 87.5},
     25: {"own": 16 * on_four(8, 1), "mha": 16 * on_four(64, 1)},
     26: {"implied": 32 / 1.25e-3, "weights": 2 * PARAMETERS / (4 * A100) * 1e3, "read": 2 * READ / (4 * A100) * 1e3},
-    27: {"mha": 12, "gqa": 116, "mqa": 235, "copies": 4},
+    27: {"mha": 12, "gqa": 116, "mqa": 234, "copies": 4},
     28: {"weights": 2 * PARAMETERS / (4 * A100) * 1e3},
     29: {"mha": 28.0, "gqa": 26.9, "mqa": 26.5},
     30: {"own": scores(8192) / 1e9, "mha": scores(8192) / 1e9, "percent": 12.5},
