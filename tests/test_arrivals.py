@@ -1,6 +1,7 @@
 """Open arrivals: requests in service and the odds of a full pool, against draws, replays and our own simulation."""
 
 import heapq
+import math
 from dataclasses import replace
 
 import numpy
@@ -305,3 +306,34 @@ def test_a_rate_out_of_bounds_is_refused(plan, rate):
 def test_a_risk_out_of_bounds_is_refused(plan):
     with pytest.raises(calculator.CalculatorError, match="risk must be"):
         open_arrivals(plan, CHAT, risk=0)
+
+
+@pytest.mark.parametrize("dispersion", [1.0, 1.0 + 1e-12, 1.5, 4.0])
+@pytest.mark.parametrize(
+    ("free", "in_prefill", "mean"), [(0, 0.0, 0.7), (5, 0.25, 2.0), (40, 0.4, 9.0), (40, 1.0, 3.0)]
+)
+def test_the_odds_are_those_of_a_sum_over_all_numbers(free, in_prefill, mean, dispersion):
+    # requests of 1 or 3 blocks in decode, of 2 or 7 in prefill: sums are convolved request by request, each number of
+    # requests with its own probability, Poisson's m^n e^-m / n!, or the negative binomial's with r = m / (D - 1)
+    decode, prefill = ([1, 3], [0.75, 0.25]), ([2, 7], [0.5, 0.5])
+    one = numpy.zeros(free + 8)
+    for share, (blocks, weights) in ((1 - in_prefill, decode), (in_prefill, prefill)):
+        numpy.add.at(one, blocks, share * numpy.array(weights))
+    held, fits = numpy.ones(1), 0.0
+    size = mean / (dispersion - 1) if dispersion > 1.001 else None
+    probability = math.exp(-mean) if size is None else dispersion**-size
+    for number in range(400):
+        fits += probability * held[: free + 1].sum()
+        held = numpy.convolve(held, one)[: free + 1]
+        stretch = mean if size is None else (size + number) * (1 - 1 / dispersion)
+        probability *= stretch / (number + 1)
+    parts = (numpy.array(decode[0]), numpy.array(prefill[0])), (numpy.array(decode[1]), numpy.array(prefill[1]))
+    found = compound(*parts, free).exceeded(mean, in_prefill, dispersion)
+    assert found == pytest.approx(1 - fits, abs=1e-7)
+
+
+def test_what_is_hardly_ever_exceeded_never_is():
+    one = (numpy.array([1]), numpy.array([1])), (numpy.array([1.0]), numpy.array([1.0]))
+    # Poisson of mean 1: more than 12 have the odds 6.4e-11, more than 8 1.1e-6
+    assert compound(*one, 12).exceeded(1.0, 0.0, 1.0) == 0.0
+    assert compound(*one, 8).exceeded(1.0, 0.0, 1.0) == pytest.approx(1.125e-6, rel=1e-2)

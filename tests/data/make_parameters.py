@@ -127,7 +127,10 @@ def switched(kind: str):
     """Yield the lines of a type in small sizes: by default, and with every switch the other way round."""
     from transformers import AutoConfig
 
-    known = AutoConfig.for_model(kind)
+    try:
+        known = AutoConfig.for_model(kind)
+    except (ValueError, TypeError):  # a type that brings its own code
+        return
     sizes = {key: value for key, value in SMALL.items() if hasattr(known, key)}
     if many := next((key for key in EXPERTS if hasattr(known, key)), None):
         each = ("num_experts_per_tok", "moe_topk", "moe_k")
