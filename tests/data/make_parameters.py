@@ -12,7 +12,7 @@ Run::
     reference/bin/python make_parameters.py check
     reference/bin/python make_parameters.py switched TYPE ...
 
-``make`` prints a line for each config; ``check`` counts every line of the file anew and prints those that differ.
+``make`` prints a line for each config; ``check`` counts every line anew and prints those that differ.
 ``switched`` prints the lines of ``reference_small.jsonl``: of a few small layers of each type with sizes alone, and
 with every switch of its class the other way round. A type whose class takes no such sizes, or that no engine runs so,
 has no line; caches other than of keys and values are left out there.
@@ -48,7 +48,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-FILE = Path(__file__).parent / "reference_parameters.jsonl"
+FILES = [Path(__file__).parent / f"reference_{name}.jsonl" for name in ("parameters", "small")]
 SOURCE = "transformers 5.23.0, counted on the meta device"
 COLUMNS = ("case", "source", "config", "num_parameters", "kv", "state_bytes")
 PROMPT = 2
@@ -165,7 +165,7 @@ def main() -> int:
             print(json.dumps(made), flush=True)
         return 0
     tally = Counter()
-    for old in map(json.loads, FILE.read_text(encoding="utf-8").splitlines()):
+    for old in (json.loads(text) for file in FILES for text in file.read_text(encoding="utf-8").splitlines()):
         if asked.names and old["case"] not in asked.names:
             continue
         if old["source"] != SOURCE:
