@@ -152,7 +152,8 @@ def agrees(page, plan):
 def formula(page):
     """The steps of the formula, as a table."""
     (found,) = [each.value for each in page.markdown if each.value.startswith("| Step | How | Size |")]
-    names, _, *lines = [unescaped(line).strip("| ").split(" | ") for line in found.splitlines()]
+    said = unescaped(found).replace("\u00a0", " ")
+    names, _, *lines = [line.strip("| ").split(" | ") for line in said.splitlines()]
     return pandas.DataFrame(lines, columns=names)
 
 

@@ -82,7 +82,8 @@ def _table(rows: Sequence[tuple[str, str, str]], dimmed: bool) -> None:
     def cell(text: str) -> str:
         return f":gray[{plain(text)}]" if dimmed else plain(text)
 
-    lines = [f"| {cell(what)} | {cell(how)} | {cell(size)} |" for what, how, size in rows]
+    whole = {ord(" "): "\u00a0"}  # a size is not broken before its unit
+    lines = [f"| {cell(what)} | {cell(how)} | {cell(size).translate(whole)} |" for what, how, size in rows]
     st.markdown("\n".join([f"| {tell('Step')} | {tell('How')} | {tell('Size')} |", "| --- | --- | ---: |", *lines]))
 
 
