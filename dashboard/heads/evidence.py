@@ -18,6 +18,20 @@ from dashboard import downloads
 from dashboard.link.heads_parameters import MOST_SEEN, SEEN_OF
 from dashboard.text import plain, sentence, tell, told
 
+KINDS = {
+    "converted": phrase("converted"),
+    "format": phrase("format"),
+    "speed": phrase("speed"),
+    "trained": phrase("trained"),
+    "uptrained": phrase("uptrained"),
+}
+"""How pairs came about, as the table of published pairs has it."""
+UNITS = {"points": phrase("points"), "us a token": phrase("us a token")}
+VERDICTS = {
+    "reproduced": phrase("reproduced"),
+    "conditional": phrase("conditional"),
+    "refuted": phrase("refuted"),
+}
 ICONS = {
     "reproduced": ":green[:material/check_circle:]",
     "refuted": ":red[:material/cancel:]",
@@ -71,8 +85,8 @@ def _pairs(pairs: Iterable[PublishedPair], key: str) -> None:
             tell("Before"): pair.baseline,
             tell("After"): pair.value,
             tell("Change"): pair.change,
-            tell("Unit"): told(pair.unit),
-            tell("How"): told(pair.category),
+            tell("Unit"): told(UNITS.get(pair.unit, pair.unit)),
+            tell("How"): told(KINDS.get(pair.category, pair.category)),
             tell("Read"): tell("second-hand") if pair.second_hand else tell("in the source"),
             tell("Source"): pair.source,
         }
@@ -171,6 +185,7 @@ def claims() -> None:
 
 def _list(some: Iterable[Claim]) -> None:
     lines = [
-        f"{ICONS[one.verdict]} {one.number}. “{plain(one.says)}” **{one.verdict}**: {plain(one.holds)}" for one in some
+        f"{ICONS[one.verdict]} {one.number}. “{plain(one.says)}” **{told(VERDICTS[one.verdict])}**: {plain(one.holds)}"
+        for one in some
     ]
     st.markdown("\n\n".join(lines))

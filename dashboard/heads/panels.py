@@ -21,7 +21,7 @@ from calculator.views.heads.why import why_keys_and_values
 from calculator.views.load.wording import rounded
 from dashboard import downloads, figure, inputs
 from dashboard.link.heads_parameters import PANELS
-from dashboard.text import plain, sentence, tell, told
+from dashboard.text import listed, plain, sentence, tell, told
 
 LABELS = dict(
     zip(
@@ -79,7 +79,7 @@ def _pictures(study: calculator.HeadStudy, row: HeadRow) -> Iterator[tuple[str, 
         if one is None or plan is None or one.num_key_value_heads is None:
             continue
         shared = calculator.head_sharing(study.model, one.num_key_value_heads, plan.request.tensor_parallel_size)
-        yield f"{one.kind.upper()}, {plural(one.num_key_value_heads, 'KV head')}", shared
+        yield listed([one.kind.upper(), plural(one.num_key_value_heads, "KV head")]), shared
 
 
 def _prefill(study: calculator.HeadStudy, row: HeadRow) -> None:

@@ -188,6 +188,16 @@ def test_axe_finds_nothing_serious_in_any_view_chip_or_state(open_page, screen):
     assert {name: rules for name, rules in found.items() if rules} == {}
 
 
+def test_a_browser_that_speaks_chinese_is_answered_in_it_and_axe_finds_nothing_serious(open_page):
+    page = open_page(locale="zh-CN", viewport={"width": 390, "height": 844})
+    expect(page.get_by_role("heading", level=1)).to_contain_text("58 个用户")
+    expect(page.get_by_role("figure", name="单个 GPU 的显存")).to_be_visible()
+    assert serious(page) == []
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("58 users")
+    expect(page).to_have_url(re.compile("lang=en"))
+
+
 CONFIG = {
     "model_type": "llama",
     "num_hidden_layers": 2,
