@@ -24,6 +24,9 @@ from calculator.request import Request
 from calculator.request.calibration import Calibration
 from calculator.units import format_gib
 
+MOST_NAMED = 3
+"""Overheads that a plan's own text names, the largest first [-]."""
+
 
 @dataclass(frozen=True, repr=False)
 class Plan:
@@ -331,7 +334,9 @@ class Plan:
         request, memory = self.request, self.per_gpu
         overheads = [(f"{line.name}, one GPU", format_gib(line.bytes)) for line in self.stage.overheads]
         total = sum(line.bytes for line in self.stage.overheads)
-        of = f" ({', '.join(line.name for line in self.stage.overheads)})" if overheads else ""
+        largest = [line.name for line in sorted(self.stage.overheads, key=lambda line: -line.bytes)]
+        named = [*largest[:MOST_NAMED], *(["…"] if len(largest) > MOST_NAMED else [])]
+        of = f" ({', '.join(named)})" if overheads else ""
         price = self.price_usd_per_hour
         return [
             ("Verdict", "fits" if self.fits else "does not fit"),
