@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from calculator.logs.vocabulary import rank_of, stated_by, vocabulary
 from checkpoints import llama_gguf, write_gguf
 from small_config import CONFIG
 
@@ -12,6 +11,7 @@ import calculator
 from calculator.architecture.counts import NO_LIMIT
 from calculator.engines.vllm.adapters import WITH_EMBEDDING, WITH_VOCABULARY
 from calculator.formats.kv import storage_format
+from calculator.logs.lines.vocabulary import rank_of, stated_by, vocabulary
 from calculator.planning.heads.model_figures import layered_token_bytes
 from calculator.planning.heads.uptraining import conversion_targets
 
