@@ -11,6 +11,7 @@ from test_imports import python
 
 import calculator
 from calculator.configs import families
+from calculator.configs.families.refused import REASONS
 
 CONFIGS = ROOT / "calculator" / "configs"
 ROWS = {name: families.find(name)[1] for name in families.names()}
@@ -67,6 +68,26 @@ def test_general_code_compares_no_type(path):
     assert set(compared).isdisjoint(ROWS)
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert {name for name in imported if ".hooks." in name} <= {"calculator.configs.hooks.encoders.with_decoder"}
+
+
+# transformers 5.23.0, models/auto/configuration_auto.py, and configs that bring their own code: types whose caches
+# differ from those of any row (states, shared or repeated layers, windows of their own, second decoders)
+NOT_READ = """
+glm5_next glm5_next_text qwen4_exp qwen4_exp_text inkling2 inkling2_text mistral_large4 mistral_large4_text dots3_note
+dots3_note_text muse_spark muse_spark_text muse_glimmer muse_glimmer_text diffusion_gemma diffusion_gemma_text hrm_text
+mllama mllama_text_model recurrent_gemma rwkv xlstm zamba step5 step5_vl unlimited_ocr unlimited_ocr_text dory
+iquestloopcoder domyn_edge alice_ai gemma4_assistant gemma4_unified_assistant bigbird_pegasus prophetnet cpmant git
+trocr xlm zaya reformer xlnet speech-encoder-decoder vision-encoder-decoder encoder-decoder blt moshi
+kyutai_speech_to_text musicgen musicgen_melody
+"""
+
+
+def test_types_that_are_known_and_not_read_are_refused_whatever_is_assumed():
+    assert set(NOT_READ.split()) == set(REASONS)
+    for kind in NOT_READ.split():
+        for config in (CONFIG, {"text_config": CONFIG}, {"decoder": CONFIG}):
+            with pytest.raises(calculator.UnsupportedError, match=f"model_type '{kind}' is known and not read: it ha"):
+                calculator.model_from_hf_config({**config, "model_type": kind}, assume_full_attention=True)
 
 
 LISTED = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 64}

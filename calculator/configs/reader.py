@@ -72,6 +72,8 @@ def model_from_hf_config(
     part = text_part(config)
     outer, text, asked = dict(part.holder), part.config, part.kind
     classes = text.get("architectures")
+    for named in (config.get("model_type"), asked):
+        _refuse_known(named)
     kind, family = _family(families.of_classes(classes) or asked, assume_full_attention, _encodes(text), classes)
     keys = family.keys(part)
     keys.ignore("model_type", "architectures", "_name_or_path", "torch_dtype", "dtype", *TEXT_PARTS, *TOWERS)
@@ -133,6 +135,21 @@ def model_from_hf_config(
     return replace(model, assumed=(*model.assumed, *taken)) if taken else model
 
 
+def _refuse_known(kind: Any) -> None:
+    """Refuse a type that is known and not read, also where what it wraps is read by itself."""
+    if isinstance(kind, str) and kind in REASONS:
+        raise UnsupportedError(
+            say(
+                "reader.model_type_known_not",
+                "model_type {kind} is known and not read: it has {reasons}",
+                kind=shown(kind),
+                reasons=REASONS[kind],
+            ),
+            what="model_type",
+            asked=kind,
+        )
+
+
 def _family(kind: Any, assume_full_attention: bool, encodes: bool, classes: object) -> tuple[str, Family]:
     """Return the type's own name and its row; those that its class is called after where the type has none."""
     if not isinstance(kind, str) or not kind:
@@ -145,17 +162,6 @@ def _family(kind: Any, assume_full_attention: bool, encodes: bool, classes: obje
     found = families.find(kind) or (families.find(text) if text else None)
     if found is not None:
         return found
-    if kind in REASONS:
-        raise UnsupportedError(
-            say(
-                "reader.model_type_known_not",
-                "model_type {kind} is known and not read: it has {reasons}",
-                kind=shown(kind),
-                reasons=REASONS[kind],
-            ),
-            what="model_type",
-            asked=kind,
-        )
     named = families.of_class_named_as_a_type(classes)
     if named is not None and (found := families.find(named)) is not None:
         return found
