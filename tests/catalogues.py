@@ -15,6 +15,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from calculator.catalogue.claims import claim_entries
 from calculator.languages.known import COMPILED, FOLDER, SOURCE
 from calculator.request import OPTIONS
 
@@ -65,6 +66,9 @@ def extracted() -> Catalog:
             found.add((text, many) if many else text, locations=[(file.relative_to(ROOT).as_posix(), 0)])
     for option in OPTIONS.values():
         found.add(option.help, locations=[("calculator/request/table.py", 0)])
+    for claim in claim_entries():
+        for text in (claim.says, claim.holds):
+            found.add(text, locations=[("calculator/catalogue/data/circulating_claims.yaml", 0)])
     return found
 
 

@@ -99,7 +99,8 @@ def _pairs(pairs: Iterable[PublishedPair], key: str) -> None:
 
 def _remarks(title: str, remarks: Iterable[Remark], key: str) -> None:
     said = [
-        f"- {plain(tell('{says}. {why} ({source})', says=one.says, why=one.why, source=one.source))}" for one in remarks
+        f"- {plain(tell('{says}. {why} ({source})', says=phrase(one.says), why=phrase(one.why), source=one.source))}"
+        for one in remarks
     ]
     if said:
         with st.expander(f"{title} ({len(said)})", key=f"fold-{key}"):

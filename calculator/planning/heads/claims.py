@@ -9,7 +9,7 @@ from typing import Any
 
 from calculator.catalogue.claims import ClaimEntry, claim_entries
 from calculator.errors import InvalidValueError, friendly, shown, unknown_name
-from calculator.messages import say
+from calculator.messages import phrase, say
 from calculator.planning.heads.figures import FIGURES
 from calculator.reading.frozen import frozen
 from calculator.units import GB, GIB, KIB
@@ -95,7 +95,7 @@ def _claim(number: int) -> Claim:
     return Claim(
         number=number,
         topic=entry.topic,
-        says=say(f"claims.{number}.says", "{claim}", claim=entry.says),
+        says=say(f"claims.{number}.says", "{claim}", claim=phrase(entry.says)),
         verdict=str(entry.verdict),
         holds=_holds(entry, figures),
         figures=frozen(figures),
