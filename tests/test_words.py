@@ -59,7 +59,7 @@ def test_headlines(reference):
 
 
 def test_a_verdict_says_the_margin_and_what_is_missing(reference):
-    # 36.33 GiB of KV in a pool (0.13 less of counts of outputs), 0.625 GiB a user on each of four GPUs: 58; 200 users need 125 GiB.
+    # 36.33 GiB of KV in a pool, 0.625 GiB a user on each of four GPUs: 58; 200 users need 125 GiB.
     assert verdict.room(reference, 16) == "fits, 3.6\u00a0×\u00a0room"  # 58 / 16 = 3.625
     assert verdict.room(reference, 56) == "fits, nothing to spare"
     short = vary(reference, batch_size=200)
