@@ -103,17 +103,29 @@ def _what_runs() -> list[Asked]:
     ]
 
 
+@cache
+def _is_served(model: str, gpu: str, kv_cache_dtype: str) -> bool:
+    """Whether there is a kernel of attention for a model's heads and a format of its cache on a device."""
+    try:
+        calculator.plan(model, gpu=gpu, kv_cache_dtype=kv_cache_dtype)
+    except calculator.UnsupportedError:
+        return False
+    return True
+
+
 def _requests(seed: int, models: list[calculator.ModelArchitecture]) -> list[Asked]:
     draw = Random(seed)
     runs = _what_runs()
     requests = []
     for _ in range(CALLS):
-        model = draw.choice(models)
+        model, run = draw.choice(models), draw.choice(runs)
+        while not _is_served(model.id, run["gpu"], run["kv_cache_dtype"]):
+            run = draw.choice(runs)
         degrees = [degree for degree in legal_degrees(model, defaultdict(bool)) if degree <= 64]
         requests.append(
             {
                 "model": model,
-                **draw.choice(runs),
+                **run,
                 "seq_len": draw.randint(1, 32_768),
                 "batch_size": draw.randint(1, 64),
                 "tensor_parallel_size": draw.choice(degrees),
