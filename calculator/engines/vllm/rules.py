@@ -283,13 +283,13 @@ class Vllm(Engine):
         self, model: ModelArchitecture, accelerator: Accelerator, kv_cache_dtype: str, values: Mapping[str, Any]
     ) -> Message | None:
         """Say why no kernel of attention serves a model's layers on a device with a cache in a format."""
-        kernels = self.kernels.get(device_class(accelerator), ())
-        if not kernels:
+        device = device_class(accelerator)
+        if not self.kernels.get(device):
             return None
-        kept_in = self.stored_in(model, storage_format(kv_cache_dtype)).name
-        images = self.sees_images_whole and not values["language_model_only"]
-        layers = layers_of(model, self.as_kept(model, model.groups), images)
-        return next((why for layer in layers if (why := why_none(kernels, layer, kept_in))), None)
+        reasons = model.remember(
+            _without_kernel, self.version, device, kv_cache_dtype, bool(values["language_model_only"])
+        )
+        return reasons[0] if reasons else None
 
     def batch_defaults(
         self,
@@ -478,6 +478,18 @@ class Vllm(Engine):
         if self.graphs_inside(model):
             return say("vllm.budget_graphs_in", "{fraction:g} of all memory, CUDA graphs inside", fraction=fraction)
         return say("vllm.budget_graphs_out", "{fraction:g} of all memory, CUDA graphs outside", fraction=fraction)
+
+
+def _without_kernel(
+    model: ModelArchitecture, engine_version: str, device: str, kv_cache_dtype: str, language_model_only: bool
+) -> tuple[Message, ...]:
+    """Return why layers have no kernel of attention on a class of devices, of each that has none."""
+    rules = engine_rules(Vllm.name, engine_version)
+    assert isinstance(rules, Vllm)
+    kept_in = rules.stored_in(model, storage_format(kv_cache_dtype)).name
+    images = rules.sees_images_whole and not language_model_only
+    layers = layers_of(model, rules.as_kept(model, model.groups), images)
+    return tuple([why for layer in layers if (why := why_none(rules.kernels[device], layer, kept_in))])
 
 
 def _block_size(
