@@ -25,6 +25,14 @@ GIB = 2**30
         ("NVIDIA GH200 480GB", "gh200-96gb"),
         ("NVIDIA B300 SXM6 AC", "b300"),
         ("NVIDIA GB10", "gb10"),
+        ("NVIDIA H800", "h800-sxm"),
+        ("NVIDIA A800 80GB PCIe", "a800-80gb-pcie"),
+        ("NVIDIA H20-3e", "h20-141gb"),
+        ("NVIDIA TITAN RTX", "titan-rtx"),
+        ("Quadro RTX 5000", "rtx-5000-turing"),
+        ("NVIDIA Thor", "jetson-agx-thor"),
+        ("AMD Instinct MI300A", "mi300a"),
+        ("AMD Radeon RX 9070 XT", "rx-9070-xt"),
         # rocm-smi, npu-smi, Metal and SYCL
         ("AMD Instinct MI300X OAM", "mi300x"),
         ("Ascend910B3", "ascend-910b"),
@@ -55,6 +63,8 @@ def test_a_name_means_a_device(name, gpu):
         ("H100 80GB", {"h100-pcie", "h100-sxm"}),
         ("A100", {"a100-40gb", "a100-80gb-sxm", "a100-80gb-pcie"}),
         ("RTX 4060 Ti", {"rtx-4060-ti-8gb", "rtx-4060-ti-16gb"}),
+        ("RTX 6000", {"rtx-6000-ada", "rtx-6000-turing", "rtx-pro-6000-blackwell"}),
+        ("Orin", {"jetson-agx-orin-32gb", "jetson-agx-orin-64gb"}),
         ("Apple M1", {"apple-m1-8gb", "apple-m1-16gb"}),
         ("NVIDIA GeForce RTX 3080 Laptop GPU", {"rtx-3080-laptop-8gb", "rtx-3080-laptop-16gb"}),
         ("H100 MIG 3g.40gb", {"h100-pcie-mig-3g.40gb", "h100-sxm-mig-3g.40gb"}),
@@ -68,7 +78,10 @@ def test_a_name_that_can_mean_several_is_refused_with_the_choices(name, choices)
     assert set(error.value.allowed) == choices
 
 
-@pytest.mark.parametrize("name", ["rtx-9090", "H100 XYZ", "NVIDIA", "80GB", "", "MIG 9g.10gb", "T4-3Q"])
+@pytest.mark.parametrize(
+    "name",
+    ["rtx-9090", "RTX 4080 Ti", "RTX 3090 Super", "H100 XYZ", "NVIDIA", "80GB", "", "MIG 9g.10gb", "T4-3Q"],
+)
 def test_an_unknown_gpu_says_that_its_memory_will_do(name):
     with pytest.raises(calculator.UnknownNameError, match=r"gpu_memory_bytes, or --gpu-memory-gib on the command line"):
         calculator.load_gpu(name)
@@ -82,8 +95,10 @@ def test_every_device_answers_to_its_id_and_its_name():
         if key in calculator.gpu_ids():
             assert calculator.load_gpu(gpu.name) is gpu
         if key in presets.more_gpus().entries and key != "gb10":
-            # a driver shows no more than the label in GiB, and at most 7 % less of it
-            assert 0.93 * gpu.label_gb * GIB < gpu.memory_bytes <= gpu.label_gb * GIB or gpu.vendor == "Huawei"
+            # a driver shows no more than the label in GiB, and at most 8 % less of it
+            assert 0.92 * gpu.label_gb * GIB < gpu.memory_bytes <= gpu.label_gb * GIB or (
+                gpu.vendor == "Huawei" or key == "mi300a"
+            )
 
 
 def test_memory_is_what_programs_print():

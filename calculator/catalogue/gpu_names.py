@@ -15,6 +15,23 @@ from calculator.catalogue.parts.mig import MIG
 from calculator.catalogue.parts.vgpu import VGPU, profile_id
 
 PRINTED = {
+    "h800-sxm": ("NVIDIA H800", "NVIDIA H800 SXM5 80GB", "NVIDIA H800 80GB HBM3"),
+    "h800-pcie": ("NVIDIA H800 PCIe", "NVIDIA H800 80GB PCIe"),
+    "a800-80gb-sxm": ("NVIDIA A800-SXM4-80GB",),
+    "a800-80gb-pcie": ("NVIDIA A800 80GB PCIe", "NVIDIA A800-PCIE-80GB"),
+    "a800-40gb": ("NVIDIA A800-SXM4-40GB", "NVIDIA A800 40GB Active", "NVIDIA A800-PCIE-40GB"),
+    "h20-141gb": ("NVIDIA H20-3e", "NVIDIA H20 141GB"),
+    "p40": ("Tesla P40", "NVIDIA Tesla P40"),
+    "rtx-8000-turing": ("Quadro RTX 8000", "NVIDIA Quadro RTX 8000"),
+    "rtx-6000-turing": ("Quadro RTX 6000", "NVIDIA Quadro RTX 6000", "Quadro RTX 6000 Passive"),
+    "rtx-5000-turing": ("Quadro RTX 5000", "NVIDIA Quadro RTX 5000"),
+    "jetson-agx-thor": ("NVIDIA Thor", "NVIDIA Jetson AGX Thor Developer Kit", "NVIDIA Jetson T5000"),
+    "rx-9070-xt": ("AMD Radeon RX 9070 XT", "Radeon RX 9070 XT"),
+    "rx-9070": ("AMD Radeon RX 9070", "Radeon RX 9070"),
+    "radeon-ai-pro-r9700": ("AMD Radeon AI PRO R9700",),
+    "radeon-pro-w7900": ("AMD Radeon PRO W7900", "Radeon PRO W7900"),
+    "mi300a": ("AMD Instinct MI300A", "AMD Instinct MI300A Accelerator"),
+    "gaudi3": ("Gaudi 3", "HL-325", "HL-325L", "HL-328"),
     "v100-16gb": ("Tesla V100-SXM2-16GB", "Tesla V100-PCIE-16GB", "Tesla V100-FHHL-16GB"),
     "v100-32gb": (
         "Tesla V100-SXM2-32GB", "Tesla V100-SXM3-32GB", "Tesla V100-PCIE-32GB", "Tesla V100S-PCIE-32GB",
@@ -74,6 +91,8 @@ _MAKERS = re.compile(
 )
 _SPELLINGS = ((re.compile(r"\bsxm[0-9]\b"), "sxm"), (re.compile(r"(?<=[0-9]) (?=gb\b)"), ""))
 _SMALL_WORDS = frozenset({"rtx", "gtx", "rx", "apple", "blackwell"})
+_OTHERS = frozenset({"ti", "super", "xt", "xtx", "ada", "laptop", "max", "ultra"})
+"""Words that make of a card another with a memory of its own: a name without them is not that card's."""
 _PARTS = frozenset({"mig", "vgpu"})
 _SIZE = re.compile(r"[0-9]{1,4}gb")
 _WORD = re.compile(r"[a-z0-9.]+")
@@ -142,7 +161,7 @@ def _by_words(name: str, known: tuple[str, ...], label_of: Callable[[str], int |
     said = frozenset(_WORD.findall(_plain(name)))
     sizes = frozenset(filter(_SIZE.fullmatch, said))
     telling = said - _SMALL_WORDS - sizes
-    if not any(any(letter.isdigit() for letter in word) for word in telling):
+    if not telling:
         return ()
     found = {}
     for key in known:
@@ -155,6 +174,8 @@ def _by_words(name: str, known: tuple[str, ...], label_of: Callable[[str], int |
             found[key] = unsaid
     plain = [key for key, unsaid in found.items() if not unsaid]
     nearly = [key for key, unsaid in found.items() if all(map(_SIZE.fullmatch, unsaid))]
+    if not plain and not nearly and len(found) == 1 and _OTHERS & next(iter(found.values())):
+        return ()
     # of one size that is left unsaid another may be sold under the same name, as the A100 of 80 GB is
     return tuple(plain or (nearly if len(nearly) > 1 else found))
 

@@ -52,11 +52,11 @@ LINKS = {
 }  # fmt: skip
 """Links by name."""
 BY_GENERATION = {
-    "volta": "pcie3", "turing": "pcie3", "ampere": "pcie4", "ada": "pcie4", "cdna2": "pcie4",
+    "pascal": "pcie3", "volta": "pcie3", "turing": "pcie3", "ampere": "pcie4", "ada": "pcie4", "cdna2": "pcie4",
     "hopper": "pcie5", "blackwell": "pcie5", "cdna3": "pcie5", "cdna4": "pcie5",
 }  # fmt: skip
 """The link of a generation of devices; AMD's were not measured on their own."""
-BY_DEVICE = {"gh200": "nvlink-c2c", "gb200": "", "gb300": ""}
+BY_DEVICE = {"gh200": "nvlink-c2c", "gb200": "", "gb300": "", "jetson-": "", "mi300a": ""}
 """Devices that differ from their generation, by how their ids begin; empty where nothing was measured."""
 
 

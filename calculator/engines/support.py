@@ -124,11 +124,18 @@ class NoDevice:
         Their makers, as the catalogue of GPUs has them.
     why, source : str
         What it has in their place, and where that is read from.
+    gpus : tuple of str
+        Beginnings of the ids of those of their GPUs alone that it holds for; all where none is named.
     """
 
     vendors: tuple[str, ...]
     why: str
     source: str
+    gpus: tuple[str, ...] = ()
+
+    def holds(self, vendor: str, gpu: str) -> bool:
+        """Whether a device is among these, by its maker and its id."""
+        return vendor in self.vendors and (not self.gpus or gpu.startswith(self.gpus))
 
 
 def _within(version: str, since: Version | None, until: Version | None) -> bool:
@@ -222,7 +229,7 @@ def refused(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support | 
     if not _is_refused(rules.name, rules.version, gpu.vendor, gpu.generation, gpu.id, weight, kv):
         return None
     table = engine_support(rules.name)
-    nothing = next((row for row in table.no_devices if gpu.vendor in row.vendors), None)
+    nothing = next((row for row in table.no_devices if row.holds(gpu.vendor, gpu.id)), None)
     if nothing is not None:
         why = say(
             "support.no_device", "{engine} does not run on {gpu} ({vendor}): {why}",
@@ -248,7 +255,7 @@ def _is_half_refused(engine: str, version: str, vendor: str, generation: str, gp
     """Whether a device has nothing for weights (0) or for a cache (1) in a format, by their names alone."""
     table = engine_support(engine)
     rows = (table.not_weights, table.not_kv)[which]
-    return any(vendor in row.vendors for row in table.no_devices) or any(
+    return any(row.holds(vendor, gpu) for row in table.no_devices) or any(
         row.holds(name, generation, gpu, version) for row in rows
     )
 

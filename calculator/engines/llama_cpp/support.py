@@ -6,8 +6,8 @@ from calculator.engines.support import ANY, Formats, NoDevice, Refuses, Runs
 from calculator.messages import phrase
 
 EVERYWHERE = (
-    "volta", "turing", "ampere", "ada", "hopper", "blackwell", "cdna2", "cdna3", "cdna4", "rdna3", "apple",
-    "xe-hpg", "xe2",
+    "pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell", "cdna2", "cdna3", "cdna4", "rdna3", "rdna4",
+    "apple", "xe-hpg", "xe2",
 )  # fmt: skip
 
 _WEIGHTS = "0c1e570, docs/build.md (CUDA, HIP, Metal, SYCL) and ggml/src/ggml-common.h"
@@ -38,6 +38,9 @@ SUPPORT = Formats(
             _CACHE,
         ),
     ),
-    no_devices=(NoDevice(("Google", "AWS"), phrase("it has no backend for them"), "0c1e570, docs/build.md"),),
+    no_devices=(
+        NoDevice(("Google", "AWS"), phrase("it has no backend for them"), "0c1e570, docs/build.md"),
+        NoDevice(("Intel",), phrase("it has no backend for them"), "0c1e570, docs/build.md", gpus=("gaudi",)),
+    ),
     kv=(Runs(("fp32", "fp16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"), EVERYWHERE, _CACHE),),
 )  # fmt: skip

@@ -41,6 +41,13 @@ SUPPORT = Formats(
         Runs(("fp8_ds_mla",), FROM_HOPPER, _KV),
     ),
     not_weights=(
+        Refuses(
+            (
+                "bf16", "fp16", "fp32", "fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "gptq-int8", "mxfp4",
+                "nvfp4", "nf4", *GGUF,
+            ),
+            ("pascal",), _DEVICES,
+        ),
         Refuses(("mxfp4",), ("volta", "turing"), f"{_LAYERS} of mxfp4.py (80)", since=(0, 5, 23)),
         Refuses(("nf4", *GGUF), CDNA, _ROCM, since=(0, 5, 23)),
         Refuses(("fp8", "fp8-block"), ("volta", "turing"), f"{_LAYERS} of fp8.py (80)", since=(0, 5, 23)),
@@ -60,6 +67,10 @@ SUPPORT = Formats(
     no_devices=(
         NoDevice(
             ("AWS",), phrase("its package has CUDA, ROCm, XPU, NPU, MUSA, CPU and Metal alone"), "0.5.23, srt/platforms"
+        ),
+        NoDevice(
+            ("Intel",), phrase("its package has CUDA, ROCm, XPU, NPU, MUSA, CPU and Metal alone"),
+            "0.5.23, srt/platforms", gpus=("gaudi",),
         ),
     ),
 )  # fmt: skip

@@ -30,6 +30,12 @@ SUPPORT = Formats(
         Runs(("nvfp4",), ("blackwell",), _TABLE),
     ),
     not_weights=(
+        Refuses(
+            (
+                "bf16", "fp16", "fp32", "fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "mxfp4", "nvfp4",
+            ),
+            ("pascal",), _DEVICES,
+        ),
         Refuses((*GGUF, "nf4"), (ANY,), f"{_TABLE}: the recipes name neither GGUF nor bitsandbytes"),
         Refuses(("fp8", "fp8-block"), ("ampere",), _TABLE),
         Refuses(("fp8-block",), ("ada",), _TABLE),

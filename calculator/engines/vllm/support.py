@@ -10,9 +10,11 @@ from calculator.engines.support import ANY, GGML_CACHE, GGUF, Formats, NoDevice,
 from calculator.messages import phrase
 
 CDNA = ("cdna2", "cdna3", "cdna4")
-RDNA = ("rdna3",)
+RDNA = ("rdna3", "rdna4")
 XE = ("xe-hpg", "xe2")
 _SM12X = ("rtx-", "gb10")
+_SM11X = ("jetson-agx-thor",)
+_NOT_SM10X = (*_SM12X, *_SM11X)
 FROM_HOPPER = ("hopper", "blackwell")
 FROM_ADA = ("ada", *FROM_HOPPER)
 FROM_AMPERE = ("ampere", *FROM_ADA)
@@ -63,20 +65,27 @@ SUPPORT = Formats(
         Runs(("int8_per_token_head",), (*FROM_TURING, *CDNA), f"{_ATTENTION} of triton_attn.py", since=(0, 23, 0)),
         Runs(("int4_per_token_head",), (*FROM_TURING, *CDNA), f"{_ATTENTION} of triton_attn.py", since=(0, 26, 0)),
         Runs(("fp8_per_token_head",), (*FROM_ADA, *CDNA), f"{_ATTENTION} of triton_attn.py (8.9)", since=(0, 23, 0)),
-        Runs(("nvfp4",), ("blackwell",), f"{_ATTENTION} of flashinfer.py (10.0)", not_on=_SM12X, since=(0, 23, 0)),
+        Runs(("nvfp4",), ("blackwell",), f"{_ATTENTION} of flashinfer.py (10.0)", not_on=_NOT_SM10X, since=(0, 23, 0)),
         Runs(
             ("nvfp4",), FROM_AMPERE, f"{_ATTENTION} of flashinfer.py, _nvfp4_kv_on_fa2 (8.x, 9.x, 12.x)",
-            _NOT_64, since=(0, 32, 0),
+            _NOT_64, not_on=_SM11X, since=(0, 32, 0),
         ),
-        Runs(("fp8_ds_mla",), FROM_HOPPER, f"{_ATTENTION} of mla/flashmla_sparse.py (9, 10)", not_on=_SM12X),
+        Runs(("fp8_ds_mla",), FROM_HOPPER, f"{_ATTENTION} of mla/flashmla_sparse.py (9, 10)", not_on=_NOT_SM10X),
         Runs(
             ("fp8_ds_mla",), ("blackwell",), f"{_ATTENTION} of mla/flashinfer_mla_sparse.py (12), from 0.26.0 on",
-            since=(0, 26, 0),
+            not_on=_SM11X, since=(0, 26, 0),
         ),
         Runs(("bf16", "fp16", "fp8_e4m3", "fp8_e5m2"), RDNA, f"{_ATTENTION} of rocm_attn.py"),
         Runs(("bf16", "fp16"), XE, "0.33.0, platforms/xpu.py"),
     ),
     not_weights=(
+        Refuses(
+            (
+                "bf16", "fp16", "fp32", "fp8", "fp8-block", "int8", "awq-int4", "gptq-int4", "gptq-int8", "mxfp4",
+                "nvfp4", "nf4", *GGUF,
+            ),
+            ("pascal",), f"{_DEVICES}; 7.0 in older ones",
+        ),
         Refuses(("fp8", "fp8-block"), ("volta",), f"{_LAYERS} of fp8.py (75; 80 at 0.10.2)"),
         Refuses(("fp8", "fp8-block"), ("turing",), "0.10.2, layers/quantization/fp8.py (80)", until=(0, 10, 99)),
         Refuses(("awq-int4",), ("volta",), f"{_LAYERS} of auto_awq.py, awq.py before (75)"),
@@ -104,7 +113,7 @@ SUPPORT = Formats(
             until=(0, 31, 99),
         ),
         Refuses(
-            ("nvfp4",), ("blackwell",), "0.23.0 to 0.31.0, flashinfer.py: SM100", gpus=_SM12X, until=(0, 31, 99)
+            ("nvfp4",), ("blackwell",), "0.23.0 to 0.31.0, flashinfer.py: SM100", gpus=_NOT_SM10X, until=(0, 31, 99)
         ),
         Refuses(("nvfp4",), CDNA, f"{_ATTENTION}: flashinfer.py alone, of CUDA"),
         Refuses(
@@ -120,6 +129,15 @@ SUPPORT = Formats(
                 "half of what is left"
             ),
             "vllm-project/vllm-ascend issue 14004",
+        ),
+        NoDevice(
+            ("Intel",),
+            phrase(
+                "its package has CUDA, ROCm, XPU, TPU and CPU alone; Gaudi's plug-in is a package of its own, whose "
+                "rules for memory were not read"
+            ),
+            "0.10.2 to 0.33.0, platforms",
+            gpus=("gaudi",),
         ),
     ),
 )  # fmt: skip
