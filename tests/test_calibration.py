@@ -1,6 +1,7 @@
 """What one start of a machine says of its next: which difference carries over, to what, and how surely."""
 
 import pytest
+from logs import VLLM_V1
 
 import calculator
 from calculator.engines.overheads import LEAST_SPREAD
@@ -185,3 +186,23 @@ def test_public_starts_predicted_from_another_of_their_machine():
     same = next(group for group in by_what_is_shared() if group.name == OF_SETUP)
     assert same.median <= same.plain_median / 2
     assert sum(pair.held for pair in every.pairs) >= 0.9 * len(every.pairs)
+
+
+def test_a_log_of_one_own_architecture_is_none_of_another():
+    config = {
+        "model_type": "llama", "hidden_size": 4_096, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "intermediate_size": 14_336, "vocab_size": 128_256,
+        "max_position_embeddings": 131_072, "torch_dtype": "bfloat16",
+    }  # fmt: skip
+    logged = calculator.model_from_hf_config(config)
+    box = reconcile(VLLM_V1, model=logged, gpu="h100-sxm").calibration
+    asked = {"gpu": "h100-sxm", "engine_version": "0.11", "seq_len": 8_192}
+
+    def more(model):
+        usual, own = (calculator.plan(model, **asked, **by).per_gpu.activation_bytes for by in ({}, {"calibration": box}))
+        return own - usual
+
+    # the log prints 4.76 GiB, and another is expected: what of it carries over is of this model, however it is named
+    assert more(logged) != 0
+    assert more(calculator.model_from_hf_config(config, name="named otherwise")) == more(logged)
+    assert more(calculator.model_from_hf_config({**config, "num_hidden_layers": 40})) == 0

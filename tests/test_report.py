@@ -186,3 +186,13 @@ def test_bars_are_on_one_scale_and_a_logarithmic_axis_is_one():
     drawn = curve.curve([], marks, None, ("x", "y"), "", log_x=True)
     first, second, third = (float(found) for found in re.findall(r'<circle cx="([\d.]+)"', drawn))
     assert second - first == pytest.approx(third - second, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"link": 3}, {"link": None}, {"day": "2026-01-02"}, {"day": 0.5}, {"language": ["zh"]}, {"language": {}}]
+)
+def test_what_is_of_another_kind_is_refused_by_name(reference, options):
+    (name,) = options
+    with pytest.raises(calculator.CalculatorError, match=name) as refused:
+        calculator.report_html(reference, **options)
+    assert refused.value.what == name

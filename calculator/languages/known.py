@@ -45,7 +45,6 @@ def languages() -> tuple[str, ...]:
     return (ENGLISH_CODE, *sorted(file.stem for file in FOLDER.glob(f"*{COMPILED}")))
 
 
-@cache
 def language(code: str) -> Language:
     """Return a language by its code.
 
@@ -64,10 +63,15 @@ def language(code: str) -> Language:
     UnknownNameError
         If there is no catalogue of it.
     """
-    if code == ENGLISH_CODE:
-        return ENGLISH
     if code not in languages():
         raise unknown_name("language", code, languages())
+    return _read(code)
+
+
+@cache
+def _read(code: str) -> Language:
+    if code == ENGLISH_CODE:
+        return ENGLISH
     with (FOLDER / f"{code}{COMPILED}").open("rb") as compiled:
         catalogue = gettext.GNUTranslations(compiled)
     return Language(code, catalogue.gettext(OWN_NAME), catalogue)

@@ -15,6 +15,7 @@ from typing import Any
 from calculator.catalogue.presets import gpu_ids
 from calculator.engines import engine_log
 from calculator.engines.beside.left_out import LEFT_OUT
+from calculator.engines.beside.logged import started_name
 from calculator.engines.overheads import ACTIVATION, LEAST_SPREAD, NON_TORCH, Overhead
 from calculator.logs.reading import StartupLog
 from calculator.logs.setup import kept_bytes
@@ -63,7 +64,7 @@ def of_start(plan: Plan, log: StartupLog, more: int, asked: Mapping[str, Any]) -
         gpu_memory_bytes=gib_to_bytes(f"{memory:.4f}") if memory else asked.get("gpu_memory_bytes"),
         tensor_parallel_size=request.tensor_parallel_size,
         gpu=request.gpu if request.gpu in gpu_ids() else None,
-        model=request.model,
+        model=started_name(plan.model, request),
         weight_dtype=request.weight_dtype,
         in_use_bytes=in_use,
         lines=tuple(logged),

@@ -80,7 +80,7 @@ def _of_machine(name: str, rows: Sequence[Row]) -> Iterable[Pair]:
         request = after.plan.request
         shares = {
             (True, True): OF_SETUP, (False, True): OF_VERSION, (True, False): OF_MODEL, (False, False): OTHER,
-        }[is_of_model(calibration, request), is_of_setup(calibration, request)]  # fmt: skip
+        }[is_of_model(calibration, after.plan.model, request), is_of_setup(calibration, request)]  # fmt: skip
         widths = [high - max(0.0, low) for low, high in (before.range_gib, after.range_gib)]
         errors = before.capacity_error, after.capacity_error
         yield Pair(name, of.id, by.id, shares, *errors, bool(before.in_range), bool(after.in_range), *widths)

@@ -150,7 +150,7 @@ def _stage(
 ) -> Stage:
     hosted = rules.hosted_bytes(model, request, index, weights)
     weights -= hosted
-    lines = as_logged(rules.lines(model, accelerator, request, index, draft), request, calibration)
+    lines = as_logged(rules.lines(model, accelerator, request, index, draft), model, request, calibration)
     total, given = accelerator.memory_bytes, request.kv_cache_memory_bytes
     fraction = rules.fraction_used(model, accelerator, request)
     taken = outside = hoped = above = below = 0

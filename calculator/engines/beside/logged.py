@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 
 from calculator.engines.beside.left_out import LEFT_OUT
 from calculator.engines.overheads import LEAST_SPREAD, NON_TORCH, Overhead
+from calculator.hardware import CUSTOM
 from calculator.messages import Message, say
 from calculator.request.calibration import OUTSIDE, WEIGHTS, Calibration, LoggedLine
 from calculator.units import GIB
 
 if TYPE_CHECKING:
+    from calculator.architecture.model import ModelArchitecture
     from calculator.request import Request
 
 KEYWORD = NON_TORCH.keyword
@@ -30,13 +32,17 @@ FROM_START_TO_START = 0.25
 """The share of a range that one start of a machine does not tell of its next [-]."""
 
 
-def as_logged(lines: tuple[Overhead, ...], request: Request, calibration: Calibration | None) -> tuple[Overhead, ...]:
+def as_logged(
+    lines: tuple[Overhead, ...], model: ModelArchitecture, request: Request, calibration: Calibration | None
+) -> tuple[Overhead, ...]:
     """Return the lines of one GPU by a log of its machine, where there is one; what the user gives stays.
 
     Parameters
     ----------
     lines : tuple of Overhead
         The lines as they are without a log [bytes].
+    model : ModelArchitecture
+        The model that is planned [-].
     request : Request
         What is asked [-].
     calibration : Calibration or None
@@ -52,18 +58,26 @@ def as_logged(lines: tuple[Overhead, ...], request: Request, calibration: Calibr
     if not calibration.lines:
         return tuple(_outright(line, calibration) for line in lines)
     known = {line.key: line for line in calibration.lines}
-    weights = known.get(WEIGHTS) if _carries(WEIGHTS, calibration, request) else None
+    is_own = is_of_model(calibration, model, request)
+    weights = known.get(WEIGHTS) if _carries(WEIGHTS, calibration, request, is_own) else None
     return tuple(
-        _as_logged(line, known[line.line.key], calibration, request, weights)
-        if line.line.key in known and not line.given and _carries(line.line.key, calibration, request)
+        _as_logged(line, known[line.line.key], calibration, request, weights, is_own)
+        if line.line.key in known and not line.given and _carries(line.line.key, calibration, request, is_own)
         else line
         for line in lines
     )
 
 
-def is_of_model(calibration: Calibration, request: Request) -> bool:
+def started_name(model: ModelArchitecture, request: Request) -> str:
+    """Return what tells a model from others: its id, or its size where it is none that an id stands for."""
+    if request.model != CUSTOM:
+        return request.model
+    return f"{CUSTOM}: {model.num_parameters} parameters in {model.num_layers} layers"
+
+
+def is_of_model(calibration: Calibration, model: ModelArchitecture, request: Request) -> bool:
     """Whether it is a start of the model that is planned."""
-    return calibration.model is not None and calibration.model == request.model
+    return calibration.model is not None and calibration.model == started_name(model, request)
 
 
 def is_of_setup(calibration: Calibration, request: Request) -> bool:
@@ -80,16 +94,21 @@ def _outright(line: Overhead, calibration: Calibration) -> Overhead:
     return replace(line, bytes=held, low=held, high=held, source=_source(held - line.bytes))
 
 
-def _carries(key: str, calibration: Calibration, request: Request) -> bool:
+def _carries(key: str, calibration: Calibration, request: Request, is_own: bool) -> bool:
     if key == OUTSIDE:  # ranks hold buffers for each other: what many have more, few need not have
         return (calibration.tensor_parallel_size or 1) <= request.tensor_parallel_size
     if key in (LEFT_OUT.key, WEIGHTS) and calibration.weight_dtype != request.weight_dtype:
         return False
-    return is_of_model(calibration, request)
+    return is_own
 
 
 def _as_logged(
-    line: Overhead, logged: LoggedLine, calibration: Calibration, request: Request, weights: LoggedLine | None
+    line: Overhead,
+    logged: LoggedLine,
+    calibration: Calibration,
+    request: Request,
+    weights: LoggedLine | None,
+    is_own: bool,
 ) -> Overhead:
     """Return a line that carries over; what the weights were more is held beside what is outside."""
     usual, low, high = line.bytes, line.bytes - line.low, line.high - line.bytes
@@ -104,7 +123,7 @@ def _as_logged(
     if is_of_setup(calibration, request):
         if is_outside:
             left = FROM_START_TO_START * max(low, high)
-            if not is_of_model(calibration, request):
+            if not is_own:
                 left = max(left, logged.unsure_bytes)
             low = high = max(LEAST_SPREAD, round(left))
         else:  # what is sure is what the start that was logged had of it

@@ -53,10 +53,18 @@ def report_html(
     Raises
     ------
     InvalidValueError
-        If it is none of these.
+        If it is none of these, or ``link`` or ``day`` is of another kind.
     UnknownNameError
         If there is no such language.
     """
+    if not isinstance(link, str):
+        raise InvalidValueError(
+            say("report.link_is_text", "link must be a text, not {asked}", asked=shown(link)), what="link", asked=link
+        )
+    if not (day is None or isinstance(day, Date)):
+        raise InvalidValueError(
+            say("report.day_is_date", "day must be a date, not {asked}", asked=shown(day)), what="day", asked=day
+        )
     made = day or Date.today()
     spoken = frame.LANGUAGE.set(languages.language(language))
     try:
