@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import streamlit as st
 
 import calculator
-from calculator.languages import texts_said_in
+from calculator.languages import ENGLISH, texts_said_in
 from dashboard import language, state
 from dashboard.text import cell, file_name, tell, told
 
@@ -115,7 +115,7 @@ def csv_of(rows: Rows, model: str = "") -> str:
     return str(frame.map(cell).to_csv(index=False))
 
 
-def _page(figures: Mapping[str, Callable[[], Spec]], spoken: Language) -> str:
+def _page(figures: Mapping[str, Callable[[], Spec]], spoken: Language = ENGLISH) -> str:
     """Return a page that needs no network: what each chart says, and the charts with their library, held once."""
     from html import escape
 
