@@ -38,7 +38,7 @@ from dashboard.text import tell
 
 CUSTOM, CONFIG = "custom", "config"
 MAX_LINK_VALUE = 100
-MAX_LINK_MAPPING = 400
+MAX_LINK_MAPPING = 4_000
 MAX_NAMED = 5
 MOST_HAD = 8
 _SEEN, _PROBLEMS, _PAGE, _HAD = "_link", "_link_problems", "_page", "_links_had"
