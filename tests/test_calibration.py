@@ -199,7 +199,9 @@ def test_a_log_of_one_own_architecture_is_none_of_another():
     asked = {"gpu": "h100-sxm", "engine_version": "0.11", "seq_len": 8_192}
 
     def more(model):
-        usual, own = (calculator.plan(model, **asked, **by).per_gpu.activation_bytes for by in ({}, {"calibration": box}))
+        usual, own = (
+            calculator.plan(model, **asked, **by).per_gpu.activation_bytes for by in ({}, {"calibration": box})
+        )
         return own - usual
 
     # the log prints 4.76 GiB, and another is expected: what of it carries over is of this model, however it is named
