@@ -189,7 +189,8 @@ def test_bars_are_on_one_scale_and_a_logarithmic_axis_is_one():
 
 
 @pytest.mark.parametrize(
-    "options", [{"link": 3}, {"link": None}, {"day": "2026-01-02"}, {"day": 0.5}, {"language": ["zh"]}, {"language": {}}]
+    "options",
+    [{"link": 3}, {"link": None}, {"day": "2026-01-02"}, {"day": 0.5}, {"language": ["zh"]}, {"language": {}}],
 )
 def test_what_is_of_another_kind_is_refused_by_name(reference, options):
     (name,) = options
