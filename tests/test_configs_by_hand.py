@@ -617,3 +617,14 @@ def test_a_list_of_windows_says_which_layers_have_one():
         calculator.model_from_hf_config(
             {**TINY, **more, "model_type": "plamo3", "interleaved_sliding_window": [None, 16, 32, 32]}
         )
+
+
+def test_shared_experts_of_aria_have_the_biases_of_its_mlps():
+    more = {"moe_num_experts": 4, "moe_num_shared_experts": 2, "moe_topk": 2, "num_hidden_layers": 3}
+    with_bias, without = (
+        calculator.model_from_hf_config({**TINY, **more, "model_type": "aria_text", "mlp_bias": bias})
+        for bias in (True, False)
+    )
+    # gate and up are 2 x 32 wide, down is as wide as the model; AriaSharedExpertsMLP of transformers 5.23.0
+    a_layer = 2 * 2 * 32 + with_bias.hidden_size
+    assert with_bias.num_parameters - without.num_parameters == with_bias.num_layers * a_layer

@@ -211,7 +211,7 @@ ROWS: dict[str, Family] = {
     ),
     "aria_text": replace(
         LLAMA, longest_context=2048, source=transformers("aria"),
-        experts=Experts(width="intermediate_size", shared="count"),
+        experts=Experts(width="intermediate_size", shared="count", shared_bias="mlp_bias"),
     ),
     "biogpt": replace(
         GPT2, longest_context=1024, source=transformers("biogpt"), learned_positions=2, width_factor=0,
