@@ -26,7 +26,9 @@ def row(comparison, term):
 def test_windows_take_a_second_batch_from_0_26_and_a_flag_gives_it_back(upgraded):
     sequence = row(upgraded, "allocated_bytes_per_sequence")
     assert sequence.change == SECOND_BATCH == sequence.after - sequence.before
-    assert sequence.cause.startswith("vLLM 0.26 (batches_in_flight")
+    # of the row's three values the one that moves it, and the flag that takes it back
+    assert sequence.cause.startswith("vLLM 0.26 (batches_in_flight: ")
+    assert sequence.cause.endswith("; back with --no-async-scheduling")
     assert upgraded.restoring[0][:3] == ("async_scheduling", False, "--no-async-scheduling")
     assert "allocated_bytes_per_sequence" in upgraded.restoring[0].restores
     assert "--no-async-scheduling brings back" in upgraded.finding
@@ -142,3 +144,12 @@ def test_the_gain_of_gemma_4_from_0_20_to_0_21_as_it_was_reported():
     assert plan.reported_kv_tokens == pytest.approx(55_000, rel=0.02)
     assert after.reported_kv_tokens == pytest.approx(525_000, rel=0.01)
     assert plan.kv_pool_bytes == after.kv_pool_bytes == pytest.approx(50 * 2**30, rel=0.02)
+
+
+def test_of_a_row_only_the_values_that_move_a_number_are_named(reference):
+    # vLLM 0.20 takes 0.92 of a device for 0.9 and counts graphs inside: each moves the pool by itself, and packing of
+    # rows, which the same row brings, moves nothing of a plain model
+    plan = calculator.vary(reference, engine_version="0.19", gpu_memory_utilization=None)
+    cause = row(calculator.upgrade(plan, "0.20"), "kv_pool_bytes").cause
+    named = set(cause.split("(")[1].split(": ")[0].split(", "))
+    assert named == {"gpu_memory_utilization", "graphs_in_budget"}

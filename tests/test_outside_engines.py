@@ -368,3 +368,55 @@ def test_a_block_of_tensorrt_llm_is_a_power_of_two_above_1(size):
     # KvCacheConfig.tokens_per_block: "must be a power of two and larger than 1"
     answer = plan("llama-3-8b", gpu="h100-sxm", engine="tensorrt-llm", block_size=size)
     assert answer.request.block_size == size
+
+
+# Start-up of an engine that trtllm-build made, TensorRT-LLM docs/source/reference/memory.md (LLaMA 2 7B by its bytes a
+# token, 63.44 GiB / 259,840 = 32 layers x 2 x 32 heads x 128 in fp8)
+BUILT = """\
+[TensorRT-LLM][INFO] Loaded engine size: 6695 MiB
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 1134.01 MiB for execution context memory.
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 43.29 MB GPU memory for runtime buffers.
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 180.30 MB GPU memory for decoder.
+[TensorRT-LLM][INFO] Memory usage when calculating max tokens in paged kv cache: total: 79.10 GiB, available: 70.48 GiB
+[TensorRT-LLM][INFO] Number of blocks in KV cache primary pool: 4060
+[TensorRT-LLM][INFO] Number of tokens per block: 64.
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 63.44 GiB for max tokens in paged KV cache (259840).
+"""
+ON_H100 = {"model": "llama-2-7b", "gpu": "h100-sxm", "weight_dtype": "fp8", "kv_cache_dtype": "fp8"}
+
+
+@pytest.mark.parametrize(("version", "used"), [("", "0.21"), ("1.1.0", "0.21"), ("0.15.0", "0.15")])
+def test_a_log_of_a_built_engine_has_its_rules_whatever_its_version(version, used):
+    line = f"[TensorRT-LLM] TensorRT-LLM version: {version}\n" if version else ""
+    found = calculator.reconcile(line + BUILT, **ON_H100, max_num_seqs=256)
+    assert found.plan.rules.version == used
+    assert found.agrees
+    assert found.causes == ()
+    terms = {term.key: term.reported for term in found.terms}
+    # 1,134.01 + 43.29 + 180.30 MiB, and 79.10 - 70.48 less that and the engine's 6,695
+    assert terms["activations"] == pytest.approx(1357.60 / 1024, abs=1e-3)
+    assert terms["outside"] == pytest.approx(8.62 - (6695 + 1357.60) / 1024, abs=1e-3)
+    assert bool(found.log.problems) is (version != "0.15.0")
+
+
+def test_a_built_engine_takes_its_fraction_of_what_is_free_after_loading():
+    answer = calculator.plan(**ON_H100, engine="tensorrt-llm", engine_version="0.15", gpu_memory_bytes=80 * 2**30,
+                             activation_bytes=2 * 2**30, non_torch_bytes=2**30)  # fmt: skip
+    free = 77 * 2**30 - answer.per_gpu.weights_bytes
+    assert abs(answer.kv_pool_bytes - free * 9 // 10) <= 1
+    assert (answer.request.block_size, answer.request.max_num_seqs, answer.per_gpu.cuda_graph_bytes) == (64, 2048, 0)
+    # buffers grow with sequences x vocabulary: 7.2 fp32 copies of 32,000 logits each
+    fewer, more = (calculator.vary(answer, activation_bytes=None, max_num_seqs=n) for n in (256, 2048))
+    assert more.per_gpu.activation_bytes - fewer.per_gpu.activation_bytes == 72 * 4 * 1792 * 32_000 // 10
+
+
+def test_a_log_of_the_pytorch_backend_before_1_0_has_the_rules_of_1_0():
+    log = (
+        "[TensorRT-LLM] TensorRT-LLM version: 0.20.0\n"
+        "[TRT-LLM] [I] Peak memory during memory usage profiling (torch + non-torch): 17.76 GiB, available KV cache "
+        "memory when calculating max tokens: 109.96 GiB, fraction is set 0.9, kv size is 131072. device total memory "
+        "139.80 GiB\n"
+    )
+    found = calculator.reconcile(log, model="llama-3-8b", gpu="h200")
+    assert found.plan.rules.version == "1.0"
+    assert any("PyTorch backend" in text for text in found.log.problems)

@@ -36,7 +36,7 @@ def test_a_known_version_is_taken_without_a_note(engine, asked, used):
         ("sglang", "0.5.17", "0.5.18"), ("sglang", "0.5.21", "0.5.23"),
         # of a whole minor the newest that was read
         ("sglang", "0.5", "0.5.23"), ("sglang", "0.4", "0.4.10"),
-        ("tensorrt-llm", "1.4", "1.3"), ("tensorrt-llm", "0.21.0", "1.0"),
+        ("tensorrt-llm", "1.4", "1.3"), ("tensorrt-llm", "0.10.0", "0.11"),
         # patches of the newest that was read were made after it, and may have changed what was read
         ("vllm", "0.33.9", "0.33"), ("tensorrt-llm", "1.3.5", "1.3"), ("sglang", "0.5.23.1", "0.5.23"),
         ("vllm", "0.33.0.1", "0.33"),

@@ -128,6 +128,8 @@ class Engine:
     device_defaults: tuple[DeviceDefaults, ...] = field(default=())
     admission: Admission = NOTHING_SET_ASIDE
     budget_of_device: bool = False
+    is_mixed: bool = False
+    """Whether a value is another version's, so that the version does not name what holds."""
     refused_methods: Mapping[str, str] = field(default_factory=dict)
     """What wrote a checkpoint's quantisation that the engine does not load, and why not."""
 

@@ -205,7 +205,7 @@ def read_log(content: str | bytes) -> StartupLog:
         figures["ranks"] = ranks["TP"]
     if "EP" in ranks:
         figures["expert_ranks"] = ranks["EP"]
-    for name in ("gpu_memory_utilization", "max_num_batched_tokens", "seq_len", "block_size"):
+    for name in ("gpu_memory_utilization", "max_num_batched_tokens", "max_num_seqs", "seq_len", "block_size"):
         if name in figures:
             flags[name] = figures.pop(name)
     if last and not last.endswith((".", ")", "x", "}", "]", "s", "B")) and len(last) >= MAX_LINE - 1:

@@ -123,7 +123,9 @@ def memory_of_stages(
     if rules.embeds_on_host and (pp > 1 or not model.tie_word_embeddings):
         weights = (weights[0] - embedding_bytes(model, request.weight_dtype, request.checkpoint_bytes), *weights[1:])
     draft = draft_of(model, request.speculative_config)
-    cut = model.remember(_cut, rules.name, rules.version, rules.bearing(model, request.cutting))
+    bearing = rules.bearing(model, request.cutting)
+    known = (rules.name, rules.version, bearing)
+    cut = _cut_by(model, rules, bearing) if rules.is_mixed else model.remember(_cut, *known)
     if pp == 1:
         return (_stage(model, accelerator, rules, request, 0, weights[0], *cut[0], draft, calibration),)
     keys: list[tuple[object, ...]] = list(zip(map(id, cut), weights, strict=True))
@@ -182,8 +184,14 @@ def _stage(
 def _cut(
     model: ModelArchitecture, engine: str, engine_version: str, cutting: Cutting
 ) -> tuple[tuple[tuple[LayerGroup, ...], Geometry], ...]:
+    return _cut_by(model, engine_rules(engine, engine_version), cutting)
+
+
+def _cut_by(
+    model: ModelArchitecture, rules: Engine, cutting: Cutting
+) -> tuple[tuple[tuple[LayerGroup, ...], Geometry], ...]:
     """Return the layers of each stage and how its KV memory is cut; it depends on neither length nor batch."""
-    rules, stages = engine_rules(engine, engine_version), model.stages(cutting.pipeline_parallel_size)
+    stages = model.stages(cutting.pipeline_parallel_size)
     draft = draft_of(model, cutting.speculative_config)
 
     def geometry(layers: tuple[LayerGroup, ...], *, is_last: bool) -> Geometry:

@@ -15,6 +15,7 @@ from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_gpu, load_model
+from calculator.engines.base import Engine
 from calculator.engines.beside.refusals import too_long
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
@@ -63,6 +64,36 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
     ----------
     ``calculator.engines``, a module each, with the sources of its rules.
     """
+    return _answer(model, gpu, options)
+
+
+def under_rules(answer: Plan, rules: Engine) -> Plan:
+    """Return the plan of the same request under other rules of its engine, such as one value of a newer version.
+
+    Parameters
+    ----------
+    answer : Plan
+        The plan to start from [-].
+    rules : Engine
+        The rules, marked as mixed where no version has all of them [-].
+
+    Returns
+    -------
+    Plan
+        The new answer.
+
+    Raises
+    ------
+    CalculatorError
+        As ``plan``.
+    """
+    asked = dict(answer.asked)
+    return _answer(asked.pop("model"), asked.pop("gpu", None), asked, rules)
+
+
+def _answer(
+    model: ModelArchitecture | str, gpu: Accelerator | str | None, options: dict[str, Any], own: Engine | None = None
+) -> Plan:
     given = options.get("calibration")
     calibration = None if given is None else calibration_of(given)
     options = {name: value for name, value in options.items() if name != "calibration"}
@@ -72,7 +103,7 @@ def plan(model: ModelArchitecture | str, gpu: Accelerator | str | None = None, *
         named["calibration"] = calibration
     asked = FrozenDict({**named, **asked_of(options)})
     architecture = load_model(model)
-    accelerator, rules, request = resolve(architecture, gpu, options, calibration)
+    accelerator, rules, request = resolve(architecture, gpu, options, calibration, own)
     stages = memory_of_stages(architecture, accelerator, rules, request, calibration)
     batch = largest_batch(stages, request.seq_len, request) * request.attention_replicas
     counted = tightest(stages, request.seq_len)

@@ -31,15 +31,16 @@ def resolve(
     device: Accelerator | str | None,
     options: Mapping[str, Any],
     calibration: Calibration | None = None,
+    own: Engine | None = None,
 ) -> tuple[Accelerator, Engine, Request]:
-    """Check every input and fill in the defaults, those of the engine at its version; an option may be None."""
+    """Check every input and fill in the defaults, those of the engine at its version or of rules that are given."""
     given = {
         name: value
         for name, value in options.items()
         if value is not None and value is not PLAN_DEFAULTS[name]  # what the table states needs no check
     }
     values = {**PLAN_DEFAULTS, **PLAN_SCHEMA.validate(given)}
-    rules = engine_rules(values["engine"], values["engine_version"])
+    rules = own or engine_rules(values["engine"], values["engine_version"])
     if calibration is not None:
         values["gpu_memory_bytes"] = _memory_logged(calibration, rules.name, device, values["gpu_memory_bytes"])
     gpu, accelerator = _accelerator(device, values["gpu_memory_bytes"])

@@ -5,11 +5,30 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from calculator.engines.log import Log
-from calculator.engines.patterns import as_flag, count, number, pattern, word
+from calculator.engines.patterns import as_flag, count, mib, number, pattern, word
+from calculator.messages import say, template
 from calculator.units import GIB
+
+IN_GIB = {"B": GIB, "KB": 2**20, "MB": 2**10, "GB": 1}
+
+
+def sized(text: str) -> float:
+    """Read what the runtime prints with a unit, all of which it counts in 1,024s [GiB]; raises as ``number``."""
+    figure, unit = text.split()
+    return number(figure) / IN_GIB[unit.replace("i", "")]
+
 
 PATTERNS = (
     pattern(r"TensorRT[- ]LLM version: ?<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=word),
+    pattern(r"Engine version <engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+> found in the config file",
+             engine_version=word),
+    pattern(r"TRTGptModel maxBatchSize: <max_num_seqs>", max_num_seqs=count),
+    pattern(r"TRTGptModel maxSequenceLen: <seq_len>", seq_len=count),
+    pattern(r"TRTGptModel maxNumTokens: <max_num_batched_tokens>", max_num_batched_tokens=count),
+    pattern(r"Loaded engine size: <engine_gib> MiB", engine_gib=mib),
+    pattern(r"Allocated <context_gib> MiB for execution context memory", context_gib=mib),
+    pattern(r"Allocated <buffers_gib:[0-9][0-9.]{0,15}+ [KMG]?i?B> GPU memory for runtime buffers", buffers_gib=sized),
+    pattern(r"Allocated <decoder_gib:[0-9][0-9.]{0,15}+ [KMG]?i?B> GPU memory for decoder", decoder_gib=sized),
     pattern(r"\[I\] Use <checkpoint_gib> GB for model weights", checkpoint_gib=number),
     pattern(r"Peak memory during memory usage profiling \(torch \+ non-torch\): <peak_gib> GiB",
              peak_gib=number),
@@ -40,6 +59,8 @@ PATTERNS = (
              block_size=count, primary_blocks=count),
 )  # fmt: skip
 
+PYTORCH_SINCE, BUILT_LAST = "1.0", "0.21"
+"""The version whose rules are those of the PyTorch backend, and the last that is known by built engines."""
 LAST = {"allocated_gib": "kv_pool_gib", "allocated_tokens": "kv_tokens", "primary_blocks": "num_blocks"}
 """Figures that the profiling run prints of a pool of its own before."""
 
@@ -56,7 +77,7 @@ class TensorRtLlmLog(Log):
         "max_batch_size": ("max_num_seqs", count), "max_num_tokens": ("max_num_batched_tokens", count),
         "tokens_per_block": ("block_size", count), "enable_attention_dp": ("enable_attention_dp", as_flag),
     }  # fmt: skip
-    telling: ClassVar = ("kv size", "fraction")
+    telling: ClassVar = ("kv size", "fraction", "engine size", "Engine version", "TRTGptModel")
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
         """Take the pool that is allocated last, after the profiler's, and what is used outside of torch without that."""
@@ -71,7 +92,36 @@ class TensorRtLlmLog(Log):
         if "outside_torch_gib" in figures:
             outside = figures.pop("outside_torch_gib") - figures.get("temporary_gib", 0.0)
             figures["non_torch_gib"] = round(outside, 4)
+        return _backend(figures)
+
+
+def _backend(figures: dict[str, Any]) -> list[str]:
+    """Take a start for one of built engines or of the PyTorch backend, by what it prints, whatever its version."""
+    engine, *parts = (figures.pop(name, None) for name in ("engine_gib", "context_gib", "buffers_gib", "decoder_gib"))
+    asked = str(figures.get("engine_version", ""))
+    is_old = asked.startswith(("0.", "v0."))
+    if engine is None and parts[0] is None:
+        if "peak_gib" not in figures or not is_old:
+            return []
+        figures["engine_version"] = PYTORCH_SINCE
+        text = template(
+            "the PyTorch backend of TensorRT-LLM {asked}: the rules of {used} are taken, the first that are known"
+        )
+        return [say("logs.problem.pytorch_backend", text, asked=asked, used=PYTORCH_SINCE)]
+    if engine is not None:
+        figures.setdefault("weights_gib", round(engine, 4))
+        if all(part is not None for part in parts):
+            figures["activation_gib"] = round(sum(parts), 4)
+            if {"memory_gib", "free_gib"} <= figures.keys():
+                used = figures["memory_gib"] - figures["free_gib"]
+                figures["non_torch_gib"] = round(used - engine - figures["activation_gib"], 4)
+    if is_old:
         return []
+    figures["engine_version"] = BUILT_LAST
+    text = template(
+        "an engine built by trtllm-build is loaded: the rules of TensorRT-LLM {used}, the last made for them, are taken"
+    )
+    return [say("logs.problem.built_engine", text, used=BUILT_LAST)]
 
 
 LOG = TensorRtLlmLog()

@@ -1,4 +1,4 @@
-"""TensorRT-LLM: a fraction of what is free after loading and a real forward pass; one pool a window."""
+"""TensorRT-LLM: a fraction of what is free after loading, and a forward pass in PyTorch; one pool a window."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from calculator.architecture.split import Split
 from calculator.engines.base import Admission, Change, DeviceDefaults, Engine
 from calculator.engines.overheads import CUDA_GRAPH, forward_activation, none
 from calculator.engines.pools import Claim, Geometry, Pool
+from calculator.engines.tensorrt_llm.built import OUTSIDE, engine_memory
 from calculator.engines.tensorrt_llm.overheads import non_torch
 from calculator.errors import InvalidValueError
 from calculator.messages import say
@@ -72,11 +73,13 @@ class TensorRtLlm(Engine):
         Default of ``free_gpu_memory_fraction`` [-].
     tokens_per_block : int
         Default tokens of a block [tokens].
+    builds_engine : bool
+        Whether it runs engines that were built before, not the PyTorch backend.
     """
 
     name: ClassVar[str] = "tensorrt-llm"
     title: ClassVar[str] = "TensorRT-LLM"
-    oldest: ClassVar = (1, 0, 0)
+    oldest: ClassVar = (0, 11, 0)
     newest: ClassVar = (1, 3, 0)
     kv_cache_dtypes: ClassVar = ("fp16", "bf16", "fp8_e4m3", "nvfp4")
     weight_dtypes: ClassVar = ("fp8", "int8", "awq-int4", "gptq-int4", "nvfp4")
@@ -95,13 +98,27 @@ class TensorRtLlm(Engine):
     }
     changes: ClassVar = (
         Change(
-            (1, 0, 0),
+            (0, 11, 0),
             {
                 "fraction": 0.9,
-                "tokens_per_block": 32,
-                "device_defaults": (DeviceDefaults(0, 8_192, 2_048),),
+                "tokens_per_block": 64,
+                "builds_engine": True,
+                "device_defaults": (DeviceDefaults(0, 8_192, 256),),
                 "admission": Admission(whole_output=True),
             },
+            "TensorRT-LLM, engines of trtllm-build: kvCacheManager.cpp calculateMaxNumBlocks (the fraction of free "
+            "memory and of what is free in the pool of the runtime), docs/source/reference/memory.md; release notes "
+            "of 0.11 (max_batch_size 256, max_num_tokens 8192)",
+        ),
+        Change(
+            (0, 12, 0),
+            {"device_defaults": (DeviceDefaults(0, 8_192, 2_048),)},
+            "buffers of 2,048 sequences and blocks of 64 in a public log of November 2024 (TensorRT-LLM#1188)",
+        ),
+        Change((0, 20, 0), {"tokens_per_block": 32}, "blocks of 32 in a public log of June 2025 (TensorRT-LLM#5306)"),
+        Change(
+            (1, 0, 0),
+            {"builds_engine": False},
             "TensorRT-LLM, PyTorch backend: _torch/pyexecutor/_util.py, resource_manager.py; "
             "kvCacheManager.cpp calculateWindowSizeToShare",
         ),
@@ -109,6 +126,7 @@ class TensorRtLlm(Engine):
 
     fraction: float = 0.0
     tokens_per_block: int = 0
+    builds_engine: bool = False
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
@@ -161,6 +179,9 @@ class TensorRtLlm(Engine):
         stage: int,
     ) -> tuple[Overhead, ...]:
         """Return activations, memory outside torch and graphs: all are in use when free memory is taken."""
+        if self.builds_engine:
+            graphs = none(CUDA_GRAPH, say("tensorrt.built_graphs", "none by default with a built engine"))
+            return engine_memory(model, request), OUTSIDE, graphs
         return (
             forward_activation(model, request.tensor_parallel_size, request.max_num_batched_tokens),
             non_torch(request.tensor_parallel_size),
@@ -195,6 +216,12 @@ class TensorRtLlm(Engine):
 
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
         """Say what the fraction is of."""
+        if self.builds_engine:
+            return say(
+                "tensorrt.built_budget",
+                "{fraction:g} of what is free once a built engine, its context and buffers are loaded",
+                fraction=request.gpu_memory_utilization,
+            )
         return say(
             "tensorrt.budget",
             "{fraction:g} of what is free after loading and a forward pass",

@@ -314,6 +314,8 @@ class Vllm(Engine):
     ) -> int:
         """Return the tokens of a block: 16, more where a kernel or a state's page needs it [tokens]."""
         how, caching = keeping(values), values["enable_prefix_caching"]
+        if self.is_mixed:
+            return _block_size_by(self, model, storage, split, asked, how, caching)
         return model.remember(_block_size, self.version, storage.name, split, asked, how, caching)
 
     def default_fraction(self, model: ModelArchitecture, accelerator: Accelerator, values: Mapping[str, Any]) -> float:
@@ -503,7 +505,19 @@ def _block_size(
 ) -> int:
     rules = engine_rules(Vllm.name, engine_version)
     assert isinstance(rules, Vllm)
-    caches = kept(rules.caches(model, storage_format(kv_cache_dtype), split), how)
+    return _block_size_by(rules, model, storage_format(kv_cache_dtype), split, asked, how, caching)
+
+
+def _block_size_by(
+    rules: Vllm,
+    model: ModelArchitecture,
+    storage: StorageFormat,
+    split: Split,
+    asked: int | None,
+    how: Keeping,
+    caching: bool | None,
+) -> int:
+    caches = kept(rules.caches(model, storage, split), how)
     size = kernel_block_size(model.name, caches, asked)
     if not has(caches, State):
         return size

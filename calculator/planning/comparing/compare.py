@@ -82,7 +82,11 @@ class Comparison:
         if self.before.asked.get(term.key) != self.after.asked.get(term.key):
             return ASKED
         found = causes_of(term, made)
-        return joined("; ", [one.text for one in found]) if found else NOT_EXPLAINED
+        if not found:
+            return NOT_EXPLAINED
+        cause = joined("; ", [one.text for one in found])
+        flag = next((one.flag for one in self.restoring if term.key in one.restores), None)
+        return say("compare.flag_back", "{cause}; back with {flag}", cause=cause, flag=flag) if flag else cause
 
     @property
     def changed(self) -> tuple[Difference, ...]:
