@@ -103,6 +103,14 @@ def test_encoders_of_their_own_build_have_the_parameters_of_the_reference(
     assert sum(matrix.num_parameters for matrix in model.towers[f"{part}_config"]) == parameters
 
 
+def test_queries_of_aria_join_the_patches_of_idefics():
+    # transformers 5.23.0 on the meta device: 152,395,776 of the encoder, 32,420,224 of AriaProjector
+    text = {**TEXT, "hidden_size": 4096, "tie_word_embeddings": False}
+    outer = {"model_type": "aria", "projector_patch_to_query_dict": {"1225": 128, "4900": 256}, "text_config": text}
+    model = calculator.model_from_hf_config({**outer, "vision_config": {"model_type": "idefics3_vision"}})
+    assert sum(matrix.num_parameters for matrix in model.towers["vision_config"]) == 152_395_776 + 32_420_224
+
+
 def test_a_published_model_with_its_encoder():
     # transformers 5.23.0: 27,432,406,640 parameters, of which 27,009,346,304 are the text decoder's
     model = calculator.load_model("gemma-3-27b")

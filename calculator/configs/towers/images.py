@@ -88,13 +88,26 @@ def _merger(keys: Keys, width: int, out: int, inner: int) -> Shapes:
 
 
 def _idefics(keys: Keys, outer: Keys, hidden: int) -> Shapes:
-    """Idefics 3 and SmolVLM: SigLIP without a head; squares of patches are joined by one matrix."""
+    """Idefics 3 and SmolVLM: SigLIP without a head; a matrix joins squares of patches, in Aria queries attend to them."""
     width, inner, layers = sizes(keys)
     yield from patches(keys, width)
     yield Shape(width, (side(keys, "image_size") // side(keys, "patch_size")) ** 2)
     yield from blocks(width, inner, layers, 6)
     yield Shape(width, 1, 2)
-    yield Shape(hidden, width * (outer.optional_count("scale_factor") or 2) ** 2)
+    queries = outer.value("projector_patch_to_query_dict")
+    if isinstance(queries, Mapping) and (counts := [value for value in queries.values() if type(value) is int]):
+        yield from _queries(width, hidden, max(1, *counts))
+    else:
+        yield Shape(hidden, width * (outer.optional_count("scale_factor") or 2) ** 2)
+
+
+def _queries(width: int, hidden: int, most: int) -> Shapes:
+    """Aria: learned queries attend to patches behind three matrices of their own, then a norm and two matrices."""
+    yield Shape(width, most)
+    yield Shape(width, width, 3)
+    yield from (*linear(3 * width, width), *linear(width, width), *linear(width, width))
+    yield Shape(width, 1, 6)
+    yield from (Shape(hidden, width), Shape(hidden, hidden))
 
 
 def _paddle(keys: Keys, outer: Keys, hidden: int) -> Shapes:  # noqa: ARG001
