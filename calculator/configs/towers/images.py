@@ -88,7 +88,7 @@ def _merger(keys: Keys, width: int, out: int, inner: int) -> Shapes:
 
 
 def _idefics(keys: Keys, outer: Keys, hidden: int) -> Shapes:
-    """Idefics 3 and SmolVLM: SigLIP without a head; a matrix joins squares of patches, in Aria queries attend to them."""
+    """Idefics 3 and SmolVLM: SigLIP without a head; a matrix joins squares of patches, in Aria queries attend."""
     width, inner, layers = sizes(keys)
     yield from patches(keys, width)
     yield Shape(width, (side(keys, "image_size") // side(keys, "patch_size")) ** 2)
