@@ -129,8 +129,13 @@ def friendly(function: Callable[P, R]) -> Callable[P, R]:
             traceback = error.__traceback__
             if traceback is None or traceback.tb_next is not None:
                 raise
-            known = inspect.signature(function).parameters
-            misspelt = next((name for name in kwargs if name not in known), None)
+            parameters = inspect.signature(function).parameters.values()
+            known = [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+            takes_any = any(each.kind == each.VAR_KEYWORD for each in parameters)
+            # one that takes any keyword failed for want of an argument, unless a keyword looks like it
+            near = [each for each in known[len(args) :] if each not in kwargs]
+            unknown = [name for name in kwargs if name not in known]
+            misspelt = next((each for each in unknown if not takes_any or difflib.get_close_matches(each, near)), None)
             if misspelt:
                 called = function.__qualname__.removesuffix(".__init__")
                 raise unknown_name(f"keyword of {called}", misspelt, known) from None

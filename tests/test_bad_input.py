@@ -108,7 +108,7 @@ def test_unknown_models_are_quoted_on_one_short_line(asked, text):
 
 @pytest.mark.parametrize(
     ("asked", "text"),
-    [("a100-80gb", "a100-80gb-pcie or a100-80gb-sxm"), ("h100-sxn", "did you mean h100-sxm"), ("x", "and 75 more")],
+    [("a100-80gb", "a100-80gb-pcie or a100-80gb-sxm"), ("h100-sxn", "did you mean h100-sxm"), ("x", "and 104 more")],
 )
 def test_unknown_gpus_name_the_near_ones(asked, text):
     with pytest.raises(calculator.UnknownNameError, match=f"unknown GPU '{asked}': .*{text}"):
@@ -142,6 +142,10 @@ def test_unknown_engines_and_config_files_are_refused():
 
 
 def test_misspelt_missing_and_surplus_arguments():
+    with pytest.raises(calculator.InvalidValueError, match="plan missing 1 required positional argument: 'model'"):
+        calculator.plan(gpu="h100-sxm", tensor_parallel_size=2)
+    with pytest.raises(calculator.UnknownNameError, match="unknown keyword of plan 'modl': did you mean model"):
+        calculator.plan(modl="llama-3-8b")
     with pytest.raises(calculator.UnknownNameError, match="unknown keyword of plan 'seq_length': did you mean seq_len"):
         plan("llama-3-8b", gpu="l4", seq_length=5)
     with pytest.raises(

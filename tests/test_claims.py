@@ -83,7 +83,7 @@ def stated_heads():
 HEADS = stated_heads()
 ALL = len({*HEADS, *LATENT, *LAYERS_DIFFER})
 SMALL = ["llama-3-8b", "llama-3.1-8b", "mistral-7b-v0.1", "mistral-7b-v0.2", "mistral-7b-v0.3", "qwen3-8b",
-         "granite-3.1-8b", "mimo-7b", "qwen3-vl-8b"]  # fmt: skip
+         "granite-3.1-8b", "mimo-7b", "qwen3-vl-8b", "ministral-8b"]  # fmt: skip
 """Of 6 to 9 billion parameters and 32 query heads, with 8 KV heads."""
 
 BELOW_9B = [
@@ -92,7 +92,7 @@ BELOW_9B = [
     "starcoder2-7b", "gpt-j-6b", "bloom-7b1", "gemma-7b", "gemma-2-2b", "smollm3-3b", "gpt2",
     "qwen3-vl-2b", "qwen3-vl-4b", "qwen3.5-9b", "gemma-3-4b", "gemma-3-1b", "phi-2", "phi-3-mini-128k", "phi-4-mini",
     "tinyllama-1.1b", "codellama-7b", "qwen1.5-7b", "opt-125m", "granite-3.1-2b", "granite-4.0-h-micro",
-    "qwen2.5-vl-7b", "gemma-4-e4b", "granite-4.0-micro",
+    "qwen2.5-vl-7b", "gemma-4-e4b", "granite-4.0-micro", "qwen2.5-vl-3b", "olmo-2-7b", "olmo-3-7b", "gemma-3n-e4b",
 ]  # fmt: skip
 """By their makers' count; Gemma 7B has 8.5 billion, Qwen3.5 9B 8.95."""
 

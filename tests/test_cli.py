@@ -148,7 +148,7 @@ def test_models_and_gpus_are_listed(run):
 def test_check_without_files_is_met(run):
     code, out, err = run("check")
     assert (code, err) == (0, "")
-    assert re.fullmatch(r"([\d,]+) of \1 expectations of 219 entries are met\n", out)
+    assert re.fullmatch(r"([\d,]+) of \1 expectations of 264 entries are met\n", out)
 
 
 def test_a_missed_expectation_exits_with_1(run, tmp_path, reference):

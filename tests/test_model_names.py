@@ -38,6 +38,12 @@ ROOT = Path(__file__).parents[1]
         ("qwen3-8b-awq", "qwen3-8b", 40_960, "awq-int4"),
         ("Intel/Qwen3-8B-int4-AutoRound", "qwen3-8b", 40_960, "gptq-int4"),
         ("google/gemma-4-26B-A4B-it-qat-q4_0-unquantized", "gemma-4-26b-a4b", 262_144, None),
+        # tags of ollama and places of repositories
+        ("llama3.1:70b-instruct-q4_K_M", "llama-3.1-70b", 131_072, "q4_k_m"),
+        ("ollama/qwen2.5:7b-instruct-q8_0", "qwen2.5-7b", 32_768, "q8_0"),
+        ("qwen3:8b-fp16", "qwen3-8b", 40_960, "fp16"),
+        ("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M", "llama-3.2-3b", 131_072, "q4_k_m"),
+        ("https://huggingface.co/zai-org/GLM-4.6", "glm-4.5", 202_752, None),
     ],
 )
 def test_a_name_is_a_preset_a_context_and_a_format(name, preset, context, weights):
@@ -54,6 +60,7 @@ def test_a_name_is_a_preset_a_context_and_a_format(name, preset, context, weight
         ("Qwen/Qwen3-8B-Instruct-2507", "qwen3-8b"),
         ("llama-3.1", "llama-3.1-8b"),
         ("Qwen/Qwen3-8B-FP8-merged", "qwen3-8b"),
+        ("qwen3:latest", "qwen3-8b"),
         ("meta-llama/Llama-3.1-8B-Instruct/", None),
     ],
 )
@@ -70,6 +77,7 @@ def test_nothing_else_is_left_out_of_a_name(name, nearest):
     ("name", "said"),
     [
         ("Qwen/Qwen2.5-7B-Instruct-AWQ-8bit", "8 bit integers of AWQ"),
+        ("qwen3:32b", "GGUF of a type that the name does not say"),
         ("unsloth/Qwen3-30B-A3B-GGUF", "GGUF of a type that the name does not say"),
         ("DeepSeek-R1-0528-UD-Q2_K_XL-00001-of-00006.gguf", "GGUF type Q2_K_XL"),
         # FBGEMM: its modules_to_not_convert has every attention and two of the MLPs

@@ -87,6 +87,10 @@ MIRRORS = frozenset({
 """Publishers that publish other makers' models under their own names, layers unchanged."""
 _GGUF_TYPE = re.compile(r"-(?:ud-)?((?:i?q[1-8]|tq[12]|mxfp4|bf16|f16|f32)(?:-[01knsmlx]{1,3}){0,2}(?:-[a-z]{1,3})?)$")
 _GGUF_PART = re.compile(r"(?:-[0-9]{5}-of-[0-9]{5})?\.gguf$")
+_PLACES = re.compile(
+    r"^(?:https?://)?(?:(?:www\.)?(?:hf\.co|huggingface\.co|ollama\.com)/|registry\.ollama\.ai/)?(?:library/|ollama/)?"
+)
+"""Where a repository or a tag is kept, before its name."""
 _HUB_CACHE = re.compile(r"(?:^|/)models--([^/]{1,96}?)--([^/]{1,96}+)(?:/snapshots(?:/.{0,400}+)?)?$")
 
 
@@ -121,17 +125,23 @@ def meaning(name: str, rows: Mapping[str, Alias]) -> Alias | None:
         What is known, by repository in lower case; ids of presets have no publisher [-].
     """
     cached = _HUB_CACHE.search(name.rstrip("/"))
-    plain = "-".join((f"{cached[1]}/{cached[2]}" if cached else name).rstrip("/ ").lower().split())
-    if plain in rows:
+    plain = _PLACES.sub("", "-".join((f"{cached[1]}/{cached[2]}" if cached else name).rstrip("/ ").lower().split()))
+    untagged, colon, tag = plain.partition(":")
+    if colon and tag and "\\" not in tag:
+        plain = f"{untagged}-{tag}"
+    elif plain in rows:
         return rows[plain]
     owner, _, bare = plain.rpartition("/")
     backwards = list(rows.items())[::-1]
     makers = {each.rpartition("/")[2]: each.partition("/")[0] for each, _ in backwards if "/" in each}
     known = {each: (makers.get(each, ""), alias) for name, alias in backwards if (each := name.rpartition("/")[2])}
+    if colon:
+        # what ollama runs by such a tag is a file in a type of GGUF
+        return _in_a_format(owner, bare, known, ["gguf"])
     if bare in known and (not owner or owner in MIRRORS):
         return known[bare][1]
     spelt = None if owner else next((each for each in known if _joined(each) == _joined(bare)), None)
-    return known[spelt][1] if spelt else _in_a_format(owner, bare, known)
+    return known[spelt][1] if spelt else _in_a_format(owner, bare, known, [])
 
 
 def _joined(name: str) -> str:
@@ -139,14 +149,20 @@ def _joined(name: str) -> str:
     return name.replace("-", "").replace("_", "")
 
 
-def _in_a_format(owner: str, bare: str, known: Mapping[str, tuple[str, Alias]]) -> Alias | None:
-    """Return what a name less its formats means, of any publisher; the longest name that is known decides."""
-    rest, ends = _GGUF_PART.sub("", bare), list[str]()
-    is_file = rest != bare
+def _in_a_format(owner: str, bare: str, known: Mapping[str, tuple[str, Alias]], ends: list[str]) -> Alias | None:
+    """Return what a name less its formats means, of any publisher; the longest name that is known decides.
+
+    ``ends`` are the formats that are said otherwise than by its end.
+    """
+    rest = _GGUF_PART.sub("", bare)
+    is_file, is_tag = rest != bare, bool(ends) and not owner
     rest, by_dashes = rest.replace("_", "-"), {name.replace("_", "-"): found for name, found in known.items()}
+    if is_tag:
+        by_dashes = {_joined(name): found for name, found in by_dashes.items()} | by_dashes
     while True:
-        if (ends or is_file) and rest in by_dashes:
-            publisher, alias = by_dashes[rest]
+        spelt = rest if rest in by_dashes or not is_tag else _joined(rest)
+        if (ends or is_file) and spelt in by_dashes:
+            publisher, alias = by_dashes[spelt]
             maker = owner or publisher
             rows = [row for row in OF_MAKERS if row.maker == (maker if row.is_default else owner)]
             own = {row.suffix: row.weight_dtype for row in rows}
