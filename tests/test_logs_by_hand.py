@@ -264,6 +264,11 @@ def test_a_range_of_less_than_a_gib_is_shown_as_it_is():
         ("NVIDIA RTX PRO 6000 Blackwell Server Edition", None, "rtx-pro-6000-blackwell"),
         ("AMD Instinct MI300X", None, "mi300x"), ("AMD Instinct MI325X", None, "mi325x"),
         ("AMD Instinct MI210", None, "mi210"), ("AMD Instinct MI355X", None, "mi355x"),
+        # slices and profiles are never the whole device: nvidia-smi's own names; of several the printed memory tells
+        ("NVIDIA DC-4-96Q", 95.5, "rtx-pro-6000-blackwell-vgpu-4-96q"), ("NVIDIA L40S-24Q", None, "l40s-vgpu-24q"),
+        ("NVIDIA A100 80GB PCIe MIG 3g.40gb", None, "a100-80gb-pcie-mig-3g.40gb"),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None, "h100-sxm-mig-1g.10gb"), ("NVIDIA A100 MIG 3g.40gb", None, None),
+        ("NVIDIA L4-77Q", 70.0, None), ("NVIDIA B999 MIG 1g.11gb", 11.0, None),
         ("NVIDIA GeForce GTX 1080", None, None), ("a device of no name", None, None), ("", None, None),
     ],
 )  # fmt: skip
@@ -616,3 +621,21 @@ def test_sequences_of_a_batch_that_the_log_does_not_state():
         f"Maximum concurrency for 32,768 tokens per request: {concurrency:.2f}x\n"
     )
     assert "tokens_in_flight" in keys_of(reconcile(log))
+
+
+@pytest.mark.parametrize(
+    ("device", "printed", "memory_gib"),
+    # 3g.40gb of an A100 80GB has 40,192 MiB by nvidia-smi -lgip's 39.25 GiB; what the log prints stands before it
+    [("NVIDIA A100 80GB PCIe MIG 3g.40gb", None, 39.25), ("NVIDIA A100 80GB PCIe MIG 3g.40gb", 39.38, 39.38),
+     ("NVIDIA DC-4-96Q", None, 95.5), ("NVIDIA DC-4-96Q", 95.47, 95.47)],
+)  # fmt: skip
+def test_a_log_of_a_part_is_compared_with_its_own_memory_the_printed_one_first(device, printed, memory_gib):
+    log = f"vLLM API server version 0.12.0\nmodel='meta-llama/Meta-Llama-3-8B'\nRunning on {device}\n"
+    if printed:
+        log += (
+            f"Free memory on device ({printed - 0.4:.2f}/{printed:.2f} GiB) on startup. Desired GPU memory utilization "
+        )
+        log += f"is (0.9, {0.9 * printed:.2f} GiB).\n"
+    found = reconcile(log + "Available KV cache memory: 18.00 GiB\nGPU KV cache size: 147,456 tokens\n")
+    assert found.plan.accelerator.memory_bytes / 2**30 == pytest.approx(memory_gib, abs=1e-4)
+    assert found.missing == ()

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
-from calculator.catalogue.presets import gpu_ids, load_gpu, load_model, model_by_name, model_ids
-from calculator.errors import InvalidValueError
+from calculator.catalogue.presets import gpu_id, gpu_ids, load_gpu, load_model, model_by_name, model_ids
+from calculator.errors import InvalidValueError, UnknownNameError
 from calculator.logs.implied import implied_by, likely, of_class
 from calculator.messages import joined, phrase, say, template
 from calculator.units import GIB
@@ -124,8 +124,32 @@ _DEVICE_WORDS = re.compile(r"[a-z]{0,20}+[0-9]{1,20}+[a-z]{0,20}+|pcie|nvl|sxm|a
 _CHIP = re.compile(r"[a-z]{1,20}+[0-9]{1,20}+[a-z]{0,20}+|[0-9]{4}")
 
 
+_PART = re.compile(r"\bMIG [1-7]g\.[0-9]|-[0-9]{1,3}[QCAB]$")
+"""What a driver's name of a MIG slice or a vGPU profile has, such as 3g.40gb or DC-4-96Q."""
+NEAR = 0.05
+"""How far a part's memory may lie from what is printed, where its name leaves several [-]."""
+
+
+def _part_of(device: str, memory_gib: float | None) -> str | None:
+    """Return the slice or profile that a name means; of several the one with the printed memory."""
+    try:
+        return gpu_id(device)
+    except UnknownNameError as error:
+        known, choices = gpu_ids(), error.allowed if isinstance(error.allowed, tuple) else ()
+    if not memory_gib:
+        return None
+    off = {key: abs(load_gpu(key).memory_bytes / GIB / memory_gib - 1) for key in choices if key not in known}
+    near = sorted((share, key) for key, share in off.items() if share <= NEAR)
+    return near[0][1] if near else None
+
+
 def gpu_of(device: str, memory_gib: float | None) -> str | None:
-    """Return the GPU preset that a device's name means: most words in common, nearest memory; None for none."""
+    """Return the GPU preset that a device's name means: most words in common, nearest memory; None for none.
+
+    A slice or a profile is never the whole device: one that is not known is none.
+    """
+    if _PART.search(device):
+        return _part_of(device, memory_gib)
     words = set(_DEVICE_WORDS.findall(device.lower().replace("-", " ")))
     best: tuple[float, str] | None = None
     for key in gpu_ids():

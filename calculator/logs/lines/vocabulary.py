@@ -16,7 +16,8 @@ UNQUANTISED = "none"
 """The quantisation of a log that says there is none; a later line may name one."""
 _RANKS = re.compile(r"([A-Z]{2,3})([0-9]{1,3})")
 _DEVICE = re.compile(
-    r"(?:NVIDIA|AMD|Tesla|GeForce|Instinct|Quadro)[ _][\w][\w /_-]{1,60}?(?=[,.;:()\]'\"|]|\.json|$| - |  )"
+    r"(?:NVIDIA|AMD|Tesla|GeForce|Instinct|Quadro)[ _][\w][\w /_-]{1,60}?(?:\.[0-9]{1,3}+gb)?+"
+    r"(?=[,.;:()\]'\"|]|\.json|$| - |  )"
 )
 _NO_DEVICE = (
     "Release", "Corporation", "Container", "Driver", "Deep", "Nsight", "CUDA", "cuDNN", "Triton", "TensorRT", "Dynamo",
