@@ -12,7 +12,7 @@ from calculator.engines.support import ANY, refused
 from calculator.formats.kv import FORMATS as KV
 from calculator.formats.kv import storage_format
 from calculator.formats.names import PLAIN
-from calculator.formats.weights import FORMATS as WEIGHTS
+from calculator.formats.weights import FORMATS, PACKED
 from calculator.formats.weights import weight_format
 
 DEVICES = {"volta": "v100-32gb", "turing": "t4", "ampere": "a100-80gb-sxm", "ada": "l40s", "hopper": "h100-sxm"}
@@ -31,6 +31,8 @@ TENSORRT = {
     "b200": {"nvfp4", "mxfp4", "fp8", "fp8-block"},
     "rtx-5090": {"nvfp4", "mxfp4", "fp8"},
 }
+
+WEIGHTS = {**FORMATS, **PACKED}
 
 
 @pytest.mark.parametrize("name", VLLM)
