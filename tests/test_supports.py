@@ -12,8 +12,7 @@ from calculator.engines.support import ANY, refused
 from calculator.formats.kv import FORMATS as KV
 from calculator.formats.kv import storage_format
 from calculator.formats.names import PLAIN
-from calculator.formats.weights import FORMATS, PACKED
-from calculator.formats.weights import weight_format
+from calculator.formats.weights import FORMATS, PACKED, weight_format
 
 DEVICES = {"volta": "v100-32gb", "turing": "t4", "ampere": "a100-80gb-sxm", "ada": "l40s", "hopper": "h100-sxm"}
 # vLLM's own table of hardware (0.9.2), columns Volta, Turing, Ampere, Ada, Hopper
