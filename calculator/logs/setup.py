@@ -13,7 +13,7 @@ from calculator.engines.log import Log
 from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, NON_TORCH
 from calculator.engines.support import runs_nowhere
 from calculator.engines.versions import in_words, names_no_release
-from calculator.errors import CalculatorError
+from calculator.errors import CalculatorError, InvalidValueError
 from calculator.formats.names import METHODS, PLAIN, SIXTEEN_BIT, TORCH, format_in_name, format_of_gguf
 from calculator.hardware import Accelerator
 from calculator.logs.lines.vocabulary import UNQUANTISED
@@ -25,7 +25,7 @@ from calculator.planning.drafts import draft_of
 from calculator.planning.plan import vary
 from calculator.planning.stage import Memory
 from calculator.request import OPTIONS
-from calculator.request.calibration import calibration_of
+from calculator.request.calibration import SAME_MEMORY, calibration_of
 from calculator.request.speculation import checked
 from calculator.units import GIB, gib_to_bytes
 
@@ -104,6 +104,8 @@ def _device(
     memory: int | None = given.get("gpu_memory_bytes")
     if device is not None:
         asked["gpu"] = device
+    if gpu is not None and memory is None:
+        _check_memory(load_gpu(gpu), figures.get("memory_gib"))
     if "memory_gib" in figures:
         asked["gpu_memory_bytes"] = gib_to_bytes(f"{figures['memory_gib']:.4f}")
     if memory is None:
@@ -128,6 +130,25 @@ def _device(
         text = phrase("in use before loading: what the log prints, whatever else holds it")
         assumed.append(say("logs.assumed.free", text))
     return asked
+
+
+def _check_memory(device: Accelerator, logged_gib: float | None) -> None:
+    """Refuse a device that has not the memory that a log prints; a part of a larger one may have been used."""
+    own_gib = device.memory_bytes / GIB
+    if logged_gib is None or logged_gib <= own_gib * (1 + SAME_MEMORY):
+        return
+    raise InvalidValueError(
+        say(
+            "logs.device_too_small",
+            "gpu: the log prints {logged:.2f} GiB for one GPU, and {device} has {own:.2f}; give the GPU that it was, "
+            "or leave it out",
+            logged=logged_gib,
+            device=device.name,
+            own=own_gib,
+        ),
+        what="gpu",
+        asked=device.id,
+    )
 
 
 def _drafts(flags: dict[str, Any], known: Engine, model: ModelArchitecture) -> dict[str, Any]:
