@@ -30,7 +30,8 @@ class Message(str):
     values: dict[str, Any]
 
     def __new__(cls, key: str, template: str, values: dict[str, Any]) -> Message:
-        """Fill the values in."""
+        """Fill the values in; an error among them is what it says."""
+        values = {name: str(value) if isinstance(value, Exception) else value for name, value in values.items()}
         made = super().__new__(cls, template.format(**values))
         made.key, made.template, made.values = key, template, values
         return made
@@ -81,9 +82,15 @@ class Recased(Message):
         return Recased, (self.values["text"], str.__str__(self))
 
 
+def begins_with_name(text: str) -> bool:
+    """Whether the first word of a text is a name that is written in its own way: a capital, dot or line within it."""
+    within = text.partition(" ")[0].rstrip(".,:;")[1:]
+    return within != within.lower() or "_" in within or "." in within
+
+
 def capitalised(text: str) -> Message:
-    """Return a text that begins with a capital."""
-    return Recased(text, text[:1].upper() + text[1:])
+    """Return a text that begins with a capital, unless it begins with a name such as vLLM, llama.cpp or seq_len."""
+    return Recased(text, text if begins_with_name(text) else text[:1].upper() + text[1:])
 
 
 def uncapitalised(text: str) -> Message:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from calculator.languages import said_in
-from calculator.messages import Message, joined
+from calculator.messages import Message, begins_with_name, joined
 from dashboard import language
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|:$~&])")
@@ -40,9 +40,9 @@ def ended(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Begin a message with a capital, unless it begins with the name of an input."""
+    """Begin a message with a capital, unless it begins with a name."""
     text = told(text)
-    return text if "_" in text.split(" ")[0] else text[:1].upper() + text[1:]
+    return text if begins_with_name(text) else text[:1].upper() + text[1:]
 
 
 def plain(text: str) -> str:

@@ -15,6 +15,7 @@ from calculator.languages import ENGLISH, language, languages, meant_by, said_in
 from calculator.languages.known import COMPILED, FOLDER
 from calculator.messages import capitalised, joined, phrase, say
 from calculator.units import plural
+from dashboard.text import sentence
 from tests import catalogues
 from tests.pages import change, open_page
 
@@ -196,3 +197,28 @@ def test_a_link_of_a_language_that_is_not_there_says_so():
     page = open_page(lang="tlh")
     assert page.title[0].value.endswith("58 users of 8,192 tokens")
     assert "unknown language" in page.warning[0].value
+
+
+@pytest.mark.parametrize(
+    ("text", "begun"),
+    [
+        ("vLLM 0.33 does not start", "vLLM 0.33 does not start"),
+        ("llama.cpp has none", "llama.cpp has none"),
+        ("seq_len is missing", "seq_len is missing"),
+        ("no device: the log names none", "No device: the log names none"),
+        ("other. And more", "Other. And more"),
+        ("", ""),
+    ],
+)
+def test_a_name_keeps_its_capitals_at_the_beginning_of_a_sentence(text, begun):
+    assert capitalised(text) == begun
+    assert sentence(text) == begun
+
+
+def test_an_error_that_is_a_part_of_a_text_is_said_as_well():
+    with pytest.raises(calculator.CalculatorError) as refused:
+        calculator.plan("gpt-oss-20b", gpu="a100-80gb-sxm", kv_cache_dtype="fp8")
+    said = said_in(say("x", "{error}", error=refused.value), language("zh"))
+    assert said == said_in(str(refused.value), language("zh"))
+    left = re.sub(r"vLLM|A100 80GB SXM|gpt-oss 20B|KV|Triton|\b[a-z]+\d*_\w+|fp16|bf16", "", said)
+    assert not re.search("[a-z]{3,}", left), said

@@ -18,7 +18,7 @@ from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import FORMATS, weight_format, why_not
 from calculator.hardware import CUSTOM, Accelerator, custom_accelerator
-from calculator.messages import say
+from calculator.messages import joined, phrase, say
 from calculator.planning.drafts import draft_of
 from calculator.planning.kv_cache import encoder_tokens
 from calculator.request import PLAN_DEFAULTS, PLAN_SCHEMA, Request
@@ -99,7 +99,8 @@ def _check_kernels(
             "support.no_kernel",
             "{engine} {version} does not start {model} with a KV cache in {name} on {gpu}: {why}{instead}",
             engine=rules.title, version=rules.version, model=model.name, name=asked, gpu=accelerator.name, why=why,
-            instead=f"; kv_cache_dtype can be {', '.join(offered)}" if offered else "; use another device",
+            instead=say("support.other_formats", "; kv_cache_dtype can be {names}", names=joined(", ", offered))
+            if offered else phrase("; use another device"),
         ),
         what="kv_cache_dtype",
         asked=asked,

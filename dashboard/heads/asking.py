@@ -77,7 +77,7 @@ def _by_layer(model: calculator.ModelArchitecture) -> dict[str, Any]:
             model.with_kv_heads([count or 0 for count in counts])
             asked["kv_heads"] = [*divisors(model), counts]
         except calculator.CalculatorError as error:
-            state.say(f"{sentence(str(error))}; the list is left out.")
+            state.say(tell("{error}; the list is left out.", error=sentence(str(error))))
     given = st.session_state["windows_by_layer"]
     if given:
         try:
@@ -85,7 +85,7 @@ def _by_layer(model: calculator.ModelArchitecture) -> dict[str, Any]:
             model.with_windows(windows)
             asked["sliding_window"] = windows
         except calculator.CalculatorError as error:
-            state.say(f"{sentence(str(error))}; the windows are left out.")
+            state.say(tell("{error}; the windows are left out.", error=sentence(str(error))))
     return asked
 
 
@@ -202,7 +202,7 @@ def _asked_row(study: calculator.HeadStudy) -> HeadRow:
     try:
         return row_of(study, st.session_state["kv_heads"])
     except calculator.InvalidValueError as error:
-        state.say(f"{sentence(str(error))}; that is used.")
+        state.say(tell("{error}; that is used.", error=sentence(str(error))))
         st.session_state["kv_heads"] = error.nearest
         return row_of(study, error.nearest)
 

@@ -63,7 +63,7 @@ def take_legal_degree(model: calculator.ModelArchitecture) -> None:
     try:
         check_degree(model, degree_options())
     except calculator.ParallelismError as error:
-        state.say(f"{sentence(str(error))}; that is used.")
+        state.say(tell("{error}; that is used.", error=sentence(str(error))))
     st.session_state["tensor_parallel_size"] = min(legal, key=lambda degree: (abs(degree - asked), degree))
 
 

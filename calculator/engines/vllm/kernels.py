@@ -18,15 +18,16 @@ from calculator.architecture.latent import LatentAttention
 from calculator.architecture.layers import ChunkedAttention, CrossAttention, FullAttention, SlidingWindow
 from calculator.architecture.recurrent import AttentionAndState
 from calculator.formats.names import SIXTEEN_BIT
-from calculator.messages import Message, say
+from calculator.messages import Message, joined, phrase, say
 
 if TYPE_CHECKING:
     from calculator.architecture.groups import LayerGroup
     from calculator.architecture.model import ModelArchitecture
     from calculator.hardware import Accelerator
 
-SINKS, IMAGES, ENCODER, DISTANCE = "attention sinks", "images seen whole", "an encoder's tokens", "ALiBi"
-LATENT, SPARSE = "latent attention", "sparse latent attention"
+SINKS, IMAGES = phrase("attention sinks"), phrase("images seen whole")
+ENCODER, DISTANCE = phrase("an encoder's tokens"), phrase("ALiBi")
+LATENT, SPARSE = phrase("latent attention"), phrase("sparse latent attention")
 TYPES: Mapping[str, frozenset[str]] = {
     SINKS: frozenset({"gpt_oss", "granite_swa", "granitemoe_swa"}),
     # transformers_utils/model_arch_config_convertor.py, MM_PREFIX_LM_MODELS: gemma3 and paligemma with their encoders
@@ -132,7 +133,8 @@ def device_class(accelerator: Accelerator) -> str:
 
 def why_none(kernels: tuple[Kernel, ...], layer: Layer, name: str) -> Message | None:
     """Say why no kernel serves a layer whose cache is in a format, None where one does."""
-    what = ", ".join((f"heads of {layer.size}", *layer.asks) if layer.size else layer.asks)
+    heads = say("vllm.heads_of", "heads of {size}", size=layer.size)
+    what = joined(", ", (heads, *layer.asks) if layer.size else layer.asks)
     for kernel in kernels:
         if not _takes(kernel, layer, name):
             continue
