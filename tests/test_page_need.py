@@ -1,5 +1,6 @@
 """The page of hardware for a load: the package's answer, by link and by hand; what cannot be is said at the field."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -433,3 +434,33 @@ def test_two_traces_are_two_questions():
     other = calculator.workload_from_trace({"input_tokens": [100, 201], "output_tokens": [10, 20]})
     assert asking._mark(one) == asking._mark(one)
     assert asking._mark(one) != asking._mark(other)
+
+
+BOX = {
+    "engine": "vllm",
+    "engine_version": "0.33",
+    "non_torch_bytes": 4 * 2**30,
+    "gpu_memory_bytes": None,
+    "gpu": "h200",
+}
+
+
+@pytest.mark.parametrize("by_link", [True, False])
+def test_a_log_of_a_machine_counts_in_the_search_by_link_and_by_field(by_link):
+    box = {name: value for name, value in BOX.items() if value is not None}
+    text = json.dumps(box)
+    page = need(model="llama-3-70b", **({"calibration": text} if by_link else {}))
+    if not by_link:
+        page = change(page, "_calibration_given", text)
+    assert json.loads(unquote(page.query_params["calibration"])) == box
+    agrees(page, expected(calibration=box))
+    assert expected(calibration=box).options != expected().options
+    elsewhere = change(page, "engines", ["sglang"])
+    agrees(elsewhere, expected(engines=("sglang",)))
+    assert any("not used" in chip.proto.popover.label for chip in elsewhere.get("popover"))
+
+
+def test_what_is_no_calibration_is_said_in_its_field():
+    page = change(need(model="llama-3-70b"), "_calibration_given", '{"engine": "vllm"}')
+    assert "calibration" not in page.query_params
+    assert any(error.value.startswith("Calibration") for error in page.error)

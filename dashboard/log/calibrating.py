@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,9 +16,12 @@ from calculator.reading.strict_json import bounded, parse_config
 from calculator.request.calibration import Calibration, calibration_of
 from calculator.units import format_gib
 from dashboard.frame import chips
+from dashboard.frame.chips import labelled
 from dashboard.text import plain, sentence, tell
 
 NAME = "calibration"
+MOST_GIVEN = 20_000
+_GIVEN, _WRONG = "_calibration_given", "_calibration_wrong"
 
 
 def read(text: str) -> Calibration:
@@ -56,6 +60,21 @@ def of_text(held: str | None, engine: str, gpu: str | None) -> dict[str, Any]:
     return {} if _why_not(calibration, engine, gpu) else {NAME: calibration}
 
 
+def searched(engines: Sequence[str], gpus: Sequence[str]) -> dict[str, Any]:
+    """Return the keyword of ``size`` where there is a calibration and it is of something that is searched."""
+    held = st.session_state[NAME]
+    if not held:
+        return {}
+    calibration = read(held)
+    return {} if _why_none(calibration, engines, gpus) else {NAME: calibration}
+
+
+def _why_none(calibration: Calibration, engines: Sequence[str], gpus: Sequence[str]) -> str:
+    """Return why a calibration holds for nothing that is searched; empty where it holds for some."""
+    whys = [_why_not(calibration, engine, gpu) for engine in engines for gpu in gpus]
+    return "" if not all(whys) else next((why for why in whys if why), "")
+
+
 def _why_not(calibration: Calibration, engine: str, gpu: str | None) -> str:
     """Return why a calibration does not hold here; empty where it does."""
     try:
@@ -71,7 +90,36 @@ def chip(engine: str, gpu: str | None) -> None:
     if not held:
         return
     calibration = read(held)
-    why = _why_not(calibration, engine, gpu)
+    _chip(calibration, _why_not(calibration, engine, gpu))
+
+
+def chip_of_search(engines: Sequence[str], gpus: Sequence[str]) -> None:
+    """Show the same of all that is searched; without a calibration a field that takes one."""
+    held = st.session_state[NAME]
+    if held:
+        calibration = read(held)
+        _chip(calibration, _why_none(calibration, engines, gpus))
+        return
+    with st.popover(labelled(tell("No log of a machine"), False)):
+        st.text_area(tell("Calibration, as JSON"), key=_GIVEN, max_chars=MOST_GIVEN, on_change=_take)
+        wrong = st.session_state.get(_WRONG)
+        if wrong:
+            st.error(plain(sentence(wrong)))
+        st.markdown(tell("A log that is checked gives one: what its machine holds then counts in the search."))
+
+
+def _take() -> None:
+    """Take the calibration that was given, or keep why it is none."""
+    text = st.session_state[_GIVEN].strip()
+    st.session_state.pop(_WRONG, None)
+    try:
+        if text:
+            st.session_state[NAME] = parameter(text)
+    except calculator.CalculatorError as error:
+        st.session_state[_WRONG] = str(error)
+
+
+def _chip(calibration: Calibration, why: str) -> None:
     title = f"{engine_class(calibration.engine).title} {calibration.engine_version}"
     chips.chip(
         tell("Log of {title} not used", title=title) if why else tell("By a log of {title}", title=title),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import calculator
-from calculator.catalogue.presets import all_gpu_ids, load_gpu
+from calculator.catalogue.presets import all_gpu_ids, load_gpu, proposed_gpu_ids
 from calculator.engines import ENGINES, engine_class
 from calculator.formats import kv, weights
 from calculator.messages import phrase
@@ -24,6 +24,7 @@ from dashboard.frame.names import gpu_label
 from dashboard.link.need_parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
 from dashboard.link.traffic_parameters import MEANS
 from dashboard.link.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS
+from dashboard.log import calibrating
 from dashboard.text import listed, tell, told
 
 LOADS = {USERS: phrase("Users at once"), TRAFFIC: phrase("Traffic")}
@@ -31,7 +32,7 @@ GOALS = {"max_tpot_ms": "max_tpot_s", "max_ttft_ms": "max_ttft_s"}
 """What the page calls a goal, in ms, and its keyword of ``size``, in seconds."""
 FOLDED = ("prompt_cv", "output_cv", "correlation", "shared_prefix_tokens", "max_output_tokens", "risk")
 OF_MODEL = ("model", *state.OWN_FIELDS, "config_json")
-SEARCHED = ("engines", "weight_dtypes", "kv_cache_dtypes", "gpus", "max_gpus", *GOALS, "prices")
+SEARCHED = ("engines", "weight_dtypes", "kv_cache_dtypes", "gpus", "max_gpus", *GOALS, "prices", calibrating.NAME)
 LENGTH = 14
 PRICES = "h100-sxm=2.0, mi300x=1.5:3"
 
@@ -69,6 +70,11 @@ def chips() -> None:
     _gpus()
     _goals()
     _prices()
+    calibrating.chip_of_search(st.session_state["engines"], _searched_gpus())
+
+
+def _searched_gpus() -> Sequence[str]:
+    return st.session_state["gpus"] or proposed_gpu_ids()
 
 
 def asked() -> Asked:
@@ -85,6 +91,7 @@ def asked() -> Asked:
     keywords["gpus"] = held["gpus"] or None
     keywords["max_gpus"] = held["max_gpus"] or NEED["max_gpus"].default
     keywords |= {keyword: held[name] / 1e3 for name, keyword in GOALS.items() if held[name] is not None}
+    keywords |= calibrating.searched(held["engines"], _searched_gpus())
     if held["prices"]:
         keywords["prices"] = prices_in_text(held["prices"])
     mark = ""
