@@ -624,7 +624,6 @@ def test_sequences_of_a_batch_that_the_log_does_not_state():
     assert "tokens_in_flight" in keys_of(reconcile(log))
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("device", "printed", "memory_gib"),
     # 3g.40gb of an A100 80GB has 40,192 MiB by nvidia-smi -lgip's 39.25 GiB; what the log prints stands before it
@@ -641,7 +640,8 @@ def test_a_log_of_a_part_is_compared_with_its_own_memory_the_printed_one_first(d
     found = reconcile(log + "Available KV cache memory: 18.00 GiB\nGPU KV cache size: 147,456 tokens\n")
     assert found.plan.accelerator.memory_bytes / 2**30 == pytest.approx(memory_gib, abs=1e-4)
     assert found.missing == ()
-=======
+
+
 @pytest.mark.parametrize("device", ["t4", "rtx-4090", "a100-40gb"])
 def test_a_device_without_the_memory_that_the_log_prints_is_refused(device):
     # 79.18 GiB are printed: what has less never printed it; what has more may have been used in part
@@ -649,4 +649,3 @@ def test_a_device_without_the_memory_that_the_log_prints_is_refused(device):
         reconcile(VLLM_V1, gpu=device)
     assert (refused.value.what, refused.value.asked) == ("gpu", device)
     assert reconcile(VLLM_V1, gpu="h200").plan.accelerator.id == "h200"
->>>>>>> 57a4777 (A stated device without the memory that a log prints is refused, where it agreed before)
