@@ -195,7 +195,8 @@ def test_a_lack_that_rounding_would_hide_is_said():
 def test_an_own_value_is_taken_from_where_the_engine_takes_the_line(engine, version, name, eager):
     usual = plan("llama-3.1-8b", gpu="h100-sxm", seq_len=8192, engine=engine, engine_version=version)
     own = vary(usual, **{name: 3 * GIB}, **({"enforce_eager": True} if eager else {}))
-    assert [line.in_slack for line in own.stage.overheads] == [line.in_slack for line in usual.stage.overheads]
+    slack = {line.line.key: line.in_slack for line in usual.stage.overheads}
+    assert {line.line.key: line.in_slack for line in own.stage.overheads}.items() <= slack.items()
     (line,) = (line for line in own.stage.overheads if line.source == OWN_VALUE)
     assert line.bytes == 3 * GIB
 

@@ -131,9 +131,10 @@ def test_presets_stand_on_the_axis_of_every_chart_and_add_up(study, draw):
         assert by_place[place] == f"{counts[ratio]}", ratio
     # a ratio of 5 is 12.8 KV heads: between 8 and 16 by the logarithm, log2(1.6) = 0.678 of the way, without a number
     assert [by_place[place] for place in presets.x if place == pytest.approx(3 + math.log2(1.6))] == [""]
-    # a single KV head is MQA, however many share it: 71 query heads of Falcon 7B, 64 of DeepSeek V4 Flash, 48 of PaLM
+    # a single KV head is MQA, however many share it: 71 query heads of Falcon 7B, 64 of DeepSeek V4 Flash, 128
+    # of V4 Pro, 48 of PaLM
     single = [said for place, said in zip(presets.x, presets.customdata, strict=True) if place == 0]
-    assert [each.split(" query")[0].split()[-1] for each in single] == ["48", "64", "71"]
+    assert [each.split(" query")[0].split()[-1] for each in single] == ["48", "64", "71", "128"]
     assert (presets.xaxis, list(figure.layout.xaxis2.range)) == ("x2", list(figure.layout.xaxis.range))
     assert figure.layout.yaxis.domain[1] < figure.layout.yaxis2.domain[0]  # above the chart, not in it
     (chosen_one,) = [said for said, colour in zip(presets.customdata, presets.marker.color, strict=True)

@@ -23,7 +23,7 @@ class Query(dict):
 @pytest.fixture
 def page(monkeypatch):
     """A page's state and address without the page."""
-    fake = SimpleNamespace(session_state={}, query_params=Query())
+    fake = SimpleNamespace(session_state=Query(), query_params=Query())
     monkeypatch.setattr(state, "st", fake)
     state.load()
     return fake

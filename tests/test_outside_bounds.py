@@ -52,7 +52,7 @@ def test_no_experts_make_a_dense_model():
 def test_memory_outside_the_allocator_on_a_large_amd_gpu(ranks, gib):
     # 2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight: 2.8 and 0.75 for each rank more
     answer = plan("llama-3.1-8b", gpu="mi300x", tensor_parallel_size=ranks)
-    assert answer.per_gpu.non_torch_bytes / GIB == pytest.approx(gib, abs=1e-8)
+    assert answer.per_gpu.lines["non_torch"].bytes / GIB == pytest.approx(gib, abs=1e-8)
 
 
 def vllm_log(model, more=""):

@@ -97,7 +97,7 @@ def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["kv_bytes_per_token"] == 327_680
     code = "from calculator.catalogue import presets as p; print(p.MODEL_FILE.parent.name, len(p.gpu_ids()))"
-    assert run(python, tmp_path, "-c", code).stdout == "data 95\n"
+    assert run(python, tmp_path, "-c", code).stdout == "data 124\n"
     assert run(python, tmp_path, "-m", "calculator", "check").returncode == 0
     asked = ["--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--prompt-tokens", "1000", "--output-tokens", "250"]
     assert run(python, tmp_path, "-m", "calculator", "speed", *asked).returncode == 0

@@ -57,9 +57,9 @@ def architecture_kind(model: ModelArchitecture) -> str:
 def group_of(plan: Plan, sequences: float) -> str:
     """Return the group whose range holds for a set-up, one of ``BANDS``."""
     if sequences <= 1:
-        return phrase("one sequence")
+        return "one sequence"
     kind = architecture_kind(plan.model)
-    return phrase("experts in mxfp4") if kind == "experts" and plan.request.weight_dtype == "mxfp4" else kind
+    return "experts in mxfp4" if kind == "experts" and plan.request.weight_dtype == "mxfp4" else kind
 
 
 @dataclass(frozen=True, slots=True)
