@@ -8,6 +8,7 @@ from calculator import vary
 from calculator.views import words
 from calculator.views.fits import verdict
 from calculator.views.memory import gauge
+from calculator.views.sequence_length import sequence_length_view
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -78,6 +79,18 @@ def test_detail_names_whose_limit_it_is(reference):
         "One alone could be 8,192 tokens long: the model's own limit, not the memory's."
     )
     assert "the memory's limit; the model's own is 8,192." in words.detail(vary(reference, batch_size=200))
+
+
+def test_what_blocks_add_is_said_where_the_number_stands(reference):
+    # gpt-oss 20B, vLLM: 12 layers of 8,192 tokens, 12 windows of 128 that hold a step of 8,192 as it comes, in blocks
+    # of 16: 12 x 2,048 x (8,192 + 8,208) bytes; by the formula 12 x 2,048 x (8,192 + 128)
+    plan = calculator.plan("gpt-oss-20b", gpu="h100-sxm", seq_len=8192, batch_size=16)
+    assert words.detail(plan).startswith(
+        "Each takes 195.00 MiB of KV cache: 195.00 MiB of one GPU, 384.38 MiB in the engine's blocks. "
+    )
+    assert verdict.of_one_user(plan) == "384.38 MiB in the engine's blocks"
+    assert "take 3.05 GiB of one GPU, 6.01 GiB in the engine's blocks. " in sequence_length_view(plan).finding
+    assert verdict.of_one_user(reference) == "640.00 MiB on each GPU"
 
 
 def test_price_has_its_date_and_is_an_example(reference):

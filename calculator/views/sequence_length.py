@@ -10,7 +10,7 @@ from calculator.planning.answer import Plan
 from calculator.planning.sweep.grid import sweep_arrays
 from calculator.units import format_gib, format_size
 from calculator.views.base import Row, View
-from calculator.views.growth import kv_bytes_per_gpu
+from calculator.views.growth import in_blocks, kv_bytes_per_gpu
 
 NAME, TITLE = "sequence-length", phrase("Sequence length")
 LENGTH_POINTS = 96
@@ -80,15 +80,17 @@ def _finding(plan: Plan, longest: int) -> str:
             "Nothing grows with the length: a sequence keeps a state of {state} on one GPU, however long it is.",
             state=format_size(plan.state_bytes_per_gpu),
         )
-    text = template("At {tokens:,} tokens, {batch:,} sequences at once take {size} of one GPU. {limit}")
+    text = template("At {tokens:,} tokens, {batch:,} sequences at once take {size} of one GPU{in_blocks}. {limit}")
     if request.batch_size == 1:
-        text = template("At {tokens:,} tokens, one sequence takes {size} of one GPU. {limit}")
+        text = template("At {tokens:,} tokens, one sequence takes {size} of one GPU{in_blocks}. {limit}")
+    blocks = in_blocks(plan, request.split.sequences_on_rank(request.batch_size))
     return say(
         f"sequence_length.{'one' if request.batch_size == 1 else 'many'}",
         text,
         tokens=request.seq_len,
         batch=request.batch_size,
         size=format_gib(kv_bytes_per_gpu(plan)),
+        in_blocks=say("sequence_length.in_blocks", ", {blocks}", blocks=blocks) if blocks else "",
         limit=_limit(plan, longest),
     )
 

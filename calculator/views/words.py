@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from calculator.messages import Message, say
 from calculator.units import format_size, plural
 from calculator.views.fits.formula import formula, formula_steps
+from calculator.views.growth import in_blocks
 from calculator.views.memory import MemoryLine, memory_lines
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def detail(plan: Plan) -> str:
     if plan.state_bytes_per_sequence:
         state = format_size(plan.state_bytes_per_sequence * plan.request.split.state_ranks)
         takes = say("words.and_state", "{takes} and {state} of state that does not grow", takes=takes, state=state)
+    if blocks := in_blocks(plan):
+        on_gpu = format_size(plan.kv_bytes_per_gpu)
+        takes = say("words.and_blocks", "{takes}: {size} of one GPU, {blocks}", takes=takes, size=on_gpu, blocks=blocks)
     if not plan.max_context_len:
         return say("words.size", "{takes}.", takes=takes)
     return say("words.size_and_length", "{takes}. {length}", takes=takes, length=_length(plan))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from calculator.messages import joined, phrase, say, uncapitalised
 from calculator.units import GIB, format_size, plural
+from calculator.views.growth import in_blocks
 from calculator.views.words import asked_users
 
 if TYPE_CHECKING:
@@ -71,8 +72,10 @@ def shortfall(plan: Plan) -> str:
 
 
 def of_one_user(plan: Plan) -> str:
-    """Say what of one user's cache stands on one GPU, and how often it is kept."""
-    copies = plan.kv_replication
+    """Say what of one user's cache stands on one GPU, how often it is kept, and what blocks make of it."""
+    copies, blocks = plan.kv_replication, in_blocks(plan)
+    if blocks:
+        return blocks
     if copies > 1:
         alone = plan.kv_bytes_per_sequence // copies
         return say("verdict.copies", "{alone}, kept {copies} times", alone=format_size(alone), copies=copies)
