@@ -164,7 +164,7 @@ def test_embedding_and_head_of_a_config_stay_16_bit():
     # the versions whose rules are known: the oldest and the newest stand for what is beyond them
     [
         ("vllm", "0.5", "0.6"), ("vllm", "0.34", "0.33"), ("sglang", "0.4.1", "0.4.4"), ("sglang", "0.6", "0.5.23"),
-        ("tensorrt-llm", "0.20", "1.0"), ("tensorrt-llm", "2.0", "1.3"),
+        ("tensorrt-llm", "0.5", "0.11"), ("tensorrt-llm", "2.0", "1.3"),
     ],
 )  # fmt: skip
 def test_beyond_the_known_versions_the_nearest_is_taken(engine, asked, used):
