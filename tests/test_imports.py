@@ -13,7 +13,7 @@ import calculator
 
 # A family is a row of data: there names are keys, as in the preset files. "gptq" is a weight format, and Molmo's
 # configs name a norm after another model.
-ROWS = ("configs/towers/rows.py", "configs/towers/sounds.py", "configs/hooks/molmo2.py")
+ROWS = ("configs/towers/rows.py", "configs/towers/sounds.py", "configs/hooks/widths/molmo2.py")
 DATA = [*(ROOT / "calculator/configs/families").rglob("*.py"), *(ROOT / "calculator" / path for path in ROWS)]
 MODULES = [path for path in sorted((ROOT / "calculator").rglob("*.py")) if path not in DATA]
 HEAVY = ["streamlit", "pandas", "numpy", "plotly", "pydantic.main", "pydantic_core", "dashboard"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import UNTIED, Family, transformers
-from calculator.configs.hooks.molmo2 import MoreWords
+from calculator.configs.hooks.widths.molmo2 import MoreWords
 from calculator.configs.schedules.schedule import STATE, WINDOW, every
 from calculator.configs.traits import Experts, State
 

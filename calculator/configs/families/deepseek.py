@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from calculator.configs.family import PUBLISHED, UNTIED, Family, transformers
-from calculator.configs.hooks.deepseek_v2 import latent_or_heads
-from calculator.configs.hooks.deepseek_v4 import CompressedWithAge
+from calculator.configs.hooks.mixers.deepseek_v2 import latent_or_heads
+from calculator.configs.hooks.mixers.deepseek_v4 import CompressedWithAge
 from calculator.configs.traits import Experts
 
 NO_AUXILIARY = "topk_method=noaux_tc|"

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from calculator.configs.families.meta import BART
 from calculator.configs.family import TIED, Family, transformers
-from calculator.configs.hooks.gemma3n import Streams
-from calculator.configs.hooks.gemma4 import JoinedKeys
+from calculator.configs.hooks.heads.gemma4 import JoinedKeys
+from calculator.configs.hooks.widths.gemma3n import Streams
 from calculator.configs.schedules.schedule import WINDOW, every
 from calculator.configs.traits import Encoder, Experts
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from calculator.configs.families.openai import GPT2
 from calculator.configs.family import TIED, UNTIED, Family, transformers
-from calculator.configs.hooks.opt import Opt
+from calculator.configs.hooks.widths.opt import Opt
 from calculator.configs.schedules.rules import CHUNKS_WITH_ROPE
 from calculator.configs.traits import Encoder, Experts
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import UNTIED, Family, Source, transformers
-from calculator.configs.hooks.nemotron_nas import BlockConfigs
+from calculator.configs.hooks.heads.nemotron_nas import BlockConfigs
 from calculator.configs.schedules.schedule import listed
 from calculator.configs.traits import Experts, State
 

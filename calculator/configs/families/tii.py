@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from calculator.configs.families.ibm import MAMBA_2_SIZES
 from calculator.configs.family import TIED, UNTIED, Family, transformers
-from calculator.configs.hooks.falcon import Falcon
+from calculator.configs.hooks.heads.falcon import Falcon
 from calculator.configs.schedules.rules import HYBRID, STATES
 from calculator.configs.traits import State
 

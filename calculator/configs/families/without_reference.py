@@ -12,11 +12,11 @@ from calculator.configs.blocks.extras import Extra
 from calculator.configs.families.deepseek import DEEPSEEK
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import TIED, UNTIED, Family, Source, read_in
-from calculator.configs.hooks.bailing import NormedGroups
-from calculator.configs.hooks.k2_horizon import MixedValues
-from calculator.configs.hooks.pangu import LearnedTokens
-from calculator.configs.hooks.rnj1 import ChunksAsWindows
-from calculator.configs.hooks.step import SharedQueries
+from calculator.configs.hooks.heads.pangu import LearnedTokens
+from calculator.configs.hooks.heads.step import SharedQueries
+from calculator.configs.hooks.mixers.bailing import NormedGroups
+from calculator.configs.hooks.mixers.rnj1 import ChunksAsWindows
+from calculator.configs.hooks.widths.k2_horizon import MixedValues
 from calculator.configs.schedules.rules import KEPT_WHOLE
 from calculator.configs.schedules.schedule import CHUNK, STATE, WINDOW, every, listed
 from calculator.configs.traits import Experts, State

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.family import PUBLISHED, UNTIED, Family, transformers
-from calculator.configs.hooks.chatglm import ChatGLM
+from calculator.configs.hooks.heads.chatglm import ChatGLM
 from calculator.configs.traits import Experts
 
 CORRECTED = Experts(dense="first", shared="count", correction=True, wide_router=True)

@@ -10,12 +10,12 @@ from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import BART, LLAMA
 from calculator.configs.families.openai import GPT2
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
-from calculator.configs.hooks.bailing import GatedGroups
-from calculator.configs.hooks.dbrx import Dbrx
-from calculator.configs.hooks.deci import ListedKVHeads
-from calculator.configs.hooks.ernie4_5_vl import ExpertsByKindOfToken
-from calculator.configs.hooks.gpt_bigcode import GPTBigCode
-from calculator.configs.hooks.openelm import ListedSizes
+from calculator.configs.hooks.heads.deci import ListedKVHeads
+from calculator.configs.hooks.heads.gpt_bigcode import GPTBigCode
+from calculator.configs.hooks.heads.openelm import ListedSizes
+from calculator.configs.hooks.mixers.bailing import GatedGroups
+from calculator.configs.hooks.widths.dbrx import Dbrx
+from calculator.configs.hooks.widths.ernie4_5_vl import ExpertsByKindOfToken
 from calculator.configs.schedules.rules import STATES_BETWEEN, WINDOWS, WINDOWS_BY_REPEATS, WINDOWS_WITHOUT_ROPE
 from calculator.configs.schedules.schedule import STATE, WINDOW, every
 from calculator.configs.traits import Encoder, Experts, State

@@ -9,11 +9,11 @@ from calculator.configs.blocks.extras import Extra
 from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, Source, read_in, transformers
-from calculator.configs.hooks.inkling import ShortConvolutions
-from calculator.configs.hooks.lfm2 import CutWidth
-from calculator.configs.hooks.longcat_flash import NgramEmbeddings, TwoAttentions
-from calculator.configs.hooks.minimax_m3 import IndexBesideHeads
+from calculator.configs.hooks.mixers.inkling import ShortConvolutions
+from calculator.configs.hooks.mixers.longcat_flash import NgramEmbeddings, TwoAttentions
+from calculator.configs.hooks.mixers.minimax_m3 import IndexBesideHeads
 from calculator.configs.hooks.shared.listed_heads import ListedHeads
+from calculator.configs.hooks.widths.lfm2 import CutWidth
 from calculator.configs.schedules.rules import (
     CONVOLUTIONS_BY_FOURS,
     CONVOLVED_WINDOWS,

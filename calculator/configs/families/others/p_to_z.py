@@ -10,9 +10,9 @@ from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.families.tii import MAMBA
 from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
+from calculator.configs.hooks.heads.step import OtherSetting
+from calculator.configs.hooks.mixers.zamba2 import SharedBlocks
 from calculator.configs.hooks.shared.streams import MixedStreams
-from calculator.configs.hooks.step import OtherSetting
-from calculator.configs.hooks.zamba2 import SharedBlocks
 from calculator.configs.schedules.rules import STATES, WINDOWS_FROM_A_LAYER, WINDOWS_LISTED
 from calculator.configs.schedules.schedule import WINDOW, every, listed
 from calculator.configs.traits import Experts, State

@@ -1,0 +1,1 @@
+"""What stands around attention: MLPs, experts, residual streams, vocabularies."""
