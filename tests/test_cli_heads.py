@@ -59,7 +59,7 @@ def test_csv_has_the_rows_of_the_study_and_empty_cells_where_there_is_no_number(
 def test_a_cell_is_no_formula(run, monkeypatch, text):
     shown = calculator.head_study("llama-3-70b", **ASKED)
     spoilt = replace(shown, rows=(replace(shown.rows[0], why=text), *shown.rows[1:]))
-    monkeypatch.setattr("calculator.cli.heads.head_study", lambda **_: spoilt)
+    monkeypatch.setattr("calculator.cli.commands.heads.head_study", lambda **_: spoilt)
     _, out, _ = run(*LLAMA, "--format=csv")
     assert next(csv.DictReader(io.StringIO(out)))["why"] == f"'{text}"
 

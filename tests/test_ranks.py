@@ -266,7 +266,7 @@ def test_a_report_is_written_whole_or_not_at_all(run, monkeypatch):
     def refuse(_):
         raise calculator.UnsupportedError("no words for it")
 
-    monkeypatch.setattr("calculator.cli.plan.serve_command", refuse)
+    monkeypatch.setattr("calculator.cli.commands.plan.serve_command", refuse)
     code, out, err = run("plan", "--model=llama-3-8b", "--gpu=h200")
     assert (code, out, err) == (2, "", "error: no words for it\n")
 

@@ -148,7 +148,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         added = commands.add_parser(name, help=command.help, description=command.description)
         if name == asked:
-            module = import_module(f"calculator.cli.{command.module}")
+            module = import_module(f"calculator.cli.commands.{command.module}")
             module.add_arguments(added)
             added.set_defaults(run=getattr(module, command.function))
     return parser

@@ -6,7 +6,7 @@ import argparse
 
 from calculator.cli import MISSED, OK
 from calculator.cli.arguments import add_format, add_plan, plan_keywords
-from calculator.cli.compare import print_comparison
+from calculator.cli.commands.compare import print_comparison
 from calculator.cli.printing import print_json, print_table, say
 from calculator.cli.reporting import add_report, write_report
 from calculator.planning.answer import Plan
