@@ -18,7 +18,7 @@ check: $(RUN_STAMP)  ## verify every preset against its own expectation
 	$(BIN)/python -m calculator check
 
 accuracy: $(RUN_STAMP)  ## compare with public start-up figures; print the table and write docs/accuracy.md
-	$(BIN)/python -m calculator.logs.accuracy --write docs/accuracy.md
+	$(BIN)/python -m calculator.logs.proof.accuracy --write docs/accuracy.md
 
 coverage: $(RUN_STAMP)  ## which types of transformers and vLLM are read; PYTHONPATH may name where those are installed
 	$(BIN)/python -m calculator.engines.vllm.coverage --write docs/coverage.md

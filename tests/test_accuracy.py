@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from calculator.logs import judged
-from calculator.logs.accuracy import Row, comparisons, log_of, markdown, quantile, summarise
 from calculator.logs.compared import compare
-from calculator.logs.machines import machines
+from calculator.logs.proof import judged
+from calculator.logs.proof.accuracy import Row, comparisons, log_of, markdown, quantile, summarise
+from calculator.logs.proof.machines import machines
 from calculator.logs.reading import StartupLog
 from calculator.logs.reconciliation import reconcile
 

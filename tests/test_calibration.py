@@ -5,7 +5,7 @@ from logs import VLLM_V1
 
 import calculator
 from calculator.engines.overheads import LEAST_SPREAD
-from calculator.logs.foretold import ALL, OF_SETUP, by_what_is_shared, pairs
+from calculator.logs.proof.foretold import ALL, OF_SETUP, by_what_is_shared, pairs
 from calculator.logs.reconciliation import reconcile
 from calculator.request.calibration import Calibration, LoggedLine, calibration_of
 from calculator.units import GIB

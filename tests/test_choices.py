@@ -4,7 +4,7 @@ from statistics import median
 
 import pytest
 
-from calculator.logs.choices import FAR, VERY_FAR, at_goals, choices, choices_markdown, share
+from calculator.logs.proof.choices import FAR, VERY_FAR, at_goals, choices, choices_markdown, share
 from calculator.planning.traffic.judged.accuracy import measured
 
 pytestmark = pytest.mark.xdist_group("judged")

@@ -26,7 +26,7 @@ from pages import (
 
 import calculator
 from calculator.formats import kv, weights
-from calculator.logs.judged import proof
+from calculator.logs.proof.judged import proof
 from calculator.planning.command import serve_command
 from calculator.views import words
 from dashboard import process

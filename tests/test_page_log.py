@@ -8,7 +8,7 @@ from logs import LOGS, VLLM_V1
 from pages import GIB, change, checked, everything_said, headline, open_page, unescaped, widget
 
 import calculator
-from calculator.logs.judged import proof
+from calculator.logs.proof.judged import proof
 from calculator.views.pages import log as said
 from calculator.views.pages import method
 

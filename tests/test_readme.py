@@ -19,9 +19,9 @@ from nbclient import NotebookClient
 import calculator
 from calculator.cli.main import COMMANDS as COMMAND_LINE
 from calculator.cli.main import main
-from calculator.logs.held import by_machine
+from calculator.logs.proof.held import by_machine
+from calculator.logs.proof.tables import quantile
 from calculator.logs.reading import MAX_LOG_BYTES
-from calculator.logs.tables import quantile
 from calculator.planning.files.checks import check_file
 
 ROOT = Path(__file__).parent.parent

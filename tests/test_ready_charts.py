@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 import calculator
 from calculator import charts, views
 from calculator.charts import base, ground, heads, ready
-from calculator.logs.judged import JudgedLog
+from calculator.logs.proof.judged import JudgedLog
 from calculator.views.pages.bars import Bars, Part
 
 

@@ -14,8 +14,8 @@ from calculator.catalogue.presets import data_file
 from calculator.engines import ENGINES, engine_speed
 from calculator.engines.measured import BANDS
 from calculator.hardware import custom_accelerator
-from calculator.logs.speed_accuracy import not_computed, served, speed_markdown
-from calculator.logs.tables import quantile
+from calculator.logs.proof.speed_accuracy import not_computed, served, speed_markdown
+from calculator.logs.proof.tables import quantile
 from calculator.planning.traffic.judged.accuracy import Measured, judged, measured
 from calculator.planning.traffic.judged.fit import bands, launches
 from calculator.planning.traffic.timing.speed import PROMPT_RANGE

@@ -9,7 +9,7 @@ from typing import Any
 from calculator.charts.base import GREY, KV, MISSING, SIZE_TICKS, base_chart
 from calculator.charts.ready import Spec, chart, note
 from calculator.engines import ENGINES, engine_class
-from calculator.logs.judged import JudgedLog
+from calculator.logs.proof.judged import JudgedLog
 from calculator.messages import phrase, say
 
 EQUAL = (0.5, 260.0)

@@ -172,7 +172,7 @@ def spread(plan: Plan) -> str:
 
 def held(plan: Plan) -> Message | None:
     """Say how often the range of this engine's KV pool held on public start-ups; None where too few are known."""
-    from calculator.logs.held import how_often_it_held
+    from calculator.logs.proof.held import how_often_it_held
 
     return how_often_it_held(plan.rules.name)
 

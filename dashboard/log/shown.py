@@ -7,7 +7,7 @@ import streamlit as st
 from calculator import charts
 from calculator.catalogue.presets import model_ids
 from calculator.engines import titles
-from calculator.logs.held import how_often_it_held
+from calculator.logs.proof.held import how_often_it_held
 from calculator.logs.reading import StartupLog
 from calculator.logs.reconciliation import Reconciliation
 from calculator.messages import Message, phrase

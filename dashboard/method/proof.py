@@ -8,7 +8,7 @@ from calculator import charts
 from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines import engine_class
 from calculator.errors import CalculatorError
-from calculator.logs.judged import JudgedLog, proof
+from calculator.logs.proof.judged import JudgedLog, proof
 from calculator.messages import phrase
 from calculator.views.pages import method
 from dashboard import figure

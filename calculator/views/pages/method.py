@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calculator.engines import ENGINES, engine_class, engine_rules
-from calculator.logs.judged import JudgedLog, JudgedSpeeds, proof
-from calculator.logs.tables import quantile
+from calculator.logs.proof.judged import JudgedLog, JudgedSpeeds, proof
+from calculator.logs.proof.tables import quantile
 from calculator.messages import Message, joined, phrase, say, template
 
 INSIDE_HELD_OUT = phrase("inside what was measured, held out")

@@ -10,11 +10,11 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from calculator.engines.beside.logged import is_of_model, is_of_setup
-from calculator.logs.machines import machines
-from calculator.logs.tables import quantile, table
+from calculator.logs.proof.machines import machines
+from calculator.logs.proof.tables import quantile, table
 
 if TYPE_CHECKING:
-    from calculator.logs.accuracy import Row
+    from calculator.logs.proof.accuracy import Row
 
 OF_SETUP, OF_VERSION, OF_MODEL, OTHER = (
     "the same model, version and ranks", "another model, the same version and ranks",
@@ -58,13 +58,13 @@ class Pair:
 @cache
 def pairs() -> tuple[Pair, ...]:
     """Return every ordered pair of starts of one machine and engine of which either tells what the machine holds."""
-    from calculator.logs.accuracy import comparisons
+    from calculator.logs.proof.accuracy import comparisons
 
     return tuple(pair for one in machines(comparisons()) for pair in _of_machine(one.name, one.rows))
 
 
 def _of_machine(name: str, rows: Sequence[Row]) -> Iterable[Pair]:
-    from calculator.logs.accuracy import compared_of
+    from calculator.logs.proof.accuracy import compared_of
 
     if len(rows) < 2:
         return

@@ -15,7 +15,7 @@ from itertools import combinations, pairwise
 from math import exp, log
 from typing import Any
 
-from calculator.logs.tables import quantile
+from calculator.logs.proof.tables import quantile
 from calculator.planning.answer import Plan
 from calculator.planning.traffic.judged.accuracy import Measured, planned
 from calculator.planning.traffic.timing.step import Lengths, step_of

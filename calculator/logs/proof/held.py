@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 from calculator.engines import engine_class
-from calculator.logs.accuracy import comparisons
-from calculator.logs.judged import proof
-from calculator.logs.machines import machines
-from calculator.logs.tables import quantile
+from calculator.logs.proof.accuracy import comparisons
+from calculator.logs.proof.judged import proof
+from calculator.logs.proof.machines import machines
+from calculator.logs.proof.tables import quantile
 from calculator.messages import Message, say
 
 FEWEST = 3

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from calculator.logs.tables import quantile
+from calculator.logs.proof.tables import quantile
 
 if TYPE_CHECKING:
-    from calculator.logs.accuracy import Row
+    from calculator.logs.proof.accuracy import Row
 
 _PLACES = (" @", " docs/", " file ", " accuracy/")
 """What ends the name of a source's repository."""

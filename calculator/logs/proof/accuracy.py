@@ -1,6 +1,6 @@
 """The proof: public figures of the engines beside what ``plan()`` and ``speed()`` answer for the same set-up.
 
-``python -m calculator.logs.accuracy`` prints the table, ``--write FILE`` writes it as Markdown. Rows are told
+``python -m calculator.logs.proof.accuracy`` prints the table, ``--write FILE`` writes it as Markdown. Rows are told
 apart by a rule fixed beforehand, the hash of their id: those that ranges may be calibrated on, and those held out.
 """
 
@@ -18,14 +18,14 @@ from calculator.catalogue.presets import data_file, load_model
 from calculator.engines.log import Taken
 from calculator.engines.patterns import seen
 from calculator.errors import CalculatorError
-from calculator.logs.choices import choices_markdown
 from calculator.logs.compared import compare
 from calculator.logs.comparison import Comparison
-from calculator.logs.foretold import foretold_markdown
-from calculator.logs.machines import EACH, MACHINES, groups, machines
+from calculator.logs.proof.choices import choices_markdown
+from calculator.logs.proof.foretold import foretold_markdown
+from calculator.logs.proof.machines import EACH, MACHINES, groups, machines
+from calculator.logs.proof.speed_accuracy import speed_markdown
+from calculator.logs.proof.tables import quantile, table
 from calculator.logs.reading import StartupLog
-from calculator.logs.speed_accuracy import speed_markdown
-from calculator.logs.tables import quantile, table
 from calculator.messages import say
 from calculator.planning.answer import Plan
 
@@ -300,7 +300,7 @@ _UNPLANNED = "\n## Rows that cannot be planned\n"
 
 def main(arguments: Sequence[str]) -> int:
     """Print the report; write it to a file, and what pages need of it to the package's table."""
-    from calculator.logs.judged import write as write_table
+    from calculator.logs.proof.judged import write as write_table
 
     if len(arguments) == 2 and arguments[0] == "--write":
         Path(arguments[1]).write_text(markdown(), encoding="utf-8")

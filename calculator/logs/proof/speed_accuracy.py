@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calculator.logs.tables import quantile, table
+from calculator.logs.proof.tables import quantile, table
 from calculator.planning.traffic.judged.accuracy import Judged, judged
 
 HALVES = {"given": True, "held out": False}

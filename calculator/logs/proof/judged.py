@@ -1,7 +1,7 @@
 """How far off the answers have been, as pages need it at once: the proof's own figures, written to a table.
 
-``python -m calculator.logs.accuracy --write FILE`` computes and writes them beside its report; a test holds the table
-to what is computed.
+``python -m calculator.logs.proof.accuracy --write FILE`` computes and writes them beside its report; a test holds the
+table to what is computed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from calculator.catalogue.presets import data_file
-from calculator.logs.tables import quantile
+from calculator.logs.proof.tables import quantile
 
 TABLE = "accuracy.json"
 DIGITS = 6
@@ -162,9 +162,9 @@ def computed() -> Proof:
         What is compared, and how far off it is.
     """
     from calculator.engines import ENGINES
-    from calculator.logs.foretold import by_what_is_shared
-    from calculator.logs.held import by_machine
-    from calculator.logs.speed_accuracy import served
+    from calculator.logs.proof.foretold import by_what_is_shared
+    from calculator.logs.proof.held import by_machine
+    from calculator.logs.proof.speed_accuracy import served
 
     speeds = tuple(
         JudgedSpeeds(one.name, one.rows, _of(one.step, 0.5), _of(one.step, 0.9), *one.held)
@@ -190,7 +190,7 @@ def _of(errors: tuple[float, ...], share: float) -> float:
 
 
 def _logs() -> Iterator[JudgedLog]:
-    from calculator.logs.accuracy import comparisons
+    from calculator.logs.proof.accuracy import comparisons
 
     for one in comparisons():
         if one.plan is None:
@@ -256,5 +256,5 @@ def _rounded(value: Any) -> Any:
 
 def write() -> None:
     """Compute and write the table into the package."""
-    place = Path(__file__).parents[1] / "catalogue" / "data" / TABLE
+    place = Path(__file__).parents[2] / "catalogue" / "data" / TABLE
     place.write_text(written(computed()), encoding="utf-8")
