@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from dashboard import language, process, state, turning
+from dashboard import language, state
 from dashboard.frame import page as frame
+from dashboard.frame import process, turning
 from dashboard.pages import compare, fits, heads, log, method, need
 from dashboard.text import tell
 

@@ -29,7 +29,7 @@ from calculator.formats import kv, weights
 from calculator.logs.proof.judged import proof
 from calculator.planning.command import serve_command
 from calculator.views import words
-from dashboard import process
+from dashboard.frame import process
 from dashboard.link.heads_parameters import HEADS
 from dashboard.link.need_parameters import NEED
 from dashboard.link.traffic_parameters import TRAFFIC

@@ -10,8 +10,9 @@ import calculator
 from calculator.planning.command import serve_command
 from calculator.planning.files.plan_file import write_plan_file
 from calculator.planning.files.plan_schema import saved_name
-from dashboard import downloads, state, turning
+from dashboard import downloads, state
 from dashboard.compare import pins
+from dashboard.frame import turning
 from dashboard.frame.chips import chip
 from dashboard.text import file_name, plain, sentence, tell
 

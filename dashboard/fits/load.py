@@ -10,9 +10,10 @@ import calculator
 from calculator import views
 from calculator.planning.sizing.operating import known_speed
 from calculator.views.load.circulating import said
-from dashboard import downloads, traffic
+from dashboard import downloads
 from dashboard.fits import prices, shown
 from dashboard.frame import lengths
+from dashboard.inputs import traffic
 from dashboard.text import plain, sentence, tell
 
 LAST = "_traffic_last"

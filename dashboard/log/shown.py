@@ -14,7 +14,8 @@ from calculator.messages import Message, phrase
 from calculator.views.pages import bars as parts
 from calculator.views.pages import causes as known
 from calculator.views.pages import log as said
-from dashboard import figure, turning
+from dashboard import figure
+from dashboard.frame import turning
 from dashboard.log import opening
 from dashboard.log.asking import keyword_of
 from dashboard.text import listed, plain, sentence, tell, told

@@ -17,10 +17,11 @@ from calculator.formats import kv, weights
 from calculator.messages import phrase
 from calculator.planning.sizing.prices import prices_in_text
 from calculator.units import plural
-from dashboard import inputs, state, traffic
+from dashboard import inputs, state
 from dashboard.frame import lengths
 from dashboard.frame.chips import CHANGED, is_changed, labelled
 from dashboard.frame.names import gpu_label
+from dashboard.inputs import traffic
 from dashboard.link.need_parameters import LEAST_MS, MOST_MS, NEED, TRAFFIC, USERS
 from dashboard.link.traffic_parameters import MEANS
 from dashboard.link.traffic_parameters import TRAFFIC as TRAFFIC_PARAMETERS

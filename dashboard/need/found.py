@@ -17,8 +17,9 @@ from calculator.planning.sizing.found import Found
 from calculator.units import plural
 from calculator.views.sizing import answer
 from calculator.views.sizing.options import hardware, option_row
-from dashboard import downloads, figure, state, turning
+from dashboard import downloads, figure, state
 from dashboard.compare import pins
+from dashboard.frame import turning
 from dashboard.need import searching, tables
 from dashboard.need.asking import Asked
 from dashboard.need.opening import link_of_option, pin_of_option

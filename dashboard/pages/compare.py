@@ -9,9 +9,10 @@ import calculator
 from calculator import charts, views
 from calculator.views.comparing.difference import engine_by_engine, fitting, headline, told_apart, verdict
 from calculator.views.comparing.side_by_side import LETTERS, MOST, SideBySide, side_by_side
-from dashboard import downloads, figure, inputs, state, turning
+from dashboard import downloads, figure, inputs, state
 from dashboard.compare import asking, pins, shown
 from dashboard.compare.asking import Compared
+from dashboard.frame import turning
 from dashboard.text import plain, sentence, tell
 
 WIDTH = 1200

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 import calculator
-from dashboard import state, turning
+from dashboard import state
 from dashboard.fits import answer, asking, changes, formula, four_views, memory, prices, refusal
 from dashboard.frame import page as frame
+from dashboard.frame import turning
 from dashboard.inputs import totals
 from dashboard.link.tab_names import ON_PAGES
 from dashboard.text import plain

@@ -9,8 +9,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 import calculator
 from calculator.messages import phrase
-from dashboard import state, traffic, turning
-from dashboard.frame import lengths
+from dashboard import state
+from dashboard.frame import lengths, turning
+from dashboard.inputs import traffic
 from dashboard.link.need_parameters import GPUS, MODELS
 from dashboard.need import asking, found, owned, searching
 from dashboard.text import plain, sentence, tell, told
