@@ -19,16 +19,22 @@ from calculator.engines.beside.experts import expert_ranks
 from calculator.engines.beside.host import by_layer
 from calculator.engines.beside.left_out import left_out
 from calculator.engines.beside.neighbours import neighbours
+from calculator.engines.lacking import (
+    OPTIONS,
+    check_checkpoint,
+    check_drafts,
+    check_keywords,
+    check_kinds,
+    check_stages,
+)
 from calculator.engines.overheads import with_given
 from calculator.engines.pools import Geometry
 from calculator.engines.versions import Admission as Admission
 from calculator.engines.versions import Change as Change
 from calculator.engines.versions import DeviceDefaults as DeviceDefaults
 from calculator.engines.versions import Version, in_words, nearest
-from calculator.errors import ParallelismError, UnsupportedError
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.formats.names import PLAIN
-from calculator.messages import phrase, say
 from calculator.request import Cutting
 from calculator.units import GIB, MIB
 
@@ -202,7 +208,7 @@ class Engine:
         return model.model_type in self.expands_latents
 
     @cached_property
-    def _lacks(self) -> tuple[tuple[str, str], ...]:
+    def lacks(self) -> tuple[tuple[str, str], ...]:
         """Keywords that the engine does not have of those that not every engine has, and what they are."""
         return tuple((name, what) for name, what in OPTIONS.items() if name not in self.only_here)
 
@@ -244,74 +250,11 @@ class Engine:
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
-        for name, what in self._lacks:
-            value = values[name]
-            if value is True or (name in ASKED_BY_ANY and value is not None) or value not in (None, False, 1, "auto"):
-                raise UnsupportedError(
-                    say("base.has_no", "{name}: {title} has no {what}", name=name, title=self.title, what=what),
-                    what=name,
-                    asked=value,
-                )
-        for kind in self.kinds(model):
-            if kind not in self.claims:
-                raise UnsupportedError(
-                    say(
-                        "base.keeps_which_rules_known",
-                        "{name} keeps {words}, which the rules of {title} that are known here do not cover",
-                        name=model.name,
-                        words=kind.words,
-                        title=self.title,
-                    ),
-                    what="model",
-                    asked=model.name,
-                )
-        why = self.refused_methods.get(model.quant_method)
-        if why and model.is_as_stored(values["weight_dtype"]):
-            raise UnsupportedError(
-                say(
-                    "base.does_not_load_whose",
-                    "{title} {version} does not load {name}, whose quant_method is {quant_method}: {why}; "
-                    "plan another checkpoint of it",
-                    title=self.title,
-                    version=self.version,
-                    name=model.name,
-                    quant_method=model.quant_method,
-                    why=why,
-                ),
-                what="weight_dtype",
-                asked=values["weight_dtype"],
-            )
-        speculation = values["speculative_config"]
-        if speculation and speculation.method not in self.draft_methods:
-            raise UnsupportedError(
-                say(
-                    "base.speculative_config_what_drafts",
-                    "speculative_config: what drafts by {method} take with {title} is not known here; "
-                    "known are {names}",
-                    method=speculation.method,
-                    title=self.title,
-                    names=", ".join(self.draft_methods),
-                ),
-                what="speculative_config",
-                asked=speculation.method,
-                allowed=self.draft_methods,
-            )
-        stages = values["pipeline_parallel_size"]
-        if stages > 1 and model.model_type in self.no_pipeline:
-            raise ParallelismError(
-                say(
-                    "base.pipeline_parallel_size_not",
-                    "pipeline_parallel_size {stages} is not possible: {title}'s own class of {model_type} "
-                    "has no pipeline stages; use 1, and tensor_parallel_size for more GPUs",
-                    stages=stages,
-                    title=self.title,
-                    model_type=model.model_type,
-                ),
-                what="pipeline_parallel_size",
-                asked=stages,
-                allowed=(1,),
-                nearest=1,
-            )
+        check_keywords(self, values)
+        check_kinds(self, model)
+        check_checkpoint(self, model, values["weight_dtype"])
+        check_drafts(self, values["speculative_config"])
+        check_stages(self, model, values["pipeline_parallel_size"])
 
     def why_no_kernel(
         self, model: ModelArchitecture, accelerator: Accelerator, kv_cache_dtype: str, values: Mapping[str, Any]
@@ -443,26 +386,3 @@ class Engine:
 OFFLINE = "offline"
 USAGE_CONTEXTS = ("server", OFFLINE)
 _BY_PASS = {Window, Chunk, EncoderTokens, LastColumns, RowsInPassing}
-ASKED_BY_ANY = ("max_loras", "max_lora_rank", "cpu_offload_gb", "n_cpu_moe", "n_gpu_layers")
-"""Counts that ask for something whatever they are."""
-OPTIONS = {
-    "usage_context": phrase("other defaults without a server"),
-    "enable_attention_dp": phrase(
-        "attention data parallelism within a replica; data_parallel_size with "
-        "enable_expert_parallel does the same there"
-    ),
-    "decode_context_parallel_size": phrase("decode context parallelism"),
-    "async_scheduling": phrase("switch for scheduling ahead"),
-    "enable_prefix_caching": phrase("page that depends on prefix caching"),
-    "disable_hybrid_kv_cache_manager": phrase("switch for full-length windows by that name"),
-    "language_model_only": phrase("switch to leave encoders of images unloaded by that name"),
-    "swa_full": phrase("switch for full-length windows by that name"),
-    "max_loras": phrase("LoRA adapters whose memory is known here"),
-    "max_lora_rank": phrase("LoRA adapters whose memory is known here"),
-    "mamba_cache_dtype": phrase("switch for the format of the convolutions of states by that name"),
-    "mamba_ssm_cache_dtype": phrase("switch for the format of recurrent states by that name"),
-    "cpu_offload_gb": phrase("share of the weights that the host holds by that name"),
-    "n_cpu_moe": phrase("switch for experts that the host holds by that name"),
-    "n_gpu_layers": phrase("switch for layers that the host holds by that name"),
-    "speculative_config": phrase("drafts of speculative decoding whose memory is known here"),
-}

@@ -7,8 +7,8 @@ from typing import Any
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import load_gpu, load_model
 from calculator.engines import engine_log, engine_rules
-from calculator.engines.base import OPTIONS as ONLY_SOME
 from calculator.engines.base import Engine
+from calculator.engines.lacking import OPTIONS as ONLY_SOME
 from calculator.engines.log import Log
 from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH, NON_TORCH
 from calculator.engines.support import runs_nowhere
