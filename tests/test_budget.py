@@ -12,7 +12,7 @@ from calculator import plan, vary, views
 from calculator.engines import ENGINES
 from calculator.engines.overheads import OWN_VALUE
 from calculator.engines.pools import Claim, Pool
-from calculator.engines.sglang.rules import StatePools
+from calculator.engines.sglang.groups import StatePools
 from calculator.planning.files import checks
 from calculator.views import engines as engine_views
 from calculator.views import words

@@ -14,16 +14,16 @@ from calculator.engines.beside import adapters
 from calculator.engines.beside.experts import expert_ranks
 from calculator.engines.overheads import captured_graphs, forward_activation
 from calculator.engines.pools import Claim, Geometry, Pool
-from calculator.engines.sglang.changes import CHANGES, NO_LIMIT_SEQUENCES, READ, GraphDefaults
+from calculator.engines.sglang.changes import CHANGES, READ, GraphDefaults
+from calculator.engines.sglang.context import check_context
 from calculator.engines.sglang.fraction import ByWork, FractionRule, Start, encoder_factor, reported_mib
-from calculator.engines.sglang.groups import PARTS, CountedPool, Part, StatePools, WindowPools
+from calculator.engines.sglang.groups import PARTS, CountedPool, Part, WindowPools
 from calculator.engines.sglang.overheads import in_use
-from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.engines.sglang.states import state_bytes, with_states
+from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.formats.kv import storage_format
-from calculator.formats.names import STATE_BYTES as STATE_BYTES_OF
 from calculator.messages import say
 from calculator.request import Cutting
-from calculator.units import plural
 
 if TYPE_CHECKING:
     from calculator.architecture.draft import Draft
@@ -35,16 +35,12 @@ if TYPE_CHECKING:
     from calculator.request.speculation import Speculation
 
 SPARSE_PAGE = 64
-STATE_SLOTS_PER_REQUEST = 3
-"""Slots that a request may hold where prefixes are cached; one where they are not."""
 AITER_LATENT_HEADS = (16, 128)
 """Heads of a rank for which aiter is the default of latent attention."""
 LONG_CONTEXT = 8_192
 """Above this many tokens of context aiter takes its share."""
 PLAIN_FP8 = storage_format("fp8_e4m3")
 SEQUENCES_WITH_DRAFTS = 48
-CONV_BYTES, STATE_BYTES = 2, 4
-"""Bytes of an element of a state's convolution, and of the state where the model names no format."""
 
 
 @dataclass(frozen=True)
@@ -147,67 +143,8 @@ class Sglang(Engine):
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
         super().check(model, values)
-        self._check_context(model, values)
-
-    def _check_context(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
-        """Raise ``CalculatorError`` where ranks cannot share a sequence's tokens so.
-
-        References
-        ----------
-        SGLang 0.5.23, ``distributed/parallel_state.py`` (groups of neighbours within TP, whatever sequences attention
-        data parallelism gives them), ``configs/model_config.py`` ``get_num_kv_heads`` (KV heads over TP // DCP; with
-        one attention rank it divides by zero), ``model_executor/pool_configurator.py`` (windows: heads over TP).
-        """
-        tp, dcp = values["tensor_parallel_size"], values["decode_context_parallel_size"]
-        if dcp == 1:
-            return
-        asked, what = f"decode_context_parallel_size {dcp} is not possible", "decode_context_parallel_size"
-        if values["enable_attention_dp"]:
-            raise ParallelismError(
-                say(
-                    "rules.enable_attention_dp_each",
-                    "{asked} with enable_attention_dp: each GPU then serves sequences of its own, and none "
-                    "is left to share their tokens with; use 1, or leave enable_attention_dp out",
-                    asked=asked,
-                ),
-                what=what,
-                asked=dcp,
-                allowed=(1,),
-                nearest=1,
-            )
-        if {Window, Chunk} & {*self.kinds(model)}:
-            raise UnsupportedError(
-                say(
-                    "rules.decode_context_parallel_size",
-                    "decode_context_parallel_size {dcp}: how SGLang shares the context of sliding windows is "
-                    "not known here; use 1",
-                    dcp=dcp,
-                ),
-                what=what,
-                asked=dcp,
-                allowed=(1,),
-                nearest=1,
-            )
-        legal = [size for size in range(1, tp + 1) if tp % size == 0 and model.why_not(tp // size) is None]
-        if dcp not in legal:
-            nearest = min(legal, key=lambda size: (abs(size - dcp), size))
-            heads = model.num_key_value_heads
-            raise ParallelismError(
-                say(
-                    "rules.must_divide_tensor_parallel",
-                    "{asked}: it must divide tensor_parallel_size {tp}, and {count} must be split or copied "
-                    "evenly over TP / DCP; legal are {names}, the nearest is {nearest}",
-                    asked=asked,
-                    tp=tp,
-                    count=plural(heads, "KV head"),
-                    names=", ".join(map(str, legal)),
-                    nearest=nearest,
-                ),
-                what=what,
-                asked=dcp,
-                allowed=tuple(legal),
-                nearest=nearest,
-            )
+        if values["decode_context_parallel_size"] > 1:
+            check_context(model, values, has_windows=bool({Window, Chunk} & {*self.kinds(model)}))
 
     def default_block_size(
         self,
@@ -325,7 +262,7 @@ class Sglang(Engine):
             )
         whole = Pool(max(1, size * row(full)), (Claim(size * request.decode_context_parallel_size),))
         if state:
-            return self._with_states(whole if row(full) else None, state, request)
+            return with_states(self, whole if row(full) else None, state, request)
         if windows:
             longest = max(cached.cache.window for cached in windows)
             window = Pool(size * row(windows), (Claim(size, longest + size),))
@@ -334,39 +271,6 @@ class Sglang(Engine):
             return WindowPools((whole, window), size, self.window_ratio)
         saved = self._uncounted_bytes(model, layers, request) if full else 0
         return CountedPool((whole,), size, size * (row(full) - saved)) if saved else Geometry((whole,), size)
-
-    def _with_states(self, whole: Pool | None, state: list[Any], request: Cutting) -> Geometry:
-        """Return a pool of tokens and one of states."""
-        if not self.state_ratio:
-            raise UnsupportedError(
-                say(
-                    "rules.how_sglang_keeps_states",
-                    "how SGLang {version} keeps states is not known here; take 0.5.5 or newer",
-                    version=self.version,
-                ),
-                what="engine_version",
-                asked=self.asked_version,
-            )
-        cached = request.enable_prefix_caching is not False
-        slot = sum(one.layers * _state_bytes(one.cache, request.mamba_ssm_cache_dtype) for one in state)
-        states = Pool(slot, (Claim(0, fixed=STATE_SLOTS_PER_REQUEST if cached else 1),))
-        if whole is None:
-            return Geometry((states,), request.block_size)
-        slots = 0
-        if not cached and self.slots_follow_requests:
-            asked = request.max_num_seqs if request.max_num_seqs < NO_LIMIT_SEQUENCES else 0
-            slots = (asked or self.most_slots) // request.split.replicas
-        drafted = _draft_tokens(request)
-        return StatePools(
-            (whole, states),
-            request.block_size,
-            self.state_ratio,
-            drafted,
-            request.max_num_seqs if drafted else 0,
-            STATE_SLOTS_PER_REQUEST if cached else 1,
-            self.padding_slots,
-            slots,
-        )
 
     def _uncounted_bytes(self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting) -> int:
         """Return what a token's rows of sparse attention take beyond what is counted of them [bytes].
@@ -429,7 +333,7 @@ class Sglang(Engine):
 
     def state_bytes(self, state: State, request: Request) -> int:
         """Return a state in the formats that the engine keeps it in [bytes]."""
-        return _state_bytes(state, request.mamba_ssm_cache_dtype)
+        return state_bytes(state, request.mamba_ssm_cache_dtype)
 
     def reported_tokens(self, geometry: Geometry, pool_bytes: int, request: Request) -> int:
         """Return ``max_total_num_tokens``: the tokens of the full pool [tokens]."""
@@ -443,15 +347,3 @@ class Sglang(Engine):
             "{fraction:g} of what is free before loading; activations and graphs in the rest",
             fraction=request.gpu_memory_utilization,
         )
-
-
-def _state_bytes(state: State, asked: str) -> int:
-    """Return what a state takes in the format that is asked for, ``auto`` for the model's own [bytes]."""
-    element = STATE_BYTES_OF.get(asked) or (state.state_element_bytes if state.state_named else STATE_BYTES)
-    return state.conv_elements * CONV_BYTES + state.state_elements * element
-
-
-def _draft_tokens(request: Cutting) -> int:
-    """Return the tokens of a draft with the one that is checked beside them; 0 without drafts [tokens]."""
-    speculation = request.speculative_config
-    return 1 + (speculation.num_tokens or 0) if speculation else 0
