@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from calculator.planning.heads.claims import Claim, circulating_claims
     from calculator.planning.heads.evidence import QualityEvidence, quality_evidence
     from calculator.planning.heads.intensity import ArithmeticIntensity, arithmetic_intensity
-    from calculator.planning.heads.seen.check import NumberCheck, explain_number
+    from calculator.planning.heads.seen.answer import NumberCheck
+    from calculator.planning.heads.seen.check import explain_number
     from calculator.planning.heads.study import HeadStudy, head_study
     from calculator.planning.heads.uptraining import Uptraining, uptraining
     from calculator.planning.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
@@ -170,7 +171,8 @@ _AT_HOME = {
     "planning.heads.claims": ("Claim", "circulating_claims"),
     "planning.heads.evidence": ("QualityEvidence", "quality_evidence"),
     "planning.heads.intensity": ("ArithmeticIntensity", "arithmetic_intensity"),
-    "planning.heads.seen.check": ("NumberCheck", "explain_number"),
+    "planning.heads.seen.answer": ("NumberCheck",),
+    "planning.heads.seen.check": ("explain_number",),
     "planning.heads.study": ("HeadStudy", "head_study"),
     "planning.heads.uptraining": ("Uptraining", "uptraining"),
     "planning.kv_cache": ("kv_cache_bytes", "kv_cache_bytes_per_gpu"),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from math import inf, log
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
@@ -13,12 +11,13 @@ from calculator.catalogue.presets import load_model
 from calculator.errors import CalculatorError, InvalidValueError, UnsupportedError, friendly, shown, unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
-from calculator.messages import Message, joined, say, template
+from calculator.messages import say
 from calculator.planning.answer import Plan
-from calculator.planning.heads.claims import Claim
+from calculator.planning.heads.seen.answer import Mistake, NumberCheck
 from calculator.planning.heads.seen.cache import cache_candidates, saved_candidates
 from calculator.planning.heads.seen.candidates import MISTAKES, Asked, Candidate
 from calculator.planning.heads.seen.circulating import claims_of
+from calculator.planning.heads.seen.finding import finding_of
 from calculator.planning.heads.seen.speeds import impossible, speed_candidates, step_candidates
 from calculator.planning.heads.seen.stated import UNITS, Stated, parse
 from calculator.planning.heads.seen.weights import (
@@ -51,72 +50,6 @@ _OF_SPEED = ("speed", "step_time")
 _COUNTS = ("seq_len", "batch_size", "tensor_parallel_size")
 _SCHEMA = Schema("Check", {name: OPTIONS[name].field for name in _COUNTS})
 _MOST_LISTED = 6
-_MOST_SAID = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One way to a number.
-
-    Attributes
-    ----------
-    key : str
-        Which mistake of the stated list; empty for a right number.
-    what : str
-        The kind of number that it is: kv_cache, weights, total, saved_bytes, parameters, active, saving,
-        speed or step_time.
-    reading : str
-        What the number is of: all sequences, one, a token, and so on.
-    words : str
-        The mistake in words.
-    value : float
-        What it gives, in the unit of the number.
-    low, high : float or None
-        The range of an estimate, in the same unit; None of what is exact.
-    """
-
-    key: str
-    what: str
-    reading: str
-    words: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class NumberCheck:
-    """What a number can be.
-
-    Attributes
-    ----------
-    value : float
-        The number.
-    unit, what : str
-        Its unit, and the kind of number that it is said to be; empty where all that its unit can mean is looked at.
-    right : tuple of Mistake
-        What it is right for, to the digits that were written, or within the range of an estimate; without a mistake.
-    mistakes : tuple of Mistake
-        Every single mistake of the list that gives it; none is picked.
-    expected : tuple of Mistake
-        The right numbers, in the same unit.
-    looked_for : dict of str to str
-        The stated list, by key.
-    claims : tuple of Claim
-        Claims that circulate which say that number, of whatever model.
-    finding : str
-        The same in words.
-    """
-
-    value: float
-    unit: str
-    what: str
-    right: tuple[Mistake, ...]
-    mistakes: tuple[Mistake, ...]
-    expected: tuple[Mistake, ...]
-    looked_for: dict[str, str]
-    claims: tuple[Claim, ...]
-    finding: str
 
 
 @friendly
@@ -212,7 +145,7 @@ def explain_number(
         expected=tuple(expected),
         looked_for=dict(MISTAKES),
         claims=circulating,
-        finding=_finding(stated, right, wrong, expected, asked.model, never, circulating),
+        finding=finding_of(stated, right, wrong, expected, asked.model, never, circulating),
     )
 
 
@@ -322,82 +255,3 @@ def _merged(kind: str, found: Sequence[Candidate], scale: Fraction) -> list[Mist
         words = say("check.between", "from {first} to {last}", first=group[0].words, last=group[-1].words)
         listed.append(_as_mistake(kind, group[0]._replace(words=words), scale))
     return listed
-
-
-def _nearest(number: float, expected: Sequence[Mistake], meant: Set[str]) -> list[Mistake]:
-    """Return the nearest right number of the kinds that mistakes say are meant; else that of each kind, nearest first.
-
-    What is saved in bytes counts only where it alone is meant.
-    """
-
-    def far(each: Mistake) -> float:
-        return abs(log(each.value / number)) if number and each.value > 0 else inf
-
-    of_meant = [each for each in expected if each.what in meant]
-    if of_meant:
-        return [min(of_meant, key=far)]
-    others = sorted((each for each in expected if each.what != "saved_bytes"), key=far) or sorted(expected, key=far)
-    first: dict[str, Mistake] = {}
-    for each in others:
-        first.setdefault(each.what, each)
-    return list(first.values())
-
-
-def _finding(
-    stated: Stated,
-    right: Sequence[Mistake],
-    wrong: Sequence[Mistake],
-    expected: Sequence[Mistake],
-    model: ModelArchitecture,
-    never: Message | None,
-    circulating: Sequence[Claim],
-) -> Message:
-    number, unit = float(stated.number), stated.unit.name
-    parts: list[str] = []
-    if right:
-        parts.append(say(
-            "check.right" if right[0].low is None else "check.within",
-            "{value:g} {unit} is right for {model}: {reading}." if right[0].low is None
-            else "{value:g} {unit} is within what is estimated for {model}: {reading}.",
-            value=number, unit=unit, model=model.name,
-            reading=joined("; ", list(dict.fromkeys(each.reading for each in right))),
-        ))  # fmt: skip
-    else:
-        near, *others = _nearest(number, expected, {each.what for each in wrong})
-        parts.append(say(
-            "check.wrong",
-            "{value:g} {unit} is not right for {model}: {expected:,.6g} {unit} is, for {reading}{others}.",
-            value=number, unit=unit, model=model.name, reading=near.reading, expected=near.value,
-            others=joined("", [
-                say("check.or", "; {expected:,.6g}, for {reading}", expected=each.value, reading=each.reading)
-                for each in others
-            ]),
-        ) if near.low is None or near.high is None else say(
-            "check.wrong_range",
-            "{value:g} {unit} is not right for {model}: {expected:,.3g} {unit} is, {low:,.3g} to {high:,.3g}, for "
-            "{reading}.",
-            value=number, unit=unit, model=model.name, reading=near.reading, expected=near.value, low=near.low,
-            high=near.high,
-        ))  # fmt: skip
-    if never:
-        parts.append(never)
-    if circulating:
-        text = (
-            template("It circulates: claim {numbers}.")
-            if len(circulating) == 1
-            else template("It circulates: claims {numbers}.")
-        )
-        parts.append(say("check.claims", text, numbers=joined(", ", [str(each.number) for each in circulating])))
-    if wrong:
-        ways = joined("; ", [say("check.way", "{words} ({reading})", words=each.words, reading=each.reading)
-                             for each in wrong[:_MOST_SAID]])  # fmt: skip
-        more = len(wrong) - _MOST_SAID
-        text = template("One mistake gives it: {ways}.")
-        if len(wrong) > 1:
-            text = template("Any one of these mistakes gives it: {ways}.")
-        parts.append(say("check.ways", text, ways=ways))
-        if more > 0:
-            parts.append(say("check.more", "And {more} more.", more=more))
-    elif not right:
-        parts.append(say("check.none", "No single mistake of the list gives it."))
-    return joined(" ", parts)
