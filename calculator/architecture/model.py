@@ -15,10 +15,8 @@ from calculator.architecture.layers import FullAttention, LayerSpec
 from calculator.architecture.limits import MOST_RANKS
 from calculator.architecture.matrices import WeightMatrix
 from calculator.architecture.per_layer import heads_by_layer, heads_of_all, listed, windows_by_layer
-from calculator.errors import ParallelismError, shown
+from calculator.formats.auto import assumed_of, computed_in, is_auto
 from calculator.formats.kv import storage_format
-from calculator.formats.names import PLAIN, SIXTEEN_BIT, TORCH
-from calculator.messages import phrase, say
 from calculator.reading.frozen import FrozenDict, frozen
 from calculator.reading.html import table
 
@@ -247,11 +245,11 @@ class ModelArchitecture:
 
     def resolve_kv_dtype(self, dtype: str) -> str:
         """Return the KV format that ``auto`` stands for: the one that the checkpoint asks for, else its own."""
-        return self.kv_cache_dtype if _is_auto(dtype) and self.kv_cache_dtype else self.resolve_dtype(dtype)
+        return self.kv_cache_dtype if is_auto(dtype) and self.kv_cache_dtype else self.resolve_dtype(dtype)
 
     def resolve_weight_dtype(self, dtype: str) -> str:
         """Return the weight format that ``auto`` stands for: the checkpoint's quantisation, else its own."""
-        return self.weight_dtype if _is_auto(dtype) and self.weight_dtype else self.resolve_dtype(dtype)
+        return self.weight_dtype if is_auto(dtype) and self.weight_dtype else self.resolve_dtype(dtype)
 
     def is_as_stored(self, dtype: str) -> bool:
         """Whether a weight format is the checkpoint's own, so that each matrix is as the checkpoint stores it."""
@@ -259,26 +257,14 @@ class ModelArchitecture:
 
     def resolve_dtype(self, dtype: str) -> str:
         """Return the format that ``auto`` stands for: the checkpoint's own, 16 bit where it names none or 32 bit."""
-        if not _is_auto(dtype):
+        if not is_auto(dtype):
             return dtype
-        named = TORCH.get(self.torch_dtype or "", PLAIN)
-        return named if named in SIXTEEN_BIT else PLAIN
+        return computed_in(self.torch_dtype)
 
     @property
     def dtype_assumption(self) -> str | None:
         """What ``auto`` assumed, where the checkpoint does not state a 16 bit format."""
-        if TORCH.get(self.torch_dtype or "") in SIXTEEN_BIT:
-            return None
-        named = (
-            say("model.names", "names {torch_dtype}", torch_dtype=self.torch_dtype)
-            if self.torch_dtype
-            else phrase("names no format")
-        )
-        return say(
-            "model.auto_means_bit_bf",
-            "auto means 16 bit (bf16) here: the checkpoint {named}, and engines then load 16 bit",
-            named=named,
-        )
+        return assumed_of(self.torch_dtype)
 
     def why_not(self, tensor_parallel_size: int) -> str | None:
         """Say why the layers cannot be split over so many ranks, or None where they can."""
@@ -290,17 +276,7 @@ class ModelArchitecture:
 
     def check_tensor_parallel(self, tensor_parallel_size: int) -> None:
         """Raise ``ParallelismError`` with the legal degrees if any layer cannot be split so."""
-        if type(tensor_parallel_size) is not int or tensor_parallel_size < 1:
-            raise ParallelismError(
-                say(
-                    "model.tensor_parallel_size_must",
-                    "tensor_parallel_size must be a whole number of at least 1, not {tensor_parallel_size}",
-                    tensor_parallel_size=shown(tensor_parallel_size),
-                ),
-                what="tensor_parallel_size",
-                asked=tensor_parallel_size,
-                nearest=1,
-            )
+        parallelism.check_degree(tensor_parallel_size)
         reason = self.why_not(tensor_parallel_size)
         if reason:
             raise parallelism.not_possible(tensor_parallel_size, reason, self.tensor_parallel_degrees)
@@ -406,11 +382,6 @@ class ModelArchitecture:
                 ("Longest context", f"{self.max_position_embeddings:,} tokens"),
             ],
         )
-
-
-def _is_auto(dtype: object) -> bool:
-    """Whether the checkpoint's own format is asked for; an array compares to many answers."""
-    return isinstance(dtype, str) and dtype == "auto"
 
 
 def _stages(model: ModelArchitecture, pipeline_parallel_size: int) -> tuple[tuple[LayerGroup, ...], ...]:

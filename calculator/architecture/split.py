@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from calculator.errors import ParallelismError
+from calculator.errors import ParallelismError, shown
 from calculator.messages import say
 
 if TYPE_CHECKING:
@@ -99,6 +99,21 @@ def why_not(num_attention_heads: int, num_key_value_heads: int, tensor_parallel_
             g=g,
         )
     return None
+
+
+def check_degree(tensor_parallel_size: object) -> None:
+    """Raise ``ParallelismError`` for what is no whole number of at least 1."""
+    if type(tensor_parallel_size) is not int or tensor_parallel_size < 1:
+        raise ParallelismError(
+            say(
+                "model.tensor_parallel_size_must",
+                "tensor_parallel_size must be a whole number of at least 1, not {tensor_parallel_size}",
+                tensor_parallel_size=shown(tensor_parallel_size),
+            ),
+            what="tensor_parallel_size",
+            asked=tensor_parallel_size,
+            nearest=1,
+        )
 
 
 def not_possible(tensor_parallel_size: int, reason: str, legal: Sequence[int]) -> ParallelismError:
