@@ -381,7 +381,7 @@ def test_a_pickle_does_not_carry_what_was_remembered():
 
 
 def test_a_missing_preset_file_is_said_when_it_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(presets, "_PLACES", (tmp_path / "a", tmp_path / "b"))
+    monkeypatch.setattr(presets.files, "_PLACES", (tmp_path / "a", tmp_path / "b"))
     looked = re.escape(f"it is in neither {tmp_path / 'a'} nor {tmp_path / 'b'}")
     with pytest.raises(calculator.FileFormatError, match=f"gpu_presets.yaml is missing: {looked}"):
         presets.gpu_file.__wrapped__()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import calculator
 from calculator.architecture.decoder import _SCHEMA as ARCHITECTURE
-from calculator.catalogue import presets
+from calculator.catalogue.presets import entries
 from calculator.cli import main as cli
 from calculator.planning.files import plan_schema
 from calculator.planning.heads.goals import GOALS
@@ -31,7 +31,7 @@ from dashboard import inputs, state
 SCHEMAS = {
     schema.name: schema
     for schema in (
-        PLAN_SCHEMA, ARCHITECTURE, FORMULA, presets._PLAIN_SCHEMA, presets._CONFIG_SCHEMA, presets._GPU_SCHEMA,
+        PLAN_SCHEMA, ARCHITECTURE, FORMULA, entries.PLAIN_SCHEMA, entries.CONFIG_SCHEMA, entries.GPU_SCHEMA,
         plan_schema.DEPLOYMENT, plan_schema.MODEL, plan_schema.GPU, traffic.OF_MEANS, traffic.OF_TRACE, traffic.OF_RISK,
         traffic.OF_STEP,
     )
