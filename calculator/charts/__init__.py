@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from calculator.messages import say
 
 if TYPE_CHECKING:
-    from calculator.charts.accuracy import accuracy_chart
     from calculator.charts.comparing import engine_points, memory_bars
     from calculator.charts.engines import engines_chart
     from calculator.charts.ground import dimmed, on_ground
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
     from calculator.charts.load.risk import risk_chart
     from calculator.charts.load.speed import speed_chart, step_chart
     from calculator.charts.memory import memory_bar
+    from calculator.charts.pages.accuracy import accuracy_chart
+    from calculator.charts.pages.reconciled import reconciled_chart
     from calculator.charts.parallelism import parallelism_chart
     from calculator.charts.price import price_chart
-    from calculator.charts.reconciled import reconciled_chart
     from calculator.charts.registry import DRAWN, draw
     from calculator.charts.sequence_length import sequence_length_chart
     from calculator.charts.tensor_parallel import tensor_parallel_chart
@@ -56,7 +56,6 @@ __all__ = [
 ]
 
 _AT_HOME = {
-    "accuracy": ("accuracy_chart",),
     "comparing": ("engine_points", "memory_bars"),
     "engines": ("engines_chart",),
     "ground": ("dimmed", "on_ground"),
@@ -67,9 +66,10 @@ _AT_HOME = {
     "load.risk": ("risk_chart",),
     "load.speed": ("speed_chart", "step_chart"),
     "memory": ("memory_bar",),
+    "pages.accuracy": ("accuracy_chart",),
+    "pages.reconciled": ("reconciled_chart",),
     "parallelism": ("parallelism_chart",),
     "price": ("price_chart",),
-    "reconciled": ("reconciled_chart",),
     "registry": ("DRAWN", "draw"),
     "sequence_length": ("sequence_length_chart",),
     "tensor_parallel": ("tensor_parallel_chart",),

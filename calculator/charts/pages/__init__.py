@@ -1,0 +1,1 @@
+"""Charts of the pages about a log and about the method."""
