@@ -151,7 +151,8 @@ def agrees(page, plan):
 
 def formula(page):
     """The steps of the formula, as a table."""
-    (found,) = [each.value for each in page.markdown if each.value.startswith("| Step | How | Size |")]
+    head = "| Step | How | Size |"
+    (found,) = [head + each.value.split(head)[1] for each in page.markdown if head in each.value]
     said = unescaped(found).replace("\u00a0", " ")
     names, _, *lines = [line.strip("| ").split(" | ") for line in said.splitlines()]
     return pandas.DataFrame(lines, columns=names)

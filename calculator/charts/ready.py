@@ -63,8 +63,9 @@ def corners(x: list[int], y: list[float], log_x: bool = False) -> tuple[list[int
     Where x is logarithmic a line stays straight only if it is level.
     """
     kept = [0] if x else []
-    for i in range(1, len(x) - 1):
-        (x0, x1, x2), (y0, y1, y2) = x[i - 1 : i + 2], y[i - 1 : i + 2]
+    for i, (x0, x1, x2, y0, y1, y2) in enumerate(zip(x, x[1:], x[2:], y, y[1:], y[2:], strict=False), 1):
+        if y0 == y1 == y2:
+            continue
         on_line = 0.0 if log_x else (y2 - y0) * (x1 - x0) / (x2 - x0)
         if abs(y0 + on_line - y1) > SAME * max(abs(y0), abs(y2)) or (log_x and y2 != y1):
             kept.append(i)

@@ -26,9 +26,10 @@ class Row(FrozenDict):
 
     def __post_init__(self) -> None:
         """Fill the keys in."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        refused = values.get("refused")
-        dict.update(self, {name: value for name, value in values.items() if value is not None or not refused})
+        values = vars(self)  # the fields, in their order
+        if values.get("refused"):
+            values = {name: value for name, value in values.items() if value is not None}
+        dict.update(self, values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep the type when it is copied or pickled."""

@@ -88,17 +88,19 @@ def toggle(pin: str) -> None:
     (drop if pin in pinned() else add)(pin)
 
 
+def _toggle_page() -> None:
+    toggle(of_page())
+
+
 def button() -> None:
     """Offer to pin the plan that the landing page shows."""
-    pin = of_page()
-    held = pin in pinned()
+    held = bool(pinned()) and of_page() in pinned()
     st.button(
         tell("Pinned") if held else tell("Pin"),
         icon=":material/keep:" if held else ":material/keep_public:",
         type="tertiary",
         key="pin",
-        on_click=toggle,
-        args=(pin,),
+        on_click=_toggle_page,
         help=tell("Pinned plans stand side by side under Compare, up to {most} of them", most=MOST),
     )
 

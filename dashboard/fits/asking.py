@@ -36,11 +36,11 @@ class Asked:
 
 def fields() -> Asked:
     """Show the row of fields; return what is asked by all that the state holds."""
-    row, below = st.grid(5, min_column_width=150), st.container()
+    row = st.grid(5, min_column_width=150)
     cells = {name: row.container(gap="xsmall") for name in FIELDS}
     with cells["model"]:
         inputs.choose_model()
-    model, refusal = _model(below)
+    model, refusal = _model()
     with cells["gpu"]:
         gpu = inputs.ask_gpu()
     inputs.settle(model)
@@ -53,7 +53,6 @@ def fields() -> Asked:
         inputs.ask_length(model)
         if model is not None:
             inputs.ask_encoder(model)
-    cells["chips"] = st.container()
     keywords: dict[str, Any] = {}
     try:
         lengths.check("seq_len")
@@ -63,13 +62,12 @@ def fields() -> Asked:
     return Asked(keywords, gpu, model, refusal, refused, cells)
 
 
-def _model(below: DeltaGenerator) -> tuple[calculator.ModelArchitecture | None, calculator.CalculatorError | None]:
-    """Return the model, or why it is none, so that the rest is still asked."""
-    with below:
-        try:
-            return inputs.chosen_model(), None
-        except calculator.CalculatorError as error:
-            return None, error
+def _model() -> tuple[calculator.ModelArchitecture | None, calculator.CalculatorError | None]:
+    """Return the model, or why it is none, so that the rest is still asked; an own one is asked for below the row."""
+    try:
+        return inputs.chosen_model(), None
+    except calculator.CalculatorError as error:
+        return None, error
 
 
 def settings(asked: Asked, plan: calculator.Plan | None) -> None:

@@ -33,10 +33,11 @@ def show(plan: calculator.Plan, dimmed: bool) -> None:
     found = factors(plan)
     if found:
         parts = [rf"\underset{{\text{{{told(name)}}}}}{{{value}}}" for value, name in found]
-        product = r" \times ".join(parts)
-        written = rf"$\displaystyle {product}$"  # in a line of text: one of its own would be a region to scroll
-        st.markdown(f":gray[{written}]" if dimmed else written)
+        joined = r" \times ".join(parts)
+        product = rf"$\displaystyle {joined}$"  # in a line of text: one of its own would be a region to scroll
+        product = f":gray[{product}]" if dimmed else product
     else:
+        product = ""
         st.code(f"{words.formula(plan)}\n= {format_size(total)}", language=None, wrap_lines=True)
     rows = [(what, how, format_size(exact)) for what, how, exact in words.formula_steps(plan)]
     before_all = len(rows) - (plan.request.batch_size > 1)
@@ -48,7 +49,7 @@ def show(plan: calculator.Plan, dimmed: bool) -> None:
             plural(plan.max_batch_size // plan.request.attention_replicas, "user"),
         )
     )
-    _table(rows, dimmed)
+    st.markdown("\n\n".join(filter(None, (product, _table(rows, dimmed)))))
     if st.session_state["view"] in BESIDE_FORMULA and EXACT not in st.session_state:
         named = {name: label for label, name in PANELS.items()}
         st.session_state[EXACT], st.session_state["_panel"] = True, named[st.session_state["view"]]
@@ -78,13 +79,13 @@ def _copies(plan: calculator.Plan) -> list[tuple[str, str, str]]:
     return [(tell("One user, one replica"), how, format_size(plan.kv_bytes_per_sequence))]
 
 
-def _table(rows: Sequence[tuple[str, str, str]], dimmed: bool) -> None:
+def _table(rows: Sequence[tuple[str, str, str]], dimmed: bool) -> str:
     def cell(text: str) -> str:
         return f":gray[{plain(text)}]" if dimmed else plain(text)
 
     whole = {ord(" "): "\u00a0"}  # a size is not broken before its unit
     lines = [f"| {cell(what)} | {cell(how)} | {cell(size).translate(whole)} |" for what, how, size in rows]
-    st.markdown("\n".join([f"| {tell('Step')} | {tell('How')} | {tell('Size')} |", "| --- | --- | ---: |", *lines]))
+    return "\n".join([f"| {tell('Step')} | {tell('How')} | {tell('Size')} |", "| --- | --- | ---: |", *lines])
 
 
 def _exact(plan: calculator.Plan) -> None:

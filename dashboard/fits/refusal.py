@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import streamlit as st
@@ -38,14 +39,14 @@ _LABELS = {
 
 
 def at_field(asked: Asked, error: calculator.CalculatorError | None) -> None:
-    """Say at the field what is wrong, with what would do."""
+    """Say at the field what is wrong, with what would do; of what has none below the chips, where this is called."""
     if asked.gpus is not None:
         with asked.cells[GPUS]:
             _message(asked.gpus.why)
             _buttons([(offer.label, totals.take, (offer,)) for offer in asked.gpus.offers], GPUS)
     if error is not None and not isinstance(error, lengths.SaidAtField):
         place = PLACES.get(error.what, "chips")
-        with asked.cells[place]:
+        with asked.cells[place] if place in asked.cells else nullcontext():
             _message(str(error))
             _buttons(_nearest(asked, error), place)
 

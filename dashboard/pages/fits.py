@@ -21,21 +21,19 @@ def show() -> None:
     """Show the answer, the question below it, and what follows."""
     _turn()
     with frame.centred():
-        said, problems = st.container(gap="xsmall"), st.container()
+        said = st.container(gap="xsmall")
         asked = asking.fields()
         plan, users, error = _answered(asked)
         asking.settings(asked, plan)
         dimmed = error is not None or asked.gpus is not None
+        if plan is not None:
+            refusal.at_field(asked, error)
+            _show(plan, users, dimmed, said)
+        elif error is not None:
+            with said:
+                refusal.instead(asked, error)
         for problem in state.problems():
-            problems.warning(plain(problem))
-        if plan is None:
-            if error is not None:
-                with said:
-                    refusal.instead(asked, error)
-            state.save()
-            return
-        refusal.at_field(asked, error)
-        _show(plan, users, dimmed, said)
+            said.warning(plain(problem))
         state.save()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from calculator.catalogue.model_names import meaning
@@ -33,9 +33,9 @@ OF_A_KIND = 2
 """So many changes of one knob stand among the first [-]."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class ChangeRow:
-    """One change.
+    """One change; what it costs in words is made when it is read.
 
     Attributes
     ----------
@@ -47,8 +47,6 @@ class ChangeRow:
         Whether those that were asked for do.
     usd_per_hour_low, usd_per_hour_high : float or None
         What all GPUs cost with it [USD/h].
-    costs, briefly : Message
-        What it costs besides: quality as published, what is not sure; and the same in a few words.
     checkpoint : Message
         Whether weights in its format are known to be published; empty where the weights stay as they are.
     lever : Lever
@@ -60,16 +58,29 @@ class ChangeRow:
     fits: bool
     usd_per_hour_low: float | None
     usd_per_hour_high: float | None
-    costs: str
-    briefly: str
     checkpoint: str
     lever: Lever
+
+    @cached_property
+    def quality(self) -> str:
+        """What it may cost in answers, as published; empty where it costs none."""
+        return self.lever.quality
 
     @property
     def is_known(self) -> bool:
         """Whether nothing is unknown of it: quality is published or cannot suffer, and there is a checkpoint."""
-        quality = self.lever.quality
-        return getattr(quality, "key", "") not in UNKNOWN and getattr(self.checkpoint, "key", "") != NONE_KNOWN
+        return getattr(self.quality, "key", "") not in UNKNOWN and getattr(self.checkpoint, "key", "") != NONE_KNOWN
+
+    @property
+    def costs(self) -> str:
+        """What it costs besides the price: quality as published, what is not sure."""
+        said = [text for text in (self.quality, self.lever.risk) if text]
+        return joined("; ", [*said, self.lever.cost])
+
+    @property
+    def briefly(self) -> str:
+        """What it costs in so few words that a column holds them."""
+        return _briefly(self.lever, self.quality, self.checkpoint)
 
 
 def rows_of(plan: Plan, levers: Iterable[Lever], prices: Given | None = None) -> list[ChangeRow]:
@@ -120,24 +131,19 @@ def first_of(plan: Plan, rows: Sequence[ChangeRow], most: int) -> list[ChangeRow
 def _row(plan: Plan, lever: Lever, prices: Given | None) -> ChangeRow:
     price = price_of(lever.plan.accelerator, prices)
     low, high = (each * lever.plan.num_gpus for each in price.usd_per_hour) if price else (None, None)
-    said = [text for text in (lever.quality, lever.risk) if text]
-    checkpoint = _checkpoint(plan, lever.changes)
     return ChangeRow(
         change=in_short(lever),
         users=lever.users,
         fits=lever.plan.fits,
         usd_per_hour_low=low,
         usd_per_hour_high=high,
-        costs=joined("; ", [*said, lever.cost]),
-        briefly=_briefly(lever, checkpoint),
-        checkpoint=checkpoint,
+        checkpoint=_checkpoint(plan, lever.changes),
         lever=lever,
     )
 
 
-def _briefly(lever: Lever, checkpoint: str) -> str:
-    """Say what a change costs in so few words that a column holds them."""
-    quality = _parts(lever.quality)
+def _briefly(lever: Lever, published: str, checkpoint: str) -> str:
+    quality = _parts(published)
     if quality.get("lever.quality"):
         said = say("change.published", "{benchmark} {before:g} to {after:g}, published", **quality["lever.quality"])
     elif "weight_dtype" in lever.changes and getattr(checkpoint, "key", "") == NONE_KNOWN:
