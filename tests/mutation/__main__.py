@@ -5,10 +5,10 @@
 How it works. Every Python file below ``calculator`` is parsed, less those of ``OUT_OF_SCOPE``; ``changes`` lists its
 mutants and ``trace`` the tests that run each line. All tests are collected once, and each mutant is tried in a fork of
 that process. Where it lies within a function, the function gets its changed code in place and the tests that run its
-line follow one another, the fastest first, until one fails. A row of data is read when its module is imported: the
-project's modules are forgotten, the module is compiled from the changed tree, and the files with tests that run any
-line of it (or, where nothing of it runs later, of the modules that import it) are collected and run anew, those first
-that speak of what the row names. A test that fails there without any change as well does not count.
+line follow one another, the fastest and the least alike first, until one fails. A row of data is read when its module
+is imported: the project's modules are forgotten, the module is compiled from the changed tree, and the files with tests
+that run any line of it (or, where nothing of it runs later, of the modules that import it) are collected and run anew,
+those first that speak of what the row names. A test that fails there without any change as well does not count.
 
 A test that takes ``HANGS_S`` of processor time kills; a mutant that lives through ``BUDGET_S`` of tests is alive. The
 exit code is 0 whatever is found: survivors are read by people, and some are equivalent.
@@ -176,11 +176,13 @@ class Runner:
             change(code)
             forget()
             session.config.pluginmanager.register(watch)
-            items = sorted(chosen.values(), key=lambda item: seconds[item.nodeid])
-            for item, following in zip(items, [*items, None][1:], strict=True):
+            items = [chosen[name] for name in varied({name: seconds[name] for name in chosen})]
+            for done, (item, following) in enumerate(zip(items, [*items, None][1:], strict=True), start=1):
                 session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-                if watch.failed or time.process_time() > BUDGET_S:
-                    return f"killed by {watch.failed}" if watch.failed else SURVIVED
+                if watch.failed:
+                    return f"killed by {watch.failed}"
+                if time.process_time() > BUDGET_S:
+                    return f"{SURVIVED} {done} of {len(items)} tests, for which there was time"
         else:
             files |= {test.split("::")[0] for test in tests}
         anew()
@@ -193,18 +195,28 @@ class Runner:
                 5,
             ):
                 return f"killed by {watch.failed or some[0]}"
-        shared = speaks_of(file, mutant, files)
+        shared, left = speaks_of(file, mutant, files), 0
         for name in [
             *sorted(files, key=lambda name: (cost[name] > LONG_S, -shared[name], cost[name])),
             *self.asked.also,
         ]:
             if time.process_time() > BUDGET_S and name not in self.asked.also:
+                left += 1
                 continue
             signal.setitimer(signal.ITIMER_PROF, 2 * HANGS_S)
             code_ = pytest.main([*arguments([str(ROOT / name)]), "-x", *left_out], plugins=[watch])
             if code_ not in (0, 5):
                 return f"killed by {watch.failed or name}"
-        return SURVIVED
+        return f"{SURVIVED} all but {left} files of {len(files)}, for which there was no time" if left else SURVIVED
+
+
+def varied(seconds: dict[str, float]) -> list[str]:
+    """Order tests so that every test function gets the same share of the time: rows of one mostly tell the same."""
+    rows: dict[str, list[str]] = defaultdict(list)
+    for test in sorted(seconds, key=lambda test: seconds[test]):
+        rows[test.split("[")[0]].append(test)
+    spent = {test: place * seconds[test] for tests in rows.values() for place, test in enumerate(tests, start=1)}
+    return sorted(seconds, key=lambda test: spent[test])
 
 
 def anew() -> None:
@@ -271,7 +283,7 @@ def main() -> None:
     every = [one for one in every if matches(f"{one[0]}:{one[2].line}", tuple(f"{only}*" for only in asked.only))]
     if 0 < asked.sample < len(every):
         every = random.Random(asked.seed).sample(every, asked.sample)
-    runner = Runner(every, trace := traced(asked.reuse), asked)
+    runner = Runner(every, trace := traced(asked.reuse, asked.jobs), asked)
     needed = {test.split("::")[0] for file, _, mutant in every for test in tests_of(file, mutant, trace)}
     pytest.main(arguments([str(ROOT / file) for file in sorted(needed) if (ROOT / file).exists()]), plugins=[runner])
     table: dict[str, list[int]] = defaultdict(lambda: [0, 0])

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ def matches(name: str, patterns: tuple[str, ...]) -> bool:
 class Tracer:
     """A plugin of pytest that notes, by coverage's contexts, which tests run which lines, and how long each takes."""
 
-    def __init__(self) -> None:
-        """Start to measure, before the project is imported."""
+    def __init__(self, part: int, parts: int) -> None:
+        """Start to measure one part of the tests, before the project is imported."""
         import coverage
 
+        self.part, self.parts = part, parts
         self.coverage = coverage.Coverage(data_file=None, source=[str(ROOT / "calculator")], config_file=False)
         self.coverage.start()
         self.seconds: dict[str, float] = {}
@@ -48,6 +50,10 @@ class Tracer:
         """What a file does while it is collected counts for all its tests."""
         if isinstance(collector, pytest.Module):
             self.coverage.switch_context(collector.nodeid)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep one test of so many: the rows of a long table take about the same time each."""
+        items[:] = items[self.part :: self.parts]
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Forget what an earlier test function has cached, so that each runs the lines that it rests on."""
@@ -69,29 +75,54 @@ def forget() -> None:
             getattr(value, "cache_clear", int)()
 
 
-def traced(reuse: bool) -> dict[str, Any]:
+def traced(reuse: bool, jobs: int) -> dict[str, Any]:
     """Return the seconds of each test and, for each line of each file, the tests, or files of tests, that run it."""
     texts = [path.read_bytes() for top in ("calculator", "tests") for path in sorted((ROOT / top).rglob("*.py"))]
     digest = hashlib.sha256(b"".join(texts)).hexdigest()
     if KEPT.exists() and (reuse or json.loads(KEPT.read_text())["digest"] == digest):
         return _kept()
-    if not os.fork():
-        tracer = Tracer()
-        pytest.main(arguments([str(ROOT / "tests")]), plugins=[tracer])
-        tracer.coverage.stop()
-        data, lines = tracer.coverage.get_data(), {}
-        number = {name: index for index, name in enumerate(sorted(data.measured_contexts()))}
-        for file in data.measured_files():
-            by_line = data.contexts_by_lineno(file).items()
-            lines[Path(file).relative_to(ROOT).as_posix()] = {
-                line: [number[n] for n in names] for line, names in by_line
-            }
-        KEPT.parent.mkdir(exist_ok=True)
-        kept = {"digest": digest, "seconds": tracer.seconds, "names": [*number], "lines": lines}
-        KEPT.write_text(json.dumps(kept))
-        os._exit(0)
-    os.wait()
+    KEPT.parent.mkdir(exist_ok=True)
+    parts = [KEPT.with_suffix(f".part{part}") for part in range(jobs)]
+    for part, file in enumerate(parts):
+        if not os.fork():
+            file.write_text(json.dumps(_trace(part, jobs)))
+            os._exit(0)
+    while _waits():
+        pass
+    found = [json.loads(file.read_text()) for file in parts]
+    number: dict[str, int] = {}
+    lines: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for one in found:
+        of_all = [number.setdefault(name, len(number)) for name in one["names"]]
+        for source, by_line in one["lines"].items():
+            for line, numbers in by_line.items():
+                lines[source][line] += [of_all[n] for n in numbers]
+    seconds = {name: value for one in found for name, value in one["seconds"].items()}
+    KEPT.write_text(json.dumps({"digest": digest, "seconds": seconds, "names": [*number], "lines": lines}))
+    for file in parts:
+        file.unlink()
     return _kept()
+
+
+def _trace(part: int, parts: int) -> dict[str, Any]:
+    """Run one part of the tests under coverage."""
+    tracer = Tracer(part, parts)
+    pytest.main(arguments([str(ROOT / "tests")]), plugins=[tracer])
+    tracer.coverage.stop()
+    data, lines = tracer.coverage.get_data(), {}
+    number = {name: index for index, name in enumerate(sorted(data.measured_contexts()))}
+    for file in data.measured_files():
+        by_line = data.contexts_by_lineno(file).items()
+        lines[Path(file).relative_to(ROOT).as_posix()] = {line: [number[n] for n in names] for line, names in by_line}
+    return {"seconds": tracer.seconds, "names": [*number], "lines": lines}
+
+
+def _waits() -> bool:
+    """Wait for one child; whether there was one."""
+    try:
+        return bool(os.wait())
+    except ChildProcessError:
+        return False
 
 
 def _kept() -> dict[str, Any]:
