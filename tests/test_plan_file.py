@@ -114,6 +114,16 @@ def test_every_expectation_at_its_limit(plan_file, expectation, met):
             ":8: deployments: 0 (reference): expect: fits: expect.fits must be true or false, not 1",
         ),
         ("- name: reference\n  model", "- model", ":2: deployments: 0: name: name is missing"),
+        (
+            "  seq_len: 8192\n",
+            "  seq_len: 8192\n  engine: sglang\n  engine_version: newest\n",
+            ":8: deployments: 0 (reference): engine_version: engine_version must look like 0.5 or 0.5.23, not 'newest'",
+        ),
+        (
+            "  seq_len: 8192\n",
+            "  seq_len: 8192\n  kv_cache_dtype: fp9\n",
+            ":7: deployments: 0 (reference): kv_cache_dtype: unknown KV-cache format 'fp9'",
+        ),
         ("  gpu: a100-80gb-sxm\n", "", ":2: deployments: 0 (reference): gpu is missing: name a GPU preset"),
         ("model: llama-3-70b", 'model: ""', ":3: deployments: 0 (reference): model: model must not be empty"),
         ("model: llama-3-70b", "model: 5", ":3: deployments: 0 (reference): model: model must be text, not 5"),

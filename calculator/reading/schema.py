@@ -63,7 +63,7 @@ class Schema:
         except ValidationError as error:
             problems = [problem for _, problem in self._problems(error)]
             first, misspelt = problems[0], next((one for one in problems if isinstance(one, UnknownNameError)), None)
-            if misspelt is not None and first is not misspelt and str(first).endswith(" is missing"):
+            if misspelt is not None and error.errors(include_url=False)[0]["type"] == "missing":
                 # a field that does not exist is why another is missing
                 raise InvalidValueError(f"{first}; {misspelt}", what=first.what, nearest=misspelt.nearest) from None
             raise first from None

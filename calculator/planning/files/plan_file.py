@@ -122,6 +122,12 @@ def _misstated(document: strict_yaml.Document, place: strict_yaml.Location, entr
     return problems
 
 
+def _within(place: strict_yaml.Location, what: str, stated: Mapping[str, Any]) -> strict_yaml.Location:
+    """Return the place of the field that is at fault, where it is among those that are stated; else the whole's."""
+    field = what.partition(".")[0]
+    return (*place, field) if field in stated else place
+
+
 def _deployment(document: strict_yaml.Document, index: int, entry: dict[str, Any]) -> Deployment:
     place: strict_yaml.Location = ("deployments", index)
     asked = {name: value for name, value in entry.items() if name not in BESIDE_PLAN}
@@ -138,9 +144,7 @@ def _deployment(document: strict_yaml.Document, index: int, entry: dict[str, Any
             asked["calibration"] = _stated_calibration(document, asked["calibration"])
         answer = plan(**asked)
     except CalculatorError as error:
-        text = str(error).lower()
-        field = next((name for name in entry if text.startswith((name, f"unknown {name} "))), None)
-        raise document.error((*place, field) if field else place, str(error)) from None
+        raise document.error(_within(place, error.what, entry), str(error)) from None
     load, risk = _traffic(document, (*place, "workload"), entry.get("workload"))
     price = _price(document, (*place, "price_usd_per_hour"), answer, entry.get("price_usd_per_hour"))
     if price is not None:
@@ -192,8 +196,7 @@ def _traffic(
     try:
         return given_workload(said), stated.get("risk", RISK["risk"].default)
     except CalculatorError as error:
-        field = next((name for name in stated if str(error).startswith(name)), None)
-        raise document.error((*place, field) if field else place, str(error)) from None
+        raise document.error(_within(place, error.what, stated), str(error)) from None
 
 
 def _stated_gpu(stated: Mapping[str, Any]) -> Accelerator:
