@@ -4,7 +4,6 @@ import pytest
 
 import calculator
 from calculator.engines import engine_speed
-from calculator.engines.speeds import minor
 from calculator.planning.traffic.timing.speed import speed
 from calculator.planning.traffic.timing.work import attention_flops, work_of
 
@@ -145,18 +144,19 @@ def test_launches_are_those_of_the_version():
 
 
 @pytest.mark.parametrize(
-    ("version", "expected"),
+    ("engine", "version", "expected"),
     [
-        ("0.19.1", "0.19"),
-        ("v1.2.0rc6.post2", "1.2"),
-        ("0.5.10.post1", "0.5.10"),
-        ("0.5", "0.5"),
-        ("b4321", ""),
-        ("", ""),
+        ("vllm", "0.19.1", "0.19"),
+        ("tensorrt-llm", "v1.2.0rc6.post2", "1.2"),
+        ("sglang", "0.5.10.post1", "0.5.10"),
+        ("sglang", "0.5", "0.5"),
+        ("sglang", "0.4.9", "0.4"),
+        ("llama.cpp", "b4321", ""),
+        ("vllm", "", ""),
     ],
 )
-def test_versions_are_told_apart_by_what_was_measured(version, expected):
-    assert minor(version) == expected
+def test_versions_are_told_apart_by_what_was_measured(engine, version, expected):
+    assert engine_speed(engine).told_apart_by(version) == expected
 
 
 def _first(found):

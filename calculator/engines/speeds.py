@@ -39,7 +39,9 @@ class Speeds:
     launch_us : mapping of str to float
         Microseconds a layer and step, by each kind of architecture that was measured [us].
     launch_us_by_version : mapping
-        The same by kind and minor version, where a version was measured by itself [us].
+        The same by kind and version, where one was measured by itself [us].
+    patches_from : tuple of int
+        The version from which three numbers tell figures apart, two before; none where two do for all.
     first_token_factors : tuple of float
         ``TTFT = a T_p + b N T_p + c t_step + d`` under a closed loop: a, b, c [-] and d [s].
     most_sequences : int
@@ -69,6 +71,7 @@ class Speeds:
 
     launch_us: Mapping[str, float] = field(default_factory=dict)
     launch_us_by_version: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    patches_from: tuple[int, ...] = ()
     first_token_factors: tuple[float, float, float, float] = (1.3, 0.3, 10.0, 0.1)
     most_sequences: int = MOST_SEQUENCES
     oldest: tuple[int, ...] = ()
@@ -88,7 +91,13 @@ class Speeds:
         """Return the launches of one layer in a step [s]."""
         kind = architecture_kind(plan.model)
         known = self.launch_us.get(kind, OTHER_LAUNCH_US)
-        return 1e-6 * self.launch_us_by_version.get(kind, {}).get(minor(plan.rules.asked_version), known)
+        return 1e-6 * self.launch_us_by_version.get(kind, {}).get(self.told_apart_by(plan.rules.asked_version), known)
+
+    def told_apart_by(self, version: str) -> str:
+        """Return the part of a version that tells figures apart; empty where it names no release."""
+        numbers = release(version)
+        has_patches = bool(self.patches_from) and numbers >= self.patches_from
+        return ".".join(map(str, numbers[: 3 if has_patches else 2]))
 
     def first_token(self, prompt_s: float, sequences: float, step_s: float) -> float:
         """Return the mean time to the first token in a closed loop: an order of magnitude [s]."""
@@ -112,9 +121,3 @@ class Speeds:
         if gpu.has_fast_link and gpu.link_gb_per_s is not None:
             return BUS_GB_PER_S.get(gpu.generation, OTHER_BUS_GB_PER_S)
         return PCIE_5_GB_PER_S if gpu.generation in WITH_PCIE_5 else PCIE_4_GB_PER_S
-
-
-def minor(version: str) -> str:
-    """Return the part of a version that tells figures apart: two numbers, three where they are 0.5."""
-    numbers = release(version)
-    return ".".join(map(str, numbers[: 3 if numbers[:2] == (0, 5) else 2]))

@@ -17,6 +17,7 @@ SPEED = Speeds(
         "hybrid": {"0.5.9": 139, "0.5.10": 94},
         "latent": {"0.5.9": 103, "0.5.10": 158},
     },
+    patches_from=(0, 5),
     first_token_factors=(1.32, 0.30, 11.8, 0.142),
     oldest=(0, 4),
     newest=(0, 5, 10),

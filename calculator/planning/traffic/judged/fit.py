@@ -11,7 +11,7 @@ from collections import defaultdict
 from statistics import median
 
 from calculator.engines.measured import architecture_kind
-from calculator.engines.speeds import OTHER_LAUNCH_US, minor
+from calculator.engines.speeds import OTHER_LAUNCH_US
 from calculator.planning.traffic.judged.accuracy import Judged, planned
 from calculator.planning.traffic.timing.step import Lengths, launched_layers, step_of
 
@@ -22,11 +22,11 @@ FITTED = ("serve",)
 
 
 def launches() -> dict[tuple[str, str, str], float]:
-    """Return microseconds a layer and step by engine, kind of architecture and minor version, of the given rows."""
+    """Return microseconds a layer and step by engine, kind of architecture and version, of the given rows."""
     found = defaultdict(list)
     known = {}
     for row, plan in planned():
-        version = minor(plan.rules.asked_version)
+        version = plan.rules.speed.told_apart_by(plan.rules.asked_version)
         if row.kind not in FITTED or not row.given or not version or not plan.fits:
             continue
         count, step_s = row.decoding, row.step_s
