@@ -22,7 +22,6 @@ from calculator.planning.files import plan_file
 from calculator.reading import strict_yaml
 from calculator.request import Cutting
 from tests.small_config import CONFIG
-from tests.test_imports import python
 
 LLAMA, GEMMA, A100 = "llama-3-8b", "gemma-2-9b", "a100-80gb-sxm"
 
@@ -375,31 +374,3 @@ def test_a_pickle_does_not_carry_what_was_remembered():
     before = len(pickle.dumps(one))
     calculator.plan(one, gpu=A100)
     assert len(pickle.dumps(one)) == before
-
-
-# Names
-
-
-def test_a_missing_preset_file_is_said_when_it_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(presets.files, "_PLACES", (tmp_path / "a", tmp_path / "b"))
-    looked = re.escape(f"it is in neither {tmp_path / 'a'} nor {tmp_path / 'b'}")
-    with pytest.raises(calculator.FileFormatError, match=f"gpu_presets.yaml is missing: {looked}"):
-        presets.gpu_file.__wrapped__()
-    with pytest.raises(calculator.FileFormatError, match=f"model_presets.yaml is missing: {looked}"):
-        _ = presets.MODEL_FILE
-
-
-def test_what_is_imported_later_is_listed_and_found():
-    rooms = {"charts", "views"}
-    wanted = {*calculator.__all__, *rooms}
-    code = "import calculator as c; print(*dir(c)); print(c.views.VIEWS is not None, c.charts.__name__)"
-    names, found = python(code).splitlines()
-    assert wanted <= set(names.split())
-    assert found == "True calculator.charts"
-    with pytest.raises(AttributeError, match="module 'calculator' has no attribute 'chart'"):
-        _ = calculator.chart
-
-
-def test_a_star_takes_every_exported_name():
-    code = "from calculator import *; import calculator; print(set(calculator.__all__) <= set(globals()))"
-    assert python(code) == "True"

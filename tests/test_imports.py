@@ -109,3 +109,19 @@ def test_no_module_does_what_none_may(path):
 def test_the_examples_in_the_packages_docstring_hold():
     results = doctest.testmod(calculator)
     assert (results.failed, results.attempted) == (0, 4)
+
+
+def test_what_is_imported_later_is_listed_and_found():
+    rooms = {"charts", "views"}
+    wanted = {*calculator.__all__, *rooms}
+    code = "import calculator as c; print(*dir(c)); print(c.views.VIEWS is not None, c.charts.__name__)"
+    names, found = python(code).splitlines()
+    assert wanted <= set(names.split())
+    assert found == "True calculator.charts"
+    with pytest.raises(AttributeError, match="module 'calculator' has no attribute 'chart'"):
+        _ = calculator.chart
+
+
+def test_a_star_takes_every_exported_name():
+    code = "from calculator import *; import calculator; print(set(calculator.__all__) <= set(globals()))"
+    assert python(code) == "True"

@@ -1,5 +1,6 @@
 """The preset tables: which there are, and their numbers against the published ones."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -232,3 +233,12 @@ def test_the_text_part_of_a_model_of_images_has_the_layers_of_the_text_model(wit
     assert model.num_parameters == built_on.num_parameters
     assert model.kv_bytes_per_token("fp16") == built_on.kv_bytes_per_token("fp16")
     assert model.towers
+
+
+def test_a_missing_preset_file_is_said_when_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(presets.files, "_PLACES", (tmp_path / "a", tmp_path / "b"))
+    looked = re.escape(f"it is in neither {tmp_path / 'a'} nor {tmp_path / 'b'}")
+    with pytest.raises(calculator.FileFormatError, match=f"gpu_presets.yaml is missing: {looked}"):
+        presets.gpu_file.__wrapped__()
+    with pytest.raises(calculator.FileFormatError, match=f"model_presets.yaml is missing: {looked}"):
+        _ = presets.MODEL_FILE

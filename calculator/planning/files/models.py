@@ -37,9 +37,10 @@ def stated_model(stated: Any, folder: Path) -> ModelArchitecture:
     said = {name: known.pop(name) for name in DESCRIPTION if name in known}
     variations, guessed = known.pop("variations", {}), known.pop("assume_full_attention", False)
     if known and (rest or len(known) > 1):
-        raise InvalidValueError(f"model states {' beside '.join([*known, *rest][:2])}: a model is one of them")
+        both = " beside ".join([*known, *rest][:2])
+        raise InvalidValueError(f"model states {both}: a model is one of them", what="model")
     if guessed and not {"config", "checkpoint"} & {*known}:
-        raise InvalidValueError("model: assume_full_attention is said of a config or a checkpoint alone")
+        raise InvalidValueError("model: assume_full_attention is said of a config or a checkpoint alone", what="model")
     if "preset" in known:
         if known["preset"] not in model_ids():
             raise unknown_name("model", known["preset"], model_ids())
@@ -61,9 +62,10 @@ def _of_checkpoint(folder: Path, named: str, assume_full_attention: bool = False
 
             read = read_config(path, assume_full_attention)
     except CalculatorError as error:
-        raise FileFormatError(f"model of checkpoint {shown(named)}: {error}") from None
+        raise FileFormatError(f"model of checkpoint {shown(named)}: {error}", what="model") from None
     if read is None:
-        raise FileFormatError(f"model of checkpoint {shown(named)}: it is no folder, config.json or .gguf file")
+        text = f"model of checkpoint {shown(named)}: it is no folder, config.json or .gguf file"
+        raise FileFormatError(text, what="model")
     return read
 
 

@@ -207,7 +207,7 @@ def _stated_gpu(stated: Mapping[str, Any]) -> Accelerator:
     }
     preset = fields.pop("preset", None)
     if preset is None and "memory_bytes" not in fields:
-        raise InvalidValueError("gpu states neither preset nor memory_bytes")
+        raise InvalidValueError("gpu states neither preset nor memory_bytes", what="gpu")
     base = load_gpu(preset) if preset else custom_accelerator(fields["memory_bytes"])
     return replace(base, **fields)
 
