@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from calculator.messages import joined, phrase, say, template
 from calculator.reading.fields import Field, count, flag, listed, number, optional, text
@@ -10,6 +11,8 @@ from calculator.reading.schema import Schema
 from calculator.units import MIB, format_gib, gib_to_bytes
 
 PCIE_5_X16_GB_PER_S = 128
+UNIFIED_NAMES = ("gb10",)
+"""Parts of names of devices whose memory all programs, and the files that they read, share."""
 CUSTOM = "custom"
 """The id of what is no preset."""
 MAX_BYTES = 2**53
@@ -114,6 +117,11 @@ class Accelerator:
         """Whether devices are linked faster than PCIe 5.0 x16 can; assumed where nothing is known."""
         return self.link_gb_per_s is None or self.link_gb_per_s > PCIE_5_X16_GB_PER_S
 
+    @cached_property
+    def is_unified(self) -> bool:
+        """Whether it shares its memory with all programs."""
+        return is_unified(f"{self.id} {self.name}")
+
     @property
     def memory_note(self) -> str:
         """The three figures of memory in a sentence: label, reported, seen by a program."""
@@ -124,6 +132,11 @@ class Accelerator:
         if self.label_gb:
             parts.append(say("hardware.label", "sold as {label} GB", label=self.label_gb))
         return joined("; ", [joined(", ", parts), *([] if self.memory_verified else [phrase("not verified")])])
+
+
+def is_unified(name: str) -> bool:
+    """Whether a device of a name shares its memory with all programs."""
+    return any(part in name.lower() for part in UNIFIED_NAMES)
 
 
 def custom_accelerator(memory_bytes: int, name: str = "Own GPU") -> Accelerator:

@@ -5,8 +5,8 @@ No logic reads a text: what must be told apart is told by ``key``, or better by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 JOINED = "text.joined"
 """The key of parts that stand one after the other: only what is between them is said by a language."""
@@ -80,6 +80,18 @@ class Recased(Message):
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep how it is recased as well."""
         return Recased, (self.values["text"], str.__str__(self))
+
+
+class Unsaid(NamedTuple):
+    """A text that is made when it is read: what makes it, and of what."""
+
+    make: Callable[..., str]
+    values: tuple[Any, ...]
+
+
+def said(text: str | Unsaid) -> str:
+    """Return a text, made now where it was not made before."""
+    return text.make(*text.values) if isinstance(text, Unsaid) else text
 
 
 def begins_with_name(text: str) -> bool:

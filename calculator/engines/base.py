@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.architecture.caches import Cache, Chunk, EncoderTokens, LastColumns, RowsInPassing, State, Window
@@ -35,7 +36,7 @@ from calculator.engines.versions import DeviceDefaults as DeviceDefaults
 from calculator.engines.versions import Version, in_words, nearest
 from calculator.formats.kv import StorageFormat, storage_format
 from calculator.formats.names import PLAIN
-from calculator.request import Cutting
+from calculator.request import PLAN_DEFAULTS, Cutting
 from calculator.units import GIB, MIB
 
 if TYPE_CHECKING:
@@ -127,9 +128,9 @@ class Engine:
     context_in_slack: ClassVar[bool] = False
     """Whether a device's own context is neither in the budget nor an overhead, but in what is left free."""
 
-    asked_version: str = ""
+    asked_version: str = field(default="", compare=False)
     version: str = ""
-    note: str = ""
+    note: str = field(default="", compare=False)
     source: str = ""
     device_defaults: tuple[DeviceDefaults, ...] = field(default=())
     admission: Admission = NOTHING_SET_ASIDE
@@ -167,6 +168,11 @@ class Engine:
     def follows_length(self) -> bool:
         """Whether defaults depend on the length of a sequence."""
         return False
+
+    @cached_property
+    def called(self) -> str:
+        """The engine and its version, in words."""
+        return f"{self.title} {self.version}"
 
     @property
     def speed(self) -> Speeds:
@@ -212,6 +218,12 @@ class Engine:
         """Keywords that the engine does not have of those that not every engine has, and what they are."""
         return tuple((name, what) for name, what in OPTIONS.items() if name not in self.only_here)
 
+    @cached_property
+    def read_lacks(self) -> tuple[Callable[[Mapping[str, Any]], Any], Any]:
+        """What reads the values of those keywords, and what it reads where none is given."""
+        read = itemgetter(*(name for name, _ in self.lacks))
+        return read, read(PLAN_DEFAULTS)
+
     def kinds(self, model: ModelArchitecture) -> tuple[type[Cache], ...]:
         """Return the kinds of cache of a whole model as the engine keeps them, whatever their format and split."""
         return kinds_of_model(model, self._own_way(model))
@@ -237,7 +249,7 @@ class Engine:
         """
         by_pass = not _BY_PASS.isdisjoint(self.kinds(model))
         tokens = cutting.max_num_batched_tokens if by_pass else 0
-        return cutting._replace(max_num_batched_tokens=tokens, max_num_seqs=0)
+        return cutting.within(tokens, 0)
 
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""

@@ -41,6 +41,9 @@ OPTIONS = {
 
 def check_keywords(engine: Engine, values: Mapping[str, Any]) -> None:
     """Raise ``UnsupportedError`` for a keyword that the engine does not have."""
+    read, none_given = engine.read_lacks
+    if read(values) == none_given:
+        return
     for name, what in engine.lacks:
         value = values[name]
         if value is True or (name in ASKED_BY_ANY and value is not None) or value not in (None, False, 1, "auto"):

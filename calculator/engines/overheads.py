@@ -7,11 +7,11 @@ the figures come from, and how often the range held on public start-up logs, is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from calculator.messages import Message, say
+from calculator.messages import Message, Unsaid, said, say
 from calculator.units import GIB, gib_to_bytes
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ CUDA_GRAPH = Line(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Overhead:
+class Overhead(NamedTuple):
     """One line of memory that is neither weights nor KV cache.
 
     Attributes
@@ -76,8 +75,8 @@ class Overhead:
         What it is of.
     bytes, low, high : int
         The central estimate and the range that it is expected in [bytes].
-    source : str
-        Where its figure comes from.
+    words : str or Unsaid
+        Where its figure comes from, made or not yet made.
     in_slack : bool
         Whether it is taken from what the engine leaves free, and so takes nothing from the KV pool.
     given : bool
@@ -86,7 +85,7 @@ class Overhead:
 
     line: Line
     bytes: int
-    source: str
+    words: str | Unsaid
     low: int
     high: int
     in_slack: bool = False
@@ -98,17 +97,22 @@ class Overhead:
         return self.line.name
 
     @property
+    def source(self) -> str:
+        """Where its figure comes from."""
+        return said(self.words)
+
+    @property
     def spread(self) -> int:
         """How far the KV pool can move with it [bytes]."""
         return 0 if self.in_slack else max(self.high - self.bytes, self.bytes - self.low)
 
     def times(self, ranks: int) -> Overhead:
         """Return the line over so many GPUs."""
-        return replace(self, bytes=ranks * self.bytes, low=ranks * self.low, high=ranks * self.high)
+        return self._replace(bytes=ranks * self.bytes, low=ranks * self.low, high=ranks * self.high)
 
     def plus(self, other: Overhead) -> Overhead:
         """Return the same line of two GPUs."""
-        return replace(self, bytes=self.bytes + other.bytes, low=self.low + other.low, high=self.high + other.high)
+        return self._replace(bytes=self.bytes + other.bytes, low=self.low + other.low, high=self.high + other.high)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the line under the documented JSON keys."""
@@ -136,15 +140,17 @@ def with_given(lines: tuple[Overhead, ...], given: Mapping[str, int]) -> tuple[O
         if keyword is None or value is None:
             kept.append(line)
         elif keyword not in done:
-            kept.append(replace(line, bytes=value, source=OWN_VALUE, low=value, high=value, given=True))
+            kept.append(line._replace(bytes=value, words=OWN_VALUE, low=value, high=value, given=True))
             done.add(keyword)
     return tuple(kept)
 
 
-def estimate(line: Line, central: int, source: str, spread: tuple[float, float], in_slack: bool = False) -> Overhead:
+def estimate(
+    line: Line, central: int, words: str | Unsaid, spread: tuple[float, float], in_slack: bool = False
+) -> Overhead:
     """Return a line with its range as factors of the central value, at least ``LEAST_SPREAD`` to either side."""
     low = min(int(central * spread[0]), max(0, central - LEAST_SPREAD))
-    return Overhead(line, central, source, low, max(int(central * spread[1]), central + LEAST_SPREAD), in_slack)
+    return Overhead(line, central, words, low, max(int(central * spread[1]), central + LEAST_SPREAD), in_slack)
 
 
 def logged(source: str, central: str, low: str, high: str) -> Overhead:
@@ -213,11 +219,10 @@ def forward_activation(
     """
     tenths = {1: 110, 2: 65}.get(tensor_parallel_size, 50) * (2 if model.moe_intermediate_size else 1)
     peak = ACTIVATION_BYTES * max_num_batched_tokens * model.hidden_size * tenths // 10
-    source = _of_a_pass(max_num_batched_tokens, in_slack)
-    return estimate(ACTIVATION, max(peak, 70 * 2**20), source, (0.5, 2.0), in_slack)
+    words = Unsaid(_of_a_pass, (max_num_batched_tokens, in_slack))
+    return estimate(ACTIVATION, max(peak, 70 * 2**20), words, (0.5, 2.0), in_slack)
 
 
-@lru_cache(maxsize=4096)
 def _of_a_pass(tokens: int, in_slack: bool) -> Message:
     source = say("overheads.forward", "one forward pass of {tokens:,} tokens", tokens=tokens)
     return _from_slack(source) if in_slack else source

@@ -147,8 +147,12 @@ class Geometry:
 
     def sequences(self, pool_bytes: int, seq_len: Count) -> Count:
         """Return how many sequences of one length fit, the tightest pool deciding [-]."""
+        counts = self.counts(pool_bytes, seq_len)
+        if len(counts) == 1:
+            held: Count = self.pools[0].sequences(counts[0], seq_len)
+            return held
         fewest: Any = None
-        for pool, count in zip(self.pools, self.counts(pool_bytes, seq_len), strict=True):
+        for pool, count in zip(self.pools, counts, strict=True):
             held = pool.sequences(count, seq_len)
             fewest = held if fewest is None else smaller(fewest, held)
         result: Count = fewest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
-from math import isqrt
 
 from calculator.architecture.counts import Count, at_most, smaller
 from calculator.architecture.draft import Draft
@@ -20,9 +19,12 @@ from calculator.engines.beside.logged import as_logged
 from calculator.engines.pools import Geometry
 from calculator.hardware import Accelerator
 from calculator.planning.drafts import draft_of
-from calculator.planning.stage import Memory, Stage, distinct
+from calculator.planning.stage import Budget, Memory, Stage, distinct
 from calculator.request import Cutting, Request
 from calculator.request.calibration import Calibration
+
+KEEPS_NOTHING = (NoCache, EncoderAttention)
+"""Layers of which nothing outlives a pass."""
 
 
 def largest_batch(stages: tuple[Stage, ...], seq_len: Count, request: Request) -> Count:
@@ -44,8 +46,9 @@ def batch_range(stages: tuple[Stage, ...], seq_len: Count, request: Request) -> 
 
 def keeps_nothing(stages: tuple[Stage, ...]) -> bool:
     """Whether nothing of a sequence outlives its pass, so that memory does not limit how many there are."""
-    layers = (group.spec for stage in distinct(stages) for group in (*stage.layers, *stage.drafted))
-    return all(isinstance(spec, NoCache | EncoderAttention) for spec in layers)
+    return all(
+        isinstance(group.spec, KEEPS_NOTHING) for stage in distinct(stages) for group in (*stage.layers, *stage.drafted)
+    )
 
 
 def in_a_pass(request: Request, seq_len: Count) -> Count:
@@ -154,31 +157,23 @@ def _stage(
     weights -= hosted
     lines = as_logged(rules.lines(model, accelerator, request, index, draft), model, request, calibration)
     total, given = accelerator.memory_bytes, request.kv_cache_memory_bytes
-    fraction = rules.fraction_used(model, accelerator, request)
-    taken = outside = hoped = above = below = 0
+    taken = outside = hoped = 0
     for line in lines:
         if line.in_slack:
             outside += line.bytes
             hoped += line.bytes - line.low
         else:
             taken += line.bytes
-            above += (line.high - line.bytes) ** 2
-            below += (line.bytes - line.low) ** 2
-    requested = rules.requested_bytes(total, fraction, weights, taken)
-    if given is None:
-        central = max(0, requested - weights - taken)
-        most, least = taken + isqrt(above), taken - isqrt(below)
-        low = max(0, rules.requested_bytes(total, fraction, weights, most) - weights - most)
-        high = max(0, rules.requested_bytes(total, fraction, weights, least) - weights - least)
-    else:
-        central = low = high = given
+    budget = Budget(rules, rules.fraction_used(model, accelerator, request), total, weights, given)
+    requested = budget.requested_bytes(taken)
+    central = max(0, requested - weights - taken) if given is None else given
     # A pool that is a fraction of the memory is allocated before what runs outside the budget is known, so that this
     # counts at the low end of its range: an engine starts that may run out of memory later.
     lacks = weights + taken + central + outside - total - (hoped if given is None else 0)
     memory = Memory(total, requested, weights, central, lines)
     blocks = geometry.num_blocks(central, request.seq_len)
     drafted = draft.layers if draft and index == request.pipeline_parallel_size - 1 else ()
-    return Stage(layers, memory, geometry, low, high, blocks, max(0, lacks), drafted, hosted)
+    return Stage(layers, memory, geometry, budget, blocks, max(0, lacks), drafted, hosted)
 
 
 def _cut(

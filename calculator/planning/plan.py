@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
@@ -94,20 +95,19 @@ def under_rules(answer: Plan, rules: Engine) -> Plan:
 def _answer(
     model: ModelArchitecture | str, gpu: Accelerator | str | None, options: dict[str, Any], own: Engine | None = None
 ) -> Plan:
-    given = options.get("calibration")
-    calibration = None if given is None else calibration_of(given)
-    options = {name: value for name, value in options.items() if name != "calibration"}
-    options |= {name: None for name in ZERO_IS_NONE if name in options and is_left_out(name, options[name])}
-    named: dict[str, Any] = {"model": model} if gpu is None else {"model": model, "gpu": gpu}
-    if calibration is not None:
-        named["calibration"] = calibration
-    asked = FrozenDict({**named, **asked_of(options)})
+    options, calibration = dict(options), None
+    if (given := options.pop("calibration", None)) is not None:
+        calibration = calibration_of(given)
+    for name in ZERO_IS_NONE.intersection(options):
+        options[name] = None if is_left_out(name, options[name]) else options[name]
+    named = {"model": model, "gpu": gpu, "calibration": calibration}
+    asked = FrozenDict({**{name: value for name, value in named.items() if value is not None}, **asked_of(options)})
     architecture = load_model(model)
     accelerator, rules, request = resolve(architecture, gpu, options, calibration, own)
     stages = memory_of_stages(architecture, accelerator, rules, request, calibration)
     batch = largest_batch(stages, request.seq_len, request) * request.attention_replicas
     counted = tightest(stages, request.seq_len)
-    lacking = max(distinct(stages), key=lambda stage: stage.missing_bytes)
+    lacking = max(distinct(stages), key=_LACKS)
     refused = rules.refusals(architecture, request, stages, asked)
     longest = rules.longest_start(served(architecture, request.speculative_config), request, stages)
     if longest is not None and longest < request.seq_len:
@@ -127,6 +127,9 @@ def _answer(
         refusals=refused,
         calibration=calibration,
     )
+
+
+_LACKS = attrgetter("missing_bytes")
 
 
 def _keyword(name: str, option: Option) -> inspect.Parameter:

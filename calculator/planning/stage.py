@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from math import isqrt
+from typing import NamedTuple
 
 from calculator.architecture.model import LayerGroup
+from calculator.engines.base import Engine
 from calculator.engines.overheads import Overhead
 from calculator.engines.pools import Geometry
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """Memory line by line, of the scope that its owner names: one GPU, a replica or all GPUs [bytes].
 
     Attributes
@@ -127,8 +128,39 @@ _MEMORY_KEYS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Budget(NamedTuple):
+    """What an engine may use of one GPU, and what of that is its KV pool.
+
+    Attributes
+    ----------
+    rules : Engine
+        The engine's rules.
+    fraction : float
+        The fraction that it takes [-].
+    total_bytes, weights_bytes : int
+        What programs see of the device, and what the weights take [bytes].
+    given_bytes : int or None
+        The pool, where it is given outright [bytes].
+    """
+
+    rules: Engine
+    fraction: float
+    total_bytes: int
+    weights_bytes: int
+    given_bytes: int | None
+
+    def requested_bytes(self, taken: int) -> int:
+        """Return what the engine may use where overheads take so much of it [bytes]."""
+        return self.rules.requested_bytes(self.total_bytes, self.fraction, self.weights_bytes, taken)
+
+    def pool_bytes(self, taken: int) -> int:
+        """Return the KV pool where overheads take so much [bytes]."""
+        if self.given_bytes is not None:
+            return self.given_bytes
+        return max(0, self.requested_bytes(taken) - self.weights_bytes - taken)
+
+
+class Stage(NamedTuple):
     """One GPU of one pipeline stage: its memory, how the engine cuts its KV pool, and what the device lacks for it.
 
     ``drafted`` are the layers of a drafter, whose caches stand beside those of ``layers``; ``hosted_bytes`` [bytes] the
@@ -138,8 +170,7 @@ class Stage:
     layers: tuple[LayerGroup, ...]
     memory: Memory
     geometry: Geometry
-    kv_pool_bytes_low: int
-    kv_pool_bytes_high: int
+    budget: Budget
     num_blocks: int
     missing_bytes: int
     drafted: tuple[LayerGroup, ...] = ()
@@ -149,6 +180,20 @@ class Stage:
     def overheads(self) -> tuple[Overhead, ...]:
         """What is taken besides weights and KV cache."""
         return self.memory.overheads
+
+    @property
+    def kv_pool_bytes_low(self) -> int:
+        """The KV pool at the low end of its range [bytes]."""
+        lines = [line for line in self.overheads if not line.in_slack]
+        more = isqrt(sum([(line.high - line.bytes) ** 2 for line in lines]))
+        return self.budget.pool_bytes(sum([line.bytes for line in lines]) + more)
+
+    @property
+    def kv_pool_bytes_high(self) -> int:
+        """The KV pool at the high end of its range [bytes]."""
+        lines = [line for line in self.overheads if not line.in_slack]
+        less = isqrt(sum([(line.bytes - line.low) ** 2 for line in lines]))
+        return self.budget.pool_bytes(sum([line.bytes for line in lines]) - less)
 
     @property
     def exceeds(self) -> bool:

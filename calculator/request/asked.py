@@ -31,7 +31,7 @@ class Request(Table):
     def of(cls, values: Mapping[str, Any]) -> "Request":
         """Return a request of a value for every field; a frozen dataclass sets its many fields one by one."""
         made = object.__new__(cls)
-        made.__dict__.update(values)
+        object.__setattr__(made, "__dict__", dict(values))
         return made
 
     @property
@@ -53,7 +53,10 @@ class Request(Table):
     @property
     def given_overheads(self) -> dict[str, int]:
         """The user's own values in place of estimates, by their keywords [bytes]."""
-        return {name: value for name in ESTIMATES if (value := getattr(self, name)) is not None}
+        values = _ESTIMATED(self)
+        if values == _ALL_ESTIMATED:
+            return {}
+        return {name: value for name, value in zip(ESTIMATES, values, strict=True) if value is not None}
 
     @property
     def attention_replicas(self) -> int:
@@ -70,11 +73,13 @@ PLAN_SCHEMA = Schema("Options", PLAN_FIELDS)
 
 ESTIMATES = tuple(name for name, option in OPTIONS.items() if option.absent == ESTIMATE)
 """Keywords that stand in place of estimated lines of memory."""
+_ESTIMATED, _ALL_ESTIMATED = attrgetter(*ESTIMATES), (None,) * len(ESTIMATES)
 
-ZERO_IS_NONE = tuple(name for name, option in OPTIONS.items() if option.absent == NOTHING)
+ZERO_IS_NONE = frozenset(name for name, option in OPTIONS.items() if option.absent == NOTHING)
 """Keywords of which 0 says what leaving them out does."""
 
-_CUTS = (*(name for name, option in OPTIONS.items() if option.cuts), "split")
+_OF_A_PASS = ("max_num_batched_tokens", "max_num_seqs")
+_CUTS = (*(name for name, option in OPTIONS.items() if option.cuts and name not in _OF_A_PASS), "split", *_OF_A_PASS)
 _CUTTING = attrgetter(*_CUTS)
 
 if TYPE_CHECKING:
@@ -88,6 +93,8 @@ if TYPE_CHECKING:
         def _make(cls, values: Any) -> "Cutting": ...
 
         def _replace(self, **values: Any) -> "Cutting": ...
+
+        def within(self, max_num_batched_tokens: int, max_num_seqs: int) -> "Cutting": ...
 
 else:
 
@@ -104,8 +111,13 @@ else:
             """The storage format of the cache."""
             return storage_format(self.kv_cache_dtype)
 
+        def within(self, max_num_batched_tokens: int, max_num_seqs: int) -> "Cutting":
+            """Return the same with other limits of a forward pass, its tokens and its sequences."""
+            return Cutting(*self[: -len(_OF_A_PASS)], max_num_batched_tokens, max_num_seqs)
 
-_AS_THEY_ARE = (int, float, bool, type(None))
+
+_AS_THEY_ARE = frozenset((int, float, bool, type(None)))
+_SIZES_IN_TEXT = frozenset(name for name, option in OPTIONS.items() if option.unit in SIZES)
 
 
 def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +134,9 @@ def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         if name not in OPTIONS:
             raise unknown_name("keyword of plan", name, ("model", "gpu", *OPTIONS))
-        given[name] = value if type(value) in _AS_THEY_ARE else _number(name, frozen(value))
+        if type(value) not in _AS_THEY_ARE:
+            value = _number(name, value) if isinstance(value, str) else frozen(value)
+        given[name] = value
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -131,9 +145,9 @@ def is_left_out(name: str, value: Any) -> bool:
     return value is None or (name in ZERO_IS_NONE and type(value) in (int, float) and value == 0)
 
 
-def _number(name: str, value: Any) -> Any:
-    """Return a size that is given in text as a number, and anything else as it is."""
-    if not isinstance(value, str) or OPTIONS[name].unit not in SIZES:
+def _number(name: str, value: str) -> Any:
+    """Return a size that is given in text as a number, and any other text as it is."""
+    if name not in _SIZES_IN_TEXT:
         return value
     try:
         return in_text(value, OPTIONS[name].unit)

@@ -11,13 +11,12 @@ ranges stay as wide as they are without a log.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calculator.engines.beside.left_out import LEFT_OUT
 from calculator.engines.overheads import LEAST_SPREAD, NON_TORCH, Overhead
 from calculator.hardware import CUSTOM
-from calculator.messages import Message, say
+from calculator.messages import Message, Unsaid, say
 from calculator.request.calibration import OUTSIDE, WEIGHTS, Calibration, LoggedLine
 from calculator.units import GIB
 
@@ -91,7 +90,7 @@ def _outright(line: Overhead, calibration: Calibration) -> Overhead:
     if line.line.keyword != KEYWORD or line.given:
         return line
     held = calibration.non_torch_bytes if line.line.key == OUTSIDE else 0  # it stands for all lines of its keyword
-    return replace(line, bytes=held, low=held, high=held, source=_source(held - line.bytes))
+    return line._replace(bytes=held, low=held, high=held, words=Unsaid(_source, (held - line.bytes,)))
 
 
 def _carries(key: str, calibration: Calibration, request: Request, is_own: bool) -> bool:
@@ -130,7 +129,8 @@ def _as_logged(
             larger = max(usual, logged.usual_bytes)
             changed = abs(usual - logged.usual_bytes) / larger if larger else 0.0
             low, high = round(changed * low), round(changed * high)
-    return replace(line, bytes=held, low=max(0, held - low), high=held + high, source=_source(held - usual))
+    words = Unsaid(_source, (held - usual,))
+    return line._replace(bytes=held, low=max(0, held - low), high=held + high, words=words)
 
 
 def _source(more: int) -> Message:

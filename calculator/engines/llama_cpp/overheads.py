@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calculator.engines.overheads import ACTIVATION, Overhead, estimate
-from calculator.messages import say
+from calculator.messages import Message, Unsaid, say
 
 if TYPE_CHECKING:
     from calculator.architecture.model import ModelArchitecture
@@ -25,8 +25,11 @@ def compute_buffer(model: ModelArchitecture, ubatch: int) -> Overhead:
     258.50 MiB printed for Llama 3 8B on CUDA, Metal and CPU; that is the formula exactly.
     """
     size = LOGIT_BYTES * ubatch * (model.vocab_size + model.hidden_size)
-    source = say("llama_cpp.compute_buffer", "the compute buffer of {tokens:,} tokens", tokens=ubatch)
-    return estimate(ACTIVATION, size, source, (0.3, 2.0))
+    return estimate(ACTIVATION, size, Unsaid(_compute_buffer, (ubatch,)), (0.3, 2.0))
+
+
+def _compute_buffer(tokens: int) -> Message:
+    return say("llama_cpp.compute_buffer", "the compute buffer of {tokens:,} tokens", tokens=tokens)
 
 
 MASK_BYTES, HIDDEN_COPIES_TENTHS = 4, 45

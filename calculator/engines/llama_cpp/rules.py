@@ -285,6 +285,8 @@ class LlamaCpp(Engine):
         ``--n-cpu-moe``.
         """
         on_gpu = request.n_gpu_layers
+        if on_gpu is None and not request.n_cpu_moe:
+            return 0
         first = 0 if on_gpu is None else max(0, model.num_layers + 1 - on_gpu)
         ranks = expert_ranks(self, request)
         whole = sum(size for number, size in by_layer(model, request, ranks, stage) if number < first)

@@ -15,9 +15,9 @@ from calculator.engines.sglang.overheads import (
     LEFT_BY_LOADING,
     UNIFIED_LEFT_AT_MOST,
     in_use,
-    is_unified,
 )
 from calculator.formats.names import TORCH_CACHE
+from calculator.hardware import is_unified
 from calculator.messages import Message, phrase, say
 from calculator.units import GIB, gib_to_bytes
 

@@ -79,12 +79,6 @@ LARGE = InUse(
     "0.55", "0.2", "1.1", "2.4", "1.2", "3.2",
     say("sglang.in_use", "0.35-0.7 GiB logged on one H100, 1.5 on four H200s, 2.3-2.5 on eight"),
 )  # fmt: skip
-UNIFIED_NAMES = ("gb10",)
-
-
-def is_unified(name: str) -> bool:
-    """Whether a device of a name shares its memory with all programs."""
-    return any(part in name.lower() for part in UNIFIED_NAMES)
 
 
 def in_use(accelerator: Accelerator, ranks: int) -> Overhead:
@@ -94,7 +88,7 @@ def in_use(accelerator: Accelerator, ranks: int) -> Overhead:
     ----------
     Total less "Load weight begin. avail mem" of public logs, SGLang 0.4.1 to 0.5.18.
     """
-    if is_unified(f"{accelerator.id} {accelerator.name}"):
+    if accelerator.is_unified:
         return _line(UNIFIED, ranks)
     if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
         return _line(AMD, ranks)

@@ -297,7 +297,7 @@ class Sglang(Engine):
         bears = super().bearing(model, cutting)
         follow = cutting.speculative_config is not None or cutting.enable_prefix_caching is False
         follows = follow and State in self.kinds(model)
-        return bears._replace(max_num_seqs=cutting.max_num_seqs) if follows else bears
+        return bears.within(bears.max_num_batched_tokens, cutting.max_num_seqs) if follows else bears
 
     def geometry_with_draft(
         self, model: ModelArchitecture, layers: tuple[LayerGroup, ...], request: Cutting, draft: Draft, here: Draft

@@ -94,9 +94,11 @@ def check_class(model: ModelArchitecture, values: Mapping[str, Any], title: str,
             what="engine",
             asked="vllm",
         )
+    if model.copies_kv_heads:
+        return
     tp, kept = values["tensor_parallel_size"], [group.spec.kv_heads for group in model.groups if group.spec.kv_heads]
     heads = min(kept, default=model.num_key_value_heads)
-    if not model.copies_kv_heads and tp > heads:
+    if tp > heads:
         raise ParallelismError(
             say(
                 "checks.tensor_parallel_size_not",

@@ -133,17 +133,22 @@ def device_class(accelerator: Accelerator) -> str:
 
 def why_none(kernels: tuple[Kernel, ...], layer: Layer, name: str) -> Message | None:
     """Say why no kernel serves a layer whose cache is in a format, None where one does."""
+    kernel = next((kernel for kernel in kernels if _takes(kernel, layer, name)), None)
+    if kernel is None:
+        return say("vllm.no_kernel", "no kernel of it serves {what}", what=_in_words(layer))
+    if any(name in kernel.raises.get(each, ()) for each in ("", *layer.asks)):
+        return say(
+            "vllm.kernel_raises",
+            "for {what} it takes {kernel}, which raises",
+            what=_in_words(layer),
+            kernel=kernel.name,
+        )
+    return None
+
+
+def _in_words(layer: Layer) -> Message:
     heads = say("vllm.heads_of", "heads of {size}", size=layer.size)
-    what = joined(", ", (heads, *layer.asks) if layer.size else layer.asks)
-    for kernel in kernels:
-        if not _takes(kernel, layer, name):
-            continue
-        if any(name in kernel.raises.get(each, ()) for each in ("", *layer.asks)):
-            return say(
-                "vllm.kernel_raises", "for {what} it takes {kernel}, which raises", what=what, kernel=kernel.name
-            )
-        return None
-    return say("vllm.no_kernel", "no kernel of it serves {what}", what=what)
+    return joined(", ", (heads, *layer.asks) if layer.size else layer.asks)
 
 
 def _takes(kernel: Kernel, layer: Layer, name: str) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calculator.engines.overheads import (
@@ -16,7 +15,7 @@ from calculator.engines.overheads import (
     estimate,
     logged,
 )
-from calculator.messages import Message, say
+from calculator.messages import Message, Unsaid, said, say
 from calculator.units import gib_to_bytes
 
 if TYPE_CHECKING:
@@ -73,18 +72,16 @@ def activation(
     logits = -(-sampler_copies_tenths * LOGIT_BYTES * max_num_seqs * model.vocab_size // 10)
     sampler = logits + ACTIVATION_BYTES * tokens * hidden + (experts if experts_stay else 0)
     if sampler >= mlp + experts * (not experts_stay):
-        return estimate(ACTIVATION, sampler, _of_the_sampler(max_num_seqs), spread)
-    return estimate(ACTIVATION, mlp + experts * (not experts_stay), _of_an_mlp(tokens), spread)
+        return estimate(ACTIVATION, sampler, Unsaid(_of_the_sampler, (max_num_seqs,)), spread)
+    return estimate(ACTIVATION, mlp + experts * (not experts_stay), Unsaid(_of_an_mlp, (tokens,)), spread)
 
 
-@lru_cache(maxsize=4096)
 def _of_the_sampler(sequences: int) -> Message:
     return say(
         "overheads.sampler", "the sampler's copies of the logits of {sequences:,} sequences", sequences=sequences
     )
 
 
-@lru_cache(maxsize=4096)
 def _of_an_mlp(tokens: int) -> Message:
     return say("overheads.mlp", "one layer's MLP at {tokens:,} tokens", tokens=tokens)
 
@@ -97,16 +94,12 @@ def with_encoder(line: Overhead) -> Overhead:
     vLLM 0.11 to 0.19: nine starts with an encoder took 0.05 to 0.29 GiB more than the same decoder without, two
     of Qwen3-VL 2.9 GiB, and 0.35 for tables of rotary positions.
     """
-    return replace(
-        line,
-        bytes=line.bytes + ENCODER,
-        high=line.high + ENCODER_MOST,
-        source=say(
-            "overheads.with_encoder",
-            "{source}, and the encoder of images: 0.2 GiB, up to 3.5",
-            source=line.source,
-        ),
-    )
+    words = Unsaid(_with_encoder, (line.words,))
+    return line._replace(bytes=line.bytes + ENCODER, high=line.high + ENCODER_MOST, words=words)
+
+
+def _with_encoder(words: str | Unsaid) -> Message:
+    return say("overheads.with_encoder", "{source}, and the encoder of images: 0.2 GiB, up to 3.5", source=said(words))
 
 
 OUTPUT_COUNTS = Line(
@@ -179,7 +172,6 @@ ROCM_LESS, ROCM_MORE = gib_to_bytes("1"), gib_to_bytes("1.5")
 ROCM_SOURCE = say("vllm.non_torch_rocm", "2.4-3.3 GiB logged on one MI300X, 7-9 GiB on each of eight")
 
 
-UNIFIED_NAMES = ("gb10",)
 UNIFIED = logged(
     say("vllm.non_torch_unified", "0-4 GiB logged on GB10, whose memory all programs and the files they read share"),
     "0.9",
@@ -206,8 +198,7 @@ def non_torch(accelerator: Accelerator, tensor_parallel_size: int, known: NonTor
     if accelerator.vendor == "AMD" and accelerator.memory_bytes >= LARGE_GPU_BYTES:
         central = ROCM_ONE_GPU + ROCM_EACH_MORE * (tensor_parallel_size - 1)
         return Overhead(NON_TORCH, central, ROCM_SOURCE, central - ROCM_LESS, central + ROCM_MORE)
-    name = f"{accelerator.id} {accelerator.name}".lower()
-    if any(part in name for part in UNIFIED_NAMES):
+    if accelerator.is_unified:
         return UNIFIED if tensor_parallel_size == 1 else UNIFIED_GROUP
     if tensor_parallel_size == 1:
         return known.one_gpu

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.caches import (
@@ -76,9 +76,9 @@ class Vllm(Values):
                 asked=context,
                 allowed=USAGE_CONTEXTS,
             )
-        check_class(model, values, f"{self.title} {self.version}", self.types_without_class)
+        check_class(model, values, self.called, self.types_without_class)
         check_adapters(model, values)
-        check_groups(model, values, f"{self.title} {self.version}", self.gptq_groups)
+        check_groups(model, values, self.called, self.gptq_groups)
         if not self.packs_rows and {CompressedRows, RowsInPassing} & {*self.kinds(model)}:
             raise UnsupportedError(
                 say(
@@ -144,16 +144,15 @@ class Vllm(Values):
         tp, last = request.tensor_parallel_size, stage == request.pipeline_parallel_size - 1
         second = self.on_second_runner(model)
         copies = self.second_runner_copies_tenths if second else self.sampler_copies_tenths
-        graphs = captured_graphs(
-            accelerator, request.max_num_seqs, request.enforce_eager, in_slack=not self.graphs_inside(model)
-        )
+        inside = self._graphs_inside(second)
+        graphs = captured_graphs(accelerator, request.max_num_seqs, request.enforce_eager, in_slack=not inside)
         asked = model, copies, self.experts_stay, tp, request.max_num_seqs
         peak = activation(*asked, request.max_num_batched_tokens, last, self.activation_spread)
         if model.towers and not request.language_model_only:
             peak = with_encoder(peak)
         if self.unexplained_bytes_per_token:
             more = self.unexplained_bytes_per_token * min(request.seq_len, LONGEST_MEASURED)
-            peak = replace(peak, high=peak.high + more)
+            peak = peak._replace(high=peak.high + more)
         lines = peak, non_torch(accelerator, tp, self.non_torch), graphs
         if not (second and last and self.second_runner_counts_outputs):
             return lines
@@ -176,7 +175,10 @@ class Vllm(Values):
 
     def graphs_inside(self, model: ModelArchitecture) -> bool:
         """Whether CUDA graphs are taken from the budget."""
-        return self.graphs_in_budget and (self.second_runner_profiles_graphs or not self.on_second_runner(model))
+        return self._graphs_inside(self.on_second_runner(model))
+
+    def _graphs_inside(self, on_second_runner: bool) -> bool:
+        return self.graphs_in_budget and (self.second_runner_profiles_graphs or not on_second_runner)
 
     def requested_bytes(self, total_bytes: int, fraction: float, weights_bytes: int, overhead_bytes: int) -> int:
         """Return ``ceil(total × utilisation)`` [bytes].
