@@ -181,7 +181,7 @@ class ModelArchitecture:
 
     def remember(self, derive: Callable[[ModelArchitecture, *Asked], Answer], *asked: *Asked) -> Answer:
         """Return ``derive(self, *asked)``, derived once: what is not among ``asked`` cannot bear on it."""
-        key, known = (derive, asked), self._remembered
+        key, known = (derive, *asked), self._remembered
         found: Answer | None = known.get(key)
         if found is None:
             found = derive(self, *asked)

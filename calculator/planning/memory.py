@@ -29,15 +29,18 @@ KEEPS_NOTHING = (NoCache, EncoderAttention)
 
 def largest_batch(stages: tuple[Stage, ...], seq_len: Count, request: Request) -> Count:
     """Return the sequences of some length that one rank holds; none where memory is exceeded [-]."""
-    batches = [stage.geometry.sequences(stage.usable_bytes, seq_len) for stage in distinct(stages)]
-    fewest: Count = reduce(smaller, batches)
+    fewest = _fewest([stage.geometry.sequences(stage.usable_bytes, seq_len) for stage in distinct(stages)])
     return smaller(fewest, in_a_pass(request, seq_len)) if keeps_nothing(stages) else fewest
+
+
+def _fewest(counts: list[Count]) -> Count:
+    return counts[0] if len(counts) == 1 else reduce(smaller, counts)
 
 
 def batch_range(stages: tuple[Stage, ...], seq_len: Count, request: Request) -> tuple[Count, Count]:
     """Return the fewest and the most sequences that one rank's pools of any size within their ranges hold [-]."""
     ranges = [stage.geometry.sequences_between(*stage.usable_range, seq_len) for stage in distinct(stages)]
-    low, high = reduce(smaller, [fewest for fewest, _ in ranges]), reduce(smaller, [most for _, most in ranges])
+    low, high = _fewest([fewest for fewest, _ in ranges]), _fewest([most for _, most in ranges])
     if not keeps_nothing(stages):
         return low, high
     at_once = in_a_pass(request, seq_len)
@@ -46,9 +49,11 @@ def batch_range(stages: tuple[Stage, ...], seq_len: Count, request: Request) -> 
 
 def keeps_nothing(stages: tuple[Stage, ...]) -> bool:
     """Whether nothing of a sequence outlives its pass, so that memory does not limit how many there are."""
-    return all(
-        isinstance(group.spec, KEEPS_NOTHING) for stage in distinct(stages) for group in (*stage.layers, *stage.drafted)
-    )
+    for stage in distinct(stages):
+        for group in (*stage.layers, *stage.drafted):
+            if not isinstance(group.spec, KEEPS_NOTHING):
+                return False
+    return True
 
 
 def in_a_pass(request: Request, seq_len: Count) -> Count:
@@ -60,9 +65,7 @@ def in_a_pass(request: Request, seq_len: Count) -> Count:
 
 def longest_context(stages: tuple[Stage, ...], batch_size: Count) -> Count:
     """Return the longest sequence of which one rank's pools hold so many [tokens]."""
-    lengths = [stage.geometry.longest(stage.usable_bytes, batch_size) for stage in distinct(stages)]
-    shortest: Count = reduce(smaller, lengths)
-    return shortest
+    return _fewest([stage.geometry.longest(stage.usable_bytes, batch_size) for stage in distinct(stages)])
 
 
 def longest_asked(

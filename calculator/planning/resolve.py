@@ -72,6 +72,7 @@ def resolve(
         "engine_version": rules.version,
         "block_size": rules.default_block_size(model, kv_dtype, split, values["block_size"], values),
         "max_num_seqs": sequences,
+        "split": split,
     }
     stated = refused(rules, accelerator, values["weight_dtype"], values["kv_cache_dtype"])
     if stated is not None:

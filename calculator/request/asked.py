@@ -29,7 +29,10 @@ class Request(Table):
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Request":
-        """Return a request of a value for every field; a frozen dataclass sets its many fields one by one."""
+        """Return a request of a value for every field, and of ``split`` where that is known.
+
+        A frozen dataclass sets its many fields one by one.
+        """
         made = object.__new__(cls)
         object.__setattr__(made, "__dict__", dict(values))
         return made

@@ -36,7 +36,8 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
     -------
     dict of str to array
         An entry for each axis, each of ``MEASURES`` and ``PRICES`` (names carry the unit), ``fits``, and
-        ``refused``: why a combination is not possible, empty where it is.
+        ``refused``: why a combination is not possible, empty where it is. Of an axis or of ``refused`` that has one
+        value in all points the array is read-only.
 
     Raises
     ------
@@ -49,23 +50,36 @@ def sweep_arrays(model: ModelArchitecture | str, axes: Mapping[str, Any]) -> dic
     combinations = list(grid.combinations())
     batches = grid.batch_size.reshape(1, -1)
     shape = len(combinations), grid.lengths(combinations[0][0]).size, batches.size
-    columns: dict[str, Any] = {name: numpy.empty(shape, dtype=object) for name in grid.axes}
+    columns: dict[str, Any] = dict.fromkeys(grid.axes)
     columns |= {name: numpy.empty(shape, dtype=numpy.int64) for name in (*ARRAY_AXES, *MEASURES)}
     columns |= {name: numpy.empty(shape, dtype=numpy.float64) for name in PRICES}
-    columns |= {"fits": numpy.empty(shape, dtype=bool), "refused": numpy.full(shape, "", dtype=object)}
+    columns["fits"] = numpy.empty(shape, dtype=bool)
     columns["batch_size"][:] = batches
-    for index, (architecture, keywords, shown) in enumerate(combinations):
+    reasons = []
+    for index, (architecture, keywords, _) in enumerate(combinations):
         tokens = grid.lengths(architecture)
         columns["seq_len"][index] = tokens
         into = {name: columns[name][index] for name in (*MEASURES, *PRICES, "fits")}
-        why = _fill(architecture, keywords, tokens, batches, into)
-        if why:
-            columns["refused"][index] = why
+        reasons.append(_fill(architecture, keywords, tokens, batches, into))
+        if reasons[-1]:
             for name, column in into.items():
                 column[:] = nan if name in PRICES else 0
-        for name, value in zip(grid.axes, shown, strict=True):
-            columns[name][index].fill(value)
+    stated = zip(*(shown for _, _, shown in combinations), strict=True)
+    columns |= {name: _of_combinations(values, shape) for name, values in zip(grid.axes, stated, strict=True)}
+    columns["refused"] = _of_combinations(reasons, shape)
     return {name: column.reshape(-1) for name, column in columns.items()}
+
+
+def _of_combinations(values: Sequence[Any], shape: tuple[int, ...]) -> numpy.ndarray:
+    """Return a column of objects, one value for all points of a combination; one value of all is kept once."""
+    import numpy
+
+    each = numpy.empty((len(values), 1, 1), dtype=object)
+    for index, value in enumerate(values):
+        each[index, 0, 0] = value
+    if all(value is values[0] for value in values):
+        return numpy.broadcast_to(each[:1], shape)
+    return numpy.broadcast_to(each, shape).copy()
 
 
 def _fill(
