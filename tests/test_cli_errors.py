@@ -215,6 +215,20 @@ def test_a_log_is_shown_escaped(run, tmp_path):
     assert "not understood" in out
 
 
+def test_a_log_that_names_neither_model_nor_gpu_is_refused_with_both_together(run, tmp_path):
+    path = tmp_path / "start.log"
+    path.write_text(
+        "Model loading took 14.9889 GiB and 9.2 seconds\nGPU KV cache size: 148,096 tokens\n"
+        "Maximum concurrency for 131,072 tokens per request: 1.13x\n"
+    )
+    code, out, err = run("reconcile", path)
+    assert (code, out) == (2, "")
+    assert "on which GPU? The log says neither: by what it prints it may be --model" in err
+    code, out, _ = run("reconcile", path, "--model", "llama-3.1-8b", "--gpu", "a100-40gb")
+    assert code in (0, 1)
+    assert "148,096" in out
+
+
 def test_everything_is_printed_by_what_escapes_it():
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "calculator" / "cli").glob("*.py")]
     printing = {

@@ -6,6 +6,9 @@ from logs import VLLM_V1
 import calculator
 from calculator import read_log, reconcile
 from calculator.errors import CalculatorError
+from calculator.logs.both import ask_for_both
+from calculator.logs.implied import likely
+from calculator.logs.lines.prose import cards
 from calculator.units import GIB
 from calculator.views.pages import log as said
 
@@ -216,3 +219,71 @@ def test_a_pool_far_from_that_of_the_default_names_the_fraction_that_gives_it():
 
 def test_names_of_distilled_models_as_their_makers_of_boxes_write_them():
     assert calculator.load_model("deepseek-r1-14b").num_layers == calculator.load_model("qwen2.5-14b").num_layers
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("why only 2.30 GiB on 2x3090?", [("rtx-3090",)]),
+        ("1× RTX 3090 24576 MiB, headless", [("rtx-3090",)]),
+        ("On 2x DGX Spark (TP=2)", [("gb10",)]),
+        ("from 4xH100 80GB GPUs", [("h100-pcie", "h100-sxm")]),  # the NVL has 94 GB
+        ("RTX 4070 Ti SUPER beside an RTX 4080", [("rtx-4070-ti-super",), ("rtx-4080",)]),
+        ("port 3090, model Qwen3-30B-A3B in Q4, rank TP0", []),
+    ],
+)
+def test_cards_as_people_write_them(text, ids):
+    assert list(cards(text)) == ids
+
+
+# eugr/spark-vllm-docker#396, words and lines as they stand there
+SPARK = """\
+# minimax-m2.7-awq recipe fails to start: KV cache 0.75 GiB short at default gpu_memory_utilization: 0.8
+On 2x DGX Spark (TP=2, container vllm-node, vLLM 0.29.1rc1), with stock defaults dies at KV-cache init:
+> Available KV cache memory: 22.5 GiB
+> ValueError: To serve at least one request with the model's max seq len (196608),
+> 23.25 GiB KV cache is needed, which is larger than the available KV cache memory (22.5 GiB).
+> Based on the available memory, the estimated maximum model length is 190272.
+"""
+
+
+def test_what_is_said_beside_the_lines_is_taken_and_listed():
+    result = reconcile(SPARK)
+    request = result.plan.request
+    assert (request.gpu, request.tensor_parallel_size, result.plan.rules.version) == ("gb10", 2, "0.29.1")
+    # 62 layers x (keys and values) x 4 of 8 heads x 128 x 2 bytes x 196,608 tokens are the 23.25 GiB of the log
+    assert result.plan.allocated_bytes_per_sequence == 62 * 2 * 4 * 128 * 2 * 196_608 == 23.25 * GIB
+    assert {"logs.assumed.beside", "logs.assumed.gpu_beside"} <= set(keys(result.assumed))
+    assert not result.missing
+    # two cards are named: neither is taken
+    both = reconcile(SPARK.replace("2x DGX Spark", "2x DGX Spark, not on an RTX 5090"))
+    assert both.missing[0].keyword == "gpu"
+
+
+FIGURES_ALONE = """\
+INFO 04-05 05:52:54 [gpu_model_runner.py:1186] Model loading took 14.9889 GiB and 59.268527 seconds
+INFO 04-05 05:54:20 [kv_cache_utils.py:566] GPU KV cache size: 148,096 tokens
+INFO 04-05 05:54:20 [kv_cache_utils.py:569] Maximum concurrency for 131,072 tokens per request: 1.13x
+"""
+
+
+def test_a_log_that_names_neither_is_asked_for_both_at_once():
+    question = ask_for_both(read_log(FIGURES_ALONE))
+    # 148,096 tokens of 131,072 bytes are 18.08 GiB: with 14.99 they are 0.9 of 36.7, which 24 and 80 GiB are not
+    on = {gpu for model, gpu in question.pairs if model == "llama-3.1-8b"}
+    assert "a100-40gb" in on
+    assert not {"rtx-4090", "a100-80gb-sxm", "h100-sxm"} & on
+    assert question.as_dict()["pairs"][0] == list(question.pairs[0])
+    assert ask_for_both(read_log(FIGURES_ALONE + "NVIDIA A100-SXM4-40GB\n")) is None  # the model alone is asked for
+
+
+def test_states_of_an_engine_that_keeps_them_apart_tell_no_model_from_another():
+    # 16 of 64 layers keep tokens: 2 x 2 of 4 heads x 256 in 8 bit, 16,384 bytes on each of two ranks
+    log = "".join(
+        f"[2026-09-12 00:22:48 TP{rank}] KV Cache is allocated. dtype: torch.float8_e4m3fn, #tokens: 454112, "
+        "K size: 3.46 GB, V size: 3.46 GB\n"
+        for rank in (0, 1)
+    )
+    assert pytest.approx(2 * 3.46, abs=0.02) == 454_112 * 16 * 2 * 2 * 256 / GIB
+    read = read_log(log)
+    assert "qwen3.5-27b" in likely(read.flags, read.figures)

@@ -12,7 +12,7 @@ from calculator.logs.proof.judged import proof
 from calculator.views.pages import log as said
 from calculator.views.pages import method
 
-MISSING = {"sglang windows": "mimo-v2-flash", "sglang states": "qwen3.5-27b", "llama.cpp draft": "qwen3.5-27b"}
+MISSING = {"sglang windows": "mimo-v2-flash", "sglang states": "qwen3.5-27b"}
 
 
 def press(page, key):
@@ -87,6 +87,20 @@ def test_what_a_log_does_not_say_is_asked_for_one_thing_at_a_time():
     change(page, "_log_memory", 60.0)
     own = calculator.reconcile("Available KV cache memory: 35.00 GiB\n", "llama-3.1-8b", gpu_memory_bytes=60 * GIB)
     assert headline(page) == said.headline(own)
+
+
+def test_a_log_that_names_neither_model_nor_gpu_takes_one_answer():
+    text = (
+        "Model loading took 14.9889 GiB and 9.2 seconds\nGPU KV cache size: 148,096 tokens\n"
+        "Maximum concurrency for 131,072 tokens per request: 1.13x\n"
+    )
+    page = paste(open_page("log"), text)
+    assert [box.key for box in page.selectbox] == ["_log_both"]
+    change(page, "_log_both", ("llama-3.1-8b", "a100-40gb"))
+    assert headline(page) == said.headline(calculator.reconcile(text, "llama-3.1-8b", "a100-40gb"))
+    other = paste(open_page("log"), text)
+    change(other, "_log_both", ("one_by_one", ""))
+    assert [box.key for box in other.selectbox] == ["_log_model"]
 
 
 def test_a_calibration_in_a_link_is_used_said_and_dropped():

@@ -89,6 +89,8 @@ class Log:
     kv_formats: ClassVar[Mapping[str, str]] = TORCH_CACHE
     quantisations: ClassVar[Mapping[str, str]] = {}
     """How its own names of weight formats end, beside those of checkpoints."""
+    keeps_states_apart: ClassVar[bool] = False
+    """Whether what it prints of tokens and their pool is of the layers that keep tokens, not of states."""
     prints_stored_dtype: ClassVar[bool] = False
     """Whether its dtype is that of weights which it says are not quantised, not what was asked for."""
     shapes: ClassVar[tuple[tuple[str, str | None, Message], ...]] = ()

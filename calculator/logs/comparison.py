@@ -24,6 +24,9 @@ from calculator.planning.plan import vary
 from calculator.request.calibration import Calibration
 from calculator.units import GIB, gib_to_bytes
 
+VERSION = "engine_version"
+MAY_BE, MAY_BE_OF_ANY = 0.03, 0.06
+"""A device may be meant where the capacity is off by such a share of it, more where no version is stated [-]."""
 HALF_OF_THE_LAST_DIGIT = 0.005
 """What is lost of a figure that is printed to two places."""
 TWO_PARTS = 2 * HALF_OF_THE_LAST_DIGIT
@@ -106,9 +109,9 @@ class Comparison:
         free = self.log.figures.get("free_at_start_gib", 0.0)
         if self.knows_device and not free:
             free = self.plan.per_gpu.total_bytes / GIB
-        return (ask_for_gpu(str(self.log.flags.get("device", "")), free, self._off_on, self._runs_on),)
+        return (ask_for_gpu(str(self.log.flags.get("device", "")), free, self._off_on, self.runs_on),)
 
-    def _runs_on(self, gpu: str) -> bool:
+    def runs_on(self, gpu: str) -> bool:
         """Whether the engine is known to run the plan's formats on a device."""
         request = self.plan.request
         try:
@@ -124,7 +127,7 @@ class Comparison:
             other = replace(self, plan=make_plan(**{**asked, "gpu": gpu}), asked={**asked, "gpu": gpu})
         except CalculatorError:
             return None
-        return abs(other.capacity_error) if other.in_range and other.capacity_error is not None else None
+        return other.off_by
 
     @property
     def calibration(self) -> Calibration | None:
@@ -222,6 +225,14 @@ class Comparison:
         if self.capacity is None or self.capacity_error is None or not self.knows_device:
             return None
         return (self.capacity.predicted_gib - self.capacity.reported_gib) * GIB / self.plan.per_gpu.total_bytes
+
+    @property
+    def off_by(self) -> float | None:
+        """How far off the capacity is as a share of the device, None where it may not be this one's [-]."""
+        off = self.device_error
+        if off is None or not (self.in_range or abs(off) <= (MAY_BE if VERSION in self.asked else MAY_BE_OF_ANY)):
+            return None
+        return abs(off)
 
     @property
     def in_range(self) -> bool | None:

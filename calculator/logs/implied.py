@@ -11,19 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from calculator.architecture.caches import EveryToken, LatentVectors
+from calculator.architecture.caches import EveryToken, LatentVectors, State
 from calculator.architecture.model import ModelArchitecture
 from calculator.architecture.split import Split
 from calculator.architecture.sums import caches_of_model
 from calculator.architecture.weights import weight_bytes_per_rank
-from calculator.catalogue.presets import load_model, model_ids
-from calculator.errors import CalculatorError
+from calculator.catalogue.presets import load_model, model_by_name, model_ids
+from calculator.errors import CalculatorError, InvalidValueError
 from calculator.formats.kv import storage_format
 from calculator.logs.lines.vocabulary import UNQUANTISED
 from calculator.units import GIB
 
 SAME_WEIGHTS = 0.02
 """Logged and predicted weights count as equal within this share."""
+NEAR_GIB = 0.08
+"""Buffers beside a small model's weights are printed with them [GiB]."""
 LAST_DIGIT = 0.005
 KEPT_IN = ("fp16", "fp8_e4m3")
 STORED_IN = ("bf16", "fp8", "awq-int4", "gptq-int4", "nvfp4")
@@ -108,9 +110,10 @@ def likely(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[str, .
     tuple of str
         Presets; where the log prints what weights take, those of that size first.
     """
+    named = tuple(dict.fromkeys(model.id for model in named_beside(flags, figures)))
     printed = _printed(flags, figures)
-    if printed is None or not (printed.token or flags.get("architecture")):
-        return ()
+    if named or printed is None or not (printed.token or flags.get("architecture")):
+        return named
     some = [model for model in map(load_model, model_ids()) if _may_hold(model, printed)]
     if flags.get("architecture"):
         some = [model for model in some if _is_of_class(model, str(flags["architecture"]))]
@@ -122,14 +125,78 @@ def likely(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[str, .
     return tuple(sorted((model.id for model in some), key=lambda key: off.get(key) is None))
 
 
+def sized(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the presets whose weights take what a log prints, where it does not tell what a token takes.
+
+    Parameters
+    ----------
+    flags : mapping
+        What the log states [-].
+    figures : mapping
+        What the log prints [-].
+
+    Returns
+    -------
+    tuple of str
+        Those that are made for the length that is printed, or longer, that very length first.
+    """
+    printed = _printed(flags, figures)
+    if printed is None or not printed.weights_gib or printed.token:
+        return ()
+    length = flags.get("seq_len") or figures.get("concurrency_at") or 0
+    within = max(SAME_WEIGHTS, NEAR_GIB / printed.weights_gib)
+    off = {model.id: (model, _off(model, printed, within=within)) for model in map(load_model, model_ids())}
+    some = [(model, share) for model, share in off.values() if share is not None and _reaches(model, length)]
+    some.sort(key=lambda row: (row[0].max_position_embeddings != length, row[1]))
+    return tuple(model.id for model, _ in some)
+
+
+def _reaches(model: ModelArchitecture, length: int) -> bool:
+    return model.max_position_embeddings is None or model.max_position_embeddings >= length
+
+
+def named_beside(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[ModelArchitecture, ...]:
+    """Return the models that the text beside a log's lines names and its figures allow, the longest name first.
+
+    Parameters
+    ----------
+    flags : mapping
+        What the log states, ``words_beside`` among it [-].
+    figures : mapping
+        What the log prints [-].
+
+    Returns
+    -------
+    tuple of ModelArchitecture
+        One for each name that is a preset's, or the beginning of one alone that says its size.
+    """
+    printed = _printed(flags, figures)
+    words = sorted(flags.get("words_beside", ()), key=len, reverse=True)
+    found = (model_by_name(word) or _begun(word) for word in words)
+    return tuple(model for model in found if model and (printed is None or _may_hold(model, printed)))
+
+
+def _begun(word: str) -> ModelArchitecture | None:
+    """Return the one preset whose id goes on behind a word that says a size."""
+    some = [key for key in model_ids() if key.startswith(f"{word.lower()}-")] if _SIZE.search(word.lower()) else []
+    return load_model(some[0]) if len(some) == 1 else None
+
+
 @dataclass(frozen=True)
 class _Printed:
-    """What a log prints of a model: bytes of a token at least and at most, weights, over how many ranks."""
+    """What a log prints of a model: bytes of a token at least and at most, weights, over how many ranks.
+
+    ``layers`` are those that keep every token, 0 where no number is printed; ``apart`` says that states are not in
+    their pool.
+    """
 
     token: tuple[float, float] | None
     weights_gib: float
     ranks: int
     holders: int
+    layers: int = 0
+    apart: bool = False
+    kept_in: tuple[str, ...] = KEPT_IN
 
 
 def _printed(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> _Printed | None:
@@ -139,7 +206,18 @@ def _printed(flags: Mapping[str, Any], figures: Mapping[str, Any]) -> _Printed |
     weights, holders = figures.get("weights_gib"), ranks
     if "checkpoint_gib" in figures:
         weights, holders = figures["checkpoint_gib"], 1
-    return _Printed(_token_bytes(figures), weights or 0.0, ranks, holders)
+    layers, apart = int(figures.get("layers", 0)), bool(flags.get("states_apart"))
+    return _Printed(_token_bytes(figures), weights or 0.0, ranks, holders, layers, apart, _kept_in(flags))
+
+
+def _kept_in(flags: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the formats that the cache may be in: the one that the log states, where it is one of those."""
+    stated = str(flags.get("kv_cache_dtype") or "").removeprefix("torch.").lower()
+    if stated == "auto" and flags.get("quantization") == UNQUANTISED:
+        return KEPT_IN[:1]
+    if stated in ("f16", "fp16", "float16", "bf16", "bfloat16", "half"):
+        return KEPT_IN[:1]
+    return KEPT_IN[1:] if "8" in stated and stated.startswith(("fp8", "float8")) else KEPT_IN
 
 
 _CLASS_ENDS = re.compile(r"(?:For[A-Z]\w{2,40}|LMHeadModel|Model)$")
@@ -200,7 +278,7 @@ def _may_hold(model: ModelArchitecture, printed: _Printed) -> bool:
 def _tokens_fit(model: ModelArchitecture, printed: _Printed) -> bool | None:
     """Whether the bytes a token are the model's in one of the formats, None where it keeps other than tokens."""
     try:
-        sizes = [_bytes_per_token(model, name, printed.ranks) for name in KEPT_IN]
+        sizes = [_bytes_per_token(model, name, printed) for name in printed.kept_in]
     except CalculatorError:
         return False
     if printed.token is None or not all(sizes):
@@ -213,7 +291,9 @@ def _token_bytes(figures: Mapping[str, Any]) -> tuple[float, float] | None:
     if "kv_bytes_per_token" in figures:
         size = float(figures["kv_bytes_per_token"])
         return size, size
-    pool, tokens = figures.get("kv_pool_gib"), figures.get("kv_tokens") or figures.get("n_ctx")
+    pool, tokens = figures.get("kv_pool_gib"), figures.get("kv_tokens") or figures.get("cells") or figures.get("n_ctx")
+    if "needed_gib" in figures and figures.get("concurrency_at"):
+        pool, tokens = figures["needed_gib"], figures["concurrency_at"]
     if not pool or not tokens:
         return None
     return (pool - 2 * LAST_DIGIT) * GIB / tokens, (pool + 2 * LAST_DIGIT) * GIB / tokens
@@ -241,11 +321,22 @@ def _off(
     return off if off <= within else None
 
 
-def _bytes_per_token(model: ModelArchitecture, kv_cache_dtype: str, ranks: int) -> int:
-    """Return what a token takes on a rank, 0 where layers keep anything but every token [bytes]."""
-    caches = caches_of_model(model, storage_format(kv_cache_dtype), Split(ranks))
+def _bytes_per_token(model: ModelArchitecture, kv_cache_dtype: str, printed: _Printed) -> int:
+    """Return what a token takes on a rank, 0 where layers that keep anything but every token share the pool [bytes].
+
+    Raises
+    ------
+    InvalidValueError
+        If other layers keep every token than are printed.
+    """
+    caches = caches_of_model(model, storage_format(kv_cache_dtype), Split(printed.ranks))
     growing = [(one.layers, one.cache) for one in caches if isinstance(one.cache, EveryToken | LatentVectors)]
-    return sum(layers * cache.bytes_per_token for layers, cache in growing) if len(growing) == len(caches) else 0
+    if printed.layers and sum(many for many, _ in growing) != printed.layers:
+        raise InvalidValueError(f"{printed.layers} layers", what="model")
+    states = sum(1 for one in caches if isinstance(one.cache, State)) if printed.apart else 0
+    if len(growing) + states < len(caches):
+        return 0
+    return sum(many * cache.bytes_per_token for many, cache in growing)
 
 
 def _plain(name: str) -> str:

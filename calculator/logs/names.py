@@ -9,7 +9,7 @@ from typing import Any
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue.presets import gpu_id, gpu_ids, load_gpu, load_model, model_by_name, model_ids
 from calculator.errors import InvalidValueError, UnknownNameError
-from calculator.logs.implied import implied_by, likely, of_class
+from calculator.logs.implied import implied_by, likely, named_beside, of_class
 from calculator.messages import joined, phrase, say, template
 from calculator.units import GIB
 
@@ -34,7 +34,7 @@ def named_model(
     """
     named = str(flags.get("model") or "")
     last = named.rstrip("/").rpartition("/")[2]
-    found = (model_by_name(named) or model_by_name(last)) if named else None
+    found = (model_by_name(named) or model_by_name(last)) if named else _of_file(flags)
     if described is not None and (found is None or found.groups != described.groups):
         text = "the model that the metadata of its file describe: {layers} layers, {parameters:.1f} billion parameters"
         size = described.num_parameters / 1e9
@@ -45,11 +45,26 @@ def named_model(
         assumed.append(say("logs.assumed.served", text, preset=served.id, named=repr(named[:80])))
         return served
     if found is None:
-        return _implied(named, flags, assumed, figures or {})
+        return _beside(flags, assumed, figures or {}) or _implied(named, flags, assumed, figures or {})
     if found.repository:
         text = template("the preset {preset}: its layers are those of the log's model by name")
         assumed.append(say("logs.assumed.preset", text, preset=found.id))
     return found
+
+
+def _of_file(flags: dict[str, Any]) -> ModelArchitecture | None:
+    """Return the model that the name of its file says, None for none that is known."""
+    return model_by_name(str(flags.get("file") or "").replace("\\", "/").rpartition("/")[2])
+
+
+def _beside(flags: dict[str, Any], assumed: list[str], figures: Mapping[str, Any]) -> ModelArchitecture | None:
+    """Return the one model that the text beside the log's lines names, None for none or several."""
+    beside = named_beside(flags, figures)
+    if len({(model.groups, model.num_parameters) for model in beside}) != 1:
+        return None
+    text = template("the preset {preset}: no line of the log names a model, the text beside them names that one")
+    assumed.append(say("logs.assumed.beside", text, preset=beside[0].id))
+    return beside[0]
 
 
 def _implied(named: str, flags: dict[str, Any], assumed: list[str], figures: Mapping[str, Any]) -> ModelArchitecture:
@@ -165,3 +180,21 @@ def gpu_of(device: str, memory_gib: float | None) -> str | None:
         if best is None or score > best[0]:
             best = score, key
     return best[1] if best else None
+
+
+def gpu_beside(flags: Mapping[str, Any], memory_gib: float | None, assumed: list[str]) -> str | None:
+    """Return the one GPU that the text beside the log's lines names, of the memory that is printed; None for none."""
+    named: set[str] = set()
+    for ids in flags.get("devices_beside", ()):
+        near = {key for key in ids if _has(key, memory_gib)}
+        named |= near if memory_gib else set(ids)
+    if len(named) != 1:
+        return None
+    gpu = named.pop()
+    text = template("on {gpu}: no line of the log names a device, the text beside them names that one")
+    assumed.append(say("logs.assumed.gpu_beside", text, gpu=load_gpu(gpu).name))
+    return gpu
+
+
+def _has(gpu: str, memory_gib: float | None) -> bool:
+    return memory_gib is None or abs(load_gpu(gpu).memory_bytes / GIB / memory_gib - 1) <= NEAR

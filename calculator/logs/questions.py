@@ -25,15 +25,19 @@ class Question:
         The question.
     choices : tuple of str
         Answers that the log allows, the likeliest first; empty where any may be.
+    pairs : tuple of (str, str)
+        Model and GPU that answer two questions at once; empty where it asks for one thing.
     """
 
     keyword: str
     text: Message
     choices: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """Return the question as plain values."""
-        return {"keyword": self.keyword, "text": str(self.text), "choices": list(self.choices)}
+        found: dict[str, object] = {"keyword": self.keyword, "text": str(self.text), "choices": list(self.choices)}
+        return {**found, "pairs": [list(pair) for pair in self.pairs]} if self.pairs else found
 
 
 def ask_for_gpu(

@@ -16,6 +16,7 @@ from typing import Any
 from calculator.engines import titles
 from calculator.engines.log import Log
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, friendly, shown
+from calculator.logs.lines.prose import Prose
 from calculator.logs.lines.records import records
 from calculator.logs.lines.starts import ALONE, Start, those_of_memory
 from calculator.logs.lines.vocabulary import (
@@ -118,6 +119,7 @@ def read_log(content: str | bytes) -> StartupLog:
     starts = [Start()]
     devices: dict[str, None] = {}
     dates: list[str] = []
+    prose = Prose()
     unread: list[tuple[int, str]] = []
     understood = unlisted = 0
     shapes: dict[str, int] = {}
@@ -141,6 +143,7 @@ def read_log(content: str | bytes) -> StartupLog:
         if quick and len(shapes) < MAX_SHAPES:
             shapes[shape] = shapes.get(shape, 0) + (1 if said or stated else MOST_RANKS // SEEN_ENOUGH)
         last = line.rstrip() if line.rstrip().endswith("\\") else line
+        prose.take(line)
         if said or stated.keys() - {"date"}:
             understood += 1
         elif line.strip():
@@ -191,6 +194,14 @@ def read_log(content: str | bytes) -> StartupLog:
     if devices:
         memory = figures.get("memory_gib")
         flags["device"] = next((name for name in devices if gpu_of(name, memory)), next(iter(devices)))
+    elif prose.devices:
+        flags["devices_beside"] = tuple(prose.devices)
+    for name, value in prose.stated(engine).items():
+        flags.setdefault(name, value)
+    if "model" not in flags and prose.words:
+        flags["words_beside"] = tuple(prose.words)
+    if known.logs[engine].keeps_states_apart:
+        flags["states_apart"] = True
     if start.described.get(engine):
         flags["described"] = start.described[engine]
     if dates:

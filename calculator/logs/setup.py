@@ -17,7 +17,7 @@ from calculator.errors import CalculatorError, InvalidValueError
 from calculator.formats.names import METHODS, PLAIN, SIXTEEN_BIT, TORCH, format_in_name, format_of_gguf
 from calculator.hardware import Accelerator
 from calculator.logs.lines.vocabulary import UNQUANTISED
-from calculator.logs.names import gpu_of, name_of, named_model
+from calculator.logs.names import gpu_beside, gpu_of, name_of, named_model
 from calculator.logs.reading import StartupLog
 from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
@@ -102,6 +102,8 @@ def _device(
     asked: dict[str, Any] = {}
     device = gpu if gpu is not None else gpu_of(log.flags.get("device", ""), figures.get("memory_gib"))
     memory: int | None = given.get("gpu_memory_bytes")
+    if device is None and memory is None:
+        device = gpu_beside(log.flags, figures.get("memory_gib"), assumed)
     if device is not None:
         asked["gpu"] = device
     if gpu is not None and memory is None:

@@ -11,7 +11,8 @@ import calculator
 from calculator.catalogue.presets import load_gpu, load_model
 from calculator.formats import kv as storage
 from calculator.formats import weights
-from calculator.logs.implied import likely
+from calculator.logs.both import ask_for_both
+from calculator.logs.implied import likely, sized
 from calculator.logs.questions import Question, ask_for_model
 from calculator.logs.reconciliation import Reconciliation, reconcile
 from calculator.messages import Message, phrase, template
@@ -25,13 +26,15 @@ from dashboard.text import ended, plain, sentence, tell
 
 OWN_MEMORY = phrase("its memory")
 """What stands in place of a GPU that is none of the presets."""
+_ONE_BY_ONE = "one_by_one"
+"""Among the answers where none of the pairs of model and GPU was it: then both are asked for, one by one."""
 
 
 def compare(held: Kept) -> Question | None:
     """Set the log beside its plan by what is answered so far; return the question that must come first."""
     if held.log is None:
         return None
-    answers = dict(held.answers)
+    answers = {name: value for name, value in held.answers.items() if name != _ONE_BY_ONE}
     model, gpu = answers.pop("model", None), answers.pop("gpu", None)
     if gpu == OWN_MEMORY:
         gpu = None
@@ -39,7 +42,10 @@ def compare(held: Kept) -> Question | None:
         held.result = reconcile(held.log, model, gpu, **answers)
     except calculator.CalculatorError as error:
         if error.what == "model" and model is None:
-            some = likely(held.log.flags, held.log.figures)
+            both = ask_for_both(held.log) if gpu is None and _ONE_BY_ONE not in held.answers else None
+            if both is not None:
+                return both
+            some = likely(held.log.flags, held.log.figures) or sized(held.log.flags, held.log.figures)
             return ask_for_model(str(held.log.flags.get("model", "")), some or calculator.model_ids())
         held.problem = held.problem or str(error)
         return None
@@ -55,7 +61,9 @@ def questions(held: Kept, question: Question | None) -> None:
     for name in ("model", "gpu"):
         if name in held.answers:
             _choose(held, name, _LABELS[name], ())
-    if question is not None:
+    if question is not None and question.pairs:
+        _choose_both(question)
+    elif question is not None:
         _choose(held, question.keyword, sentence(question.text), question.choices)
     if held.answers.get("gpu") == OWN_MEMORY:
         own = held.answers.get("gpu_memory_bytes")
@@ -91,6 +99,37 @@ def _choose(held: Kept, name: str, label: str, likely: Iterable[str]) -> None:
         placeholder=tell("Choose one"),
         on_change=partial(_take, name),
     )
+
+
+def _choose_both(question: Question) -> None:
+    """Show pairs of model and GPU in one field, the last of which asks for both one by one."""
+    st.selectbox(
+        plain(sentence(question.text)),
+        [*question.pairs, (_ONE_BY_ONE, "")],
+        index=None,
+        format_func=_pair_name,
+        key="_log_both",
+        placeholder=tell("Choose one"),
+        on_change=_take_both,
+    )
+
+
+def _pair_name(pair: tuple[str, str]) -> str:
+    if pair[0] == _ONE_BY_ONE:
+        return tell("Another model or GPU")
+    return tell("{model} on {gpu}", model=load_model(pair[0]).name, gpu=load_gpu(pair[1]).name)
+
+
+def _take_both() -> None:
+    """Keep both answers, or ask for them one by one."""
+    given, held = st.session_state["_log_both"], kept()
+    held.problem = ""
+    if given is None:
+        return
+    if given[0] == _ONE_BY_ONE:
+        held.answers[_ONE_BY_ONE] = True
+    else:
+        held.answers["model"], held.answers["gpu"] = given
 
 
 def _gpu_name(key: str) -> str:

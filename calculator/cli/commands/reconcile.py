@@ -9,10 +9,14 @@ from calculator.cli.arguments import MEMORY_HELP, add_format, gib
 from calculator.cli.printing import print_json, print_table, say
 from calculator.engines import titles
 from calculator.errors import InvalidValueError
+from calculator.logs.both import ask_for_both
 from calculator.logs.questions import Question
 from calculator.logs.reading import read_file
 from calculator.logs.reconciliation import reconcile
 from calculator.views import words
+
+MOST_SHOWN = 8
+"""Pairs of model and GPU that are shown where a log names neither."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,13 +32,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print predicted beside reported."""
-    result = reconcile(
-        read_file(arguments.log),
-        arguments.model,
-        arguments.gpu,
-        gpu_memory_bytes=arguments.gpu_memory_gib,
-        engine_version=arguments.engine_version,
-    )
+    log = read_file(arguments.log)
+    try:
+        result = reconcile(
+            log,
+            arguments.model,
+            arguments.gpu,
+            gpu_memory_bytes=arguments.gpu_memory_gib,
+            engine_version=arguments.engine_version,
+        )
+    except InvalidValueError as error:
+        stated = (arguments.model, arguments.gpu, arguments.gpu_memory_gib)
+        both = ask_for_both(log) if error.what == "model" and stated == (None, None, None) else None
+        if both is None:
+            raise
+        pairs = "; ".join(f"--model {model} --gpu {gpu}" for model, gpu in both.pairs[:MOST_SHOWN])
+        text = f"{both.text}: by what it prints it may be {pairs}"
+        raise InvalidValueError(text, what="model", allowed=error.allowed, nearest=both.choices[0]) from None
     if arguments.save_calibration is not None:
         if result.calibration is None:
             raise InvalidValueError("the log does not tell what the machine holds: no calibration is written")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PATTERNS = (
     pattern(r"\bbuild: <engine_version:[0-9]{1,9}+ \([0-9a-f]{1,40}+\)>", engine_version=word),
+    pattern(r"^version: <engine_version:[0-9]{1,9}+ \([0-9a-f]{1,40}+\)>", engine_version=word),
     pattern(r"general\.name\s{0,40}+(?:str)?\s{0,40}+=\s{0,40}+<model:\S.{0,80}>", model=word),
     pattern(r"\bn_ctx\s{0,40}+= <n_ctx>", n_ctx=count),
     pattern(r"\bn_ctx_(?:seq|per_seq)\s{0,40}+= <seq_len>", seq_len=count),
@@ -61,10 +62,14 @@ class LlamaCppLog(Log):
     """The log of llama.cpp, whose cache is as large as the sequences asked for need."""
 
     patterns: ClassVar = PATTERNS
-    arguments: ClassVar = {"hf_repo": ("model", word)}
+    arguments: ClassVar = {
+        "hf_repo": ("model", word), "ctx_size": ("ctx_size", count), "parallel": ("parallel", count),
+        "ubatch_size": ("max_num_batched_tokens", count),
+    }  # fmt: skip
+    short_arguments: ClassVar = {"c": "ctx_size", "np": "parallel", "ub": "ubatch_size"}
     telling: ClassVar = (
         "build:", "cells", "n_ctx", "n_seq", "n_ubatch", "general.name", "file type", ".gguf", "flash_attn", "draft",
-        "- kv ", "print_info", "print_meta",
+        "- kv ", "print_info", "print_meta", "llama-server", "llama-cli",
     )  # fmt: skip
     begins: ClassVar = BEGINS
     describes: ClassVar = DESCRIBED
@@ -73,6 +78,7 @@ class LlamaCppLog(Log):
     pools: ClassVar = ("kv_pool_gib", *summed)
     kv_formats: ClassVar = {**TORCH_CACHE, "f16": "fp16", "f32": "fp32"}
     sizes_pool: ClassVar = False
+    keeps_states_apart: ClassVar = True
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
         """Take the cells' own line before the devices' buffers, and buffers for what no other line has."""
@@ -94,9 +100,10 @@ class LlamaCppLog(Log):
     def lengths(self, log: StartupLog) -> dict[str, Any]:
         """Return the cells of each stream, and the streams: sequences that share cells count as one."""
         figures = log.figures
-        sequences = int(figures.get("sequences", 1))
+        sequences = int(figures.get("sequences") or log.flags.get("parallel") or 1)
         streams = int(figures.get("streams", 1 if figures.get("unified") else sequences)) or 1
-        cells = int(figures.get("cells") or figures.get("n_ctx", 0) / streams or log.flags.get("seq_len", 0))
+        whole = figures.get("n_ctx") or log.flags.get("ctx_size", 0)
+        cells = int(figures.get("cells") or whole / streams or log.flags.get("seq_len", 0))
         return {"batch_size": streams, **({"seq_len": cells} if cells else {})}
 
     def estimates(self, log: StartupLog, model: ModelArchitecture, asked: dict[str, Any]) -> dict[str, Any]:

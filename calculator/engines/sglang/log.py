@@ -82,6 +82,7 @@ class SglangLog(Log):
         "attention_backend": ("attention_backend", word),
     }  # fmt: skip
     weighs_tensors: ClassVar = False
+    keeps_states_apart: ClassVar = True
     telling: ClassVar = ("ServerArgs", "sgl-", "sglang", "SGLang", "mem_fraction", "full_layer", "swa")
     begins: ClassVar = BEGINS
     rank: ClassVar = RANK

@@ -51,6 +51,7 @@ PATTERNS = (
     pattern(r"\bkv_cache_size=<kv_pool_gib>GiB", kv_pool_gib=number),
     pattern(r"Free memory on device \S{0,20} ?\(<free_at_start_gib>/<memory_gib> GiB\) on startup",
              free_at_start_gib=number, memory_gib=number),
+    pattern(r"Initial free memory:? <free_at_start_gib> GiB", free_at_start_gib=number),
     pattern(r"Desired GPU memory utilization is \(<gpu_memory_utilization>, <requested_gib> GiB\)",
              gpu_memory_utilization=number, requested_gib=number),
     pattern(r"Actual usage is <weights_gib> GiB for weights?\b", weights_gib=number),

@@ -22,8 +22,8 @@ LONGEST = 16_384
 _BEGINS = re.compile(
     r"\s{0,8}+(?:\(\w{3,30}+[^)]{0,60}\)|\[|INFO|WARN|ERROR|DEBUG|CRITICAL|Traceback|ValueError|RuntimeError|torch\.|"
     r"[0-9]{4}-[0-9]{2}|[0-9]{2}[-/:][0-9]{2}|[A-Z][a-z]{2} {1,2}[0-9]|llama_|llm_|ggml_|print_info|load_tensors|"
-    r"sched_reserve|srv |slot |main:|build:|system_info|common_|\||\+[-=]|\$|#|python|vllm serve|docker|trtllm|"
-    r"Load weight|KV Cache|Memory pool|Mamba|Capture|Loading|server_args)"
+    r"sched_reserve|srv |slot |main:|build:|system_info|version:|common_|\||\+[-=]|\$|#|python|vllm serve|docker|"
+    r"trtllm|Load weight|KV Cache|Memory pool|Mamba|Capture|Loading|server_args)"
 )
 
 
