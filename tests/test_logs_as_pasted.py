@@ -287,3 +287,26 @@ def test_states_of_an_engine_that_keeps_them_apart_tell_no_model_from_another():
     assert pytest.approx(2 * 3.46, abs=0.02) == 454_112 * 16 * 2 * 2 * 256 / GIB
     read = read_log(log)
     assert "qwen3.5-27b" in likely(read.flags, read.figures)
+
+
+def test_what_requests_say_is_not_what_the_server_runs_on():
+    request = (
+        "INFO 11-14 20:15:14 [logger.py:43] Received request cmpl-1: prompt: 'Is an NVIDIA H100 NVL faster than the "
+        "Tesla T4? Tesla Heathrow,', params: SamplingParams(n=1)\n"
+    )
+    named = VLLM_V1.replace("(78.7/79.18 GiB)", "(78.7/79.18 GiB) on NVIDIA A100-SXM4-80GB")
+    assert "device" not in read_log(VLLM_V1 + request).flags
+    assert read_log(request + named).flags["device"] == "NVIDIA A100-SXM4-80GB"
+    assert "device" not in read_log("Tesla Heathrow, a short story\n" + VLLM_V1).flags
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        VLLM_V1.encode().replace(b"\n", b"\n" + 60 * b"\x00", 3),  # cut while the server wrote it
+        b"\xff\xfe" + VLLM_V1.encode("utf-16-le"),  # what PowerShell's > writes
+    ],
+    ids=["cut", "two bytes a letter"],
+)
+def test_text_that_a_file_holds_otherwise_is_read(content):
+    assert read_log(content).figures == read_log(VLLM_V1).figures

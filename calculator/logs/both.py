@@ -11,7 +11,7 @@ from calculator.errors import CalculatorError
 from calculator.logs.compared import compare
 from calculator.logs.implied import likely, sized
 from calculator.logs.names import gpu_of
-from calculator.logs.questions import Question
+from calculator.logs.questions import Question, nearest
 from calculator.logs.reading import StartupLog
 from calculator.messages import say
 from calculator.units import GIB
@@ -43,9 +43,9 @@ def ask_for_both(log: StartupLog) -> Question | None:
     if not 0 < len(models) <= MOST_MODELS:
         return None
     off = {(model, gpu): error for model in models for gpu, error in _on(log, load_model(model))}
-    if not off:
+    pairs = tuple(sorted(nearest(off), key=lambda pair: off[pair]))[:MOST_PAIRS]
+    if not pairs:
         return None
-    pairs = tuple(sorted(off, key=lambda pair: off[pair]))[:MOST_PAIRS]
     text = say("logs.missing.both", "which model was it, and on which GPU? The log says neither")
     return Question("model", text, tuple(dict.fromkeys(model for model, _ in pairs)), pairs)
 

@@ -24,9 +24,6 @@ from calculator.planning.plan import vary
 from calculator.request.calibration import Calibration
 from calculator.units import GIB, gib_to_bytes
 
-VERSION = "engine_version"
-MAY_BE, MAY_BE_OF_ANY = 0.03, 0.06
-"""A device may be meant where the capacity is off by such a share of it, more where no version is stated [-]."""
 HALF_OF_THE_LAST_DIGIT = 0.005
 """What is lost of a figure that is printed to two places."""
 TWO_PARTS = 2 * HALF_OF_THE_LAST_DIGIT
@@ -121,7 +118,7 @@ class Comparison:
         return found.ok
 
     def _off_on(self, gpu: str) -> float | None:
-        """Return how far off the capacity is on another device, None where it is outside its range there [-]."""
+        """Return how far off the capacity is on another device, as a share of it, None where it has none [-]."""
         asked = {name: value for name, value in self.plan.asked.items() if name not in OF_THE_DEVICE}
         try:
             other = replace(self, plan=make_plan(**{**asked, "gpu": gpu}), asked={**asked, "gpu": gpu})
@@ -228,11 +225,8 @@ class Comparison:
 
     @property
     def off_by(self) -> float | None:
-        """How far off the capacity is as a share of the device, None where it may not be this one's [-]."""
-        off = self.device_error
-        if off is None or not (self.in_range or abs(off) <= (MAY_BE if VERSION in self.asked else MAY_BE_OF_ANY)):
-            return None
-        return abs(off)
+        """How far off the capacity is as a share of the device, None where either is missing [-]."""
+        return None if self.device_error is None else abs(self.device_error)
 
     @property
     def in_range(self) -> bool | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from calculator.catalogue.presets import gpu_ids, load_gpu
 from calculator.messages import Message, say, template
 from calculator.units import GIB
 
+Key = TypeVar("Key")
 MOST_IN_USE = 0.1
 """No more of a device than this is in use before an engine starts, where nothing else runs on it [-]."""
 
@@ -55,7 +57,7 @@ def ask_for_gpu(
     free_gib : float
         Memory that was free before loading, 0 where it is not printed [GiB].
     off_on : callable, optional
-        How far off the capacity is on a device, None where it is outside its range there [-].
+        How far off the capacity is on a device, as a share of it, None where it has none [-].
     runs : callable, optional
         Whether the engine is known to run on a device [-].
 
@@ -70,11 +72,32 @@ def ask_for_gpu(
         choices = tuple(sorted(near, key=lambda key: near[key]))
     else:
         off = {key: found for key in sizes if off_on and (found := off_on(key)) is not None}
-        choices = tuple(sorted(off, key=lambda key: off[key]))
+        choices = tuple(sorted(nearest(off), key=lambda key: off[key]))
     if named:
         text = template("which GPU is {named}? It is none of the presets; its memory would do")
         return Question("gpu", say("logs.missing.gpu_named", text, named=repr(named[:80])), choices)
     return Question("gpu", say("logs.missing.gpu", "on which GPU did it run? The log does not say"), choices)
+
+
+MAY_BE, FARTHEST = 0.06, 0.15
+"""A device may be meant where the capacity is off by such a share of it; where none is so near, by so much more [-]."""
+
+
+def nearest(off: Mapping[Key, float]) -> list[Key]:
+    """Return those that are near; where none is, those that may be meant for want of any nearer.
+
+    Parameters
+    ----------
+    off : mapping
+        How far off the capacity is on each, as a share of the device; 0 within its range [-].
+
+    Returns
+    -------
+    list
+        Keys of it.
+    """
+    near = [key for key, share in off.items() if share <= MAY_BE]
+    return near or [key for key, share in off.items() if share <= FARTHEST]
 
 
 def ask_for_model(named: str, choices: tuple[str, ...]) -> Question:

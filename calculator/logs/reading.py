@@ -270,9 +270,7 @@ def _lines(content: str | bytes) -> Iterable[tuple[int, str]]:
             asked=content,
         )
     if isinstance(content, bytes):
-        if b"\x00" in content[:65_536]:
-            raise FileFormatError(say("reading.log_no_text_holds", "the log is no text: it holds zero bytes"))
-        size, content = len(content), content[: MAX_LOG_BYTES + 1].decode("utf-8", "replace")
+        size, content = len(content), _decoded(content[: MAX_LOG_BYTES + 1])
     else:
         size = len(content)
     if size > MAX_LOG_BYTES:
@@ -286,6 +284,34 @@ def _lines(content: str | bytes) -> Iterable[tuple[int, str]]:
     if "\x00" in content[:65_536] or content[:65_536].count("\ufffd") > 1_000:
         raise FileFormatError(say("reading.log_no_text", "the log is no text"))
     return ((number, clean(line[:MAX_LINE])) for number, line in enumerate(content.splitlines(), 1))
+
+
+WIDE = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+"""Marks at the beginning of a file in two bytes a letter, as Windows writes what a console prints."""
+BINARY = 0.01
+"""More control characters than this, zeros apart, and it is no text [-]."""
+
+
+def _decoded(content: bytes) -> str:
+    """Return a log's text; zeros are what is left where a file was cut while a program wrote it.
+
+    Raises
+    ------
+    FileFormatError
+        If it is no text.
+    """
+    if content[:2] in WIDE:
+        return content[2:].decode(WIDE[content[:2]], "replace")
+    if b"\x00" in content:
+        whole = len(content)
+        content = content.replace(b"\x00", b"")
+        odd = len(content) - len(content.translate(None, _BINARY))
+        if odd > BINARY * len(content) or len(content) < whole / 2:
+            raise FileFormatError(say("reading.log_no_text_holds", "the log is no text: it holds zero bytes"))
+    return content.decode("utf-8", "replace")
+
+
+_BINARY = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r\x1b\x08\x0c")
 
 
 def _figures(values: list[tuple[str, Any, str]], log: Log) -> tuple[dict[str, Any], list[str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from calculator.catalogue.presets import gpu_id, gpu_ids
 from calculator.errors import UnknownNameError
+from calculator.logs.lines.vocabulary import is_of_serving
 
 MOST_LINES, MOST_WORDS, LONGEST = 2_000, 400, 2_000
 """No more lines, words that may be a model's name, and characters of a line are looked at."""
@@ -21,10 +22,10 @@ _MORE = r"(?:[Tt]i|SUPER|Super|XTX?|Ada|Blackwell|Laptop|SXM[0-9]?|PCI[Ee]|NVL|D
 _CARD = re.compile(
     r"(?<![\w/.@=:-])(?:(?P<many>[0-9]{1,2} ?[x×*] ?|[Dd]ual |[Tt]win )|"
     r"(?P<maker>(?:" + _MAKERS + r"[ -]?){1,5}+)){0,3}+"
-    r"(?:(?P<chip>[A-Z]{1,3}[0-9]{1,4}[A-Z]{0,3})|(?P<number>[1-9][0-9]{3}(?:Ti|D)?)|(?P<box>DGX Spark|Strix Halo))"
+    r"(?:(?P<chip>[A-Z]{1,3}[0-9]{1,4}[A-Z]{0,3})|(?P<small>[a-z]{1,3}[0-9]{1,4}[a-z]{0,2})|(?P<number>[1-9][0-9]{3}(?:Ti|D)?)|(?P<box>DGX Spark|Strix Halo))"
     r"(?P<more>(?:[ -]" + _MORE + r"\b){0,4}+)(?![\w/@=-])"
 )
-"""A card as people write it: a chip's letters and digits, or four digits behind a maker or a count."""
+"""A card as people write it: a chip in capitals, or in small letters or four digits behind a maker or a count."""
 _GB = re.compile(r"([0-9]{2,3}) ?GB?\b")
 _VERSION = re.compile(r"(?<![\w/.@=-])([A-Za-z][\w.-]{2,20}+) (?:version:? )?v?([0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,60}+)")
 _RANKS = re.compile(r"(?<![\w-])(?:TP|tp)(?: ?[=:] ?| )?([1-9][0-9]?)(?![\w.])")
@@ -58,7 +59,7 @@ class Prose:
         """Take what a line names: all of one that no engine printed, of any other the service before its bar."""
         if self.lines >= MOST_LINES:
             return
-        self.lines += 1
+        self.lines = MOST_LINES if is_of_serving(line) else self.lines + 1
         before = _BEFORE_A_BAR.match(line[:LONGEST])
         if before:
             self._word(before[1])
@@ -102,9 +103,10 @@ def cards(line: str) -> Iterator[tuple[str, ...]]:
         Ids of presets.
     """
     for found in _CARD.finditer(line):
-        if found["number"] and not (found["many"] or found["maker"]):
+        chip = found["chip"] or found["number"] or found["small"] or found["box"]
+        if (found["number"] or found["small"]) and not (found["many"] or found["maker"]):
             continue
-        named = f"{found['maker'] or ''}{found['chip'] or found['number'] or found['box']}"
+        named = f"{found['maker'] or ''}{chip}"
         more = _GB.sub(r"\1GB", found["more"]).split()
         for many in range(len(more), -1, -1):
             ids = _ids_of(" ".join([named, *more[:many]]))

@@ -23,7 +23,8 @@ _NO_DEVICE = (
     "Release", "Corporation", "Container", "Driver", "Deep", "Nsight", "CUDA", "cuDNN", "Triton", "TensorRT", "Dynamo",
     "NIM", "Management", "Open", "Software", "Inference", "AI", "and", "or", "GPU", "GPUs", "devices", "ROCm",
 )  # fmt: skip
-"""A device's name; what makers print of other things is none."""
+_TELLS_A_DEVICE = re.compile(r"[0-9]|Graphics|Thor")
+"""A device's name; what makers print of other things is none, nor what has their words but no number."""
 _MODEL = re.compile(r"\b[Mm]odel (?:[Pp]ath|[Nn]ame|ID|id) ?[:=] {0,20}+['\"]?+([\w./~][\w./:@~-]{1,300})")
 _NO_NAME = ("<", "$", "{", "...")
 _CODE = frozenset("=[](){}")
@@ -35,7 +36,7 @@ _TELLING = (
     "maximum", "tokens", "Model", "NVIDIA", "GeForce", "Instinct", "Tesla", "Quadro",
 )  # fmt: skip
 """A line without any of these, or of the words that tell an engine's lines, is of nothing that is read here."""
-_SERVING = ("throughput", "HTTP/1", "#running")
+_SERVING = ("throughput", "HTTP/1", "#running", "Received request", "Receive: obj=", "log_server_r", "prompt_token_ids")
 _REQUESTS = re.compile(r"\breqs?\b")
 """Lines of a running server: none of them is of the start, however many there are."""
 
@@ -97,9 +98,14 @@ def vocabulary() -> Vocabulary:
     )
 
 
+def is_of_serving(line: str) -> bool:
+    """Whether a line is one of a server that runs: what a request's text holds says nothing of the start."""
+    return any(word in line for word in _SERVING)
+
+
 def may_be_of_the_start(line: str, known: Vocabulary) -> bool:
     """Tell the few lines that are worth a closer look from the many that are not."""
-    if any(word in line for word in _SERVING) or ("req" in line and _REQUESTS.search(line)):
+    if is_of_serving(line) or ("req" in line and _REQUESTS.search(line)):
         return False
     return any(word in line for word in known.telling)
 
@@ -186,6 +192,11 @@ def stated_by(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
     if dated:
         stated["date"] = "-".join(dated.groups())
     device = _DEVICE.search(line)
-    if device and "device" not in stated and not device[0].replace("_", " ").split()[1].startswith(_NO_DEVICE):
+    if (
+        device
+        and "device" not in stated
+        and _TELLS_A_DEVICE.search(device[0])
+        and not device[0].replace("_", " ").split()[1].startswith(_NO_DEVICE)
+    ):
         stated["device"] = device[0].replace("_", " ").strip()
     return stated
