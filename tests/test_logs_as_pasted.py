@@ -294,9 +294,8 @@ def test_what_requests_say_is_not_what_the_server_runs_on():
         "INFO 11-14 20:15:14 [logger.py:43] Received request cmpl-1: prompt: 'Is an NVIDIA H100 NVL faster than the "
         "Tesla T4? Tesla Heathrow,', params: SamplingParams(n=1)\n"
     )
-    named = VLLM_V1.replace("(78.7/79.18 GiB)", "(78.7/79.18 GiB) on NVIDIA A100-SXM4-80GB")
     assert "device" not in read_log(VLLM_V1 + request).flags
-    assert read_log(request + named).flags["device"] == "NVIDIA A100-SXM4-80GB"
+    assert read_log(f"{request}NVIDIA A100-SXM4-80GB\n{VLLM_V1}").flags["device"] == "NVIDIA A100-SXM4-80GB"
     assert "device" not in read_log("Tesla Heathrow, a short story\n" + VLLM_V1).flags
 
 

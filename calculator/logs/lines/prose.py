@@ -22,7 +22,8 @@ _MORE = r"(?:[Tt]i|SUPER|Super|XTX?|Ada|Blackwell|Laptop|SXM[0-9]?|PCI[Ee]|NVL|D
 _CARD = re.compile(
     r"(?<![\w/.@=:-])(?:(?P<many>[0-9]{1,2} ?[x×*] ?|[Dd]ual |[Tt]win )|"
     r"(?P<maker>(?:" + _MAKERS + r"[ -]?){1,5}+)){0,3}+"
-    r"(?:(?P<chip>[A-Z]{1,3}[0-9]{1,4}[A-Z]{0,3})|(?P<small>[a-z]{1,3}[0-9]{1,4}[a-z]{0,2})|(?P<number>[1-9][0-9]{3}(?:Ti|D)?)|(?P<box>DGX Spark|Strix Halo))"
+    r"(?:(?P<chip>[A-Z]{1,3}[0-9]{1,4}[A-Z]{0,3})|(?P<small>[a-z]{1,3}[0-9]{1,4}[a-z]{0,2})|"
+    r"(?P<number>[1-9][0-9]{3}(?:Ti|D)?)|(?P<box>DGX Spark|Strix Halo))"
     r"(?P<more>(?:[ -]" + _MORE + r"\b){0,4}+)(?![\w/@=-])"
 )
 """A card as people write it: a chip in capitals, or in small letters or four digits behind a maker or a count."""
