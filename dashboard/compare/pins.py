@@ -12,10 +12,8 @@ import streamlit as st
 
 import calculator
 from calculator.catalogue.presets import all_gpu_ids, load_model
-from calculator.configs.reader import model_from_hf_config
 from calculator.messages import say
 from calculator.planning.answer import Plan
-from calculator.reading.strict_json import parse_config
 from calculator.request import OPTIONS
 from calculator.request.calibration import Calibration
 from calculator.units import GIB, gib_to_bytes
@@ -146,5 +144,8 @@ def _model(held: Mapping[str, Any]) -> calculator.ModelArchitecture:
             raise calculator.InvalidValueError(
                 say("pins.pin_config_without_config", "a pin of a config without the config"), what="pinned"
             )
+        from calculator.configs.reader import model_from_hf_config
+        from calculator.reading.strict_json import parse_config
+
         return model_from_hf_config(parse_config(held["config_json"], "config.json"))
     return load_model(held["model"])

@@ -8,8 +8,6 @@ import streamlit as st
 
 import calculator
 from calculator.planning.command import serve_command
-from calculator.planning.files.plan_file import write_plan_file
-from calculator.planning.files.plan_schema import saved_name
 from dashboard import downloads, state
 from dashboard.compare import pins
 from dashboard.frame import turning
@@ -49,6 +47,9 @@ def _command(plan: calculator.Plan) -> None:
 
 
 def _save(plan: calculator.Plan) -> None:
+    from calculator.planning.files.plan_file import write_plan_file
+    from calculator.planning.files.plan_schema import saved_name
+
     name = f"{plan.model.id}-{plan.accelerator.id}"
     try:
         written = write_plan_file(plan, name)

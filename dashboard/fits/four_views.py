@@ -8,7 +8,7 @@ import calculator
 from calculator import views
 from calculator.views.registry import Question
 from dashboard import state
-from dashboard.fits import load, shown
+from dashboard.fits import shown
 from dashboard.link.tab_names import SHOWN
 from dashboard.text import plain, sentence, tell, told
 
@@ -41,6 +41,8 @@ def _remember_log_x() -> None:
 
 def _show(plan: calculator.Plan, name: str, dimmed: bool) -> None:
     if name == "load":
+        from dashboard.fits import load
+
         load.show(plan, dimmed)
         return
     _view(plan, views.VIEWS[name], dimmed)

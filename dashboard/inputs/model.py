@@ -12,7 +12,7 @@ import calculator
 from calculator.catalogue.presets import load_model
 from calculator.messages import phrase
 from dashboard import state
-from dashboard.inputs import config, own
+from dashboard.inputs import own
 from dashboard.inputs.numbers import ask_number
 from dashboard.text import tell, told
 
@@ -64,7 +64,13 @@ def ask_encoder(model: calculator.ModelArchitecture) -> None:
         st.session_state["encoder_seq_len"] = None
 
 
-_MODELS = {state.CUSTOM: own.own_model, state.CONFIG: config.config_model}
+def _config_model() -> calculator.ModelArchitecture:
+    from dashboard.inputs.config import config_model  # what reads a config is a third of what the page imports
+
+    return config_model()
+
+
+_MODELS = {state.CUSTOM: own.own_model, state.CONFIG: _config_model}
 
 
 def _model_name(key: str) -> str:

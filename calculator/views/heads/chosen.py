@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from calculator.errors import InvalidValueError, shown
 from calculator.messages import say
-from calculator.planning.answer import Plan
-from calculator.planning.heads.rows import HeadRow
-from calculator.planning.heads.study import HeadStudy
+
+if TYPE_CHECKING:
+    from calculator.planning.answer import Plan
+    from calculator.planning.heads.rows import HeadRow
+    from calculator.planning.heads.study import HeadStudy
 
 LATENT, OWN, LISTED = "mla", "own", "list"
 
