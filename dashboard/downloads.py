@@ -64,8 +64,8 @@ def show_link() -> None:
 
 
 def of_view(view: View, draw: Callable[[], Spec]) -> None:
-    """Offer a view's rows and its chart, drawn for a file when that is wanted, in the row that this is called in."""
-    _files(view.name, view, {view.finding: draw}, view.plan.model)
+    """Offer a view's rows and its chart, which is drawn for a file when that is wanted."""
+    of_rows(view.name, view, {view.finding: draw}, view.plan.model)
 
 
 def of_rows(
@@ -78,39 +78,33 @@ def of_rows(
 
     Files about one model have its name in theirs, in a column of the rows and above each chart.
     """
-    with st.container(horizontal=True, gap="xsmall", width="content"):
-        _files(name, rows, figures, model)
-
-
-def _files(
-    name: str, rows: Rows, figures: Mapping[str, Callable[[], Spec]], model: calculator.ModelArchitecture | None
-) -> None:
     called = f"{file_name(model.id)}-{name}" if model else name
     spoken = language.now()
     titled = {
         tell("{of}: {what}", of=model.name, what=says) if model else told(says): draw for says, draw in figures.items()
     }
-    st.download_button(
-        "CSV",
-        lambda: csv_of(rows, model.name if model else ""),
-        f"{called}.csv",
-        "text/csv",
-        on_click="ignore",
-        key=f"csv-{name}",
-        type="tertiary",
-        icon=":material/download:",
-    )
-    if figures:
+    with st.container(horizontal=True, gap="xsmall", width="content"):
         st.download_button(
-            tell("Chart as HTML") if len(figures) == 1 else tell("Charts as HTML"),
-            lambda: _page(titled, spoken),
-            f"{called}.html",
-            "text/html",
+            "CSV",
+            lambda: csv_of(rows, model.name if model else ""),
+            f"{called}.csv",
+            "text/csv",
             on_click="ignore",
-            key=f"html-{name}",
+            key=f"csv-{name}",
             type="tertiary",
-            icon=":material/code:",
+            icon=":material/download:",
         )
+        if figures:
+            st.download_button(
+                tell("Chart as HTML") if len(figures) == 1 else tell("Charts as HTML"),
+                lambda: _page(titled, spoken),
+                f"{called}.html",
+                "text/html",
+                on_click="ignore",
+                key=f"html-{name}",
+                type="tertiary",
+                icon=":material/code:",
+            )
 
 
 def csv_of(rows: Rows, model: str = "") -> str:

@@ -176,7 +176,9 @@ def load(page: str = "") -> None:
     elif _said_by(known) != link:
         st.session_state[_PROBLEMS] = []
     for name, parameter in PARAMETERS.items():
-        st.session_state[name] = known[name] if name in known else _opening(parameter)
+        value = known[name] if name in known else _opening(parameter)
+        if value is not None or parameter.default is not None or name not in known:
+            st.session_state[name] = value  # else a control that is not shown would lose it
 
 
 def _opening(parameter: Parameter) -> Any:

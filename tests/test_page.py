@@ -263,7 +263,7 @@ def test_defaults_are_in_the_link_too():
 
 def test_the_link_to_copy_is_the_address():
     page = open_page(seq_len=4096)
-    unfold(page, "act-link")
+    unfold(page, "act-share")
     (copied,) = [element.value for element in page.code if "seq_len=" in element.value]
     query = dict(pair.split("=") for pair in copied.split("?")[1].split("&"))
     assert query == page.query_params
@@ -335,7 +335,7 @@ def test_what_is_imported_is_taken_from_the_collector_after_the_first_run():
     open_page()
     assert gc.get_freeze_count() > 100_000  # streamlit and plotly alone are more
     open_page()
-    before = process.taken_out.cache_info()
+    before = process._taken_out.cache_info()
     open_page()
-    after = process.taken_out.cache_info()
+    after = process._taken_out.cache_info()
     assert (after.misses, after.hits) == (before.misses, before.hits + 1)  # not again at every run

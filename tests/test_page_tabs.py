@@ -58,8 +58,8 @@ def test_a_link_to_engines_side_by_side_turns_to_the_page_that_compares():
 @pytest.mark.parametrize("view", ["sequence-length", "kv-heads", "tensor-parallel"])
 def test_each_view_has_its_table_and_its_downloads(view):
     page = open_page(view=view)
-    assert [button.label for button in page.get("download_button")] == ["CSV", "Chart as HTML"]
     unfold(page, f"fold-{view}")
+    assert [button.label for button in page.get("download_button")] == ["CSV", "Chart as HTML"]
     made = views.VIEWS[view](expected())
     (table,) = [table for table in page.dataframe if table.proto.alt == f"Table of {made.title}"]
     assert table.value.to_dict("records") == made.frame().to_dict("records")

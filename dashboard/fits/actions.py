@@ -1,4 +1,4 @@
-"""What a reader does with an answer: share it, copy the command, save it; none of an answer that is dimmed."""
+"""What a reader does with an answer: copy the command, share or save it; none of an answer that is dimmed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,10 @@ def show(plan: calculator.Plan, dimmed: bool) -> None:
     """Show the actions."""
     with st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="center"):
         st.page_link(turning.to(turning.NEED), label=tell("Which GPUs do I need?"), icon=":material/search:")
-        chip(tell("Link"), "act-link", _link, quiet=True, icon=":material/link:", disabled=dimmed)
         chip(tell("Command"), "act-command", _command, plan, quiet=True, icon=":material/terminal:", disabled=dimmed)
-        chip(tell("Save"), "act-save", _save, plan, quiet=True, icon=":material/download:", disabled=dimmed)
+        chip(tell("Share"), "act-share", _share, plan, quiet=True, icon=":material/share:", disabled=dimmed)
         if not dimmed:
             pins.button()
-
-
-def _link() -> None:
-    st.markdown(tell("This link opens the same answer; so does the one in the address bar."))
-    st.code(state.address(), language=None, wrap_lines=True)
 
 
 def _command(plan: calculator.Plan) -> None:
@@ -46,10 +40,12 @@ def _command(plan: calculator.Plan) -> None:
         )
 
 
-def _save(plan: calculator.Plan) -> None:
+def _share(plan: calculator.Plan) -> None:
     from calculator.planning.files.plan_file import write_plan_file
     from calculator.planning.files.plan_schema import saved_name
 
+    st.markdown(tell("This link opens the same answer; so does the one in the address bar."))
+    st.code(state.address(), language=None, wrap_lines=True)
     name = f"{plan.model.id}-{plan.accelerator.id}"
     try:
         written = write_plan_file(plan, name)

@@ -34,13 +34,12 @@ def chart(view: View[Any], log_x: bool = False, dimmed: bool = False) -> None:
     if view.refused:
         reasons = listed([tell("{of}: {what}", of=row.called, what=row.refused) for row in view.refused], "; ")
         st.markdown(f":gray[:small[{plain(tell('Not possible: {reasons}.', reasons=reasons))}]]")
-    with st.container(horizontal=True, gap="xsmall"):
-        if not dimmed:
-            downloads.of_view(view, lambda: charts.draw.ready(view, log_x))
-        chip(tell("Table"), f"fold-{view.name}", _table, view, quiet=True, icon=":material/table:")
+    chip(tell("Table and files"), f"fold-{view.name}", _taken, view, log_x, dimmed, quiet=True, icon=":material/table:")
 
 
-def _table(view: View[Any]) -> None:
+def _taken(view: View[Any], log_x: bool, dimmed: bool) -> None:
+    if not dimmed:
+        downloads.of_view(view, lambda: charts.draw.ready(view, log_x))
     st.dataframe(
         downloads.table_of(view),
         hide_index=True,

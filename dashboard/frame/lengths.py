@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ def key(name: str) -> str:
     return f"_text_{name}"
 
 
-def field(label: str, name: str, placeholder: str = "", help: str = "") -> None:
+def field(label: str, name: str, placeholder: str = "", help: str = "", *, boxed: bool = True) -> None:
     """Show the field of a length; once it is read it says the number that was taken.
 
     Parameters
@@ -52,10 +53,12 @@ def field(label: str, name: str, placeholder: str = "", help: str = "") -> None:
         What an empty field means [-].
     help : str
         What more there is to say of it [-].
+    boxed : bool
+        Whether it needs a box of its own, so that what is wrong stands close below [-].
     """
     wrong = _wrong(name)
     st.session_state[key(name)] = wrong.text if wrong else _written(st.session_state[name])
-    with st.container(gap="xsmall"):
+    with st.container(gap="xsmall") if boxed else nullcontext():
         st.text_input(
             told(label),
             key=key(name),

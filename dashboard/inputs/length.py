@@ -14,7 +14,9 @@ _MARK = "_seq_len_mark"
 
 def ask_length(model: calculator.ModelArchitecture | None) -> None:
     """Ask for the tokens of a sequence: by number, or by a slider up to the model's longest."""
-    lengths.field(tell("Tokens each"), "seq_len", tell("the model's longest"), tell("Prompt and answer together"))
+    lengths.field(
+        tell("Tokens each"), "seq_len", tell("the model's longest"), tell("Prompt and answer together"), boxed=False
+    )
     if model is None:
         return
     longest = model.max_position_embeddings

@@ -174,7 +174,7 @@ def test_axe_finds_nothing_serious_in_any_view_chip_or_state(open_page, screen):
         page.mouse.move(0, 0)
         found[name] = serious(page, ".st-key-view" if found else None)
     choose_view(page, "Length")
-    for name in ("TP 4", "More settings", "Exact bytes", "Save"):
+    for name in ("TP 4", "More settings", "Exact bytes", "Share"):
         open_chip(page, re.compile(name))
         found[name] = serious(page, "[data-testid=stPopoverBody]")
         page.keyboard.press("Escape")

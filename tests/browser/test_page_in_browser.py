@@ -69,7 +69,7 @@ def test_a_link_opens_the_same_answer_with_the_same_inputs(open_page, new_page):
     has_parameter(page, "view", "kv-heads")
     has_parameter(page, "activation_gib", "3.5")
 
-    code = open_chip(page, re.compile("Link")).get_by_role("code")
+    code = open_chip(page, re.compile("Share")).get_by_role("code")
     assert parse_qs(urlsplit(code.inner_text().strip()).query) == parse_qs(urlsplit(page.url).query)
     assert urlsplit(code.inner_text().strip()).netloc == urlsplit(page.url).netloc
 
@@ -180,7 +180,7 @@ def download(page, click):
 
 
 def saved(page, label):
-    button = open_chip(page, re.compile("Save")).get_by_role("button", name=label)
+    button = open_chip(page, re.compile("Share")).get_by_role("button", name=label)
     expect(button).to_be_visible()
     return download(page, button.click)
 
@@ -227,14 +227,16 @@ def test_the_csv_and_the_html_of_each_view(open_page, new_page, tmp_path):
         view = views.VIEWS[view_name](plan)
         panel = choose_view(page, tab)
         drawn(panel.get_by_role("figure", name=view.finding))
-        file = download(page, panel.get_by_role("button", name="CSV", exact=True).click)
+        files = open_chip(page, "Table and files")
+        file = download(page, files.get_by_role("button", name="CSV", exact=True).click)
         assert file.suggested_filename == f"qwen2.5-14b-{view_name}.csv"
         file.save_as(tmp_path / "view.csv")
         rows = list(csv.DictReader(io.StringIO((tmp_path / "view.csv").read_text(encoding="utf-8"))))
         named = [{"of_model": plan.model.name, **row} for row in as_text(view.rows)]
         assert [{name: row.get(name, "") for name in rows[0]} for row in named] == rows
 
-        file = download(page, panel.get_by_role("button", name="Chart as HTML").click)
+        file = download(page, files.get_by_role("button", name="Chart as HTML").click)
+        page.keyboard.press("Escape")
         target = tmp_path / f"qwen2.5-14b-{view_name}.html"
         assert file.suggested_filename == target.name
         file.save_as(target)
