@@ -10,24 +10,26 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from types import NoneType
+from typing import Any, NamedTuple
 
 from calculator.architecture.model import ModelArchitecture
-from calculator.catalogue.presets import load_gpu, load_model
+from calculator.catalogue.presets import is_a_preset, load_gpu, load_model
 from calculator.engines.base import Engine
-from calculator.engines.beside.refusals import too_long
+from calculator.engines.beside.refusals import Refusal, too_long
 from calculator.errors import friendly
 from calculator.hardware import Accelerator
 from calculator.planning.answer import Plan
 from calculator.planning.drafts import served
 from calculator.planning.memory import largest_batch, longest_context, memory_of_stages
 from calculator.planning.resolve import resolve
-from calculator.planning.stage import distinct, tightest
+from calculator.planning.stage import Stage, distinct, tightest
 from calculator.reading.frozen import FrozenDict
-from calculator.request import OPTIONS, ZERO_IS_NONE, Option, asked_of, is_left_out
-from calculator.request.calibration import calibration_of
+from calculator.request import OPTIONS, PLAN_SCHEMA, ZERO_IS_NONE, Option, Request, asked_of, is_left_out
+from calculator.request.calibration import Calibration, calibration_of
 
 
 @friendly
@@ -101,31 +103,101 @@ def _answer(
     for name in ZERO_IS_NONE.intersection(options):
         options[name] = None if is_left_out(name, options[name]) else options[name]
     named = {"model": model, "gpu": gpu, "calibration": calibration}
-    asked = FrozenDict({**{name: value for name, value in named.items() if value is not None}, **asked_of(options)})
+    values = asked_of(options)
+    asked = FrozenDict({**{name: value for name, value in named.items() if value is not None}, **values})
     architecture = load_model(model)
-    accelerator, rules, request = resolve(architecture, gpu, options, calibration, own)
-    stages = memory_of_stages(architecture, accelerator, rules, request, calibration)
-    batch = largest_batch(stages, request.seq_len, request) * request.attention_replicas
-    counted = tightest(stages, request.seq_len)
-    lacking = max(distinct(stages), key=_LACKS)
-    refused = rules.refusals(architecture, request, stages, asked)
-    longest = rules.longest_start(served(architecture, request.speculative_config), request, stages)
+    if own is None and calibration is None and is_a_preset(architecture):
+        device = gpu.id if isinstance(gpu, Accelerator) and is_a_preset(gpu) else gpu
+        batch_size = values.pop("batch_size", OPTIONS["batch_size"].default)
+        kinds = tuple(map(type, (device, *values.values())))
+        if _COMPARED.issuperset(kinds):
+            held = _held_by_preset(_Itself(architecture), device, tuple(values.items()), kinds)
+            return _plan(architecture, asked, held, PLAN_SCHEMA.validate({"batch_size": batch_size})["batch_size"])
+    return _plan(architecture, asked, _held(architecture, gpu, options, asked, calibration, own))
+
+
+class _Held(NamedTuple):
+    """What there is whatever ``batch_size`` is asked for: an engine allocates its pools before it knows its load."""
+
+    accelerator: Accelerator
+    rules: Engine
+    request: Request
+    stages: tuple[Stage, ...]
+    counted: Stage
+    lacking: Stage
+    max_batch_size: int
+    refusals: tuple[Refusal, ...]
+    calibration: Calibration | None
+
+
+class _Itself:
+    """A model that is found again as the object that it is: to compare two whole ones would take longer than a plan."""
+
+    __slots__ = ("model",)
+
+    def __init__(self, model: ModelArchitecture) -> None:
+        self.model = model
+
+    def __hash__(self) -> int:
+        return id(self.model)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other.model is self.model
+
+
+_COMPARED = {str, int, float, bool, NoneType}
+"""Types of values by which what is held is found again; 1 and True are told apart, as one of them may be refused."""
+MOST_HELD = 512
+
+
+@lru_cache(maxsize=MOST_HELD)
+def _held_by_preset(
+    preset: _Itself,
+    gpu: str | None,
+    asked: tuple[tuple[str, Any], ...],
+    kinds: tuple[type, ...],  # noqa: ARG001
+) -> _Held:
+    options = dict(asked)
+    return _held(preset.model, gpu, options, options, None, None)
+
+
+def _held(
+    model: ModelArchitecture,
+    gpu: Accelerator | str | None,
+    options: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    calibration: Calibration | None,
+    own: Engine | None,
+) -> _Held:
+    accelerator, rules, request = resolve(model, gpu, options, calibration, own)
+    stages = memory_of_stages(model, accelerator, rules, request, calibration)
+    refused = rules.refusals(model, request, stages, asked)
+    longest = rules.longest_start(served(model, request.speculative_config), request, stages)
     if longest is not None and longest < request.seq_len:
-        held = int(longest_context(stages, 1))
-        refused = (*refused, too_long(rules.title, rules.version, request.seq_len, longest, held))
+        alone = int(longest_context(stages, 1))
+        refused = (*refused, too_long(rules.title, rules.version, request.seq_len, longest, alone))
+    batch = largest_batch(stages, request.seq_len, request) * request.attention_replicas
+    counted, lacking = tightest(stages, request.seq_len), max(distinct(stages), key=_LACKS)
+    return _Held(accelerator, rules, request, stages, counted, lacking, batch, refused, calibration)
+
+
+def _plan(model: ModelArchitecture, asked: FrozenDict, held: _Held, batch_size: int | None = None) -> Plan:
+    request, batch = held.request, held.max_batch_size
+    if batch_size is not None and batch_size != request.batch_size:
+        request = Request.of({**vars(request), "batch_size": batch_size})
     return Plan(
-        model=architecture,
-        accelerator=accelerator,
-        rules=rules,
+        model=model,
+        accelerator=held.accelerator,
+        rules=held.rules,
         request=request,
         asked=asked,
-        stages=stages,
-        stage=lacking if lacking.exceeds else counted,
-        fits=batch >= request.batch_size and all(refusal.by_default for refusal in refused),
+        stages=held.stages,
+        stage=held.lacking if held.lacking.exceeds else held.counted,
+        fits=batch >= request.batch_size and all(refusal.by_default for refusal in held.refusals),
         max_batch_size=batch,
-        num_blocks=counted.num_blocks,
-        refusals=refused,
-        calibration=calibration,
+        num_blocks=held.counted.num_blocks,
+        refusals=held.refusals,
+        calibration=held.calibration,
     )
 
 

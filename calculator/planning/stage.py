@@ -149,6 +149,10 @@ class Budget(NamedTuple):
     weights_bytes: int
     given_bytes: int | None
 
+    def __hash__(self) -> int:
+        """Stand as a key by the numbers alone: rules hold tables, which have no hash."""
+        return hash(self[1:])
+
     def requested_bytes(self, taken: int) -> int:
         """Return what the engine may use where overheads take so much of it [bytes]."""
         return self.rules.requested_bytes(self.total_bytes, self.fraction, self.weights_bytes, taken)

@@ -16,6 +16,7 @@ from calculator.catalogue.presets.gpus import gpu_id as gpu_id
 from calculator.catalogue.presets.gpus import gpu_ids as gpu_ids
 from calculator.catalogue.presets.gpus import load_gpu as load_gpu
 from calculator.catalogue.presets.gpus import proposed_gpu_ids as proposed_gpu_ids
+from calculator.catalogue.presets.known import is_a_preset as is_a_preset
 from calculator.catalogue.presets.known import named as named
 from calculator.catalogue.presets.models import load_model as load_model
 from calculator.catalogue.presets.models import model_by_name as model_by_name

@@ -19,3 +19,11 @@ def named(thing: ModelArchitecture | Accelerator) -> str:
         return thing.repository if thing.repository and load_model(thing.repository).is_the_same(thing) else CUSTOM
     known = gpu_of_id(thing.id)
     return thing.id if known is None or known is thing or known == thing else CUSTOM
+
+
+def is_a_preset(thing: ModelArchitecture | Accelerator) -> bool:
+    """Whether a model or GPU is the catalogue's own object, not one that is like it."""
+    if isinstance(thing, ModelArchitecture):
+        file = model_file()
+        return thing.id in file.entries and file.get(thing.id) is thing
+    return gpu_of_id(thing.id) is thing
