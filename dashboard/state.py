@@ -173,7 +173,7 @@ def load(page: str = "") -> None:
         st.session_state[_PROBLEMS] = _apply(link)
         _note(link)
         known = st.session_state.to_dict()
-    elif _said_by(known) != link:
+    elif known.get(_PROBLEMS) and _said_by(known) != link:
         st.session_state[_PROBLEMS] = []
     for name, parameter in PARAMETERS.items():
         value = known[name] if name in known else _opening(parameter)

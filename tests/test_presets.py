@@ -9,7 +9,7 @@ from golden import GIB, PRESETS, rows
 import calculator
 from calculator.catalogue import presets
 from calculator.catalogue.preset_file import Entries
-from calculator.catalogue.presets import model_file
+from calculator.catalogue.presets import model_file, stated_name
 from calculator.planning.files import checks
 from calculator.reading import strict_yaml
 
@@ -242,3 +242,9 @@ def test_a_missing_preset_file_is_said_when_it_is_asked_for(tmp_path, monkeypatc
         presets.gpu_file.__wrapped__()
     with pytest.raises(calculator.FileFormatError, match=f"model_presets.yaml is missing: {looked}"):
         _ = presets.MODEL_FILE
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_file_states_the_name_that_the_model_has(preset):
+    model = calculator.load_model(preset)
+    assert stated_name(preset) == (model.name, model.huggingface_id)

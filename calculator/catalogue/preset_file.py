@@ -68,13 +68,16 @@ class Entries(Mapping[str, Any]):
 
     def stated(self, field: str) -> Iterator[tuple[str, str]]:
         """Yield the ids of entries that state a field of text, and what they state; they are not parsed for it."""
-        line = re.compile(rf"^    {field}: *(?:\"([^\"\n]*)\"|([^\s#\"']+)) *$", re.MULTILINE)
+        line = re.compile(rf"^    {field}: *(?:\"([^\"\\\n]*)\"|([A-Za-z0-9][^#\"':\\\n]*?)) *$", re.MULTILINE)
         for key in self._keys:
-            if key in self._parts:
-                found = line.search(self._parts[key][1])
-                text = (found[1] or found[2]) if found else ""
-            else:
+            part = self._parts[key][1] if key in self._parts else f"    {field}:"
+            found = line.search(part)
+            if found:
+                text = found[1] or found[2]
+            elif f"    {field}:" in part:  # stated in another way, or on another line
                 text = str(self[key].get(field, "")) if isinstance(self[key], Mapping) else ""
+            else:
+                text = ""
             if text:
                 yield key, text
 

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 import calculator
-from calculator.catalogue.presets import load_model
+from calculator.catalogue.presets import stated_name
 from calculator.messages import phrase
 from dashboard import state
 from dashboard.inputs import own
@@ -80,8 +80,7 @@ def _model_name(key: str) -> str:
 @cache
 def _preset_name(key: str) -> str:
     """Return a model's name and what else it is searched by: its repository, and its id where that says more."""
-    model = load_model(key)
-    said = " · ".join(filter(None, (model.name, model.huggingface_id)))
+    said = " · ".join(filter(None, stated_name(key)))
     return said if _is_found(key, said) else f"{said} · {key}"
 
 

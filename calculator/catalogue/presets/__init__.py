@@ -23,6 +23,7 @@ from calculator.catalogue.presets.models import model_by_name as model_by_name
 from calculator.catalogue.presets.models import model_ids as model_ids
 from calculator.catalogue.presets.models import model_names as model_names
 from calculator.catalogue.presets.models import model_of_files as model_of_files
+from calculator.catalogue.presets.models import stated_name as stated_name
 from calculator.messages import say as _say
 
 

@@ -20,6 +20,16 @@ def model_ids() -> tuple[str, ...]:
     return tuple(model_file().entries)
 
 
+def stated_name(key: str) -> tuple[str, str]:
+    """Return the name and the repository of a preset as the file states them; the model is not built for it."""
+    return _stated("name")[key], _stated("huggingface_id").get(key, "")
+
+
+@cache
+def _stated(field: str) -> dict[str, str]:
+    return dict(model_file().entries.stated(field))
+
+
 @friendly
 def load_model(name: str | ModelArchitecture) -> ModelArchitecture:
     """Load a model by its preset id, by a repository of the same layers, or from a ``config.json``.
