@@ -12,6 +12,7 @@ from test_imports import python
 import calculator
 from calculator.configs import families
 from calculator.configs.families.refused import REASONS
+from calculator.configs.reference import defaults_of
 
 CONFIGS = ROOT / "calculator" / "configs"
 ROWS = {name: families.find(name)[1] for name in families.names()}
@@ -38,6 +39,16 @@ def test_a_row_says_where_and_when_it_was_read(kind):
     if source.text.startswith("transformers"):
         others = [name for name, row in ROWS.items() if row.source == source and name != kind]
         assert others == [], "a row that begins as another must name its own source"
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_a_row_repeats_nothing_that_its_class_has(kind):
+    """What the class of a type, or of each of its other names, has would never be read from the row."""
+    classes = [
+        of_class for name in (kind, *ROWS[kind].aliases) if "num_hidden_layers" in (of_class := defaults_of(name))
+    ]
+    never = {key for key in ROWS[kind].defaults if classes and all(one.get(key) is not None for one in classes)}
+    assert never == set()
 
 
 def test_an_alias_is_answered_as_its_type():

@@ -38,13 +38,13 @@ def test_another_name_of_a_type_is_the_type(name, kind):
     [
         ("mimo", "qwen2"), ("phi4mm", "phi3"), ("qwen2_vl", "qwen2"), ("qwen2_vl_text", "qwen2"),
         ("qwen2_5_vl", "qwen2"), ("qwen2_5_vl_text", "qwen2"), ("qwen3_vl_text", "qwen3"),
-        ("qwen3_vl_moe_text", "qwen3_moe"), ("glm4v_text", "glm4"), ("phi4_multimodal", "phi3"),
-        ("gemma3", "gemma3_text"), ("llama4", "llama4_text"),
+        ("qwen3_vl_moe_text", "qwen3_moe"), ("phi4_multimodal", "phi3"), ("gemma3", "gemma3_text"),
+        ("llama4", "llama4_text"), ("kimi_k2", "deepseek_v3"),
     ],
 )  # fmt: skip
 def test_an_outer_type_stands_for_its_decoder(name, kind):
     experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
-    config = DECODER | (experts if kind in ("qwen3_moe", "llama4_text") else {})
+    config = DECODER | (experts if kind in ("qwen3_moe", "llama4_text", "deepseek_v3") else {})
     outer, inner = (calculator.model_from_hf_config({**config, "model_type": kind}) for kind in (name, kind))
     assert (outer.num_parameters, outer.groups) == (inner.num_parameters, inner.groups)
 

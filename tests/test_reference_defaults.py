@@ -92,3 +92,39 @@ def test_a_wrapper_has_the_word_on_the_head(outer, text, tied):
     part = {"model_type": f"{outer}_text", **PLAIN, "tie_word_embeddings": text[1]}
     config = {"model_type": outer, "tie_word_embeddings": text[0], "text_config": part}
     assert calculator.model_from_hf_config(config).tie_word_embeddings is tied
+
+
+@pytest.mark.parametrize(
+    ("config", "num_parameters"),
+    # six layers of 256 by 512 and 1,000 words; by hand, of what the class of transformers 5.23.0 has
+    [
+        # biases on q, k, v, o, up and down; no gate; norms with a bias
+        (
+            {"model_type": "zzz", "architectures": ["Jais2ForCausalLM"]},
+            2 * 1000 * 256 + 6 * (4 * 256 * 257 + 512 * 257 + 256 * 513 + 4 * 256) + 2 * 256,
+        ),
+        # 4 KV heads of 256 for the 32 queries, a head that is the embedding
+        (
+            {"model_type": "zzz", "architectures": ["VaultGemmaForCausalLM"]},
+            1000 * 256 + 6 * (256 * 256 * (32 + 4 + 4 + 32) + 3 * 256 * 512 + 2 * 256) + 256,
+        ),
+        # heads of hidden size over heads, whatever GLM-4 has; biases on q, k and v are no key of this class
+        (
+            {"model_type": "glm4v_text", "num_key_value_heads": 4},
+            2 * 1000 * 256 + 6 * (256 * 257 + 2 * 32 * 257 + 256 * 256 + 3 * 256 * 512 + 4 * 256) + 256,
+        ),
+    ],
+)
+def test_a_type_by_another_name_has_what_its_class_has(config, num_parameters):
+    assert calculator.model_from_hf_config({**PLAIN, **config}).num_parameters == num_parameters
+
+
+def test_a_part_out_of_its_wrapper_has_the_sizes_of_its_class():
+    # Qwen3VLTextConfig of transformers 5.23.0: 151,936 words, 4,096 wide, 22,016 in the MLP, 32 heads of 128
+    part = {"model_type": "qwen3_vl_text", "num_hidden_layers": 1, "num_key_value_heads": 8}
+    layer = 4096 * 128 * (32 + 8 + 8 + 32) + 3 * 4096 * 22_016 + 2 * 4096 + 2 * 128
+    assert calculator.model_from_hf_config(part).num_parameters == 2 * 151_936 * 4096 + layer + 4096
+    with pytest.raises(calculator.InvalidValueError, match="num_hidden_layers is missing"):
+        calculator.model_from_hf_config({"model_type": "qwen3_vl_text"})
+    with pytest.raises(calculator.InvalidValueError, match="hidden_size is missing"):
+        calculator.model_from_hf_config({"model_type": "qwen3", "num_hidden_layers": 1, "num_attention_heads": 8})

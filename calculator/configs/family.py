@@ -53,9 +53,8 @@ class Family:
     Attributes
     ----------
     defaults : mapping
-        What the reference has for keys that a config leaves out.
-    longest_context : int or None
-        The longest context that the reference has where a config names none [tokens].
+        What the reference fills in for keys that a config leaves out, where its class has no default for them, or
+        the type no class.
     source : Source
         Where the row was read.
     aliases : tuple of str
@@ -127,7 +126,6 @@ class Family:
     """
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    longest_context: int | None = None
     source: Source = Source()
     aliases: tuple[str, ...] = ()
     builder: Callable[[Keys, Family], Builder] | None = None
@@ -171,8 +169,15 @@ class Family:
     required: Mapping[str, Any] = field(default_factory=dict)
     harmless: tuple[str, ...] = ()
 
-    def keys(self, part: TextPart) -> Keys:
-        """Return the keys of a text decoder of this type, with what the reference has for those that it leaves out."""
-        longest = {} if self.longest_context is None else {"max_position_embeddings": self.longest_context}
-        of_row = {**longest, **self.defaults}
-        return Keys(part.config, part.defaults(of_row), must_be_said(part, of_row))
+    def keys(self, part: TextPart, name: str) -> Keys:
+        """Return the keys of a text decoder of this type, with what the reference has for those that it leaves out.
+
+        Parameters
+        ----------
+        part : TextPart
+            The decoder's part of a config.
+        name : str
+            The type that this row is of; the part may go by an alias.
+        """
+        defaults = part.defaults(name, self.defaults)
+        return Keys(part.config, defaults, must_be_said(defaults))

@@ -75,7 +75,7 @@ def model_from_hf_config(
     for named in (config.get("model_type"), asked):
         _refuse_known(named)
     kind, family = _family(families.of_classes(classes) or asked, assume_full_attention, _encodes(text), classes)
-    keys = family.keys(part)
+    keys = family.keys(part, kind)
     keys.ignore("model_type", "architectures", "_name_or_path", "torch_dtype", "dtype", *TEXT_PARTS, *TOWERS)
     build = family.builder or (EncoderDecoder if family.encoder else Assembler)
     builder = build(keys, family)

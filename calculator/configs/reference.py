@@ -1,6 +1,6 @@
 """What the reference's config classes have for keys that a config leaves out, and how its wrappers hold a text part.
 
-The table is made by ``tests/data/make_defaults.py`` from the classes themselves; a row of ``families`` stands before
+The table is made by ``tests/data/make_defaults.py`` from the classes themselves; a row of ``families`` stands beside
 it with keys that no class has.
 """
 

@@ -12,6 +12,8 @@ TOWERS = ("vision_config", "audio_config", "vision_tower_config", "speech_config
 OTHER_PARTS = ("quantization_config", "compression_config", "generation_config", "decoder_config")
 SHARED = ("quantization_config", "compression_config")
 """Keys of the outer part that hold for the text decoder too."""
+OF_A_PART = "_text"
+"""How types end that stand in a wrapper: their configs leave sizes out also where they are taken out of it."""
 
 
 class TextPart(NamedTuple):
@@ -34,20 +36,25 @@ class TextPart(NamedTuple):
     holder: Mapping[str, Any]
     wrapper: Any
 
-    def defaults(self, of_row: Mapping[str, Any]) -> dict[str, Any]:
+    def defaults(self, name: str, of_row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the reference has for keys left out: of the row, of the type's class, of its wrapper's.
 
-        Where the class has nothing, the row says what it fills in.
+        A type that has no class of layers of its own has that of the type that the row is of. Where the class has
+        nothing, the row says what the reference fills in.
         """
-        own = {name: value for name, value in defaults_of(self.kind).items() if value is not None or name not in of_row}
-        if self.wrapper is None:
-            own = {name: value for name, value in own.items() if name not in SIZES}
-            found = {**of_row, **own}
-            found.pop(LAYERS, None)
-            return found
+        whole = self.wrapper is None
+        own = _assumed(self.kind, whole)
+        if LAYERS not in defaults_of(self.kind):
+            own = {**_assumed(name, True), **own}
+        found = {**of_row, **{key: value for key, value in own.items() if value is not None or key not in of_row}}
         wrapper = wrapper_of(self.wrapper)
-        filled = wrapper.get("keys", {}) if wrapper.get("type") == self.kind else {}
-        return {**of_row, **own, **filled}
+        return {**found, **(wrapper.get("keys", {}) if wrapper.get("type") == self.kind else {})}
+
+
+def _assumed(kind: Any, whole: bool) -> dict[str, Any]:
+    """Return the defaults of a type's class that count in a whole config, or in a part of one."""
+    left_out = (*(() if str(kind).endswith(OF_A_PART) else SIZES), LAYERS) if whole else ()
+    return {key: value for key, value in defaults_of(kind).items() if key not in left_out}
 
 
 def text_part(config: Mapping[str, Any]) -> TextPart:
@@ -98,6 +105,6 @@ def _tied(outer: Mapping[str, Any], text: Mapping[str, Any], wrapper: object) ->
     return all(said)
 
 
-def must_be_said(part: TextPart, of_row: Mapping[str, Any]) -> tuple[str, ...]:
+def must_be_said(defaults: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the keys that have a default which is never assumed: how many experts there are."""
-    return (EXPERTS,) if part.defaults(of_row).get(EXPERTS) else ()
+    return (EXPERTS,) if defaults.get(EXPERTS) else ()

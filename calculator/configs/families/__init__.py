@@ -1,7 +1,7 @@
 """What is particular to each model type, as data: a module a maker, in each a row a type.
 
-A row names the defaults that the reference has for keys that published configs leave out, its longest context, the
-traits of the type's block, and where all that was read. A trait that is a text names the config's key that decides.
+A row names the traits of the type's block, where they were read, and the defaults that the reference fills in where its
+class (``reference.json``) has none. A trait that is a text names the config's key that decides.
 How vLLM 0.33.0 keeps a recurrent state (the key that names its format, and what it is without one) is in the
 ``State`` of a row. A maker's module is imported when a type is looked for that no module before it knows.
 """

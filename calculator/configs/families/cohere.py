@@ -9,24 +9,17 @@ from calculator.configs.traits import Experts
 
 ROWS: dict[str, Family] = {
     "cohere": Family(
-        {"tie_word_embeddings": True},
-        longest_context=8192, source=transformers("cohere"),
-        qkv_bias="attention_bias", output_bias="attention_bias", norms=1, qk_norm="each_head",
-        qk_norm_if="use_qk_norm",
+        source=transformers("cohere"),
+        qkv_bias="attention_bias", output_bias="attention_bias", norms=1, qk_norm="each_head", qk_norm_if="use_qk_norm",
     ),
     "cohere2": Family(
-        {"tie_word_embeddings": True, "sliding_window": 4096, "sliding_window_pattern": 4},
-        longest_context=8192, source=transformers("cohere2"), aliases=("cohere_compass_text",),
+        {"sliding_window_pattern": 4}, source=transformers("cohere2"), aliases=("cohere_compass_text",),
         schedule=every(WINDOW, key="sliding_window_pattern"), qkv_bias="attention_bias", output_bias="attention_bias",
         norms=1,
     ),
     "cohere2_moe": Family(
-        {
-            "tie_word_embeddings": True, "head_dim": 128, "sliding_window": 4096, "sliding_window_pattern": 4,
-            "prefix_dense_sliding_window_pattern": 1, "num_experts": 8, "num_experts_per_tok": 2,
-            "n_shared_experts": 0, "first_k_dense_replace": 0,
-        },
-        longest_context=8192, source=transformers("cohere2_moe"),
+        {"sliding_window_pattern": 4, "prefix_dense_sliding_window_pattern": 1, "first_k_dense_replace": 0},
+        source=transformers("cohere2_moe"),
         schedule=WINDOWS_AFTER_DENSE, qkv_bias="attention_bias", output_bias="attention_bias", norms=1,
         experts=Experts(
             width="intermediate_size", dense="first", shared="count", dense_width="prefix_dense_intermediate_size",

@@ -22,7 +22,7 @@ from calculator.configs.hooks.encoders.alone import (
 from calculator.configs.schedules.schedule import WINDOW, every
 
 BERT = Family(
-    {**TIED, "type_vocab_size": 2, "head_dense_bias": True},
+    {"head_dense_bias": True},
     builder=EncoderOnly, gated=False, qkv_bias=True, output_bias=True, mlp_bias=True, head_bias=True, norm_bias=True,
     has_norm_gain=False, embedding_norm=True, learned_positions=0, bidirectional=True,
     required={"is_decoder": False, "add_cross_attention": False},
@@ -30,61 +30,43 @@ BERT = Family(
 )  # fmt: skip
 
 ROWS: dict[str, Family] = {
-    "bert": replace(BERT, longest_context=512, source=transformers("bert")),
-    "roberta": replace(
-        BERT, longest_context=512, source=transformers("roberta"),
-        aliases=("xlm-roberta", "camembert", "data2vec-text"),
-    ),
-    "ernie": replace(
-        BERT, longest_context=512, source=transformers("ernie"), required={**BERT.required, "use_task_id": False},
-    ),
-    "roberta-prelayernorm": replace(
-        BERT, longest_context=512, source=transformers("roberta_prelayernorm"), has_norm_gain=True,
-    ),
+    "bert": replace(BERT, source=transformers("bert")),
+    "roberta": replace(BERT, source=transformers("roberta"), aliases=("xlm-roberta", "camembert", "data2vec-text")),
+    "ernie": replace(BERT, source=transformers("ernie"), required={**BERT.required, "use_task_id": False}),
+    "roberta-prelayernorm": replace(BERT, source=transformers("roberta_prelayernorm"), has_norm_gain=True),
     "bert-generation": replace(
-        BERT, longest_context=512, source=transformers("bert_generation"),
-        defaults={**TIED, "type_vocab_size": 0}, builder=PlainHead,
+        BERT, source=transformers("bert_generation"), defaults={"type_vocab_size": 0}, builder=PlainHead,
     ),
-    "megatron-bert": replace(
-        BERT, longest_context=512, source=transformers("megatron_bert"), has_norm_gain=True, embedding_norm=False,
-    ),
+    "megatron-bert": replace(BERT, source=transformers("megatron_bert"), has_norm_gain=True, embedding_norm=False),
     "modernbert": replace(
-        BERT, longest_context=8192, source=transformers("modernbert"),
-        defaults={
-            **TIED, "type_vocab_size": 0, "global_attn_every_n_layers": 3, "local_attention": 128,
-            "classifier_bias": False, "decoder_bias": True, "norm_bias": False,
-        },
+        BERT, source=transformers("modernbert"), defaults={"type_vocab_size": 0, "global_attn_every_n_layers": 3},
         builder=PlainFirst, schedule=every(WINDOW, key="global_attn_every_n_layers", at=0), gated=True,
         qkv_bias="attention_bias",
         output_bias="attention_bias", mlp_bias="mlp_bias", head_bias="decoder_bias", norm_bias="norm_bias",
         has_norm_gain=True, learned_positions=None, harmless=("local_attention", "sliding_window"),
     ),
     "modernbert-decoder": replace(
-        BERT, longest_context=8192, source=transformers("modernbert_decoder"),
-        defaults={
-            **TIED, "type_vocab_size": 0, "global_attn_every_n_layers": 3, "local_attention": 128, "sliding_window": 64,
-            "classifier_bias": False, "decoder_bias": True, "norm_bias": False,
-        },
+        BERT, source=transformers("modernbert_decoder"),
+        defaults={"type_vocab_size": 0, "global_attn_every_n_layers": 3, "sliding_window": 64},
         builder=PlainFirst, schedule=every(WINDOW, key="global_attn_every_n_layers", at=0), gated=True,
         qkv_bias="attention_bias",
         output_bias="attention_bias", mlp_bias="mlp_bias", head_bias="decoder_bias", norm_bias="norm_bias",
         has_norm_gain=True, learned_positions=None, bidirectional=False, required={"local_attention": 128},
     ),
     "nomic_bert": replace(
-        BERT, longest_context=2048, source=transformers("nomic_bert"), gated=True, qkv_bias=False, output_bias=False,
-        mlp_bias=False, learned_positions=None,
+        BERT, source=transformers("nomic_bert"), defaults={**BERT.defaults, **TIED}, gated=True, qkv_bias=False,
+        output_bias=False, mlp_bias=False, learned_positions=None,
     ),
     "gte": replace(
-        BERT, longest_context=8192, source=transformers("gte"), aliases=("new",),
-        defaults={**BERT.defaults, "type_vocab_size": 1}, gated=True, mlp_bias=False, learned_positions=None,
+        BERT, source=transformers("gte"), aliases=("new",), gated=True, mlp_bias=False, learned_positions=None,
         extras=(Extra("dense MLP", "hidden"),),
     ),
     "big_bird": replace(
-        BERT, longest_context=4096, source=transformers("big_bird"), harmless=(*BERT.harmless, "attention_type"),
+        BERT, source=transformers("big_bird"), harmless=(*BERT.harmless, "attention_type"),
         extras=(Extra("head", "hidden", "hidden", where="end"), Extra("head", "hidden", where="end")),
     ),
     "roc_bert": replace(
-        BERT, longest_context=512, source=transformers("roc_bert"),
+        BERT, source=transformers("roc_bert"),
         required={**BERT.required, "concat_input": True, "enable_shape": True, "enable_pronunciation": True},
         extras=(
             Extra("embedding", "shape_vocab_size", "shape_embed_dim", where="end"),
@@ -94,21 +76,15 @@ ROWS: dict[str, Family] = {
             Extra("embedding", "hidden", "pronunciation_embed_dim", where="end"),
         ),
     ),
-    "xlm-roberta-xl": replace(
-        BERT, longest_context=514, source=transformers("xlm_roberta_xl"), has_norm_gain=True, embedding_norm=False,
-    ),
+    "xlm-roberta-xl": replace(BERT, source=transformers("xlm_roberta_xl"), has_norm_gain=True, embedding_norm=False),
     "roformer": replace(
-        BERT, longest_context=1536, source=transformers("roformer"), builder=SinusoidHeads, learned_positions=None,
+        BERT, source=transformers("roformer"), builder=SinusoidHeads, learned_positions=None,
         required={**BERT.required, "rotary_value": False},
     ),
-    "electra": replace(
-        BERT, longest_context=512, source=transformers("electra"), builder=NarrowEmbedding,
-    ),
-    "rembert": replace(
-        BERT, longest_context=512, source=transformers("rembert"), builder=TwoEmbeddings,
-    ),
+    "electra": replace(BERT, source=transformers("electra"), builder=NarrowEmbedding),
+    "rembert": replace(BERT, source=transformers("rembert"), builder=TwoEmbeddings),
     "xmod": replace(
-        BERT, longest_context=512, source=transformers("xmod"), builder=Languages,
+        BERT, source=transformers("xmod"), builder=Languages,
         required={**BERT.required, "adapter_layer_norm": False, "pre_norm": False},
     ),
 }  # fmt: skip

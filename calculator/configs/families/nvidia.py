@@ -11,18 +11,9 @@ from calculator.configs.schedules.schedule import listed
 from calculator.configs.traits import Experts, State
 
 ROWS: dict[str, Family] = {
-    "nemotron": replace(
-        LLAMA, longest_context=4096, source=transformers("nemotron"),
-        gated=False, norm_bias=True,
-    ),
+    "nemotron": replace(LLAMA, source=transformers("nemotron"), gated=False, norm_bias=True),
     "nemotron_h": Family(
-        {
-            **UNTIED, "num_key_value_heads": 8, "head_dim": 128, "ssm_state_size": 128, "mamba_num_heads": 128,
-            "mamba_head_dim": 64, "n_groups": 8, "conv_kernel": 4, "expand": 2, "use_conv_bias": True,
-            "mamba_ssm_cache_dtype": "float32", "num_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": 1,
-            "moe_intermediate_size": 7688, "moe_shared_expert_intermediate_size": 7688,
-        },
-        longest_context=4096, source=transformers("nemotron_h"),
+        source=transformers("nemotron_h"),
         schedule=listed("mlp", "moe"), gated=False, mlp_bias="mlp_bias", norms=1, single=True,
         required={"tie_word_embeddings": False},
         harmless=(
@@ -41,7 +32,7 @@ ROWS: dict[str, Family] = {
         ),
     ),
     "nemotron-nas": replace(
-        LLAMA,
+        LLAMA, defaults=UNTIED,
         source=Source(
             "the remote code of Nemotron-NAS; vLLM 0.33.0 model_executor/models/nemotron_nas.py", "2026-11",
         ),

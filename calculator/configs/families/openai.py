@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calculator.configs.family import TIED, UNTIED, Family, transformers
+from calculator.configs.family import Family, transformers
 from calculator.configs.schedules.schedule import WINDOW, every
 from calculator.configs.traits import Encoder, Experts
 
 GPT2 = Family(
-    {"tie_word_embeddings": True},
     gated=False, qkv_bias=True, output_bias=True, mlp_bias=True, norm_bias=True, learned_positions=0, width_factor=4,
 )  # fmt: skip
 
 ROWS: dict[str, Family] = {
-    "gpt2": replace(GPT2, longest_context=1024, source=transformers("gpt2"), aliases=("gpt-sw3",)),
+    "gpt2": replace(GPT2, source=transformers("gpt2"), aliases=("gpt-sw3",)),
     "gpt_oss": Family(
-        {
-            **UNTIED, "num_key_value_heads": 8, "head_dim": 64, "sliding_window": 128, "attention_bias": True,
-            "num_experts": 128, "num_experts_per_tok": 4,
-        },
-        longest_context=131072, source=transformers("gpt_oss"),
+        source=transformers("gpt_oss"),
         schedule=every(WINDOW, 2), qkv_bias="attention_bias", output_bias="attention_bias", sinks="all",
         copies_kv_heads=False, experts=Experts(width="intermediate_size", router_bias=True, bias=True),
     ),
     "whisper": Family(
-        {**TIED, "decoder_layers": 4, "num_mel_bins": 80, "max_source_positions": 1500, "max_target_positions": 448},
-        longest_context=448, source=transformers("whisper"),
+        {"decoder_layers": 4, "max_target_positions": 448}, source=transformers("whisper"),
         encoder=Encoder(
             positions="max_target_positions", source_positions="max_source_positions", key_bias=False,
             convolutions="num_mel_bins",

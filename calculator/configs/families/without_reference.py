@@ -25,6 +25,7 @@ EXPERTS = Experts(
     dense="first", shared="count", shared_each="moe_shared_expert_intermediate_size",
     correction="moe_router_enable_expert_bias", correction_counts=True, wide_router="router_dtype=fp32",
 )  # fmt: skip
+PLAIN = replace(LLAMA, defaults=UNTIED)
 BAILING = Family(
     {**UNTIED, "num_shared_experts": 0, "first_k_dense_replace": 0},
     qkv_bias="use_bias or use_qkv_bias", output_bias="use_bias", mlp_bias="use_bias", qk_norm="head",
@@ -49,8 +50,7 @@ ROWS: dict[str, Family] = {
             **BAILING.defaults, "router_dtype": "fp32", "layer_group_size": 1, "group_norm_size": 1,
             "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
         },
-        schedule=every(STATE, key="layer_group_size"), qkv_bias=False, latent=True, qk_norm="",
-        state=BAILING_STATE,
+        schedule=every(STATE, key="layer_group_size"), qkv_bias=False, latent=True, qk_norm="", state=BAILING_STATE,
         extras=(Extra("norms", "head_dim", copies=2, where=STATE, when="use_qk_norm"),),
     ),
     "bailing_moe_linear": replace(
@@ -80,38 +80,32 @@ ROWS: dict[str, Family] = {
         ),
     ),
     "rnj1": Family(
-        TIED,
-        source=read_in("rnj1"), builder=ChunksAsWindows, schedule=listed(CHUNK), qkv_bias="attention_bias",
+        TIED, source=read_in("rnj1"), builder=ChunksAsWindows, schedule=listed(CHUNK), qkv_bias="attention_bias",
         output_bias="attention_bias", norms=4, qk_norm="head",
         harmless=("sliding_window_pattern", "use_bidirectional_attention"),
     ),
-    "orion": replace(
-        LLAMA, source=read_in("orion"), qkv_bias=False, output_bias=False, mlp_bias=False, norm_bias=True,
-    ),
+    "orion": replace(PLAIN, source=read_in("orion"), qkv_bias=False, output_bias=False, mlp_bias=False, norm_bias=True),
     "solar": replace(
-        LLAMA, source=read_in("solar"), qkv_bias="attention_bias or bias", output_bias="attention_bias or bias",
+        PLAIN, source=read_in("solar"), qkv_bias="attention_bias or bias", output_bias="attention_bias or bias",
     ),
     "telechat": replace(
-        LLAMA, source=read_in("telechat2"), aliases=("telechat2",), qkv_bias=False, output_bias=True, mlp_bias=False,
+        PLAIN, source=read_in("telechat2"), aliases=("telechat2",), qkv_bias=False, output_bias=True, mlp_bias=False,
         extras=(Extra("dense MLP", "hidden"),),
     ),
-    "telechat3": replace(LLAMA, source=read_in("llama")),
-    "TeleFLM": replace(LLAMA, source=read_in("teleflm"), aliases=("teleflm",)),
+    "telechat3": replace(PLAIN, source=read_in("llama")),
+    "TeleFLM": replace(PLAIN, source=read_in("teleflm"), aliases=("teleflm",)),
     "PanguEmbedded": replace(
-        LLAMA, source=read_in("openpangu"), qkv_bias="qkv_bias or attention_bias or bias",
-        output_bias="attention_bias or bias",
-        required={"is_causal": True},
+        PLAIN, source=read_in("openpangu"), qkv_bias="qkv_bias or attention_bias or bias",
+        output_bias="attention_bias or bias", required={"is_causal": True},
     ),
-    "step1": replace(LLAMA, source=read_in("step1")),
+    "step1": replace(PLAIN, source=read_in("step1")),
     "step3_text": Family(
-        {**UNTIED, "num_attention_groups": 1},
-        source=read_in("step3_text"), builder=SharedQueries,
+        {**UNTIED, "num_attention_groups": 1}, source=read_in("step3_text"), builder=SharedQueries,
         experts=Experts(dense="enumerated", shared="width", shared_width="share_expert_dim"),
         required={"num_attention_groups": 1}, harmless=("max_position_embedding", "share_q_dim"),
     ),
     "plamo3": Family(
-        UNTIED,
-        source=read_in("plamo3"), schedule=every(WINDOW, key="sliding_window_pattern"), norms=4, qk_norm="head",
+        UNTIED, source=read_in("plamo3"), schedule=every(WINDOW, key="sliding_window_pattern"), norms=4, qk_norm="head",
         head_multiple=16,
     ),
     "sarvam_mla": replace(
@@ -119,8 +113,7 @@ ROWS: dict[str, Family] = {
         defaults={
             **UNTIED, "first_k_dense_replace": 1, "n_shared_experts": 1, "moe_router_enable_expert_bias": True,
         },
-        experts=EXPERTS,
-        required={"moe_layer_freq": 1},
+        experts=EXPERTS, required={"moe_layer_freq": 1},
     ),
     "pangu_ultra_moe": replace(
         DEEPSEEK, source=read_in("openpangu"), defaults=UNTIED, qkv_bias=False, mlp_bias="mlp_bias",

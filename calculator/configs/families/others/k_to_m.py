@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from calculator.architecture.matrices import Sharding
 from calculator.configs.blocks.extras import Extra
-from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
-from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, Source, read_in, transformers
+from calculator.configs.family import PUBLISHED, UNTIED, Family, read_in, transformers
 from calculator.configs.hooks.mixers.inkling import ShortConvolutions
 from calculator.configs.hooks.mixers.longcat_flash import NgramEmbeddings, TwoAttentions
 from calculator.configs.hooks.mixers.minimax_m3 import IndexBesideHeads
@@ -27,11 +26,6 @@ from calculator.configs.traits import Experts, State
 
 IDLE_EXPERTS = Experts(idle="zero_expert_num", router_bias="router_bias", correction=True, wide_router=True)
 LONGCAT_FLASH = Family(
-    {
-        **UNTIED, "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
-        "v_head_dim": 128, "num_experts": 512, "zero_expert_num": 256, "num_experts_per_tok": 12,
-        "moe_intermediate_size": 2048,
-    },
     builder=TwoAttentions, qkv_bias="attention_bias", latent=True,
     harmless=("mla_scale_kv_lora", "mla_scale_q_lora"),
     experts=IDLE_EXPERTS,
@@ -39,11 +33,8 @@ LONGCAT_FLASH = Family(
 
 ROWS: dict[str, Family] = {
     "inkling_text": Family(
-        {
-            **UNTIED, "sliding_window": 512, "d_rel": 16, "rel_extent": 1024, "conv_kernel_size": 4, "dense_mlp_idx": 0,
-            "num_experts": 256, "num_experts_per_tok": 6, "n_shared_experts": 2,
-        },
-        longest_context=131072, source=transformers("inkling"), aliases=("inkling_model",),
+        {**UNTIED, "d_rel": 16, "rel_extent": 1024, "conv_kernel_size": 4, "dense_mlp_idx": 0},
+        source=transformers("inkling"), aliases=("inkling_model",),
         builder=ShortConvolutions, schedule=CONVOLVED_WINDOWS, qk_norm="head", copies_kv_heads=False,
         kinds={
             "hybrid_sliding": {
@@ -61,53 +52,33 @@ ROWS: dict[str, Family] = {
         required={"use_embed_norm": True, "shared_expert_sink": True, "q_bias": False, "o_bias": False},
         harmless=("mtp_local_layer_ids", "swa_v_head_dim", "v_head_dim"),
     ),
-    "helium": replace(
-        LLAMA, longest_context=4096, source=transformers("helium"),
-        defaults={**UNTIED, "num_key_value_heads": 20, "head_dim": 128},
-        output_bias=False,
-    ),
+    "helium": replace(LLAMA, source=transformers("helium"), output_bias=False),
     "exaone4": Family(
-        {**UNTIED, "num_key_value_heads": 32, "sliding_window": 4096, "sliding_window_pattern": 4},
-        longest_context=2048, source=transformers("exaone4"), aliases=("exaone4_5_text", "exaone4_5",),
+        {"sliding_window_pattern": 4}, source=transformers("exaone4"), aliases=("exaone4_5_text", "exaone4_5",),
         schedule=every(WINDOW, key="sliding_window_pattern"), qk_norm="head",
     ),
     "exaone_moe": Family(
-        {
-            **UNTIED, "num_key_value_heads": 32, "sliding_window": 4096, "sliding_window_pattern": 4,
-            "first_k_dense_replace": 1, "num_experts": 64, "num_experts_per_tok": 8, "n_shared_experts": 1,
-            "moe_intermediate_size": 1024,
-        },
-        longest_context=2048, source=transformers("exaone_moe"),
+        {"sliding_window_pattern": 4}, source=transformers("exaone_moe"),
         schedule=every(WINDOW, key="sliding_window_pattern"), qk_norm="head",
         experts=Experts(dense="first", shared="count", correction=True),
     ),
     "lfm2": Family(
-        {
-            **TIED, "num_key_value_heads": 8, "conv_L_cache": 3, "block_multiple_of": 256,
-            "block_ffn_dim_multiplier": 1.0, "block_auto_adjust_ff_dim": True,
-        },
-        longest_context=128000, source=transformers("lfm2"),
+        {"block_ffn_dim_multiplier": 1.0}, source=transformers("lfm2"),
         builder=CutWidth, qk_norm="head", state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"),
         harmless=("conv_L_cache", "conv_dim", "conv_dim_out", "conv_use_xavier_init"),
     ),
     "lfm2_moe": Family(
-        {
-            **TIED, "num_key_value_heads": 8, "conv_L_cache": 3, "num_dense_layers": 2, "num_experts": 32,
-            "num_experts_per_tok": 4, "moe_intermediate_size": 1792,
-        },
-        longest_context=128000, source=transformers("lfm2_moe"),
+        source=transformers("lfm2_moe"),
         schedule=listed(), qk_norm="head", state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"),
         experts=Experts(dense="first", dense_key="num_dense_layers", correction="use_expert_bias"),
     ),
-    "longcat_flash": replace(LONGCAT_FLASH, longest_context=131072, source=transformers("longcat_flash")),
+    "longcat_flash": replace(LONGCAT_FLASH, source=transformers("longcat_flash")),
     "longcat_flash_ngram": replace(
         LONGCAT_FLASH, defaults=UNTIED, source=read_in("longcat_flash_ngram"), builder=NgramEmbeddings,
         experts=replace(IDLE_EXPERTS, correction_counts=True),
     ),
     "minimax": Family(
-        {**UNTIED, "num_key_value_heads": 8, "num_experts": 8, "num_experts_per_tok": 2},
-        longest_context=131072, source=transformers("minimax"), aliases=("minimax_text_01", "minimax_m1"),
-        schedule=STATES_BY_TURNS,
+        source=transformers("minimax"), aliases=("minimax_text_01", "minimax_m1"), schedule=STATES_BY_TURNS,
         harmless=(
             "linear_attn_alpha_factor", "linear_attn_beta_factor", "full_attn_alpha_factor", "full_attn_beta_factor",
             "sliding_window", "layernorm_full_attention_alpha", "layernorm_full_attention_beta",
@@ -116,26 +87,12 @@ ROWS: dict[str, Family] = {
         state=State("lightning"), experts=Experts(width="intermediate_size"),
     ),
     "minimax_m2": Family(
-        {**UNTIED, "num_key_value_heads": 8, "head_dim": 128, "num_experts": 256, "num_experts_per_tok": 8},
-        longest_context=196608, source=transformers("minimax_m2"),
+        source=transformers("minimax_m2"),
         qk_norm="width", harmless=("layernorm_full_attention_beta", "layernorm_linear_attention_beta"),
         experts=Experts(width="intermediate_size", correction=True, wide_router=True),
     ),
-    "kimi_k2": replace(
-        DEEPSEEK_V3,
-        source=Source(
-            "the published config.json, whose class is DeepSeek V3's: "
-            "transformers 5.23.0 models/deepseek_v3/configuration_deepseek_v3.py",
-            "2026-11",
-        ),
-    ),
     "kimi_linear": Family(
-        {
-            **UNTIED, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "v_head_dim": 128, "qk_nope_head_dim": 128,
-            "num_experts": 256, "num_experts_per_tok": 8, "n_shared_experts": 1, "moe_intermediate_size": 1024,
-            "first_k_dense_replace": 1, "linear_head_dim": 128, "linear_num_heads": 32, "linear_conv_kernel_dim": 4,
-        },
-        longest_context=1048576, source=transformers("kimi_linear"),
+        {"first_k_dense_replace": 1}, source=transformers("kimi_linear"),
         schedule=STATES_BY_LISTS, qkv_bias="attention_bias", latent=True, state=State("kimi_delta"),
         experts=Experts(dense="first", shared="count", latent_width="routed_expert_hidden_size", correction=True),
         extras=(
@@ -146,40 +103,18 @@ ROWS: dict[str, Family] = {
             Extra("streams", "hidden", copies=2, where="end", when="attn_res_block_size?"),
         ),
     ),
-    "jetmoe": Family(
-        {
-            "tie_word_embeddings": True, "num_key_value_heads": 16, "head_dim": 128, "num_experts": 8,
-            "num_experts_per_tok": 2,
-        },
-        longest_context=4096, source=transformers("jetmoe"),
-        experts=Experts(width="intermediate_size", in_attention=True),
-    ),
+    "jetmoe": Family(source=transformers("jetmoe"), experts=Experts(width="intermediate_size", in_attention=True)),
     "minicpm": Family(
-        {"tie_word_embeddings": True},
-        source=PUBLISHED,
-        qkv_bias="attention_bias", output_bias="attention_bias",
+        {"tie_word_embeddings": True}, source=PUBLISHED, qkv_bias="attention_bias", output_bias="attention_bias",
     ),
-    "minicpm3": Family(
-        {
-            "tie_word_embeddings": True, "kv_lora_rank": 256, "q_lora_rank": 768, "qk_nope_head_dim": 64,
-            "qk_rope_head_dim": 32,
-        },
-        longest_context=32768, source=transformers("minicpm3"),
-        qkv_bias="attention_bias", mlp_bias="mlp_bias", latent=True,
-    ),
-    "jais2": replace(
-        LLAMA, longest_context=8192, source=transformers("jais2"),
-        gated=False, norm_bias=True,
-    ),
+    "minicpm3": Family(source=transformers("minicpm3"), qkv_bias="attention_bias", mlp_bias="mlp_bias", latent=True),
+    "jais2": replace(LLAMA, source=transformers("jais2"), gated=False, norm_bias=True),
     "kolibri1": Family(
-        UNTIED,
-        longest_context=262144, source=transformers("kolibri1"),
-        schedule=every(WINDOW, 5), norms=4, qk_norm="head",
+        source=transformers("kolibri1"), schedule=every(WINDOW, 5), norms=4, qk_norm="head",
         experts=Experts(shared="width", shared_width="shared_expert_intermediate_size", correction=True),
     ),
     "laguna": Family(
-        {**UNTIED, "first_k_dense_replace": 1, "gating": True},
-        longest_context=131072, source=transformers("laguna"),
+        {"first_k_dense_replace": 1}, source=transformers("laguna"),
         builder=ListedHeads, schedule=WINDOWS_LISTED, qkv_bias="attention_bias", output_bias="attention_bias",
         qk_norm="head",
         experts=Experts(
@@ -188,8 +123,7 @@ ROWS: dict[str, Family] = {
         ),
     ),
     "lfm3": Family(
-        {**TIED, "conv_L_cache": 7, "use_sandwich_norm": True, "use_attention_gate": True},
-        longest_context=128000, source=transformers("lfm3"),
+        source=transformers("lfm3"),
         schedule=CONVOLUTIONS_BY_FOURS, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head",
         state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"), harmless=("conv_L_cache",),
         extras=(
@@ -199,19 +133,16 @@ ROWS: dict[str, Family] = {
         ),
     ),
     "mellum": Family(
-        UNTIED,
-        longest_context=131072, source=transformers("mellum"),
+        source=transformers("mellum"),
         schedule=WINDOWS_LISTED, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head",
         experts=Experts(), harmless=("mtp_layer_types", "mtp_mlp_layer_types", "num_mtp_layers"),
     ),
     "nanochat": Family(
-        UNTIED,
-        longest_context=2048, source=transformers("nanochat"),
+        source=transformers("nanochat"),
         gated=False, qkv_bias="attention_bias", output_bias="attention_bias", norms=0, has_norm_gain=False,
     ),
     "minimax_m3_vl_text": Family(
-        UNTIED,
-        longest_context=524288, source=transformers("minimax_m3_vl"), aliases=("minimax_m3_vl", "minimax_m3"),
+        source=transformers("minimax_m3_vl"), aliases=("minimax_m3_vl", "minimax_m3"),
         builder=IndexBesideHeads, schedule=INDEXED_BY_LIST, qk_norm="head",
         harmless=(
             "sparse_attention_config", "index_n_heads", "index_head_dim", "index_block_size", "index_topk_blocks",

@@ -9,7 +9,7 @@ from calculator.configs.blocks.extras import Extra
 from calculator.configs.families.deepseek import DEEPSEEK_V3
 from calculator.configs.families.meta import LLAMA
 from calculator.configs.families.tii import MAMBA
-from calculator.configs.family import PUBLISHED, TIED, UNTIED, Family, transformers
+from calculator.configs.family import PUBLISHED, UNTIED, Family, transformers
 from calculator.configs.hooks.heads.step import OtherSetting
 from calculator.configs.hooks.mixers.zamba2 import SharedBlocks
 from calculator.configs.hooks.shared.streams import MixedStreams
@@ -19,42 +19,29 @@ from calculator.configs.traits import Experts, State
 
 ROWS: dict[str, Family] = {
     "dots1": Family(
-        {
-            **UNTIED, "num_key_value_heads": 32, "first_k_dense_replace": 0, "max_window_layers": 62,
-            "sliding_window": 4096, "use_sliding_window": True,
-        },
-        longest_context=2048, source=transformers("dots1"),
+        {"use_sliding_window": True}, source=transformers("dots1"),
         schedule=WINDOWS_FROM_A_LAYER, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head",
         experts=Experts(dense="first", shared="count", correction=True),
     ),
     "codegen": Family(
-        UNTIED,
-        longest_context=2048, source=transformers("codegen"),
+        source=transformers("codegen"),
         gated=False, mlp_bias=True, head_bias=True, norms=1, norm_bias=True, width_factor=4,
     ),
     "internlm2": Family(
-        {**UNTIED, "bias": True},
-        source=PUBLISHED, aliases=("internlm",),
-        qkv_bias="bias", output_bias="bias",
+        {**UNTIED, "bias": True}, source=PUBLISHED, aliases=("internlm",), qkv_bias="bias", output_bias="bias",
     ),
     "internlm3": Family(
-        {**UNTIED, "num_key_value_heads": 2, "head_dim": 128},
-        longest_context=32768, source=transformers("internlm3"),
+        source=transformers("internlm3"),
         qkv_bias="attention_bias|qkv_bias", output_bias="attention_bias|qkv_bias", mlp_bias="mlp_bias|bias",
     ),
     "stablelm": Family(
-        {**UNTIED, "num_key_value_heads": 32},
-        longest_context=4096, source=transformers("stablelm"),
+        source=transformers("stablelm"),
         qkv_bias="use_qkv_bias", norm_bias=True, qk_norm="each_head", qk_norm_if="qk_layernorm",
         parallel="use_parallel_residual",
     ),
-    "mamba": replace(MAMBA, longest_context=2048, source=transformers("mamba")),
+    "mamba": replace(MAMBA, source=transformers("mamba")),
     "mamba2": Family(
-        {
-            **UNTIED, "num_heads": 128, "head_dim": 64, "state_size": 128, "expand": 2, "conv_kernel": 4,
-            "n_groups": 8, "use_conv_bias": True,
-        },
-        longest_context=2048, source=transformers("mamba2"),
+        {"num_heads": 128, "max_position_embeddings": 2048}, source=transformers("mamba2"),
         schedule=STATES, norms=1, mlp=False, harmless=("chunk_size",),
         state=State(
             "mamba2", "state_size", "conv_kernel", "expand", "num_heads", "head_dim", "n_groups",
@@ -62,46 +49,30 @@ ROWS: dict[str, Family] = {
         ),
     ),
     "apertus": replace(
-        LLAMA, longest_context=65536, source=transformers("apertus"),
-        gated=False, qk_norm="head", mlp_bias=False, mlp_scalars=2,
+        LLAMA, source=transformers("apertus"), gated=False, qk_norm="head", mlp_bias=False, mlp_scalars=2,
     ),
     "hunyuan_v1_dense": Family(
-        {**UNTIED, "use_qk_norm": True},
-        longest_context=2048, source=transformers("hunyuan_v1_dense"), aliases=("hunyuan_vl_text",),
+        {"use_qk_norm": True}, source=transformers("hunyuan_v1_dense"), aliases=("hunyuan_vl_text",),
         qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head", qk_norm_if="use_qk_norm",
         shared_cache="use_cla",
     ),
     "hunyuan_v1_moe": Family(
-        {**UNTIED, "use_qk_norm": True, "num_experts": 1, "num_experts_per_tok": 1},
-        longest_context=2048, source=transformers("hunyuan_v1_moe"), aliases=("hunyuan",),
+        {"use_qk_norm": True}, source=transformers("hunyuan_v1_moe"), aliases=("hunyuan",),
         qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head", qk_norm_if="use_qk_norm",
         shared_cache="use_cla", experts=Experts(width="intermediate_size", shared="same"),
     ),
     "hy_v3": Family(
-        {
-            **UNTIED, "num_key_value_heads": 8, "head_dim": 128, "num_experts": 192, "num_experts_per_tok": 8,
-            "n_shared_experts": 1, "moe_intermediate_size": 1536, "first_k_dense_replace": 1,
-        },
-        longest_context=131072, source=transformers("hy_v3"),
+        {"first_k_dense_replace": 1}, source=transformers("hy_v3"),
         qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias", qk_norm="head",
         experts=Experts(
             dense="first", shared="count", shared_bias="mlp_bias", correction=True, wide_router=True,
         ),
     ),
     "solar_open": Family(
-        {
-            **UNTIED, "num_key_value_heads": 8, "head_dim": 128, "num_experts": 128, "num_experts_per_tok": 8,
-            "n_shared_experts": 1, "moe_intermediate_size": 1280,
-        },
-        longest_context=131072, source=transformers("solar_open"),
-        qkv_bias="attention_bias", experts=Experts(shared="count", correction=True),
+        source=transformers("solar_open"), qkv_bias="attention_bias", experts=Experts(shared="count", correction=True),
     ),
     "mimo_v2_flash": Family(
-        {
-            **UNTIED, "num_key_value_heads": 4, "head_dim": 192, "v_head_dim": 128, "sliding_window": 129,
-            "num_experts": 256, "num_experts_per_tok": 8, "moe_intermediate_size": 2048, "first_k_dense_replace": 1,
-        },
-        longest_context=131072, source=transformers("mimo_v2_flash"), aliases=("mimo_v2",),
+        {"first_k_dense_replace": 1}, source=transformers("mimo_v2_flash"), aliases=("mimo_v2",),
         schedule=every(WINDOW, 6, first=1), qkv_bias="attention_bias", sinks="windowed", v_head_dim=True,
         kinds={
             "sliding_attention": {
@@ -113,12 +84,7 @@ ROWS: dict[str, Family] = {
         experts=Experts(dense="first", shared="count", correction=True, wide_router="moe_router_dtype=float32|"),
     ),
     "zamba2": Family(
-        {
-            **TIED, "mamba_d_state": 64, "mamba_d_conv": 4, "mamba_expand": 2, "mamba_ngroups": 1, "n_mamba_heads": 8,
-            "use_conv_bias": True, "num_mem_blocks": 1, "adapter_rank": 128,
-        },
-        longest_context=4096, source=transformers("zamba2"),
-        builder=SharedBlocks, schedule=listed("hybrid"), norms=1, width_factor=4,
+        source=transformers("zamba2"), builder=SharedBlocks, schedule=listed("hybrid"), norms=1, width_factor=4,
         harmless=("chunk_size", "mamba_headdim", "use_long_context", "hybrid_layer_ids", "attention_hidden_size"),
         state=State(
             "mamba2", heads="n_mamba_heads", head_dim="mamba_headdim", groups="mamba_ngroups",
@@ -127,8 +93,8 @@ ROWS: dict[str, Family] = {
         required={"tie_word_embeddings": True}, single=True,
     ),
     "step3p5": Family(
-        {**UNTIED, "gating": True, "first_k_dense_replace": 3},
-        longest_context=128000, source=transformers("step3p7"), aliases=("step3p7", "step3p7_text", "step3p6"),
+        {"gating": True, "first_k_dense_replace": 3},
+        source=transformers("step3p7"), aliases=("step3p7", "step3p7_text", "step3p6"),
         builder=OtherSetting, schedule=WINDOWS_LISTED, qkv_bias="attention_bias", output_bias="attention_bias",
         mlp_bias="mlp_bias", qk_norm="head",
         experts=Experts(
@@ -138,8 +104,7 @@ ROWS: dict[str, Family] = {
         harmless=("mtp_layer_types", "mtp_mlp_layer_types", "n_shared_experts", "attention_other_setting"),
     ),
     "hy_v4": Family(
-        {**UNTIED, "first_k_dense_replace": 1, "index_topk_freq": 4, "index_skip_topk_offset": 2},
-        longest_context=262144, source=transformers("hy_v4"),
+        {"first_k_dense_replace": 1, "index_topk_freq": 4, "index_skip_topk_offset": 2}, source=transformers("hy_v4"),
         builder=MixedStreams, qkv_bias="attention_bias", latent=True, indexer=True,
         experts=Experts(dense="first", shared="count", correction=True, wide_router=True),
         extras=(
@@ -147,7 +112,5 @@ ROWS: dict[str, Family] = {
             Extra("attention", "num_attention_heads", sharding=Sharding.COLUMNS),
         ),
     ),
-    "youtu": replace(
-        DEEPSEEK_V3, longest_context=131072, source=transformers("youtu"), defaults=UNTIED, experts=None,
-    ),
+    "youtu": replace(DEEPSEEK_V3, source=transformers("youtu"), experts=None),
 }  # fmt: skip
