@@ -19,6 +19,7 @@ from calculator.configs.hooks.encoders.alone import (
     SinusoidHeads,
     TwoEmbeddings,
 )
+from calculator.configs.schedules.rules import WINDOWS_LISTED
 from calculator.configs.schedules.schedule import WINDOW, every
 
 BERT = Family(
@@ -26,7 +27,7 @@ BERT = Family(
     builder=EncoderOnly, gated=False, qkv_bias=True, output_bias=True, mlp_bias=True, head_bias=True, norm_bias=True,
     has_norm_gain=False, embedding_norm=True, learned_positions=0, bidirectional=True,
     required={"is_decoder": False, "add_cross_attention": False},
-    harmless=("pooler_num_attention_heads", "pooler_size_per_head"),
+    harmless=("pooler_num_attention_heads",),
 )  # fmt: skip
 
 ROWS: dict[str, Family] = {
@@ -35,23 +36,22 @@ ROWS: dict[str, Family] = {
     "ernie": replace(BERT, source=transformers("ernie"), required={**BERT.required, "use_task_id": False}),
     "roberta-prelayernorm": replace(BERT, source=transformers("roberta_prelayernorm"), has_norm_gain=True),
     "bert-generation": replace(
-        BERT, source=transformers("bert_generation"), defaults={"type_vocab_size": 0}, builder=PlainHead,
+        BERT, source=transformers("bert_generation"), defaults={}, builder=PlainHead,
     ),
     "megatron-bert": replace(BERT, source=transformers("megatron_bert"), has_norm_gain=True, embedding_norm=False),
     "modernbert": replace(
-        BERT, source=transformers("modernbert"), defaults={"type_vocab_size": 0, "global_attn_every_n_layers": 3},
-        builder=PlainFirst, schedule=every(WINDOW, key="global_attn_every_n_layers", at=0), gated=True,
-        qkv_bias="attention_bias",
-        output_bias="attention_bias", mlp_bias="mlp_bias", head_bias="decoder_bias", norm_bias="norm_bias",
-        has_norm_gain=True, learned_positions=None, harmless=("local_attention", "sliding_window"),
+        BERT, source=transformers("modernbert"), defaults={}, builder=PlainFirst, schedule=WINDOWS_LISTED, gated=True,
+        qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias", head_bias="decoder_bias",
+        norm_bias="norm_bias", has_norm_gain=True, learned_positions=None,
+        harmless=("local_attention", "sliding_window", "global_attn_every_n_layers"),
     ),
     "modernbert-decoder": replace(
         BERT, source=transformers("modernbert_decoder"),
-        defaults={"type_vocab_size": 0, "global_attn_every_n_layers": 3, "sliding_window": 64},
+        defaults={"global_attn_every_n_layers": 3, "sliding_window": 64},
         builder=PlainFirst, schedule=every(WINDOW, key="global_attn_every_n_layers", at=0), gated=True,
-        qkv_bias="attention_bias",
-        output_bias="attention_bias", mlp_bias="mlp_bias", head_bias="decoder_bias", norm_bias="norm_bias",
-        has_norm_gain=True, learned_positions=None, bidirectional=False, required={"local_attention": 128},
+        qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias", head_bias="decoder_bias",
+        norm_bias="norm_bias", has_norm_gain=True, learned_positions=None, bidirectional=False,
+        required={"local_attention": 128},
     ),
     "nomic_bert": replace(
         BERT, source=transformers("nomic_bert"), defaults={**BERT.defaults, **TIED}, gated=True, qkv_bias=False,

@@ -18,7 +18,7 @@ ROWS: dict[str, Family] = {
         required={"tie_word_embeddings": False},
         harmless=(
             "mamba_hidden_act", "mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "chunk_size",
-            "mamba_proj_bias", "mtp_layers_block_type", "sliding_window", "mtp_hybrid_override_pattern",
+            "mamba_proj_bias", "sliding_window",
         ),
         state=State(
             "mamba2", "ssm_state_size", "conv_kernel|mamba_d_conv", "expand|mamba_expand", "mamba_num_heads",

@@ -102,7 +102,7 @@ ROWS: dict[str, Family] = {
     "step3_text": Family(
         {**UNTIED, "num_attention_groups": 1}, source=read_in("step3_text"), builder=SharedQueries,
         experts=Experts(dense="enumerated", shared="width", shared_width="share_expert_dim"),
-        required={"num_attention_groups": 1}, harmless=("max_position_embedding", "share_q_dim"),
+        required={"num_attention_groups": 1}, harmless=("max_position_embedding",),
     ),
     "plamo3": Family(
         UNTIED, source=read_in("plamo3"), schedule=every(WINDOW, key="sliding_window_pattern"), norms=4, qk_norm="head",

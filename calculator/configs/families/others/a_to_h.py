@@ -126,7 +126,7 @@ ROWS: dict[str, Family] = {
             Extra("attention", "groups", "groups*head_dim", sharding=Sharding.COLUMNS), Extra("attention", "groups"),
             Extra("attention", "groups", when="attention_bias"), Extra("norms", "hidden", copies=2),
         ),
-        required={"is_moe": False}, harmless=("keep_window_size", "num_experts", "num_experts_per_tok"),
+        required={"is_moe": False}, harmless=("keep_window_size", "num_experts"),
     ),
     "flint": Family(
         {"mlp_only_layers": [0, 1]}, source=transformers("flint"),

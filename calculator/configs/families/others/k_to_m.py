@@ -27,7 +27,7 @@ from calculator.configs.traits import Experts, State
 IDLE_EXPERTS = Experts(idle="zero_expert_num", router_bias="router_bias", correction=True, wide_router=True)
 LONGCAT_FLASH = Family(
     builder=TwoAttentions, qkv_bias="attention_bias", latent=True,
-    harmless=("mla_scale_kv_lora", "mla_scale_q_lora"),
+    harmless=("mla_scale_kv_lora",),
     experts=IDLE_EXPERTS,
 )  # fmt: skip
 
@@ -65,7 +65,7 @@ ROWS: dict[str, Family] = {
     "lfm2": Family(
         {"block_ffn_dim_multiplier": 1.0}, source=transformers("lfm2"),
         builder=CutWidth, qk_norm="head", state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"),
-        harmless=("conv_L_cache", "conv_dim", "conv_dim_out", "conv_use_xavier_init"),
+        harmless=("conv_L_cache",),
     ),
     "lfm2_moe": Family(
         source=transformers("lfm2_moe"),
@@ -80,15 +80,14 @@ ROWS: dict[str, Family] = {
     "minimax": Family(
         source=transformers("minimax"), aliases=("minimax_text_01", "minimax_m1"), schedule=STATES_BY_TURNS,
         harmless=(
-            "linear_attn_alpha_factor", "linear_attn_beta_factor", "full_attn_alpha_factor", "full_attn_beta_factor",
+            "linear_attn_alpha_factor", "linear_attn_beta_factor",
             "sliding_window", "layernorm_full_attention_alpha", "layernorm_full_attention_beta",
-            "layernorm_linear_attention_alpha", "layernorm_linear_attention_beta",
         ),
         state=State("lightning"), experts=Experts(width="intermediate_size"),
     ),
     "minimax_m2": Family(
         source=transformers("minimax_m2"),
-        qk_norm="width", harmless=("layernorm_full_attention_beta", "layernorm_linear_attention_beta"),
+        qk_norm="width", harmless=("layernorm_full_attention_beta",),
         experts=Experts(width="intermediate_size", correction=True, wide_router=True),
     ),
     "kimi_linear": Family(
@@ -125,7 +124,7 @@ ROWS: dict[str, Family] = {
     "lfm3": Family(
         source=transformers("lfm3"),
         schedule=CONVOLUTIONS_BY_FOURS, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head",
-        state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"), harmless=("conv_L_cache",),
+        state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"),
         extras=(
             Extra("norms", "hidden", copies=2, when="use_sandwich_norm"),
             Extra("attention", "heads", "hidden", where="attention", when="use_attention_gate",
@@ -135,7 +134,7 @@ ROWS: dict[str, Family] = {
     "mellum": Family(
         source=transformers("mellum"),
         schedule=WINDOWS_LISTED, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head",
-        experts=Experts(), harmless=("mtp_layer_types", "mtp_mlp_layer_types", "num_mtp_layers"),
+        experts=Experts(), harmless=("mtp_layer_types", "mtp_mlp_layer_types"),
     ),
     "nanochat": Family(
         source=transformers("nanochat"),

@@ -85,7 +85,7 @@ ROWS: dict[str, Family] = {
     ),
     "zamba2": Family(
         source=transformers("zamba2"), builder=SharedBlocks, schedule=listed("hybrid"), norms=1, width_factor=4,
-        harmless=("chunk_size", "mamba_headdim", "use_long_context", "hybrid_layer_ids", "attention_hidden_size"),
+        harmless=("chunk_size",),
         state=State(
             "mamba2", heads="n_mamba_heads", head_dim="mamba_headdim", groups="mamba_ngroups",
             conv_bias="use_conv_bias", bias="add_bias_linear", output_bias="add_bias_linear",
