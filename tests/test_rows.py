@@ -47,6 +47,7 @@ for name in ("small", "parameters", "parameters_plain"):
     for line in (DATA / f"reference_{name}.jsonl").read_text(encoding="utf-8").splitlines():
         CONFIGS.setdefault((config := json.loads(line)["config"])["model_type"], config)
 BY_HAND = {
+    "qwen": {},
     "modernbert": {}, "nomic_bert": {}, "gte": {}, "opt": {}, "inkling_text": EXPERTS, "step3p5": EXPERTS,
     "rnj1": {"layer_types": ["full_attention"] * 4, "head_dim": 32},
     "k2_horizon": {**EXPERTS, "decoder_sparse_step": 1, "n_shared_experts": 0, "head_dim": 32},
@@ -120,6 +121,7 @@ def test_a_key_that_decides_nothing_is_taken(kind, key):
 
 # of these one value only is what the class builds here: what is taken, and what is refused
 REQUIRED = [
+    ("qwen", "no_bias", True, False),
     ("opt", "layer_norm_elementwise_affine", True, False),
     ("gemma4_text", "use_bidirectional_attention", "vision", "all"), ("nemotron_h", "tie_word_embeddings", False, True),
     ("inkling_text", "use_embed_norm", True, False), ("inkling_text", "shared_expert_sink", True, False),
@@ -159,8 +161,8 @@ def test_attention_of_mpt_is_of_many_heads():
 # transformers 5.23.0, models/auto/configuration_auto.py: types whose class, or whose text part's class, builds the
 # layers of another; beside them names of configs that bring their own code, as vLLM 0.33.0 registers their classes
 ALIASES = {
-    "qwen2": "mimo qwen2_vl qwen2_vl_text qwen2_5_vl qwen2_5_vl_text qwen2_5_omni qwen2_5_omni_text qwen2_5_omni_thinker"
-    " qwen2_audio",
+    "qwen2": "mimo qwen2_vl qwen2_vl_text qwen2_5_vl qwen2_5_vl_text qwen2_5_omni qwen2_5_omni_text"
+    " qwen2_5_omni_thinker qwen2_audio",
     "qwen3": "qwen3_vl qwen3_vl_text qwen3_asr",
     "qwen3_moe": "qwen3_vl_moe_text qwen3_omni_moe qwen3_omni_moe_text qwen3_omni_moe_thinker",
     "qwen3_5_text": "qwen3_5", "qwen3_5_moe_text": "qwen3_5_moe", "llama": "iquestcoder emu3_text_model",
@@ -195,3 +197,68 @@ def test_types_are_those_that_have_a_class_and_those_that_bring_their_own():
     assert set(families.all_names()) - set(families.names()) == {
         name for names in ALIASES.values() for name in names.split()
     }
+
+
+# Types that bring their own code, counted by hand: what a switch adds, and what is so where a key is left out
+
+H, F, V, N, L = 256, 512, 1000, 32, 4
+PLAIN = {
+    "hidden_size": H, "intermediate_size": F, "vocab_size": V, "num_attention_heads": N, "num_hidden_layers": L,
+}  # fmt: skip
+
+
+def counted(qkv=0, out=0, mlp=0, norm_bias=0, kv=N, heads=2, width=F, more=0):
+    """Count a decoder of plain layers; switches say how many biases there are of a kind."""
+    attention = H * H + 2 * H * kv * 8 + H * H + qkv * (H + 2 * kv * 8) + out * H
+    norms = (2 * L + 1) * H * (1 + norm_bias)
+    return heads * V * H + L * (attention + 3 * H * width + mlp * (2 * width + H)) + norms + more
+
+
+CHATGLM = {
+    "model_type": "chatglm", "max_position_embeddings": 9, "ffn_hidden_size": F, "intermediate_size": None,
+    "multi_query_attention": True, "multi_query_group_num": 4, "kv_channels": 8,
+}  # fmt: skip
+EXPERTS_OF_DEEPSEEK = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
+ROUTED = 4 * 3 * H * 64 + 4 * H
+BY_HAND_COUNTED = [
+    # c_attn has a bias whatever no_bias says, the MLP is half as wide as its key; config.json of Qwen-7B
+    ({"model_type": "qwen"}, counted(qkv=1, width=F // 2), 8192),
+    ({"model_type": "baichuan"}, counted(), 4096),
+    ({"model_type": "exaone"}, counted(), 2048),
+    ({"model_type": "minicpm", "max_position_embeddings": 9}, counted(heads=1), 9),
+    ({"model_type": "minicpm", "max_position_embeddings": 9, "attention_bias": True}, counted(1, 1, heads=1), 9),
+    # modeling_internlm2.py: bias, true by default, of wqkv and wo
+    ({"model_type": "internlm2", "max_position_embeddings": 9}, counted(1, 1), 9),
+    ({"model_type": "internlm2", "max_position_embeddings": 9, "bias": False, "num_key_value_heads": 4},
+     counted(kv=4), 9),
+    # vLLM 0.33.0 model_executor/models: orion.py, solar.py, telechat2.py, teleflm.py, openpangu.py, step1.py, llama.py
+    ({"model_type": "orion", "max_position_embeddings": 9, "attention_bias": True, "mlp_bias": True},
+     counted(norm_bias=1), 9),
+    *(({"model_type": kind, "max_position_embeddings": 9, key: True}, count, 9) for kind, key, count in (
+        ("solar", "attention_bias", counted(1, 1)), ("solar", "bias", counted(1, 1)),
+        ("solar", "mlp_bias", counted(mlp=1)),
+        ("telechat3", "attention_bias", counted(1, 1)), ("telechat3", "mlp_bias", counted(mlp=1)),
+        ("TeleFLM", "attention_bias", counted(1, 1)), ("step1", "attention_bias", counted(1, 1)),
+        ("PanguEmbedded", "bias", counted(1, 1)), ("PanguEmbedded", "attention_bias", counted(1, 1)),
+        ("PanguEmbedded", "qkv_bias", counted(1)),
+        ("telechat2", "mlp_bias", counted(out=1, more=L * H)),
+    )),
+    *(({"model_type": kind, "max_position_embeddings": 9}, counted(), 9)
+      for kind in ("solar", "telechat3", "TeleFLM", "step1", "PanguEmbedded")),
+    # modeling_chatglm.py: add_qkv_bias, true in the published configs, and add_bias_linear of all
+    (CHATGLM, counted(qkv=1, kv=4), 9),
+    ({**CHATGLM, "add_bias_linear": True, "add_qkv_bias": False}, counted(1, 1, 1, kv=4), 9),
+    # modeling_deepseek.py of the first DeepSeek: no latent, all layers have experts, none shared, but where it is said
+    ({"model_type": "deepseek", "max_position_embeddings": 9, **EXPERTS_OF_DEEPSEEK},
+     counted(width=0, more=L * ROUTED), 9),
+    ({"model_type": "deepseek", "max_position_embeddings": 9, **EXPERTS_OF_DEEPSEEK, "attention_bias": True,
+      "first_k_dense_replace": 1, "n_shared_experts": 3},
+     counted(1, 1, width=0, more=3 * (ROUTED + 3 * 3 * H * 64) + 3 * H * F), 9),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "num_parameters", "longest"), BY_HAND_COUNTED, ids=lambda it: str(it)[:40])
+def test_a_type_that_brings_its_code_is_counted_by_hand(config, num_parameters, longest):
+    model = calculator.model_from_hf_config({**PLAIN, **config})
+    assert model.num_parameters == num_parameters
+    assert model.max_position_embeddings == longest
