@@ -7,7 +7,9 @@ from golden import DATA
 
 import calculator
 from calculator.configs import families
+from calculator.configs.blocks.extras import Extra
 from calculator.configs.reference import defaults_of
+from calculator.formats.kv import storage_format
 
 SIZES = {
     "vocab_size": 1000, "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 61,
@@ -262,3 +264,93 @@ def test_a_type_that_brings_its_code_is_counted_by_hand(config, num_parameters, 
     model = calculator.model_from_hf_config({**PLAIN, **config})
     assert model.num_parameters == num_parameters
     assert model.max_position_embeddings == longest
+
+
+# Encoders, counted by hand
+
+
+def masked(attention_bias=0, mlp_bias=0, norm_bias=0, classifier_bias=0, decoder_bias=1):
+    """Count ModernBERT: a gated MLP, a norm less in the first layer, a dense head and the embedding with a bias."""
+    norm = H * (1 + norm_bias)
+    layer = 4 * H * H + attention_bias * 4 * H + 3 * H * F + mlp_bias * (2 * F + H)
+    head = H * H + classifier_bias * H + norm + decoder_bias * V
+    return V * H + norm + L * layer + (2 * L - 1) * norm + norm + head
+
+
+@pytest.mark.parametrize("kind", ["modernbert", "modernbert-decoder"])
+@pytest.mark.parametrize("switch", ["", "attention_bias", "mlp_bias", "norm_bias", "classifier_bias", "decoder_bias"])
+def test_modernbert_is_counted_by_hand(kind, switch):
+    # modeling_modernbert.py and modeling_modernbert_decoder.py of transformers 5.23.0; decoder_bias is true by default
+    changed = {switch: switch != "decoder_bias"} if switch else {}
+    model = calculator.model_from_hf_config({"model_type": kind, **PLAIN, **changed})
+    assert model.num_parameters == masked(**{key: int(value) for key, value in changed.items()})
+    keeps = [group.spec.bytes_per_token(storage_format("fp16"), 1) for group in model.layers]
+    assert any(keeps) is (kind == "modernbert-decoder")
+
+
+def test_windows_of_the_decoder_of_modernbert_are_half_of_what_an_encoder_sees():
+    # local_attention 128 is 64 to each side; a decoder has one side
+    model = calculator.model_from_hf_config({"model_type": "modernbert-decoder", **PLAIN})
+    assert {group.spec.window for group in model.layers if hasattr(group.spec, "window")} == {64}
+
+
+@pytest.mark.parametrize(
+    ("kind", "embedded", "layer"),
+    # modeling_nomic_bert.py: two kinds of token, no bias but of norms; modeling_gte.py: one kind, biases on attention
+    # and behind the MLP
+    [("nomic_bert", (V + 2) * H, 0), ("gte", (V + 1) * H, 5 * H), ("new", (V + 1) * H, 5 * H)],
+)
+def test_encoders_with_gates_are_counted_by_hand(kind, embedded, layer):
+    # a norm of two vectors behind the embedding, two a layer, one in the head: a dense layer and V biases
+    model = calculator.model_from_hf_config({"model_type": kind, **PLAIN})
+    layers = L * (4 * H * H + 3 * H * F + 4 * H + layer)
+    assert model.num_parameters == embedded + 2 * H + layers + H * H + H + 2 * H + V
+
+
+# Longest contexts that a class has under another name, or that its package states
+
+
+@pytest.mark.parametrize(
+    ("longest", "kinds"),
+    # n_positions of T5; BLOOM was trained with 2,048 tokens, the Mamba models too; Whisper's max_target_positions
+    [(512, "t5 mt5 umt5"), (2048, "bloom mamba mamba2 falcon_mamba"), (448, "whisper")],
+)
+def test_a_longest_context_that_is_no_key_of_the_class(longest, kinds):
+    for kind in kinds.split():
+        names = {"max_position_embeddings", "n_positions", "seq_length", "max_target_positions"}
+        config = {key: value for key, value in example(kind).items() if key not in names}
+        assert calculator.model_from_hf_config(config).max_position_embeddings == longest, kind
+
+
+# Particulars of single types
+
+
+def test_gemma_3_that_reads_both_ways_keeps_nothing():
+    # EmbeddingGemma: use_bidirectional_attention in its config.json
+    config = {**example("gemma3_text"), "use_bidirectional_attention": True}
+    model = calculator.model_from_hf_config(config)
+    assert not any(group.spec.bytes_per_token(storage_format("fp16"), 1) for group in model.layers)
+
+
+def test_one_layer_of_olmo_hybrid_is_full_though_no_period_ends():
+    # configuration_olmo_hybrid.py: the last, where no layer is
+    config = {**PLAIN, "model_type": "olmo_hybrid", "num_hidden_layers": 3}
+    model = calculator.model_from_hf_config(config)
+    assert [type(group.spec).__name__ for group in model.layers] == ["RecurrentState", "FullAttention"]
+    assert model.layers[0].count == 2
+    # olmo_hybrid.py of vLLM 0.33.0 has A_log and dt_bias in the model's own format
+    assert not any(matrix.value_bytes for group in model.layers for matrix in group.weights)
+
+
+@pytest.mark.parametrize("kind", ["olmo", "olmo2", "olmo3"])
+def test_an_mlp_of_olmo_has_no_bias_whatever_a_config_says(kind):
+    # no key of OlmoConfig, nor of its successors
+    plain, other = ({"model_type": kind, **PLAIN, **more} for more in ({}, {"mlp_bias": True}))
+    assert (
+        calculator.model_from_hf_config(plain).num_parameters == calculator.model_from_hf_config(other).num_parameters
+    )
+
+
+def test_a_matrix_of_no_part_is_refused_where_the_row_is_made():
+    with pytest.raises(ValueError, match="'heads' is no part of a model"):
+        Extra("heads", "hidden")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from calculator.configs.blocks.layers import Assembler
 
 STATE_KIND = "linear_attention"
+PARTS = ("embedding", "attention", "norms", "dense MLP", "router", "streams", "head")
+"""Parts of a model that a type may have more of."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,17 @@ class Extra:
     where: str = "all"
     when: Trait = True
     sharding: Sharding = Sharding.COPIED
+
+    def __post_init__(self) -> None:
+        """Refuse a part that no format and no engine would know.
+
+        Raises
+        ------
+        ValueError
+            If the part is none of ``PARTS``.
+        """
+        if self.part not in PARTS:
+            raise ValueError(f"{self.part!r} is no part of a model")
 
 
 def extras_of(layer: Assembler, plan: LayerPlan) -> blocks.Weights:

@@ -10,13 +10,13 @@ from calculator.configs.hooks.widths.molmo2 import MoreWords
 from calculator.configs.schedules.schedule import STATE, WINDOW, every
 from calculator.configs.traits import Experts, State
 
+OLMO = replace(LLAMA, mlp_bias=False)
+
 ROWS: dict[str, Family] = {
     "molmo2_text": Family(source=transformers("molmo2"), builder=MoreWords, qkv_bias="attention_bias|qkv_bias"),
-    "olmo": replace(LLAMA, source=transformers("olmo"), norms=0, has_norm_gain=False),
-    "olmo2": replace(LLAMA, source=transformers("olmo2"), qk_norm="width"),
-    "olmo3": replace(
-        LLAMA, source=transformers("olmo3"), defaults={"mlp_bias": False}, schedule=every(WINDOW, 4), qk_norm="width",
-    ),
+    "olmo": replace(OLMO, source=transformers("olmo"), norms=0, has_norm_gain=False),
+    "olmo2": replace(OLMO, source=transformers("olmo2"), qk_norm="width"),
+    "olmo3": replace(OLMO, source=transformers("olmo3"), schedule=every(WINDOW, 4), qk_norm="width"),
     "olmoe": replace(LLAMA, source=transformers("olmoe"), qk_norm="width", experts=Experts(width="intermediate_size")),
     "flex_olmo": replace(
         LLAMA, source=transformers("flex_olmo"), qk_norm="width", experts=Experts(width="intermediate_size"),
