@@ -59,7 +59,17 @@ BY_HAND = {
         "v_head_dim": 16, "zero_expert_num": 2, "expert_ffn_hidden_size": 64, "ngram_vocab_size_ratio": 2,
         "emb_neighbor_num": 3, "emb_split_num": 2,
     },
-    "bailing_moe": {**EXPERTS, "head_dim": 8},
+    "bailing_moe": {**EXPERTS, "head_dim": 8}, "param2moe": {**EXPERTS, "head_dim": 8}, "deepseek": EXPERTS,
+    "deepseek_ocr2_text": {**EXPERTS, "mlp_layer_types": ["dense", *["sparse"] * 3]},
+    "glm4v_moe_text": {**EXPERTS, "num_key_value_heads": 4},
+    "ernie4_5_vl_moe_text": {**EXPERTS, "moe_intermediate_size": [64, 32], "moe_k": 2},
+    "bailing_moe_v2_5": {
+        **EXPERTS, "head_dim": 8, "q_lora_rank": 16, "layer_group_size": 2, "group_norm_size": 2, "use_qk_norm": True,
+    },
+    "pangu_pro_moe_v2": {
+        **EXPERTS, "qk_nope_dim": 8, "qk_rope_dim": 4, "v_channels": 8, "param_sink_number": 16,
+        "param_sink_with_value": True, "first_k_dense_replace": 1, "n_shared_experts": 1, "num_key_value_heads": 4,
+    },
     "bailing_moe_linear": {**EXPERTS, "head_dim": 8},
     "PanguEmbedded": {},
     "sarvam_mla": {**EXPERTS, "kv_lora_rank": 64, "qk_nope_head_dim": 16, "qk_rope_head_dim": 16, "v_head_dim": 16},
@@ -354,3 +364,45 @@ def test_an_mlp_of_olmo_has_no_bias_whatever_a_config_says(kind):
 def test_a_matrix_of_no_part_is_refused_where_the_row_is_made():
     with pytest.raises(ValueError, match="'heads' is no part of a model"):
         Extra("heads", "hidden")
+
+
+# What engines keep of routers, and of KV heads: vLLM 0.33.0 model_executor/models
+
+# GateLinear(params_dtype=torch.float32): the router in 32 bits
+WIDE = """
+afmoe beam bailing_hybrid ernie4_5_moe ernie4_5_vl_moe_text glm4_moe glm4v_moe_text glm4_moe_lite hy_v3 hy_v4 minimax_m2
+minimax_m3_vl_text mimo_v2_flash step3p5 longcat_flash longcat_flash_ngram param2moe bailing_moe_v2_5 bailing_moe_linear
+"""
+# e_score_correction_bias, expert_bias and the like: a value in 32 bits an expert, which transformers has as a buffer
+BUFFERS = """
+deepseek_v3 deepseek_v32 mistral4 glm4_moe glm4v_moe_text glm4_moe_lite glm_moe_dsa nemotron_h beam axk1 axk2
+bailing_hybrid inkling_text exaone_moe lfm2_moe longcat_flash minimax_m2 kimi_linear kolibri1 minimax_m3_vl_text dots1
+hy_v3 hy_v4 solar_open mimo_v2_flash step3p5 deepseek_v4
+"""
+PARAMETERS = "afmoe ernie4_5_moe ernie4_5_vl_moe_text longcat_flash_ngram laguna sarvam_mla param2moe"
+MIXTURES = """
+qwen2_moe qwen3_moe qwen3_next qwen3_5_moe_text llama4_text deepseek_v2 mixtral gpt_oss phimoe granitemoe
+granitemoeshared granitemoehybrid granitemoe_swa cohere2_moe olmoe flex_olmo jamba dbrx flint aria_text minimax jetmoe
+mellum hunyuan_v1_moe bailing_moe k2_horizon step3_text pangu_ultra_moe pangu_pro_moe_v2 deepseek deepseek_ocr2_text
+bailing_moe_v2_5 bailing_moe_linear
+"""
+# ranks hold no copies of KV heads: gpt_oss.py, inkling.py, param2moe.py (an assertion), openpangu.py of the Pro V2
+WITHOUT_COPIES = {"gpt_oss", "inkling_text", "param2moe", "pangu_pro_moe_v2"}
+
+
+@pytest.mark.parametrize("kind", sorted({*WIDE.split(), *BUFFERS.split(), *PARAMETERS.split(), *MIXTURES.split()}))
+def test_routers_are_kept_as_the_class_of_the_engine_keeps_them(kind):
+    model = calculator.model_from_hf_config(example(kind))
+    routers = {matrix for group in model.layers for matrix in group.weights if matrix.part == "router"}
+    chosen = [matrix for matrix in routers if matrix.inputs == model.hidden_size]
+    assert any(matrix.value_bytes == 4 for matrix in chosen) is (kind in WIDE.split())
+    corrections = {
+        matrix.is_parameter for matrix in routers if matrix.inputs != model.hidden_size and matrix.value_bytes
+    }
+    expected = {False} if kind in BUFFERS.split() else {True} if kind in PARAMETERS.split() else set()
+    assert corrections == expected
+
+
+def test_ranks_hold_copies_of_kv_heads_but_for_some_types():
+    rows = {kind: families.find(kind)[1] for kind in families.names()}
+    assert {kind for kind, row in rows.items() if not row.copies_kv_heads} == WITHOUT_COPIES

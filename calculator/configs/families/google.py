@@ -14,6 +14,18 @@ from calculator.configs.traits import Encoder, Experts
 GEMMA = Family(
     qkv_bias="attention_bias", output_bias="attention_bias",
 )  # fmt: skip
+GEMMA4 = Family(
+    {"global_head_dim": 512},
+    builder=JoinedKeys, schedule=every(WINDOW, 6, ends_full=True), qkv_bias="attention_bias",
+    output_bias="attention_bias", norms=4, qk_norm="head",
+    kinds={
+        "full_attention": {
+            "head_dim": "global_head_dim", "num_key_value_heads": "num_global_key_value_heads",
+            "if": "attention_k_eq_v",
+        },
+    },
+    shared_cache="num_kv_shared_layers",
+)  # fmt: skip
 T5_ENCODER = Encoder(
     layers="num_layers", decoder_layers="num_decoder_layers", heads="num_heads", decoder_heads="num_heads",
     width="d_ff", decoder_width="d_ff", head_dim="d_kv", bias=False, relative_positions="first", positions="",
@@ -37,17 +49,8 @@ ROWS: dict[str, Family] = {
         builder=Streams, schedule=every(WINDOW, 5), qkv_bias="attention_bias", output_bias="attention_bias", norms=4,
         qk_norm="head", shared_cache="num_kv_shared_layers",
     ),
-    "gemma4_text": Family(
-        {"global_head_dim": 512}, source=transformers("gemma4"), aliases=("gemma4",),
-        builder=JoinedKeys, schedule=every(WINDOW, 6, ends_full=True), qkv_bias="attention_bias",
-        output_bias="attention_bias", norms=4, qk_norm="head",
-        kinds={
-            "full_attention": {
-                "head_dim": "global_head_dim", "num_key_value_heads": "num_global_key_value_heads",
-                "if": "attention_k_eq_v",
-            },
-        },
-        shared_cache="num_kv_shared_layers", experts=Experts(dense="switch", beside=True),
+    "gemma4_text": replace(
+        GEMMA4, source=transformers("gemma4"), aliases=("gemma4",), experts=Experts(dense="switch", beside=True),
         required={"use_bidirectional_attention": "vision"},
     ),
     "t5": replace(T5, source=transformers("t5")),
@@ -55,16 +58,5 @@ ROWS: dict[str, Family] = {
     "umt5": replace(T5, source=transformers("umt5"), encoder=replace(T5_ENCODER, relative_positions="every")),
     "pegasus": replace(BART, source=transformers("pegasus"), encoder=Encoder()),
     "vaultgemma": replace(GEMMA, source=transformers("vaultgemma"), schedule=every(WINDOW, 2)),
-    "gemma4_unified_text": Family(
-        {"global_head_dim": 512}, source=transformers("gemma4_unified"), aliases=("gemma4_unified",),
-        builder=JoinedKeys, schedule=every(WINDOW, 6, ends_full=True), qkv_bias="attention_bias",
-        output_bias="attention_bias", norms=4, qk_norm="head",
-        kinds={
-            "full_attention": {
-                "head_dim": "global_head_dim", "num_key_value_heads": "num_global_key_value_heads",
-                "if": "attention_k_eq_v",
-            },
-        },
-        shared_cache="num_kv_shared_layers",
-    ),
+    "gemma4_unified_text": replace(GEMMA4, source=transformers("gemma4_unified"), aliases=("gemma4_unified",)),
 }  # fmt: skip
