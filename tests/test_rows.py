@@ -406,3 +406,118 @@ def test_routers_are_kept_as_the_class_of_the_engine_keeps_them(kind):
 def test_ranks_hold_copies_of_kv_heads_but_for_some_types():
     rows = {kind: families.find(kind)[1] for kind in families.names()}
     assert {kind for kind, row in rows.items() if not row.copies_kv_heads} == WITHOUT_COPIES
+
+
+# What single keys add, worked out from the reference's and the engine's classes
+
+STEP = {
+    "model_type": "step3p5", **PLAIN, **EXPERTS, "num_hidden_layers": 5, "num_key_value_heads": 8, "head_dim": 16,
+    "share_expert_dim": 96, "max_position_embeddings": 9,
+}  # fmt: skip
+MAMBA2 = {
+    "model_type": "mamba2", "vocab_size": V, "hidden_size": H, "num_hidden_layers": L, "num_heads": 8, "head_dim": 64,
+    "state_size": 16, "n_groups": 2,
+}  # fmt: skip
+KIMI = {
+    "model_type": "kimi_linear", **PLAIN, **EXPERTS, "num_hidden_layers": 5, "kv_lora_rank": 64, "qk_nope_head_dim": 16,
+    "qk_rope_head_dim": 8, "v_head_dim": 16, "head_dim": 24,
+    "linear_attn_config": {"num_heads": 4, "head_dim": 16, "short_conv_kernel_size": 4,
+                           "kda_layers": [1, 2, 3, 5], "full_attn_layers": [4]},
+}  # fmt: skip
+CONV = {"layer_types": ["conv", "conv", "conv", "full_attention"]}
+SIXTEEN = N * 16
+ADDED = [
+    # modeling_mamba2.py: in_proj to gate, convolution's input of width, groups and state, and heads; out_proj
+    (MAMBA2, {"use_bias": True}, L * (2 * 512 + 2 * 2 * 16 + 8 + H)),
+    # modeling_step3p7.py: q, k, v, o; g_proj a head, or an element; MLPs of 3 dense layers, of shared experts of 2
+    (STEP, {"attention_bias": True}, 5 * (SIXTEEN + 2 * 8 * 16 + H)),
+    (STEP, {"mlp_bias": True}, 3 * (2 * F + H) + 2 * (2 * 96 + H)),
+    (STEP, {"gating": "per-element"}, 5 * (SIXTEEN - N) * H),
+    (STEP, {"share_expert_dim": 97}, 2 * 3 * H),
+    (STEP, {"moe_layers_enum": "2,3,4"}, 4 * 3 * H * 64 + 4 * H + 3 * H * 96 - 3 * H * F),
+    (STEP, {"num_key_value_heads": 4}, -5 * 2 * 4 * 16 * H),
+    # modeling_lfm2_moe.py: in_proj of three, the convolution and out_proj
+    ({"model_type": "lfm2_moe", **PLAIN, **EXPERTS, **CONV}, {"conv_bias": True}, 3 * 5 * H),
+    # longcat_flash.py: a router's bias of each expert, those that only route too
+    ({**PLAIN, **EXPERTS, **BY_HAND["longcat_flash_ngram"], "model_type": "longcat_flash", "ffn_hidden_size": F},
+     {"router_bias": True}, L * 6),
+    # vLLM 0.33.0 models/kimi_k3/amd/linear.py: experts in a narrower width, a norm there, a gate, residual projections
+    (KIMI, {"routed_expert_hidden_size": 128},
+     4 * (2 * H * 128 - 4 * 3 * (H - 128) * 64)),
+    ({**KIMI, "routed_expert_hidden_size": 128}, {"latent_moe_use_norm": True}, 4 * 128),
+    (KIMI, {"mla_use_output_gate": True}, H * N * 16),
+    (KIMI, {"attn_res_block_size": 2}, 5 * 4 * H + 2 * H),
+    # modeling_minimax_m3_vl.py: dense layers have a width of their own
+    ({"model_type": "minimax_m3_vl_text", **PLAIN, **EXPERTS, "num_key_value_heads": 4,
+      "mlp_layer_types": ["dense", *["sparse"] * 3], "dense_intermediate_size": 640}, {"dense_intermediate_size": 641},
+     3 * H),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "change", "added"), ADDED, ids=lambda it: str(it)[:48])
+def test_a_key_adds_what_the_class_adds(config, change, added):
+    plain, changed = (calculator.model_from_hf_config({**config, **more}).num_parameters for more in ({}, change))
+    assert changed - plain == added
+
+
+def test_windowed_layers_of_mimo_have_heads_of_their_own():
+    # modeling_mimo_v2_flash.py: the first and each sixth see all; each kind has heads and sizes of its own, and queries
+    # of windowed layers a sink
+    config = {
+        "model_type": "mimo_v2_flash", **PLAIN, "num_hidden_layers": 12, "num_key_value_heads": 4, "head_dim": 16,
+        "v_head_dim": 12, "swa_num_attention_heads": 16, "swa_num_key_value_heads": 8, "swa_head_dim": 24,
+        "swa_v_head_dim": 20, "sliding_window": 100, **EXPERTS, "first_k_dense_replace": 12, "n_shared_experts": 3,
+    }  # fmt: skip
+    model = calculator.model_from_hf_config(config)
+    full, windowed = (N * 28 * H + 4 * 28 * H, 16 * 44 * H + 8 * 44 * H + 16)
+    assert model.num_parameters == 2 * V * H + 3 * full + 9 * windowed + 12 * (3 * H * F + 2 * H) + H
+    specs = {group.spec.num_key_value_heads: (group.spec.head_dim, group.spec.v_head_dim) for group in model.layers}
+    assert specs == {4: (16, 12), 8: (24, 20)}
+    # shared experts are as many of an expert's width as the config says
+    one = calculator.model_from_hf_config({**config, "first_k_dense_replace": 11})
+    assert one.num_parameters - model.num_parameters == 4 * 3 * H * 64 + 4 * H + 3 * 3 * H * 64 - 3 * H * F
+
+
+def test_windowed_layers_of_step_are_as_their_setting_says():
+    other = {"num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 8}
+    kinds = ["full_attention", "sliding_attention", "sliding_attention", "full_attention", "full_attention"]
+    config = {**STEP, "layer_types": kinds, "sliding_window": 64}
+    plain, changed = (
+        calculator.model_from_hf_config({**config, **more}) for more in ({}, {"attention_other_setting": other})
+    )
+    # two layers of 32 query heads and 8 of keys of 16, with a gate a head and two norms: of 16, 4 and 8
+    assert plain.num_parameters - changed.num_parameters == 2 * (
+        2 * (N * 16 + 8 * 16 - 16 * 8 - 4 * 8) * H + (N - 16) * H + 2 * 8
+    )
+    assert {group.spec.kv_heads for group in changed.layers} == {8, 4}
+
+
+@pytest.mark.parametrize(("kind", "more"), [("hunyuan_v1_dense", {}), ("hunyuan_v1_moe", EXPERTS)])
+def test_layers_of_hunyuan_share_their_keys_and_values(kind, more):
+    # hunyuan_v1.py of vLLM 0.33.0: with use_cla each cla_share_factor-th layer has its own, the others take them
+    plain = {"model_type": kind, **PLAIN, **more, "num_hidden_layers": 6}
+    bytes_ = {
+        factor: calculator.model_from_hf_config({**plain, **keys}).kv_bytes_per_token(kv_cache_dtype="fp16")
+        for factor, keys in {
+            1: {}, 2: {"use_cla": True, "cla_share_factor": 2}, 3: {"use_cla": True, "cla_share_factor": 3}
+        }.items()
+    }  # fmt: skip
+    assert bytes_ == {factor: 6 // factor * 2 * N * 8 * 2 for factor in (1, 2, 3)}
+
+
+def test_each_fourth_layer_of_hunyuan_4_has_an_indexer():
+    # configuration_hy_v4.py: full where the layer is 0, or (layer - 1) % 4 == 0
+    config = {
+        "model_type": "hy_v4", **PLAIN, **EXPERTS, "num_hidden_layers": 11, "kv_lora_rank": 64, "q_lora_rank": 64,
+        "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 16,
+    }  # fmt: skip
+    model = calculator.model_from_hf_config(config)
+    own = [not group.spec.shares_index for group in model.layers for _ in range(group.count)]
+    assert [layer for layer, has in enumerate(own) if has] == [0, 1, 5, 9]
+
+
+def test_a_convolutions_length_is_taken_where_no_layer_is_one():
+    # Lfm2Config has conv_L_cache whatever layer_types lists
+    for kind in ("lfm2", "lfm3"):
+        config = {"model_type": kind, **PLAIN, "layer_types": ["full_attention"] * L, "conv_L_cache": 5}
+        assert calculator.model_from_hf_config(config).state_bytes_per_sequence() == 0

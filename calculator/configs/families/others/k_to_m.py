@@ -124,7 +124,7 @@ ROWS: dict[str, Family] = {
     "lfm3": Family(
         source=transformers("lfm3"),
         schedule=CONVOLUTIONS_BY_FOURS, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head",
-        state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"),
+        state=State("short_conv", kernel="conv_L_cache", bias="conv_bias"), harmless=("conv_L_cache",),
         extras=(
             Extra("norms", "hidden", copies=2, when="use_sandwich_norm"),
             Extra("attention", "heads", "hidden", where="attention", when="use_attention_gate",

@@ -104,7 +104,7 @@ ROWS: dict[str, Family] = {
         harmless=("mtp_layer_types", "mtp_mlp_layer_types", "n_shared_experts", "attention_other_setting"),
     ),
     "hy_v4": Family(
-        {"first_k_dense_replace": 1, "index_topk_freq": 4, "index_skip_topk_offset": 2}, source=transformers("hy_v4"),
+        {"first_k_dense_replace": 1, "index_topk_freq": 4}, source=transformers("hy_v4"),
         builder=MixedStreams, qkv_bias="attention_bias", latent=True, indexer=True,
         experts=Experts(dense="first", shared="count", correction=True, wide_router=True),
         extras=(
