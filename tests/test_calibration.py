@@ -1,10 +1,15 @@
 """What one start of a machine says of its next: which difference carries over, to what, and how surely."""
 
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 from logs import VLLM_V1
 
 import calculator
+from calculator.engines import overheads
 from calculator.engines.overheads import LEAST_SPREAD
+from calculator.errors import InvalidValueError
 from calculator.logs.proof.foretold import ALL, OF_SETUP, by_what_is_shared, pairs
 from calculator.logs.reconciliation import reconcile
 from calculator.request.calibration import Calibration, LoggedLine, calibration_of
@@ -208,3 +213,38 @@ def test_a_log_of_one_own_architecture_is_none_of_another():
     assert more(logged) != 0
     assert more(calculator.model_from_hf_config(config, name="named otherwise")) == more(logged)
     assert more(calculator.model_from_hf_config({**config, "num_hidden_layers": 40})) == 0
+
+
+def _line(key="weights", **changes):
+    return {"lines": [{"key": key, "bytes": GIB, "usual_bytes": GIB, "unsure_bytes": 0, **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("edited", "why"),
+    [
+        ({"non_torch_bytes": -5}, "non_torch_bytes must be at least 0, not -5"),
+        ({"non_torch_bytes": 500 * GIB}, r"non_torch_bytes is 500\.00 GiB, more than the 79\.16 GiB of the GPU"),
+        (_line(bytes=500 * GIB), r"lines\.weights\.bytes is 500\.00 GiB, more than"),
+        (_line(bytes=-1), r"lines\.0\.bytes must be at least 0, not -1"),
+        (
+            {"lines": [*_line(bytes=50 * GIB)["lines"], *_line("activation", bytes=50 * GIB)["lines"]]},
+            "the sum of the lines is",
+        ),
+        ({"lines": 2 * _line()["lines"]}, "the line weights stands there twice"),
+        (_line("activations"), "unknown line 'activations': did you mean activation"),
+        ({"weight_dtype": "fp99"}, "unknown weight format 'fp99'"),
+        ({"engine_version": "abc"}, "engine_version must look like"),
+    ],
+)  # fmt: skip
+def test_lines_edited_by_hand_that_cannot_be_are_refused(edited, why):
+    of_box = {"engine": "vllm", "engine_version": "0.33", "gpu": "h100-sxm", "non_torch_bytes": GIB}
+    with pytest.raises(InvalidValueError, match=f"calibration: .*{why}"):
+        calculator.plan("llama-3.1-8b", gpu="h100-sxm", calibration={**of_box, **edited})
+
+
+def test_every_line_of_every_engine_has_a_key_that_a_calibration_may_name():
+    folder = Path(overheads.__file__).parent
+    modules = [".".join(file.relative_to(folder).with_suffix("").parts) for file in folder.rglob("*.py")]
+    found = (vars(import_module(f"calculator.engines.{name}")) for name in modules if "__init__" not in name)
+    keys = {value.key for values in found for value in values.values() if isinstance(value, overheads.Line)}
+    assert keys == overheads.LINE_KEYS

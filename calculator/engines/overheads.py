@@ -66,6 +66,12 @@ CUDA_GRAPH = Line(
 )
 
 
+LINE_KEYS = frozenset({
+    "activation", "non_torch", "cuda_graph", "other_memory", "left_out", "lora", "draft", "output_counts",
+})  # fmt: skip
+"""Every key that a line of any engine has."""
+
+
 class Overhead(NamedTuple):
     """One line of memory that is neither weights nor KV cache.
 

@@ -13,6 +13,7 @@ from calculator.architecture.weights import why_width_not
 from calculator.catalogue.presets import load_gpu, named
 from calculator.engines import engine_rules
 from calculator.engines.base import Engine
+from calculator.engines.beside.logged import check_names
 from calculator.engines.support import refused
 from calculator.errors import InvalidValueError, UnsupportedError
 from calculator.formats.kv import storage_format
@@ -181,6 +182,9 @@ def _memory_logged(
     """Return the memory of a device, that of the log where none is given; refuse a log of another engine or device."""
     named_gpu = gpu is not None and not (isinstance(gpu, str) and gpu == CUSTOM)
     calibration.check(engine, load_gpu(gpu) if named_gpu and gpu is not None and memory_bytes is None else None)
+    check_names(calibration)
+    if memory_bytes is not None:
+        calibration.check_sizes(memory_bytes)
     return memory_bytes or calibration.gpu_memory_bytes
 
 

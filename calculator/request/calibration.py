@@ -10,7 +10,7 @@ from typing import Any
 
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown
 from calculator.hardware import CUSTOM, MAX_BYTES, Accelerator
-from calculator.messages import say
+from calculator.messages import say, template
 from calculator.reading.fields import Count, Field, Listed, Nested, text
 from calculator.reading.schema import Schema
 from calculator.units import GIB
@@ -149,6 +149,7 @@ class Calibration:
             )
         if device is None:
             return
+        self.check_sizes(self.gpu_memory_bytes or device.memory_bytes)
         own, other = self.gpu_memory_bytes, device.memory_bytes
         if own and abs(own - other) > SAME_MEMORY * other:
             raise InvalidValueError(
@@ -177,6 +178,35 @@ class Calibration:
                 asked=self.gpu,
                 nearest=device.id,
             )
+
+    def check_sizes(self, memory_bytes: int) -> None:
+        """Refuse what no GPU of that memory can hold, as a value that was edited by hand may be.
+
+        Parameters
+        ----------
+        memory_bytes : int
+            The memory of one GPU [bytes].
+
+        Raises
+        ------
+        InvalidValueError
+            If a size, or all lines together, are more than the memory.
+        """
+        most = round((1 + SAME_MEMORY) * memory_bytes)
+        sizes = {name: getattr(self, name) for name in ("non_torch_bytes", "in_use_bytes")}
+        for line in self.lines:
+            for name in ("bytes", "usual_bytes", "unsure_bytes"):
+                sizes[f"lines.{line.key}.{name}"] = getattr(line, name)
+        sizes["the sum of the lines"] = sum(line.bytes for line in self.lines)
+        for name, size in sizes.items():
+            if size is not None and size > most:
+                text = template("calibration: {name} is {size:.2f} GiB, more than the {memory:.2f} GiB of the GPU")
+                raise InvalidValueError(
+                    say("calibration.too_large", text, name=name, size=size / GIB, memory=memory_bytes / GIB),
+                    what="calibration",
+                    asked=size,
+                    nearest=memory_bytes,
+                )
 
     def is_of(self, engine: str, device: Accelerator | None = None) -> bool:
         """Whether it is of an engine and a device, as ``check`` judges them."""
@@ -258,10 +288,17 @@ def calibration_of(given: Calibration | Mapping[str, Any] | str | Path) -> Calib
         )
     try:
         read = CALIBRATION.validate({name: value for name, value in given.items() if value is not None})
-        return Calibration(**{**read, "lines": tuple(LoggedLine(**line) for line in read.get("lines", ()))})
+        found = Calibration(**{**read, "lines": tuple(LoggedLine(**line) for line in read.get("lines", ()))})
+        keys = [line.key for line in found.lines]
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise InvalidValueError(say("calibration.twice", "the line {key} stands there twice", key=twice))
     except CalculatorError as error:
         raise InvalidValueError(
             say("calibration.calibration", "calibration: {error}", error=error),
             what=error.what or "calibration",
             asked=error.asked,
         ) from None
+    if found.gpu_memory_bytes:
+        found.check_sizes(found.gpu_memory_bytes)
+    return found

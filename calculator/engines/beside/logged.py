@@ -13,8 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from calculator.catalogue.presets import load_gpu
+from calculator.engines import engine_rules
 from calculator.engines.beside.left_out import LEFT_OUT
-from calculator.engines.overheads import LEAST_SPREAD, NON_TORCH, Overhead
+from calculator.engines.overheads import LEAST_SPREAD, LINE_KEYS, NON_TORCH, Overhead
+from calculator.errors import CalculatorError, InvalidValueError, unknown_name
+from calculator.formats.weights import weight_format
 from calculator.hardware import CUSTOM
 from calculator.messages import Message, Unsaid, say
 from calculator.request.calibration import OUTSIDE, WEIGHTS, Calibration, LoggedLine
@@ -29,6 +33,38 @@ ALIKE = 0.5, 1.5
 """An estimate so many times off is off by a factor; one further off lacks what does not grow with it [-]."""
 FROM_START_TO_START = 0.25
 """The share of a range that one start of a machine does not tell of its next [-]."""
+
+
+def check_names(calibration: Calibration) -> None:
+    """Refuse a calibration whose version, device, format or lines have a name that nothing has.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        It [-].
+
+    Raises
+    ------
+    InvalidValueError
+        If there is such a name.
+    """
+    form = calibration.weight_dtype
+    try:
+        engine_rules(calibration.engine, calibration.engine_version)
+        if calibration.gpu:
+            load_gpu(calibration.gpu)
+        if form and " " not in form:  # a format that is not known is said in words
+            weight_format(form)
+        for line in calibration.lines:
+            if line.key not in (*LINE_KEYS, WEIGHTS):
+                raise unknown_name("line", line.key, (*LINE_KEYS, WEIGHTS))
+    except CalculatorError as error:
+        raise InvalidValueError(
+            say("calibration.calibration", "calibration: {error}", error=error),
+            what="calibration",
+            asked=error.asked,
+            nearest=error.nearest,
+        ) from None
 
 
 def as_logged(
