@@ -309,3 +309,30 @@ def test_what_requests_say_is_not_what_the_server_runs_on():
 )
 def test_text_that_a_file_holds_otherwise_is_read(content):
     assert read_log(content).figures == read_log(VLLM_V1).figures
+
+
+# Zzsf11/VideoCuttingAgent vllm_serve.log, shortened
+VIDEOS = """\
+(APIServer pid=1) INFO 01-13 02:20:11 [api_server.py:1839] vLLM API server version 0.12.0
+(APIServer pid=1) INFO 01-13 02:20:12 [utils.py:253] non-default args: {'model': 'Qwen/Qwen3-VL-30B-A3B-Instruct', \
+'max_model_len': 65536, 'gpu_memory_utilization': 0.9, 'max_num_seqs': 256, 'max_num_batched_tokens': 8192}
+(EngineCore_DP0 pid=2) INFO 01-13 02:20:20 [core.py:77] Initializing a V1 LLM engine (v0.12.0) with config: \
+model='Qwen/Qwen3-VL-30B-A3B-Instruct', dtype=torch.bfloat16, max_seq_len=65536, tensor_parallel_size=2, \
+quantization=None, enforce_eager=False, kv_cache_dtype=auto
+(Worker_TP0 pid=3) INFO 01-13 02:21:50 [gpu_model_runner.py:3549] Model loading took 29.3115 GiB memory and 8.1 seconds
+(Worker_TP0 pid=3) INFO 01-13 02:21:57 [gpu_model_runner.py:4306] Encoder cache will be initialized with a budget of \
+153600 tokens, and profiled with 1 video items of the maximum feature size.
+(Worker_TP0 pid=3) INFO 01-13 02:22:37 [gpu_worker.py:298] Available KV cache memory: 37.23 GiB
+(EngineCore_DP0 pid=2) INFO 01-13 02:22:37 [kv_cache_utils.py:1087] GPU KV cache size: 813,152 tokens
+"""
+
+
+def test_what_an_encoder_was_profiled_with_is_counted():
+    with_it = reconcile(VIDEOS, gpu="h100-sxm")
+    without = reconcile("\n".join(line for line in VIDEOS.splitlines() if "Encoder" not in line), gpu="h100-sxm")
+    # 2 bytes x 153,600 tokens x the model's width of 2,048, once and for three deeper layers
+    more = with_it.plan.per_gpu.activation_bytes - without.plan.per_gpu.activation_bytes
+    assert more == 2 * 153_600 * 2_048 * 4
+    assert without.plan.kv_pool_bytes - with_it.plan.kv_pool_bytes == more
+    pool = next(term for term in with_it.terms if term.key == "kv_pool")
+    assert pool.low < pool.reported < pool.predicted < 1.02 * pool.reported

@@ -159,6 +159,23 @@ class Log:
         """
         return {}
 
+    def measured(self, plan: Plan, log: StartupLog) -> dict[str, Any]:
+        """Return what a log says of an estimate that the plan of its set-up has, as keywords of ``plan``.
+
+        Parameters
+        ----------
+        plan : Plan
+            The plan of what the log states [-].
+        log : StartupLog
+            What was read [-].
+
+        Returns
+        -------
+        dict
+            What it says; the estimate's own spread stays.
+        """
+        return {}
+
     def unsure_gib(self, asked: dict[str, Any]) -> tuple[float, float]:
         """Return by how much a pool may be smaller and larger though what is in use is stated [GiB]."""
         return 0.0, 0.0

@@ -44,6 +44,8 @@ def compare(
             answer, more = with_consumed_weights(answer, log.figures["consumed_gib"])
         if more:
             assumed = _less(assumed, "logs.assumed.weight_dtype", NOT_ITS_OWN) + more
+    if known := engine_log(log.engine).measured(answer, log):
+        answer = vary(answer, **known)
     found = Comparison(log, answer, planned, asked, tuple(assumed))
     if not found.holds_what_is_printed:
         found = _in_another_format(found)

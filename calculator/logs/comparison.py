@@ -188,6 +188,9 @@ class Comparison:
         ):
             less, more = (min(end, LEAST_SPREAD / GIB) for end in (less, more))
         low, high = self.plan.kv_pool_bytes_low, self.plan.kv_pool_bytes_high
+        if "activation_bytes" in self.plan.asked and "activation_bytes" not in self.planned.asked:
+            line = line_of(self.planned, ACTIVATION)
+            low, high = low - (line.bytes - line.low), high + (line.bytes - line.low)
         for changes in self.own.unstated(self.plan, self.asked):
             try:
                 other = vary(self.plan, **changes)

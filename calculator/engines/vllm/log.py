@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calculator.engines.log import Assumption, Log
-from calculator.engines.overheads import CUDA_GRAPH
+from calculator.engines.overheads import ACTIVATION, CUDA_GRAPH
 from calculator.engines.patterns import as_flag, count, first_name, number, pattern, seen, whole_mapping, word
+from calculator.engines.vllm.overheads import encoder_outputs
 from calculator.messages import Message, phrase, say, template
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ PATTERNS = (
     pattern(r"Maximum concurrency for <concurrency_at> tokens per request: <max_concurrency>x",
              concurrency_at=count, max_concurrency=number),
     pattern(r"Graph capturing finished in .{0,40}took <cuda_graph_gib> GiB", cuda_graph_gib=number),
+    pattern(r"Encoder cache will be initialized with a budget of <encoder_tokens> tokens", encoder_tokens=count),
     pattern(r"Estimated CUDA graph memory: <cuda_graph_estimate_gib> GiB", cuda_graph_estimate_gib=number),
     pattern(r"# (?:GPU|rocm|cuda|ROCM|CUDA) blocks: <num_blocks>", num_blocks=count),
     pattern(r"total_gpu_memory \(<memory_gib>GiB\) x gpu_memory_utilization \(<gpu_memory_utilization>\)"
@@ -198,6 +200,14 @@ class VllmLog(Log):
         minor = int(version.split(".")[1])
         least = max((first for figure, first in FIRST_MINOR.items() if figure in log.figures), default=0)
         return least <= minor <= (LAST_V0_MINOR if "v0_lines" in log.figures else minor)
+
+    def measured(self, plan: Plan, log: StartupLog) -> dict[str, Any]:
+        """Return activations with what an encoder was profiled with, where its tokens are printed and activations not."""
+        tokens = log.figures.get("encoder_tokens")
+        line = plan.per_gpu.lines[ACTIVATION.key]
+        if not tokens or not plan.model.towers or plan.request.language_model_only or line.given:
+            return {}
+        return {"activation_bytes": line.bytes + encoder_outputs(plan.model, int(tokens))}
 
     def unstated(self, plan: Plan, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the offline class, whose batches are larger by default, where neither it nor batches are stated."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from calculator.architecture.matrices import Sharding
 from calculator.engines.overheads import (
     ACTIVATION,
     ACTIVATION_BYTES,
@@ -102,6 +103,32 @@ def _with_encoder(words: str | Unsaid) -> Message:
     return say("overheads.with_encoder", "{source}, and the encoder of images: 0.2 GiB, up to 3.5", source=said(words))
 
 
+def encoder_outputs(model: ModelArchitecture, tokens: int) -> int:
+    """Return what the outputs of profiled images or videos take, which stay while the sampler runs [bytes].
+
+    Parameters
+    ----------
+    model : ModelArchitecture
+        A model with an encoder [-].
+    tokens : int
+        The tokens that its encoder's cache is profiled with, as the log prints them [tokens].
+
+    Notes
+    -----
+    ``2 × tokens × h × (1 + deep)``, with the vectors that deeper layers of the model take beside those of the first.
+    The copies of the matrices that end in the model's width tell how many those are.
+
+    References
+    ----------
+    vLLM 0.11 and 0.12 ``v1/worker/gpu_model_runner.py`` ``profile_run``: outputs are copied into as many rows as the
+    cache's budget has, and kept until the sampler has run. Qwen3-VL 30B-A3B with a budget of 153,600 tokens:
+    2 × 153,600 × 2,048 × 4 bytes are 2.34 GiB, where its pool is 2.68 GiB less than the decoder's alone.
+    """
+    towers = (matrix for matrices in model.towers.values() for matrix in matrices)
+    last = [one.copies for one in towers if one.outputs == model.hidden_size and one.sharding is Sharding.ROWS]
+    return ACTIVATION_BYTES * tokens * model.hidden_size * max(last, default=1)
+
+
 OUTPUT_COUNTS = Line(
     "output_counts",
     say("overheads.output_counts", "Counts of output tokens"),
@@ -174,7 +201,7 @@ ROCM_SOURCE = say("vllm.non_torch_rocm", "2.4-3.3 GiB logged on one MI300X, 7-9 
 
 UNIFIED = logged(
     say("vllm.non_torch_unified", "0-4 GiB logged on GB10, whose memory all programs and the files they read share"),
-    "0.9",
+    "1.5",
     "0",
     "6",
 )

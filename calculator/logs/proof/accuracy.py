@@ -32,7 +32,7 @@ from calculator.planning.answer import Plan
 CLOSE, CLOSE_OF_DEVICE = 0.05, 0.005
 COUNTS = (
     "tensor_parallel_size", "pipeline_parallel_size", "max_model_len", "max_num_seqs", "max_num_batched_tokens",
-    "block_size", "kv_tokens", "num_blocks", "concurrency_at", "sequences", "draft_tokens",
+    "block_size", "kv_tokens", "num_blocks", "concurrency_at", "sequences", "draft_tokens", "encoder_tokens",
 )  # fmt: skip
 DECIMALS = (
     "memory_gib", "free_at_start_gib", "gpu_memory_utilization", "weights_gib", "consumed_gib", "state_gib",
@@ -45,7 +45,7 @@ SWITCHES = (
 FIGURES = (
     "memory_gib", "free_at_start_gib", "weights_gib", "consumed_gib", "state_gib", "activation_gib", "non_torch_gib",
     "cuda_graph_gib", "kv_pool_gib", "kv_tokens", "num_blocks", "max_concurrency", "concurrency_at", "needed_gib",
-    "sequences", "flash_attention",
+    "sequences", "flash_attention", "encoder_tokens",
 )  # fmt: skip
 FLAGS = {"logged_model": "model", "version": "engine_version", "max_model_len": "seq_len"}
 """What a log states under another name than the table's columns; any other column has the flag's own."""

@@ -85,7 +85,8 @@ def groups(some: Sequence[Row]) -> list[Group]:
     every = machines(some)
     by_engine = dict.fromkeys(one.engine for one in every)
     found = [Group(f"{engine}, by machine", [one for one in every if one.engine == engine]) for engine in by_engine]
-    return [*found, Group("held out, by machine", [one for one in every if not one.calibrates])]
+    found.append(Group("held out, by machine", [one for one in every if not one.calibrates]))
+    return [group for group in found if group.machines]
 
 
 MACHINES: Mapping[str, Callable[[Any], str]] = {
