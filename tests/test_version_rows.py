@@ -4,6 +4,8 @@ import pytest
 
 from calculator.engines import engine_rules
 from calculator.engines.sglang.changes import BUILT, READ
+from calculator.engines.vllm.changes import CHANGES
+from calculator.engines.vllm.sources import OWN
 
 MOST = 160 * 1024  # MiB: B200, MI300X and larger
 H100, ELSE = 70 * 1024, 0
@@ -167,3 +169,14 @@ def test_releases_that_were_read_and_when_they_were_built():
     assert [".".join(map(str, release)) for release in READ] == RELEASES["sglang"].split()
     assert list(BUILT) == list(READ)
     assert list(BUILT.values()) == sorted(BUILT.values())
+
+
+def test_sources_of_single_values_are_of_values_that_their_rows_have():
+    rows = {change.since: change for change in CHANGES}
+    for since, sources in OWN.items():
+        assert sources.keys() <= rows[since].values.keys()
+    row = rows[0, 18, 0]
+    assert "GiB logged" in row.source_of(["non_torch"])
+    assert "kv_cache_utils" not in row.source_of(["non_torch"])
+    # of a value without a source of its own the row's holds
+    assert rows[0, 33, 0].source_of(["windows_longer", "sees_images_whole"]) == rows[0, 33, 0].source

@@ -8,8 +8,8 @@ Names of releases, of builds before one and of builds after one: https://peps.py
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from calculator.errors import InvalidValueError, shown
@@ -34,11 +34,17 @@ _BUILD = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Rule values from a version on, and where they are read from."""
+    """Rule values from a version on, and where they are read from; ``own`` are sources of single ones."""
 
     since: Version
     values: Mapping[str, Any]
     source: str
+    own: Mapping[str, str] = field(default_factory=dict)
+
+    def source_of(self, names: Iterable[str]) -> str:
+        """Return where some of the values are read from: their own sources, where each has one."""
+        said = [self.own.get(name, "") for name in names]
+        return "; ".join(dict.fromkeys(said)) if said and all(said) else self.source
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from calculator.architecture.caches import Recurrence
 from calculator.engines.base import Admission, Change, DeviceDefaults
 from calculator.engines.vllm.kernels import KERNELS
 from calculator.engines.vllm.overheads import NON_TORCH_0_6, NON_TORCH_0_8, NON_TORCH_0_18
+from calculator.engines.vllm.sources import OWN
 
 ALL_TYPES = None
 """Stands for every model type where a rule names some."""
@@ -33,7 +36,7 @@ _NO_CLASS = {"bailing_moe_linear": "neither it nor transformers has a class of i
 _NO_CLASS_0_24 = {**_NO_CLASS, **dict.fromkeys(("baichuan", "qwen"), "0.23.0 was the last that had a class of it")}
 _NO_CLASS_0_29 = {**_NO_CLASS_0_24, "mpt": "0.28.0 was the last that had a class of it"}
 
-CHANGES = (
+_ROWS = (
     Change(
         (0, 6, 0),
         {
@@ -217,3 +220,4 @@ CHANGES = (
         "v1/core/kv_cache_planning.py, qwen_gdn_linear_attn.py; utils/marlin_utils.py MARLIN_SUPPORTED_GROUP_SIZES",
     ),
 )
+CHANGES = tuple(replace(row, own=OWN.get(row.since, {})) for row in _ROWS)

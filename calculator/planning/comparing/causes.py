@@ -145,12 +145,13 @@ def _versions(before: Plan, after: Plan) -> Iterator[Step]:
 
 def _cause(title: str, change: Change, moving: Iterable[str]) -> Cause:
     version = in_words(change.since)
+    moving = tuple(moving)
     names = ", ".join(moving)
     return Cause(
         version,
         say(
             "compare.version",
             "{engine} {version} ({names}: {source})",
-            engine=title, version=version, names=names, source=change.source,
+            engine=title, version=version, names=names, source=change.source_of(moving),
         ),
     )  # fmt: skip
