@@ -33,6 +33,8 @@ ALIKE = 0.5, 1.5
 """An estimate so many times off is off by a factor; one further off lacks what does not grow with it [-]."""
 FROM_START_TO_START = 0.25
 """The share of a range that one start of a machine does not tell of its next [-]."""
+VARIES_BYTES = GIB
+"""What is held outside and known no better than this is of what else runs: the next start may hold any of it [bytes]."""
 
 
 def check_names(calibration: Calibration) -> None:
@@ -157,7 +159,8 @@ def _as_logged(
         held = max(0, held + round(shared * (weights.bytes - weights.usual_bytes)))
     if is_of_setup(calibration, request):
         if is_outside:
-            left = FROM_START_TO_START * max(low, high)
+            wide = max(low, high)
+            left = wide if wide > VARIES_BYTES else FROM_START_TO_START * wide
             if not is_own:
                 left = max(left, logged.unsure_bytes)
             low = high = max(LEAST_SPREAD, round(left))

@@ -160,5 +160,5 @@ proportion while an estimate is less than half off, as an amount beyond that. Wh
 more says nothing of another, what one model's activations take nothing of another's, and a setting that neither log
 prints stays what it is: `llmd-mistral-small-32-24b-h100` is 10 % off with any calibration. Of the same version and
 ranks the range is narrowed; one start of a machine leaves a quarter of the range of what is held outside open for its
-next.
+next, and all of it where that is known no better than to 1 GiB: it is of what else runs.
 """
