@@ -227,6 +227,7 @@ def test_names_of_distilled_models_as_their_makers_of_boxes_write_them():
         ("why only 2.30 GiB on 2x3090?", [("rtx-3090",)]),
         ("1× RTX 3090 24576 MiB, headless", [("rtx-3090",)]),
         ("On 2x DGX Spark (TP=2)", [("gb10",)]),
+        ("on two 4090s, not on one A100-80GB", [("rtx-4090",), ("a100-80gb-pcie", "a100-80gb-sxm")]),
         ("from 4xH100 80GB GPUs", [("h100-pcie", "h100-sxm")]),  # the NVL has 94 GB
         ("RTX 4070 Ti SUPER beside an RTX 4080", [("rtx-4070-ti-super",), ("rtx-4080",)]),
         ("port 3090, model Qwen3-30B-A3B in Q4, rank TP0", []),
@@ -238,8 +239,8 @@ def test_cards_as_people_write_them(text, ids):
 
 # eugr/spark-vllm-docker#396, words and lines as they stand there
 SPARK = """\
-# minimax-m2.7-awq recipe fails to start: KV cache 0.75 GiB short at default gpu_memory_utilization: 0.8
-On 2x DGX Spark (TP=2, container vllm-node, vLLM 0.29.1rc1), with stock defaults dies at KV-cache init:
+KV cache 0.75 GiB short at default gpu_memory_utilization: 0.8
+On 2x DGX Spark (TP=2, vLLM 0.29.1rc1), run-recipe.py recipes/minimax-m2.7-awq.yaml dies at KV-cache init:
 > Available KV cache memory: 22.5 GiB
 > ValueError: To serve at least one request with the model's max seq len (196608),
 > 23.25 GiB KV cache is needed, which is larger than the available KV cache memory (22.5 GiB).

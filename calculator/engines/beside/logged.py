@@ -34,7 +34,7 @@ ALIKE = 0.5, 1.5
 FROM_START_TO_START = 0.25
 """The share of a range that one start of a machine does not tell of its next [-]."""
 VARIES_BYTES = GIB
-"""What is held outside and known no better than this is of what else runs: the next start may hold any of it [bytes]."""
+"""What is known no better than this is of what else runs: the next start may hold any of it [bytes]."""
 
 
 def check_names(calibration: Calibration) -> None:

@@ -20,16 +20,17 @@ _IS_OF_A_LOG = re.compile(
 _MAKERS = r"(?:NVIDIA|Nvidia|AMD|Intel|GeForce|Tesla|Quadro|Instinct|Radeon|RTX|GTX|RX|Arc|AI|PRO|Pro)"
 _MORE = r"(?:[Tt]i|SUPER|Super|XTX?|Ada|Blackwell|Laptop|SXM[0-9]?|PCI[Ee]|NVL|D|[0-9]{2,3} ?GB?)"
 _CARD = re.compile(
-    r"(?<![\w/.@=:-])(?:(?P<many>[0-9]{1,2} ?[x×*] ?|[Dd]ual |[Tt]win )|"
+    r"(?<![\w/.@=:-])(?:(?P<many>[0-9]{1,2} ?[x×*] ?|(?:[Dd]ual|[Tt]win|[Tt]wo|[Ff]our|[Ee]ight) )|"
     r"(?P<maker>(?:" + _MAKERS + r"[ -]?){1,5}+)){0,3}+"
     r"(?:(?P<chip>[A-Z]{1,3}[0-9]{1,4}[A-Z]{0,3})|(?P<small>[a-z]{1,3}[0-9]{1,4}[a-z]{0,2})|"
-    r"(?P<number>[1-9][0-9]{3}(?:Ti|D)?)|(?P<box>DGX Spark|Strix Halo))"
+    r"(?P<number>[1-9][0-9]{3}(?:Ti|D)?)|(?P<box>DGX Spark|Strix Halo))s?+"
     r"(?P<more>(?:[ -]" + _MORE + r"\b){0,4}+)(?![\w/@=-])"
 )
 """A card as people write it: a chip in capitals, or in small letters or four digits behind a maker or a count."""
 _GB = re.compile(r"([0-9]{2,3}) ?GB?\b")
 _VERSION = re.compile(r"(?<![\w/.@=-])([A-Za-z][\w.-]{2,20}+) (?:version:? )?v?([0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,60}+)")
 _RANKS = re.compile(r"(?<![\w-])(?:TP|tp)(?: ?[=:] ?| )?([1-9][0-9]?)(?![\w.])")
+_FILE = re.compile(r"\.(?:ya?ml|json|sh|py|md|txt|log|whl)$")
 _WORD = re.compile(r"(?<![\w/.@=-])[A-Za-z][\w./+-]{3,100}+")
 _BEFORE_A_BAR = re.compile(r"\s{0,8}+([A-Za-z][\w.-]{3,60}+) {0,30}+\| ")
 
@@ -87,7 +88,9 @@ class Prose:
 
     def _word(self, word: str) -> None:
         if len(self.words) < MOST_WORDS and any(sign.isdigit() for sign in word):
-            self.words.setdefault(word.rstrip(".,;:/-_"))
+            word = word.rstrip(".,;:/-_")
+            # a recipe or a script has the name of what it starts
+            self.words.setdefault(_FILE.sub("", word).rpartition("/")[2] if _FILE.search(word) else word)
 
 
 def cards(line: str) -> Iterator[tuple[str, ...]]:
