@@ -124,7 +124,7 @@ class Runner:
             for stream in (1, 2):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
             try:
-                KEPT.with_suffix(f".{place}").write_text(self.child(session, place, tests))
+                KEPT.with_suffix(f".{os.getppid()}-{place}").write_text(self.child(session, place, tests))
             finally:
                 os._exit(0)
         self.running[pid] = place
@@ -133,7 +133,7 @@ class Runner:
         """Wait for one child, and show what became of its mutant."""
         pid, status = os.wait()
         place = self.running.pop(pid)
-        told = KEPT.with_suffix(f".{place}")
+        told = KEPT.with_suffix(f".{os.getpid()}-{place}")
         ended = "killed by a test that hangs" if os.WIFSIGNALED(status) else "could not be tried"
         result = told.read_text() if told.exists() else ended
         told.unlink(missing_ok=True)
@@ -275,6 +275,7 @@ def main() -> None:
     ask.add_argument("--only", nargs="*", default=["*"], help="patterns of FILE:LINE, such as 'calculator/engines/*'")
     ask.add_argument("--jobs", type=int, default=2)
     ask.add_argument("--also", nargs="*", default=[], help="files of tests to run last, whether traced or not")
+    ask.add_argument("--tests", nargs="*", default=[], help="trace and run these files of tests alone")
     ask.add_argument("--reuse", action="store_true", help="keep the last trace though sources have changed")
     asked = ask.parse_args()
     for name in HEAVY:
@@ -283,7 +284,7 @@ def main() -> None:
     every = [one for one in every if matches(f"{one[0]}:{one[2].line}", tuple(f"{only}*" for only in asked.only))]
     if 0 < asked.sample < len(every):
         every = random.Random(asked.seed).sample(every, asked.sample)
-    runner = Runner(every, trace := traced(asked.reuse, asked.jobs), asked)
+    runner = Runner(every, trace := traced(asked.reuse, asked.jobs, asked.tests), asked)
     needed = {test.split("::")[0] for file, _, mutant in every for test in tests_of(file, mutant, trace)}
     pytest.main(arguments([str(ROOT / file) for file in sorted(needed) if (ROOT / file).exists()]), plugins=[runner])
     table: dict[str, list[int]] = defaultdict(lambda: [0, 0])

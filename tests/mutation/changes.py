@@ -77,6 +77,8 @@ def _is_text(parent: ast.AST, node: ast.AST) -> bool:
     """Whether a node holds what people read, or types: changing it changes no answer."""
     if isinstance(node, TEXTS) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
         return True
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.JoinedStr):  # where a text is cut
+        return True
     if isinstance(node, ast.FunctionDef) and node.name in ("__repr__", "__str__", "_repr_html_"):
         return True
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -86,7 +88,7 @@ def _is_text(parent: ast.AST, node: ast.AST) -> bool:
     called = ast.unparse(parent.func) if isinstance(parent, ast.Call) else ""
     if called == "say" and node is parent.args[0]:  # the key of a text, by which a face can say it otherwise
         return True
-    return called in ("dataclass", "TypeVar", "field", "re.compile", "transformers") and node is not getattr(
+    return called in ("dataclass", "TypeVar", "field", "re.compile", "transformers", "shown") and node is not getattr(
         parent, "func", None
     )
 

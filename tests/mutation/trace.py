@@ -79,17 +79,20 @@ def forget() -> None:
             getattr(value, "cache_clear", int)()
 
 
-def traced(reuse: bool, jobs: int) -> dict[str, Any]:
-    """Return the seconds of each test and, for each line of each file, the tests, or files of tests, that run it."""
+def traced(reuse: bool, jobs: int, only: list[str]) -> dict[str, Any]:
+    """Return the seconds of each test and, for each line of each file, the tests, or files of tests, that run it.
+
+    A trace of ``only`` some files of tests is not kept.
+    """
     texts = [path.read_bytes() for top in ("calculator", "tests") for path in sorted((ROOT / top).rglob("*.py"))]
     digest = hashlib.sha256(b"".join(texts)).hexdigest()
-    if KEPT.exists() and (reuse or json.loads(KEPT.read_text())["digest"] == digest):
+    if KEPT.exists() and not only and (reuse or json.loads(KEPT.read_text())["digest"] == digest):
         return _kept()
     KEPT.parent.mkdir(exist_ok=True)
-    parts = [KEPT.with_suffix(f".part{part}") for part in range(jobs)]
+    parts = [KEPT.with_suffix(f".{os.getpid()}.{part}") for part in range(jobs)]
     for part, file in enumerate(parts):
         if not os.fork():
-            file.write_text(json.dumps(_trace(part, jobs)))
+            file.write_text(json.dumps(_trace(part, jobs, only)))
             os._exit(0)
     while _waits():
         pass
@@ -102,16 +105,19 @@ def traced(reuse: bool, jobs: int) -> dict[str, Any]:
             for line, numbers in by_line.items():
                 lines[source][line] += [of_all[n] for n in numbers]
     seconds = {name: value for one in found for name, value in one["seconds"].items()}
-    KEPT.write_text(json.dumps({"digest": digest, "seconds": seconds, "names": [*number], "lines": lines}))
     for file in parts:
         file.unlink()
+    whole = {"digest": digest, "seconds": seconds, "names": [*number], "lines": lines}
+    if only:
+        return _named(whole)
+    KEPT.write_text(json.dumps(whole))
     return _kept()
 
 
-def _trace(part: int, parts: int) -> dict[str, Any]:
+def _trace(part: int, parts: int, only: list[str]) -> dict[str, Any]:
     """Run one part of the tests under coverage."""
     tracer = Tracer(part, parts)
-    pytest.main(arguments([str(ROOT / "tests")]), plugins=[tracer])
+    pytest.main(arguments([str(ROOT / file) for file in only or ["tests"]]), plugins=[tracer])
     tracer.coverage.stop()
     data, lines = tracer.coverage.get_data(), {}
     number = {name: index for index, name in enumerate(sorted(data.measured_contexts()))}
@@ -130,7 +136,11 @@ def _waits() -> bool:
 
 
 def _kept() -> dict[str, Any]:
-    kept: dict[str, Any] = json.loads(KEPT.read_text())
+    return _named(json.loads(KEPT.read_text()))
+
+
+def _named(kept: dict[str, Any]) -> dict[str, Any]:
+    """Put the names of tests for their numbers."""
     for by_line in kept["lines"].values():
         for line, numbers in by_line.items():
             by_line[line] = [kept["names"][number] for number in numbers]
