@@ -7,8 +7,9 @@ mutants and ``trace`` the tests that run each line. All tests are collected once
 that process. Where it lies within a function, the function gets its changed code in place and the tests that run its
 line follow one another, the fastest and the least alike first, until one fails. A row of data is read when its module
 is imported: the project's modules are forgotten, the module is compiled from the changed tree, and the files with tests
-that run any line of it (or, where nothing of it runs later, of the modules that import it) are collected and run anew,
-those first that speak of what the row names. A test that fails there without any change as well does not count.
+that import it or run any line of it (or, where nothing of it runs later, of the modules that import it) are collected
+and run anew, those first that speak of what the row names. A test that fails there without any change as well does not
+count.
 
 A test that takes ``HANGS_S`` of processor time kills; a mutant that lives through ``BUDGET_S`` of tests is alive. The
 exit code is 0 whatever is found: survivors are read by people, and some are equivalent.
@@ -34,7 +35,7 @@ from typing import Any
 import pytest
 
 from tests.mutation.changes import Mutant, mutants
-from tests.mutation.trace import KEPT, ROOT, arguments, forget, matches, tests_of, traced
+from tests.mutation.trace import KEPT, ROOT, arguments, forget, matches, readers_of, tests_of, traced
 
 OUT_OF_SCOPE = (
     "*/__init__.py", "*/__main__.py", "*cli*", "*chart*", "*views*", "*html*", "*words*", "*checks*", "*accuracy*",
@@ -195,9 +196,9 @@ class Runner:
                 5,
             ):
                 return f"killed by {watch.failed or some[0]}"
-        shared, left = speaks_of(file, mutant, files), 0
+        shared, direct, left = speaks_of(file, mutant, files), readers_of(file), 0
         for name in [
-            *sorted(files, key=lambda name: (cost[name] > LONG_S, -shared[name], cost[name])),
+            *sorted(files, key=lambda name: (name not in direct, cost[name] > LONG_S, -shared[name], cost[name])),
             *self.asked.also,
         ]:
             if time.process_time() > BUDGET_S and name not in self.asked.also:

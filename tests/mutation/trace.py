@@ -163,7 +163,18 @@ def tests_of(file: str, mutant: Mutant, trace: dict[str, Any]) -> set[str]:
     while not found and users:
         users = {name for name in trace["lines"] if any(_imports(name, user) for user in users)}
         found = {test for name in users for test in _called(name, trace["lines"][name])}
-    return found
+    return found | readers_of(file)
+
+
+@functools.cache
+def readers_of(file: str) -> frozenset[str]:
+    """Return the files of tests that import a module by its name: they may hold a table of it to another."""
+    above, _, name = file.removesuffix(".py").replace("/", ".").rpartition(".")
+    named = re.compile(rf"^(from {re.escape(above)}\.{name} import|from {re.escape(above)} import .*\b{name}\b)", re.M)
+    files = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "tests").glob("test_*.py"))]
+    return frozenset(
+        name for name in files if not matches(name, NOT_COUNTED) and named.search((ROOT / name).read_text("utf-8"))
+    )
 
 
 def _called(file: str, lines: dict[str, list[str]]) -> set[str]:
