@@ -91,31 +91,34 @@ def test_heads_and_classes_by_their_names():
 
 # what the reference's classes call the matrices of a layer
 LATENT = "q_b_proj kv_a_proj_with_mqa kv_b_proj o_proj"
-MODULES = {
-    "attention": (blocks.attention(64, 4, 2, 16, 16), "self_attn", "q_proj k_proj v_proj o_proj"),
-    "latent": (blocks.latent_attention(64, 4, 32, 16, 8, 4, 8), "self_attn", f"q_a_proj {LATENT}"),
-    "latent, whole queries": (blocks.latent_attention(64, 4, 0, 16, 8, 4, 8), "self_attn", f"q_proj {LATENT[9:]}"),
-    "indexer": (blocks.indexer(64, 32, 4, 16), "self_attn.indexer", "wq_b wk weights_proj"),
-    "mlp": (blocks.mlp(64, 128, True), "mlp", "gate_proj up_proj down_proj"),
-    "mlp, no gate": (blocks.mlp(64, 128, False), "mlp", "up_proj down_proj"),
-    "experts": (blocks.mlp(64, 128, True, part="experts"), "mlp.experts", "gate_proj up_proj down_proj"),
-    "shared": (blocks.mlp(64, 128, True, part="shared experts"), "mlp.shared_experts", "gate_proj up_proj down_proj"),
-    "router": (blocks.router(64, 8), "mlp", "gate"),
-    "mamba 1": (blocks.mamba1(64, 128, 16, 4, 4, False, False), "mixer",
+MODULES = {  # made in the test
+    "attention": (lambda: blocks.attention(64, 4, 2, 16, 16), "self_attn", "q_proj k_proj v_proj o_proj"),
+    "latent": (lambda: blocks.latent_attention(64, 4, 32, 16, 8, 4, 8), "self_attn", f"q_a_proj {LATENT}"),
+    "latent, whole queries": (lambda: blocks.latent_attention(64, 4, 0, 16, 8, 4, 8), "self_attn",
+     f"q_proj {LATENT[9:]}"),
+    "indexer": (lambda: blocks.indexer(64, 32, 4, 16), "self_attn.indexer", "wq_b wk weights_proj"),
+    "mlp": (lambda: blocks.mlp(64, 128, True), "mlp", "gate_proj up_proj down_proj"),
+    "mlp, no gate": (lambda: blocks.mlp(64, 128, False), "mlp", "up_proj down_proj"),
+    "experts": (lambda: blocks.mlp(64, 128, True, part="experts"), "mlp.experts", "gate_proj up_proj down_proj"),
+    "shared": (lambda: blocks.mlp(64, 128, True, part="shared experts"), "mlp.shared_experts",
+     "gate_proj up_proj down_proj"),
+    "router": (lambda: blocks.router(64, 8), "mlp", "gate"),
+    "mamba 1": (lambda: blocks.mamba1(64, 128, 16, 4, 4, False, False), "mixer",
      "in_proj conv1d x_proj dt_proj dt_proj out_proj"),
-    "mamba 2": (blocks.mamba2(64, 128, 8, 1, 16, 4, False, False, False, True), "mixer", "in_proj conv1d out_proj"),
-    "delta net": (blocks.gated_delta_net(64, 2, 4, 16, 16, 4), "linear_attn",
+    "mamba 2": (lambda: blocks.mamba2(64, 128, 8, 1, 16, 4, False, False, False, True), "mixer",
+     "in_proj conv1d out_proj"),
+    "delta net": (lambda: blocks.gated_delta_net(64, 2, 4, 16, 16, 4), "linear_attn",
      "in_proj_qkvz in_proj_ba conv1d out_proj"),
-    "kimi": (blocks.kimi_delta_attention(64, 4, 16, 4), "self_attn",
+    "kimi": (lambda: blocks.kimi_delta_attention(64, 4, 16, 4), "self_attn",
              "qkv_proj f_a_proj f_b_proj g_a_proj g_b_proj b_proj o_proj"),
-    "kimi, one gate": (blocks.kimi_delta_attention(64, 4, 16, 4, True), "self_attn",
+    "kimi, one gate": (lambda: blocks.kimi_delta_attention(64, 4, 16, 4, True), "self_attn",
                        "qkv_proj g_proj f_a_proj f_b_proj b_proj o_proj"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("made", "at", "leaves"), MODULES.values(), ids=MODULES)
 def test_blocks_call_their_modules_as_the_reference_does(made, at, leaves):
-    weights = tuple(made)
+    weights = tuple(made())
     assert [each.module for each in weights if each.module] == [f"{at}.{leaf}" for leaf in leaves.split()]
     # convolutions, norms, biases and routers are not quantised
     assert not any(

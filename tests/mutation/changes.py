@@ -85,6 +85,8 @@ def _is_text(parent: ast.AST, node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
         return True
+    if isinstance(node, ast.keyword) and node.arg == "strict":  # of zip: what holds anyway is asserted
+        return True
     called = ast.unparse(parent.func) if isinstance(parent, ast.Call) else ""
     if called == "say" and node is parent.args[0]:  # the key of a text, by which a face can say it otherwise
         return True

@@ -100,7 +100,9 @@ ROWS: dict[str, Family] = {
     ),
     "step1": replace(PLAIN, source=read_in("step1")),
     "step3_text": Family(
-        {**UNTIED, "num_attention_groups": 1}, source=read_in("step3_text"), builder=SharedQueries,
+        {**UNTIED, "num_attention_groups": 1, "num_key_value_heads": 1},
+        source=read_in("step3_text"),
+        builder=SharedQueries,
         experts=Experts(dense="enumerated", shared="width", shared_width="share_expert_dim"),
         required={"num_attention_groups": 1}, harmless=("max_position_embedding",),
     ),
