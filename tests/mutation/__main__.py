@@ -43,7 +43,7 @@ OUT_OF_SCOPE = (
 )  # fmt: skip
 HEAVY = ("hypothesis", "numpy", "pandas", "yaml", "pydantic_core", "plotly.graph_objects", "nbformat")
 HANGS_S, BUDGET_S = 20.0, 20.0
-LONG_S, ROWS_ABOVE, MOST_NAMED = 12.0, 6, 40
+LONG_S, ROWS_ABOVE, MOST_NAMED, DIRECT = 12.0, 6, 40, 20
 NAMES = re.compile(r"[\w.]+(?=[\]-])")
 """Files of tests that take longer run last; a row's name stands up to so many lines above a value of it."""
 SURVIVED, NOT_RUN = "survives", "is run by no test"
@@ -177,7 +177,7 @@ class Runner:
             change(code)
             forget()
             session.config.pluginmanager.register(watch)
-            items = [chosen[name] for name in varied({name: seconds[name] for name in chosen})]
+            items = [chosen[name] for name in varied({name: seconds[name] for name in chosen}, readers_of(file))]
             for done, (item, following) in enumerate(zip(items, [*items, None][1:], strict=True), start=1):
                 session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if watch.failed:
@@ -211,13 +211,16 @@ class Runner:
         return f"{SURVIVED} all but {left} files of {len(files)}, for which there was no time" if left else SURVIVED
 
 
-def varied(seconds: dict[str, float]) -> list[str]:
-    """Order tests so that every test function gets the same share of the time: rows of one mostly tell the same."""
+def varied(seconds: dict[str, float], direct: frozenset[str]) -> list[str]:
+    """Order tests so that every test function gets the same share of the time: rows of one mostly tell the same.
+
+    Those of files that import the module by its name get so many times more.
+    """
     rows: dict[str, list[str]] = defaultdict(list)
     for test in sorted(seconds, key=lambda test: seconds[test]):
         rows[test.split("[")[0]].append(test)
     spent = {test: place * seconds[test] for tests in rows.values() for place, test in enumerate(tests, start=1)}
-    return sorted(seconds, key=lambda test: spent[test])
+    return sorted(seconds, key=lambda test: spent[test] / (DIRECT if test.split("::")[0] in direct else 1))
 
 
 def anew() -> None:

@@ -12,8 +12,8 @@ from calculator.planning.comparing.terms import ANSWERS, HELD, LEFT, ONE_GPU, SE
 from calculator.planning.plan import vary
 from calculator.request import FLAGS, OPTIONS
 
-SETS_THE_SCENE = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "weight_dtype", "seq_len")
-"""What a deployment is, not how the engine is set up for it."""
+SETS_THE_SCENE = ("weight_dtype", "seq_len")
+"""What follows from the model where it is not said: not how the engine is set up for it."""
 
 
 class Restoring(NamedTuple):

@@ -160,7 +160,7 @@ class LawOfSum:
 
     def __init__(self, values: Any, weights: Any, pool: float, known: dict[Any, Any] | None = None) -> None:
         self.pool = pool
-        reach = 1 << max(10, (ceil(pool) - 1).bit_length()) if pool > 0 else 1
+        reach = 1 << max(10, (ceil(pool) - 1).bit_length())
         key = "transform", id(values), reach
         if known is None:
             known = {}
@@ -173,8 +173,6 @@ class LawOfSum:
         """Return the risk that so many residents hold more than the pool [-]."""
         if count <= 0:
             return 0.0
-        if self.pool <= 0:
-            return 1.0
         return min(1.0, max(0.0, 1 - self._transform.up_to(count, self.pool)))
 
     def beyond(self, count: int, ends: Any) -> Any:
