@@ -8,8 +8,8 @@ that process. Where it lies within a function, the function gets its changed cod
 line follow one another, the fastest and the least alike first, until one fails. A row of data is read when its module
 is imported: the project's modules are forgotten, the module is compiled from the changed tree, and the files with tests
 that import it or run any line of it (or, where nothing of it runs later, of the modules that import it) are collected
-and run anew, those first that speak of what the row names. A test that fails there without any change as well does not
-count.
+and run anew, those first whose imports are the nearest to it and that speak of what the row names. A test that fails
+there without any change as well does not count.
 
 A test that takes ``HANGS_S`` of processor time kills; a mutant that lives through ``BUDGET_S`` of tests is alive. The
 exit code is 0 whatever is found: survivors are read by people, and some are equivalent.
@@ -35,14 +35,14 @@ from typing import Any
 import pytest
 
 from tests.mutation.changes import Mutant, mutants
-from tests.mutation.trace import KEPT, ROOT, arguments, forget, matches, readers_of, tests_of, traced
+from tests.mutation.trace import KEPT, ROOT, arguments, forget, matches, near, readers_of, tests_of, traced
 
 OUT_OF_SCOPE = (
     "*/__init__.py", "*/__main__.py", "*cli*", "*chart*", "*views*", "*html*", "*words*", "*checks*", "*accuracy*",
     "*hub*", "*strict_yaml*", "*schema*", "*presets*", "*errors*", "*messages*", "*plan_file*", "*units*",
 )  # fmt: skip
 HEAVY = ("hypothesis", "numpy", "pandas", "yaml", "pydantic_core", "plotly.graph_objects", "nbformat")
-HANGS_S, BUDGET_S = 20.0, 20.0
+HANGS_S, BUDGET_S = 20.0, 30.0
 LONG_S, ROWS_ABOVE, MOST_NAMED, DIRECT = 12.0, 6, 40, 20
 NAMES = re.compile(r"[\w.]+(?=[\]-])")
 """Files of tests that take longer run last; a row's name stands up to so many lines above a value of it."""
@@ -196,9 +196,9 @@ class Runner:
                 5,
             ):
                 return f"killed by {watch.failed or some[0]}"
-        shared, direct, left = speaks_of(file, mutant, files), readers_of(file), 0
+        shared, close, left = speaks_of(file, mutant, files), near(file), 0
         for name in [
-            *sorted(files, key=lambda name: (name not in direct, cost[name] > LONG_S, -shared[name], cost[name])),
+            *sorted(files, key=lambda name: (-close.get(name, 0), cost[name] > LONG_S, -shared[name], cost[name])),
             *self.asked.also,
         ]:
             if time.process_time() > BUDGET_S and name not in self.asked.also:

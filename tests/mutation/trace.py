@@ -166,15 +166,42 @@ def tests_of(file: str, mutant: Mutant, trace: dict[str, Any]) -> set[str]:
     return found | readers_of(file)
 
 
-@functools.cache
 def readers_of(file: str) -> frozenset[str]:
     """Return the files of tests that import a module by its name: they may hold a table of it to another."""
-    above, _, name = file.removesuffix(".py").replace("/", ".").rpartition(".")
-    named = re.compile(rf"^(from {re.escape(above)}\.{name} import|from {re.escape(above)} import .*\b{name}\b)", re.M)
-    files = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "tests").glob("test_*.py"))]
-    return frozenset(
-        name for name in files if not matches(name, NOT_COUNTED) and named.search((ROOT / name).read_text("utf-8"))
+    name = _dotted(file)
+    return frozenset(test for test, imported in _imported().items() if name in imported)
+
+
+def near(file: str) -> dict[str, int]:
+    """Return how much of a module's name the nearest import of each file of tests shares: itself, its package, none."""
+    name = _dotted(file).split(".")
+    return {
+        test: max((_shared(name, one.split(".")) for one in found), default=0) for test, found in _imported().items()
+    }
+
+
+def _shared(one: list[str], other: list[str]) -> int:
+    return next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
+
+
+def _dotted(file: str) -> str:
+    return file.removesuffix(".py").replace("/", ".")
+
+
+@functools.cache
+def _imported() -> dict[str, frozenset[str]]:
+    """Return the modules that each file of tests imports, names taken from a package among them."""
+    found = {}
+    for path in sorted((ROOT / "tests").glob("test_*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if not matches(name, NOT_COUNTED):
+            lines = re.findall(r"^from (calculator[\w.]*) import (.+)$", path.read_text("utf-8"), re.M)
+            found[name] = frozenset(
+                each for at, names in lines for each in (at, *(f"{at}.{one.strip()}" for one in names.split(",")))
+            )
+    return found
 
 
 def _called(file: str, lines: dict[str, list[str]]) -> set[str]:
