@@ -8,7 +8,7 @@ import pytest
 import calculator
 from calculator.architecture.weights import embedding_bytes
 from calculator.catalogue.presets import gpu_ids, load_gpu
-from calculator.logs.judged import proof, written
+from calculator.logs.proof.judged import proof, written
 from calculator.logs.questions import ask_for_gpu, ask_for_model
 from calculator.planning.sizing.operating import Goals, Lengths, Replica
 from calculator.planning.sizing.served import speeds_at
