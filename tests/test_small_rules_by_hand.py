@@ -208,3 +208,43 @@ def test_the_table_that_is_written_is_the_one_that_is_read():
         tuple(getattr(one, name) for name in row) for row, one in zip(held["speeds"], read.speeds, strict=True)
     ]
     assert len(held["calibrated"]) == len(read.calibrated)
+
+
+# The file beside a config
+
+
+@pytest.mark.parametrize("content", ["[1]", '"fp8"', "3"])
+def test_what_stands_beside_a_config_is_a_mapping(tmp_path, content):
+    config = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 256, "intermediate_size": 512,
+              "num_attention_heads": 8, "vocab_size": 1_000, "max_position_embeddings": 2_048}  # fmt: skip
+    path, beside = tmp_path / "config.json", tmp_path / "hf_quant_config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    assert calculator.load_model(str(path)).weight_dtype is None
+    beside.write_text(content, encoding="utf-8")
+    with pytest.raises(calculator.FileFormatError, match=r"hf_quant_config\.json: holds no mapping of names to values"):
+        calculator.load_model(str(path))
+    # a config that says it itself is not asked for the file
+    stated = {"quant_method": "fp8"}
+    path.write_text(json.dumps({**config, "quantization_config": stated}), encoding="utf-8")
+    assert calculator.load_model(str(path)).weight_dtype == "fp8"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    beside.write_text("{}", encoding="utf-8")
+    assert calculator.load_model(str(path)).weight_dtype is None
+
+
+# The model of a log
+
+
+@pytest.mark.parametrize(
+    ("named", "preset", "stored"),
+    [
+        ("meta-llama/Llama-3.1-8B", "llama-3.1-8b", "bf16"), ("Qwen/Qwen3-8B-FP8", "qwen3-8b", "fp8"),
+        ("deepseek-ai/DeepSeek-V3", "deepseek-v3", "fp8-block"), ("openai/gpt-oss-20b", "gpt-oss-20b", "mxfp4"),
+    ],
+)  # fmt: skip
+def test_weights_of_a_log_are_those_of_the_checkpoint_that_it_names(named, preset, stored):
+    # what each name, or its config.json, says of quantisation
+    log = f"Initializing a V1 LLM engine (v0.33.0) with config: model='{named}', max_seq_len=4096\n" \
+          "GPU KV cache size: 100,000 tokens\n"  # fmt: skip
+    answer = calculator.reconcile(log, gpu="b200").plan
+    assert (answer.model.id, answer.request.weight_dtype) == (preset, stored)

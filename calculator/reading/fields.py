@@ -295,7 +295,7 @@ def number(maximum: float, above: float = 0, required: bool = True) -> Number:
     return Number(above=above, most=maximum, required=required)
 
 
-def text(maximum: int = 400, required: bool = True, minimum: int = 1) -> Text:
+def text(maximum: int, required: bool = True, minimum: int = 1) -> Text:
     """A piece of text."""
     return Text(least=minimum, most=maximum, required=required)
 
