@@ -109,6 +109,15 @@ ALONE = {"targets": ["re:.*experts.*"], "weights": {"num_bits": 4, "group_size":
          3 * (1024 + 64 * 2) + 2 * 4, 18),
         ({"quant_method": "gptq", "bits": 4, "group_size": 32, "dynamic": {"-:.*self_attn.*": {}}},
          3 * (1024 + 64 * 20 // 8) + 2 * (32 + 32 + 64), 0),
+        # static scales of inputs: one for gate and up (compressed_tensors_moe_w8a8_fp8.py, modelopt.py), dynamic: none
+        ({"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"a": {
+            "targets": ["re:.*experts.*"], "weights": {"num_bits": 8, "type": "float", "strategy": "tensor"},
+            "input_activations": {"num_bits": 8, "type": "float", "dynamic": False}}}}, 3 * (2048 + 4) + 2 * 4, 18),
+        ({"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"a": {
+            "targets": ["re:.*experts.*"], "weights": {"num_bits": 8, "type": "float", "strategy": "tensor"},
+            "input_activations": {"num_bits": 8, "type": "float", "dynamic": True}}}}, 3 * (2048 + 4), 18),
+        ({"quant_method": "modelopt", "quant_algo": "FP8", "ignore": ["*self_attn*", "lm_head"]},
+         3 * (2048 + 4) + 2 * 4, 8),
     ],
 )  # fmt: skip
 def test_what_gate_and_up_of_an_expert_share_is_kept_once(section, expert, layer):
