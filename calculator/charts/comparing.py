@@ -28,7 +28,8 @@ from calculator.views.engines import EngineRow
 MARKS = ("circle", "triangle-up", "diamond", "square", "cross", "star")
 SHARE_FOR_TEXT, WIDE = 0.12, 0.1
 BAR_PX, AROUND_PX, BAR_HALF = 62, 120, 0.42
-LOAD, ROOM, MORE = phrase("KV of the users asked"), phrase("Room"), phrase("More than it has")
+HELD, TAKEN, LOAD = phrase("Weights"), phrase("Overheads"), phrase("KV of the users asked")
+ROOM, MORE, LEFT = phrase("Room"), phrase("More than it has"), phrase("Left free")
 
 
 @chart
@@ -100,29 +101,31 @@ def _parts(plan: Plan) -> dict[str, int]:
     room, more = memory.kv_pool_bytes - used, asked - used
     before = memory.before_kv_bytes
     return {
-        "Weights": memory.weights_bytes,
-        "Overheads": before - memory.weights_bytes,
+        HELD: memory.weights_bytes,
+        TAKEN: before - memory.weights_bytes,
         LOAD: used,
         ROOM: room,
         MORE: more,
-        "Left free": 0 if more else max(0, memory.total_bytes - before - memory.kv_pool_bytes),
+        LEFT: 0 if more else max(0, memory.total_bytes - before - memory.kv_pool_bytes),
     }
 
 
 _LOOKS: dict[str, tuple[str, dict[str, Any] | None, bool]] = {
-    "Weights": (WEIGHTS, None, True),
-    "Overheads": (OVERHEAD, None, False),
+    HELD: (WEIGHTS, None, True),
+    TAKEN: (OVERHEAD, None, False),
     LOAD: (KV, None, True),
     ROOM: (FREE, ROOM_PATTERN, False),
     MORE: (FREE, MISSING_PATTERN, False),
-    "Left free": (FREE, None, False),
+    LEFT: (FREE, None, False),
 }
 """Of each part its colour, its hatching, and whether it carries text."""
 
 
 def _label(part: str, size: int, widest: int) -> str:
-    said = "KV" if part == LOAD else part.lower()
-    return f"{said} {size / GIB:,.0f}" if size > SHARE_FOR_TEXT * widest else ""
+    if size <= SHARE_FOR_TEXT * widest:
+        return ""
+    said = "KV" if part == LOAD else phrase("weights")
+    return say("comparing.label", "{part} {size:,.0f}", part=said, size=size / GIB)
 
 
 @chart
