@@ -37,10 +37,11 @@ def keywords() -> dict[str, Any]:
     CalculatorError
         If drafts are not as the engine writes them.
     """
-    asked = {name: st.session_state[name] for name in state.PARAMETERS if name in OPTIONS}
+    held = st.session_state.to_dict()  # at once: twenty look-ups cost as much
+    asked = {name: held[name] for name in state.PARAMETERS if name in OPTIONS}
     for name, keyword in state.GIB_FIELDS.items():
-        if st.session_state[name] is not None:
-            asked[keyword] = gib_to_bytes(st.session_state[name])
+        if held[name] is not None:
+            asked[keyword] = gib_to_bytes(held[name])
     if asked["speculative_config"]:
         asked["speculative_config"] = drafts.read(asked["speculative_config"])
     asked |= calibrating.keywords(asked["engine"], _own_gpu())
