@@ -239,8 +239,8 @@ def test_cards_as_people_write_them(text, ids):
 
 # eugr/spark-vllm-docker#396, words and lines as they stand there
 SPARK = """\
-KV cache 0.75 GiB short at default gpu_memory_utilization: 0.8
-On 2x DGX Spark (TP=2, vLLM 0.29.1rc1), run-recipe.py recipes/minimax-m2.7-awq.yaml dies at KV-cache init:
+[Bug]: KV cache 0.75 GiB short at default gpu_memory_utilization: 0.8 on 2x DGX Spark
+Here (TP=2, vLLM 0.29.1rc1), run-recipe.py recipes/minimax-m2.7-awq.yaml dies at KV-cache init:
 > Available KV cache memory: 22.5 GiB
 > ValueError: To serve at least one request with the model's max seq len (196608),
 > 23.25 GiB KV cache is needed, which is larger than the available KV cache memory (22.5 GiB).
@@ -337,3 +337,10 @@ def test_what_an_encoder_was_profiled_with_is_counted():
     assert without.plan.kv_pool_bytes - with_it.plan.kv_pool_bytes == more
     pool = next(term for term in with_it.terms if term.key == "kv_pool")
     assert pool.low < pool.reported < pool.predicted < 1.02 * pool.reported
+
+
+def test_gpus_of_two_kinds_are_said():
+    # vllm-project/vllm#34076
+    two = "0: NVIDIA GeForce RTX 5070 Ti 16303MiB\n1: NVIDIA GeForce RTX 5090 D 32607MiB\n"
+    assert any("rtx-5070-ti, rtx-5090: rtx-5070-ti is taken" in str(said) for said in read_log(two + VLLM_V1).problems)
+    assert not read_log("NVIDIA GeForce RTX 5090\nNVIDIA GeForce RTX 5090 D\n" + VLLM_V1).problems

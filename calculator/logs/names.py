@@ -158,6 +158,17 @@ def _part_of(device: str, memory_gib: float | None) -> str | None:
     return near[0][1] if near else None
 
 
+_MEMORY_BEHIND = re.compile(r"[ ,(]{1,8}+[0-9]{3,7} ?Mi?B\b.{0,80}$")
+
+
+def _plainly(device: str) -> str | None:
+    """Return the GPU that a name means by all its words, Ti and SUPER among them; None where it leaves several."""
+    try:
+        return gpu_id(_MEMORY_BEHIND.sub("", device))
+    except UnknownNameError:
+        return None
+
+
 def gpu_of(device: str, memory_gib: float | None) -> str | None:
     """Return the GPU preset that a device's name means: most words in common, nearest memory; None for none.
 
@@ -165,6 +176,9 @@ def gpu_of(device: str, memory_gib: float | None) -> str | None:
     """
     if _PART.search(device):
         return _part_of(device, memory_gib)
+    plain = _plainly(device)
+    if plain and (not memory_gib or abs(load_gpu(plain).memory_bytes / GIB / memory_gib - 1) <= NEAR):
+        return plain
     words = set(_DEVICE_WORDS.findall(device.lower().replace("-", " ")))
     best: tuple[float, str] | None = None
     for key in gpu_ids():

@@ -194,6 +194,11 @@ def read_log(content: str | bytes) -> StartupLog:
     if devices:
         memory = figures.get("memory_gib")
         flags["device"] = next((name for name in devices if gpu_of(name, memory)), next(iter(devices)))
+        kinds = list(dict.fromkeys(gpu for name in devices if (gpu := gpu_of(name, None))))
+        if len(kinds) > 1:
+            text = template("the log names several GPUs, {gpus}: {gpu} is taken, and one plan is of one kind")
+            taken = gpu_of(flags["device"], memory)
+            problems.append(say("logs.problem.several_gpus", text, gpus=joined(", ", kinds), gpu=taken))
     elif prose.devices:
         flags["devices_beside"] = tuple(prose.devices)
     for name, value in prose.stated(engine).items():

@@ -14,7 +14,8 @@ from calculator.logs.lines.vocabulary import is_of_serving
 MOST_LINES, MOST_WORDS, LONGEST = 2_000, 400, 2_000
 """No more lines, words that may be a model's name, and characters of a line are looked at."""
 _IS_OF_A_LOG = re.compile(
-    r"\s{0,40}+(?:\(\w{3,30}+[^)]{0,60}\)|\[|INFO|WARN|ERROR|DEBUG|CRITICAL|Traceback|File \"|[\d.:-]{4,30}|"
+    r"\s{0,40}+(?:\(\w{3,30}+[^)]{0,60}\)|\[(?:[0-9]|T[Ra-z]|rank|llama|\w{1,40}+\.py)|"
+    r"INFO|WARN|ERROR|DEBUG|CRITICAL|Traceback|File \"|[\d.:-]{4,30}|"
     r"llama_|llm_|ggml_|print_info|load|create_tensor|[\w.-]{1,60}+ {0,20}+\| )"
 )
 _MAKERS = r"(?:NVIDIA|Nvidia|AMD|Intel|GeForce|Tesla|Quadro|Instinct|Radeon|RTX|GTX|RX|Arc|AI|PRO|Pro)"
