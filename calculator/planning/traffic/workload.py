@@ -198,7 +198,8 @@ def _lognormal(
     together = 0.0
     if sigma_p and sigma_o:
         together = log1p(correlation * prompt_cv * output_cv) / (sigma_p * sigma_o)
-    first, second = (deviates if sigma_p else deviates[:1] * 0), (deviates if sigma_o else deviates[:1] * 0)
+    # of lengths that do not vary one deviate stands, whichever
+    first, second = (deviates if sigma_p else deviates[:1]), (deviates if sigma_o else deviates[:1])
     weights = numpy.outer(share if sigma_p else [1.0], share if sigma_o else [1.0]).ravel()
     x, y = (grid.ravel() for grid in numpy.meshgrid(first, second, indexing="ij"))
     y = together * x + sqrt(max(0.0, 1 - together**2)) * y if sigma_o else y
