@@ -5,6 +5,7 @@ import json
 import pytest
 
 import calculator
+from calculator.planning.comparing.terms import ANSWERS, LEFT, ONE_GPU, SEQUENCE
 
 W = calculator.Workload(1.0, 1_000, 250)
 LOG = (
@@ -133,3 +134,12 @@ def test_an_upgrade_and_a_study(plan):
     assert held["model"] in ("llama-3.1-8b", study.model.name)
     assert [row["num_key_value_heads"] for row in held["rows"]] == [row.num_key_value_heads for row in study.rows]
     check(study, held, {name: held[name] for name in ("model", "rows", "assumptions", "request")})
+
+
+@pytest.mark.parametrize("preset", ["llama-3.1-8b", "qwen3-next-80b-a3b"])
+def test_terms_of_a_comparison_are_what_a_plan_has_by_their_names(preset):
+    answer = calculator.plan(preset, gpu="h200", tensor_parallel_size=2, data_parallel_size=3, seq_len=4_096)
+    for term in (*ANSWERS, *SEQUENCE, *ONE_GPU, *LEFT):
+        holder = next(one for one in (answer, answer.per_gpu) if hasattr(one, term.key))
+        assert term.of(answer) == getattr(holder, term.key), term.key
+    assert {"num_gpus", "max_batch_size", "total_max_batch_size"} <= {term.key for term in ANSWERS}
