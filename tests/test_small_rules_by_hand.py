@@ -248,3 +248,43 @@ def test_weights_of_a_log_are_those_of_the_checkpoint_that_it_names(named, prese
           "GPU KV cache size: 100,000 tokens\n"  # fmt: skip
     answer = calculator.reconcile(log, gpu="b200").plan
     assert (answer.model.id, answer.request.weight_dtype) == (preset, stored)
+
+
+# Switches on a command line
+
+
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    # argparse.BooleanOptionalAction, and switches that take a word; what follows a switch may be the next argument
+    [
+        ("--enable-prefix-caching", {"enable_prefix_caching": True}),
+        ("--no-enable-prefix-caching", {"enable_prefix_caching": False}),
+        ("--enable-prefix-caching false", {"enable_prefix_caching": False}),
+        ("--enable-prefix-caching=False", {"enable_prefix_caching": False}),
+        ("--enable_prefix_caching True --tensor-parallel-size 2",
+         {"enable_prefix_caching": True, "tensor_parallel_size": 2}),
+        ("--enforce-eager --max-num-seqs 7", {"enforce_eager": True, "max_num_seqs": 7}),
+        ("--enforce-eager model.json", {"enforce_eager": True}), ("-tp 4", {"tensor_parallel_size": 4}),
+        ("-tp=4", {"tensor_parallel_size": 4}),
+    ],
+)  # fmt: skip
+def test_switches_of_a_command_line(words, flags):
+    log = calculator.read_log(f"$ vllm serve meta-llama/Llama-3.1-8B {words}\nGPU KV cache size: 1,024 tokens\n")
+    found = {name: log.flags.get(name) for name in ("enable_prefix_caching", "enforce_eager", "tensor_parallel_size",
+                                                    "max_num_seqs")}  # fmt: skip
+    assert {name: value for name, value in found.items() if value is not None} == flags
+
+
+# A drafter behind the last stage
+
+
+def test_a_drafters_cache_stands_on_the_last_stage_alone():
+    # 32 layers of 2 x 8 x 128 in two halves; behind the second 16 of 2 x 8 x 64; 16 bit, blocks of 16, one kept back
+    asked = {"pipeline_parallel_size": 2, "kv_cache_memory_bytes": 10 * GIB, "seq_len": 4_096}
+    draft = {"method": "draft_model", "model": "llama-3.2-1b", "num_speculative_tokens": 2}
+    plain = calculator.plan("llama-3.1-8b", "h100-sxm", **asked)
+    assert plain.num_blocks == 10 * GIB // (16 * 16 * 4_096)
+    drafted = calculator.plan("llama-3.1-8b", "h100-sxm", speculative_config=draft, **asked)
+    assert drafted.num_blocks == 10 * GIB // (16 * (16 * 4_096 + 16 * 2_048))
+    first, last = (stage.memory.draft_bytes for stage in drafted.stages)
+    assert (first, last > 0) == (0, True)
