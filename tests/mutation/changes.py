@@ -19,6 +19,8 @@ SWAPS = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.Div: ast.Mult,
 }  # fmt: skip
 NAME = re.compile(r"[a-z0-9_][\w./-]*")
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+"""A number in a text, which stays one."""
 TEXTS = (ast.JoinedStr, ast.Raise, ast.Import, ast.ImportFrom)
 
 
@@ -120,6 +122,8 @@ def _values(value: object) -> list[object]:
         return [not value]
     if isinstance(value, int | float):
         return [value + 1, value - 1, *([2 * value] if value else [])]
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        return [value + "9"]
     if isinstance(value, str) and NAME.fullmatch(value):
         return [value + "_"]
     return []
