@@ -204,7 +204,7 @@ def kimi_delta_attention(hidden: int, heads: int, head_dim: int, kernel: int, fu
     yield from linear("state layers", hidden, width, Sharding.ROWS, module="self_attn.o_proj")
 
 
-def lightning_attention(hidden: int, width: int, bias: bool = False, output_bias: bool = False) -> Weights:
+def lightning_attention(hidden: int, width: int, bias: bool, output_bias: bool) -> Weights:
     """Yield a lightning attention mixer: queries, keys, values, an output gate and a norm over all heads."""
     yield from linear("state layers", 3 * width, hidden, Sharding.COLUMNS, bias)
     yield from linear("state layers", width, hidden, Sharding.COLUMNS)
