@@ -1,5 +1,7 @@
 """Rules that few inputs reach, each by hand: replays, questions of a log, commands, drafters, risks at their ends."""
 
+import dataclasses
+import inspect
 import json
 
 import numpy
@@ -14,6 +16,7 @@ from calculator.logs.questions import ask_for_gpu, ask_for_model
 from calculator.planning.sizing.operating import Goals, Lengths, Replica
 from calculator.planning.sizing.served import speeds_at
 from calculator.planning.traffic.arrivals.replay import Replayed, at_rate, replay
+from calculator.planning.traffic.inputs import OF_MEANS, RISK, STEP
 from calculator.planning.traffic.residence import LawOfSum, most_at_risk
 
 GIB, MIB = 2**30, 2**20
@@ -312,3 +315,24 @@ def test_a_drafters_cache_stands_on_the_last_stage_alone():
     assert drafted.num_blocks == 10 * GIB // (16 * (16 * 4_096 + 16 * 2_048))
     first, last = (stage.memory.draft_bytes for stage in drafted.stages)
     assert (first, last > 0) == (0, True)
+
+
+# Defaults that are said in two places
+
+
+def test_defaults_of_tables_are_those_of_the_functions():
+    # the command line and the page read the tables, callers of Python the signatures
+    made = {field.name: field.default for field in dataclasses.fields(calculator.Workload)}
+    tables = (
+        (OF_MEANS.fields, made),
+        (STEP, defaults_of(calculator.speed)),
+        (RISK, defaults_of(calculator.concurrency)),
+    )
+    for fields, own in tables:
+        optional = {name: field.default for name, field in fields.items() if not field.required and name in own}
+        assert optional
+        assert optional == {name: own[name] for name in optional}
+
+
+def defaults_of(function):
+    return {name: one.default for name, one in inspect.signature(function).parameters.items()}
