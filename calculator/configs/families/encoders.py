@@ -26,7 +26,7 @@ BERT = Family(
     {"head_dense_bias": True},
     builder=EncoderOnly, gated=False, qkv_bias=True, output_bias=True, mlp_bias=True, head_bias=True, norm_bias=True,
     has_norm_gain=False, embedding_norm=True, learned_positions=0, bidirectional=True,
-    required={"is_decoder": False, "add_cross_attention": False},
+    required={"is_decoder": False},
     harmless=("pooler_num_attention_heads",),
 )  # fmt: skip
 

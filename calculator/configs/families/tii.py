@@ -20,7 +20,7 @@ MAMBA = Family(
 
 ROWS: dict[str, Family] = {
     "falcon": Family(
-        {"alibi": False}, source=transformers("falcon"), aliases=("RefinedWeb", "RefinedWebModel"),
+        source=transformers("falcon"), aliases=("RefinedWeb", "RefinedWebModel"),
         builder=Falcon, gated=False, qkv_bias="bias", output_bias="bias", mlp_bias="bias", norm_bias=True,
         width_factor=4, parallel="parallel_attn",
     ),

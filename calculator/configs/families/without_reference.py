@@ -27,7 +27,7 @@ EXPERTS = Experts(
 )  # fmt: skip
 PLAIN = replace(LLAMA, defaults=UNTIED)
 BAILING = Family(
-    {**UNTIED, "num_shared_experts": 0, "first_k_dense_replace": 0},
+    {**UNTIED, "first_k_dense_replace": 0},
     qkv_bias="use_bias or use_qkv_bias", output_bias="use_bias", mlp_bias="use_bias", qk_norm="head",
     qk_norm_if="use_qk_norm",
     experts=EXPERTS,
@@ -61,7 +61,7 @@ ROWS: dict[str, Family] = {
         extras=(Extra("norms", "head_dim", copies=2, where=STATE, when="use_qk_norm"),),
     ),
     "pangu_pro_moe_v2": Family(
-        {**UNTIED, "n_shared_experts": 0},
+        UNTIED,
         source=read_in("openpangu"), builder=LearnedTokens, schedule=KEPT_WHOLE, v_head_dim=True,
         qkv_bias="qkv_bias or attention_bias or bias", output_bias="attention_bias or bias", mlp_bias="mlp_bias",
         copies_kv_heads=False,
@@ -100,11 +100,9 @@ ROWS: dict[str, Family] = {
     ),
     "step1": replace(PLAIN, source=read_in("step1")),
     "step3_text": Family(
-        {**UNTIED, "num_attention_groups": 1, "num_key_value_heads": 1},
-        source=read_in("step3_text"),
-        builder=SharedQueries,
+        {**UNTIED, "num_key_value_heads": 1}, source=read_in("step3_text"), builder=SharedQueries,
         experts=Experts(dense="enumerated", shared="width", shared_width="share_expert_dim"),
-        required={"num_attention_groups": 1}, harmless=("max_position_embedding",),
+        required={"num_key_value_heads": 1}, harmless=("max_position_embedding",),
     ),
     "plamo3": Family(
         UNTIED, source=read_in("plamo3"), schedule=every(WINDOW, key="sliding_window_pattern"), norms=4, qk_norm="head",

@@ -17,7 +17,7 @@ GLM4_MOE = Family(
 
 ROWS: dict[str, Family] = {
     "chatglm": Family(
-        {"tie_word_embeddings": False, "add_qkv_bias": True}, source=PUBLISHED,
+        {"add_qkv_bias": True}, source=PUBLISHED,
         builder=ChatGLM, qkv_bias="add_qkv_bias or add_bias_linear", output_bias="add_bias_linear",
         mlp_bias="add_bias_linear",
     ),
