@@ -452,6 +452,8 @@ ADDED = [
     (STEP, {"share_expert_dim": 97}, 2 * 3 * H),
     (STEP, {"moe_layers_enum": "2,3,4"}, 4 * 3 * H * 64 + 4 * H + 3 * H * 96 - 3 * H * F),
     (STEP, {"num_key_value_heads": 4}, -5 * 2 * 4 * 16 * H),
+    # modeling_hunyuan_v1_moe.py: q, k, v and o
+    ({"model_type": "hunyuan_v1_moe", **PLAIN, **EXPERTS}, {"attention_bias": True}, L * 4 * H),
     # modeling_lfm2_moe.py: in_proj of three, the convolution and out_proj
     ({"model_type": "lfm2_moe", **PLAIN, **EXPERTS, **CONV}, {"conv_bias": True}, 3 * 5 * H),
     # longcat_flash.py: a router's bias of each expert, those that only route too
@@ -673,3 +675,9 @@ def test_opt_is_counted_by_hand():
 def test_classes_by_another_name_are_of_types_that_are_known():
     known = {*families.all_names(), *REASONS, *_table()["wrappers"]}
     assert set(CLASSES.values()) <= known
+
+
+def test_dbrx_has_one_kv_head_where_its_part_says_none():
+    # DbrxAttentionConfig of transformers 5.23.0: kv_n_heads 1
+    config = {**example("dbrx"), "attn_config": {"clip_qkv": 8}}
+    assert {group.spec.kv_heads for group in calculator.model_from_hf_config(config).layers} == {1}

@@ -2,6 +2,7 @@
 
 import pytest
 
+import calculator
 from calculator.engines import engine_rules
 from calculator.engines.sglang.changes import BUILT, READ
 from calculator.engines.vllm.changes import CHANGES
@@ -124,11 +125,43 @@ SGLANG = {
                    (ANY, 512, 512)],
     },
 }  # fmt: skip
+# release notes of 0.11 (256 sequences, 8,192 tokens of a built engine), logs of November 2024 and June 2025 (2,048 and
+# blocks of 64, then of 32), 1.0: the PyTorch backend
+TENSORRT_LLM = {
+    "fraction": {"0.11": 0.9},
+    "tokens_per_block": {"0.11": 64, "0.20": 32},
+    "builds_engine": {"0.11": True, "1.0": False},
+    "device_defaults": {"0.11": [(ELSE, 8_192, 256, 0, set())], "0.12": [(ELSE, 8_192, 2_048, 0, set())]},
+    "admission": {"0.11": (0, 0, 0, True, False)},
+}
 RELEASES = {
+    "tensorrt-llm": "0.11 0.12 0.16 0.18 0.19 0.20 0.21 1.0 1.1 1.2",
     "vllm": "0.6 0.7 0.8 0.8.5 0.9.1 0.10 0.11 0.12 0.13 0.14 0.15 0.16 0.17 0.18 0.19 0.20 0.21 0.22 0.23 0.24 0.25 "
             "0.26 0.27 0.28 0.29 0.30 0.31 0.32 0.33",
     "sglang": "0.4.4 0.4.9 0.4.10 0.5.1 0.5.5 0.5.8 0.5.10 0.5.12 0.5.18 0.5.23",
 }  # fmt: skip
+
+
+# what a server is told to make of 16 bit weights as it loads them: vLLM's layers/quantization, fp8_per_block from 0.20,
+# fp8_per_tensor from 0.31, bitsandbytes before 0.28; SGLang's, of 0.5.23
+ON_LOAD = [
+    ("vllm", "fp8", "0.19 fp8  0.30 fp8  0.31 fp8_per_tensor  0.33 fp8_per_tensor"),
+    ("vllm", "fp8-block", "0.19 -  0.20 fp8_per_block  0.33 fp8_per_block"),
+    ("vllm", "nf4", "0.19 bitsandbytes  0.26 bitsandbytes"),
+    ("vllm", "awq-int4", "0.19 -  0.33 -"),
+    ("sglang", "fp8", "0.4.9 fp8  0.5.23 fp8"),
+    ("sglang", "nf4", "0.5.18 bitsandbytes  0.5.23 bitsandbytes"),
+]
+
+
+@pytest.mark.parametrize(("engine", "weight", "history"), ON_LOAD)
+def test_a_command_names_the_method_that_its_release_has(engine, weight, history):
+    words = history.split()
+    for release, method in zip(words[::2], words[1::2], strict=True):
+        plan = calculator.plan("llama-3-8b", "h100-sxm", engine=engine, weight_dtype=weight, engine_version=release)
+        command = str(calculator.serve_command(plan)).split()
+        given = command[command.index("--quantization") + 1] if "--quantization" in command else "-"
+        assert given == method, release
 
 
 def number(release):
@@ -137,9 +170,13 @@ def number(release):
 
 @pytest.mark.parametrize(
     ("engine", "rule", "history"),
-    [("vllm", *row) for row in VLLM.items()] + [("sglang", *row) for row in SGLANG.items()],
-    ids=[*VLLM, *SGLANG],
-)  # fmt: skip
+    [
+        *(("vllm", *row) for row in VLLM.items()),
+        *(("sglang", *row) for row in SGLANG.items()),
+        *(("tensorrt-llm", *row) for row in TENSORRT_LLM.items()),
+    ],
+    ids=[*VLLM, *SGLANG, *TENSORRT_LLM],
+)
 def test_a_rule_is_as_its_release_has_it(engine, rule, history):
     for release in RELEASES[engine].split():
         known = [since for since in history if number(since) <= number(release)]
