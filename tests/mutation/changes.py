@@ -21,6 +21,8 @@ SWAPS = {
 NAME = re.compile(r"[a-z0-9_][\w./-]*")
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 """A number in a text, which stays one."""
+NOT_ANSWERS = ("dataclass", "TypeVar", "field", "re.compile", "transformers", "read_in", "Source", "shown")
+"""Calls whose arguments are types, or what people read."""
 TEXTS = (ast.JoinedStr, ast.Raise, ast.Import, ast.ImportFrom)
 
 
@@ -92,9 +94,7 @@ def _is_text(parent: ast.AST, node: ast.AST) -> bool:
     called = ast.unparse(parent.func) if isinstance(parent, ast.Call) else ""
     if called == "say" and node is parent.args[0]:  # the key of a text, by which a face can say it otherwise
         return True
-    return called in ("dataclass", "TypeVar", "field", "re.compile", "transformers", "shown") and node is not getattr(
-        parent, "func", None
-    )
+    return called in NOT_ANSWERS and node is not getattr(parent, "func", None)
 
 
 def _others(parent: ast.AST, node: ast.AST) -> Iterator[ast.AST]:
