@@ -105,7 +105,7 @@ HARMLESS = {
     "mamba2": "chunk_size",
     "mimo_v2_flash": "attention_chunk_size",
     "zamba2": "chunk_size",
-    "step3p5": "mtp_layer_types mtp_mlp_layer_types n_shared_experts attention_other_setting",
+    "step3p5": "mtp_layer_types mtp_mlp_layer_types n_shared_experts",
     "doge": "keep_window_size num_experts",
     "bert": "pooler_num_attention_heads",
     "modernbert": "local_attention sliding_window global_attn_every_n_layers",
@@ -118,7 +118,7 @@ HARMLESS = {
 VALUES = {
     "mamba_dt_limit": [0.0, 1.0], "attention_type": "original_full", "use_bidirectional_attention": True,
     "mamba_proj_bias": True, "mtp_layer_types": ["full_attention"], "mtp_mlp_layer_types": ["dense"],
-    "attention_other_setting": {"a": 1}, "mtp_local_layer_ids": [0], "mamba_use_mlp": True,
+    "mtp_local_layer_ids": [0], "mamba_use_mlp": True,
 }  # fmt: skip
 
 

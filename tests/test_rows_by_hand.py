@@ -56,6 +56,9 @@ BY_HAND_COUNTED = [
     # modeling_chatglm.py: add_qkv_bias, true in the published configs, and add_bias_linear of all
     (CHATGLM, counted(qkv=1, kv=4), 9),
     ({**CHATGLM, "add_bias_linear": True, "add_qkv_bias": False}, counted(1, 1, 1, kv=4), 9),
+    # param2moe.py: no biases of MLPs, norms of queries and keys where they are asked for; a correction of each expert
+    ({"model_type": "param2moe", "head_dim": 8, **EXPERTS, "first_k_dense_replace": 1, "max_position_embeddings": 9,
+      "use_qk_norm": True}, counted(width=0, more=3 * (ROUTED + 4) + 3 * H * F + L * 2 * 8), 9),
     # modeling_deepseek.py of the first DeepSeek: no latent, all layers have experts, none shared, but where it is said
     ({"model_type": "deepseek", "max_position_embeddings": 9, **EXPERTS_OF_DEEPSEEK},
      counted(width=0, more=L * ROUTED), 9),

@@ -24,7 +24,7 @@ QWEN_HYBRID = Family(
 
 ROWS: dict[str, Family] = {
     "qwen": Family(
-        {**UNTIED, "no_bias": True, "max_position_embeddings": 8192}, source=PUBLISHED,
+        {**UNTIED, "max_position_embeddings": 8192}, source=PUBLISHED,
         qkv_bias=True, required={"no_bias": True}, width_divisor=2,
     ),
     "qwen2": replace(
@@ -42,7 +42,7 @@ ROWS: dict[str, Family] = {
     "qwen3_moe": replace(
         QWEN3, source=transformers("qwen3_moe"),
         aliases=("qwen3_vl_moe_text", "qwen3_omni_moe_text", "qwen3_omni_moe", "qwen3_omni_moe_thinker"),
-        defaults={"max_window_layers": 28}, schedule=WINDOWS_IF_USED, experts=Experts(dense="step"),
+        schedule=WINDOWS_IF_USED, experts=Experts(dense="step"),
     ),
     "qwen3_next": replace(
         QWEN_HYBRID, source=transformers("qwen3_next"),

@@ -101,7 +101,7 @@ ROWS: dict[str, Family] = {
             dense="enumerated", shared="width", shared_width="share_expert_dim", shared_bias="mlp_bias",
             correction=True, wide_router=True,
         ),
-        harmless=("mtp_layer_types", "mtp_mlp_layer_types", "n_shared_experts", "attention_other_setting"),
+        harmless=("mtp_layer_types", "mtp_mlp_layer_types", "n_shared_experts"),
     ),
     "hy_v4": Family(
         {"first_k_dense_replace": 1, "index_topk_freq": 4}, source=transformers("hy_v4"),
