@@ -264,7 +264,7 @@ def _is_of_class(model: ModelArchitecture, architecture: str) -> bool:
     stem = _plain(_CLASS_ENDS.sub("", architecture))
     kind, key = _plain((model.model_type or "").removesuffix("_text")), _plain(model.id)
     bare = stem.removesuffix("moe")
-    return bool(stem) and (stem == kind or (len(bare) > len(kind) and key.startswith(bare)))
+    return bool(stem) and (stem in (kind, key) or (len(bare) > len(kind) and key.startswith(bare)))
 
 
 def _may_hold(model: ModelArchitecture, printed: _Printed) -> bool:

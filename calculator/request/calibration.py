@@ -296,7 +296,7 @@ def calibration_of(given: Calibration | Mapping[str, Any] | str | Path) -> Calib
     except CalculatorError as error:
         raise InvalidValueError(
             say("calibration.calibration", "calibration: {error}", error=error),
-            what=error.what or "calibration",
+            what="calibration",
             asked=error.asked,
         ) from None
     if found.gpu_memory_bytes:
