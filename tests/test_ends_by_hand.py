@@ -49,3 +49,18 @@ def test_ends_go_by_the_names_of_published_checkpoints(tmp_path, embedding, head
 def test_without_an_embedding_it_is_not_the_whole_model(tmp_path):
     with pytest.raises(calculator.FileFormatError, match="the headers hold no embedding"):
         rank_of_two(tmp_path, {"model.embed_tokens.weight": "model.other.weight"})
+
+
+@pytest.mark.parametrize(("stored", "name"), [("BF16", None), ("F16", None), ("F8_E4M3", "fp8"), ("I8", "int8")])
+def test_layers_are_called_by_what_headers_hold_where_no_config_says_it(tmp_path, stored, name):
+    # less than 1.8 bytes a value are no 16 bit
+    tensors = llama_tensors(CONFIG, lambda _, __, outputs, inputs: {"weight": (stored, (outputs, inputs))})
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    model = calculator.load_model(str(tmp_path))
+    assert model.weight_dtype == name
+    kv = HIDDEN // CONFIG["num_attention_heads"] * CONFIG["num_key_value_heads"]
+    layer = 2 * HIDDEN * HIDDEN + 2 * HIDDEN * kv + 3 * HIDDEN * CONFIG["intermediate_size"]
+    layers = CONFIG["num_hidden_layers"]
+    width = 1 if name else 2
+    assert weight_bytes_per_rank(model) == (layers * (width * layer + 4 * HIDDEN) + 2 * HIDDEN + 4 * VOCAB * HIDDEN,)

@@ -18,6 +18,7 @@ from calculator.planning.sizing.served import speeds_at
 from calculator.planning.traffic.arrivals.replay import Replayed, at_rate, replay
 from calculator.planning.traffic.inputs import OF_MEANS, RISK, STEP
 from calculator.planning.traffic.residence import LawOfSum, most_at_risk
+from calculator.request.speculation import Speculation
 
 GIB, MIB = 2**30, 2**20
 
@@ -330,9 +331,24 @@ def test_defaults_of_tables_are_those_of_the_functions():
     )
     for fields, own in tables:
         optional = {name: field.default for name, field in fields.items() if not field.required and name in own}
-        assert optional
         assert optional == {name: own[name] for name in optional}
+        must_be_said = (inspect.Parameter.empty, dataclasses.MISSING)
+        assert set(optional) == {name for name in fields if name in own and own[name] not in must_be_said}
 
 
 def defaults_of(function):
     return {name: one.default for name, one in inspect.signature(function).parameters.items()}
+
+
+@pytest.mark.parametrize(
+    ("config", "method"),
+    # vLLM 0.33.0, config/speculative.py: the method is told by the drafter's name where it is not said
+    [
+        ({"model": "ngram"}, "ngram"), ({"model": "[ngram]"}, "ngram"), ({"model": "acme/ngram-1b"}, "draft_model"),
+        ({"model": "yuhuili/EAGLE3-LLaMA3.1-Instruct-8B"}, "eagle3"), ({"model": "a/EAGLE-llama2-chat-7B"}, "eagle"),
+        ({"model": "llama-3.2-1b"}, "draft_model"), ({}, "draft_model"), ({"method": "deepseek_mtp"}, "mtp"),
+        ({"method": "mtp"}, "mtp"), ({"method": "suffix", "model": "ngram"}, "suffix"),
+    ],
+)  # fmt: skip
+def test_how_tokens_are_drafted_is_told_by_the_drafter(config, method):
+    assert Speculation({"num_speculative_tokens": 2, **config}).method == method
