@@ -192,8 +192,10 @@ def test_results_are_frozen(reference):
         (reference.model.layers[0].spec, "head_dim"),
         (storage_format("fp16"), "block_bytes"),
     ]:
-        with pytest.raises(FrozenInstanceError, match=f"cannot assign to field '{name}'"):
+        before = getattr(thing, name)
+        with pytest.raises(AttributeError):  # of a frozen class or of a named tuple
             setattr(thing, name, 0)
+        assert getattr(thing, name) == before
     assert is_dataclass(Plan)
 
 
