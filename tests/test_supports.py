@@ -142,8 +142,8 @@ def test_nothing_both_runs_and_is_refused(engine):
         rules = calculator.engine_rules(engine, version)
         for gpu in map(calculator.load_gpu, calculator.gpu_ids()):
             for rows, stated in ((table.weights, table.not_weights), (table.kv, table.not_kv)):
-                runs = {name for row in rows for name in row.formats if row.holds(name, gpu, rules.version)}
                 where = gpu.generation, gpu.id, rules.version
+                runs = {name for row in rows for name in row.formats if row.holds(name, *where)}
                 ruled_out = {name for row in stated for name in row.formats if row.holds(name, *where)}
                 assert not runs & ruled_out, (gpu.id, rules.version)
 

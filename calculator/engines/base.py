@@ -174,7 +174,7 @@ class Engine:
         """The engine and its version, in words."""
         return f"{self.title} {self.version}"
 
-    @property
+    @cached_property
     def speed(self) -> Speeds:
         """What a step costs besides bytes and FLOPs."""
         from calculator.engines import engine_speed
@@ -254,11 +254,8 @@ class Engine:
     def defaults_for(self, accelerator: Accelerator) -> DeviceDefaults:
         """Return what the engine assumes on a device when the user does not say."""
         name, memory = accelerator.name.lower(), accelerator.memory_bytes
-        return next(
-            row
-            for row in self.device_defaults
-            if memory >= row.at_least_mib * MIB and not any(part in name for part in row.not_named)
-        )
+        rows = (row for row in self.device_defaults if memory >= row.at_least_mib * MIB)
+        return next(row for row in rows if not (row.not_named and any(part in name for part in row.not_named)))
 
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""

@@ -73,11 +73,11 @@ class Runs:
     until: Version | None = None
     since: Version | None = None
 
-    def holds(self, name: str, gpu: Accelerator, version: str) -> bool:
-        """Whether a format is among these, on a device, at a version."""
-        if name not in self.formats or gpu.generation not in self.generations:
+    def holds(self, name: str, generation: str, gpu: str, version: str) -> bool:
+        """Whether a format is among these, on a device of a generation and an id, at a version."""
+        if name not in self.formats or generation not in self.generations:
             return False
-        if any(gpu.id.startswith(beginning) for beginning in self.not_on):
+        if self.not_on and gpu.startswith(self.not_on):
             return False
         return _within(version, self.since, self.until)
 
@@ -202,7 +202,8 @@ def runs_on(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support:
         return stated
     table = engine_support(rules.name)
     found = []
-    for kind, name, rows in _asked(table.weights, table.kv, weight, kv):
+    device = rules.name, rules.version, gpu.generation, gpu.id
+    for which, (kind, name, rows) in enumerate(_asked(table.weights, table.kv, weight, kv)):
         if _is_unknown(gpu):
             if name in PLAIN_FORMATS:
                 continue
@@ -212,7 +213,7 @@ def runs_on(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support:
                 gpu=gpu.name, kind=kind, name=name,
             )  # fmt: skip
             return Support(False, why, "")
-        row = next((row for row in rows if row.holds(name, gpu, rules.version)), None)
+        row = _half_that_runs(*device, which, name)
         if row is None:
             return _not_known(rules, gpu, kind, name, rows)
         found.append(row)
@@ -244,9 +245,16 @@ def refused(rules: Engine, gpu: Accelerator, weight: str, kv: str) -> Support | 
     return None
 
 
+@lru_cache(maxsize=4_096)
+def _half_that_runs(engine: str, version: str, generation: str, gpu: str, which: int, name: str) -> Runs | None:
+    """Return the row by which a device runs weights (0) or a cache (1) in a format, None where there is none."""
+    table = engine_support(engine)
+    rows = (table.weights, table.kv)[which]
+    return next((row for row in rows if row.holds(name, generation, gpu, version)), None)
+
+
 def _is_refused(engine: str, version: str, vendor: str, generation: str, gpu: str, weight: str, kv: str) -> bool:
     device = engine, version, vendor, generation, gpu
-    weight, kv = _looked_up(weight, kv)
     return _is_half_refused(*device, 0, weight) or _is_half_refused(*device, 1, kv)
 
 
@@ -254,7 +262,7 @@ def _is_refused(engine: str, version: str, vendor: str, generation: str, gpu: st
 def _is_half_refused(engine: str, version: str, vendor: str, generation: str, gpu: str, which: int, name: str) -> bool:
     """Whether a device has nothing for weights (0) or for a cache (1) in a format, by their names alone."""
     table = engine_support(engine)
-    rows = (table.not_weights, table.not_kv)[which]
+    rows, name = (table.not_weights, table.not_kv)[which], _looked_up(name, name)[which]
     return any(row.holds(vendor, gpu) for row in table.no_devices) or any(
         row.holds(name, generation, gpu, version) for row in rows
     )

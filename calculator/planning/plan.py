@@ -91,12 +91,17 @@ def under_rules(answer: Plan, rules: Engine) -> Plan:
         As ``plan``.
     """
     asked = dict(answer.asked)
-    return _answer(asked.pop("model"), asked.pop("gpu", None), asked, rules)
+    return _answer(asked.pop("model"), asked.pop("gpu", None), asked, rules, answer.model)
 
 
 def _answer(
-    model: ModelArchitecture | str, gpu: Accelerator | str | None, options: dict[str, Any], own: Engine | None = None
+    model: ModelArchitecture | str,
+    gpu: Accelerator | str | None,
+    options: dict[str, Any],
+    own: Engine | None = None,
+    read: ModelArchitecture | None = None,
 ) -> Plan:
+    """Return the plan of what is asked, under rules of one's own, of a model that was read before."""
     options, calibration = dict(options), None
     if (given := options.pop("calibration", None)) is not None:
         calibration = calibration_of(given)
@@ -105,7 +110,7 @@ def _answer(
     named = {"model": model, "gpu": gpu, "calibration": calibration}
     values = asked_of(options)
     asked = FrozenDict({**{name: value for name, value in named.items() if value is not None}, **values})
-    architecture = load_model(model)
+    architecture = read or load_model(model)
     if own is None and calibration is None and is_a_preset(architecture):
         device = gpu.id if isinstance(gpu, Accelerator) and is_a_preset(gpu) else gpu
         batch_size = values.pop("batch_size", OPTIONS["batch_size"].default)
@@ -231,7 +236,7 @@ _show_options(plan)
 
 @friendly
 def vary(answer: Plan, **changes: Any) -> Plan:
-    """Return the plan of the same request with some inputs changed.
+    """Return the plan of the same request with some inputs changed, and of the same model as it was read.
 
     Parameters
     ----------
@@ -256,7 +261,8 @@ def vary(answer: Plan, **changes: Any) -> Plan:
         gpu = asked.get("gpu")
         device = load_gpu(gpu) if gpu and not asked.get("gpu_memory_bytes") else None
         asked["calibration"] = answer.calibration if answer.calibration.is_of(asked["engine"], device) else None
-    return plan(**asked)
+    read = None if "model" in changes else answer.model
+    return _answer(asked.pop("model"), asked.pop("gpu", None), asked, read=read)
 
 
 _OF_A_LOG = {"engine", "gpu"}

@@ -212,7 +212,13 @@ class Stage(NamedTuple):
     @property
     def usable_range(self) -> tuple[int, int]:
         """The same at either end of the range [bytes]."""
-        return (0, 0) if self.exceeds else (self.kv_pool_bytes_low, self.kv_pool_bytes_high)
+        return self.usable_at(0), self.usable_at(1)
+
+    def usable_at(self, end: int) -> int:
+        """Return the same at the low (0) or the high end (1) of the range [bytes]."""
+        if self.exceeds:
+            return 0
+        return self.kv_pool_bytes_high if end else self.kv_pool_bytes_low
 
 
 def distinct(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:

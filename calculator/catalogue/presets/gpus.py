@@ -83,6 +83,7 @@ def _label_of(key: str) -> int | None:
     return load_gpu(key).label_gb
 
 
+@lru_cache(maxsize=1024)
 def gpu_id(name: str) -> str:
     """Return the id of the GPU that a name means.
 

@@ -214,18 +214,21 @@ class Replica:
 
 def largest_within(reached: Callable[[float], float], goal: float, most: int) -> int:
     """Return the largest count up to a bound whose time is within a goal, 0 for none; times grow with the count."""
-    if reached(most) <= goal:
+    at_low, at_high = 0.0, reached(most)
+    if at_high <= goal:
         return most
-    if reached(1) > goal:
+    if (at_low := reached(1)) > goal:
         return 0
     low, high = 1, most  # the goal is met at low and missed at high
     for turn in range(64):
         if high - low <= 1:
             break
-        at_low, at_high = reached(low), reached(high)
         guess = low + floor((high - low) * (goal - at_low) / (at_high - at_low)) if at_high > at_low else low
         middle = (low + high) // 2 if turn % 3 == 2 else min(high - 1, max(low + 1, guess))
-        low, high = (middle, high) if reached(middle) <= goal else (low, middle)
+        if (between := reached(middle)) <= goal:
+            low, at_low = middle, between
+        else:
+            high, at_high = middle, between
         if low < high - 1 and turn % 3 < 2 and reached(low + 1) > goal:
             break
     return low

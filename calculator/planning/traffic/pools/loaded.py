@@ -267,9 +267,7 @@ def loaded_at(
     return tuple(
         tuple(
             LoadedPool(some, _own_blocks(pool, some, shared), free, pool, shared)
-            for pool, free, shared in free_pools(
-                stage, plan, workload, None if end is None else stage.usable_range[end]
-            )
+            for pool, free, shared in free_pools(stage, plan, workload, None if end is None else stage.usable_at(end))
         )
         for stage in distinct(plan.stages)
     )

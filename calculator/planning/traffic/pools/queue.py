@@ -65,7 +65,8 @@ def _simulated(queue: _Queue) -> Settled:
     pairs, _ = traffic_of(workload, plan.request.seq_len)
     place, which = tightest_pool(plan, workload, queue.risk)
     stage = distinct(plan.stages)[place]
-    size = (stage.usable_range[0], stage.usable_bytes, stage.usable_range[1])[queue.place]
+    low, high = stage.usable_range
+    size = (low, stage.usable_bytes, high)[queue.place]
     pool, free, shared = free_pools(stage, plan, workload, size)[which]
     return settle(
         partial(_own_blocks, pool, shared),
