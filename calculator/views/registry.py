@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from calculator.messages import phrase
-from calculator.planning.answer import Plan
-from calculator.views import engines, kv_heads, kv_in_use, parallelism, sequence_length, tensor_parallel
-from calculator.views.base import View
-from calculator.views.load import preemptions, resident_tokens, risk, speed
+
+if TYPE_CHECKING:
+    from calculator.planning.answer import Plan
+    from calculator.views.base import View
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Question:
         What links, files and charts know it by.
     tab : str
         What it is called where there is little room.
-    ask : callable
-        Plan → View; what it takes besides has defaults.
+    function : str
+        What answers it, by its name in ``calculator.views``: it is imported when it is first asked.
     has_log_x : bool
         Whether its horizontal axis is a length, which can be logarithmic.
     part_of : str
@@ -35,10 +36,16 @@ class Question:
 
     name: str
     tab: str
-    ask: Callable[..., View[Any]]
+    function: str
     has_log_x: bool = False
     part_of: str = ""
     is_slow: bool = False
+
+    @property
+    def ask(self) -> Callable[..., View[Any]]:
+        """Plan → View; what it takes besides has defaults."""
+        found: Callable[..., View[Any]] = getattr(import_module(__package__), self.function)
+        return found
 
     def __call__(self, plan: Plan, **asked: Any) -> View[Any]:
         """Ask it of a plan."""
@@ -48,16 +55,16 @@ class Question:
 VIEWS = {
     question.name: question
     for question in (
-        Question(sequence_length.NAME, phrase("Sequence length"), sequence_length.sequence_length_view, has_log_x=True),
-        Question(kv_heads.NAME, phrase("KV heads"), kv_heads.kv_head_view),
-        Question(tensor_parallel.NAME, phrase("Tensor parallel"), tensor_parallel.tensor_parallel_view),
-        Question(risk.NAME, phrase("Load"), risk.risk_view, part_of="load"),
-        Question(resident_tokens.NAME, phrase("Load"), resident_tokens.resident_tokens_view, part_of="load"),
-        Question(preemptions.NAME, phrase("Load"), preemptions.preemption_view, part_of="load", is_slow=True),
-        Question(speed.NAME, phrase("Load"), speed.speed_view, part_of="load"),
-        Question(speed.STEP_NAME, phrase("Load"), speed.step_view, part_of="load"),
-        Question(engines.NAME, phrase("Engines"), engines.engines_view),
-        Question(kv_in_use.NAME, phrase("KV in use"), kv_in_use.kv_in_use_view),
-        Question(parallelism.NAME, phrase("Ways to split"), parallelism.parallelism_view),
+        Question("sequence-length", phrase("Sequence length"), "sequence_length_view", has_log_x=True),
+        Question("kv-heads", phrase("KV heads"), "kv_head_view"),
+        Question("tensor-parallel", phrase("Tensor parallel"), "tensor_parallel_view"),
+        Question("risk", phrase("Load"), "risk_view", part_of="load"),
+        Question("resident-tokens", phrase("Load"), "resident_tokens_view", part_of="load"),
+        Question("preemptions", phrase("Load"), "preemption_view", part_of="load", is_slow=True),
+        Question("speed", phrase("Load"), "speed_view", part_of="load"),
+        Question("step", phrase("Load"), "step_view", part_of="load"),
+        Question("engines", phrase("Engines"), "engines_view"),
+        Question("kv-in-use", phrase("KV in use"), "kv_in_use_view"),
+        Question("parallelism", phrase("Ways to split"), "parallelism_view"),
     )
 }

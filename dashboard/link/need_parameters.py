@@ -13,11 +13,8 @@ from calculator.errors import unknown_name
 from calculator.formats.kv import storage_format
 from calculator.formats.weights import weight_format
 from calculator.messages import phrase
-from calculator.planning.sizing.loads import MOST_USERS
-from calculator.planning.sizing.operating import MOST_SECONDS
-from calculator.planning.sizing.owned import MOST_OWNED
+from calculator.planning.sizing.bounds import MOST_GPUS, MOST_OWNED, MOST_SECONDS, MOST_USERS
 from calculator.planning.sizing.prices import prices_in_text
-from calculator.planning.sizing.size import MOST_GPUS
 from dashboard.link.parameters import Parameter, bounded, number, preset, whole
 
 GPUS, MODELS = "gpus", "models"

@@ -6,13 +6,10 @@ from functools import cache
 
 from calculator.engines import engine_class
 from calculator.logs.proof.accuracy import comparisons
-from calculator.logs.proof.judged import proof
+from calculator.logs.proof.judged import FEWEST, proof
 from calculator.logs.proof.machines import machines
 from calculator.logs.proof.tables import quantile
 from calculator.messages import Message, say
-
-FEWEST = 3
-"""Of fewer machines than these nothing is said [-]."""
 
 
 @cache

@@ -18,6 +18,8 @@ from calculator.logs.proof.tables import quantile
 
 TABLE = "accuracy.json"
 DIGITS = 6
+FEWEST = 3
+"""Of fewer machines than these nothing is said [-]."""
 
 
 @dataclass(frozen=True)

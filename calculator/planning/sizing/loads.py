@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.errors import InvalidValueError, shown
 from calculator.messages import say
+from calculator.planning.sizing.bounds import MOST_USERS
 from calculator.planning.sizing.operating import Lengths, Point, Replica, most_in_service
 from calculator.planning.traffic.concurrency import settled_in
 from calculator.planning.traffic.inputs import EVEN
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from calculator.planning.traffic.pools.loaded import LoadedPool
     from calculator.planning.traffic.workload import Pairs, Workload
 
-MOST_USERS = 10**9
 MOST_KEPT = 128
 """Plans whose pools under traffic are kept: those of one kind of hardware."""
 WHOLE = 0.999

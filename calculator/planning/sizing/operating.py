@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from calculator.errors import InvalidValueError, UnsupportedError, shown
 from calculator.messages import say
+from calculator.planning.sizing.bounds import MOST_SECONDS
 from calculator.planning.traffic.timing.speed import PROMPT_RANGE
 from calculator.planning.traffic.timing.step import Lengths as OfStep
 from calculator.planning.traffic.timing.step import Pace, pace_of
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 TTFT_BAND = PROMPT_RANGE
 """Measured over computed, nine of ten, under a closed loop [-]."""
-MOST_SECONDS = 1e6
 
 
 @dataclass(frozen=True, slots=True)

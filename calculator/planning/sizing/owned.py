@@ -17,6 +17,7 @@ from calculator.hardware import Accelerator
 from calculator.messages import Message, say
 from calculator.planning.kv_cache import whole_numbers
 from calculator.planning.plan import plan
+from calculator.planning.sizing.bounds import MOST_OWNED
 from calculator.planning.sizing.layouts import Layout, in_words, layouts, weights_fit
 from calculator.planning.sizing.logged import check, keywords_for, taken_out
 from calculator.reading.html import table
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from calculator.planning.answer import Plan
 
-MOST_OWNED, MOST_OF_ONE = 1024, 64
-"""GPUs that may be there, and the most that one replica is laid out over: of more there are several replicas [-]."""
+MOST_OF_ONE = 64
+"""The most GPUs that one replica is laid out over: of more there are several replicas [-]."""
 
 
 @dataclass(frozen=True)

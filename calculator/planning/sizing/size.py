@@ -17,6 +17,7 @@ from calculator.hardware import Accelerator
 from calculator.messages import Message, phrase, say
 from calculator.planning.kv_cache import whole_numbers
 from calculator.planning.said.notes import beyond_the_model
+from calculator.planning.sizing.bounds import MOST_GPUS
 from calculator.planning.sizing.found import Found, Refused
 from calculator.planning.sizing.layouts import layouts
 from calculator.planning.sizing.loads import Load, length_of, load_of, users_of
@@ -29,7 +30,6 @@ from calculator.planning.traffic.concurrency import checked_risk
 from calculator.planning.traffic.workload import Workload
 from calculator.request import PLAN_SCHEMA, asked_of
 
-MOST_GPUS = 1024
 SEARCHED = ("gpu", "engine", "weight_dtype", "kv_cache_dtype")
 Progress = Callable[[int, int], Any]
 

@@ -47,8 +47,7 @@ def range_of(plan: Plan) -> str:
 
 def how_often(plan: Plan) -> str:
     """Say on how many machines with public logs this engine's ranges held; empty where too few are known."""
-    from calculator.logs.proof.held import FEWEST
-    from calculator.logs.proof.judged import proof
+    from calculator.logs.proof.judged import FEWEST, proof
 
     machines = proof().machines.get(plan.rules.name, ())
     if len(machines) < FEWEST or not range_of(plan):
