@@ -51,7 +51,9 @@ def plain(text: str) -> str:
     Addresses and icons are recognised after backslashes are taken away, so an invisible joiner breaks them up.
     """
     said = told(text)
-    seen = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(said.split()))
+    seen = " ".join(said.split())
+    if not seen.isprintable():
+        seen = "".join(char if char.isprintable() else "\ufffd" for char in seen)
     joined = _AUTOLINK.sub(lambda found: found[0][0] + _WORD_JOINER + found[0][1:], seen)
     return _MARKUP.sub(r"\\\1", joined)
 
