@@ -63,7 +63,7 @@ def smallest(plan: calculator.Plan, rows: list[ChangeRow]) -> None:
                 key=f"fits-{row.lever.key}",
                 type="secondary" if index else strong(),
                 on_click=apply,
-                args=(row,),
+                args=_offered(row),
             )
 
 
@@ -97,7 +97,7 @@ def _costs(rows: list[ChangeRow]) -> None:
 
 
 def _table(rows: list[ChangeRow], dimmed: bool) -> None:
-    st.session_state[_OFFERED] = rows
+    st.session_state[_OFFERED] = [_offered(row) for row in rows]
     names = [told(name) for name in COLUMNS]
     opens = st.column_config.ButtonColumn(
         names[0], type="tertiary", alignment="left", key="change-apply", on_click=_clicked, pinned=False
@@ -137,15 +137,20 @@ def _greyed(frame: pyarrow.Table) -> Styler:
 def _clicked() -> None:
     """Apply the change of the row that was clicked."""
     row = st.session_state["change-apply"]["row"]
-    apply(st.session_state[_OFFERED][row])
+    apply(*st.session_state[_OFFERED][row])
 
 
-def apply(row: ChangeRow) -> None:
+def _offered(row: ChangeRow) -> tuple[str, dict[str, Any]]:
+    """Return what a click needs of a row: its plan would be kept with every session, and walked after every run."""
+    return row.change, row.lever.changes
+
+
+def apply(change: str, keywords: dict[str, Any]) -> None:
     """Apply a change, and remember what was before it."""
-    changes = _as_state(row.lever.changes)
+    changes = _as_state(keywords)
     before = state.held(*changes, totals.USERS)
     st.session_state[_BEFORE] = before
-    st.session_state[_APPLIED] = row.change
+    st.session_state[_APPLIED] = change
     state.change(**{totals.USERS: None, **changes})
 
 
