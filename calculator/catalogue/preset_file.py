@@ -157,8 +157,7 @@ class PresetFile(Generic[Entry]):
             except FileFormatError:
                 raise
             except CalculatorError as error:
-                field = next((name for name in raw if str(error).startswith(name)), None)
-                raise self.error(key, (field,) if field else (), str(error)) from None
+                raise self.error(key, (error.what,) if error.what in raw else (), str(error)) from None
         return self._built[key]
 
     def is_not_another(self, key: str, thing: Entry) -> bool:
