@@ -102,7 +102,8 @@ def build_gpu(key: str, fields: dict[str, Any]) -> Accelerator:
                 "price_usd_per_hour_low {prices:g} is more than the high {prices_2:g}",
                 prices=prices[0],
                 prices_2=prices[-1],
-            )
+            ),
+            what="price_usd_per_hour_low",
         )
     plain = (
         "name", "vendor", "generation", "label_gb", "reported_mib", "bandwidth_gb_per_s", "bf16_tflops", "fp8_tflops",
