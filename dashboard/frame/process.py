@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import gc
 import importlib
-import sys
-from functools import cache
+from itertools import count
 
 DRAWN_WITH = ("pyarrow", "plotly.graph_objects")
 """What pages import when they first draw a table or a chart."""
+RUNS_BETWEEN = 256
+"""After so many runs what they left behind in circles is collected; a run of the page leaves about a hundred objects."""
+_runs = count()
 
 
 def freeze() -> None:
-    """Take what is imported out of the collector's sight, once a process and again after what is imported later.
+    """Take all that there is out of the collector's sight.
 
     Streamlit collects all garbage after every run of a script, in the script's own time: more than half of a run went
-    into walking modules and catalogues that never change.
+    into walking modules and catalogues that never change, and what fifty sessions hold took a fifth of one.
     """
     for name in DRAWN_WITH:
         importlib.import_module(name)  # waits for a thread that is at it
-    _taken_out(len(sys.modules))
-
-
-@cache
-def _taken_out(modules: int) -> None:  # noqa: ARG001
-    """Take all that there is out of the collector's sight; once for as many modules."""
-    gc.collect()
+    if next(_runs) % RUNS_BETWEEN == 0:
+        gc.unfreeze()
+        gc.collect()
     gc.freeze()
