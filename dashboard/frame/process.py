@@ -1,4 +1,4 @@
-"""What a process of the page does once."""
+"""What a process of the page does after a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import count
 DRAWN_WITH = ("pyarrow", "plotly.graph_objects")
 """What pages import when they first draw a table or a chart."""
 RUNS_BETWEEN = 256
-"""After so many runs what they left behind in circles is collected; a run of the page leaves about a hundred objects."""
+"""After so many runs what they left behind in circles is collected: a hundred objects of each run of the page."""
 _runs = count()
 
 
