@@ -339,6 +339,43 @@ def test_what_an_encoder_was_profiled_with_is_counted():
     assert pool.low < pool.reported < pool.predicted < 1.02 * pool.reported
 
 
+# leadawon/LAMBO logs/vllm_qwen35_27b.log, on four RTX 3090 as its README says
+STATES = """\
+(APIServer pid=1) INFO 04-16 09:30:09 [utils.py:233] non-default args: {'model': '/models/Qwen3.5-27B', \
+'dtype': 'bfloat16', 'max_model_len': 32768, 'enforce_eager': True, 'tensor_parallel_size': 4}
+(APIServer pid=1) INFO 04-16 09:30:10 [config.py:281] Setting attention block size to 784 tokens to ensure that \
+attention page size is >= mamba page size.
+(EngineCore pid=2) INFO 04-16 09:30:23 [core.py:105] Initializing a V1 LLM engine (v0.19.0) with config: \
+model='/models/Qwen3.5-27B', dtype=torch.bfloat16, max_seq_len=32768, tensor_parallel_size=4, \
+pipeline_parallel_size=1, quantization=None, enforce_eager=True, kv_cache_dtype=auto, enable_prefix_caching=False
+(Worker_TP0 pid=3) INFO 04-16 09:42:23 [gpu_model_runner.py:4820] Model loading took 13.01 GiB memory and 702.9 seconds
+(Worker_TP0 pid=3) INFO 04-16 09:42:24 [gpu_model_runner.py:5753] Encoder cache will be initialized with a budget of \
+16384 tokens, and profiled with 1 image items of the maximum feature size.
+(Worker_TP0 pid=3) INFO 04-16 09:42:38 [gpu_worker.py:436] Available KV cache memory: 7.0 GiB
+(EngineCore pid=2) INFO 04-16 09:42:38 [kv_cache_utils.py:1319] GPU KV cache size: 114,464 tokens
+(EngineCore pid=2) INFO 04-16 09:42:38 [kv_cache_utils.py:1324] Maximum concurrency for 32,768 tokens per \
+request: 12.98x
+"""
+
+
+def test_groups_of_states_share_the_tokens_that_are_printed_before_0_21():
+    found = reconcile(STATES, gpu="rtx-3090")
+    terms = {term.key: term for term in found.terms}
+    # 48 layers of states in three groups of 16 beside the 16 of attention: a fourth of the blocks, of 784 tokens of
+    # one KV head of 256; 7 GiB are 585 blocks, of which 146 are whole fourths
+    assert 7 * GIB // (16 * 784 * 2 * 256 * 2) // 4 * 784 == 114_464
+    assert terms["held_tokens"].predicted == terms["held_tokens"].reported == 114_464
+    assert "logs.cause.kv_format" not in keys(found.causes)
+    assert found.agrees
+
+
+def test_a_device_is_offered_by_what_an_encoder_takes_there():
+    question = reconcile(STATES).missing[0]
+    assert question.keyword == "gpu"
+    assert {"rtx-3090", "rtx-4090"} <= set(question.choices)
+    assert "jetson-agx-orin-32gb" not in question.choices
+
+
 def test_gpus_of_two_kinds_are_said():
     # vllm-project/vllm#34076
     two = "0: NVIDIA GeForce RTX 5070 Ti 16303MiB\n1: NVIDIA GeForce RTX 5090 D 32607MiB\n"

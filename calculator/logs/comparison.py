@@ -119,12 +119,15 @@ class Comparison:
 
     def _off_on(self, gpu: str) -> float | None:
         """Return how far off the capacity is on another device, as a share of it, None where it has none [-]."""
-        asked = {name: value for name, value in self.plan.asked.items() if name not in OF_THE_DEVICE}
+        measured = self.own.measured(self.planned, self.log)  # beside an estimate that follows from the device
+        left = (*OF_THE_DEVICE, *measured)
+        asked = {name: value for name, value in self.plan.asked.items() if name not in left} | {"gpu": gpu}
         try:
-            other = replace(self, plan=make_plan(**{**asked, "gpu": gpu}), asked={**asked, "gpu": gpu})
+            answer = make_plan(**asked)
+            answer = vary(answer, **self.own.measured(answer, self.log)) if measured else answer
         except CalculatorError:
             return None
-        return other.off_by
+        return replace(self, plan=answer, asked=asked).off_by
 
     @property
     def calibration(self) -> Calibration | None:

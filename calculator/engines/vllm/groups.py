@@ -65,11 +65,11 @@ def _chunk(kind: Paged, weight: int, taking: Taking) -> Claim:
 
 
 def _encoder_tokens(kind: Paged, weight: int, taking: Taking) -> Claim:
-    return Claim(0, fixed=weight * -(-(taking.request.encoder_seq_len or 0) // kind.block_size))
+    return Claim(0, weight=weight, fixed=weight * -(-(taking.request.encoder_seq_len or 0) // kind.block_size))
 
 
 def _state(kind: Paged, weight: int, taking: Taking) -> Claim:
-    return Claim(0, fixed=weight * taking.state_pages[kind.cache.recurrence])
+    return Claim(0, weight=weight, fixed=weight * taking.state_pages[kind.cache.recurrence])
 
 
 CLAIMS: Mapping[type[Cache], Callable[[Paged, int, Taking], Claim]] = {

@@ -288,7 +288,7 @@ class Vllm(Values):
         taken = geometry.pools[0].charged_blocks(request.seq_len)
         if self.tokens_from_concurrency and taken:
             return int(blocks / taken * request.seq_len)
-        groups = sum(claim.weight if claim.block_size else 1 for claim in geometry.pools[0].claims) or 1
+        groups = sum(claim.weight for claim in geometry.pools[0].claims) or 1
         return blocks // groups * geometry.block_size * request.decode_context_parallel_size
 
     def budget_words(self, model: ModelArchitecture, request: Request) -> str:
