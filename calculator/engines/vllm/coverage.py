@@ -71,12 +71,19 @@ def folder_of(package: str) -> Path | None:
     return Path(found.origin).parent if found is not None and found.origin else None
 
 
+LEFT_OUT = frozenset((
+    "keys.missing", "keys.missing_what_reference_has", "layers.intermediate_size_missing", "mixers.q_lora_rank_missing",
+    "reader.max_position_embeddings_missing", "schedule.layer_types_layers_block",
+))  # fmt: skip
+"""What is said where a config leaves a key out that decides."""
+
+
 def of_kind(name: str, kind: str, config: Mapping[str, Any]) -> Covered:
     """Return what becomes of a type, by a config of it."""
     try:
         model = model_from_hf_config({**config, "model_type": kind})
     except InvalidValueError as error:
-        if "is missing" in str(error) and families.find(kind):
+        if getattr(error.args[0], "key", "") in LEFT_OUT and families.find(kind):
             return Covered(name, kind, READ, f"its default leaves out what decides: {error.what}")
         return Covered(name, kind, REFUSED, str(error))
     except CalculatorError as error:
