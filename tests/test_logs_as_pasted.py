@@ -376,6 +376,55 @@ def test_a_device_is_offered_by_what_an_encoder_takes_there():
     assert "jetson-agx-orin-32gb" not in question.choices
 
 
+# waynehacking8/trtllm-triton-serving results/waterfall/W4_tp2.txt: no line says tensor parallelism
+MPI = """\
+[TensorRT-LLM] TensorRT-LLM version: 0.20.0
+[06/02/2026-03:35:43] [TRT-LLM] [I] Validating KV Cache config against kv_cache_dtype="auto"
+[06/02/2026-03:35:43] [TRT-LLM] [I] Max batch size and max num tokens not provided. Using heuristics or pre-defined \
+settings: max_batch_size=4096, max_num_tokens=4608.
+[06/02/2026-03:35:43] [TRT-LLM] [I] Setting PyTorch max sequence length to 268
+[06/02/2026-03:35:43] [TRT-LLM] [I] start MpiSession with 2 workers
+[06/02/2026-03:35:43] [TRT-LLM] [I] Found /models/Llama-3.1-8B-Instruct-FP8/hf_quant_config.json, pre-quantized
+[06/02/2026-03:35:43] [TRT-LLM] [I] Setting quant_algo=FP8 form HF quant config.
+[06/02/2026-03:35:43] [TRT-LLM] [I] Setting kv_cache_quant_algo=FP8 form HF quant config.
+[06/02/2026-03:36:21] [TRT-LLM] [I] Memory used after loading model weights (inside torch) in memory usage profiling: \
+4.32 GiB
+[06/02/2026-03:36:21] [TRT-LLM] [I] Peak memory during memory usage profiling (torch + non-torch): 7.60 GiB, available \
+KV cache memory when calculating max tokens: 57.39 GiB, fraction is set 0.800000011920929, kv size is 32768, device \
+total memory 79.18 GiB, , tmp kv_mem 0.16 GiB
+[06/02/2026-03:36:21] [TRT-LLM] [I] Estimated max tokens in KV cache : 1880626
+"""
+
+
+def test_ranks_and_formats_that_tensorrt_llm_prints_are_taken():
+    found = reconcile(MPI)
+    asked = found.plan.request
+    assert (asked.tensor_parallel_size, asked.weight_dtype, asked.kv_cache_dtype) == (2, "fp8", "fp8_e4m3")
+    # 32 layers, 4 of 8 KV heads of 128, keys and values of a byte: the 32,768 bytes that the log prints of a token
+    assert 57.385 * GIB / (32 * 4 * 128 * 2) < 1_880_626 < 57.395 * GIB / (32 * 4 * 128 * 2)
+    assert found.agrees
+    assert not found.causes
+
+
+def test_a_format_is_looked_for_on_the_ranks_that_the_weights_say():
+    left_out = ("MpiSession", "quant_algo")
+    causes = reconcile(
+        "\n".join(line for line in MPI.splitlines() if not any(word in line for word in left_out))
+    ).causes
+    assert "tensor_parallel_size 2 would explain the weights of 4.32 GiB" in causes
+    assert "logs.cause.kv_format" in keys(causes)
+    assert "logs.cause.ranks_of_tokens" not in keys(causes)  # 4 ranks of 16 bit have as many tokens, and other weights
+
+
+def test_a_size_of_what_is_prefetched_is_no_block_of_tokens():
+    # vLLM 0.22.1 weight_utils.py, in the output of a notebook, which is one line
+    line = "(Worker pid=1) INFO [weight_utils.py:884] Prefetching checkpoint files into page cache started ("
+    log = VLLM_V1.replace("'block_size': 128, ", "").replace(
+        "version 0.11.0", f"version 0.11.0 {line}block_size=16777216 bytes)"
+    )
+    assert "block_size" not in read_log(log).flags
+
+
 def test_gpus_of_two_kinds_are_said():
     # vllm-project/vllm#34076
     two = "0: NVIDIA GeForce RTX 5070 Ti 16303MiB\n1: NVIDIA GeForce RTX 5090 D 32607MiB\n"

@@ -82,21 +82,28 @@ def _refusals(compared: Comparison) -> Iterator[Message]:
 
 def _ranks_of_weights(compared: Comparison) -> Iterator[Message]:
     """Yield another tensor parallelism, where only that makes the weights the logged ones."""
+    size = _ranks_by_weights(compared)
+    if size:
+        text = template("tensor_parallel_size {size} would explain the weights of {weights:.2f} GiB")
+        yield say("logs.cause.ranks_of_weights", text, size=size, weights=compared.log.figures["weights_gib"])
+
+
+def _ranks_by_weights(compared: Comparison) -> int | None:
+    """Return the tensor parallelism that makes the weights the logged ones, None where the stated or none does."""
     planned, logged = compared.planned, compared.log.figures.get("weights_gib")
     stated = compared.asked.get("tensor_parallel_size")
     if not logged or not planned.rules.splits_layers or stated:
-        return
+        return None
     if abs(weights_off(planned, logged)) <= SAME_WEIGHTS:
-        return
+        return None
     for size in RANKS:
         try:
             other = vary(planned, tensor_parallel_size=size)
         except CalculatorError:
             continue
         if abs(weights_off(other, logged)) <= SAME_WEIGHTS:
-            text = template("tensor_parallel_size {size} would explain the weights of {weights:.2f} GiB")
-            yield say("logs.cause.ranks_of_weights", text, size=size, weights=logged)
-            return
+            return size
+    return None
 
 
 def _wording(compared: Comparison) -> Iterator[Message]:
@@ -152,14 +159,19 @@ def _pool_and_tokens(compared: Comparison, pool: float, tokens: float) -> Iterat
         )
         yield say(DRAFTS, text, pool=pool, held=held(), tokens=int(tokens))
         return
+    ranks_known = _ranks_by_weights(compared)  # said already; what the tokens say beside, they say on as many
+    split = {"tensor_parallel_size": ranks_known} if ranks_known else {}
+    if split and same(held(**split)):
+        return
     found = False
     if str(log.flags.get("kv_cache_dtype", "auto")) == "auto":
         formats = [name for name in plan.rules.kv_cache_dtypes if name != plan.request.kv_cache_dtype]
-        for name in [name for name in formats if same(held(kv_cache_dtype=name))][:1]:
+        for name in [name for name in formats if same(held(kv_cache_dtype=name, **split))][:1]:
             found = True
             yield _of_kv_format(name)
     logged = log.figures.get("weights_gib")
-    if "tensor_parallel_size" not in compared.asked and (not logged or abs(weights_off(plan, logged)) > SAME_WEIGHTS):
+    unsure = not logged or abs(weights_off(plan, logged)) > SAME_WEIGHTS
+    if "tensor_parallel_size" not in compared.asked and unsure and not split:
         for ranks in [ranks for ranks in RANKS if same(held(tensor_parallel_size=ranks))][:1]:
             found = True
             text = template("tensor_parallel_size {size} would hold as many tokens as are reported")

@@ -94,6 +94,10 @@ def clean(line: str) -> str:
     return _CONTROL.sub("", _ESCAPES.sub("", line.replace("\t", " ")))
 
 
+LEFT_TO_THE_CHECKPOINT = ("auto", UNQUANTISED)
+"""A format that is stated so is what the checkpoint has, where another line says that."""
+
+
 @friendly
 def read_log(content: str | bytes) -> StartupLog:
     """Read what an engine printed at start-up, whichever of them.
@@ -185,10 +189,12 @@ def read_log(content: str | bytes) -> StartupLog:
         problems.append(say("logs.problem.several_starts", text, starts=len(starts)))
     for name in (
         "engine_version", "device", "model", "file_type", "file", "architecture", "usage_context", "draft_method",
-        "draft_tokens",
+        "draft_tokens", "quantization", "kv_cache_dtype",
     ):  # fmt: skip
         if name in figures:
-            flags.setdefault(name, figures.pop(name))
+            found = figures.pop(name)
+            if flags.setdefault(name, found) in LEFT_TO_THE_CHECKPOINT:
+                flags[name] = found
     if "device" in flags:
         devices = {str(flags["device"]): None, **devices}
     if devices:

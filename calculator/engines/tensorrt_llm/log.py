@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from calculator.engines.log import Log
 from calculator.engines.patterns import as_flag, count, mib, number, pattern, word
+from calculator.formats.names import KV_ALGORITHMS, MODELOPT
 from calculator.messages import say, template
 from calculator.units import GIB
 
@@ -18,6 +20,21 @@ def sized(text: str) -> float:
     return number(figure) / IN_GIB[unit.replace("i", "")]
 
 
+def _one_of(names: Mapping[str, str]) -> Callable[[str], str]:
+    """Return how one of these names is read; any other is not understood."""
+
+    def read(text: str) -> str:
+        if text not in names:
+            raise ValueError(text[:80])
+        return names[text]
+
+    return read
+
+
+ALGORITHMS = {
+    **MODELOPT, "FP8_BLOCK_SCALES": "fp8-block", "W4A16_AWQ": "awq-int4", "W4A16_GPTQ": "gptq-int4",
+}  # fmt: skip
+"""Its names of weight formats, ``quantization/mode.py`` ``QuantAlgo``."""
 PATTERNS = (
     pattern(r"TensorRT[- ]LLM version: ?<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=word),
     pattern(r"Engine version <engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+> found in the config file",
@@ -54,6 +71,10 @@ PATTERNS = (
     pattern(r"Memory used outside torch.{0,80}?: <outside_torch_gib> GiB", outside_torch_gib=number),
     pattern(r"(?:Loading|prefetching|Found) <model:/[\w./@+-]{2,300}>/(?:model[\w-]{0,60}+\.safetensors|hf_quant_config\.json)",
              model=word),
+    pattern(r"Setting quant_algo=<quantization:[A-Z]\w{2,40}+> ", quantization=_one_of(ALGORITHMS)),
+    pattern(r"Setting kv_cache_quant_algo=<kv_cache_dtype:[A-Z]\w{2,40}+> ", kv_cache_dtype=_one_of(KV_ALGORITHMS)),
+    pattern(r"start MpiSession with <ranks> workers", ranks=count),
+    pattern(r"\bMPI size: <ranks>", ranks=count),
     pattern(r"Allocate <pool_bytes:[0-9]{6,20}> bytes for k/v cache", pool_bytes=count),
     pattern(r"tokens per block=<block_size>, primary blocks=<primary_blocks>",
              block_size=count, primary_blocks=count),
@@ -77,7 +98,10 @@ class TensorRtLlmLog(Log):
         "max_batch_size": ("max_num_seqs", count), "max_num_tokens": ("max_num_batched_tokens", count),
         "tokens_per_block": ("block_size", count), "enable_attention_dp": ("enable_attention_dp", as_flag),
     }  # fmt: skip
-    telling: ClassVar = ("kv size", "fraction", "engine size", "Engine version", "TRTGptModel")
+    quantisations: ClassVar = {form: form for form in ALGORITHMS.values()}
+    telling: ClassVar = (
+        "kv size", "fraction", "engine size", "Engine version", "TRTGptModel", "quant_algo", "MpiSession", "MPI size",
+    )  # fmt: skip
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
         """Take the pool that is allocated last, after the profiler's, and what is used outside of torch without that."""

@@ -157,7 +157,8 @@ def stated_by(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
     stated: dict[str, Any] = {}
     for words in known.answers["not_stated_after"]:
         line = line.split(words)[0]
-    pairs = [(found[1], found[2]) for found in known.assigned.finditer(line)] if "=" in line or ":" in line else []
+    some = known.assigned.finditer(line) if "=" in line or ":" in line else ()
+    pairs = [(found[1], found[2]) for found in some if not line.startswith(" bytes", found.end())]
     for found in known.command.finditer(line) if "-" in line else ():
         name = (found[2] or found[3]).replace("-", "_")
         name = known.short_arguments.get(name, name)
