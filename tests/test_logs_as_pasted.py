@@ -425,6 +425,25 @@ def test_a_size_of_what_is_prefetched_is_no_block_of_tokens():
     assert "block_size" not in read_log(log).flags
 
 
+@pytest.mark.parametrize(
+    ("cells", "line"),
+    [
+        # without flash attention builds up to October 2025 pad to 32 (llama.cpp #7257, #16812), not to 256 (#17046):
+        # 40 layers x 8 KV heads x 128 x 2 x 2 bytes are 160 KiB a cell, 4,128 cells 645 MiB
+        (4_128, "llama_kv_cache_unified: size = 645.00 MiB ( 4128 cells,  40 layers, 1/ 1 seqs), K (f16): 322.50 MiB"),
+        (
+            4_128,
+            "llama_new_context_with_model: KV self size  =  645.00 MiB, K (f16):  322.50 MiB, V (f16):  322.50 MiB",
+        ),
+        (4_100, "llama_kv_cache: size = 640.62 MiB ( 4100 cells,  40 layers, 1/ 1 seqs), K (f16): 320.31 MiB"),
+    ],
+)
+def test_cells_are_padded_as_the_log_says(cells, line):
+    before = [said for said in NEMO.splitlines() if "llama_kv_cache" not in said]
+    log = "\n".join([*before, line]).replace("n_ctx         = 4096", f"n_ctx         = {cells}")
+    assert reconcile(log).agrees
+
+
 def test_gpus_of_two_kinds_are_said():
     # vllm-project/vllm#34076
     two = "0: NVIDIA GeForce RTX 5070 Ti 16303MiB\n1: NVIDIA GeForce RTX 5090 D 32607MiB\n"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calculator.architecture.counts import NO_LIMIT
 from calculator.engines.llama_cpp.described import DESCRIBED, described
 from calculator.engines.llama_cpp.overheads import without_flash_attention
+from calculator.engines.llama_cpp.rules import CELLS
 from calculator.engines.log import Log, Taken
 from calculator.engines.overheads import ACTIVATION
 from calculator.engines.patterns import count, mib, pattern, seen, word
@@ -123,6 +124,9 @@ class LlamaCppLog(Log):
                 for claim in pool.claims:
                     if not claim.block_size and "state_gib" in figures:
                         continue
+                    if claim.limit == NO_LIMIT and figures.keys() & {"cells", "n_ctx"}:
+                        # builds pad to 32 without flash attention, to 256 or not at all: the log says to what
+                        claim = replace(claim, block_size=1, weight=claim.weight // CELLS)
                     if shared and claim.limit < NO_LIMIT and "window_cells" in figures:
                         # sequences that share cells have a window each in them: only the log says how many
                         claim = replace(claim, limit=int(figures["window_cells"]))
