@@ -1,7 +1,7 @@
 """Logs as people paste them: without a model's name, with several starts, with what another engine could print too."""
 
 import pytest
-from logs import VLLM_V1
+from logs import SGLANG, VLLM_V1
 
 import calculator
 from calculator import read_log, reconcile
@@ -442,6 +442,58 @@ def test_cells_are_padded_as_the_log_says(cells, line):
     before = [said for said in NEMO.splitlines() if "llama_kv_cache" not in said]
     log = "\n".join([*before, line]).replace("n_ctx         = 4096", f"n_ctx         = {cells}")
     assert reconcile(log).agrees
+
+
+@pytest.mark.parametrize(
+    ("named", "preset"),
+    [
+        ("Llama-3.1-8B-Instruct-w4a8-per-channel", "llama-3.1-8b"),
+        ("/models/some_Llama-3.1-8B-merged", "llama-3.1-8b"),
+        ("Llama-3.1-8B-Distill-of-mine", None),  # of whose layers it is, such a name does not say
+        ("DeepSeek-R1-of-Llama-3.1-8B-kind", "llama-3.1-8b"),  # the other has not those tokens
+        ("Llama-3.1-8Bx", None),
+    ],
+)
+def test_a_model_among_other_words_is_taken_where_the_figures_may_be_of_it(named, preset):
+    # weights of another format than is known here, so that only what a token takes says which model it may be
+    log = VLLM_V1.replace("meta-llama/Llama-3.1-8B-Instruct", named).replace("14.9889 GiB", "6.1 GiB")
+    log = log.replace("14.99 GiB for weight", "6.1 GiB for weight")
+    if preset is None:
+        with pytest.raises(CalculatorError, match="is not one of the presets: give one, as --model"):
+            reconcile(log, gpu="h100-sxm")
+        return
+    found = reconcile(log, gpu="h100-sxm")
+    assert found.plan.model.id == preset
+    assert "logs.assumed.said_by" in keys(found.assumed)
+
+
+@pytest.mark.parametrize(
+    ("named", "hint"),
+    [
+        ("Qwen3-Coder-480B-A35B-Instruct-w8a8-QuaRot", "as --model qwen3-coder-480b-a35b if its layers are the same"),
+        ("huihui-ai/Huihui-Qwen3-14B-of-mine", "as --model qwen3-14b if its layers are the same"),
+        ("DeepSeek-R1-of-Qwen3-14B-kind", "as --model$"),
+    ],
+)
+def test_an_unknown_name_that_says_a_preset_has_it_as_its_nearest(named, hint):
+    log = "INFO [core.py:77] Initializing a V1 LLM engine (v0.11.0) with config: model='{}', tensor_parallel_size=8\n"
+    with pytest.raises(CalculatorError, match=hint):
+        reconcile(log.format(named) + "INFO [gpu_worker.py:298] Available KV cache memory: 51.38 GiB\n")
+
+
+@pytest.mark.parametrize(
+    ("log", "platform"),
+    [
+        # shun8686/for_debug: logs of SGLang on Ascend; vLLM on CPUs prints device_config=cpu
+        (SGLANG.replace("tp_size=1", "tp_size=1, device='npu'"), "npu"),
+        (VLLM_V1.replace("kv_cache_dtype=auto", "kv_cache_dtype=auto, device_config=cpu"), "cpu"),
+        (SGLANG.replace("tp_size=1", "tp_size=1, device='cuda'"), None),
+    ],
+)
+def test_devices_of_another_kind_are_said_and_no_gpu_is_asked_for(log, platform):
+    found = reconcile(log)
+    assert [f"devices are {platform}, " in text for text in found.assumed].count(True) == (platform is not None)
+    assert bool(found.missing) == (platform is None)
 
 
 def test_gpus_of_two_kinds_are_said():

@@ -16,7 +16,7 @@ from calculator.errors import CalculatorError
 from calculator.logs.calibrating import of_start
 from calculator.logs.questions import Question, ask_for_gpu
 from calculator.logs.reading import StartupLog
-from calculator.logs.setup import UNSTATED_MEMORY, kept_bytes
+from calculator.logs.setup import UNSTATED_MEMORY, is_elsewhere, kept_bytes
 from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
 from calculator.planning.plan import plan as make_plan
@@ -99,7 +99,7 @@ class Comparison:
     @property
     def missing(self) -> tuple[Question, ...]:
         """What the log does not say and the comparison needs, what matters most first."""
-        if not self.own.sizes_pool:
+        if not self.own.sizes_pool or is_elsewhere(self.log.flags):
             return ()
         if self.knows_device and ("gpu" in self.asked or self.in_range is not False):
             return ()  # memory alone does where the pool follows from it; rules by device may be what differs

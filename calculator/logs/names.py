@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
@@ -13,6 +13,7 @@ from calculator.logs.implied import implied_by, likely, named_beside, of_class
 from calculator.messages import joined, phrase, say, template
 from calculator.units import GIB
 
+_WORDS = re.compile(r"[^a-z0-9.]{1,80}")
 MOST_NAMED = 4
 """No more presets than these are said where a log names none of them [-]."""
 
@@ -79,9 +80,12 @@ def _implied(named: str, flags: dict[str, Any], assumed: list[str], figures: Map
     elif implied := of_class(flags, figures, named):
         text = template("the preset {preset}: it is the only one of the log's class, {kind}, that has its size")
         assumed.append(say("logs.assumed.of_class", text, preset=implied, kind=str(flags["architecture"])))
+    some = likely(flags, figures)
+    if not implied and (implied := _said_by(named, some)):
+        text = template("the preset {preset}: {named} says so among other words, and what the log prints may be of it")
+        assumed.append(say("logs.assumed.said_by", text, preset=implied, named=repr(named[:80])))
     if implied:
         return load_model(implied)
-    some = likely(flags, figures)
     probable = some[0] if len(some) == 1 else None
     may_be = phrase("")
     if 0 < len(some) <= MOST_NAMED:
@@ -94,7 +98,7 @@ def _implied(named: str, flags: dict[str, Any], assumed: list[str], figures: Map
         )
         raise InvalidValueError(text, what="model", allowed=model_ids(), nearest=probable)
     wanted = plain(named)
-    near = next((key for key in model_ids() if plain(key) == wanted), None)
+    near = next((key for key in model_ids() if plain(key) == wanted), None) or _said_by(named, model_ids())
     hint = (
         say("names.give_one_model_if", "give one, as --model {near} if its layers are the same", near=near)
         if near
@@ -112,6 +116,23 @@ def _implied(named: str, flags: dict[str, Any], assumed: list[str], figures: Map
         allowed=model_ids(),
         nearest=near or probable,
     )
+
+
+_DISTILLED = "distill"
+
+
+def _said_by(named: str, choices: Iterable[str]) -> str | None:
+    """Return the one preset whose id stands in a name, word by word; the longest of one within another, else None."""
+    words = _in_words(named.rstrip("/").rpartition("/")[2].lower())
+    said = {key: _in_words(key) for key in choices if _in_words(key) in words}
+    best = max(said, key=len, default=None)
+    if best is None or (_DISTILLED in words and _DISTILLED not in best):
+        return None
+    return best if all(other in said[best] for other in said.values()) else None
+
+
+def _in_words(name: str) -> str:
+    return f"-{_WORDS.sub('-', name)}-"
 
 
 def name_of(model: ModelArchitecture) -> ModelArchitecture | str:

@@ -189,7 +189,7 @@ def read_log(content: str | bytes) -> StartupLog:
         problems.append(say("logs.problem.several_starts", text, starts=len(starts)))
     for name in (
         "engine_version", "device", "model", "file_type", "file", "architecture", "usage_context", "draft_method",
-        "draft_tokens", "quantization", "kv_cache_dtype",
+        "draft_tokens", "quantization", "kv_cache_dtype", "platform",
     ):  # fmt: skip
         if name in figures:
             found = figures.pop(name)

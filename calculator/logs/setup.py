@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from calculator.architecture.model import ModelArchitecture
@@ -81,6 +82,9 @@ def keywords_of(
         if name not in asked and name in known.flags:
             text = template("{keyword} by default: the log does not state it")
             assumed.append(say("logs.assumed.default", text, keyword=name))
+    if is_elsewhere(flags):
+        text = template("the rules of CUDA and ROCm: the log's devices are {platform}, whose memory is not known here")
+        assumed.append(say("logs.assumed.platform", text, platform=flags["platform"]))
     drafts = _drafts(flags, known, load_model(asked["model"]))
     asked |= drafts
     if (flags.get("speculative") not in (None, "None") and not drafts) or flags.get("lora"):
@@ -132,6 +136,11 @@ def _device(
         text = phrase("in use before loading: what the log prints, whatever else holds it")
         assumed.append(say("logs.assumed.free", text))
     return asked
+
+
+def is_elsewhere(flags: Mapping[str, Any]) -> bool:
+    """Whether a log says that it is of devices of another kind than any that is known here: NPUs, TPUs, CPUs."""
+    return flags.get("platform", "cuda") not in ("cuda", "rocm", "gpu", "auto")
 
 
 def _check_memory(device: Accelerator, logged_gib: float | None) -> None:

@@ -83,6 +83,7 @@ PATTERNS = (
              free_at_start_gib=number, memory_gib=number, gpu_memory_utilization=number, requested_gib=number),
     pattern(r"max_num_seqs \(<refused_sequences>\) exceeds available Mamba cache blocks \(<state_blocks>\)",
              refused_sequences=count, state_blocks=count),
+    pattern(r"\bdevice_config=<platform:[a-z]{2,12}+>", platform=word),
     pattern(r"<server_lines:\(APIServer pid=|api_server\.py>", server_lines=seen),
     pattern(r"<offline_lines:^ {0,8}+INFO .{10,30}\[utils\.py:[0-9]{1,5}\] non-default args>", offline_lines=seen),
     pattern(r"Resolved architecture: <architecture:\w{3,80}+>", architecture=word),
