@@ -71,7 +71,7 @@ LENGTHS = Lengths(3000.0, 1000.0, 3500.0)
         (511, {}, LENGTHS, Point(511, "memory", True)), (0, {}, LENGTHS, Point(0, "memory", False)),
         (600, {"max_num_seqs": 100}, LENGTHS, Point(100, "max_num_seqs", True)),
         # of which a cache has 2,000: 2,048 // 2; of longer prompts than a step has tokens at least one decodes
-        (9999, {}, Lengths(3000.0, 1000.0, 3500.0, 0.0, 1000.0), Point(1024, "prefill", True)),
+        (9999, {}, Lengths(3000.0, 1000.0, 3500.0, 1000.0), Point(1024, "prefill", True)),
         (9999, {}, Lengths(3000.0, 1.0, 3500.0), Point(1, "prefill", True)),
         (9999, {}, Lengths(3000.0, None, 3500.0), Point(9999, "memory", True)),
         (9999, {"pipeline_parallel_size": 2}, LENGTHS, Point(1024, "prefill", True)),

@@ -95,11 +95,14 @@ class Found:
         """The options that no other beats in both low price and mean time per output token, cheapest first."""
         front: list[Service] = []
         fastest = float("inf")
-        known = [option for option in self.options if option.usd_per_hour is not None]
-        for option in sorted(known, key=lambda one: (_low(one), one.mean_time_per_output_token_s or 0.0)):
-            seconds = option.mean_time_per_output_token_s
-            if seconds is not None and seconds < fastest:
-                front.append(option)
+        known = [
+            (round(price[0], 9), seconds, place)
+            for place, option in enumerate(self.options)
+            if (price := option.usd_per_hour) and (seconds := option.mean_time_per_output_token_s) is not None
+        ]
+        for _, seconds, place in sorted(known):
+            if seconds < fastest:
+                front.append(self.options[place])
                 fastest = seconds
         return tuple(front)
 
@@ -191,11 +194,6 @@ class Found:
             (f"{row.num_gpus} × {row.plan.accelerator.name} ({row.split})", _line(row)) for row in self.options[:20]
         ]
         return table(str(self.finding), rows)
-
-
-def _low(service: Service) -> float:
-    """Return the low price of all GPUs [USD per hour]."""
-    return round(service.usd_per_hour[0], 9) if service.usd_per_hour else float("inf")
 
 
 def _missed_by(service: Service) -> float:

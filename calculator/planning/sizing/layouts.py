@@ -92,7 +92,7 @@ def layouts(
         for keywords in () if size % kept_together else _ways(model, rules, gpu, size // kept_together, fixed):
             asked = {**keywords, **fixed}
             units = _joined(rules, asked)
-            unit = asked.get("tensor_parallel_size", 1) * asked.get("pipeline_parallel_size", 1) * units
+            unit = asked["tensor_parallel_size"] * asked["pipeline_parallel_size"] * units
             key = tuple(sorted(asked.items()))
             if unit == size and key not in seen:
                 seen.add(key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from calculator.architecture.limits import MAX_TOKENS
@@ -139,18 +138,19 @@ class Load:
 
     def in_service(self, plan: Plan, point: Point, end: int) -> float:
         """Return the largest mean in service that leaves room for arrivals at random [-]."""
-        z = quantile_of_normal(self.risk)
-        spread = self.workload.dispersion if self.workload is not None else 0.0
-        by_slots = most_in_service(point.batch_size, z, spread)
+        assert self.workload is not None
+        by_slots = most_in_service(point.batch_size, quantile_of_normal(self.risk), self.workload.dispersion)
         if point.limited_by != "memory" or plan.rules.admission.whole_context:
             return by_slots
         return self._in_pool(self._held(plan, EVEN, (0, None)[end]), point)
 
     def _in_pool(self, even: float, point: Point) -> float:
         """Return the same where memory stops a replica that holds so many at even odds [-]."""
-        z, spread = quantile_of_normal(self.risk), self.workload.dispersion if self.workload is not None else 0.0
-        varied = (self.lengths.sd_tokens / self.lengths.held_tokens) ** 2
-        return min(most_in_service(even, z, spread + varied), float(point.batch_size))
+        assert self.workload is not None
+        assert self.some is not None
+        mean, variance, _ = self.some.moments(self.some.tokens)
+        spread = self.workload.dispersion + variance / mean**2
+        return min(most_in_service(even, quantile_of_normal(self.risk), spread), float(point.batch_size))
 
     def taken_between(self, plan: Plan, replica: Replica, points: tuple[Point, Point], end: int) -> tuple[float, float]:
         """Return bounds of ``taken`` at two points that the same limit stops [-]."""
@@ -173,8 +173,8 @@ def load_of(seq_len: int, workload: Workload, risk: float) -> Load:
     """Return a workload as an engine with that longest sequence serves it."""
     check_workload(workload)
     pairs, some = traffic_of(workload, seq_len)
-    mean, variance, _ = some.moments(some.tokens)
-    lengths = Lengths(pairs.mean(pairs.prompt_tokens), pairs.mean(pairs.output_tokens), mean, sqrt(max(0.0, variance)))
+    mean = some.moments(some.tokens)[0]
+    lengths = Lengths(pairs.mean(pairs.prompt_tokens), pairs.mean(pairs.output_tokens), mean)
     return Load(lengths, risk, workload, some=some, pairs=pairs)
 
 

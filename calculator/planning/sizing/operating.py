@@ -44,8 +44,8 @@ class Lengths:
         Of the prompt [tokens].
     output_tokens : float or None
         Of the output; None for sequences that bring no new prompts [tokens].
-    held_tokens, sd_tokens : float
-        Mean and standard deviation of what a sequence in decode holds [tokens].
+    held_tokens : float
+        Mean of what a sequence in decode holds [tokens].
     computed_tokens : float or None
         What of a prompt is computed, where a prefix cache holds the rest; None for all [tokens].
     """
@@ -53,7 +53,6 @@ class Lengths:
     prompt_tokens: float
     output_tokens: float | None
     held_tokens: float
-    sd_tokens: float = 0.0
     computed_tokens: float | None = None
 
     @property
@@ -144,6 +143,12 @@ class Replica:
         """What a step takes, for any number of sequences."""
         return pace_of(self.plan, self.lengths.of_step)
 
+    @property
+    def _output(self) -> float:
+        """Mean output of a request; of sequences that bring no new prompts no rate is asked [tokens]."""
+        assert self.lengths.output_tokens is not None
+        return self.lengths.output_tokens
+
     def time_per_output_token_s(self, count: float) -> float:
         """Return the mean time from one token to the next [s]."""
         return self.pace.seconds(count)
@@ -154,20 +159,18 @@ class Replica:
 
     def requests_per_second(self, count: float) -> float:
         """Return how many requests a second leave with so many in service [1/s]."""
-        output = self.lengths.output_tokens or 1
-        return count / (output * self.time_per_output_token_s(count))
+        return count / (self._output * self.time_per_output_token_s(count))
 
     def count_at(self, rate: float, most: int) -> float:
         """Return how many are in service where so many requests a second leave, at most a bound [-]."""
-        output = self.lengths.output_tokens or 1
 
         def over(count: float) -> float:  # what is in service beyond what the rate brings
-            return count - rate * output * self.time_per_output_token_s(count)
+            return count - rate * self._output * self.time_per_output_token_s(count)
 
         last, high = float(most), over(most)
         if high <= 0:
             return last
-        count = rate * output * self.time_per_output_token_s(last / 2)
+        count = rate * self._output * self.time_per_output_token_s(last / 2)
         for _ in range(20):
             left = over(count)
             if abs(left) <= 1e-6 * count or left == high:
@@ -205,32 +208,28 @@ class Replica:
 
     def _within(self, name: str, reached: Callable[[float], float], goal: float, most: int) -> int:
         """Return the largest count up to a bound that meets a goal; what was found for one bound says it for others."""
-        tried, found = self._goals.get((name, goal), (0, 0))
-        if not tried or found == tried < most:
-            tried, found = most, largest_within(reached, goal, most)
-            self._goals[name, goal] = tried, found
+        tried, found = self._goals.get((name, goal), (None, None))
+        if found is None or found == tried < most:
+            found = largest_within(reached, goal, most)
+            self._goals[name, goal] = most, found
         return min(found, most)
 
 
 def largest_within(reached: Callable[[float], float], goal: float, most: int) -> int:
     """Return the largest count up to a bound whose time is within a goal, 0 for none; times grow with the count."""
-    at_low, at_high = 0.0, reached(most)
-    if at_high <= goal:
+    if (at_high := reached(most)) <= goal:
         return most
     if (at_low := reached(1)) > goal:
         return 0
-    low, high = 1, most  # the goal is met at low and missed at high
-    for turn in range(64):
-        if high - low <= 1:
-            break
-        guess = low + floor((high - low) * (goal - at_low) / (at_high - at_low)) if at_high > at_low else low
-        middle = (low + high) // 2 if turn % 3 == 2 else min(high - 1, max(low + 1, guess))
+    low, high, halves = 1, most, False
+    while high - low > 1:  # the goal is met at low and missed at high
+        guess = low + floor((high - low) * (goal - at_low) / (at_high - at_low))
+        middle = (low + high) // 2 if halves else min(high - 1, max(low + 1, guess))
         if (between := reached(middle)) <= goal:
             low, at_low = middle, between
         else:
             high, at_high = middle, between
-        if low < high - 1 and turn % 3 < 2 and reached(low + 1) > goal:
-            break
+        halves = not halves
     return low
 
 
