@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import ceil, erf, erfc, exp, floor, sqrt
+from math import ceil, erfc, exp, floor, sqrt
 from typing import Any
 
 from calculator.planning.traffic.workload import Pairs
@@ -72,12 +72,10 @@ def residents(pairs: Pairs) -> Residents:
 
 @lru_cache(maxsize=64)
 def quantile_of_normal(risk: float) -> float:
-    """Return z with ``1 − Φ(z) = risk`` by bisection [-]."""
-    low, high = -10.0, 10.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if (1 - erf(middle / sqrt(2))) / 2 > risk else (low, middle)
-    return (low + high) / 2
+    """Return z with ``1 − Φ(z) = risk`` [-]."""
+    from statistics import NormalDist
+
+    return -NormalDist().inv_cdf(risk)
 
 
 def most_at_risk(moments: tuple[float, float, float], pool: float, risk: float) -> tuple[int, bool]:
@@ -94,16 +92,11 @@ def most_at_risk(moments: tuple[float, float, float], pool: float, risk: float) 
     bend = third / spread**2 * (z * z - 1) / 6 if spread else 0.0
 
     def needs(count: int) -> float:
-        return count * mean + spread * sqrt(count) * z + (bend if count else 0.0)
+        return count * mean + spread * sqrt(count) * z + bend
 
     if mean <= 0:
         return 0, True
-    around = (spread * z) ** 2 + 4 * mean * max(0.0, pool - bend)
-    count = max(0, int(((sqrt(around) - spread * z) / (2 * mean)) ** 2))
-    while needs(count + 1) <= pool:
-        count += 1
-    while count and needs(count) > pool:
-        count -= 1
+    count = _largest(lambda more: needs(more) <= pool, int((pool + abs(bend)) / mean))
     bends = max(1.0, abs(z * z - 1)) / 6
     trusted = not spread or bends * abs(third) <= BENT * spread**3 * sqrt(max(1, count))
     return count, trusted
