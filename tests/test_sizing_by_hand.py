@@ -235,7 +235,8 @@ def test_options_are_ordered():
         option(1.0, 0.5, 4, "a", "vllm", "TP 1"), option(1.0, 0.5, 4, "a", "vllm", "TP 2"), option(1.0, 0.5, 4, "b"),
         option(1.0 + 4e-9, 0.1, 1), option(3.0, None, 1), option(None, 0.1, 1), option(None, 0.1, 2),
     ]  # fmt: skip
-    assert sorted(reversed(rows), key=by_price) == rows
+    turned = rows[::-1]
+    assert sorted(turned, key=by_price) == rows
 
 
 def test_goals_that_are_missed_are_said_with_both_times():
@@ -314,7 +315,9 @@ def test_goals_are_loosened_as_little_as_will_do(tpot, needed, written):
         asked.append((gpus, max_tpot_s))
         if max_tpot_s is None:  # five kinds of GPU, each with two layouts
             runs = {"e": 9, "b": 2, "a": 1.5, "d": 4, "c": 3}
-            return found([option(1.0, needed * more * other, gpu=gpu) for gpu, more in runs.items() for other in (2, 1)])
+            return found(
+                [option(1.0, needed * more * other, gpu=gpu) for gpu, more in runs.items() for other in (2, 1)]
+            )
         return found([option(1.0)] if max_tpot_s >= needed else [])
 
     loose = reachable_goals(found(goals=Goals(max_tpot_s=tpot)), search)
@@ -327,7 +330,7 @@ def test_goals_are_loosened_as_little_as_will_do(tpot, needed, written):
 
 
 def test_goals_that_nothing_bears_on_stay():
-    def nothing(gpus):
+    def nothing(**_):
         return found()
 
     assert reachable_goals(found(goals=Goals(max_tpot_s=1.0)), nothing) == {}
@@ -336,7 +339,7 @@ def test_goals_that_nothing_bears_on_stay():
 
 
 def test_both_goals_are_loosened_alike():
-    def search(gpus, max_tpot_s=None, max_ttft_s=None):
+    def search(max_tpot_s=None, max_ttft_s=None, **_):
         if max_tpot_s is None:
             return found([option(1.0, 0.1, first=9.0)])
         return found([option(1.0)] if max_tpot_s >= 0.1 and max_ttft_s >= 1.0 else [])

@@ -232,7 +232,7 @@ def _nearest(ordered: Sequence[HeadRow], name: str, value: Any) -> tuple[str, st
     """Return the number that comes nearest to a goal which none meets, and why it does not."""
     planned = [row for row in ordered if not row.refused] or list(ordered)
     measured = [row for row in planned if not row.refused and _NEARNESS[name](row) is not None]
-    best = max(measured, key=lambda row: _NEARNESS[name](row) or 0.0, default=planned[0])
+    best = max(measured, key=_NEARNESS[name], default=planned[0])  # type: ignore[arg-type]
     return best.label, _why_not(best, {name: value})
 
 

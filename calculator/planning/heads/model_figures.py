@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from calculator.architecture.decoder import custom_model
-from calculator.architecture.layers import SlidingWindow
+from calculator.architecture.layers import FullAttention, SlidingWindow
 from calculator.catalogue.presets import load_model
 from calculator.planning.heads.attention import attention_memory
 from calculator.planning.heads.intensity import arithmetic_intensity
@@ -96,7 +96,8 @@ def window_layers_of(model: str) -> int:
 def key_width(model: str, kv_heads: int | None = None) -> int:
     """Outputs of the key projection: ``G × d_k`` [elements]."""
     (group,) = preset_with(model, kv_heads).groups
-    return int(group.spec.kv_heads * getattr(group.spec, "head_dim", 0))
+    assert isinstance(group.spec, FullAttention)
+    return group.spec.kv_heads * group.spec.head_dim
 
 
 def parameters(model: str, kv_heads: int | str | None = None) -> int:
@@ -127,7 +128,7 @@ def matrix_flops(model: str, kv_heads: int | str | None = None) -> int:
 
 def attention_intensity(model: str, kv_heads: int | str | None = None) -> float:
     """FLOP per byte of decode attention with 16 bit KV [-]."""
-    return arithmetic_intensity(preset_with(model, kv_heads), 1, 1024, "fp16").attention
+    return arithmetic_intensity(preset_with(model, kv_heads), 1, 1, "fp16").attention
 
 
 def step_intensity(model: str, batch_size: int, seq_len: int) -> float:

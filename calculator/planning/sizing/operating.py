@@ -208,11 +208,10 @@ class Replica:
 
     def _within(self, name: str, reached: Callable[[float], float], goal: float, most: int) -> int:
         """Return the largest count up to a bound that meets a goal; what was found for one bound says it for others."""
-        tried, found = self._goals.get((name, goal), (None, None))
-        if found is None or found == tried < most:
-            found = largest_within(reached, goal, most)
-            self._goals[name, goal] = most, found
-        return min(found, most)
+        known = self._goals.get((name, goal))
+        if known is None or known[0] == known[1] < most:
+            known = self._goals[name, goal] = most, largest_within(reached, goal, most)
+        return min(known[1], most)
 
 
 def largest_within(reached: Callable[[float], float], goal: float, most: int) -> int:
