@@ -1,9 +1,15 @@
 """Encoders of images: their parameters as the reference instantiates them, and where they are counted."""
 
+import json
+
 import pytest
+from golden import DATA
 
 import calculator
+from calculator.configs.towers import images, rows, sounds
+from calculator.configs.towers.matrices import SYNONYMS
 
+REFERENCE = json.loads((DATA / "reference_encoders.json").read_text(encoding="utf-8"))
 GIB = 2**30
 TEXT = {
     "model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 8,
@@ -22,9 +28,11 @@ LARGE_GEMMA_4 = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_lay
     [
         ("siglip_vision_model", SIGLIP, 2304, 419_521_392),
         ("siglip_vision_model", {}, 2304, 94_654_464),
-        ("pixtral", {}, 5120, 438_958_080),
+        ("pixtral", {"patch_size": 14}, 5120, 438_958_080),
+        ("pixtral", {}, 5120, 439_142_400),
         ("qwen2_vl_vision", {"hidden_size": 3584}, 8192, 675_759_104),
         ("qwen2_5_vl_vision", {"hidden_size": 1280, "out_hidden_size": 8192}, 8192, 700_147_712),
+        ("qwen2_5_vl_vision", {}, 3584, 3_083_025_152),
         ("qwen3_vl_vision", {"out_hidden_size": 3584}, 4096, 566_949_104),
         ("qwen3_5_vision", {"depth": 27, "out_hidden_size": 3584}, 4096, 453_650_672),
         ("qwen3_5", {}, 3584, 453_650_672),
@@ -78,7 +86,23 @@ SOUND = {"d_model": 320, "encoder_layers": 3, "encoder_ffn_dim": 700}
         ("vision", "step3p5_vision", {}, "step3p7", 4096, 1_981_014_784),
         ("vision", "minimax_m3_vl_vision", {}, "minimax_m3_vl", 6144, 865_567_232),
         ("vision", "exaone4_5_vision", {}, "exaone4_5", 4096, 2_671_868_672),
-        ("vision", "pixtral", {"image_size": 1540}, "lighton_ocr", 1024, 409_597_952),
+        ("vision", "pixtral", {"image_size": 1540}, "lighton_ocr", 1024, 409_782_272),
+        # each class alone, in a wrapper of its own; what joins it to 2,048 in Idefics is one matrix of 4 patches
+        *(("vision", f"{kind}_vision", {"out_hidden_size": 3584}, kind, 2048, parameters) for kind, parameters in (
+            ("qwen3_vl_moe", 566_949_104), ("cohere_compass", 566_949_104), ("qwen3_5_moe", 453_650_672),
+            ("qwen2_5_vl", 3_083_025_152), ("qwen2_vl", 675_759_104),
+        )),
+        ("vision", "glm4v_moe_vision", {}, "glm4v_moe", 4096, 892_498_432),
+        ("vision", "smolvlm_vision", {}, "smolvlm", 2048, 152_395_776 + 2048 * 4 * 1152),
+        # beside the class's own: a norm of four patches and two matrices with biases
+        ("vision", "qianfan_ocr_vision", {}, "qianfan_ocr", 4096, 304_012_288 + 2 * 4096 + 2 * 4096 * 4097),
+        ("vision", "qwen2_5_omni_vision_encoder", {}, "qwen2_5_omni_thinker", 3584, 3_083_025_152),
+        ("vision", "qwen3_omni_moe_vision_encoder", {}, "qwen3_omni_moe_thinker", 3584, 566_949_104),
+        ("vision", "clip_vision_model", {}, "llava", 4096, 107_387_136),
+        ("vision", "clip_vision_model", {}, "llava_next_video", 4096, 107_391_232),
+        *(("vision", "siglip_vision_model", {}, kind, 2304, 94_654_464) for kind in ("gemma3", "shieldgemma2")),
+        *(("vision", kind, {}, "kimi_k25", 7168, 471_143_920) for kind in ("moonvit", "kimi_k25")),
+        ("audio", "qwen3_omni_moe_audio_encoder", {}, "qwen3_omni_moe_thinker", 2048, 649_894_784),
         ("audio", "qwen2_audio_encoder", {}, "qwen2_audio", 4096, 642_215_936),
         ("audio", "qwen2_audio_encoder", {**SOUND, "num_mel_bins": 80}, "qwen2_audio", 4096, 4_762_676),
         ("audio", "audioflamingo3_encoder", {}, "audioflamingo3", 4096, 658_997_248),
@@ -101,6 +125,28 @@ def test_encoders_of_their_own_build_have_the_parameters_of_the_reference(
     merged = {"merged_hidden_size": 24576} if wrapper == "minimax_m3_vl" else {}
     model = calculator.model_from_hf_config({**outer, **merged, "text_config": text, f"{part}_config": encoder})
     assert sum(matrix.num_parameters for matrix in model.towers[f"{part}_config"]) == parameters
+
+
+NOT_OF_THE_CLASS = {
+    # of the wrapper; three colours stand in the code of the model
+    ("pixtral", "spatial_merge_size"): 2, ("gemma4_vision", "in_channels"): 3,
+    **{(kind, "in_channels"): 3 for kind in ("kimi_k25_vision", "kimi_k25", "moonvit")},
+    ("intern_vit_6b", "attention_bias"): True,
+}  # fmt: skip
+LIKE = {"intern_vit_6b": "internvl_vision", "kimi_k25": "kimi_k25_vision", "moonvit": "kimi_k25_vision"}
+
+
+@pytest.mark.parametrize("kind", [*rows.TYPES, *images.TYPES, *sounds.TYPES])
+def test_what_is_left_out_is_what_the_class_has(kind):
+    """data/make_encoders.py: every size of every class that a row of ours has."""
+    row = next(table[kind] for table in (rows.TYPES, images.TYPES, sounds.TYPES) if kind in table)
+    name = LIKE.get(kind, kind)
+    found = REFERENCE.get(f"{name}_vision") or REFERENCE[name]
+    said = {SYNONYMS.get(key, key): value for key, value in found.items()} | found
+    for key, value in row.defaults.items():
+        expected = NOT_OF_THE_CLASS.get((kind, key), said.get(key))
+        is_square = key in ("patch_size", "image_size") and isinstance(expected, list)
+        assert value == (expected[0] if is_square else expected), key
 
 
 def test_queries_of_aria_join_the_patches_of_idefics():

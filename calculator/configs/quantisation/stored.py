@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -127,7 +128,7 @@ def _of_layer(
     forms: list[WeightFormat | None] = []
     wholes: dict[str, tuple[str, WeightFormat | None]] = {}
     for matrix in group.weights:
-        if not matrix.quantised or matrix.inputs == 1:
+        if not matrix.quantised:
             forms.append(None)
             continue
         place = places.of(matrix, index) or Place("experts" if matrix.part == "experts" else "linear", ())
@@ -202,14 +203,14 @@ def _refuse_unknown(scheme: Scheme, seen: set[str], num_layers: int) -> None:
 
 def named_by_its_formats(model: ModelArchitecture, source: str) -> ModelArchitecture:
     """Return a model with the name of the format that most of its weights are in, and all of them in words."""
-    sizes: dict[str, int] = {}
+    sizes: Counter[str] = Counter()
     blocks = [(1, model.embedding), *((group.count, group.weights) for group in model.layers), (1, model.end)]
     left = 0
     for count, weights in blocks:
         for matrix in weights:
             size = count * matrix.num_parameters
             name = matrix.stored.name if matrix.stored and matrix.stored.bits < 16 else ""
-            sizes[name] = sizes.get(name, 0) + size
+            sizes[name] += size
             left += size if matrix.quantised and matrix.inputs > 1 and not name else 0
     quantised = {name: size for name, size in sizes.items() if name}
     if not quantised:

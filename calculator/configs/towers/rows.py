@@ -72,7 +72,7 @@ _CLIP = {
     "patch_size": 32,
 }  # fmt: skip
 _PIXTRAL = {
-    "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "in_channels": 3, "patch_size": 14,
+    "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "in_channels": 3, "patch_size": 16,
     "spatial_merge_size": 2,
 }  # fmt: skip
 _LLAMA_4 = {
@@ -92,7 +92,7 @@ TYPES: Mapping[str, Tower] = MappingProxyType(
             "embed_dim", "hidden_size", "depth", patch_bias=False,
         ),
         "qwen2_5_vl": Tower(
-            _QWEN | {"hidden_size": 1280, "intermediate_size": 3420},
+            _QWEN | {"hidden_size": 3584, "intermediate_size": 3420},
             depth="depth", gated=True, norm=1, patch_bias=False,
         ),
         "qwen3_vl": Tower(_QWEN_3 | _DEEP, depth="depth"),
@@ -103,7 +103,7 @@ TYPES: Mapping[str, Tower] = MappingProxyType(
         "siglip_vision_model": Tower(_SIGLIP, joint="projection"),
         "clip_vision_model": Tower(_CLIP, patch_bias=False, classes=True, joint="two layers"),
         "qwen2_5_omni_vision_encoder": Tower(
-            _QWEN | {"hidden_size": 1280, "intermediate_size": 3420},
+            _QWEN | {"hidden_size": 3584, "intermediate_size": 3420},
             depth="depth", gated=True, norm=1, patch_bias=False,
         ),
         "qwen3_omni_moe_vision_encoder": Tower(_QWEN_3 | _DEEP, depth="depth"),

@@ -179,7 +179,7 @@ def _read(reader: _Reader, size: int) -> Header:
         value, items = reader.value(reader.number("<I"))
         if items >= 0:
             header.values[f"#{key}"] = items
-        if items < 0 or value is not None:
+        if value is not None:
             header.values[key] = value
     spans = [_tensor(reader, header) for _ in range(tensors)]
     if len({tensor.name for tensor in header.tensors}) < tensors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -73,9 +74,9 @@ def read_model(path: Path) -> ModelArchitecture:
     tensors = _sorted_by_part(header.tensors, model)
     _check_sizes(model, tensors, name)
     found = measured(model, tensors, name)
-    sizes: dict[str, int] = {}
+    sizes: Counter[str] = Counter()
     for tensor in header.tensors:
-        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.elements
+        sizes[tensor.dtype] += tensor.elements
     quantised = {kind: size for kind, size in sizes.items() if kind not in PLAIN}
     main = OURS.get(max(quantised, key=lambda kind: quantised[kind])) if quantised else None
     total = sum(sizes.values())
@@ -131,7 +132,7 @@ def _all_files(path: Path, header: Header) -> list[Path]:
 
 
 def _sorted_by_part(tensors: list[Tensor], model: ModelArchitecture) -> Tensors:
-    found, depth = Tensors(), model.num_layers
+    found = Tensors()
     nets = {index for index, group in enumerate(_layer_by_layer(model))
             if any(matrix.module.startswith("linear_attn") for matrix in group)}  # fmt: skip
     for tensor in tensors:
@@ -143,7 +144,7 @@ def _sorted_by_part(tensors: list[Tensor], model: ModelArchitecture) -> Tensors:
                 found.tower_bytes += tensor.bytes
                 continue
             _add(found.ends, ENDS.get(name, name), tensor)
-        elif int(place[1]) < depth:
+        else:
             layer = int(place[1])
             known = {**MODULES, **IN_DELTA_NETS} if layer in nets else MODULES
             _add(found.layers.setdefault(layer, {}), known.get(place[2], place[2]), tensor)
