@@ -1,5 +1,7 @@
 """Parts of devices and links, each row against what makers and drivers publish, written out here once more."""
 
+from fractions import Fraction
+
 import pytest
 
 import calculator
@@ -94,8 +96,8 @@ CHIPS = {
     "m4-pro": "273 24 48 64", "m4-max": "546 36 48 64 128",
 }  # fmt: skip
 SLOWER = {"m3-max-36gb": 300, "m3-max-96gb": 300, "m4-max-36gb": 410}  # a chip of the same name with fewer cores
-# shares of the memory that newer systems were seen to allow: 12713.12 of 17179.87 MB and so on
-NEWER = {16: 0.74, 24: 0.74, 32: 0.78, 36: 0.78, 48: 0.78, 64: 0.81, 128: 0.84}
+# recommendedMaxWorkingSetSize of newer systems, as llama.cpp prints it [10^6 bytes]
+NEWER = {16: 12_713.12, 24: 19_069.67, 32: 26_800.60, 36: 30_150.67, 48: 40_200.90, 64: 55_662.79, 128: 115_448.73}
 
 
 def test_memory_of_apples_chips():
@@ -105,12 +107,19 @@ def test_memory_of_apples_chips():
         for size in map(int, row.split()[1:]):
             part = calculator.load_gpu(f"apple-{chip}-{size}gb")
             assert part.bandwidth_gb_per_s == SLOWER.get(f"{chip}-{size}gb", float(row.split()[0]))
-            # two thirds up to 32 GB, three quarters above, of 512 29 / 32
-            low = size * GIB * (2 / 3 if size <= 32 else 29 / 32 if size == 512 else 3 / 4)
-            high = size * GIB * NEWER[size] if size in NEWER else low
-            assert part.memory_bytes == pytest.approx((low + high) / 2, rel=1e-5)
-            assert part.memory_verified is (size not in (18, 96, 192, 256))
+            # two thirds up to 32 GB, three quarters above, of 512 29 / 32, in whole pages of 16 KiB
+            share = Fraction(2, 3) if size <= 32 else Fraction(29, 32) if size == 512 else Fraction(3, 4)
+            low = round(-(-size * GIB * share // 16_384) * 16_384 / 10**6, 2)
+            high = NEWER.get(size, low)
+            assert part.memory_bytes == (round(low * 10**6) + round(high * 10**6)) // 2
+            assert part.program_gib == (f"{low * 10**6 / GIB:.2f}", f"{high * 10**6 / GIB:.2f}")
+            assert ("newer systems allow more" in part.memory_source) is (size in NEWER)
+            assert ("newer systems may allow more" in part.memory_source) is (size not in NEWER)
+            seen = size not in (18, 96, 192, 256)
+            assert part.memory_verified is seen
+            assert part.unverified == (("bandwidth_gb_per_s",) if seen else ("memory", "bandwidth_gb_per_s"))
             assert (part.label_gb, part.gpus_per_node, part.vendor, part.generation) == (size, 1, "Apple", "apple")
+            assert part.name == f"Apple {chip.replace('-', ' ').title()} {size} GB"
 
 
 @pytest.mark.parametrize(
