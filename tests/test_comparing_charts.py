@@ -1,5 +1,7 @@
 """Charts of plans side by side: one GPU of each on one scale, points with ranges, no line between versions."""
 
+import itertools
+
 import pytest
 
 import calculator
@@ -42,13 +44,35 @@ def test_engines_are_told_apart_by_their_marks():
         assert trace.x[0] + trace.error_x.array[0] == row.max_batch_size_high
 
 
-def test_versions_are_points_and_say_their_number_where_it_changes():
-    view = views.versions_view(of())
-    (trace,) = charts.versions_chart(view).data
-    assert "lines" not in trace.mode
-    held = [row.max_batch_size for row in view.possible]
-    said = [text.strip() for text in trace.text]
-    assert said == [f"{now}" if before != now else "" for before, now in zip([None, *held[:-1]], held, strict=True)]
+def labels(figure, width_px=280, letter_px=6):
+    """Where the labels of versions stand on a phone: at 390 px wide 280 are left between the axis and the margin."""
+    (trace,) = figure.data
+    each = width_px / len(trace.x)
+    for label in figure.layout.annotations:
+        wide, at = letter_px * len(label.text), (label.x + 0.5) * each + label.xshift
+        left = at - {"left": 0, "center": wide / 2, "right": wide}[label.xanchor]
+        yield label, left, left + wide
+
+
+@pytest.mark.parametrize("asked", [{}, {"engine": "sglang", "batch_size": 4}, {"gpu": "mi300x", "seq_len": 64}])
+def test_versions_are_points_and_say_their_number_where_it_changes_and_there_is_room(asked):
+    view = views.versions_view(of(**asked))
+    figure = charts.versions_chart(view)
+    (trace,) = figure.data
+    assert trace.mode == "markers"
+    rows, held = view.possible, [row.max_batch_size for row in view.possible]
+    placed = sorted(labels(figure), key=lambda one: one[1])
+    assert all(one[2] <= other[1] for one, other in itertools.pairwise(placed))
+    assert placed[0][1] >= -20
+    assert placed[-1][2] <= 280 + 16  # within the margin
+    for label, left, right in placed:
+        assert label.text.split()[-1] == f"{held[label.x]:,}"
+        below = [row for index, row in enumerate(rows) if left < (index + 0.5) * 280 / len(rows) < right]
+        assert all(row.max_batch_size_high <= label.y for row in below)
+    said = {held[label.x] for label, _, _ in placed}
+    assert {min(held), max(held)} <= said
+    (own,) = [label.x for label, _, _ in placed if label.text.startswith("you: ")]
+    assert rows[own].this_plan
 
 
 def test_presets_are_counted_by_ratio_and_the_chosen_one_stands_out():

@@ -56,6 +56,10 @@ TEMPLATE = {
     }
 }
 MARGIN = {"l": 64, "r": 16, "t": 76, "b": 56}
+PHONE_PX = (300, 260)
+"""Width and height of the plot on a phone: labels that do not collide there do not on any wider screen."""
+LETTER_PX = 6.6
+"""How wide a letter of a label is."""
 
 
 def base_chart(traces: list[Any], **layout: Any) -> Spec:

@@ -8,7 +8,7 @@ from itertools import cycle
 from math import log10
 from typing import Any, NamedTuple
 
-from calculator.charts.base import GREY, KV, MARGIN, base_chart
+from calculator.charts.base import GREY, KV, LETTER_PX, MARGIN, PHONE_PX, base_chart
 from calculator.charts.ready import Spec, chart, note
 from calculator.messages import phrase, say
 from calculator.views.base import View
@@ -16,9 +16,7 @@ from calculator.views.sizing.options import OptionRow
 
 MARKS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 """A mark a maker, in the order in which they first appear."""
-PHONE_PX = (300, 260)
-"""Width and height of the plot on a phone: labels that do not collide there do not on any wider screen."""
-LETTER_PX, LINE_PX, AWAY_PX, MARK_PX = 6.6, 15, 6, 6
+LINE_PX, AWAY_PX, MARK_PX = 15, 6, 6
 HEADROOM = 1.25
 """Of the axis of time over the slowest mark: the longest bars would press the front down."""
 MOST_TICKS = 7

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
-from calculator.charts.base import KV, MARGIN, base_chart
+from calculator.charts.base import KV, LETTER_PX, MARGIN, PHONE_PX, base_chart
 from calculator.charts.ready import Spec, chart, note, titled
 from calculator.messages import phrase, say
 from calculator.views.base import View
@@ -12,12 +13,36 @@ from calculator.views.comparing.versions import VersionRow
 
 AROUND = 0.2
 """Of the axis above and below the widest ranges: it does not begin at 0, since points alone are read on it."""
+BESIDE_PX = 8
+"""How far a label at an edge of the chart reaches beyond its mark."""
 
 
-def _changes(rows: list[VersionRow]) -> list[str]:
-    """Return the number of each version that holds another one than the version before."""
-    held = [None, *(row.max_batch_size for row in rows)]
-    return [f" {now:,}" if now != last else "" for last, now in pairwise(held)]
+def _labelled(rows: list[VersionRow]) -> Iterator[tuple[int, str, str, int]]:
+    """Yield the versions whose number is written: where it stands, what, how it is anchored and above what height.
+
+    This plan comes first, then the fewest and the most, then every version that holds another number than the one
+    before; each keeps clear of the others and of the ranges below it on a phone.
+    """
+    held = [row.max_batch_size for row in rows]
+    if not held:
+        return
+    own = [index for index, row in enumerate(rows) if row.this_plan]
+    changed = [0, *(index for index, (last, now) in enumerate(pairwise(held), 1) if now != last)]
+    each = PHONE_PX[0] / len(rows)
+    taken: list[tuple[float, float]] = []
+    for index in dict.fromkeys([*own, held.index(min(held)), held.index(max(held)), *changed]):
+        row, at = rows[index], (index + 0.5) * each
+        text = f"{row.max_batch_size:,}"
+        if row.this_plan:
+            text = say("versions.you", "you: {max_batch_size:,}", max_batch_size=row.max_batch_size)
+        wide = LETTER_PX * (len(text) + 1)
+        anchor = "right" if at + wide / 2 > PHONE_PX[0] else "left" if at < wide / 2 else "center"
+        left = at + {"left": -BESIDE_PX, "center": -wide / 2, "right": BESIDE_PX - wide}[anchor]
+        right = left + wide
+        if all(right <= begins or ends <= left for begins, ends in taken):
+            taken.append((left, right))
+            covered = rows[max(0, int(left // each)) : int(right // each) + 1]
+            yield index, text, anchor, max(one.max_batch_size_high for one in covered)
 
 
 @chart
@@ -32,8 +57,8 @@ def versions_chart(view: View[VersionRow]) -> Spec:
     Returns
     -------
     plotly.graph_objects.Figure
-        A mark a version with its range as a bar, a number where it changes; versions stand at equal distances, and no
-        line says what lies between them.
+        A mark a version with its range as a bar, a number where it changes and there is room; versions stand at equal
+        distances, and no line says what lies between them.
     """
     rows = view.possible
     versions, held = [row.version for row in rows], [row.max_batch_size for row in rows]
@@ -41,15 +66,13 @@ def versions_chart(view: View[VersionRow]) -> Spec:
         "type": "scatter",
         "x": versions,
         "y": held,
-        "mode": "markers+text",
+        "mode": "markers",
         "name": phrase("Users"),
         "marker": {
             "size": [13 if row.this_plan else 10 for row in rows],
             "color": KV,
             "symbol": ["diamond" if row.this_plan else "circle" for row in rows],
         },
-        "text": _changes(rows),
-        "textposition": "middle right",
         "error_y": {
             "type": "data",
             "symmetric": False,
@@ -88,8 +111,7 @@ def versions_chart(view: View[VersionRow]) -> Spec:
             "tickformat": ",d",
         },
     )
-    for index, row in enumerate(rows):
-        if row.this_plan:
-            text = say("versions.you", "you: {max_batch_size:,}", max_batch_size=row.max_batch_size)
-            note(drawn, x=index, y=row.max_batch_size_high, text=text, yanchor="bottom", yshift=6)
+    for index, text, anchor, above in _labelled(rows):
+        shift = {"left": -BESIDE_PX, "center": 0, "right": BESIDE_PX}[anchor]
+        note(drawn, x=index, y=above, text=text, xanchor=anchor, xshift=shift, yanchor="bottom", yshift=4)
     return drawn

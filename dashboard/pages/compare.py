@@ -20,25 +20,19 @@ _LAST = "_compared_last"
 
 
 def show() -> None:
-    """Show what differs, the plans as chips below it, what is other, and then the rest."""
+    """Show what differs, the plans as chips, what is other below what differs, and then the rest."""
     with st.container(horizontal_alignment="center").container(width=WIDTH):
-        said, problems = st.container(gap="xsmall"), st.container()
-        chips, fields = st.container(), st.container()
-        dimmed = False
-        try:
-            compared = asking.first()
-            compared = _with_fields(compared, fields)
-            st.session_state[_LAST] = compared
-        except calculator.CalculatorError as error:
-            fields.error(plain(sentence(str(error))))
-            compared, dimmed = st.session_state.get(_LAST, []), True
+        said, problems, own, chips = st.container(gap="xsmall"), st.container(), st.container(), st.container()
+        with own:
+            first, compared, error = _compared()
         if not compared:
             said.title(tell("This cannot be compared"), anchor=False)
             said.markdown(tell("Change an input below; nothing else was lost."))
+            _fields(first, error)
         elif len(compared) == 1:
-            _alone(compared[0], said, dimmed)
+            _alone(compared[0], said, first, error)
         else:
-            _side_by_side(compared, said, chips, dimmed)
+            _side_by_side(compared, said, chips, first, error)
         for problem in state.problems():
             problems.warning(plain(problem))
         state.save()
@@ -46,31 +40,52 @@ def show() -> None:
             downloads.show_link()
 
 
-def _with_fields(compared: list[Compared], where: DeltaGenerator) -> list[Compared]:
-    """Show the fields of what is other; return what is compared, the plan that they make of the first among it."""
-    first = compared[0]
-    if len(compared) == MOST:
-        return compared
-    if len(compared) < 2:
-        with where:
-            _fields(first)
-    else:  # made only while it is open: fields that are emptied would send what they held before
-        with where.popover(
-            tell("Add a plan"), icon=":material/add:", type="tertiary", on_change="rerun", key="chip_add"
-        ) as opened:
-            if opened.open:
-                _fields(first)
+def _compared() -> tuple[list[Compared], list[Compared], calculator.CalculatorError | None]:
+    """Return what there is without the fields, what is compared, and why the last is shown where nothing is."""
+    first: list[Compared] = []
+    try:
+        first = asking.first()
+        compared = _with_other(first)
+    except calculator.CalculatorError as error:
+        return first, st.session_state.get(_LAST, []), error
+    st.session_state[_LAST] = compared
+    return first, compared, None
+
+
+def _with_other(compared: list[Compared]) -> list[Compared]:
+    """Return what is compared, the plan that the fields make of the first among it."""
     others = asking.changes()
-    if not others:
+    if not others or len(compared) == MOST:
         return compared
     st.session_state[_LAST] = st.session_state.get(_LAST) or compared
-    made = asking.beside(first, others)
+    made = asking.beside(compared[0], others)
     # what the fields say is other than the first; the landing page's plan gives way to it
     kept = [one for one in compared if one.pin in pins.pinned()] or compared[:1]
     return [*kept, made]
 
 
-def _fields(first: Compared) -> None:
+def _fields(first: list[Compared], error: calculator.CalculatorError | None) -> None:
+    """Show what is other as a row of fields where one plan stands by itself, and why there is no answer."""
+    if len(first) == 1:
+        _other(first[0])
+    if error is not None:
+        st.error(plain(sentence(str(error))))
+
+
+def _add(first: list[Compared]) -> None:
+    """Offer the fields where plans stand side by side already, made only while they are open.
+
+    Fields that are emptied would send what they held before.
+    """
+    if 1 < len(first) < MOST:
+        with st.popover(
+            tell("Add a plan"), icon=":material/add:", type="tertiary", on_change="rerun", key="chip_add"
+        ) as opened:
+            if opened.open:
+                _other(first[0])
+
+
+def _other(first: Compared) -> None:
     st.markdown(plain(tell("{told_alone}, beside the same with:", told_alone=told_alone(first))))
     asking.other(first.plan.request.engine)
 
@@ -88,8 +103,12 @@ def told_alone(one: Compared) -> str:
     )
 
 
-def _alone(one: Compared, said: DeltaGenerator, dimmed: bool) -> None:
+def _alone(
+    one: Compared, said: DeltaGenerator, first: list[Compared], error: calculator.CalculatorError | None
+) -> None:
     """Show the same request on every engine and version, where nothing stands beside it yet."""
+    dimmed = error is not None
+    _fields(first, error)
     view = views.engines_view(one.plan)
     _title(said, engine_by_engine(view), dimmed)
     said.markdown(
@@ -111,7 +130,15 @@ def _alone(one: Compared, said: DeltaGenerator, dimmed: bool) -> None:
     shown.versions(one.plan, dimmed)
 
 
-def _side_by_side(compared: list[Compared], said: DeltaGenerator, chips: DeltaGenerator, dimmed: bool) -> None:
+def _side_by_side(
+    compared: list[Compared],
+    said: DeltaGenerator,
+    chips: DeltaGenerator,
+    first: list[Compared],
+    error: calculator.CalculatorError | None,
+) -> None:
+    """Show what differs, and below it the fields of what is other."""
+    dimmed = error is not None
     beside = side_by_side([one.plan for one in compared])
     _title(said, headline(beside), dimmed)
     fits, badge = fitting(beside)
@@ -119,13 +146,17 @@ def _side_by_side(compared: list[Compared], said: DeltaGenerator, chips: DeltaGe
     words = plain(str(verdict(beside)))
     said.markdown(f":gray[{words}]" if dimmed else f":{colour}-badge[:material/{icon}: {plain(badge)}] {words}")
     with chips:
-        _chips(compared, beside)
+        _chips(compared, beside, first)
+        if len(first) != 1:
+            _fields(first, error)
     wide = len(compared) > 2  # more columns than half the width has room for
     above, halves = st.container(), st.grid(2, min_column_width=480, gap="large")
     with above if wide else halves.container():
         shown.differing(beside, dimmed)
         if not dimmed:
             shown.causes(beside.plans)
+        if len(first) == 1:
+            _fields(first, error)
     right = halves.container()
     with right:
         shown.bars(beside.plans, dimmed)
@@ -138,12 +169,13 @@ def _title(said: DeltaGenerator, text: str, dimmed: bool) -> None:
     said.title(tell(":gray[Before: {text}]", text=plain(text)) if dimmed else plain(text), anchor=False)
 
 
-def _chips(compared: list[Compared], beside: SideBySide) -> None:
+def _chips(compared: list[Compared], beside: SideBySide, first: list[Compared]) -> None:
     """Show every plan as a chip that opens it or takes it out, and what can be done with all."""
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         for letter, one, called in zip(LETTERS, compared, told_apart(beside), strict=False):
             with st.popover(plain(f"{letter}: {called}"), key=f"chip_{letter}"):
                 _one(one, letter)
+        _add(first)
         if not all(one.pin in pins.pinned() for one in compared):
             st.button(
                 tell("Pin all") if len(compared) > 2 else tell("Pin both"),
