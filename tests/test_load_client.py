@@ -43,6 +43,15 @@ def test_the_address_and_the_fields_go_back_as_the_page_last_said_them():
     assert {one.id: one.int_value for one in asked(session).widget_states.widgets} == {"a": 99}
 
 
+def test_a_session_stays_on_its_page():
+    session = Session(1, path="need")
+    assert (asked(session).page_script_hash, asked(session).page_name) == ("", "need")
+    turned = ForwardMsg()
+    turned.navigation.page_script_hash = "need's own"
+    told(session, turned)  # a run begins by naming the script that all pages share
+    assert asked(session).page_script_hash == "need's own"
+
+
 def test_messages_that_were_kept_can_be_referred_to_for_two_runs():
     session = Session(1)
     kept = number("big", "Users at once", 3)

@@ -155,6 +155,8 @@ class Session:
         elif kind == "new_session":
             self._page = message.new_session.page_script_hash
             self._numbers_before, self._numbers = self._numbers, {}
+        elif kind == "navigation":  # which page it is; a new session names the script of them all at first
+            self._page = message.navigation.page_script_hash
         elif kind == "page_info_changed":
             self.query = message.page_info_changed.query_string
         elif kind == "delta":
