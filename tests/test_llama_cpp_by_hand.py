@@ -11,6 +11,7 @@ from calculator.engines.llama_cpp.described import described
 from calculator.engines.llama_cpp.overheads import compute_buffer, without_flash_attention
 from calculator.engines.llama_cpp.rules import last_layers
 from calculator.formats.kv import FORMATS
+from calculator.planning.command import serve_command
 
 MIB, GIB = 2**20, 2**30
 LLAMA = calculator.load_model("llama-3-8b")  # 32 layers of 8 KV heads of 128, 128,256 words, hidden 4,096
@@ -318,3 +319,49 @@ def test_experts_and_windows_are_read():
     assert mixtral.num_parameters == 46_702_792_704
     assert described({"arch": "nothing", "n_layer": "3"}) is None
     assert described({**said(), "n_layer": "0"}) is None
+
+
+def test_printed_sizes_of_windows_and_states_are_read():
+    """Gemma 2's window stands in half of its layers; Mamba 130M: 24 layers of (4 - 1) x 1,536 and 1,536 x 16 values."""
+    gemma = described({
+        "arch": "gemma2", "n_layer": "42", "n_embd": "3584", "n_head": "16", "n_head_kv": "8", "n_embd_head_k": "256",
+        "n_embd_head_v": "256", "n_ff": "14336", "n_vocab": "256000", "n_swa": "4096", "n_ctx_train": "8192",
+    })  # fmt: skip
+    assert cell_bytes(asked(model=gemma, kv_cache_dtype="fp16")) == 21 * 8_192 * (8_192 + 4_608)
+    mamba = described({
+        "arch": "mamba", "n_layer": "24", "n_embd": "768", "n_vocab": "50280", "n_ctx_train": "1048576", "n_ff": "0",
+        "ssm_d_conv": "4", "ssm_d_inner": "1536", "ssm_d_state": "16", "ssm_dt_rank": "48", "n_head": "0",
+    })  # fmt: skip
+    assert cell_bytes(asked(model=mamba)) == 24 * 4 * (3 * 1_536 + 1_536 * 16)  # in 32 bit
+
+
+def test_formats_of_the_cache_are_those_of_the_source():
+    """0c1e570 common/arg.cpp, kv_cache_types: F32, F16, BF16, Q8_0, Q4_0, Q4_1, IQ4_NL, Q5_0, Q5_1."""
+    kept = {"fp32", "fp16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"}
+    assert set(RULES.kv_cache_dtypes) == kept
+    words = {
+        name: " ".join(serve_command(asked(kv_cache_dtype=name, seq_len=512)).split())
+        .split("--cache-type-k ")[1]
+        .split()[:3]
+        for name in kept
+    }
+    theirs = {**{name: name for name in kept}, "fp32": "f32", "fp16": "f16"}
+    assert words == {name: [theirs[name], "--cache-type-v", theirs[name]] for name in kept}
+
+
+@pytest.mark.parametrize(("tokens", "wider"), [(1_024, False), (2_048, False), (2_049, True), (4_096, True)])
+def test_a_micro_batch_is_no_wider_than_the_batch(tokens, wider):
+    """--batch-size is 2,048 where it is not given, and bounds --ubatch-size."""
+    command = " ".join(serve_command(asked(max_num_batched_tokens=tokens)).split())
+    assert f"--ubatch-size {tokens}" in command
+    assert (f"--batch-size {tokens}" in command) is wider
+
+
+@pytest.mark.parametrize(
+    ("changes", "slots"),
+    [({"batch_size": 3}, 3), ({"max_num_seqs": 4}, 4), ({"max_num_seqs": 4, "batch_size": 2}, 4)],
+)
+def test_slots_have_the_cells_of_a_sequence_each(changes, slots):
+    command = " ".join(serve_command(asked(seq_len=1_000, **changes)).split())
+    assert f"--ctx-size {slots * 1_024} " in command
+    assert f"--parallel {slots}" in command
