@@ -1,0 +1,257 @@
+"""A replica under load, rule by rule: the parts of a step, who is in service, pools that are near to one another."""
+
+from dataclasses import replace
+from math import comb, log
+
+import numpy
+import pytest
+
+import calculator
+from calculator.planning.traffic.arrivals.in_service import InService, Load, _most
+from calculator.planning.traffic.pools.loaded import (
+    LoadedPool,
+    _each,
+    free_pools,
+    held_between,
+    held_by,
+    loaded,
+    tightest_pool,
+)
+from calculator.planning.traffic.residence import LawOfSum, Residents
+from calculator.planning.traffic.timing.step import Lengths, Pace, pace_of
+from calculator.planning.traffic.timing.work import Work
+
+GIB = 2**30
+
+
+def planned(**asked):
+    return calculator.plan("llama-3.1-8b", gpu="h100-sxm", **{"seq_len": 4_096, **asked})
+
+
+# The parts of a step
+
+
+@pytest.mark.parametrize(
+    ("stages", "sharing", "count", "each", "touched"),
+    # a stage has its share of the sequences, at least one whole; of 8 experts each token passes through 2
+    [(1, 1, 4.0, 4.0, 1 - 0.75**4), (2, 1, 4.0, 2.0, 1 - 0.75**2), (4, 1, 2.0, 1.0, 0.25),
+     (4, 1, 0.5, 0.5, 1 - 0.75**0.5),
+     (1, 3, 2.0, 2.0, 1 - 0.75**6)],
+)  # fmt: skip
+def test_a_step_is_the_sum_of_its_parts(stages, sharing, count, each, touched):
+    pace = Pace(
+        stages=stages, weights_s=1.0, experts_s=10.0, kv_s=100.0, compute_s=1e3, links_s=1e4, launch_s=1e5,
+        prompt_s=1e6, alone_s=7.0, output=50.0, sharing=sharing, work=Work(0, 0, 0, 0, 8, 2),
+    )  # fmt: skip
+    step = pace.at(count)
+    assert {term.name: term.seconds for term in step.terms} == pytest.approx({
+        "weights": 1 + 10 * touched, "kv": 100 * each, "compute": 1e3 * each, "links": 1e4 * each,
+        "launch": 1e5 + 20e-6 * each, "prefill": each / 50 * 1e6,
+    })  # fmt: skip
+    assert step.seconds == pytest.approx(pace.seconds(count)) == pytest.approx(sum(one.seconds for one in step.terms))
+    assert (step.launch_s, step.prompt_s, step.alone_s) == (1e5, 1e6, 7.0)
+    without = replace(pace, output=None)
+    assert without.at(count).terms[-1].seconds == 0.0
+    assert pace.seconds(count) - without.seconds(count) == pytest.approx(each / 50 * 1e6)
+
+
+def test_what_a_sequence_holds_in_the_mean():
+    assert Lengths(100, 50).held == 125
+    assert Lengths(100, None).held == 100
+    assert Lengths(100, 50, None, 7).held == 7
+    assert Work(0, 0, 0, 0, 0, 2).touched(5) == 0
+
+
+def test_weights_of_a_dense_model_are_read_once_by_all_ranks():
+    # all but the input embedding, in 16 bit; two all-reduces of h elements a layer, of which a rank sends 2 (n - 1) / n
+    dense = 2 * (8_030_261_248 - 128_256 * 4_096)
+    for ranks in (1, 2, 4):
+        plan = planned(tensor_parallel_size=ranks)
+        pace = pace_of(plan, Lengths(1_000, 250))
+        assert pace.weights_s == pytest.approx(dense / ranks / 3.35e12)
+        assert pace.experts_s == 0
+        bus = plan.rules.speed.bus_gb_per_s(plan) * 1e9 if ranks > 1 else 1.0
+        sent = 2 * (ranks - 1) / ranks * 4_096 * 2
+        assert pace.links_s == pytest.approx(1.8 * 2 * 32 * sent / bus)
+        # a prompt sends as much for each of its tokens
+        half = pace_of(plan, Lengths(1_000, 250, 500))
+        assert pace.alone_s - pace.prompt_s == pytest.approx(pace.weights_s + pace.launch_s + 20e-6)
+        assert half.prompt_s < pace.prompt_s
+        assert half.weights_s == pace.weights_s
+    nothing = pace_of(plan, Lengths(1_000, 250, 0))
+    assert nothing.prompt_s == 0
+
+
+# Who is in service
+
+
+W = calculator.Workload(2.0, 1_000, 250, prompt_cv=0.0, output_cv=0.0, dispersion=3.0)
+
+
+@pytest.mark.parametrize("count", [0.5, 8.0, 60.0])
+def test_a_load_by_its_equations(count):
+    plan = planned()
+    service = InService(plan, W)
+    load = service.with_decoding(count)
+    pace = pace_of(plan, service.lengths)
+    assert (service.lengths.prompt, service.lengths.output) == (1_000, 250)
+    # one that decodes sees as many others beside itself; prefill is that of so many
+
+    def decode(number):
+        return sum(term.seconds for term in pace.at(number).terms if term.name != "prefill")
+
+    prefill = next(term.seconds for term in pace.at(count).terms if term.name == "prefill")
+    step = decode(count + 1) + prefill
+    assert load.step_s == pytest.approx(step)
+    assert load.rate == pytest.approx(count / (250 * step))
+    assert load.first_token_s == pytest.approx(plan.rules.speed.first_token(pace.prompt_s, count, step))
+    assert load.decoding == count
+    assert load.requests == pytest.approx(count + load.rate * load.first_token_s)
+    assert load.in_prefill == pytest.approx(1 - count / load.requests)
+    grows = (decode(count + 1.5) - decode(count + 0.5)) * count / decode(count + 1)
+    own = 1 + 2 * load.rate / 2.0
+    assert load.dispersion == pytest.approx(own / (1 - grows), rel=1e-3)
+    even = InService(plan, replace(W, dispersion=1.0)).with_decoding(count)
+    assert even.dispersion == pytest.approx(1 / (1 - grows), rel=1e-3)
+    fewer = InService(plan, replace(W, dispersion=0.5)).with_decoding(count)  # more even than Poisson counts as it
+    assert fewer.dispersion == pytest.approx(even.dispersion)
+
+
+def test_tokens_of_those_in_prefill_and_in_decode():
+    service = InService(planned(), W)
+    # in decode 1,001 to 1,250 tokens, each as often; in prefill 1,000
+    mean, variance = 1_125.5, (250**2 - 1) / 12
+    for share in (0.0, 0.25, 1.0):
+        load = Load(1.0, 8.0, 8.0 * (1 - share), 1.0, 1.0, 1.0)
+        both = (1 - share) * mean + share * 1_000
+        square = (1 - share) * (variance + mean**2) + share * 1_000**2
+        assert service.tokens(load) == pytest.approx((both, square - both**2), abs=1e-6)
+    assert Load(1.0, float("inf"), 5.0, 1.0, 1.0, 1.0).in_prefill == 0
+    assert Load(0.0, 0.0, 0.0, 1.0, 1.0, 1.0).in_prefill == 0
+
+
+def test_a_rate_beyond_the_capacity_is_not_kept_up_with():
+    service = InService(planned(), W)
+    over = service.at_rate(service.capacity)
+    assert (over.requests, over.decoding, over.dispersion) == (float("inf"), float("inf"), 1.0)
+    assert service.exceeded(over) == 1.0
+    for rate in (0.1, 0.5 * service.capacity, 0.9 * service.capacity):
+        assert service.at_rate(rate).rate == pytest.approx(rate, rel=1e-6)
+
+
+def test_the_largest_that_holds_is_bisected_by_its_logarithm():
+    assert _most(lambda x: x, lambda x: x <= 5, 1e-3, 1e3) == pytest.approx(5, rel=1e-8)
+    assert _most(lambda x: x, lambda _: False, 1e-3, 1e3) == pytest.approx(1e-3)
+    assert _most(lambda x: x, lambda _: True, 1e-3, 1e3) == pytest.approx(1e3, rel=1e-8)
+    assert _most(lambda x: x, lambda _: True, 1.0, 100.0, 1) == pytest.approx(10)
+    tried = []
+    _most(lambda x: x, lambda x: tried.append(x) or x <= 5, 1e-3, 1e3)
+    assert len(tried) == 36
+    assert tried[0] == pytest.approx(1)
+    assert log(tried[1] / tried[0]) == pytest.approx(log(1e3) / 2)
+
+
+# Pools
+
+
+def test_the_risk_of_several_pools_is_shared():
+    assert [_each(0.01, 1), _each(0.01, 2), _each(0.4, 4)] == [0.01, 0.005, 0.1]
+    assert [_each(0.5, 1), _each(0.5, 3)] == [0.5, 0.5]  # even odds of each stay even
+
+
+def test_free_blocks_of_a_pool():
+    # blocks of 16 tokens of 131,072 bytes; one is kept back
+    plan = planned(kv_cache_memory_bytes=2_000 * 16 * 131_072)
+    plain = calculator.Workload(1.0, 1_000, 250)
+    ((pool, free, shared),) = free_pools(plan.stage, plan, plain)
+    assert (free, shared) == (1_999, 0)
+    assert pool.blocks(17) == 2
+    for prefix, blocks in ((15, 0), (16, 1), (500, 31)):
+        some = replace(plain, shared_prefix_tokens=prefix)
+        assert free_pools(plan.stage, plan, some)[0][1:] == (1_999 - blocks, blocks)
+    assert free_pools(plan.stage, plan, plain, 16 * 131_072)[0][1] == 0
+    assert free_pools(plan.stage, plan, plain, 0)[0][1] == 0
+
+
+def pool_of(free, values=(1, 21), weights=(0.9, 0.1)):
+    """Residents of one block or of 21, and a pool of so many."""
+    some = Residents(numpy.array(values), numpy.array(weights))
+    return LoadedPool(some, numpy.asarray(values, dtype=float), free, None, 0)
+
+
+def binomial(free, risk):
+    """The most of which N + 20 K exceed a pool at no more than a risk, K of N with a chance of one in ten."""
+
+    def exceeds(count):
+        most = (free - count) // 20
+        return 1 - sum(comb(count, k) * 0.1**k * 0.9 ** (count - k) for k in range(min(most, count) + 1))
+
+    return max((count for count in range(1, free + 1) if exceeds(count) <= risk), default=0)
+
+
+@pytest.mark.parametrize("risk", [0.5, 0.1, 0.01])
+def test_the_most_of_a_pool_by_the_binomial(risk):
+    for free in (60, 150, 400):
+        assert pool_of(free).most(risk) == binomial(free, risk), free
+
+
+def test_a_law_finds_its_most_wherever_it_looks_first():
+    values, weights, known = numpy.array([1.0, 21.0]), numpy.array([0.9, 0.1]), {}
+    exact = {free: binomial(free, 0.01) for free in (60, 100, 150, 200, 300, 400)}
+    for free, near in ((200, 0), (60, 10**6), (400, 5), (150, 1), (300, 300), (100, -5), (200, 7)):
+        law = LawOfSum(values, weights, free, known)
+        assert law.most(0.01, near) == exact[free], free
+    # all of them share a grid, where what was found stands in order
+    ((transform, _),) = (one for key, one in known.items() if key[0] == "transform")
+    assert transform.found[0.01] == sorted((free, exact[free]) for free in exact)
+    # told where to look, it looks at few
+    fresh = LawOfSum(values, weights, 400)
+    assert fresh.most(0.01, exact[400]) == exact[400]
+    assert len(fresh._transform._by_count) <= 3
+
+
+def test_bounds_from_pools_that_are_near():
+    some = pool_of(400).some
+    blocks = numpy.array([1.0, 21.0])
+    pools = {free: LoadedPool(some, blocks, free, None, 0) for free in (400, 440, 420, 470, 900)}
+    exact = {free: pools[free].most(0.01) for free in pools}
+    assert pools[400].between(0.01) == (exact[400],) * 2
+    assert pools[440].between(0.01) == (exact[440],) * 2  # 400 alone says nothing of it
+    assert pools[400].between(0.01) == (exact[400],) * 2
+    # between two that are no more than 15 % apart: two more and a five-hundredth either way
+    low, high = pools[420].between(0.01)
+    assert (low, high) == (exact[400] - 2 - exact[400] // 500, exact[440] + 2 + exact[440] // 500)
+    assert low <= exact[420] <= high
+    assert pools[900].between(0.01) == (exact[900],) * 2
+    assert pools[470].between(0.01) == (exact[470],) * 2  # 440 and 900 are too far apart
+    assert held_by([pools[900], pools[420]], 0.5) == pools[420].most(0.5)
+    assert held_between([pools[400], pools[900]], 0.5) == (pools[400].most(0.5),) * 2
+    assert (held_by([], 0.01), held_between([], 0.01)) == (0, (0, 0))
+
+
+def test_risks_of_a_pool():
+    pool = pool_of(150)
+    # 7 of 21 blocks always fit; beyond, by the binomial
+    counts = [0, 7, 8, 30, 60]
+    expected = [0.0, 0.0] + [
+        1 - sum(comb(n, k) * 0.1**k * 0.9 ** (n - k) for k in range(min(n, (150 - n) // 20) + 1)) for n in counts[2:]
+    ]  # fmt: skip
+    assert pool.risks(counts, 0.01) == pytest.approx(expected, abs=1e-6)
+    nothing = pool_of(150, (0,), (1.0,))
+    assert nothing.most(0.01) == 150  # what takes none counts as a block
+    alike = pool_of(150, (10,), (1.0,))
+    assert alike.most(0.01) == 15
+    assert alike.risks([15, 16], 0.01).tolist() == [0.0, 1.0]
+
+
+def test_the_tightest_of_pools_and_stages():
+    plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", seq_len=4_096, pipeline_parallel_size=2)
+    some = calculator.Workload(1.0, 1_000, 250)
+    stages = loaded(plan, some)
+    held = [held_by(pools, 0.01) for pools in stages]
+    stage, pool = tightest_pool(plan, some, 0.01)
+    assert (held[stage], pool) == (min(held), 0)
+    windows = calculator.plan("gpt-oss-20b", gpu="h100-sxm", seq_len=32_768, kv_cache_memory_bytes=4 * GIB)
+    (pools,) = loaded(windows, some)
+    each = [one.most(0.01 / len(pools)) for one in pools]
+    assert each[tightest_pool(windows, some, 0.01)[1]] == min(each) == held_by(pools, 0.01)
