@@ -1,12 +1,14 @@
 """A replica under load, rule by rule: the parts of a step, who is in service, pools that are near to one another."""
 
 from dataclasses import replace
-from math import comb, log
+from math import comb, exp, factorial, gamma, log
 
 import numpy
 import pytest
 
 import calculator
+from calculator.planning.traffic.admission import settle, steps_for
+from calculator.planning.traffic.arrivals.compound import compound
 from calculator.planning.traffic.arrivals.in_service import InService, Load, _most
 from calculator.planning.traffic.pools.loaded import (
     LoadedPool,
@@ -18,6 +20,14 @@ from calculator.planning.traffic.pools.loaded import (
     tightest_pool,
 )
 from calculator.planning.traffic.residence import LawOfSum, Residents
+from calculator.planning.traffic.reuse.prefixes import (
+    Prefixes,
+    _ids,
+    caches_prefixes,
+    computed_tokens,
+    hit_tokens,
+    states_sharing,
+)
 from calculator.planning.traffic.timing.step import Lengths, Pace, pace_of
 from calculator.planning.traffic.timing.work import Work
 
@@ -255,3 +265,151 @@ def test_the_tightest_of_pools_and_stages():
     (pools,) = loaded(windows, some)
     each = [one.most(0.01 / len(pools)) for one in pools]
     assert each[tightest_pool(windows, some, 0.01)[1]] == min(each) == held_by(pools, 0.01)
+
+
+# Blocks of a random number of requests
+
+
+@pytest.mark.parametrize("dispersion", [1.0, 2.5])
+@pytest.mark.parametrize("in_prefill", [0.0, 0.3])
+def test_a_sum_of_a_random_number_of_blocks(dispersion, in_prefill):
+    # each takes 2 blocks in decode, 3 in prefill; their number is Poisson of mean 4, or negative binomial
+    free, mean = 9, 4.0
+    law = compound((numpy.array([2.0]), numpy.array([3.0])), (numpy.array([1.0]), numpy.array([1.0])), free)
+    if dispersion == 1:
+        chance = [exp(-mean) * mean**n / factorial(n) for n in range(20)]
+    else:
+        size, rate = mean / (dispersion - 1), 1 / dispersion
+        chance = [gamma(size + n) / gamma(size) / factorial(n) * rate**size * (1 - rate) ** n for n in range(20)]
+    fits = 0.0
+    for n, share in enumerate(chance):
+        for k in range(n + 1):  # so many of them in prefill
+            if 2 * (n - k) + 3 * k <= free:
+                fits += share * comb(n, k) * in_prefill**k * (1 - in_prefill) ** (n - k)
+    assert law.exceeded(mean, in_prefill, dispersion) == pytest.approx(1 - fits, abs=1e-9)
+    assert law.exceeded(1e-13, in_prefill, dispersion) == 0.0
+    assert law.exceeded(1e4, in_prefill, dispersion) == pytest.approx(1.0)
+
+
+def test_what_exceeds_a_pool_by_itself_never_fits():
+    law = compound((numpy.array([2.0, 50.0]), numpy.array([1.0])), (numpy.array([0.5, 0.5]), numpy.array([1.0])), 9)
+    # one that fits and one that does not: none of the second, at most four of the first, each Poisson of mean 1
+    some = sum(exp(-1) / factorial(n) for n in range(5))
+    assert law.exceeded(2.0, 0.0, 1.0) == pytest.approx(1 - exp(-1) * some, abs=1e-9)
+    # of a pool of a million blocks 2^15 parts are told apart: of two parts each 16,384 fit, with a deviation of 128
+    part = 10**6 / 2**15
+    large = compound((numpy.array([2 * part]), numpy.array([1.0])), (numpy.array([1.0]), numpy.array([1.0])), 10**6)
+    assert large.exceeded(16_384 - 7 * 128, 0.0, 1.0) < 1e-9
+    assert large.exceeded(16_384, 0.0, 1.0) == pytest.approx(0.5, abs=0.01)
+    assert large.exceeded(16_384 + 7 * 132, 0.0, 1.0) > 1 - 1e-9
+    # what lies between two parts is shared out over both, so that its mean stays
+    between = compound(
+        (numpy.array([50.5 * part]), numpy.array([1.0])), (numpy.array([1.0]), numpy.array([1.0])), 10**6
+    )
+    assert between.exceeded(2**15 / 50.5, 0.0, 1.0) == pytest.approx(0.5, abs=0.02)
+
+
+# Prefixes
+
+
+def test_ids_of_blocks_as_they_are_written():
+    for cell, most, found in (
+        ("0 14-16", 4, [0, 14, 15, 16]), ("[1, 2,3]", 3, [1, 2, 3]), ("5", 1, [5]), ("7-7", 1, [7]), ("", 0, []),
+        ("0 14-16", 3, None), ("1 2", 1, None), ("3-2", 4, None), ("x", 4, None), ("1-", 4, None), ([1, 2], 2, [1, 2]),
+        ([1.0, 2], 2, [1, 2]), ([1.5], 1, None), ([-1], 1, None), (["a"], 1, None), (None, 1, None),
+        ([2**63 - 1], 1, [2**63 - 1]),
+        ([2**63], 1, None), (f"{2**63 - 1}", 1, [2**63 - 1]), (f"{2**63}", 1, None),
+    ):  # fmt: skip
+        assert _ids(cell, most) == found, cell
+
+
+def test_hits_of_blocks_by_hand():
+    # three requests of 40, 40 and 25 tokens in blocks of 10: 4, 4 and 3 of them
+    some = Prefixes(numpy.array([1, 2, 3, 4, 1, 2, 5, 6, 1, 2, 3]), numpy.array([4, 4, 3]), 10)
+    prompts = numpy.array([40, 40, 25])
+    assert hit_tokens(some, prompts, None).tolist() == [0, 20, 24]  # the last token is always computed
+    assert hit_tokens(some, prompts, 10**6).tolist() == [0, 20, 24]
+    assert hit_tokens(some, prompts, 0).tolist() == [0, 0, 0]
+    assert hit_tokens(some, prompts, 19).tolist() == [0, 10, 10]  # one block: the head of a prefix stays longest
+    # of four blocks the second request leaves 1, 2, 5, 6
+    assert hit_tokens(some, prompts, 40).tolist() == [0, 20, 20]
+    # the third comes first: then 1, 2, 3 are there
+    assert hit_tokens(some, prompts, None, numpy.array([1.0, 2.0, 0.0])).tolist() == [30, 20, 0]
+    # a prompt that is cut has the blocks of what is left of it
+    assert hit_tokens(some, numpy.array([40, 11, 25]), None).tolist() == [0, 10, 24]
+
+
+def test_what_is_stated_of_prefixes():
+    plan = planned()
+    for stated, computed in (({}, None), ({"shared_prefix_tokens": 400}, 600), ({"prefix_hit_rate": 0.25}, 750),
+                             ({"shared_prefix_tokens": 1_000}, 1), ({"prefix_hit_rate": 1.0}, 1),
+                             ({"shared_prefix_tokens": 400, "prefix_hit_rate": 0.25}, 750)):  # fmt: skip
+        some = replace(W, **stated)
+        assert computed_tokens(some, plan) == (None if computed is None else pytest.approx(computed))
+        assert states_sharing(some) is bool(stated)
+    off = planned(enable_prefix_caching=False)
+    assert computed_tokens(replace(W, shared_prefix_tokens=400), off) is None
+    assert (caches_prefixes(plan), caches_prefixes(off)) == (True, False)
+    found = calculator.prefix_reuse(replace(W, shared_prefix_tokens=400), plan)
+    assert (found.hit_rate, found.prompt_tokens, found.computed_prompt_tokens) == pytest.approx((0.4, 1_000, 600))
+    assert (found.unique_tokens, found.cache_tokens) == (None, plan.kv_pool_tokens)
+    # ten in service hold 1,125.5 tokens each in the mean
+    assert calculator.prefix_reuse(W, plan, running=10).cache_tokens == plan.kv_pool_tokens - 11_255
+    assert calculator.prefix_reuse(W, plan, running=10**9).cache_tokens == 0
+    assert calculator.prefix_reuse(W, plan, cache_tokens=7).cache_tokens == 7
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [("prompt_tokens", 1, 10**9), ("host_memory_bytes", 0, 2**60),
+                                                    ("sequences", 1, 10**9)])  # fmt: skip
+def test_numbers_of_a_host_tier_have_bounds(name, least, most):
+    for value in (least - 1, most * 2, 1.5, True, "4"):
+        with pytest.raises(calculator.CalculatorError, match=rf"{name} must be a whole number from {least} to"):
+            calculator.host_tier(planned(), **{"prompt_tokens": 100, name: value}, host_gb_per_s=10)
+
+
+def test_a_host_tier_by_hand():
+    # 1,000 tokens are 63 blocks of 16 x 131,072 bytes; 50 GB/s
+    found = calculator.host_tier(planned(), 1_000, 10 * GIB, 5, host_gb_per_s=50)
+    size = 63 * 16 * 131_072
+    assert found.bytes_per_sequence == size
+    assert (found.load_s, found.load_s_low, found.load_s_high) == pytest.approx((size / 50e9,) * 3)
+    assert (found.sequences, found.working_set_bytes, found.holds_working_set) == (10 * GIB // size, 5 * size, True)
+    assert found.pays_from_hit_rate == pytest.approx(found.load_s / found.recompute_s)
+    assert (found.hit_rate_without, found.hit_rate_with) == (None, None)
+    for room, holds in ((5 * size, True), (5 * size - 1, False), (None, None)):
+        assert calculator.host_tier(planned(), 1_000, room, 5, host_gb_per_s=50).holds_working_set is holds
+    two = calculator.host_tier(planned(tensor_parallel_size=2), 1_000, host_gb_per_s=50)
+    assert (two.bytes_per_sequence, two.load_s) == (size, pytest.approx(size / 2 / 50e9))
+    slow = calculator.host_tier(planned(), 1_000, host_gb_per_s=1e-3)
+    assert (slow.faster, slow.pays_from_hit_rate, slow.pays_from_tokens) == ("recompute", None, None)
+    fast = calculator.host_tier(planned(), 1_000, host_gb_per_s=1e6)
+    assert (fast.faster, fast.pays_from_tokens) == ("load", 16)
+    for speed in (0, -1, 1e6 + 1, True, "5", float("nan")):
+        with pytest.raises(calculator.InvalidValueError, match="host_gb_per_s must be more than 0 and at most 1e"):
+            calculator.host_tier(planned(), 100, host_gb_per_s=speed)
+
+
+# A queue that is always full
+
+
+def test_a_full_queue_of_requests_of_one_length():
+    # prompts of 8, answers of 4, a block a token: in turns of four steps each holds 9, 10, 11, 12 tokens
+    def queue(free, most=10**6, watermark=0.0):
+        lengths = numpy.array([8]), numpy.array([4]), numpy.array([1.0])
+        return settle(lambda tokens: tokens, free, *lengths, watermark, most, seed=1, steps=4_000)
+
+    one = queue(12)
+    assert (one.preemptions_per_request, one.deviation) == (0, 0)
+    # of two that come together one is thrown out where both outgrow the pool; a third is let in beside 8 + 8 tokens
+    assert queue(24, most=2).preemptions_per_request == 0
+    assert queue(23, most=2).preemptions_per_request > 0
+    assert queue(24).preemptions_per_request > 0
+    assert queue(24, watermark=0.5).preemptions_per_request == 0
+
+
+def test_steps_of_a_queue():
+    # answers of 100: twenty thousand steps at most; what is left out is three tenths
+    begin, end = steps_for(numpy.array([100]), numpy.array([1.0]))
+    assert 0 < begin < end
+    long_begin, long_end = steps_for(numpy.array([10_000]), numpy.array([1.0]))
+    assert (long_begin > begin, long_end > end) == (True, True)
