@@ -392,3 +392,27 @@ def test_a_search_is_held_to_the_rules_of_its_version():
         with pytest.raises(calculator.InvalidValueError, match=f"{name} is searched over: give {name}s") as no:
             calculator.size("llama-3.1-8b", **asked, **{name: "x"})
         assert no.value.what == name
+
+
+@pytest.mark.parametrize("name", ["engines", "weight_dtypes", "kv_cache_dtypes"])
+def test_a_search_over_nothing_is_refused(name):
+    with pytest.raises(calculator.InvalidValueError, match=f"{name} is empty: name at least one") as no:
+        calculator.size("llama-3.1-8b", users=1, seq_len=1_024, gpus=["h100-sxm"], **{name: ()})
+    assert (no.value.what, no.value.asked) == (name, ())
+
+
+def test_a_price_that_is_not_used_is_said():
+    asked = {"users": 1, "seq_len": 1_024, "gpus": ["h100-sxm"], "max_gpus": 1, "max_seconds": 1e-9}
+    (note,) = calculator.size("llama-3.1-8b", **asked, prices={"l4": 1}).notes
+    assert note == "the price of L4 is not used: only the GPUs that are named are searched"
+    assert note.key == "size.unused_prices"
+
+
+def test_what_a_search_asks_for_beside_its_load():
+    for given, what in (({}, "users"), ({"users": 1, "workload": calculator.Workload(1.0, 10, 10)}, "users"),
+                        ({"workload": calculator.Workload(1.0, 10, 10), "output_tokens": 5}, "output_tokens"),
+                        ({"users": 1, "seq_len": 100, "max_ttft_s": 1.0}, "output_tokens")):  # fmt: skip
+        with pytest.raises(calculator.InvalidValueError) as no:
+            calculator.size("llama-3.1-8b", gpus=["h100-sxm"], **given)
+        assert no.value.what == what
+    assert no.value.allowed == (1, 99)

@@ -277,7 +277,7 @@ def with_logged_weights(answer: Plan, logged_gib: float) -> tuple[Plan, list[str
     """Take the weight format whose size is the logged one, where the planned one is not."""
     if abs(weights_off(answer, logged_gib)) <= SAME_WEIGHTS:
         return answer, []
-    near: list[tuple[bool, int, str, Plan]] = []
+    near: list[tuple[bool, str, Plan]] = []
     for name in (*SIXTEEN_BIT, *answer.rules.weight_dtypes):
         try:
             other = vary(answer, weight_dtype=name)
@@ -286,10 +286,10 @@ def with_logged_weights(answer: Plan, logged_gib: float) -> tuple[Plan, list[str
         off = abs(weights_off(other, logged_gib))
         if off <= SAME_WEIGHTS:
             # formats that differ by less than what is printed are told apart by the order of their names here
-            near.append((off > SAME_WEIGHTS / 2, len(near), name, other))
+            near.append((off > SAME_WEIGHTS / 2, name, other))
     if not near:
         return answer, []
-    _, _, name, other = min(near, key=lambda row: row[:2])
+    _, name, other = min(near, key=lambda row: row[0])
     text = template("weights in {form}: their logged size, {size:.2f} GiB, is that format's")
     return other, [say("logs.assumed.size_of_weights", text, form=name, size=logged_gib)]
 
