@@ -6,12 +6,16 @@ from types import SimpleNamespace
 import pytest
 
 import calculator
+from calculator.logs.proof.choices import _at_goals, _differ_in, _sequences_at
+from calculator.logs.proof.machines import EACH, MACHINES, groups, machine_of, machines
 from calculator.planning.comparing.terms import terms_of
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
 from calculator.planning.knobs import change_to, inside_a_replica, layouts_of, more_gpus, split_of
+from calculator.planning.memory import in_a_pass
 from calculator.planning.said.notes import _on_the_start
 from calculator.planning.search import Levers, _by_gain, _size, ways_to_split, what_would_fit
 from calculator.planning.stage import distinct, tightest
+from calculator.planning.traffic.timing.step import Lengths, step_of
 
 GIB = 2**30
 BLOCK = 16 * 131_072
@@ -254,3 +258,82 @@ def test_a_length_that_starts_and_never_finishes(printed, seq_len, keys):
     )
     assert [note.key for note in _on_the_start(asked)] == [f"notes.{key}" for key in keys]
     assert all("of more than 81,920 tokens never finishes" in note for note in _on_the_start(asked))
+
+
+# Sequences of one pass, and sweeps at goals
+
+
+@pytest.mark.parametrize(
+    ("tokens", "limit", "seq_len", "whole"),
+    # whole sequences within the tokens of a pass, at least one, at most the limit of sequences
+    [(2_048, 99, 1_000, 2), (2_048, 99, 1_024, 2), (2_048, 99, 1_025, 1), (2_048, 99, 2_048, 1), (2_048, 99, 2_049, 1),
+     (2_048, 3, 10, 3), (2_048, 1, 10**6, 1)],
+)  # fmt: skip
+def test_sequences_that_are_read_whole_in_a_pass(tokens, limit, seq_len, whole):
+    assert in_a_pass(SimpleNamespace(max_num_batched_tokens=tokens, max_num_seqs=limit), seq_len) == whole
+
+
+def test_a_sweep_is_read_between_two_of_its_points():
+    plan = planned(tensor_parallel_size=2, data_parallel_size=2)
+
+    def row(tpot, rate, decoding):
+        return SimpleNamespace(
+            tpot_s=tpot, rate=rate, decoding=decoding, prompt_tokens=1_000, output_tokens=250,
+            asked={"model": "m", "tensor_parallel_size": 2, "seq_len": 4_096},
+        )  # fmt: skip
+
+    # on logarithmic scales 20 ms is half of the way from 10 to 40, and 15 ms 0.29248 of it
+    points = [(row(0.04, 400.0, 40.0), plan), (row(0.01, 100.0, 10.0), plan)]
+    found = {one.goal_s: one for one in _at_goals(points)}
+    assert set(found) == {0.015, 0.02, 0.03}
+    assert found[0.02].measured == pytest.approx(200 / 4)
+    assert found[0.02].sequences == pytest.approx(20)
+    assert found[0.015].sequences == pytest.approx(15)
+    one = found[0.02]
+    each = one.computed_sequences / 2  # of two replicas
+    assert step_of(plan, each, Lengths(1_000, 250)).seconds == pytest.approx(0.02)
+    assert one.computed == pytest.approx(2 * each / 0.02 / 4)
+    assert one.right == pytest.approx(2 * each / 20 - 1)
+    assert (one.load, one.asked) == (("m", 1_000, 250), {"model": "m", "tensor_parallel_size": 2})
+    # a goal that no two points enclose, or that one sequence alone misses, is left out
+    assert list(_at_goals([(row(0.031, 1.0, 1.0), plan), (row(0.05, 2.0, 2.0), plan)])) == []
+    assert {one.goal_s for one in _at_goals([(row(0.03, 1.0, 1.0), plan), (row(0.05, 2.0, 2.0), plan)])} == {0.03}
+    assert _sequences_at(plan, row(0.01, 1.0, 1.0), 1e-6) == 0
+    assert _sequences_at(plan, row(0.01, 1.0, 1.0), 1e6) == pytest.approx(4_096)
+    assert _differ_in({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3, "d": 4}) == {"b", "c", "d"}
+    assert _differ_in({"a": 1}, {"a": 1}) == set()
+
+
+def test_machines_of_a_table():
+    def start(error, close=True, held=True, calibrates=False, engine="vllm", **row):
+        return SimpleNamespace(
+            id="x", capacity_error=error, is_close=close, in_range=held, calibrates=calibrates, engine=engine,
+            row={"source": "https://github.com/a/b @1234 docs/x", "gpu": "l4", **row},
+        )  # fmt: skip
+
+    assert machine_of(start(0.0)) == "a/b l4"
+    assert machine_of(start(0.0, source="a/b file x", gpu="", memory_gib="24")) == "a/b 24"
+    assert machine_of(start(0.0, machine="box")) == "box l4"
+    assert machine_of(start(0.0, source="not known")) == machine_of(start(0.0, source="")) == "x l4"
+    some = [
+        start(-0.04),
+        start(0.01),
+        start(0.02, held=False),
+        start(None),
+        start(0.5, engine="sglang", calibrates=True),
+    ]
+    one, other = machines(some)
+    assert (one.engine, len(one.rows), one.error) == ("vllm", 3, pytest.approx(0.02))
+    assert (one.is_close, one.held, one.calibrates) == (True, False, False)
+    assert (other.engine, other.error, other.calibrates) == ("sglang", 0.5, True)
+    assert [(group.name, len(group.machines)) for group in groups(some)] == [
+        ("vllm, by machine", 1), ("sglang, by machine", 1), ("held out, by machine", 1),
+    ]  # fmt: skip
+    assert {name: read(one) for name, read in EACH.items()} == {
+        "machine": "a/b l4", "engine": "vllm", "starts": "3", "median error": "2.0%", "close": "yes",
+        "range held": "no", "used for": "held out",
+    }  # fmt: skip
+    assert {name: read(groups(some)[0]) for name, read in MACHINES.items()} == {
+        "machines": "vllm, by machine", "compared": "1", "median": "2.0%", "nine of ten within": "2.0%",
+        "every start within 5 % or 0.5 % of the device": "1", "every range held": "0",
+    }  # fmt: skip
