@@ -213,7 +213,7 @@ def test_own_graphs_outside_the_budget_leave_the_pool_alone_without_an_estimate_
     low=st.integers(0, 600), wide=st.integers(0, 400), seq_len=st.integers(1, 20),
 )  # fmt: skip
 def test_a_range_is_the_fewest_and_the_most_of_every_size_within(slot, page, ratio, low, wide, seq_len):
-    pools = StatePools((Pool(page, (Claim(1),)), Pool(slot, (Claim(0, fixed=3),))), 1, ratio)
+    pools = StatePools((Pool(page, (Claim(1),)), Pool(slot, (Claim(0, fixed=3),))), 1, ratio, 0, 0, 1, 1, 0)
     held = [pools.sequences(size, seq_len) for size in range(low, low + wide + 1)]
     assert pools.sequences_between(low, low + wide, seq_len) == (min(held), max(held))
 
@@ -221,7 +221,7 @@ def test_a_range_is_the_fewest_and_the_most_of_every_size_within(slot, page, rat
 def test_more_memory_can_hold_less_and_the_range_knows():
     # a slot of 100 bytes and pages of 10: 100 x 3 bytes of states at 0.5 of the memory for a slot; at 400 bytes a
     # second slot leaves 400 - 2 x 100 = 200 of tokens, where 399 with one slot left 299
-    pools = StatePools((Pool(10, (Claim(1),)), Pool(100, (Claim(0),))), 1, 1.0)
+    pools = StatePools((Pool(10, (Claim(1),)), Pool(100, (Claim(0),))), 1, 1.0, 0, 0, 1, 1, 0)
     assert (pools.counts(399, 1), pools.counts(400, 1)) == ((29, 0), (20, 1))
     assert pools.drops(399, 400) == (400, 400)
     assert pools.drops(400, 599) == ()

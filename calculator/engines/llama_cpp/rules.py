@@ -287,7 +287,7 @@ class LlamaCpp(Engine):
         on_gpu = request.n_gpu_layers
         if on_gpu is None and not request.n_cpu_moe:
             return 0
-        first = 0 if on_gpu is None else max(0, model.num_layers + 1 - on_gpu)
+        first = 0 if on_gpu is None else model.num_layers + 1 - on_gpu
         ranks = expert_ranks(self, request)
         whole = sum(size for number, size in by_layer(model, request, ranks, stage) if number < first)
         experts = by_layer(model, request, ranks, stage, "experts")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from typing import Any
 
 from calculator.architecture.caches import Cache, Chunk, EveryToken, LatentVectors, State, Window
 from calculator.architecture.counts import Count
 from calculator.engines.pools import Geometry
-from calculator.messages import phrase
 
 MOST_DROPS = 64
 """Sizes of a range that are looked at."""
@@ -20,9 +19,9 @@ MOST_DROPS = 64
 class Part(Enum):
     """The pool that a cache takes its part of."""
 
-    TOKENS = "tokens"
-    WINDOWS = phrase("tokens of windows")
-    STATES = "states"
+    TOKENS = auto()
+    WINDOWS = auto()
+    STATES = auto()
 
 
 PARTS: Mapping[type[Cache], Part] = {
@@ -45,7 +44,7 @@ class WindowPools(Geometry):
         Tokens of the window pool for each of the full pool [-].
     """
 
-    ratio: float = 1.0
+    ratio: float
 
     def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
         """Return the pages of both pools: ``full = bytes / (F + ratio × W)`` [-]."""
@@ -65,7 +64,7 @@ class CountedPool(Geometry):
         One page as it is counted [bytes].
     """
 
-    counted_block_bytes: int = 1
+    counted_block_bytes: int
 
     def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
         """Return the pages [-]."""
@@ -89,12 +88,12 @@ class StatePools(Geometry):
         Slots that are asked for, 0 where the ratio says how many [-].
     """
 
-    ratio: float = 1.0
-    drafted: int = 0
-    at_once: int = 0
-    slots_each: int = 1
-    padding: int = 1
-    slots: int = 0
+    ratio: float
+    drafted: int
+    at_once: int
+    slots_each: int
+    padding: int
+    slots: int
 
     def counts(self, pool_bytes: int, seq_len: Count) -> tuple[Any, ...]:
         """Return the pages of tokens and the slots of states [-]."""

@@ -95,7 +95,7 @@ def hybrid_block_size(caches: tuple[Cached, ...], size: int, alignment: int) -> 
     multiple = max(BLOCK_SIZE, size)
     if any(isinstance(cache, LatentVectors) for cache in kept):
         multiple = max(multiple, LATENT_HYBRID_MULTIPLE)
-    multiple = -(-multiple // alignment) * alignment if alignment > 1 else multiple
+    multiple = -(-multiple // alignment) * alignment
     return max(size, -(-page // (multiple * max(rows))) * multiple)
 
 
