@@ -44,8 +44,8 @@ def layers_of(model):
 
 def attention(hidden=96, heads=8, groups=2, key=16, value=None, bias="", out_bias=""):
     at, value = "self_attn.", value or key
-    rows = [f"attention {heads * key}x{hidden} C {at}q_proj", f"attention {groups * key}x{hidden} K {at}k_proj",
-            f"attention {groups * value}x{hidden} K {at}v_proj", f"attention {hidden}x{heads * value} R {at}o_proj"]  # fmt: skip
+    rows = [f"attention {heads * key}x{hidden} C {at}q_proj", f"attention {groups * key}x{hidden} K {at}k_proj"]
+    rows += [f"attention {groups * value}x{hidden} K {at}v_proj", f"attention {hidden}x{heads * value} R {at}o_proj"]
     if bias:
         rows += [f"attention {heads * key} C {at}q_proj", f"attention {groups * key} K {at}k_proj",
                  f"attention {groups * value} K {at}v_proj"]  # fmt: skip
@@ -209,8 +209,8 @@ TYPES = {
         {"moe_num_experts": [4, 3], "moe_k": 2, "moe_intermediate_size": [40, 24], "moe_num_shared_experts": 1,
          "moe_layer_start_index": 1, "moe_layer_end_index": -1, "moe_layer_interval": 1, "use_bias": False},
         [f"{attention()}; {mlp()}; {NORMS}",
-         f"{attention()}; {experts(wide='4B', correction='counted')}; {shared(40)}; {NORMS}; router 3x96 = 16 4B mlp.gate;"
-         "router 3 = 4B mlp.gate.e_score_correction;"
+         f"{attention()}; {experts(wide='4B', correction='counted')}; {shared(40)}; {NORMS};"
+         "router 3x96 = 16 4B mlp.gate; router 3 = 4B mlp.gate.e_score_correction;"
          + mlp(24, "experts", "mlp.experts", "3/0*")], EMBEDDING, END,
     ),
     # transformers gemma3n: 2 (3 - 1) projections of streams, embeddings of 12 a layer, 4 norms, Laurel of 20
@@ -270,6 +270,203 @@ TYPES = {
          "intermediate_size": 40, "head_dim": None, "kv_channels": 16},
         [f"""attention 32x96 K; attention 32x96 K; router 4x96 = 16 mlp.gate; experts 4/2*32x96 C; experts 4/2*96x32 R
          attention 96 =; {experts()}; experts 96 =; {NORMS}"""] * 2, EMBEDDING, END,
+    ),
+}  # fmt: skip
+
+
+NO_HEADS = {"num_key_value_heads": None, "head_dim": None}
+BOTH_WAYS = (
+    attention(heads=8, groups=8, key=12, bias=True, out_bias=True) + ";" + mlp(gated=False, bias=True)
+).replace(" K ", " C ")
+BERT = "norms 2/2*96 =; embedding 192 ="
+
+
+def whole(heads, size, split, key_bias=True):
+    """Return attention of an encoder-decoder, whose projections have biases."""
+    width = heads * size
+    key = f"; attention {width} {split}" if key_bias else ""
+    return f"""attention {width}x96 C; attention {width} C; attention {width}x96 {split} {key}
+    attention {width}x96 {split}; attention {width} {split}; attention 96x{width} R; attention 96 =;"""
+
+
+TYPES |= {
+    # transformers bert: three embeddings and their norm; a head of a dense layer, a norm and a bias
+    "bert": (
+        {**NO_HEADS, "type_vocab_size": 2, "tie_word_embeddings": True}, [f"{BOTH_WAYS}; norms 4/4*96 ="] * 2,
+        f"{EMBEDDING}; embedding 196608 =; {BERT}", "head 1000 C; head 96x96 =; head 96 =; norms 2/2*96 =",
+    ),
+    "bert-generation": (
+        {**NO_HEADS, "tie_word_embeddings": True}, [f"{BOTH_WAYS}; norms 4/4*96 ="] * 2,
+        f"{EMBEDDING}; embedding 196608 =; norms 2/2*96 =", "head 1000 C",
+    ),
+    # transformers roformer: a table of sines of the size of a head
+    "roformer": (
+        {**NO_HEADS, "type_vocab_size": 2, "tie_word_embeddings": True}, [f"{BOTH_WAYS}; norms 4/4*96 ="] * 2,
+        f"{EMBEDDING}; embedding 24576 =; {BERT}", "head 1000 C; head 96x96 =; head 96 =; norms 2/2*96 =",
+    ),
+    # transformers modernbert: no norm before the attention of the first layer
+    "modernbert": (
+        {**NO_HEADS, "norm_bias": True, "classifier_bias": True, "decoder_bias": True, "attention_bias": True,
+         "mlp_bias": True, "tie_word_embeddings": True, "layer_types": ["full_attention", "sliding_attention"]},
+        [BOTH_WAYS.replace("dense-MLP 160 C mlp.up_proj", "dense-MLP 160 C mlp.up_proj; dense-MLP 160 C mlp.gate_proj;"
+                           "dense-MLP 160x96 C mlp.gate_proj") + f"; norms {count}/{count}*96 =" for count in (2, 4)],
+        f"{EMBEDDING.removesuffix(' embed_tokens')}; norms 2/2*96 =",
+        "norms 2/2*96 =; head 1000 C; head 96x96 =; head 96 =; norms 2/2*96 =",
+    ),
+    # transformers electra: 2,048 positions and 2 types beside the words, all of 40
+    "electra": (
+        {**NO_HEADS, "type_vocab_size": 2, "embedding_size": 40, "tie_word_embeddings": True},
+        [f"{BOTH_WAYS}; norms 4/4*96 ="] * 2,
+        "embedding 1000x40 C 16; embedding 82000 =; norms 2/2*40 =; embedding 96x40 =; embedding 96 =",
+        "head 40x96 =; head 40 =; norms 2/2*40 =; head 1000 C",
+    ),
+    # transformers rembert: words come in by 40 and go out by 56
+    "rembert": (
+        {**NO_HEADS, "type_vocab_size": 2, "input_embedding_size": 40, "output_embedding_size": 56},
+        [f"{BOTH_WAYS}; norms 4/4*96 ="] * 2,
+        "embedding 1000x40 C 16; embedding 82000 =; norms 2/2*40 =; embedding 96x40 =; embedding 96 =",
+        "head 56x96 =; head 56 =; norms 2/2*56 =; head 1000x56 C 16; head 1000 C",
+    ),
+    # transformers xmod: an adapter of 96 / 2 for each of three languages
+    "xmod": (
+        {**NO_HEADS, "type_vocab_size": 2, "languages": ["en", "de", "fr"], "adapter_reduction_factor": 2,
+         "tie_word_embeddings": True},
+        [f"{BOTH_WAYS}; norms 4/4*96 =; adapters 3/1*48x96 =; adapters 3/1*48 =; adapters 3/1*96x48 =;"
+         "adapters 3/1*96 ="] * 2,
+        f"{EMBEDDING}; embedding 196608 =; {BERT}", "head 1000 C; head 96x96 =; head 96 =; norms 2/2*96 =",
+    ),
+    # transformers t5: no biases, tables of positions in the first layers alone, one embedding
+    "t5": (
+        {**NO_HEADS, "d_kv": 16, "num_heads": 8, "num_layers": 2, "num_decoder_layers": 2, "d_ff": 160,
+         "relative_attention_num_buckets": 32, "feed_forward_proj": "gated-gelu", "num_hidden_layers": None,
+         "num_attention_heads": None, "intermediate_size": None},
+        [f"{'attention 128x96 C; attention 128x96 K; attention 128x96 K; attention 96x128 R;' * 2} {more} {mlp()};"
+         "norms 3/3*96 =" for more in ("attention 8x32 C 16;", "")],
+        f"{EMBEDDING}; attention 8x32 C 16; norms 96 =;"
+        + f"{'attention 128x96 C;' * 3} attention 96x128 R; {mlp()}; {NORMS};" * 2, "norms 96 =",
+    ),
+    # transformers bart: rows of positions beyond the context, norms behind the embeddings, three embeddings
+    "bart": (
+        {**NO_HEADS, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 8,
+         "decoder_attention_heads": 4, "encoder_ffn_dim": 160, "decoder_ffn_dim": 200, "num_attention_heads": None,
+         "num_hidden_layers": None, "intermediate_size": None},
+        [whole(4, 24, "K") * 2 + mlp(200, gated=False, bias=True) + "; norms 6/6*96 ="],
+        f"{EMBEDDING};" * 3 + "embedding 196800 =;" * 2 + "norms 4/4*96 =;"
+        + (whole(8, 12, "C") + mlp(gated=False, bias=True) + "; norms 4/4*96 =;") * 2, "head 1000x96 C 16 lm_head",
+    ),
+    # transformers whisper: keys without a bias, two convolutions of 3, 448 and 1,500 positions
+    "whisper": (
+        {**NO_HEADS, "encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 8, "num_mel_bins": 80,
+         "decoder_attention_heads": 8, "encoder_ffn_dim": 160, "decoder_ffn_dim": 200, "num_attention_heads": None,
+         "num_hidden_layers": None, "intermediate_size": None, "max_position_embeddings": None,
+         "max_target_positions": 448, "max_source_positions": 1_500, "tie_word_embeddings": True},
+        [whole(8, 12, "K", False) * 2 + mlp(200, gated=False, bias=True) + "; norms 6/6*96 ="] * 2,
+        f"{EMBEDDING}; embedding 43008 =; embedding 144000 =; embedding 96x240 =; embedding 96 =; embedding 96x288 =;"
+        "embedding 96 =;" + whole(8, 12, "C", False) + mlp(gated=False, bias=True) + "; norms 4/4*96 =; norms 2/2*96 =",
+        "norms 2/2*96 =",
+    ),
+    # transformers olmo_hybrid: 2 heads of keys of 8 and 4 of values of 12
+    "olmo_hybrid": (
+        {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8,
+         "linear_value_head_dim": 12, "linear_conv_kernel_dim": 4,
+         "layer_types": ["linear_attention", "full_attention"]},
+        [f"""state-layers 128x96 C linear_attn.in_proj_qkvz; state-layers 8x96 C linear_attn.in_proj_ba
+         state-layers 80x4 C 16 linear_attn.conv1d; state-layers 4 C; state-layers 4 C; norms 12 =
+         state-layers 96x48 R linear_attn.out_proj; {mlp()}; {NORMS}""",
+         f"{attention()}; norms 128 C; norms 32 K; {mlp()}; {NORMS}"], EMBEDDING, END,
+    ),
+    # transformers jamba: an inner width of 192, a time step of rank 96 / 16, norms of it and of both projections
+    "jamba": (
+        {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1,
+         "num_experts": 4, "num_experts_per_tok": 2, "mamba_d_state": 10, "mamba_d_conv": 4, "mamba_expand": 2,
+         "mamba_dt_rank": "auto", "mamba_conv_bias": True, "mamba_proj_bias": False, "head_dim": None,
+         "hidden_size": 96},
+        [f"""state-layers 384x96 C mixer.in_proj; state-layers 192x4 C 16 mixer.conv1d; state-layers 192 C mixer.conv1d
+         state-layers 26x192 R mixer.x_proj; state-layers 192x6 C mixer.dt_proj; state-layers 192 C mixer.dt_proj
+         state-layers 1920 C 4B; state-layers 192 C; state-layers 96x192 R mixer.out_proj; norms 6 =; norms 2/2*10 =
+         {mlp()}; {NORMS}""",
+         f"{attention(key=12)}; {experts(160)}; {NORMS}"], EMBEDDING, END,
+    ),
+    # transformers nemotron_h: every layer is one block; experts work in 24
+    "nemotron_h": (
+        {"num_hidden_layers": 4, "hybrid_override_pattern": "M*-E", "mamba_num_heads": 8, "mamba_head_dim": 24,
+         "n_groups": 2, "ssm_state_size": 16, "conv_kernel": 4, "use_conv_bias": True, "n_routed_experts": 4,
+         "num_experts_per_tok": 2, "moe_intermediate_size": 40, "moe_shared_expert_intermediate_size": 56,
+         "moe_latent_size": 24, "use_bias": False},
+        ["""state-layers 456x96 C mixer.in_proj; state-layers 256x4 C 16 mixer.conv1d; state-layers 256 C mixer.conv1d
+         state-layers 8 C 4B; state-layers 2/2*8 C; norms 192 C; state-layers 96x192 R mixer.out_proj; norms 96 =""",
+         f"{attention()}; norms 96 =", f"{mlp(gated=False)}; norms 96 =",
+         f"""router 4x96 = 16 mlp.gate; router 4 = 4B buffer mlp.gate.e_score_correction; experts 24x96 =
+         experts 96x24 =; experts 4/2*40x24 C mlp.experts.up_proj; experts 4/2*24x40 R mlp.experts.down_proj
+         {mlp(56, "shared-experts", "mlp.shared_experts", gated=False)}; norms 96 ="""], EMBEDDING, END,
+    ),
+    # modeling_kimi.py: a gate of full rank, the other through a waist
+    "kimi_linear": (
+        {**LATENT, "linear_attn_config": {"full_attn_layers": [2], "kda_layers": [1], "num_heads": 4, "head_dim": 16,
+         "short_conv_kernel_size": 4, "use_full_rank_gate": True}, **ROUTED, "first_k_dense_replace": 2,
+         "num_shared_experts": 0, "mla_use_output_gate": True},
+        [f"""state-layers 192x96 C self_attn.qkv_proj; state-layers 192x4 C 16 4B; state-layers 64x96 C self_attn.g_proj
+         state-layers 16x96 = self_attn.f_a_proj; state-layers 64x16 C self_attn.f_b_proj
+         state-layers 4x96 C self_attn.b_proj; state-layers 68 C 4B; norms 16 =; state-layers 96x64 R self_attn.o_proj
+         {mlp()}; {NORMS}""",
+         f"{LATENT_LINES}; attention 80x96 C; {mlp()}; {NORMS}"], EMBEDDING, END,
+    ),
+    # transformers lfm2: in_proj of three widths, a convolution and out_proj; two thirds of 240 in blocks of 32
+    "lfm2": (
+        {"layer_types": ["conv", "full_attention"], "conv_L_cache": 3, "conv_bias": False, "block_ff_dim": 240,
+         "block_auto_adjust_ff_dim": True, "block_multiple_of": 32, "block_ffn_dim_multiplier": 1.0,
+         "intermediate_size": None},
+        [f"state-layers 288x96 C; state-layers 96x3 C 16; state-layers 96x96 R; {mlp()}; {NORMS}",
+         f"{attention()}; norms 2/2*16 =; {mlp()}; {NORMS}"], EMBEDDING, END,
+    ),
+    # transformers gpt_oss: a sink a head, biases of the router and of experts
+    "gpt_oss": (
+        {"num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 40, "sliding_window": 64,
+         "attention_bias": True},
+        [f"{attention(bias=True, out_bias=True)}; attention 8 C; {NORMS}; {experts()}; router 4 = mlp.gate;"
+         "experts 4/2*40 C mlp.experts.gate_proj; experts 4/2*40 C mlp.experts.up_proj;"
+         "experts 4/2*96 = mlp.experts.down_proj"] * 2, EMBEDDING, END,
+    ),
+    # transformers bitnet: norms before the projections back
+    "bitnet": ({}, [f"{attention()}; norms 96 =; {mlp()}; norms 160 =; {NORMS}"] * 2, EMBEDDING, END),
+    # transformers apertus: two scalars of the activation
+    "apertus": (
+        {}, [f"{attention()}; norms 2/2*16 =; {mlp(gated=False)}; dense-MLP 2 =; {NORMS}"] * 2, EMBEDDING, END,
+    ),
+    # transformers stablelm: a norm a head of queries and keys; one norm where attention and MLP stand side by side
+    "stablelm": (
+        {"qk_layernorm": True, "use_parallel_residual": True, "use_qkv_bias": True, "head_dim": None},
+        [f"{attention(key=12, bias=True)}; norms 96 C; norms 24 K; {mlp()}; norms 2/2*96 ="] * 2, EMBEDDING,
+        END.replace("norms 96", "norms 2/2*96"),
+    ),
+    # vLLM nemotron_nas.py: 8 / 4 KV heads, int(2 x 5 x 96 / 3) = 320 in blocks of 256; and a layer of nothing
+    "nemotron-nas": (
+        {"num_key_value_heads": None, "head_dim": None, "intermediate_size": None, "block_configs": [
+            {"attention": {"n_heads_in_group": 4}, "ffn": {"ffn_mult": 5}},
+            {"attention": {"no_op": True}, "ffn": {"no_op": True}}]},
+        [f"{attention(key=12)}; norms 96 =; {mlp(512)}; norms 96 =", ""], EMBEDDING, END,
+    ),
+    # vLLM decilm.py: KV heads of each layer
+    "deci": (
+        {"num_key_value_heads_per_layer": [4, 2]},
+        [f"{attention(groups=groups)}; {mlp()}; {NORMS}" for groups in (4, 2)], EMBEDDING, END,
+    ),
+    # transformers gpt_bigcode: one KV head, biases, learned positions
+    "gpt_bigcode": (
+        {**NO_HEADS, "multi_query": True, "intermediate_size": None, "n_inner": 160},
+        [f"{attention(groups=1, key=12, bias=True, out_bias=True)}; {mlp(gated=False, bias=True)}; norms 4/4*96 ="] * 2,
+        f"{EMBEDDING}; embedding 196608 =", END.replace("norms 96", "norms 2/2*96"),
+    ),
+    # transformers molmo2: 128 words more than the head has
+    "molmo2_text": (
+        {"qk_norm_type": "qwen3", "additional_vocab_size": 128, "qkv_bias": True},
+        [f"{attention(bias=True)}; norms 2/2*16 =; {mlp()}; {NORMS}"] * 2, "embedding 1128x96 C 16 embed_tokens", END,
+    ),
+    # transformers dbrx: experts of a part of the config
+    "dbrx": (
+        {"attn_config": {"kv_n_heads": 2}, "ffn_config": {"moe_num_experts": 4, "moe_top_k": 2, "ffn_hidden_size": 40},
+         "num_key_value_heads": None, "intermediate_size": None, "head_dim": None},
+        [f"{attention(key=12)}; {experts()}; {NORMS}"] * 2, EMBEDDING, END,
     ),
 }  # fmt: skip
 
