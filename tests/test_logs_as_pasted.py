@@ -496,6 +496,32 @@ def test_devices_of_another_kind_are_said_and_no_gpu_is_asked_for(log, platform)
     assert bool(found.missing) == (platform is None)
 
 
+# romeramarc/Tfg-mn5-llm-serving logs/bench-student-mid-36980382.out: an H100 of 64 GB, as one machine has them
+SMI = """\
+index, name, memory.total [MiB], driver_version
+0, NVIDIA H100, 65247 MiB, 535.86.10
+1, NVIDIA H100, 65247 MiB, 535.86.10
+(APIServer pid=1) INFO 02-26 12:30:09 [utils.py:261] non-default args: {'model': 'Qwen/Qwen2.5-7B-Instruct', \
+'max_model_len': 4096, 'max_num_seqs': 256}
+(EngineCore_DP0 pid=2) INFO 02-26 12:30:18 [core.py:96] Initializing a V1 LLM engine (v0.15.1) with config: \
+model='Qwen/Qwen2.5-7B-Instruct', dtype=torch.bfloat16, max_seq_len=4096, tensor_parallel_size=1
+(EngineCore_DP0 pid=2) INFO 02-26 12:30:34 [gpu_model_runner.py:4130] Model loading took 14.25 GiB memory and 15 seconds
+(EngineCore_DP0 pid=2) INFO 02-26 12:30:59 [gpu_worker.py:356] Available KV cache memory: 41.28 GiB
+(EngineCore_DP0 pid=2) INFO 02-26 12:30:59 [kv_cache_utils.py:1307] GPU KV cache size: 772,864 tokens
+"""
+
+
+def test_memory_that_nvidia_smi_prints_beside_a_name_is_the_devices():
+    found = reconcile(SMI)
+    assert found.plan.request.gpu_memory_bytes == pytest.approx((65_247 / 1024 - 0.5) * GIB, rel=1e-5)
+    assert "logs.assumed.driver" in keys(found.assumed)
+    assert abs(found.plan.kv_pool_bytes / GIB / 41.28 - 1) < 0.01
+    # as many MiB as a preset of that name has, or a total that the engine prints, leave the preset's
+    assert "gpu_memory_bytes" not in reconcile(SMI.replace("65247", "81559")).plan.asked
+    assert reconcile(SMI.replace("NVIDIA H100, 65247", "NVIDIA A100-SXM4-40GB, 40960")).plan.request.gpu == "a100-40gb"
+    assert "device_gib" not in read_log(SMI.replace("1, NVIDIA H100, 65247", "1, NVIDIA H100, 81559")).flags
+
+
 def test_gpus_of_two_kinds_are_said():
     # vllm-project/vllm#34076
     two = "0: NVIDIA GeForce RTX 5070 Ti 16303MiB\n1: NVIDIA GeForce RTX 5090 D 32607MiB\n"

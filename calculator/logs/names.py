@@ -221,7 +221,7 @@ def gpu_beside(flags: Mapping[str, Any], memory_gib: float | None, assumed: list
     """Return the one GPU that the text beside the log's lines names, of the memory that is printed; None for none."""
     named: set[str] = set()
     for ids in flags.get("devices_beside", ()):
-        near = {key for key in ids if _has(key, memory_gib)}
+        near = {key for key in ids if has_memory(key, memory_gib)}
         named |= near if memory_gib else set(ids)
     if len(named) != 1:
         return None
@@ -231,5 +231,6 @@ def gpu_beside(flags: Mapping[str, Any], memory_gib: float | None, assumed: list
     return gpu
 
 
-def _has(gpu: str, memory_gib: float | None) -> bool:
+def has_memory(gpu: str, memory_gib: float | None) -> bool:
+    """Whether a GPU's memory is what is printed, or nothing is [GiB]."""
     return memory_gib is None or abs(load_gpu(gpu).memory_bytes / GIB / memory_gib - 1) <= NEAR

@@ -123,6 +123,7 @@ def read_log(content: str | bytes) -> StartupLog:
     starts = [Start()]
     devices: dict[str, None] = {}
     dates: list[str] = []
+    sizes: list[int] = []
     prose = Prose()
     unread: list[tuple[int, str]] = []
     understood = unlisted = 0
@@ -142,6 +143,8 @@ def read_log(content: str | bytes) -> StartupLog:
                 devices.setdefault(value)
             elif name == "date":
                 dates.append(value)
+            elif name == "device_mib":
+                sizes.append(value)
             elif start.flags.get(name, UNQUANTISED) == UNQUANTISED:
                 start.flags[name] = value
         if quick and len(shapes) < MAX_SHAPES:
@@ -197,6 +200,8 @@ def read_log(content: str | bytes) -> StartupLog:
                 flags[name] = found
     if "device" in flags:
         devices = {str(flags["device"]): None, **devices}
+    if len(set(sizes)) == 1:
+        flags["device_gib"] = sizes[0] / 1024
     if devices:
         memory = figures.get("memory_gib")
         flags["device"] = next((name for name in devices if gpu_of(name, memory)), next(iter(devices)))

@@ -18,7 +18,7 @@ from calculator.errors import CalculatorError, InvalidValueError
 from calculator.formats.names import METHODS, PLAIN, SIXTEEN_BIT, TORCH, format_in_name, format_of_gguf
 from calculator.hardware import Accelerator
 from calculator.logs.lines.vocabulary import UNQUANTISED
-from calculator.logs.names import gpu_beside, gpu_of, name_of, named_model
+from calculator.logs.names import gpu_beside, gpu_of, has_memory, name_of, named_model
 from calculator.logs.reading import StartupLog
 from calculator.messages import phrase, say, template
 from calculator.planning.answer import Plan
@@ -31,6 +31,8 @@ from calculator.request.speculation import checked
 from calculator.units import GIB, gib_to_bytes
 
 SAME_WEIGHTS = 0.03
+KEPT_BY_THE_DRIVER_GIB = 0.5
+"""By so much less than nvidia-smi prints is what a program sees: an H100 79.65 and 79.18 [GiB]."""
 UNSTATED_MEMORY = 2**44
 """Stands for a device that the log does not name: then only what its pool holds is compared."""
 
@@ -104,7 +106,8 @@ def _device(
     """Return what the log says of the device and of its memory; where it says nothing, memory that stands for none."""
     figures = log.figures
     asked: dict[str, Any] = {}
-    device = gpu if gpu is not None else gpu_of(log.flags.get("device", ""), figures.get("memory_gib"))
+    driver = log.flags.get("device_gib")
+    device = gpu if gpu is not None else gpu_of(log.flags.get("device", ""), figures.get("memory_gib") or driver)
     memory: int | None = given.get("gpu_memory_bytes")
     if device is None and memory is None:
         device = gpu_beside(log.flags, figures.get("memory_gib"), assumed)
@@ -114,6 +117,10 @@ def _device(
         _check_memory(load_gpu(gpu), figures.get("memory_gib"))
     if "memory_gib" in figures:
         asked["gpu_memory_bytes"] = gib_to_bytes(f"{figures['memory_gib']:.4f}")
+    elif driver and gpu is None and isinstance(device, str) and memory is None and not has_memory(device, driver):
+        asked["gpu_memory_bytes"] = gib_to_bytes(f"{driver - KEPT_BY_THE_DRIVER_GIB:.4f}")
+        text = template("{size:.2f} GiB of each GPU: nvidia-smi prints {driver:.2f}, of which its driver keeps a part")
+        assumed.append(say("logs.assumed.driver", text, size=driver - KEPT_BY_THE_DRIVER_GIB, driver=driver))
     if memory is None:
         memory = asked.get("gpu_memory_bytes") or (load_gpu(device).memory_bytes if device is not None else None)
     derives = "gpu_memory_utilization" not in log.flags and given.get("gpu_memory_utilization") is None

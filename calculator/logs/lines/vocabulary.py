@@ -23,6 +23,8 @@ _NO_DEVICE = (
     "Release", "Corporation", "Container", "Driver", "Deep", "Nsight", "CUDA", "cuDNN", "Triton", "TensorRT", "Dynamo",
     "NIM", "Management", "Open", "Software", "Inference", "AI", "and", "or", "GPU", "GPUs", "devices", "ROCm",
 )  # fmt: skip
+_MIB = re.compile(r"(?<![0-9.])([0-9]{4,7}) ?MiB")
+"""Sizes behind a device's name: nvidia-smi prints what the device has, and what is in use of it."""
 _TELLS_A_DEVICE = re.compile(r"[0-9]|Graphics|Thor")
 """A device's name; what makers print of other things is none, nor what has their words but no number."""
 _MODEL = re.compile(r"\b[Mm]odel (?:[Pp]ath|[Nn]ame|ID|id) ?[:=] {0,20}+['\"]?+([\w./~][\w./:@~-]{1,300})")
@@ -200,4 +202,7 @@ def stated_by(line: str, before: str, known: Vocabulary) -> dict[str, Any]:
         and not device[0].replace("_", " ").split()[1].startswith(_NO_DEVICE)
     ):
         stated["device"] = device[0].replace("_", " ").strip()
+        behind = [int(size) for size in _MIB.findall(line[device.end() : device.end() + 100])]
+        if behind:
+            stated["device_mib"] = max(behind)
     return stated
