@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import streamlit as st
 
 import calculator
 from calculator.languages import ENGLISH, texts_said_in
+from calculator.messages import phrase
 from dashboard import language, state
+from dashboard.column_names import called
 from dashboard.text import cell, file_name, tell, told
 
 if TYPE_CHECKING:
@@ -21,19 +23,38 @@ if TYPE_CHECKING:
     from calculator.views.pages.report.report import Answer
 
 
+YES, NO = phrase("yes"), phrase("no")
+
+
 class Rows(Protocol):
     """What has rows that can be taken away: a view, a study, published pairs."""
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """The rows, each with its values by the names of columns."""
 
     def frame(self) -> pandas.DataFrame:
         """Return the rows as a DataFrame."""
 
 
 def table_of(rows: Rows) -> pandas.DataFrame:
-    """Return rows as a table to be shown: texts in the reader's language, columns by their names in files."""
+    """Return rows as a table to be shown: in another language than English all texts in it, the heads too.
+
+    The English heads are the names that columns have in files, in every language.
+    """
     table = rows.frame()
     if language.now().catalogue is None:
         return table
-    return table.map(lambda cell: told(cell) if isinstance(cell, str) else cell)
+    for name in table.columns:
+        # a DataFrame holds texts as they are said in English; the rows behind it still know them
+        known = [getattr(row, name, None) for row in rows.rows]
+        if any(isinstance(value, str | bool) for value in known):
+            table[name] = [_said(value) for value in known]
+    return table.rename(columns=lambda name: told(called(name)))
+
+
+def _said(value: object) -> object:
+    return told(YES if value else NO) if isinstance(value, bool) else told(value) if isinstance(value, str) else value
 
 
 def report(answer: Answer | Callable[[], Answer], name: str, quiet: bool = False) -> None:

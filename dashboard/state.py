@@ -34,7 +34,6 @@ from dashboard.link.pinned import PINNED
 from dashboard.link.tab_names import IDS
 from dashboard.link.traffic_parameters import MEANS, OF_MEANS, TRACE, TRAFFIC
 from dashboard.log import calibrating
-from dashboard.text import tell
 
 CUSTOM, CONFIG = "custom", "config"
 MAX_LINK_VALUE = 100
@@ -173,12 +172,17 @@ def load(page: str = "") -> None:
         st.session_state[_PROBLEMS] = _apply(link)
         _note(link)
         known = st.session_state.to_dict()
-    elif known.get(_PROBLEMS) and _said_by(known) != link:
+    elif known.get(_PROBLEMS) and _but_language(_said_by(known)) != _but_language(link):
         st.session_state[_PROBLEMS] = []
     for name, parameter in PARAMETERS.items():
         value = known[name] if name in known else _opening(parameter)
         if value is not None or parameter.default is not None or name not in known:
             st.session_state[name] = value  # else a control that is not shown would lose it
+
+
+def _but_language(link: Mapping[str, str]) -> dict[str, str]:
+    """Return what a link asks for, in whichever language it is answered."""
+    return {name: value for name, value in link.items() if name not in LANGUAGE}
 
 
 def _opening(parameter: Parameter) -> Any:
@@ -200,7 +204,10 @@ def _is_late(link: Mapping[str, str]) -> bool:
 
 
 def problems() -> list[str]:
-    """Return what the link, or a change of model, asked for in vain, and what is used in its place."""
+    """Return what the link, or a change of model, asked for in vain, and what is used in its place.
+
+    Texts know their keys: who turns to another language reads them in it.
+    """
     said: list[str] = st.session_state[_PROBLEMS]
     return said
 
@@ -215,10 +222,19 @@ def _apply(link: Mapping[str, str]) -> list[str]:
     said = []
     unknown = sorted(set(link) - set(PARAMETERS) - set(_STREAMLITS_OWN))
     for name in unknown[:MAX_NAMED]:
-        said.append(tell("The link names {name}, which this page does not have; it was left out.", name=shown(name)))
-    if len(unknown) > MAX_NAMED:
         said.append(
-            tell("The link names {unknown} more that this page does not have.", unknown=len(unknown) - MAX_NAMED)
+            messages.say(
+                "state.unknown",
+                "The link names {name}, which this page does not have; it was left out.",
+                name=shown(name),
+            )
+        )
+    if len(unknown) > MAX_NAMED:
+        more = len(unknown) - MAX_NAMED
+        said.append(
+            messages.say(
+                "state.unknown_more", "The link names {unknown} more that this page does not have.", unknown=more
+            )
         )
     for name, parameter in PARAMETERS.items():
         if name in link or not parameter.keeps:
@@ -233,7 +249,8 @@ def _apply(link: Mapping[str, str]) -> list[str]:
                     else parameter.default
                 )
                 said.append(
-                    tell(
+                    messages.say(
+                        "state.used",
                         "The link asked for {name}={link}: {error}. Used in its place: {used}.",
                         name=name,
                         link=shown(link[name], 40),
@@ -255,7 +272,8 @@ def _share_out(link: Mapping[str, str]) -> list[str]:
     if "batch_size" not in link or stated == each:
         return []
     return [
-        tell(
+        messages.say(
+            "state.shared_out",
             "The link asked for {total_users}={total} and for batch_size={stated}: {each} on each replica is used.",
             total_users=TOTAL_USERS,
             total=total,

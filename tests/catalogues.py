@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import io
+import itertools
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +18,16 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from calculator.catalogue.claims import claim_entries
+from calculator.catalogue.presets import all_gpu_ids, load_gpu
+from calculator.catalogue.published import published_pairs, published_remarks
 from calculator.languages.known import COMPILED, FOLDER, SOURCE
 from calculator.request import OPTIONS
 
 ROOT = Path(__file__).parent.parent
 TEXT_AT = {"say": 1, "tell": 0, "phrase": 0, "template": 0, "joined": 0, "plural": 1, "unknown_name": 0, "listed": 1}
 """Which argument is the text, by the name of the call."""
+WORDS = re.compile(r"(?<![-\w.])[a-z]{3,}(?![-\w])")
+"""What a text has that is no proper name: a word in small letters."""
 
 
 def sources() -> list[Path]:
@@ -66,10 +72,26 @@ def extracted() -> Catalog:
             found.add((text, many) if many else text, locations=[(file.relative_to(ROOT).as_posix(), 0)])
     for option in OPTIONS.values():
         found.add(option.help, locations=[("calculator/request/table.py", 0)])
+    for text in _published():
+        found.add(text, locations=[("calculator/catalogue/data/published_quality.csv", 0)])
+    for remark in itertools.chain(*published_remarks()):
+        for text in filter(None, (remark.says, remark.why)):
+            found.add(text, locations=[("calculator/catalogue/data/published_remarks.yaml", 0)])
+    for date in sorted({load_gpu(gpu).price_date for gpu in all_gpu_ids()}):
+        if WORDS.search(date):
+            found.add(date, locations=[("calculator/catalogue/data/gpu_presets.yaml", 0)])
     for claim in claim_entries():
         for text in (claim.says, claim.holds):
             found.add(text, locations=[("calculator/catalogue/data/circulating_claims.yaml", 0)])
     return found
+
+
+def _published() -> Iterator[str]:
+    """Yield the names of published models, variants and tests that are words; others are proper names."""
+    for pair in published_pairs():
+        for text in (pair.model, pair.variant, pair.benchmark):
+            if WORDS.search(text):
+                yield text
 
 
 def read(code: str) -> Catalog:

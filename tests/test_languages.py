@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import dataclasses
 import gettext
 import io
 import pickle
@@ -14,11 +15,29 @@ import calculator
 from calculator.languages import ENGLISH, language, languages, meant_by, said_in, texts_said_in
 from calculator.languages.known import COMPILED, FOLDER
 from calculator.messages import capitalised, joined, phrase, say
+from calculator.planning.heads.rows import HeadRow
 from calculator.units import plural
+from calculator.views.comparing.versions import VersionRow
+from calculator.views.heads.ratios import RatioRow
+from calculator.views.kv_heads import KvHeadRow
+from calculator.views.kv_in_use import KvInUseRow
+from calculator.views.load.preemptions import PreemptionRow
+from calculator.views.load.resident_tokens import ResidentRow
+from calculator.views.load.risk import RiskRow
+from calculator.views.load.speed import SpeedRow
+from calculator.views.parallelism import ParallelismRow
+from calculator.views.sequence_length import LengthRow
+from calculator.views.tensor_parallel import TensorParallelRow
+from dashboard.column_names import called
 from dashboard.text import sentence
 from tests import catalogues
 from tests.pages import change, open_page
 
+ROWS = (
+    LengthRow, KvHeadRow, KvInUseRow, TensorParallelRow, ParallelismRow, RiskRow, ResidentRow, SpeedRow, PreemptionRow,
+    HeadRow, RatioRow, VersionRow,
+)  # fmt: skip
+"""What tables of the page have rows of."""
 OTHERS = [code for code in languages() if code != ENGLISH.code]
 CATALOGUES = {code: catalogues.read(code) for code in OTHERS}
 NAMES = re.compile(r"https?:\S+|`[^`]*`|--?[a-z][\w-]*|\b\w*[_/]\w*|\b\w+(?:\.\w+)+")
@@ -176,7 +195,7 @@ def read_by_a_visitor(page):
     return found
 
 
-@pytest.mark.parametrize("address", ["", "compare", "log"])
+@pytest.mark.parametrize("address", ["", "heads", "compare", "log"])
 def test_a_page_is_whole_in_the_language_of_its_link(address):
     page = open_page(address, lang="zh")
     assert [text for text in read_by_a_visitor(page) if english_in(text)] == []
@@ -191,6 +210,27 @@ def test_the_switch_turns_the_page_and_the_link_and_keeps_what_was_asked():
     assert (page.query_params["lang"], page.query_params["batch_size"]) == ("zh", "20")
     page.button(key="language-en").click().run()
     assert page.title[0].value.endswith("58 users of 8,192 tokens")
+
+
+def test_what_a_link_asked_in_vain_is_said_in_the_language_that_is_turned_to():
+    page = open_page(lang="zh", unknown=1, gpu_memory_utilization=7)
+    assert [warning.value.startswith("链接") for warning in page.warning] == [True, True]
+    page.button(key="language-en").click().run()
+    assert page.warning[0].value.startswith("The link names")
+    assert "must lie between" in page.warning[1].value
+
+
+def test_a_table_is_whole_in_the_language_of_the_page():
+    page = open_page(lang="zh", view="tensor-parallel")
+    page.session_state["fold-tensor-parallel"] = True
+    (table,) = [each.value for each in page.run().dataframe if "KV 池，每 GPU 字节" in each.value.columns]
+    heads = "".join(table.columns)
+    assert not re.search("[a-z]{3}", heads), heads
+    # three do not divide 64 heads; what is asked is four
+    assert "64 个查询头不能被 3 整除" in list(table["为何不行"])
+    assert list(table[table["张量并行"] == 4]["本方案"]) == ["是"]
+    rows = [field.name for row in ROWS for field in dataclasses.fields(row)]
+    assert [name for name in rows if called(name) == name] == []
 
 
 def test_a_link_of_a_language_that_is_not_there_says_so():

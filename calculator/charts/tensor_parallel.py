@@ -79,7 +79,12 @@ def _bar(
         "x": short([size / GIB for size in sizes]),
         "name": name,
         "marker": {"color": colours},
-        "text": [f"{name} {size / GIB:,.1f}" if size / GIB > LABELLED * longest else "" for size in sizes],
+        "text": [
+            say("tensor_parallel.part", "{name} {gib:,.1f}", name=name, gib=size / GIB)
+            if size / GIB > LABELLED * longest
+            else ""
+            for size in sizes
+        ],
         "textposition": "inside",
         "insidetextanchor": "middle",
         "textangle": 0,

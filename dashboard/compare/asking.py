@@ -13,6 +13,7 @@ from calculator.engines import ENGINES, engine_class
 from calculator.engines.versions import in_words
 from calculator.formats import kv as storage
 from calculator.formats import weights
+from calculator.messages import say
 from calculator.planning.answer import Plan
 from calculator.views import on_engine
 from calculator.views.comparing.side_by_side import MOST
@@ -20,7 +21,7 @@ from dashboard import inputs, state
 from dashboard.compare import pins
 from dashboard.frame.names import gpu_label
 from dashboard.link.compare_parameters import COMPARE, OTHER, SAME
-from dashboard.text import sentence, tell, told
+from dashboard.text import tell, told
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def first() -> list[Compared]:
         try:
             found.append(Compared(pins.plan_of(pin), pin))
         except calculator.CalculatorError as error:
-            state.say(f"A pinned plan cannot be planned and was left out: {sentence(str(error))}.")
+            state.say(
+                say("asking.pin_left_out", "A pinned plan cannot be planned and was left out: {error}.", error=error)
+            )
             pins.drop(pin)
     if len(found) < 2:
         now = Compared(_of_page(), pins.of_page())

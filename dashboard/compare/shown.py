@@ -159,11 +159,11 @@ def causes(plans: tuple[Plan, ...]) -> None:
 def _causes(compared: Comparison) -> None:
     rows = [
         {
-            tell("What"): row.name,
+            tell("What"): told(row.name),
             "A": written(row.before, row.unit),
             "B": written(row.after, row.unit),
             tell("Change"): "" if row.change is None else written(row.change, row.unit),
-            tell("What moves it"): row.cause,
+            tell("What moves it"): told(row.cause),
         }
         for row in compared.changed
     ]

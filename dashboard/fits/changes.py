@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 FIRST, ROW_PX = 8, 35
 _OFFERED, _ALL, _APPLIED, _BEFORE = "_changes_offered", "_all_changes", "_change_applied", "_before_change"
-COLUMNS = (phrase("Change, click to apply"), phrase("Users"), phrase("$ / h from"), phrase("What it costs"))
+COLUMNS = (phrase("Change, click to apply"), phrase("Users"), phrase("What it costs"), phrase("$ / h from"))
+"""In the order in which a phone has room for them."""
 DIMMED_ON_LIGHT, DIMMED_ON_DARK = "#8a93a0", "#7d8794"
 
 
@@ -59,7 +60,7 @@ def smallest(plan: calculator.Plan, rows: list[ChangeRow]) -> None:
                 else tell(", from ${usd_per_hour_low:,.2f}", usd_per_hour_low=row.usd_per_hour_low)
             )
             st.button(
-                plain(f"{row.change}: {row.users:,}{price}"),
+                plain(tell("{change}: {users:,}{price}", change=row.change, users=row.users, price=price)),
                 key=f"fits-{row.lever.key}",
                 type="secondary" if index else strong(),
                 on_click=apply,
@@ -102,9 +103,9 @@ def _table(rows: list[ChangeRow], dimmed: bool) -> None:
     opens = st.column_config.ButtonColumn(
         names[0], type="tertiary", alignment="left", key="change-apply", on_click=_clicked, pinned=False
     )
-    price = st.column_config.NumberColumn(names[2], format="%.2f", width=80)
+    price = st.column_config.NumberColumn(names[3], format="%.2f", width=72)
     first = st.column_config.TextColumn(names[0]) if dimmed else opens
-    shown = {names[0]: first, names[1]: st.column_config.NumberColumn(width=64), names[2]: price}
+    shown = {names[0]: first, names[1]: st.column_config.NumberColumn(width=54), names[3]: price}
     frame = _frame(rows)
     st.dataframe(
         _greyed(frame) if dimmed else frame,
@@ -123,8 +124,8 @@ def _frame(rows: list[ChangeRow]) -> pyarrow.Table:
     cells: dict[str, list[Any]] = {
         names[0]: [told(row.change) for row in rows],
         names[1]: [row.users for row in rows],
-        names[2]: [row.usd_per_hour_low for row in rows],
-        names[3]: [told(row.briefly) for row in rows],
+        names[2]: [told(row.briefly) for row in rows],
+        names[3]: [row.usd_per_hour_low for row in rows],
     }
     return columns.table(cells)
 

@@ -41,18 +41,18 @@ def of_one_gpu(plan: calculator.Plan, dimmed: bool) -> None:
             text = f"{plain(part.name)} {plain(size)}" if dimmed else f"{plain(part.name)} **{plain(size)}**"
             if part.key == "overheads":
                 text += f" :gray[({plain(verdict.overheads_in_words(plan))})]" if not dimmed else ""
-            entries.append(text if dimmed else f"{MARKS[part.key]} {text}")
+            entries.append(text if dimmed else f"{MARKS[part.key]}\u00a0{text}")
         if plan.stage.exceeds and total > plan.per_gpu.total_bytes:
             sums = tell("= {total:,.2f} GiB of one GPU{limit}", total=total / GIB, limit=_limit(plan, total))
         elif len(parts) < len(segments):
             sums = tell("= {total:,.2f} GiB needed", total=total / GIB)
         else:
-            sums = f"= {total / GIB:,.2f} GiB"
+            sums = f"=\u00a0{total / GIB:,.2f}\u00a0GiB"
         entries.append(plain(sums))
         for one in segments[len(parts) :]:
             size = f"{one.bytes / GIB:,.2f}"
             entries.append(
-                f"{told(one.name)} {size}" if dimmed else f"{MARKS[one.key]} {plain(one.name)} **{plain(size)}**"
+                f"{told(one.name)} {size}" if dimmed else f"{MARKS[one.key]}\u00a0{plain(one.name)} **{plain(size)}**"
             )
         line = " \u2003".join(entries)
         st.markdown(f":gray[{line}]" if dimmed else line)

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import calculator
 from calculator.engines import engine_class
-from calculator.messages import phrase
+from calculator.messages import capitalised, phrase, say
 from calculator.planning.heads.goals import GOALS
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.variants import divisors, query_heads
@@ -19,7 +19,7 @@ from dashboard import inputs, state
 from dashboard.frame import lengths
 from dashboard.frame.chips import CHANGED, is_changed, labelled
 from dashboard.inputs.engine import MORE, OF_MEMORY
-from dashboard.text import plain, sentence, tell, told
+from dashboard.text import plain, tell, told
 
 GOAL_LABELS = {
     "min_batch_size": phrase("Users that it must hold"),
@@ -73,19 +73,21 @@ def _by_layer(model: calculator.ModelArchitecture) -> dict[str, Any]:
     given = st.session_state["heads_by_layer"]
     if given:
         try:
-            counts = parse_by_layer(given, tell("KV heads by layer"))
+            counts = parse_by_layer(given, phrase("KV heads by layer"))
             model.with_kv_heads([count or 0 for count in counts])
             asked["kv_heads"] = [*divisors(model), counts]
         except calculator.CalculatorError as error:
-            state.say(tell("{error}; the list is left out.", error=sentence(str(error))))
+            state.say(say("heads.list_left_out", "{error}; the list is left out.", error=capitalised(str(error))))
     given = st.session_state["windows_by_layer"]
     if given:
         try:
-            windows = parse_by_layer(given, tell("windows by layer"), may_be_none=True)
+            windows = parse_by_layer(given, phrase("windows by layer"), may_be_none=True)
             model.with_windows(windows)
             asked["sliding_window"] = windows
         except calculator.CalculatorError as error:
-            state.say(tell("{error}; the windows are left out.", error=sentence(str(error))))
+            state.say(
+                say("heads.windows_left_out", "{error}; the windows are left out.", error=capitalised(str(error)))
+            )
     return asked
 
 
@@ -140,7 +142,7 @@ def _chips(model: calculator.ModelArchitecture, gpu: calculator.Accelerator | No
     with _chip(tell("Goals: {stated}", stated=stated) if stated else tell("Goals"), "goals", bool(stated)):
         for name, label in GOAL_LABELS.items():
             shown = "%g" if name in STEPS else None
-            inputs.ask_number(label, name, step=STEPS.get(name, 1), placeholder=tell("no goal"), format=shown)
+            inputs.ask_number(told(label), name, step=STEPS.get(name, 1), placeholder=tell("no goal"), format=shown)
         _toggle(tell("No KV head on more than one GPU"), "without_copies")
 
 
@@ -202,7 +204,7 @@ def _asked_row(study: calculator.HeadStudy) -> HeadRow:
     try:
         return row_of(study, st.session_state["kv_heads"])
     except calculator.InvalidValueError as error:
-        state.say(tell("{error}; that is used.", error=sentence(str(error))))
+        state.say(say("split.nearest_used", "{error}; that is used.", error=capitalised(str(error))))
         st.session_state["kv_heads"] = error.nearest
         return row_of(study, error.nearest)
 
@@ -210,7 +212,7 @@ def _asked_row(study: calculator.HeadStudy) -> HeadRow:
 def _number_of_list(study: calculator.HeadStudy) -> str | None:
     """Return the number that a list of equal numbers is; None for the model's own where there is no list."""
     try:
-        counts = set(parse_by_layer(st.session_state["heads_by_layer"] or "", tell("KV heads by layer"))) - {0}
+        counts = set(parse_by_layer(st.session_state["heads_by_layer"] or "", phrase("KV heads by layer"))) - {0}
     except calculator.CalculatorError:
         return None
     name = str(next(iter(counts))) if len(counts) == 1 else None

@@ -107,7 +107,7 @@ def _small(study: calculator.HeadStudy, row: HeadRow) -> Iterator[Small]:
     yield Small(
         "quality", tell("Quality"), tell("the baseline") if row.kind == "mha" else value,
         tell("each a published pair · diamonds: converted"),
-        f"{quality_view(study).finding} {published(study, row)}", heads.quality_chart,
+        tell("{of} {what}", of=quality_view(study).finding, what=published(study, row)), heads.quality_chart,
     )  # fmt: skip
 
 
@@ -115,7 +115,8 @@ def presets(study: calculator.HeadStudy, row: HeadRow) -> None:
     """Say how many presets chose which ratio of heads: the dots above the charts, as a table."""
     view = ratio_view(study, row)
     st.subheader(plain(view.finding), anchor=False)
-    figure.show(heads.ratios_chart.ready(view), "chart-ratios", f"{study.model.name}: {view.finding}", QUIET)
+    alt = tell("{of}: {what}", of=study.model.name, what=view.finding)
+    figure.show(heads.ratios_chart.ready(view), "chart-ratios", alt, QUIET)
     st.markdown(
         tell(":gray[:small[The dots above the charts are the same presets, each at its H:G on this model's axis.]]")
     )

@@ -79,9 +79,9 @@ def table(study: calculator.HeadStudy, row: HeadRow) -> None:
 def _pairs(pairs: Iterable[PublishedPair], key: str) -> None:
     rows = [
         {
-            tell("Model"): pair.model,
-            tell("What"): told(pair.variant),
-            tell("Test"): pair.benchmark,
+            tell("Model"): told(phrase(pair.model)),
+            tell("What"): told(phrase(pair.variant)),
+            tell("Test"): told(phrase(pair.benchmark)),
             tell("Before"): pair.baseline,
             tell("After"): pair.value,
             tell("Change"): pair.change,
@@ -146,7 +146,7 @@ def seen(study: calculator.HeadStudy) -> None:
     except calculator.CalculatorError as error:
         st.error(plain(sentence(str(error))))
         return
-    right = tell("within the estimate") if any(each.low is not None for each in found.right) else "right"
+    right = tell("within the estimate") if any(each.low is not None for each in found.right) else tell("right")
     badge = (
         f":green-badge[:material/check: {right}]"
         if found.right
@@ -186,7 +186,14 @@ def claims() -> None:
 
 def _list(some: Iterable[Claim]) -> None:
     lines = [
-        f"{ICONS[one.verdict]} {one.number}. “{plain(one.says)}” **{told(VERDICTS[one.verdict])}**: {plain(one.holds)}"
+        tell(
+            "{icon} {number}. “{says}” **{verdict}**: {holds}",
+            icon=ICONS[one.verdict],
+            number=one.number,
+            says=plain(one.says),
+            verdict=VERDICTS[one.verdict],
+            holds=plain(one.holds),
+        )
         for one in some
     ]
     st.markdown("\n\n".join(lines))

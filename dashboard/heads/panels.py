@@ -10,7 +10,7 @@ import streamlit as st
 import calculator
 from calculator.catalogue.published import published_remarks
 from calculator.charts.heads import converting_chart, sharing_chart
-from calculator.messages import phrase
+from calculator.messages import phrase, template
 from calculator.planning.heads.rows import HeadRow
 from calculator.planning.heads.variants import query_heads
 from calculator.units import format_size, plural
@@ -31,6 +31,8 @@ LABELS = dict(
     )
 )
 QUIET = {"displayModeBar": False}
+LARGE = {1e12: template("{number} trillion"), 1e9: template("{number} billion"), 1e6: template("{number} million")}
+"""Large numbers in a word, from the size on."""
 
 
 def show(study: calculator.HeadStudy, row: HeadRow) -> None:
@@ -229,20 +231,21 @@ def _published_costs(target: str) -> None:
     costs = [one for one in published_remarks().costs if kind in one.kinds]
     if costs:
         st.markdown(tell("What such conversions took, as published:"))
-        st.markdown("\n".join(f"- {plain(f'{one.says} ({one.source})')}" for one in costs))
+        said = [tell("{says} ({source})", says=phrase(one.says), source=one.source) for one in costs]
+        st.markdown("\n".join(f"- {plain(one)}" for one in said))
 
 
 def _paid_back(row: converting.ConvertingRow) -> str:
     if row.never_pays:
-        return "never"
-    return "unknown" if row.served_tokens_to_pay is None else _large(row.served_tokens_to_pay)
+        return tell("never")
+    return tell("unknown") if row.served_tokens_to_pay is None else _large(row.served_tokens_to_pay)
 
 
 def _large(tokens: float) -> str:
     """Write a large number in a word, to two digits: ``1.6 trillion``."""
-    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+    for size, words in LARGE.items():
         if tokens >= size:
-            return f"{rounded(tokens / size, 2)} {word}"
+            return tell(words, number=rounded(tokens / size, 2))
     return rounded(tokens, 2)
 
 

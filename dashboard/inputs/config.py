@@ -9,13 +9,13 @@ from calculator.configs import hub
 from calculator.configs.checkpoints.given import INDEX_END, read_given
 from calculator.configs.checkpoints.index import NAME as INDEX
 from calculator.configs.reader import CONFIG, QUANTISATION, model_from_hf_config
-from calculator.messages import say
+from calculator.messages import capitalised, joined, phrase, say
 from calculator.reading.strict_json import parse_config
 from calculator.units import GIB
 from dashboard import state
 from dashboard.frame.page import strong
 from dashboard.link import packing
-from dashboard.text import listed, plain, sentence, tell
+from dashboard.text import plain, tell
 
 MAX_UPLOAD_MB = 48
 _WRONG = "_config_wrong"
@@ -44,7 +44,7 @@ def config_model() -> calculator.ModelArchitecture:
         if wrong:
             st.error(plain(wrong))
         st.file_uploader(
-            "Or choose the file, and those beside it: hf_quant_config.json, model.safetensors.index.json",
+            tell("Or choose the file, and those beside it: hf_quant_config.json, model.safetensors.index.json"),
             type="json",
             key="_uploaded",
             accept_multiple_files=True,
@@ -67,7 +67,7 @@ def _take_config() -> None:
     elif st.session_state.get("_uploaded"):
         _take_uploaded()
     else:
-        st.session_state[_WRONG] = tell("There is nothing to read yet: paste a config.json, or choose a file.")
+        st.session_state[_WRONG] = phrase("There is nothing to read yet: paste a config.json, or choose a file.")
 
 
 def _take_uploaded() -> None:
@@ -86,7 +86,7 @@ def _try(files: dict[str, bytes]) -> None:
 
 
 def _refuse(error: calculator.CalculatorError) -> None:
-    st.session_state[_WRONG] = tell("{error}; nothing was read.", error=sentence(str(error)))
+    st.session_state[_WRONG] = say("config.nothing_read", "{error}; nothing was read.", error=capitalised(str(error)))
 
 
 def _named(name: str) -> str:
@@ -98,7 +98,7 @@ def _fetch_config() -> None:
     """Take the config.json of a repository on the Hub, at the revision that it has now; never any code."""
     repository = st.session_state["_repository"]
     if not repository:
-        st.session_state[_WRONG] = "There is nothing to fetch yet: name a repository, as owner/name."
+        st.session_state[_WRONG] = phrase("There is nothing to fetch yet: name a repository, as owner/name.")
         return
     try:
         content, revision = hub.download_config(repository)
@@ -107,8 +107,16 @@ def _fetch_config() -> None:
             beside = hub.download_beside(repository, name, revision if revision.isalnum() else None, token=False)
             files |= {name: beside} if beside else {}
         read = _keep(files)
-        beside_it = tell("; read: {files}", files=listed(read)) if len(read) > 1 else ""
-        state.say(f"Read from the Hub: {repository} at revision {revision}{beside_it}.")
+        beside_it = say("config.read", "; read: {files}", files=joined(", ", read)) if len(read) > 1 else ""
+        state.say(
+            say(
+                "config.from_hub",
+                "Read from the Hub: {repository} at revision {revision}{beside_it}.",
+                repository=repository,
+                revision=revision,
+                beside_it=beside_it,
+            )
+        )
     except calculator.CalculatorError as error:
         _refuse(error)
 

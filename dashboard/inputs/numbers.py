@@ -6,7 +6,9 @@ from typing import Any
 
 import streamlit as st
 
+from calculator.messages import phrase
 from dashboard import state
+from dashboard.text import told
 
 
 def ask_number(label: str, key: str, step: float = 1, own_key: str = "", **options: Any) -> None:
@@ -15,6 +17,6 @@ def ask_number(label: str, key: str, step: float = 1, own_key: str = "", **optio
     st.number_input(label, bounds.least, bounds.most, value=None, step=step, key=own_key or key, **options)
 
 
-def ask_gib(label: str, key: str, placeholder: str = "estimate") -> None:
+def ask_gib(label: str, key: str, placeholder: str = phrase("estimate")) -> None:
     """Show a size in GiB."""
-    ask_number(label, key, step=0.25, format="%.3f", placeholder=placeholder)
+    ask_number(label, key, step=0.25, format="%.3f", placeholder=told(placeholder))

@@ -6,11 +6,11 @@ import streamlit as st
 
 import calculator
 from calculator.catalogue.presets import load_model, model_file
-from calculator.messages import phrase
+from calculator.messages import joined, phrase, say
 from dashboard import state
 from dashboard.frame.page import strong
 from dashboard.inputs.numbers import ask_number
-from dashboard.text import listed, tell, told
+from dashboard.text import tell, told
 
 ARCHITECTURE_LABELS = {
     "num_layers": phrase("Layers, L"),
@@ -71,8 +71,14 @@ def own_model() -> calculator.ModelArchitecture:
     for name in missing if given else state.OWN_FIELDS:
         st.session_state[name] = raw.get(name)
     if given and missing:
-        taken = listed([f"{name} {raw.get(name)}" for name in missing])
-        state.say(f"An own architecture needs more than was given; taken from {raw['name']}: {taken}.")
+        state.say(
+            say(
+                "own.taken",
+                "An own architecture needs more than was given; taken from {name}: {taken}.",
+                name=raw["name"],
+                taken=joined(", ", [f"{name} {raw.get(name)}" for name in missing]),
+            )
+        )
     _fill_in()
     with st.form("own_architecture"):
         with st.grid(6, min_column_width=120):

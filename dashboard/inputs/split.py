@@ -9,11 +9,12 @@ import streamlit as st
 import calculator
 from calculator.engines import engine_class
 from calculator.engines.base import Engine
+from calculator.messages import capitalised, say
 from calculator.planning.resolve import check_degree, legal_degrees
 from dashboard import state
 from dashboard.inputs import totals
 from dashboard.inputs.numbers import ask_number
-from dashboard.text import sentence, tell
+from dashboard.text import tell
 
 MAX_DEGREE = 16
 OF_SPLIT = ("enable_expert_parallel", "enable_attention_dp")
@@ -63,7 +64,7 @@ def take_legal_degree(model: calculator.ModelArchitecture) -> None:
     try:
         check_degree(model, degree_options())
     except calculator.ParallelismError as error:
-        state.say(tell("{error}; that is used.", error=sentence(str(error))))
+        state.say(say("split.nearest_used", "{error}; that is used.", error=capitalised(str(error))))
     st.session_state["tensor_parallel_size"] = min(legal, key=lambda degree: (abs(degree - asked), degree))
 
 
@@ -88,10 +89,24 @@ def take_engines_way(rules: type[Engine]) -> None:
     if not rules.splits_layers and ranks > 1:
         st.session_state.update({"tensor_parallel_size": 1, "pipeline_parallel_size": ranks * stages})
         state.say(
-            f"{rules.title} puts whole layers on each GPU: TP {ranks} became {ranks * stages} parts of the layers."
+            say(
+                "split.whole_layers",
+                "{title} puts whole layers on each GPU: TP {ranks} became {parts} parts of the layers.",
+                title=rules.title,
+                ranks=ranks,
+                parts=ranks * stages,
+            )
         )
     elif left and stages > 1 and ranks == 1:
         st.session_state.update({"tensor_parallel_size": stages, "pipeline_parallel_size": 1})
-        state.say(f"{rules.title} shares every layer: the {stages} parts of the layers of {left} became TP {stages}.")
+        state.say(
+            say(
+                "split.shared_layers",
+                "{title} shares every layer: the {stages} parts of the layers of {left} became TP {stages}.",
+                title=rules.title,
+                stages=stages,
+                left=left,
+            )
+        )
     if "decode_context_parallel_size" not in rules.only_here:
         st.session_state["decode_context_parallel_size"] = 1

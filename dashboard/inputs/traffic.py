@@ -233,7 +233,7 @@ def _read() -> None:
     """Read what was pasted, else what was chosen; keep it packed for the link, or for this session where it is long."""
     pasted, file = st.session_state.get("_trace_pasted"), st.session_state.get("_trace_file")
     if not pasted and not file:
-        st.session_state[_WRONG] = tell("there is no trace yet: paste one, or choose a file")
+        st.session_state[_WRONG] = phrase("there is no trace yet: paste one, or choose a file")
         return
     content = pasted.encode("utf-8", "surrogatepass") if pasted else file.getvalue()
     try:

@@ -86,7 +86,7 @@ def _goal(field: Field) -> Parameter:
     is_count = isinstance(field, Count)
     read, least = (whole, 1) if is_count else (number, 1e-6)
     most = int(getattr(field, "most", 0)) if is_count else float(getattr(field, "most", 0))
-    return Parameter(lambda text: bounded(read(text), least, most), None, least, most, "none", clears=True)
+    return Parameter(lambda text: bounded(read(text), least, most), None, least, most, phrase("none"), clears=True)
 
 
 HEADS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calculator
 from calculator.architecture.limits import MAX_TOKENS
+from calculator.messages import phrase
 from calculator.planning.traffic.inputs import EVEN, LEAST_RISK, MOST_CV, MOST_RATE
 from dashboard.link.packing import packed_trace
 from dashboard.link.parameters import Parameter, bounded, choice, number, preset, whole
@@ -35,8 +36,8 @@ TRAFFIC = {
     "workload": choice(preset(calculator.workload_ids, "workload"), MEANS, MEANS, TRACE),
     **OF_MEANS,
     "shared_prefix_tokens": _tokens(0, 0, "0"),
-    "max_output_tokens": _tokens(None, 1, "none"),
-    "requests_per_second": _real(None, 1e-6, MOST_RATE, "none"),
+    "max_output_tokens": _tokens(None, 1, phrase("none")),
+    "requests_per_second": _real(None, 1e-6, MOST_RATE, phrase("none")),
     "risk": _real(0.01, LEAST_RISK, EVEN, "0.01"),
     "trace": Parameter(packed_trace, None),
 }

@@ -8,7 +8,7 @@ from calculator.messages import phrase
 from calculator.planning.traffic.timing.step import EXPERT_FACTOR, KV_FACTOR
 from calculator.views import words
 from calculator.views.pages import method
-from dashboard.text import plain, sentence, tell
+from dashboard.text import ended, plain, sentence, tell
 
 FORMULAS = (
     (
@@ -56,7 +56,7 @@ def show() -> None:
 def not_modelled() -> None:
     """Show what is not modelled: here, and on no other page."""
     st.subheader(tell("What is not modelled"), anchor=False)
-    st.markdown(plain(f"{sentence(words.LEFT_OUT)}."))
+    st.markdown(ended(sentence(words.LEFT_OUT)))
 
 
 def sources() -> None:

@@ -82,7 +82,7 @@ def batch_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
     plotly.graph_objects.Figure
         A bar a row, and a thin bar from the low to the high end.
     """
-    return _ranged(study, chosen, lambda row: row.max_batch_size, "max_batch_size", "users", phrase("Users"))
+    return _ranged(study, chosen, lambda row: row.max_batch_size, "max_batch_size", phrase("users"), phrase("Users"))
 
 
 @chart

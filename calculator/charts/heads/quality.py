@@ -56,11 +56,11 @@ def quality_chart(study: HeadStudy, chosen: HeadRow | None = None) -> Spec:
                 "{change_points:+g} points: {benchmark}, {model}<br>{baseline:g} with MHA, {value:g} "
                 "here<br>{category}, {study}{second_hand}",
                 change_points=row.change_points,
-                benchmark=row.benchmark,
-                model=row.model,
+                benchmark=phrase(row.benchmark),
+                model=phrase(row.model),
                 baseline=row.baseline,
                 value=row.value,
-                category=row.category,
+                category=phrase(row.category),
                 study=row.study,
                 second_hand=phrase(", second-hand") if row.second_hand else "",
             )

@@ -38,16 +38,19 @@ def resident_tokens_chart(view: View[ResidentRow]) -> Spec:
                 "x": [_middle(row, in_tokens) for row in own],
                 "y": [100 * row.share for row in own],
                 "width": [_width(row, in_tokens) for row in own],
-                "name": f"{first:,}, {name}",
+                "name": say("resident_tokens.these", "{sequences:,}, {name}", sequences=first, name=name),
                 "marker": {
                     "color": colour,
                     "line": {"width": 0},
                     "pattern": {"shape": "/" if exceeds else "", "solidity": 0.6},
                 },
                 "customdata": [percent(row.share) for row in own],
-                "hovertemplate": say("resident_tokens.time_about", "%{{customdata}} of the time about %{{x:,.4s}}")
-                + (" tokens" if in_tokens else phrase(" % of the pool"))
-                + "<extra></extra>",
+                "hovertemplate": say(
+                    "resident_tokens.time_about" if in_tokens else "resident_tokens.time_about_share",
+                    "%{{customdata}} of the time about %{{x:,.4s}} tokens<extra></extra>"
+                    if in_tokens
+                    else "%{{customdata}} of the time about %{{x:,.4s}} % of the pool<extra></extra>",
+                ),
             }
         )
     other = [row for row in rows if row.sequences != first]

@@ -80,7 +80,11 @@ def risk_chart(view: View[RiskRow]) -> Spec:
             showarrow=True,
             x=row.sequences,
             y=log10(100 * row.risk),
-            text=f"{row.sequences:,} {'fit' if row.recommended else phrase('at even odds')}",
+            text=say(
+                "risk.fit_here" if row.recommended else "risk.even_here",
+                "{sequences:,} fit" if row.recommended else "{sequences:,} at even odds",
+                sequences=row.sequences,
+            ),
             ax=-14 if row.recommended else 14,
             ay=-26 if row.recommended else 30,
             xanchor="right" if row.recommended else "left",

@@ -8,7 +8,7 @@ from typing import Any
 
 from calculator.charts.base import GREY, INK, KV, KV_FAINT, LINE_COLOURS, PLATE, WEIGHTS, base_chart
 from calculator.charts.ready import Spec, chart, note, shape, short, titled, upright
-from calculator.messages import capitalised, phrase, say
+from calculator.messages import capitalised, joined, phrase, say
 from calculator.planning.traffic.words import PARTS
 from calculator.views.base import View
 from calculator.views.load.speed import SpeedRow
@@ -28,10 +28,10 @@ LEVELS, TOP, STEP, CLOSE = 3, 1.2, 0.06, 0.5
 """Names of what is marked stand above the panels in so many lines, one below the other where poles are close."""
 AXIS_TITLE = phrase("Sequences at once, one replica")
 MARKS: tuple[tuple[str, Callable[[SpeedRow], bool]], ...] = (
-    ("you", lambda row: row.asked),
+    (phrase("you"), lambda row: row.asked),
     (phrase("half of the limit"), lambda row: row.bend),
-    ("fit", lambda row: row.fits),
-    ("arrivals", lambda row: row.arrivals),
+    (phrase("fit"), lambda row: row.fits),
+    (phrase("arrivals"), lambda row: row.arrivals),
 )
 
 
@@ -197,7 +197,7 @@ def _shade(drawn: Spec, rows: Sequence[SpeedRow]) -> None:
 def _mark(drawn: Spec, rows: Sequence[SpeedRow], most: float) -> None:
     """Put up a pole at each number that is marked; of those close together the left one is the highest."""
     named = [(row.batch_size, name) for row in rows for name, is_marked in MARKS if is_marked(row)]
-    places = [(place, ", ".join(name for _, name in same)) for place, same in groupby(named, lambda one: one[0])]
+    places = [(place, joined(", ", [name for _, name in same])) for place, same in groupby(named, lambda one: one[0])]
     level, before = 0, -most
     for place, names in places:
         level = (level + 1) % LEVELS if place - before < CLOSE * most else 0
@@ -209,7 +209,7 @@ def _mark(drawn: Spec, rows: Sequence[SpeedRow], most: float) -> None:
             x=place,
             y=top,
             yref="paper",
-            text=f"{rounded(place, 3)} {names}",
+            text=say("speed.mark", "{place} {names}", place=rounded(place, 3), names=names),
             xanchor="right" if is_right else "left",
             xshift=-4 if is_right else 4,
             yanchor="top",

@@ -67,8 +67,8 @@ def _of_cache(name: str) -> str:
                                                                        n=len(pairs))  # fmt: skip
     return say(
         "lever.quality", "{first}: {model}, {benchmark} {before:g} to {after:g} ({source})",
-        first=first, model=worst.model, benchmark=worst.benchmark, before=worst.baseline, after=worst.value,
-        source=worst.source,
+        first=first, model=phrase(worst.model), benchmark=phrase(worst.benchmark), before=worst.baseline,
+        after=worst.value, source=worst.source,
     )  # fmt: skip
 
 

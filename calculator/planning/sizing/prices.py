@@ -10,7 +10,7 @@ from typing import Any
 from calculator.catalogue.presets import gpu_id, gpu_ids, load_gpu, proposed_gpu_ids
 from calculator.errors import InvalidValueError, UnknownNameError, shown, unknown_name
 from calculator.hardware import Accelerator
-from calculator.messages import Message, say
+from calculator.messages import Message, phrase, say
 from calculator.units import plural
 
 MOST_USD_PER_HOUR = 1e5
@@ -42,7 +42,7 @@ class Price:
         """When it was seen, and on how many quotes it rests."""
         if self.own:
             return say("price.own", "your own")
-        date = self.date or say("price.no_date", "without a date")
+        date = phrase(self.date) if self.date else say("price.no_date", "without a date")
         if self.quotes is None:
             return say("price.seen", "{date}", date=date)
         return say("price.quotes", "{date}, {quotes}", date=date, quotes=plural(self.quotes, "quote"))

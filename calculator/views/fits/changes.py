@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 UNKNOWN, NONE_KNOWN = ("lever.no_quality",), "change.unknown"
 RISKS_BRIEFLY = {
-    "lever.dcp": say("change.dcp", "exchange not measured"),
-    "lever.ep": say("change.ep", "experts unevenly loaded"),
-    "lever.attention_dp": say("change.attention_dp", "fewer of uneven requests"),
+    "lever.dcp": say("change.dcp", "unmeasured exchange"),
+    "lever.ep": say("change.ep", "uneven experts"),
+    "lever.attention_dp": say("change.attention_dp", "fewer if uneven"),
     "lever.stages": say("change.stages", "slower for few"),
-    "lever.not_verified": say("change.not_verified", "memory not verified"),
+    "lever.not_verified": say("change.not_verified", "unverified"),
 }
 """What is not sure of a change, in few words, by the key of what says it in full."""
 OF_A_KIND = 2
@@ -79,7 +79,7 @@ class ChangeRow:
 
     @property
     def briefly(self) -> str:
-        """What it costs in so few words that a column holds them."""
+        """What it costs in so few words that a column of a phone holds most of them, figures first."""
         return _briefly(self.lever, self.quality, self.checkpoint)
 
 
@@ -145,11 +145,11 @@ def _row(plan: Plan, lever: Lever, prices: Given | None) -> ChangeRow:
 def _briefly(lever: Lever, published: str, checkpoint: str) -> str:
     quality = _parts(published)
     if quality.get("lever.quality"):
-        said = say("change.published", "{benchmark} {before:g} to {after:g}, published", **quality["lever.quality"])
+        said = say("change.published", "{before:g} → {after:g} {benchmark}", **quality["lever.quality"])
     elif "weight_dtype" in lever.changes and getattr(checkpoint, "key", "") == NONE_KNOWN:
-        said = say("change.nothing_known", "nothing published, no checkpoint known")
+        said = say("change.nothing_known", "no checkpoint known")
     elif "weight_dtype" in lever.changes:
-        said = say("change.checkpoint_known", "nothing published, checkpoint known")
+        said = say("change.checkpoint_known", "checkpoint, unrated")
     elif any(key in quality for key in UNKNOWN):
         said = say("change.not_published", "nothing published")
     elif memory := _parts(lever.cost).get("lever.gpu_memory"):
@@ -159,6 +159,8 @@ def _briefly(lever: Lever, published: str, checkpoint: str) -> str:
     else:
         said = lever.cost
     risks = [text for key, text in RISKS_BRIEFLY.items() if key in _parts(lever.risk)]
+    if risks and lever.key == SPLIT.key:
+        return joined(", ", risks)
     return joined(", ", [said, *risks])
 
 

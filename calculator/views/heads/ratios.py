@@ -17,7 +17,7 @@ from calculator.views.base import Row, View
 from calculator.views.heads.chosen import known_plan
 
 NAME, TITLE = "heads-of-presets", phrase("What presets chose")
-LATENT, DIFFER = "MLA", "mixed"
+LATENT, DIFFER = "MLA", phrase("mixed")
 
 
 @dataclass(frozen=True, eq=False)
