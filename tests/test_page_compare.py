@@ -22,7 +22,7 @@ def compares(page, *plans):
     """The page states what differs between these plans, row by row."""
     beside = views.side_by_side(plans)
     assert headline(page) == difference.headline(beside)
-    shown = (page.table if len(plans) == 2 else page.dataframe)[0].value
+    shown = page.table[0].value
     assert [unescaped(name) for name in shown[" "]] == [row.name for row in beside.differing]
     for letter, index in zip("ABCD", range(len(plans)), strict=False):
         said = [unescaped(text).replace("\u2060", "").split(" · ")[0] for text in shown[letter]]

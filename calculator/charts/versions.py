@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 from calculator.charts.base import KV, LETTER_PX, MARGIN, PHONE_PX, base_chart
 from calculator.charts.ready import Spec, chart, note, titled
@@ -17,8 +18,8 @@ BESIDE_PX = 8
 """How far a label at an edge of the chart reaches beyond its mark."""
 
 
-def _labelled(rows: list[VersionRow]) -> Iterator[tuple[int, str, str, int]]:
-    """Yield the versions whose number is written: where it stands, what, how it is anchored and above what height.
+def _labelled(rows: list[VersionRow]) -> Iterator[dict[str, Any]]:
+    """Yield a label for each version whose number is written, above its range or below it.
 
     This plan comes first, then the fewest and the most, then every version that holds another number than the one
     before; each keeps clear of the others and of the ranges below it on a phone.
@@ -42,7 +43,18 @@ def _labelled(rows: list[VersionRow]) -> Iterator[tuple[int, str, str, int]]:
         if all(right <= begins or ends <= left for begins, ends in taken):
             taken.append((left, right))
             covered = rows[max(0, int(left // each)) : int(right // each) + 1]
-            yield index, text, anchor, max(one.max_batch_size_high for one in covered)
+            lowest = min(one.max_batch_size_low for one in covered)
+            highest = max(one.max_batch_size_high for one in covered)
+            below = row.max_batch_size_high < highest and row.max_batch_size_low == lowest > 0
+            yield {
+                "x": index,
+                "text": text,
+                "xanchor": anchor,
+                "xshift": {"left": -BESIDE_PX, "center": 0, "right": BESIDE_PX}[anchor],
+                "y": lowest if below else highest,
+                "yanchor": "top" if below else "bottom",
+                "yshift": -4 if below else 4,
+            }
 
 
 @chart
@@ -111,7 +123,6 @@ def versions_chart(view: View[VersionRow]) -> Spec:
             "tickformat": ",d",
         },
     )
-    for index, text, anchor, above in _labelled(rows):
-        shift = {"left": -BESIDE_PX, "center": 0, "right": BESIDE_PX}[anchor]
-        note(drawn, x=index, y=above, text=text, xanchor=anchor, xshift=shift, yanchor="bottom", yshift=4)
+    for label in _labelled(rows):
+        note(drawn, **label)
     return drawn

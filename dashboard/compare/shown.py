@@ -30,16 +30,14 @@ def differing(beside: SideBySide, dimmed: bool) -> None:
     """Show the rows in which plans differ, how many times the first's each is, and those that are the same."""
     st.subheader(tell("What differs"), anchor=False)
     if beside.differing:
-        _table(
-            beside, beside.differing, dimmed, tell("What differs. {headline}", headline=headline(beside)), "differing"
-        )
+        _table(beside, beside.differing, dimmed, tell("What differs. {headline}", headline=headline(beside)))
     else:
         st.markdown(tell("Nothing."))
     with st.expander(
         tell("The same in all: {same} rows", same=len(beside.same)), on_change="rerun", key="fold-same"
     ) as fold:
         if fold.open:
-            _table(beside, beside.same, dimmed, tell("What is the same in all"), "same")
+            _table(beside, beside.same, dimmed, tell("What is the same in all"))
     downloads.of_rows("side-by-side", beside, {}, _one_model(beside.plans))
 
 
@@ -48,29 +46,20 @@ def _one_model(plans: tuple[Plan, ...]) -> calculator.ModelArchitecture | None:
     return plans[0].model if len({plan.model.name for plan in plans}) == 1 else None
 
 
-def _table(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, alt: str, key: str) -> None:
-    """Show rows: of two plans as text that wraps on a phone, of more as a table that scrolls there."""
-    letters = LETTERS[: len(beside.plans)]
-    if len(letters) > 2:
-        lines = [{NAMES: told(row.name), **dict(zip(letters, _with_times(row), strict=True))} for row in rows]
-        st.dataframe(lines, hide_index=True, key=f"table-{key}", alt=alt, height="content")
-        return
+def _table(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, alt: str) -> None:
+    """Show rows as text that wraps on a phone, with how many times the first's each is: of two plans in a column."""
+    letters, two = LETTERS[: len(beside.plans)], len(beside.plans) == 2
+    heads = (NAMES, *letters, tell("B to A")) if two else (NAMES, *letters)
     colour = "gray" if dimmed else ""
     table = []
     for row in rows:
         read = [plain(cell.text).replace("–", TOGETHER) for cell in row.cells]
-        times = _times(row.ratio(1)) if row.differs else ""
-        cells = [plain(row.name).replace("\\_", f"\\_{MAY_BREAK}"), *read, f"**{times}**" if times else ""]
-        table.append(dict(zip((NAMES, *letters, tell("B to A")), (_in(colour, each) for each in cells), strict=True)))
+        times = [_times(row.ratio(index)) if index and row.differs else "" for index in range(len(read))]
+        bold = [f"**{each}**" if each else "" for each in times]
+        cells = [*read, bold[1]] if two else [" · ".join(filter(None, both)) for both in zip(read, bold, strict=True)]
+        name = plain(row.name).replace("\\_", f"\\_{MAY_BREAK}")
+        table.append(dict(zip(heads, (_in(colour, each) for each in (name, *cells)), strict=True)))
     st.table(table, border="horizontal", hide_index=True, alt=alt)
-
-
-def _with_times(row: Beside) -> list[str]:
-    """Return what is read of each plan, with how many times the first's it is."""
-    times = [_times(row.ratio(index)) if index and row.differs else "" for index in range(len(row.cells))]
-    return [
-        f"{told(cell.text)} · {each}" if each else told(cell.text) for cell, each in zip(row.cells, times, strict=True)
-    ]
 
 
 def _in(colour: str, text: str) -> str:
