@@ -132,7 +132,7 @@ def test_other_ways_to_split_the_same_gpus_stand_among_the_changes():
     ("model", "name", "briefly", "said"),
     [  # the first of a public start-up
         ("llama-3.1-70b", "int8", "checkpoint, unrated", "neuralmagic/Meta-Llama-3.1-70B-Instruct-quantized.w8a8"),
-        ("llama-3-70b", "int8", "no checkpoint known", "none known here"),
+        ("llama-3-70b", "int8", "checkpoint unknown", "none known here"),
     ],
 )
 def test_whether_a_checkpoint_is_known_is_said(model, name, briefly, said):

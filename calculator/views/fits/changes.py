@@ -147,7 +147,7 @@ def _briefly(lever: Lever, published: str, checkpoint: str) -> str:
     if quality.get("lever.quality"):
         said = say("change.published", "{before:g} → {after:g} {benchmark}", **quality["lever.quality"])
     elif "weight_dtype" in lever.changes and getattr(checkpoint, "key", "") == NONE_KNOWN:
-        said = say("change.nothing_known", "no checkpoint known")
+        said = say("change.nothing_known", "checkpoint unknown")
     elif "weight_dtype" in lever.changes:
         said = say("change.checkpoint_known", "checkpoint, unrated")
     elif any(key in quality for key in UNKNOWN):
