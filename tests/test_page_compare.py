@@ -25,7 +25,7 @@ def compares(page, *plans):
     shown = page.table[0].value
     assert [unescaped(name) for name in shown[" "]] == [row.name for row in beside.differing]
     for letter, index in zip("ABCD", range(len(plans)), strict=False):
-        said = [unescaped(text).replace("\u2060", "").split(" · ")[0] for text in shown[letter]]
+        said = [unescaped(text).replace("\u2060", "").split(" **")[0] for text in shown[letter]]
         assert said == [row.cells[index].text for row in beside.differing]
 
 

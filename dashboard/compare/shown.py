@@ -56,7 +56,7 @@ def _table(beside: SideBySide, rows: Iterable[Beside], dimmed: bool, alt: str) -
         read = [plain(cell.text).replace("–", TOGETHER) for cell in row.cells]
         times = [_times(row.ratio(index)) if index and row.differs else "" for index in range(len(read))]
         bold = [f"**{each}**" if each else "" for each in times]
-        cells = [*read, bold[1]] if two else [" · ".join(filter(None, both)) for both in zip(read, bold, strict=True)]
+        cells = [*read, bold[1]] if two else [" ".join(filter(None, both)) for both in zip(read, bold, strict=True)]
         name = plain(row.name).replace("\\_", f"\\_{MAY_BREAK}")
         table.append(dict(zip(heads, (_in(colour, each) for each in (name, *cells)), strict=True)))
     st.table(table, border="horizontal", hide_index=True, alt=alt)
