@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 import calculator
+from calculator.catalogue.published import published_pairs, published_remarks
 from calculator.planning.heads import model_figures, plan_figures
 from calculator.planning.heads.goals import recommendation
 from calculator.planning.heads.rows import HeadRow
@@ -295,3 +296,133 @@ def test_figures_of_a_plan():
     assert plan_figures.block_bytes("llama-3-8b", "h100-sxm", **asked) == 16 * 32 * 2 * 512
     seen = 4 * calculator.load_gpu("h100-sxm").memory_bytes
     assert plan_figures.naive_batch("llama-3-8b", "h100-sxm", **asked) == seen // (4_096 * 131_072)
+
+
+# What is published
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"kv_heads": 8}, {"kv_heads": 1}, {"kind": "mla"}, {"kind": "format"}, {"kind": "gqa", "kv_heads": 8},
+     {"query_heads_per_kv_head": 8}, {"query_heads_per_kv_head": 8, "kv_heads": 4}, {"kv_heads": 3}],
+)  # fmt: skip
+def test_pairs_that_are_published(asked):
+    kind, heads, ratio = (asked.get(name) for name in ("kind", "kv_heads", "query_heads_per_kv_head"))
+    rows = []
+    for pair in published_pairs():
+        of_heads = pair.kind != "format"
+        if kind not in (None, pair.kind):
+            continue
+        if heads is not None and not (of_heads and pair.num_key_value_heads == heads):
+            continue
+        if ratio is not None and not (of_heads and pair.query_heads_per_kv_head == ratio):
+            continue
+        rows.append(pair)
+    found = calculator.quality_evidence(**asked)
+    assert list(found.rows) == rows
+    assert found.finding.key == ("evidence.pairs" if rows else "evidence.none")
+    points = [one.change for one in rows if one.unit == "points" and one.category in ("trained", "uptrained")]
+    if rows:
+        works = len({one.study for one in rows})
+        assert found.finding.startswith(f"{len(rows)} published pair{'s' * (len(rows) > 1)} of {works} work")
+        assert (f"from {min(points):+g} to {max(points):+g} points" in found.finding) if points else True
+    kinds = {kind} if kind else {one.kind for one in rows} or {"mqa" if heads == 1 else "gqa"}
+    conflicts, missing, _ = published_remarks()
+    assert list(found.conflicts) == [one for one in conflicts if kinds & set(one.kinds)]
+    assert list(found.missing) == [one for one in missing if kinds & set(one.kinds)]
+
+
+def test_multi_head_attention_is_what_others_are_compared_with():
+    assert calculator.quality_evidence(kind="mha").finding.key == "evidence.baseline"
+    for given, what in (({"kind": "x"}, "unknown kind of attention"), ({"kv_heads": 0}, "kv_heads must be a whole"),
+                        ({"kv_heads": True}, "kv_heads must be"), ({"query_heads_per_kv_head": 0.5}, "at least 1"),
+                        ({"query_heads_per_kv_head": True}, "at least 1")):  # fmt: skip
+        with pytest.raises(calculator.CalculatorError, match=what):
+            calculator.quality_evidence(**given)
+
+
+# Attention of a prompt, and who shares which head
+
+
+def test_memory_of_a_prompt_by_hand():
+    # Llama 3 8B: Q and output of 4,096, K and V of 1,024 elements; 32 heads of scores; two bytes each
+    for asked, rows, scores in (({}, 1_000, 0), ({"flash_attention": False}, 1_000, 1_000),
+                                ({"batch_size": 3, "flash_attention": False}, 3_000, 1_000),
+                                ({"query_tokens": 10, "flash_attention": False}, 10, 1_000)):  # fmt: skip
+        found = calculator.attention_memory("llama-3-8b", 1_000, **asked)
+        assert found == 2 * rows * (2 * 4_096 + 2 * 1_024 + 32 * scores)
+    with pytest.raises(calculator.InvalidValueError, match="query_tokens 11 is more than the 10 tokens") as no:
+        calculator.attention_memory("llama-3-8b", 10, query_tokens=11)
+    assert (no.value.allowed, no.value.nearest) == (10, 10)
+    assert calculator.attention_memory("llama-3-8b", 10, query_tokens=10) > 0
+    with pytest.raises(calculator.InvalidValueError, match="flash_attention must be true or false"):
+        calculator.attention_memory("llama-3-8b", 10, flash_attention=1)
+
+
+@pytest.mark.parametrize(
+    ("heads", "ranks", "shared"),
+    # eight query heads: which of them read each KV head, and which GPUs keep it
+    [
+        (8, 1, [((head,), (0,)) for head in range(8)]), (2, 1, [((0, 1, 2, 3), (0,)), ((4, 5, 6, 7), (0,))]),
+        (2, 2, [((0, 1, 2, 3), (0,)), ((4, 5, 6, 7), (1,))]), (2, 4, [((0, 1, 2, 3), (0, 1)), ((4, 5, 6, 7), (2, 3))]),
+        (4, 2, [((0, 1), (0,)), ((2, 3), (0,)), ((4, 5), (1,)), ((6, 7), (1,))]),
+        (1, 2, [(tuple(range(8)), (0, 1))]),
+    ],
+)  # fmt: skip
+def test_who_shares_which_head(heads, ranks, shared):
+    sizes = {
+        "num_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 8, "head_dim": 64, "hidden_size": 512,
+        "intermediate_size": 1_024, "vocab_size": 1_000, "max_position_embeddings": 4_096, "tie_word_embeddings": True,
+    }  # fmt: skip
+    found = calculator.head_sharing(calculator.custom_model(**sizes), heads, ranks)
+    assert [(one.query_heads, one.gpus) for one in found] == shared
+    assert [one.kv_head for one in found] == list(range(heads))
+
+
+def test_a_latent_vector_is_shared_by_all():
+    (one,) = calculator.head_sharing("deepseek-v2-lite", tensor_parallel_size=2)
+    assert (one.query_heads, one.gpus) == (tuple(range(16)), (0, 1))
+
+
+# What a study refuses, and says
+
+
+@pytest.mark.parametrize(
+    ("asked", "what", "said"),
+    [
+        ({"kv_heads": []}, "kv_heads", "kv_heads lists no numbers: give 1 to"),
+        ({"kv_heads": 4}, "kv_heads", "must list"),
+        ({"kv_heads": "8"}, "kv_heads", "must list"), ({"latent": 1}, "latent", "latent must be true or false"),
+        ({"kv_heads": [8] * 1_000}, "kv_heads", "kv_heads lists more than"),
+        ({"constant_parameters": None}, "constant_parameters", "must be true or false"),
+        ({"output_tokens": 0}, "output_tokens", "from 1 to 4,095, fewer than seq_len"),
+        ({"output_tokens": 4_096}, "output_tokens", "from 1 to 4,095"),
+        ({"output_tokens": 1.5}, "output_tokens", "from 1 to 4,095"),
+    ],
+)  # fmt: skip
+def test_what_a_study_refuses(asked, what, said):
+    with pytest.raises(calculator.InvalidValueError, match=said) as no:
+        calculator.head_study("llama-3-8b", gpu="h100-sxm", seq_len=4_096, batch_size=1, **asked)
+    assert no.value.what == what
+
+
+def test_what_a_study_says():
+    def study(model, **asked):
+        return calculator.head_study(model, gpu="h100-sxm", seq_len=2_048, batch_size=1, latent=False, **asked)
+
+    grouped = study("llama-3-8b", tensor_parallel_size=2)
+    assert [part.key for part in grouped.finding.values.values()] == ["heads.own", "heads.ends", "heads.copies"]
+    # 32 layers x 8 heads x 256 x 2 bytes; a quarter of 32 heads
+    assert grouped.finding.startswith("LLaMA 3 8B keeps 131,072 bytes a token (GQA), 75 % less than multi-head")
+    assert "Below 2 KV heads they are copied to 2 GPUs" in grouped.finding
+    many = study("llama-2-7b", output_tokens=2_047)
+    assert [part.key for part in many.finding.values.values()] == ["heads.own_mha", "heads.ends"]
+    assert (many.output_tokens, many.seq_len, many.batch_size) == (2_047, 2_048, 1)
+    alone = study("llama-3-8b", kv_heads=[8])
+    assert [part.key for part in alone.finding.values.values()] == ["heads.own"]
+    other = study("llama-3-8b", kv_heads=[4])
+    assert [(row.label, row.this_model) for row in other.rows] == [("4", False)]
+    twice = study("llama-3-8b", kv_heads=[[8] * 31 + [4], [8] * 30 + [4] * 2, [8] * 29 + [4] * 3])
+    assert [row.label for row in twice.rows] == ["4 to 8 by layer", "4 to 8 by layer (2)", "4 to 8 by layer (3)"]
+    windows = study("llama-3-8b", kv_heads=[8], sliding_window=[1_024] * 16 + [None] * 16)
+    assert [one.key for one in windows.assumptions] == ["heads.windows"]
