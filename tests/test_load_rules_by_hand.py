@@ -29,7 +29,7 @@ from calculator.planning.traffic.reuse.prefixes import (
     states_sharing,
 )
 from calculator.planning.traffic.timing.step import Lengths, Pace, pace_of
-from calculator.planning.traffic.timing.work import Work
+from calculator.planning.traffic.timing.work import Work, attention_flops, kv_bytes_read, work_of
 
 GIB = 2**30
 
@@ -412,3 +412,65 @@ def test_steps_of_a_queue():
     assert 0 < begin < end
     long_begin, long_end = steps_for(numpy.array([10_000]), numpy.array([1.0]))
     assert (long_begin > begin, long_end > end) == (True, True)
+
+
+# What a pass reads and multiplies
+
+
+def test_flops_of_attention_over_a_prompt():
+    # 2 H (d_k + d_v) for each pair of tokens: half of P squared, or a window's
+    llama = calculator.load_model("llama-3.1-8b")
+    for tokens in (1, 100, 4_096):
+        assert attention_flops(llama, tokens) == 32 * 2 * 32 * 256 * tokens**2 / 2
+    windows = llama.with_windows([1_024] * 16 + [None] * 16)
+    for tokens in (100, 1_024, 4_096):
+        seen = min(tokens, 1_024)
+        pairs = seen * tokens - seen**2 / 2
+        assert attention_flops(windows, tokens) == 16 * 2 * 32 * 256 * (pairs + tokens**2 / 2)
+    latent = calculator.load_model("deepseek-v2-lite")  # 27 layers, 16 heads of 128 + 64 and 128
+    assert attention_flops(latent, 1_000) == 27 * 2 * 16 * (192 + 128) * 1_000**2 / 2
+
+
+def test_bytes_that_a_step_reads_of_the_cache():
+    for ranks, share in ((1, 1), (2, 2), (8, 8)):
+        plan = planned(tensor_parallel_size=ranks)
+        assert kv_bytes_read(plan, 3, 1_000) == 3 * 1_000 * 131_072 / share
+    assert kv_bytes_read(planned(), 1, 0.2) == 131_072  # at least a token
+    assert kv_bytes_read(planned(), 1, 10.4) == 10 * 131_072
+    # a state is read and written
+    mamba = calculator.plan(STATES, gpu="h100-sxm", seq_len=4_096)
+    states = sum(group.count * group.spec.state_bytes(1) for group in mamba.model.groups)
+    assert kv_bytes_read(mamba, 5, 1_000) == 5 * 2 * states
+
+
+STATES = calculator.model_from_hf_config({
+    "model_type": "mamba2", "num_hidden_layers": 4, "hidden_size": 2048, "num_heads": 64, "head_dim": 64,
+    "state_size": 128, "n_groups": 8, "vocab_size": 32_000, "torch_dtype": "bfloat16",
+})  # fmt: skip
+
+
+def test_what_is_not_known_of_a_device_is_named():
+    device = calculator.load_gpu("h100-sxm")
+    for field, said in (("bandwidth_gb_per_s", "the bandwidth of H100 SXM is not known"),
+                        ("bf16_tflops", "the 16 bit peak of H100 SXM is not known")):  # fmt: skip
+        plan = calculator.plan("llama-3.1-8b", gpu=replace(device, id="mine", **{field: None}), seq_len=4_096)
+        with pytest.raises(calculator.UnsupportedError, match=said):
+            pace_of(plan, Lengths(1_000, 250))
+
+
+def test_experts_that_tokens_pass_through():
+    # of 8 experts 2 each: 1 - (3 / 4) ** n of them
+    work = Work(0, 0, 0, 0, 8, 2)
+    assert [work.touched(tokens) for tokens in (0, 1, 2, 0.5)] == pytest.approx([0, 0.25, 0.4375, 1 - 0.75**0.5])
+    # Mixtral: 8 experts of three matrices of 4,096 x 14,336 in each of 32 layers, 16 bit
+    found = work_of(calculator.load_model("mixtral-8x7b"), "bf16")
+    assert (found.experts, found.experts_per_token) == (8, 2)
+    assert found.expert_bytes == 32 * 8 * 3 * 4_096 * 14_336 * 2
+    assert found.active_parameters == 12_879_925_248 - 32_000 * 4_096
+    attention = 32 * (2 * 4_096 * 4_096 + 2 * 4_096 * 1_024) * 2
+    assert found.attention_bytes == attention
+    # beside: a router of 8 and two norms a layer, the last norm, the output
+    assert found.dense_bytes == attention + 2 * (32 * (8 * 4_096 + 2 * 4_096) + 4_096 + 32_000 * 4_096)
+    tied = work_of(calculator.load_model("llama-3.2-1b"), "bf16")
+    assert tied.dense_bytes == 2 * 1_235_814_400  # a head that is the embedding is read
+    assert tied.active_parameters == 1_235_814_400

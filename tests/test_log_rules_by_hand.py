@@ -447,3 +447,32 @@ def test_the_difference_of_a_term():
     assert Term("a", "a", "GiB", 3.0, 5.0).difference == 2.0
     assert Term("a", "a", "GiB", None, 5.0).difference is None
     assert Term("a", "a", "GiB", 3.0, None).difference is None
+
+
+# The device of a log
+
+
+@pytest.mark.parametrize(
+    ("figures", "flags", "gpu", "given", "asked", "assumed"),
+    [
+        ({}, {}, None, {}, {"gpu_memory_bytes": 2**44}, ["no_device"]),
+        ({}, {"device": "Foo 9000"}, None, {}, {"gpu_memory_bytes": 2**44}, ["no_device"]),
+        ({}, {"device": "NVIDIA L4"}, None, {}, {"gpu": "l4"}, []),
+        ({}, {"device": "NVIDIA L4"}, "h200", {}, {"gpu": "h200"}, []),
+        ({}, {}, "h200", {}, {"gpu": "h200"}, []),
+        ({"memory_gib": 22.0}, {}, None, {}, {"gpu_memory_bytes": 22 * GIB}, []),
+        ({"memory_gib": 22.0}, {"device": "NVIDIA L4"}, None, {}, {"gpu": "l4", "gpu_memory_bytes": 22 * GIB}, []),
+        ({}, {}, None, {"gpu_memory_bytes": 5 * GIB}, {}, []),
+        ({}, {"devices_beside": (("l4",),)}, None, {}, {"gpu": "l4"}, ["gpu_beside"]),
+        ({}, {"devices_beside": (("l4",),)}, None, {"gpu_memory_bytes": 5 * GIB}, {}, []),
+    ],
+)  # fmt: skip
+def test_the_device_of_a_log(figures, flags, gpu, given, asked, assumed):
+    said = []
+    log = SimpleNamespace(figures=figures, flags=flags, engine="vllm")
+    own, known = engine_log("vllm"), engine_rules("vllm")
+    found = setup._device(log, own, known, gpu, given, said)
+    assert found == asked
+    assert [one.key for one in said] == [f"logs.assumed.{key}" for key in assumed]
+    if "device" in flags and not asked.get("gpu"):
+        assert "'Foo 9000' is none of the presets" in said[0]
