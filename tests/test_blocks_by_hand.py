@@ -334,6 +334,7 @@ def test_rows_that_stand_for_several_tokens():
     whole = CompressedAttention(512, 64, 128)
     assert (whole.row_bytes, whole.grows_until, whole.index_row_bytes) == (584, 128, 0)
     assert whole.bytes_per_token(FP16, 1) == 584
+    assert (whole.kv_heads, whole.why_not(64, 8), whole.why_not(64, 3) is None) == (1, None, False)
     assert [whole.kv_bytes(tokens, FP16, 1) for tokens in (100, 128, 1_000)] == [58_400, 584 * 128, 584 * 128]
     four = CompressedAttention(512, 64, 128, 4, overlaps=True, index_head_dim=128)
     assert (four.index_row_bytes, four.bytes_per_token(FP16, 1)) == (132, (584 + 132) // 4)
