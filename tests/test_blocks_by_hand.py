@@ -305,7 +305,8 @@ def test_short_convolutions_beside_attention(window):
         (LatentAttention(512, 64), "fp8_ds_mla", 656), (LatentAttention(512, 64, 128), "fp16", 1152 + 132),
         (LatentAttention(512, 64, 128), "fp8", 656 + 132), (LatentAttention(512, 64, 64), "fp16", 1152 + 64),
         (LatentAttention(512, 64, 128, shares_index=True), "fp8", 656), (LatentAttention(500, 64), "fp8_ds_mla", 644),
-        (LatentAttention(512, 64, 256), "fp16", 1152 + 264),
+        (LatentAttention(512, 64, 256), "fp16", 1152 + 264), (LatentAttention(512, 64, 127), "fp16", 1152 + 127),
+        (LatentAttention(512, 64, 255), "fp16", 1152 + 255 + 4),
     ],
 )  # fmt: skip
 def test_a_latent_row(spec, form, row):
@@ -319,7 +320,8 @@ def test_latent_heads_in_other_forms():
     assert (spec.qk_head_dim, spec.v_head_dim, spec.kv_heads) == (192, 128, 1)
     assert spec.with_kv_heads(8) == FullAttention(8, 192, 128)
     assert spec.as_heads(16) == FullAttention(16, 192, 192)
-    assert (spec.why_not(16, 8), spec.why_not(16, 3) is None) == (None, False)
+    # one latent head is copied to any number of ranks that share the queries
+    assert (spec.why_not(16, 8), spec.why_not(15, 5), spec.why_not(16, 3) is None) == (None, None, False)
     # DeepSeek-V2's proportions: four heads kept, half a head rotated
     assert as_latent(FullAttention(8, 128, 96)) == LatentAttention(512, 64, qk_head_dim=192, v_head_dim=96)
     assert as_latent(state()) == state()
@@ -342,6 +344,9 @@ def test_rows_that_stand_for_several_tokens():
     passing = 8 * 2 * 2 * 4 * (512 + 128)
     assert four.kv_bytes(1_002, FP16, 1) == 128 * 584 + passing + 250 * (584 + 132)
     assert four.kv_bytes(5, FP16, 1) == 5 * 584 + passing * 5 // 8 + 584 + 132
+    for width, scales in ((127, 0), (128, 4), (255, 4), (256, 8)):
+        assert CompressedAttention(512, 64, 128, 4, index_head_dim=width).index_row_bytes == width + scales
+    assert whole.why_not(15, 5) is None
     far = CompressedAttention(512, 64, 128, 128)
     assert far.kv_bytes(1_000, FP16, 1) == 128 * 584 + 128 * 2 * 4 * 512 + 7 * 584
     assert far.bytes_per_token(FP16, 1) == -(-584 // 128)
