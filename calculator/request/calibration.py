@@ -165,7 +165,7 @@ class Calibration:
                 asked=own,
                 nearest=other,
             )
-        if self.gpu and device.id and CUSTOM not in (self.gpu, device.id) and self.gpu != device.id:
+        if self.gpu and CUSTOM not in (self.gpu, device.id) and self.gpu != device.id:
             raise InvalidValueError(
                 say(
                     "calibration.of_device",

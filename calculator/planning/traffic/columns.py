@@ -24,7 +24,6 @@ OTHER_NAMES = {
         "generatedtokens", "generated_tokens", "output_length", "response_length", "num_decode_tokens",
         "num_output_tokens", "completion_tokens", "response_tokens", "output_len", "osl",
     ),
-    "timestamp_s": ("timestamp", "arrived_at", "arrival_time", "time"),
 }  # fmt: skip
 """What other traces call the same; a trace is refused with the name to use, never guessed."""
 LATEST_S = 1e11
@@ -130,7 +129,7 @@ def lengths(column: Any, title: str, name: str) -> Any:
     if bad.any():
         row = int(numpy.argmax(bad))
         value = values[row].item()
-        nearest = None if value != value else max(1, round(min(value, MAX_TOKENS)))
+        nearest = None if value != value else round(min(max(1, value), MAX_TOKENS))
         many = (
             say("columns.rows_so", "; {sum:,} of {values:,} rows are so", sum=int(bad.sum()), values=len(values))
             if len(values) > 1
@@ -229,7 +228,7 @@ def _as_float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
-        return float("inf")
+        return float("inf") if value > 0 else float("-inf")
 
 
 def _wrong(
