@@ -243,6 +243,7 @@ REFUSED = [
     ("chatglm", {"head_dim": 16}, UNSUPPORTED, "this is the first ChatGLM"),
     ("gpt_bigcode", {"num_key_value_heads": 2}, INVALID, "num_key_value_heads 2, but multi_query means 1"),
     ("gpt_bigcode", {"num_key_value_heads": 1, "multi_query": False}, INVALID, "but multi_query means 8"),
+    ("roformer", {"embedding_size": 48}, UNSUPPORTED, "embedding_size 48 other than hidden_size 96"),
     ("t5", {"feed_forward_proj": 1}, INVALID, "feed_forward_proj must be a text, not 1"),
     ("bart", {"decoder_attention_heads": 5}, INVALID, "hidden_size 96 does not divide by 5 heads"),
     ("bart", {"encoder_attention_heads": 5}, INVALID, "hidden_size 96 does not divide by 5 heads"),
@@ -271,7 +272,7 @@ def test_a_type_without_an_encoder_is_none_of_two():
         ("bailing_hybrid",
          {"num_hidden_layers": 3, "layer_types": ["linear_attention", "full_attention", "full_attention"]},
          {"num_hidden_layers": 3, "layer_types": ["linear_attention", "attention", "attention"]}),
-        ("gpt_bigcode", {"num_key_value_heads": 1}, {}),
+        ("gpt_bigcode", {"num_key_value_heads": 1}, {}), ("roformer", {"embedding_size": 96}, {}),
         ("gpt_bigcode", {"num_key_value_heads": 8, "multi_query": False}, {"multi_query": False}),
         ("opt", {"word_embed_proj_dim": 96, **NO_HEADS, "do_layer_norm_before": True},
          {"word_embed_proj_dim": None, **NO_HEADS, "do_layer_norm_before": True}),
@@ -332,3 +333,20 @@ def test_learned_keys_alone():
     # 6 tokens of 2 heads of 10 for values
     one, both = (model_of("pangu_pro_moe_v2", param_sink_with_value=with_value) for with_value in (False, True))
     assert both.num_parameters - one.num_parameters == 2 * 6 * 2 * 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "less"),
+    # no types of tokens, whose rows are as wide as the embedding; an adapter of one language in each of two layers
+    [
+        ("bert", {"type_vocab_size": 0}, 2 * 96), ("bert", {"type_vocab_size": None}, 2 * 96),
+        ("electra", {"type_vocab_size": 0}, 2 * 40), ("electra", {"type_vocab_size": None}, 2 * 40),
+        ("xmod", {"languages": None}, 2 * 2 * (2 * 48 * 96 + 48 + 96)),
+        ("xmod", {"languages": ["en"]}, 2 * 2 * (2 * 48 * 96 + 48 + 96)),
+    ],
+)  # fmt: skip
+def test_what_an_encoder_can_be_without(kind, given, less):
+    config = {"model_type": kind, **SIZES, **TYPES[kind][0], **NO_HEADS}
+    without = calculator.model_from_hf_config({**config, **given})
+    assert model_of(kind).num_parameters - without.num_parameters == less
+    assert without.ignored_keys == ()

@@ -7,6 +7,8 @@ from calculator.architecture.matrices import Sharding
 from calculator.configs.blocks.builder import Layer
 from calculator.configs.blocks.layers import Assembler
 from calculator.configs.traits import trait
+from calculator.errors import UnsupportedError
+from calculator.messages import say
 
 
 class EncoderOnly(Assembler):
@@ -54,9 +56,21 @@ class SinusoidHeads(EncoderOnly):
     """Positions are a table of the size of a head, which is no weight that is learned."""
 
     def embedding(self, vocab: int, positions: int, tied: bool) -> blocks.Weights:
-        """Yield the embeddings, and the table."""
+        """Yield the embeddings, and the table; an embedding of another width than the layers is refused."""
         yield from super().embedding(vocab, positions, tied)
-        self.keys.ignore("embedding_size")
+        width = self.keys.optional_count("embedding_size")
+        if width not in (None, self.hidden):
+            raise UnsupportedError(
+                say(
+                    "alone.embedding_size",
+                    "embedding_size {width} other than hidden_size {hidden} is not understood for this model type",
+                    width=width,
+                    hidden=self.hidden,
+                ),
+                what="embedding_size",
+                asked=width,
+                allowed=self.hidden,
+            )
         yield from blocks.vector("embedding", positions * self.head_dim)
 
 
