@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +59,7 @@ def first() -> list[Compared]:
 
 def _of_page() -> Plan:
     """Return the plan that the landing page shows; what an own model is can be changed here too."""
-    with st.popover(tell("Own inputs"), key="chip_own") if _is_own() else st.container():
+    with st.popover(tell("Own inputs"), key="chip_own") if _is_own() else nullcontext():
         model = inputs.chosen_model()
     gpu = None if st.session_state["gpu"] == state.CUSTOM else st.session_state["gpu"]
     return calculator.plan(**{"model": model, "gpu": gpu, **inputs.keywords()})

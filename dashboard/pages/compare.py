@@ -22,8 +22,8 @@ _LAST = "_compared_last"
 def show() -> None:
     """Show what differs, the plans as chips, what is other below what differs, and then the rest."""
     with st.container(horizontal_alignment="center").container(width=WIDTH):
-        said, problems, own, chips = st.container(gap="xsmall"), st.container(), st.container(), st.container()
-        with own:
+        said, problems, chips = st.container(gap="xsmall"), st.container(), st.container()
+        with chips:
             first, compared, error = _compared()
         if not compared:
             said.title(tell("This cannot be compared"), anchor=False)
