@@ -69,8 +69,8 @@ class LlamaCppLog(Log):
     }  # fmt: skip
     short_arguments: ClassVar = {"c": "ctx_size", "np": "parallel", "ub": "ubatch_size"}
     telling: ClassVar = (
-        "build:", "cells", "n_ctx", "n_seq", "n_ubatch", "general.name", "file type", ".gguf", "flash_attn", "draft",
-        "- kv ", "print_info", "print_meta", "llama-server", "llama-cli",
+        "build:", "n_ctx", "n_seq", "n_ubatch", "general.name", "file type", ".gguf", "flash_attn", "draft",
+        "print_info", "print_meta", "llama-server", "llama-cli",
     )  # fmt: skip
     begins: ClassVar = BEGINS
     describes: ClassVar = DESCRIBED

@@ -84,7 +84,7 @@ class SglangLog(Log):
     }  # fmt: skip
     weighs_tensors: ClassVar = False
     keeps_states_apart: ClassVar = True
-    telling: ClassVar = ("ServerArgs", "sgl-", "sglang", "SGLang", "mem_fraction", "full_layer", "swa")
+    telling: ClassVar = ("sgl-", "sglang", "SGLang", "mem_fraction", "hunked")
     begins: ClassVar = BEGINS
     rank: ClassVar = RANK
     # requests at once and the length that it came to, beside tokens that it came to

@@ -101,6 +101,7 @@ class TensorRtLlmLog(Log):
     quantisations: ClassVar = {form: form for form in ALGORITHMS.values()}
     telling: ClassVar = (
         "kv size", "fraction", "engine size", "Engine version", "TRTGptModel", "quant_algo", "MpiSession", "MPI size",
+        "k/v cache",
     )  # fmt: skip
 
     def join(self, figures: dict[str, Any], values: list[tuple[str, Any, str]]) -> list[str]:
@@ -123,7 +124,7 @@ def _backend(figures: dict[str, Any]) -> list[str]:
     """Take a start for one of built engines or of the PyTorch backend, by what it prints, whatever its version."""
     engine, *parts = (figures.pop(name, None) for name in ("engine_gib", "context_gib", "buffers_gib", "decoder_gib"))
     asked = str(figures.get("engine_version", ""))
-    is_old = asked.startswith(("0.", "v0."))
+    is_old = asked.startswith("0.")
     if engine is None and parts[0] is None:
         if "peak_gib" not in figures or not is_old:
             return []

@@ -128,8 +128,7 @@ class VllmLog(Log):
         "dcp": "decode_context_parallel_size",
     }  # fmt: skip
     telling: ClassVar = (
-        "padding layers", "max model len", "max_seq", "max seq", "tensor_parallel", "engine (v", "vllm-", "vllm:",
-        "vllm serve", "hunked", "block size", "-tp", "-pp", "-dp", "-dcp",
+        "max_seq", "tensor_parallel", "engine (v", "vllm-", "vllm:", "vllm serve", "-tp", "-pp", "-dp", "-dcp",
     )  # fmt: skip
     served: ClassVar = SERVED
     begins: ClassVar = BEGINS

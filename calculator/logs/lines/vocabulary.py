@@ -34,8 +34,8 @@ _CODE = frozenset("=[](){}")
 """What stands for a name in a help text or a warning."""
 _DATE = re.compile(r"(?<![0-9])(20[0-9]{2})[-/]([01][0-9])[-/]([0-3][0-9])(?![0-9])")
 _TELLING = (
-    "GiB", "MiB", "GB", "KV", "kv_", "blocks", "memory", "version", "concurrency", "model", "args", "--", "config",
-    "maximum", "tokens", "Model", "NVIDIA", "GeForce", "Instinct", "Tesla", "Quadro",
+    "GiB", "MiB", "GB", "KV", "kv_", "blocks", "memory", "version", "model", "args", "--", "config", "tokens", "Model",
+    "NVIDIA", "GeForce", "Instinct", "Tesla", "Quadro",
 )  # fmt: skip
 """A line without any of these, or of the words that tell an engine's lines, is of nothing that is read here."""
 _SERVING = ("throughput", "HTTP/1", "#running", "Received request", "Receive: obj=", "log_server_r", "prompt_token_ids")
