@@ -4,12 +4,15 @@ from dataclasses import replace
 from math import ceil
 from types import SimpleNamespace
 
+import numpy
 import pytest
 
 import calculator
 from calculator.engines.measured import architecture_kind
 from calculator.errors import FileFormatError, InvalidValueError, UnsupportedError
 from calculator.planning.files.models import model_entry, stated_model
+from calculator.planning.kv_cache import check_shapes, encoder_tokens, size_of, whole_numbers
+from calculator.planning.traffic.curves.batches import bend
 from calculator.planning.traffic.curves.policies import known
 from calculator.planning.traffic.curves.risk import _steps, holding, risk_curve, risks
 from calculator.planning.traffic.timing.clients import decoding, room, running
@@ -201,3 +204,69 @@ def test_a_model_that_nothing_gives_again_cannot_be_written(tmp_path):
     odd = replace(calculator.load_model("llama-3.1-8b"), vocab_size=7)
     with pytest.raises(UnsupportedError, match="cannot be written in a plan file"):
         model_entry(odd, None, tmp_path)
+
+
+# From where on a larger batch gives little
+
+
+@pytest.mark.parametrize("lengths", [Lengths(1_000, 250), Lengths(4_000, None), Lengths(100, 1_000)])
+def test_the_bend_is_the_first_batch_of_half_the_limit(lengths):
+    plan = of_room(20)
+
+    def rate(count):
+        asked = {"prompt_tokens": lengths.prompt, "output_tokens": lengths.output}
+        return calculator.speed(plan, count, **asked).output_tokens_per_second
+
+    found = bend(plan, lengths)
+    # one over what a sequence adds to a step, which is the difference of two long ones
+    added = 10**6 / rate(10**6) - 9 * 10**5 / rate(9 * 10**5)
+    assert found.limit_tokens_per_second == pytest.approx(10**5 / added, rel=1e-3)
+    assert rate(found.batch_size) >= found.limit_tokens_per_second / 2
+    assert found.batch_size == 1 or rate(found.batch_size - 1) < found.limit_tokens_per_second / 2
+
+
+# Whole numbers in arrays
+
+
+def test_how_many_values_there_are():
+    assert [size_of(values) for values in (range(0), range(5), range(0, 10, 3), range(10, 0, -3), [1, 2], (3,))] == [
+        0, 5, 4, 4, 2, 1,
+    ]  # fmt: skip
+    assert size_of(numpy.ones((2, 3))) == 6
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([], "x is empty"), ([1.5], "x must hold whole numbers, not float64"), ([True], "must hold whole numbers"),
+        ([0], "x must be at least 1, not 0"), ([[1, 2], [3]], "rows of equal length"),
+        (numpy.array([2**63], dtype=numpy.uint64), "x must be at most 1,000,000,000"),
+        (range(1, 10**9 + 2), "at most 1,0"),
+        (range(10**9 + 1, 0, -1), "at most 1,0"),
+    ],
+)  # fmt: skip
+def test_arrays_that_are_no_whole_numbers(value, said):
+    with pytest.raises(InvalidValueError, match=said) as no:
+        whole_numbers("x", value)
+    assert no.value.what == "x"
+    if "at least" in said or "at most" in said:
+        assert no.value.nearest == (1 if "least" in said else 10**9)
+
+
+def test_arrays_of_whole_numbers():
+    assert whole_numbers("x", ["1k", "1K", 2]).tolist() == [1_000, 1_024, 2]
+    assert whole_numbers("x", "8Ki") == 8_192
+    assert whole_numbers("x", numpy.int32(5)) == 5
+    assert whole_numbers("x", range(1, 4)).tolist() == [1, 2, 3]
+    assert whole_numbers("x", numpy.array([1, 2], dtype=numpy.uint8)).dtype == numpy.int64
+    check_shapes(numpy.ones((3, 1)), numpy.ones(4))
+    check_shapes(5, numpy.ones(4))
+    with pytest.raises(InvalidValueError, match="do not go together"):
+        check_shapes(numpy.ones(3), numpy.ones(4))
+    assert calculator.kv_cache_bytes("llama-3.1-8b", 10, 2, tensor_parallel_size=16) == 16 * 20 * 32 * 512
+    assert calculator.kv_cache_bytes_per_gpu("llama-3.1-8b", [10, 20], 2).tolist() == [20 * 131_072, 40 * 131_072]
+    with pytest.raises(InvalidValueError, match=r"about 10\^2\d bytes, exceeds the 64 bits"):
+        calculator.kv_cache_bytes("llama-3.1-8b", [10**9], 10**9)
+    with pytest.raises(InvalidValueError, match="is for an encoder-decoder") as no:
+        encoder_tokens(calculator.load_model("llama-3.1-8b"), 5)
+    assert no.value.what == "encoder_seq_len"

@@ -73,14 +73,12 @@ def bend(plan: Plan, lengths: Lengths) -> Bend:
     """
     limit = speed_at(plan, MAX_TOKENS, lengths).output_tokens_per_second
     low, high = 1e-6, float(MAX_TOKENS)
-    for _ in range(100):
+    while high / low > 1 + 1e-9:
         middle = (low * high) ** 0.5
         if speed_at(plan, middle, lengths).output_tokens_per_second >= HALF * limit:
             high = middle
         else:
             low = middle
-        if high / low < 1 + 1e-9:
-            break
     return Bend(max(1, -int(-high // 1)), limit)
 
 
