@@ -1,10 +1,12 @@
 """What each engine's class says of itself, and its kernels of attention, beside a second reading of its package."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import calculator
 from calculator.engines import engine_class
-from calculator.engines.lacking import OPTIONS
+from calculator.engines.lacking import OPTIONS, check_checkpoint, check_drafts, check_keywords, check_stages
 from calculator.engines.vllm.kernels import (
     DESKTOP,
     DISTANCE,
@@ -18,6 +20,7 @@ from calculator.engines.vllm.kernels import (
     device_class,
     why_none,
 )
+from calculator.request import PLAN_DEFAULTS
 
 HEADS_OR_LATENTS = "fp32 fp16 bf16"
 CLASSES = {
@@ -187,3 +190,57 @@ def test_kernels_of_attention_serve_these(device):
 )  # fmt: skip
 def test_kernels_by_the_class_of_a_device(gpu, kernels):
     assert device_class(calculator.load_gpu(gpu)) == kernels
+
+
+# a value of each keyword that not every engine has: what asks for something, and what asks for nothing
+ASKS_FOR = {
+    "usage_context": (["server"], []), "enable_attention_dp": ([True], [False]),
+    "decode_context_parallel_size": ([2], [1]), "async_scheduling": ([True], [False]),
+    "enable_prefix_caching": ([True], [False]), "disable_hybrid_kv_cache_manager": ([True], [False]),
+    "language_model_only": ([True], [False]), "swa_full": ([True], [False]), "max_loras": ([1, 4], []),
+    "max_lora_rank": ([1, 16], []), "mamba_cache_dtype": (["float32"], ["auto"]),
+    "mamba_ssm_cache_dtype": (["float32"], ["auto"]), "cpu_offload_gb": ([1, 0.5], []), "n_cpu_moe": ([1, 4], []),
+    "n_gpu_layers": ([1, 9], []), "speculative_config": ([{"method": "mtp"}], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_keyword_that_an_engine_lacks_is_refused_where_it_asks_for_something(name):
+    assert set(ASKS_FOR) == set(OPTIONS)
+    rules = engine_class(name).at(None)
+    for keyword, (asking, idle) in ASKS_FOR.items():
+        has_it = keyword in CLASSES[name]["only_here"].split()
+        for value in (*asking, *idle, None):
+            values = PLAN_DEFAULTS | {keyword: value}
+            if has_it or value not in asking:
+                check_keywords(rules, values)
+            else:
+                with pytest.raises(calculator.UnsupportedError, match=f"{keyword}: .* has no") as caught:
+                    check_keywords(rules, values)
+                assert (caught.value.what, caught.value.asked) == (keyword, value)
+
+
+def test_what_an_engine_does_not_cut_load_or_draft():
+    vllm = engine_class("vllm").at("0.33")
+    whisper = SimpleNamespace(model_type="whisper")
+    check_stages(vllm, whisper, 1)
+    check_stages(vllm, SimpleNamespace(model_type="llama"), 2)
+    with pytest.raises(calculator.ParallelismError, match="own class of whisper has no pipeline stages") as caught:
+        check_stages(vllm, whisper, 2)
+    assert (caught.value.asked, caught.value.allowed, caught.value.nearest) == (2, (1,), 1)
+    for method, said in (("fp_quant", "deprecated"), ("bitsandbytes", "not among its methods"), ("awq", "")):
+        stored = SimpleNamespace(name="M", quant_method=method, is_as_stored=lambda dtype: dtype == "auto")
+        check_checkpoint(vllm, stored, "fp8")
+        if not said:
+            check_checkpoint(vllm, stored, "auto")
+            continue
+        with pytest.raises(calculator.UnsupportedError, match=said) as caught:
+            check_checkpoint(vllm, stored, "auto")
+        assert caught.value.what == "weight_dtype"
+    check_drafts(vllm, None)
+    check_drafts(vllm, SimpleNamespace(method="suffix"))
+    with pytest.raises(
+        calculator.UnsupportedError, match="what drafts by suffix take with SGLang is not known"
+    ) as caught:
+        check_drafts(engine_class("sglang").at(None), SimpleNamespace(method="suffix"))
+    assert caught.value.allowed == ("mtp", "eagle", "eagle3", "draft_model", "ngram")
