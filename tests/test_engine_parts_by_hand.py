@@ -2,14 +2,23 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import calculator
+from calculator.architecture.caches import EveryToken, Recurrence, State, Window
 from calculator.architecture.counts import NO_LIMIT
 from calculator.architecture.limits import MAX_TOKENS
 from calculator.engines import engine_class, engine_rules
 from calculator.engines.llama_cpp.described import PRINTED, _values
 from calculator.engines.llama_cpp.overheads import compute_buffer, without_flash_attention
+from calculator.engines.llama_cpp.rules import (
+    WholeSequences,
+    _claim_every_token,
+    _claim_state,
+    _claim_window,
+    last_layers,
+)
 from calculator.engines.overheads import (
     ACTIVATION,
     CUDA_GRAPH,
@@ -260,7 +269,8 @@ def test_a_device_is_small_below_35_gib():
     # 4 to 32 by 4: 8; 48 to 256 by 16: 14; 288 to 512 by 32: 8; 576 to 1,024 by 64: 8; 1,280 to 4,096 by 256: 12; on by
     # 512 from 4,608
     [
-        (3, 0), (4, 1), (32, 8), (47, 8), (48, 9), (256, 22), (287, 22), (288, 23), (512, 30), (575, 30), (576, 31),
+        (3, 0), (4, 1), (7, 1), (8, 2), (32, 8), (47, 8), (48, 9), (63, 9), (64, 10), (256, 22), (287, 22), (288, 23),
+        (319, 23), (320, 24), (512, 30), (575, 30), (576, 31), (639, 31), (640, 32), (1535, 39), (1536, 40), (5119, 51),
         (1024, 38), (1279, 38), (1280, 39), (2048, 42), (4096, 50), (4607, 50), (4608, 51), (5120, 52), (8192, 58),
         (16_384, 74),
     ],
@@ -408,3 +418,50 @@ def test_layers_and_experts_that_the_host_holds():
         assert whole - held == pytest.approx(max(0, 33 - many) * layer, rel=2e-4)
     both = calculator.plan("mixtral-8x7b", n_gpu_layers=11, n_cpu_moe=25, **asked).per_gpu.weights_bytes
     assert whole - both == pytest.approx(22 * layer + 3 * experts, rel=2e-4)
+
+
+def test_cells_of_llama_cpp():
+    # cells of 256 tokens; a window and the tokens at once, 612, are 3 of them; states in 32 bit whatever they are in
+    assert _claim_every_token(EveryToken(64), 2, 512) == Claim(256, NO_LIMIT, 256 * 2 * 64)
+    assert _claim_window(Window(64, 100), 2, None) == Claim(256, NO_LIMIT, 256 * 2 * 64)
+    assert _claim_window(Window(64, 100), 2, 512) == Claim(256, 768, 256 * 2 * 64)
+    assert _claim_window(Window(64, 256), 2, 512).limit == 768
+    assert _claim_window(Window(64, 257), 2, 512).limit == 1_024
+    assert _claim_state(State(Recurrence.MAMBA2, 30, 2, 1_000, 2), 3, 512) == Claim(0, fixed=3 * 4 * 1_030)
+    # 1,000 bytes of 2 a token, in cells of 256 tokens: one sequence of 300 takes 2 of them, 1,024 bytes
+    pools = WholeSequences((Pool(1, (Claim(256, weight=512),)),), 256)
+    assert [pools.num_blocks(size, 300) for size in (1_023, 1_024, 2_048)] == [0, 2, 4]
+    model = calculator.load_model("gemma-3-27b")
+    whole = [(group.spec, group.count) for group in model.layers]
+    for many in (0, 1, 2, 7, 62, 63, 99):
+        layers = last_layers(model, many)
+        assert sum(group.count for group in layers) == min(62, max(0, many - 1))
+    assert {spec for spec, _ in whole} == {group.spec for group in last_layers(model, 63)}
+    (one,) = last_layers(model, 2)
+    assert (one.count, one.spec) == (1, whole[-1][0])
+
+
+def test_what_llama_cpp_takes_of_a_device():
+    asked = {"gpu": "rtx-3090", "engine": "llama.cpp", "weight_dtype": "q8_0"}
+    for stages, said in ((1, "all but a margin of 1,024 MiB"), (2, "1,024 MiB, whole layers on each GPU")):
+        plan = calculator.plan("llama-3-8b", pipeline_parallel_size=stages, **asked)
+        assert plan.rules.budget_words(plan.model, plan.request).endswith(said)
+        assert plan.per_gpu.requested_bytes == plan.request.gpu_memory_bytes - 2**30
+    rules = plan.rules
+    assert [rules.requested_bytes(total, 0.9, 0, 0) for total in (2**30 - 1, 2**30, 2**31)] == [0, 0, 2**30]
+
+
+def test_claims_of_integers_and_arrays():
+    ends = (Claim(16), Claim(16, MAX_TOKENS), Claim(16, MAX_TOKENS - 1), Claim(0, fixed=3))
+    assert [claim.is_endless for claim in ends] == [True, True, False, False]
+    lengths = np.array([1, 16, 17, 100])
+    for claim, blocks in (
+        (Claim(0, fixed=3), [3] * 4), (Claim(16), [1, 1, 2, 7]), (Claim(16, 32, 2, 1), [3, 3, 5, 5]),
+    ):  # fmt: skip
+        assert claim.blocks(lengths).tolist() == blocks
+        assert [claim.blocks(int(each)) for each in lengths] == blocks
+    pool = Pool(10, (Claim(16), Claim(0, fixed=1)), held_back=2)
+    assert pool.blocks(lengths).tolist() == [2, 2, 3, 8]
+    assert [pool.sequences(count, 17) for count in (1, 2, 5, 8)] == [0, 0, 1, 2]
+    assert pool.sequences(np.array([1, 2, 5, 8]), 17).tolist() == [0, 0, 1, 2]
+    assert Geometry((pool,), 16).room(100, lengths).tolist() == [5, 5, 10 / 3, 10 / 8]
