@@ -205,9 +205,10 @@ def test_ways_to_draft_that_are_known_and_others():
     assert len({Speculation({"a": 1, "b": 2}), Speculation({"b": 2, "a": 1}), Speculation({"a": 1})}) == 2
 
 
-TEXTS = {"method": 40, "model": 400, "quantization": 40, "kv_cache_dtype": 40, "revision": 400, "code_revision": 400,
- 
-                "attention_backend": 400, "moe_backend": 400, "draft_sample_method": 40, "rejection_sample_method": 40}  # fmt: skip
+TEXTS = {
+    "method": 40, "model": 400, "quantization": 40, "kv_cache_dtype": 40, "revision": 400, "code_revision": 400,
+    "attention_backend": 400, "moe_backend": 400, "draft_sample_method": 40, "rejection_sample_method": 40,
+}  # fmt: skip
 COUNTS = {"num_speculative_tokens": (1, 1_024), "draft_tensor_parallel_size": (1, 65_536), "max_model_len": (1, MOST),
           "prompt_lookup_min": (1, MOST), "prompt_lookup_max": (1, MOST), "suffix_decoding_max_tree_depth": (0, 10**9),
           "suffix_decoding_max_cached_requests": (0, 10**9)}  # fmt: skip
@@ -292,8 +293,7 @@ def test_a_head_of_the_first_kind_by_hand():
 
 @pytest.mark.parametrize(("quantization", "dtype"), [(None, "bf16"), ("fp8", "fp8")])
 def test_a_head_of_the_third_kind_by_hand(quantization, dtype):
-
-    # vLLM's llama_eagle3: three hidden states of 4,096 become one, two norms, 32,000 of 128,256 tokens are drafted from;
+    # vLLM's llama_eagle3: three hidden states of 4,096 become one, two norms, a head of 32,000 of 128,256 tokens;
     # queries, keys and values of its layer read the token beside the state: 4,096 x (4,096 + 2 x 1,024) more
     given = {"quantization": quantization} if quantization else {}
     model = calculator.load_model("llama-3.1-8b")

@@ -314,6 +314,11 @@ def test_lognormal_lengths_have_the_means_and_the_spread_that_are_asked(cvs, cor
         assert together / deviations[0] / deviations[1] == pytest.approx(correlation, abs=1e-5)
 
 
+def test_no_length_is_less_than_one_token():
+    one = Workload(1.0, 1, 1, 0.0, 0.0).pairs(100)
+    assert (one.prompt_tokens.tolist(), one.output_tokens.tolist(), one.weights.tolist()) == ([1], [1], [1])
+
+
 def test_the_grid_of_the_normal_goes_out_to_eight_deviations():
     deviates, share = of_workload._normal_grid()
     assert (len(deviates), deviates[0]) == (801, -8)
@@ -332,9 +337,9 @@ def test_a_correlation_reaches_as_far_as_lognormals_can(cvs, low, high):
     if high is None:
         reach = sqrt(log(5) * log(1.25))
         low, high = 2.718281828459045**-reach - 1, 2.718281828459045**reach - 1
-    for inside in (low, low - 5e-10, high):
+    for inside in (low, low - 8e-10, high):
         assert Workload(1.0, 100, 10, *cvs, inside).correlation == inside
-    for outside, nearest in ((low - 1e-6, low), (high + 1e-6, high)):
+    for outside, nearest in ((low - 1.5e-9, low), (high + 1.5e-9, high)):
         if abs(outside) > 1:
             continue
         error = caught(Workload, 1.0, 100, 10, *cvs, outside)
