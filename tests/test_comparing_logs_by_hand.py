@@ -338,6 +338,38 @@ def test_terms_that_differ_are_named_the_largest_first():
     assert not any(text.key.endswith(".term") for text in few)
 
 
+def term_causes(figures, **given):
+    texts = causes_of(compared_of({"kv_pool_gib": POOL - 5, **figures}, **given))
+    return [str(text) for text in texts if text.key.endswith(".term")]
+
+
+def test_terms_that_are_printed_together_are_named_together():
+    assert term_causes({"activation_and_graphs_gib": 2.0}) == [
+        "activations and CUDA graphs: 2.00 GiB more than predicted"
+    ]
+    found = term_causes({"activation_and_graphs_gib": 2.0}, cuda_graph_bytes=3 * GIB)
+    assert found == ["activations and CUDA graphs: 1.00 GiB less than predicted"]
+    (consumed,) = term_causes({"consumed_gib": WEIGHTS + 3})
+    assert consumed.startswith("weights and outside the allocator: ")
+    assert "GiB more than predicted" in consumed
+    (sequence,) = term_causes({"needed_gib": 2.0})
+    assert sequence == "one sequence: 1.00 GiB more than predicted"
+
+
+@pytest.mark.parametrize("form", ["fp8", "bf16", "awq-int4"])
+def test_a_format_is_told_by_what_weights_and_what_is_outside_take_together(form):
+    asked = calculator.vary(PLAN, weight_dtype=form)
+    together = asked.per_gpu.weights_bytes + kept_bytes(asked.per_gpu) + asked.per_gpu.lines["non_torch"].bytes
+    found, said = setup.with_consumed_weights(PLAN, together / GIB)
+    if form == "bf16":
+        assert (found, said) == (PLAN, [])
+    else:
+        assert found.per_gpu.weights_bytes == pytest.approx(asked.per_gpu.weights_bytes, rel=0.01)
+        assert keys_of(said) == ["consumed"]
+    assert setup.with_consumed_weights(PLAN, 1.0) == (PLAN, [])
+    assert setup.with_consumed_weights(PLAN, 70.0) == (PLAN, [])
+
+
 # What follows from a start for its next
 
 A, B, C = (Line(key, key, key, None) for key in ("activation", "left_out", "cuda_graph"))

@@ -135,6 +135,10 @@ def test_four_hundred_lines_are_listed_and_the_others_counted():
     assert log.not_understood[0][0] == 2
     log = read(403)
     assert (len(log.not_understood), log.unlisted, log.others, len(log.bears_on_memory)) == (400, 3, 3, 400)
+    dated = read_log(POOL + "2025-10-02 tokens of it\n")  # a day alone says nothing
+    assert (dated.understood, dated.not_understood) == (1, ((2, "2025-10-02 tokens of it"),))
+    stated = read_log(POOL + "2025-10-02 max_seq_len=5 tokens\n")
+    assert (stated.understood, stated.not_understood) == (2, ())
     other = read_log(POOL + "a word\nmemory\n   \n")
     assert (len(other.not_understood), other.others, other.bears_on_memory) == (2, 1, ((3, "memory"),))
 

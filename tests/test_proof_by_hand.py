@@ -77,6 +77,18 @@ def test_all_starts_of_a_machine_are_one():
     assert [group.name for group in groups([rows[2]])] == ["vllm, by machine"]
 
 
+def test_tables_name_what_they_count():
+    assert list(MACHINES) == [
+        "machines", "compared", "median", "nine of ten within", "every start within 5 % or 0.5 % of the device",
+        "every range held",
+    ]  # fmt: skip
+    assert list(EACH) == ["machine", "engine", "starts", "median error", "close", "range held", "used for"]
+    assert list(foretold._columns("x")) == [
+        "x", "pairs", "median without", "with", "worst without", "with ", "range held without", "with  ",
+        "width of the range without, GiB", "with   ",
+    ]  # fmt: skip
+
+
 # Choices
 
 
