@@ -228,6 +228,7 @@ REFUSED = [
     ("deepseek_v4", {"layer_types": None, "compress_ratios": [0, 4, 8]}, INVALID, "must list 0, 4 or 128"),
     ("deepseek_v4", {"head_dim": 256}, UNSUPPORTED, "head_dim 256 of which 64 are rotated"),
     ("deepseek_v4", {"qk_rope_head_dim": 32}, UNSUPPORTED, "head_dim 512 of which 32 are rotated"),
+    ("deepseek_v4", {"num_hash_layers": -1}, INVALID, "num_hash_layers must lie between 0"),
     ("deepseek_v4", {"o_groups": 3}, INVALID, "o_groups 3 does not divide 8 heads of 512"),
     ("bailing_hybrid", {"num_hidden_layers": 3}, UNSUPPORTED, "3 are not whole groups of layer_group_size 2"),
     ("bailing_moe_v2_5", {"num_hidden_layers": 3}, UNSUPPORTED, "3 are not whole groups of layer_group_size 2"),
@@ -350,3 +351,21 @@ def test_what_an_encoder_can_be_without(kind, given, less):
     without = calculator.model_from_hf_config({**config, **given})
     assert model_of(kind).num_parameters - without.num_parameters == less
     assert without.ignored_keys == ()
+
+
+@pytest.mark.parametrize(
+    ("multiple", "divisor", "width"),
+    # 256 x 10.5 = 2,688 is half way from 2,560 to 2,816, 10.49 less; nine tenths of 1,280 are 1,152, which is not below
+    [(10.5, 256, 2_816), (10.49, 256, 2_560), (5.0, 1_152, 1_152)],
+)
+def test_widths_round_half_up_and_are_no_more_than_a_tenth_below(multiple, divisor, width):
+    lists = {"num_query_heads": [8, 8], "num_key_value_heads": [2, 2], "ffn_multipliers": [multiple] * 2}
+    model = model_of("openelm", **lists, hidden_size=256, ffn_dim_divisor=divisor, num_attention_heads=None,
+                     intermediate_size=None)  # fmt: skip
+    assert model.intermediate_size == width
+
+
+def test_heads_in_place_of_a_latent_vector_have_biases_of_all_projections():
+    # 8 x 16 of queries, 2 x 16 of keys and of values and 96 of the output, in each of two layers
+    more, plain = (model_of("deepseek_v2", attention_bias=bias) for bias in (True, False))
+    assert more.num_parameters - plain.num_parameters == 2 * (128 + 2 * 32 + 96)

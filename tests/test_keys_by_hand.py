@@ -274,8 +274,8 @@ def test_how_many_experts_there_are_is_never_assumed():
 AT = "model.layers.3."
 # bias_correction of DeepSeek, ERNIE, MiniMax, AFMoE, Laguna, LFM2, Nemotron, Step, dots: each model's own class
 NAMED = {
-    "mlp.gate.e_score_correction": "mlp.gate.e_score_correction mlp.moe_statics.e_score_correction mlp.expert moe.router "
-    "block_sparse_moe.e_score_correction mlp.experts.e_score_correction feed_forward.expert "
+    "mlp.gate.e_score_correction": "mlp.gate.e_score_correction mlp.moe_statics.e_score_correction mlp.expert "
+    "moe.router block_sparse_moe.e_score_correction mlp.experts.e_score_correction feed_forward.expert "
     "mixer.gate.e_score_correction mlp.router.expert",
     "mlp.shared_experts.gate_proj": "mlp.shared_experts.gate_proj mlp.shared_expert.gate_proj shared_mlp.gate_proj "
     "feed_forward.shared_expert.gate_proj block_sparse_moe.shared_experts.w1 mlp.shared_mlp.gate_proj",

@@ -247,7 +247,7 @@ TYPES = {
     # transformers falcon: new_decoder_architecture, two norms with biases
     "falcon": (
         {"new_decoder_architecture": True, "num_kv_heads": 2, "num_key_value_heads": None, "bias": True,
-         "parallel_attn": True, "alibi": False, "intermediate_size": None, "ffn_hidden_size": 160,
+         "parallel_attn": True, "intermediate_size": None, "ffn_hidden_size": 160,
          "head_dim": None, "hidden_size": 128},
         [attention(128, bias=True, out_bias=True) + ";" + mlp(gated=False, hidden=128, bias=True)
          + "; norms 4/4*128 ="] * 2,
@@ -404,7 +404,7 @@ TYPES |= {
     "kimi_linear": (
         {**LATENT, "linear_attn_config": {"full_attn_layers": [2], "kda_layers": [1], "num_heads": 4, "head_dim": 16,
          "short_conv_kernel_size": 4, "use_full_rank_gate": True}, **ROUTED, "first_k_dense_replace": 2,
-         "num_shared_experts": 0, "mla_use_output_gate": True},
+         "mla_use_output_gate": True},
         [f"""state-layers 192x96 C self_attn.qkv_proj; state-layers 192x4 C 16 4B; state-layers 64x96 C self_attn.g_proj
          state-layers 16x96 = self_attn.f_a_proj; state-layers 64x16 C self_attn.f_b_proj
          state-layers 4x96 C self_attn.b_proj; state-layers 68 C 4B; norms 16 =; state-layers 96x64 R self_attn.o_proj
@@ -479,3 +479,4 @@ def test_every_matrix_of_a_type(kind):
     assert [found(weights) for weights in layers_of(model)] == [lines(text) for text in layers]
     assert found(model.embedding) == lines(embedding)
     assert found(model.end) == lines(end)
+    assert model.ignored_keys == ()

@@ -43,7 +43,7 @@ class Assembler:
         self.gated = trait(keys, family.gated)
         self.mlp_bias = trait(keys, family.mlp_bias)
         self.plain = self.widest_heads()
-        self.heads, self.groups, self.head_dim = self.plain.query, self.plain.groups, self.plain.key
+        self.heads, self.head_dim = self.plain.query, self.plain.key
         self.bidirectional = reads_as_a_whole(keys, family)
         self.biases = trait(keys, family.qkv_bias), trait(keys, family.output_bias)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calculator.configs.blocks.heads import Heads, checked, heads_of, listed_heads
+from calculator.configs.blocks.heads import Heads, checked, listed_heads
 from calculator.configs.blocks.layers import Assembler
 
 LISTED = "num_key_value_heads_per_layer"
@@ -19,10 +19,6 @@ LISTED = "num_key_value_heads_per_layer"
 class ListedKVHeads(Assembler):
     """Every layer has KV heads of its own; a number for all beside the list is the default of another type."""
 
-    def widest_heads(self) -> Heads:
-        """Return the heads of the layer with most KV heads."""
-        return max(self.layer_heads([]), key=lambda heads: heads.groups)
-
     def kv_heads(self, heads: int) -> int:
         """Return as many KV heads as query heads: the list has each layer's own."""
         self.keys.ignore("num_key_value_heads")
@@ -30,8 +26,7 @@ class ListedKVHeads(Assembler):
 
     def layer_heads(self, kinds: list[str]) -> list[Heads]:  # noqa: ARG002
         """Return the heads of every layer, from the list."""
-        common = heads_of(self, "full_attention")
         return [
-            checked(replace(common, groups=groups), f"{LISTED} of layer {layer},")
+            checked(replace(self.plain, groups=groups), f"{LISTED} of layer {layer},")
             for layer, groups in enumerate(listed_heads(self.keys, LISTED, self.num_layers, "KV heads"))
         ]

@@ -73,7 +73,8 @@ class CompressedWithAge(Assembler):
             turns = [
                 RATIOS["compressed_sparse_attention" if i % 2 else "heavily_compressed_attention"] for i in range(count)
             ]
-            ratios = [RATIOS["heavily_compressed_attention"]] * min(count, 2) + turns[: max(count - 2, 0)]
+            ratios = [RATIOS["heavily_compressed_attention"]] * 2 + turns
+            ratios = ratios[:count]
         if len(ratios) != count or not set(ratios) <= set(RATIOS.values()):
             raise InvalidValueError(
                 say(
