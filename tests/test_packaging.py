@@ -105,7 +105,7 @@ def test_package_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     assert run(python, tmp_path, "-m", "calculator", "size", *size).returncode == 0
     done = run(python, tmp_path, "-m", "calculator", "concurrency", *asked)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: this needs numpy, which pip install 'kv-cache-planner[notebook]' brings\n"
+    assert done.stderr == "error: this needs numpy, which pip install 'kv-cache-planner[traffic]' brings\n"
     done = run(python, tmp_path, "-m", "calculator", "app")
     assert done.stderr == "error: this needs streamlit, which pip install 'kv-cache-planner[app]' brings\n"
     code = (
