@@ -2,11 +2,13 @@
 
 import json
 import re
+import sys
 
 import pytest
 from golden import GIB
 
 import calculator
+from calculator.cli.main import main
 
 REFERENCE = ["plan", "--model=llama-3-70b", "--gpu=a100-80gb-sxm", "--tensor-parallel-size=4", "--seq-len=8192"]
 PER_GPU = {
@@ -64,6 +66,23 @@ def test_kv_as_text(run):
     assert (code, err) == (0, "")
     assert "42,949,672,960 bytes (40.00 GiB, 42.95 GB)" in out
     assert "327,680 bytes over the whole model" in out
+
+
+def test_a_small_cache_has_a_unit_that_suits_it(run):
+    _, out, _ = run("kv", "--model", "qwen3-4b", "--seq-len", 1)
+    head, whole, *_ = out.splitlines()
+    assert head == "Qwen3 4B, 1 token × 1 sequence"
+    assert whole == "KV cache, all GPUs: 147,456 bytes (144.00 KiB)"  # 2 × 36 layers × 8 heads × 128 × 2 bytes
+
+
+@pytest.mark.parametrize(
+    ("called", "named"), [("/usr/bin/kv-cache-planner", "kv-cache-planner"), ("/x/__main__.py", "python -m calculator")]
+)
+def test_usage_names_the_command_that_was_typed(monkeypatch, capsys, called, named):
+    monkeypatch.setattr(sys, "argv", [called])
+    with pytest.raises(SystemExit):
+        main(["kv"])
+    assert capsys.readouterr().err.startswith(f"usage: {named} kv ")
 
 
 def test_plan_as_json_is_the_plan(run, reference):

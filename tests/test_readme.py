@@ -8,8 +8,10 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from math import prod
 from pathlib import Path
+from threading import Thread
 
 import nbformat
 import pytest
@@ -35,7 +37,7 @@ README, CI = TEXTS["README.md"], TEXTS["ci.md"]
 WHOLE = "\n".join(TEXTS.values())
 ACCURACY = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
 CONSOLE = sorted(set(re.findall(r"```console\n\$ (.+)\n((?:.+\n)*?)```", WHOLE)))
-COMMANDS = re.findall(r"^python -m calculator (?:concurrency|speed|heads|size|service) .+", WHOLE, re.MULTILINE)
+COMMANDS = re.findall(r"^python -m calculator (?:plan|concurrency|speed|heads|size|service) .+", WHOLE, re.MULTILINE)
 SHORTCUTS = re.findall(r"^\| [^|]+ \| ([^|=]+) = ([0-9,]+)[^|]* \| ([0-9,]+) \| `(.+)` \|$", README, re.MULTILINE)
 
 
@@ -56,7 +58,7 @@ def run(command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def test_there_are_commands_to_try() -> None:
     assert len(CONSOLE) == 2
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 8
     assert len(SHORTCUTS) == 8
 
 
@@ -65,6 +67,7 @@ def test_command_that_is_shown_without_its_output_runs(command: str) -> None:
     done = run(command)
     assert (done.returncode, done.stderr) == (0, "")
     said = (
+        "LLaMA 3 70B on 4 × A100 80GB SXM: 58 users of 8,192 tokens",
         "One replica holds ",
         "With 64 sequences at once ",
         "LLaMA 3 70B keeps ",
@@ -136,7 +139,7 @@ def test_workflow_runs_as_printed_in_an_empty_checkout(tmp_path: Path) -> None:
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
     assert set(used["with"]) <= set(action["inputs"])
     (install, check) = [step for step in action["runs"]["steps"] if "run" in step]
-    assert install["run"] == 'python -m pip install --quiet "$GITHUB_ACTION_PATH"'
+    assert install["run"] == 'python -m pip install --quiet "$GITHUB_ACTION_PATH[traffic]"'
 
     path = tmp_path / "work" / used["with"]["files"]
     git(tmp_path, "init", "-q", "--bare", "origin.git")
@@ -183,6 +186,8 @@ def test_hook_that_is_shown_is_one_that_is_published() -> None:
     assert {"repo", "rev"} <= set(repository)
     assert [hook["id"] for hook in repository["hooks"]] == [hook["id"] for hook in published]
     assert [hook["entry"] for hook in published] == ["kv-cache-planner check"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert [hook["additional_dependencies"] for hook in published] == [extras["traffic"]]
 
 
 def test_container_file_names_what_exists() -> None:
@@ -211,8 +216,30 @@ def test_container_file_names_what_exists() -> None:
     }
     told = set(re.findall(r"`(STREAMLIT_\w+)`", TEXTS["deploy.md"]))
     assert set(variables) <= told <= options
-    assert f"http://127.0.0.1:{variables['STREAMLIT_SERVER_PORT']}/_stcore/health" in text
     assert int(variables["STREAMLIT_SERVER_MAX_UPLOAD_SIZE"]) * 2**20 == MAX_LOG_BYTES
+
+
+@pytest.mark.parametrize(("base", "path"), [(None, "/_stcore/health"), ("/planner/", "/planner/_stcore/health")])
+def test_health_is_asked_where_the_server_is_told_to_answer(base: str | None, path: str) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == path else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    (command,) = re.findall(r"^HEALTHCHECK .* CMD +(\[.+\])$", text, re.MULTILINE)
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.handle_request).start()
+        env = {"STREAMLIT_SERVER_PORT": str(server.server_port)} | (
+            {"STREAMLIT_SERVER_BASE_URL_PATH": base} if base else {}
+        )
+        done = subprocess.run(
+            [sys.executable, *json.loads(command)[1:]], env=os.environ | env, capture_output=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def settings() -> set[str]:
@@ -225,6 +252,7 @@ def settings() -> set[str]:
 def test_counts_in_the_readme() -> None:
     assert f"**{len(calculator.model_ids())} models**" in README
     assert f"**{len(calculator.gpu_ids())} GPUs**" in README
+    assert not re.search(r"[0-9]+ (?:models|GPUs)\*\*", TEXTS["method.md"])
     said = f"{len(calculator.circulating_claims())} claims say"
     assert f"`circulating_claims` knows what {said}" in README
     assert f"`circulating_claims` what {said}" in TEXTS["notebook.md"]

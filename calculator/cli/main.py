@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from calculator.cli import BAD_INPUT
@@ -85,7 +86,9 @@ COMMANDS = {
 }
 
 
-EXTRAS = {"numpy": "notebook", "streamlit": "app"}
+INSTALLED = "kv-cache-planner"
+"""What the command is called where the package is installed."""
+EXTRAS = {"numpy": "traffic", "streamlit": "app"}
 """What some commands need and the package alone does not bring, and the extra that does."""
 
 
@@ -136,10 +139,15 @@ class _Parser(argparse.ArgumentParser):
         super().error(one_line(message))
 
 
+def _called() -> str:
+    """Return by what command this runs, so that usage and errors print what can be typed again."""
+    return INSTALLED if Path(sys.argv[0]).stem == INSTALLED else "python -m calculator"
+
+
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser of all commands; only the asked one is imported and knows its arguments."""
     parser = _Parser(
-        prog="python -m calculator",
+        prog=_called(),
         description="KV-cache capacity planning: how much memory, how many sequences, what to change.",
         epilog="Exit codes: 0 fine; 1 an expectation is missed or the plan does not fit; 2 bad usage or bad input.",
     )

@@ -12,7 +12,7 @@ from calculator.cli.arguments import MODEL_HELP, add_format, add_option
 from calculator.cli.printing import print_json, say
 from calculator.planning import SCHEMA_VERSION
 from calculator.planning.kv_cache import kv_cache_bytes, kv_cache_bytes_per_gpu
-from calculator.units import format_bytes, format_gb, format_gib, plural
+from calculator.units import GIB, KIB, format_bytes, format_gb, format_size, plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(report)
         return OK
     total, share = report["kv_cache_bytes"], report["kv_cache_bytes_per_gpu"]
-    say(f"{model.name}, {arguments.seq_len:,} tokens × {plural(arguments.batch_size, 'sequence')}")
-    say(f"KV cache, all GPUs: {format_bytes(total)} ({format_gib(total)}, {format_gb(total)})")
+    say(f"{model.name}, {plural(arguments.seq_len, 'token')} × {plural(arguments.batch_size, 'sequence')}")
+    say(f"KV cache, all GPUs: {_sized(total, gb=True)}")
     heads = plural(report["kv_heads_per_gpu"], "KV head")
-    say(f"KV cache, one GPU:  {format_bytes(share)} ({format_gib(share)}), {heads} on each of {plural(tp, 'GPU')}")
+    say(f"KV cache, one GPU:  {_sized(share)}, {heads} on each of {plural(tp, 'GPU')}")
     length = min(arguments.seq_len, MAX_TOKENS - 1)
     before, after = (
         kv_cache_bytes(model, tokens, 1, arguments.kv_cache_dtype, 1, arguments.encoder_seq_len)
@@ -57,3 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     if model.dtype_assumption and arguments.kv_cache_dtype == "auto":
         say(f"note: {model.dtype_assumption}")
     return OK
+
+
+def _sized(num_bytes: int, *, gb: bool = False) -> str:
+    """Return exact bytes, and beside them a size in the unit that suits it."""
+    more = [format_size(num_bytes)] if num_bytes >= KIB else []
+    more += [format_gb(num_bytes)] if gb and num_bytes >= GIB else []
+    return f"{format_bytes(num_bytes)} ({', '.join(more)})" if more else format_bytes(num_bytes)
