@@ -183,7 +183,7 @@ def test_what_differs_from_before_is_a_table(run, tmp_path, monkeypatch):
     assert rows[0] == ["deployment", "what", "before", "after", "change", "USD an hour"]
     chat = [row for row in rows if row[0] == "chat"]
     assert chat[0][5] == f"{money[0]} → {money[1]}"
-    assert ["chat", "tensor_parallel_size", "1", "2", "1", ""] in chat
+    assert ["chat", "tensor_parallel_size", "1", "2", "+1", ""] in chat
     assert ["new", "new", "", "", "", f"- → {money[0]}"] in rows
     assert ["old", "gone", "", "", "", f"{money[0]} → -"] in rows
     assert not [row for row in rows if row[0] == "same"]

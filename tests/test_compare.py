@@ -124,6 +124,13 @@ def test_a_check_fails_where_an_upgrade_breaks_what_is_expected(run, files, tmp_
         code, _, err = run("check", files[0], "--upgrade-to", asked)
         assert (code, err.count("\n")) == (2, 1)
     assert run("check", "--upgrade-to", "0.26")[0] == 2
+    # what a version was answered by is said: none was read that is named 7.0
+    _, out, _ = run("check", files[0], "--upgrade-to", "7.0", "--format", "github")
+    assert f"::warning file={files[0]},line=2::gemma: the rules of vLLM 7.0 are not known" in out
+    assert "note: gemma: the rules of vLLM 7.0 are not known" in run("check", files[0], "--upgrade-to", "7.0")[1]
+    _, out, _ = run("check", files[0], "--upgrade-to", "7.0", "--format", "json")
+    assert [note["subject"] for note in json.loads(out)["notes"]] == ["gemma"]
+    assert "note" not in run("check", files[0])[1]
     both = yaml.safe_load((tmp_path / "a.yaml").read_text())
     both["deployments"].append({**both["deployments"][0], "name": "other"})
     both["deployments"][1] |= {"engine": "sglang", "engine_version": "0.5.10", "expect": {"max_num_gpus": 2}}

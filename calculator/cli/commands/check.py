@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from calculator.planning.answer import Plan
 from calculator.planning.comparing.compare import written
 from calculator.planning.comparing.terms import PRICE_UNIT
 from calculator.planning.files.against import Changed, changed_deployments
-from calculator.planning.files.checks import Finding, check_each, check_presets
+from calculator.planning.files.checks import Assumed, Finding, check_each, check_presets
 from calculator.reading.revision import read_as_it_was
 from calculator.reading.strict_yaml import read
 from calculator.units import plural
@@ -67,11 +67,14 @@ class Checked:
         What cannot be answered.
     changed : list of tuple of str and Changed, or None
         What differs from before; None where that was not asked.
+    assumed : list of tuple of str and Assumed
+        What is answered by the rules of another version than it names, and in which file.
     """
 
     findings: list[Finding]
     problems: list[Problem]
     changed: list[tuple[str, Changed]] | None
+    assumed: list[tuple[str, Assumed]] = field(default_factory=list)
 
     @property
     def missed(self) -> list[Finding]:
@@ -104,6 +107,12 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"::error{place}::{_escape(problem.text)}")
         else:
             say(f"error: {problem.text}", to=sys.stderr)
+    for name, one in checked.assumed:
+        text = f"{one.subject}: {one.text}"
+        if arguments.format == "github":
+            say(f"::warning {_place(name, one.line)}::{_escape(text)}")
+        else:
+            say(f"{name}:{one.line}: note: {text}")
     if checked.changed is not None:
         if arguments.format == "github":
             _annotate_changed(checked.changed)
@@ -122,7 +131,8 @@ def _check(arguments: argparse.Namespace) -> Checked:
             raise InvalidValueError(f"--{name.replace('_', '-')} is of plan files: name at least one", what=name)
     checked = Checked([] if arguments.files else check_presets(), [], None if arguments.against is None else [])
     for name in arguments.files:
-        found, wrong = check_each(Path(name), arguments.upgrade_to)
+        found, wrong, assumed = check_each(Path(name), arguments.upgrade_to)
+        checked.assumed += [(name, one) for one in assumed]
         checked.findings += found
         checked.problems += [Problem(name, problem.line, str(problem)) for problem in wrong]
         if checked.changed is not None:
@@ -153,6 +163,8 @@ def _report(checked: Checked) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in checked.findings],
         "problems": [{"file": one.file, "line": one.line, "error": one.text} for one in checked.problems],
     }
+    if checked.assumed:
+        report["notes"] = [{"file": name, **one._asdict()} for name, one in checked.assumed]
     if checked.changed is not None:
         report["changed"] = [
             {"file": name, "line": one.line, "deployment": row[0], **dict(zip(TABLE[1:], row[1:], strict=True))}
@@ -212,7 +224,7 @@ def _rows(one: Changed) -> list[tuple[str, ...]]:
             row.name,
             written(row.before, row.unit),
             written(row.after, row.unit),
-            "" if row.change is None else written(row.change, row.unit),
+            "" if row.change is None else f"{'+' * (row.change > 0)}{written(row.change, row.unit)}",
             "" if place else money,
         )
         for place, row in enumerate(rows)

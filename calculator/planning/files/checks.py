@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from calculator.architecture.model import ModelArchitecture
 from calculator.catalogue import presets
 from calculator.errors import CalculatorError, FileFormatError, InvalidValueError, shown
+from calculator.messages import Message
 from calculator.planning.files import plan_file
 from calculator.planning.files.expectations import EXPECTATIONS
 from calculator.planning.files.plan_file import Deployment
@@ -51,6 +52,18 @@ class Finding:
     ok: bool
 
 
+class Assumed(NamedTuple):
+    """What a deployment is answered by in place of what it names: the rules of another version of its engine."""
+
+    subject: str
+    line: int
+    text: str
+
+
+ASSUMES = "versions."
+"""How the keys of notes begin that say whose rules were taken."""
+
+
 def check_presets(model_path: Path | None = None, gpu_path: Path | None = None) -> list[Finding]:
     """Recompute every number that the preset files expect, and what must hold for each preset.
 
@@ -61,6 +74,9 @@ def check_presets(model_path: Path | None = None, gpu_path: Path | None = None) 
     """
     more = () if gpu_path else _check_gpus(presets.data_file("gpu_presets_more.yaml"))
     return [*_check_models(model_path), *_check_gpus(gpu_path), *more]
+
+
+Answered = tuple[list[Finding], list[FileFormatError], list[Assumed]]
 
 
 def check_file(path: Path, upgrade_to: str | None = None) -> list[Finding]:
@@ -81,14 +97,16 @@ def check_file(path: Path, upgrade_to: str | None = None) -> list[Finding]:
     InvalidValueError
         If a version is given for a file that has no deployments, or several engines.
     """
-    findings, problems = check_each(path, upgrade_to)
+    findings, problems, _ = check_each(path, upgrade_to)
     if problems:
         raise problems[0]
     return findings
 
 
-def check_each(path: Path, upgrade_to: str | None = None) -> tuple[list[Finding], list[FileFormatError]]:
+def check_each(path: Path, upgrade_to: str | None = None) -> Answered:
     """Check one file as ``check_file``; return beside what was found the entries that cannot be answered, and why.
+
+    The third are the deployments that are answered by the rules of another version than they name.
 
     Raises
     ------
@@ -99,19 +117,17 @@ def check_each(path: Path, upgrade_to: str | None = None) -> tuple[list[Finding]
         document = strict_yaml.read(path)
         return _check_document(path, document, upgrade_to)
     except FileFormatError as problem:
-        return [], [problem]
+        return [], [problem], []
 
 
-def _check_document(
-    path: Path, document: strict_yaml.Document, upgrade_to: str | None
-) -> tuple[list[Finding], list[FileFormatError]]:
+def _check_document(path: Path, document: strict_yaml.Document, upgrade_to: str | None) -> Answered:
     keys = list(document.data) if isinstance(document.data, dict) else []
     if upgrade_to is not None and keys != ["deployments"]:
         raise InvalidValueError(f"{path} has no deployments to upgrade", what="upgrade_to", asked=upgrade_to)
     if keys == ["models"]:
-        return list(_check_models(path)), []
+        return list(_check_models(path)), [], []
     if keys == ["gpus"]:
-        return list(_check_gpus(path)), []
+        return list(_check_gpus(path)), [], []
     if keys == ["deployments"]:
         return _check_deployments(document, upgrade_to)
     raise FileFormatError(f"{path}:1: must hold one of deployments, models or gpus at its top level")
@@ -189,11 +205,10 @@ def _upgraded(deployments: list[Deployment], name: str, upgrade_to: str) -> list
     return made
 
 
-def _check_deployments(
-    document: strict_yaml.Document, upgrade_to: str | None
-) -> tuple[list[Finding], list[FileFormatError]]:
+def _check_deployments(document: strict_yaml.Document, upgrade_to: str | None) -> Answered:
     deployments, problems = plan_file.read_each(document)
     findings: list[Finding] = []
+    assumed: list[Assumed] = []
     answered: Sequence[Deployment | CalculatorError] = deployments
     if upgrade_to is not None and deployments:
         answered = _upgraded(deployments, document.name, upgrade_to)
@@ -201,6 +216,9 @@ def _check_deployments(
         if isinstance(deployment, CalculatorError):
             problems.append(document.error(own.location, str(deployment)))
             continue
+        line = document.line(own.location)
+        notes = [note for note in deployment.plan.notes if isinstance(note, Message)]
+        assumed += [Assumed(own.name, line, note) for note in notes if note.key.startswith(ASSUMES)]
         for field, expected in deployment.expect.items():
             rule = EXPECTATIONS[field]
             place = (*deployment.location, "expect", field)
@@ -222,4 +240,4 @@ def _check_deployments(
                     rule.met(actual, expected),
                 )
             )
-    return findings, sorted(problems, key=lambda problem: problem.line)
+    return findings, sorted(problems, key=lambda problem: problem.line), assumed
