@@ -19,6 +19,7 @@ from calculator.planning.traffic.reuse.prefixes import (
     _ids,
     check_block_tokens,
     computed_of,
+    computed_tokens,
     hit_tokens,
     prefix_reuse,
     prefixes_of,
@@ -444,7 +445,7 @@ def test_hashes_of_prompts():
 
 def test_no_more_than_20_million_blocks_are_read():
     error = caught(prefixes_of, ["1"], numpy.array([20_000_001]), 1, "t")
-    assert "20,000,001 blocks" in str(error)
+    assert "20,000,001 blocks of prompts; at most 20,000,000" in str(error)
     # as many as that are not too many: the cell is what is wrong
     assert caught(prefixes_of, ["1"], numpy.array([20_000_000]), 1, "t").what == "hash_ids"
 
@@ -498,6 +499,33 @@ def test_what_is_stated_of_prompts():
     assert [states_sharing(traffic(**given)) for given in (
         {}, {"shared_prefix_tokens": 1}, {"prefix_hit_rate": 0.0}, {"shared_prefix_tokens": 0},
     )] == [False, True, True, False]  # fmt: skip
+
+
+def test_hashes_stand_for_512_tokens_each_where_nothing_is_said():
+    columns = {"input_tokens": [1_025, 1_024], "output_tokens": [1, 1], "hash_ids": ["1-3", "1 2"]}
+    assert calculator.workload_from_trace(columns).prefixes.block_tokens == 512
+    for tokens in (513, 1_024):
+        caught(calculator.workload_from_trace, columns, hash_block_tokens=tokens)
+
+
+@pytest.mark.parametrize(
+    ("switch", "given", "computed", "rate"),
+    [
+        (None, {}, None, 0), (None, {"prefix_hit_rate": 0.2}, 20, 0.2), (True, {"prefix_hit_rate": 0.2}, 20, 0.2),
+        (False, {"prefix_hit_rate": 0.2}, None, 0), (False, {}, None, 0), (True, {"shared_prefix_tokens": 5}, 20, 0.2),
+    ],
+)  # fmt: skip
+def test_what_a_plan_computes_of_prompts_that_share(switch, given, computed, rate):
+    # 25 tokens each: a fifth of them, or five, are found where prefixes are kept
+    plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", seq_len=512, enable_prefix_caching=switch)
+    traffic = Workload(1.0, 1, 1, trace=([25, 25], [1, 1]), **given)
+    assert computed_tokens(traffic, plan) == (None if computed is None else pytest.approx(computed))
+    found = prefix_reuse(traffic, plan)
+    assert found.hit_rate == pytest.approx(rate)
+    assert found.computed_prompt_tokens == pytest.approx(25 * (1 - rate))
+    # without a number of requests in service all of its pool is there, with four less 26 tokens each
+    assert found.cache_tokens == plan.kv_pool_tokens
+    assert prefix_reuse(traffic, plan, running=4).cache_tokens == plan.kv_pool_tokens - 4 * 26
 
 
 @pytest.mark.parametrize("tokens", [-1, 2**63, 1.0, True])

@@ -18,7 +18,7 @@ from calculator.planning.traffic.concurrency import concurrency
 from calculator.planning.traffic.curves.risk import _steps, holding, risk_curve, risks
 from calculator.planning.traffic.judged.accuracy import Judged, Measured, _error, _judge, measured
 from calculator.planning.traffic.judged.fit import _inner, bands
-from calculator.planning.traffic.pools.loaded import LoadedPool, _each, asked
+from calculator.planning.traffic.pools.loaded import LoadedPool, _each, asked, held_between, held_by
 from calculator.planning.traffic.pools.queue import preemptions
 from calculator.planning.traffic.residence import LawOfSum, Residents, _Transform, exceeding
 from calculator.planning.traffic.reuse.host_tier import host_tier
@@ -155,6 +155,12 @@ def test_what_always_fits_is_the_answer_where_it_comes_near():
     # all of them 100 blocks but for one in a thousand of 99: no more than 10 hold 1,000 for certain
     assert pool_of(1_000, (100.0, 99.0), (0.999, 0.001)).most(0.01) == 10
     assert pool_of(999, (100.0, 99.0), (0.999, 0.001)).most(0.01) == 9
+
+
+def test_a_stage_without_pools_holds_nobody():
+    assert (held_by((), 0.01), held_between((), 0.01)) == (0, (0, 0))
+    pools = pool_of(1_000, (10.0, 10.0)), pool_of(990, (9.0, 9.0))
+    assert (held_by(pools, 0.01), held_between(pools, 0.01)) == (100, (100, 100))
 
 
 def test_each_of_several_pools_has_its_part_of_a_small_risk():
@@ -541,3 +547,33 @@ def test_devices_with_more_memory_come_first():
     assert (str(more_gpus(1)), str(more_gpus(2)), str(more_gpus(-1)), str(more_gpus(-3))) == (
         "1 more GPU", "2 more GPUs", "1 fewer GPU", "3 fewer GPUs",
     )  # fmt: skip
+
+
+def test_other_numbers_of_gpus_the_nearest_first():
+    # what nodes of eight are bought in; of two replicas each has as many; more first, fewer behind
+    for given, found in (
+        ({"tensor_parallel_size": 2}, [({"tensor_parallel_size": 4}, "2 more GPUs"),
+         ({"tensor_parallel_size": 8}, "6 more GPUs"), ({"tensor_parallel_size": 1}, "1 fewer GPU")]),
+        ({"tensor_parallel_size": 2, "data_parallel_size": 2}, [({"tensor_parallel_size": 4}, "4 more GPUs"),
+         ({"tensor_parallel_size": 8}, "12 more GPUs"), ({"tensor_parallel_size": 1}, "2 fewer GPUs")]),
+        ({"pipeline_parallel_size": 2}, [({"tensor_parallel_size": 2}, "2 more GPUs"),
+         ({"tensor_parallel_size": 4}, "6 more GPUs"), ({"tensor_parallel_size": 8}, "14 more GPUs")]),
+    ):  # fmt: skip
+        plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", seq_len=4_096, **given)
+        counts = [change for change in changes_of(plan) if change.knob.key == "knob.gpus"]
+        assert [(change.keywords, str(change.cost)) for change in counts] == found
+        for change in counts:
+            # what was planned to judge it is the plan of its keywords
+            assert change.plan.max_batch_size == calculator.vary(plan, **change.keywords).max_batch_size
+
+
+def test_copies_of_latents_need_not_be_kept_on_eight_ranks():
+    # DeepSeek-V3 on eight: latents are shared by no heads, so that ranks keep copies unless they share tokens, stages
+    # or sequences; each way holds as many GPUs
+    plan = calculator.plan(
+        "deepseek-v3", gpu="h200", engine="sglang", tensor_parallel_size=8, batch_size=10, seq_len=4_096
+    )
+    names = ("tensor_parallel_size", "pipeline_parallel_size", "decode_context_parallel_size", "enable_attention_dp")
+    found = [tuple(one[name] for name in names) for one in changes(plan, "knob.split")]
+    assert set(found) == {(8, 1, 8, False), (4, 2, 4, False), (2, 4, 2, False), (8, 1, 1, True)}
+    assert all("batch_size" not in one for one in changes(plan, "knob.split"))

@@ -73,7 +73,7 @@ def _parts(plan: Plan, own: Command, name: str) -> Parts:
     if name not in ALWAYS and (plan.asked.get(name) is None or value == "auto"):
         return []
     if value is False:  # a switch that the engine sets itself where it is not given has a form that turns it off
-        return [flag.replace("--", "--no-", 1)] if PLAN_DEFAULTS[name] is None else []
+        return [f"--no-{flag.removeprefix('--')}"] if PLAN_DEFAULTS[name] is None else []
     return [flag] if value is True else [flag, str(value)]
 
 

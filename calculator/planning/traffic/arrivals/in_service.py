@@ -135,7 +135,7 @@ class InService:
         first = self.plan.rules.speed.first_token(prompt_s, count, step)
         near = max(1e-6, 1e-3 * count)
         grows = (self._decode_s(count + 1 + near) - decode_s) / near
-        stretch = 1 / max(1e-9, 1 - min(1.0, count * grows / decode_s))
+        stretch = 1 / max(1e-9, 1 - count * grows / decode_s)
         own = 1 + max(0.0, self.workload.dispersion - 1) * rate / self.workload.requests_per_second
         if self.workload.times is not None:
             own = 1.0

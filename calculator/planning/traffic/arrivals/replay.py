@@ -77,7 +77,6 @@ def replay(
     whole = first = second = decode = 0.0
     begin = times[len(times) // FILLING]
     index, count = 0, len(times)
-    now = times[0]
     while index < count:
         running = len(decoding)
         period = step_s[running] if running else 0.0
