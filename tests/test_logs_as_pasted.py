@@ -522,6 +522,39 @@ def test_memory_that_nvidia_smi_prints_beside_a_name_is_the_devices():
     assert "device_gib" not in read_log(SMI.replace("1, NVIDIA H100, 65247", "1, NVIDIA H100, 81559")).flags
 
 
+# dennislee22/vLLM-benchmarking log/vllm-7B-1gpuA10080GB-0.5GRAM.log, on an A100 of 80 GB
+SAMPLING = """\
+(APIServer pid=1) INFO 09-03 02:11:14 [utils.py:326] non-default args: {'model': 'Qwen2-7B-Instruct', \
+'max_model_len': 16384, 'gpu_memory_utilization': 0.5, 'max_num_seqs': 256}
+(APIServer pid=1) INFO 09-03 02:11:29 [scheduler.py:222] Chunked prefill is enabled with max_num_batched_tokens=2048.
+(EngineCore_0 pid=2) INFO 09-03 02:11:30 [core.py:74] Initializing a V1 LLM engine (v0.10.1.1) with config: \
+model='Qwen2-7B-Instruct', dtype=torch.bfloat16, max_seq_len=16384, tensor_parallel_size=1, quantization=None
+(EngineCore_0 pid=2) INFO 09-03 02:11:40 [topk_topp_sampler.py:49] Using FlashInfer for top-p & top-k sampling.
+(EngineCore_0 pid=2) INFO 09-03 02:12:04 [gpu_model_runner.py:2007] Model loading took 14.2488 GiB and 2.845758 seconds
+(EngineCore_0 pid=2) INFO 09-03 02:12:25 [gpu_worker.py:276] Available KV cache memory: 24.83 GiB
+(EngineCore_0 pid=2) INFO 09-03 02:12:26 [kv_cache_utils.py:849] GPU KV cache size: 464,848 tokens
+"""
+
+
+def test_flashinfer_samples_with_fewer_copies_of_the_logits():
+    line = next(said for said in SAMPLING.splitlines(keepends=True) if "FlashInfer" in said)
+    torch = line.replace(
+        "Using FlashInfer for", "FlashInfer is not available. Falling back to the PyTorch-native implementation of"
+    )
+    with_it, native, unsaid = (
+        reconcile(SAMPLING.replace(line, said), gpu="a100-80gb-pcie") for said in (line, torch, "")
+    )
+    # 9.6 and 3.7 copies of 256 x 152,064 logits of 4 bytes
+    less = native.plan.per_gpu.activation_bytes - with_it.plan.per_gpu.activation_bytes
+    assert less == pytest.approx(5.9 * 256 * 152_064 * 4, abs=2)
+    assert with_it.agrees
+    assert not native.agrees
+    assert "logs.cause.flashinfer" in keys(unsaid.causes)
+    assert "logs.cause.flashinfer" not in keys(native.causes)
+    newer = reconcile(SAMPLING.replace("v0.10.1.1", "v0.19.0"), gpu="a100-80gb-pcie")  # which has no other by default
+    assert "activation_bytes" not in newer.plan.asked
+
+
 def test_gpus_of_two_kinds_are_said():
     # vllm-project/vllm#34076
     two = "0: NVIDIA GeForce RTX 5070 Ti 16303MiB\n1: NVIDIA GeForce RTX 5090 D 32607MiB\n"
