@@ -9,6 +9,7 @@ import calculator
 from calculator.logs.proof.choices import _at_goals, _differ_in, _sequences_at
 from calculator.logs.proof.machines import EACH, MACHINES, groups, machine_of, machines
 from calculator.planning.comparing.terms import terms_of
+from calculator.planning.drafts import draft_of
 from calculator.planning.files.expectations import EXPECTATIONS, OF_SERVICE
 from calculator.planning.knobs import change_to, inside_a_replica, layouts_of, more_gpus, split_of
 from calculator.planning.memory import in_a_pass
@@ -16,6 +17,7 @@ from calculator.planning.said.notes import _on_the_start
 from calculator.planning.search import Levers, _by_gain, _size, ways_to_split, what_would_fit
 from calculator.planning.stage import distinct, tightest
 from calculator.planning.traffic.timing.step import Lengths, step_of
+from calculator.request.speculation import checked
 
 GIB = 2**30
 BLOCK = 16 * 131_072
@@ -337,3 +339,22 @@ def test_machines_of_a_table():
         "machines": "vllm, by machine", "compared": "1", "median": "2.0%", "nine of ten within": "2.0%",
         "every start within 5 % or 0.5 % of the device": "1", "every range held": "0",
     }  # fmt: skip
+
+
+# What starts, and the format of a drafter
+
+
+@pytest.mark.parametrize(("blocks", "starts"), [(257, True), (256, True), (255, False)])
+def test_what_starts_with_a_length_that_never_finishes(blocks, starts):
+    # 4,096 tokens are 256 blocks; the check of vLLM 0.23 counts the block that its pool keeps, its scheduler does not
+    plan = planned(kv_cache_memory_bytes=blocks * BLOCK, engine_version="0.23.0")
+    assert plan.max_batch_size == (blocks == 257)
+    assert (plan.starts, plan.reported_max_context_len) == (starts, min(blocks, 257) * 16)
+
+
+@pytest.mark.parametrize(("more", "form"), [({}, "bf16"), ({"quantization": "fp8"}, "fp8")])
+def test_the_format_of_a_drafters_weights(more, form):
+    config = {"method": "draft_model", "model": "llama-3.2-1b", "num_speculative_tokens": 2, **more}
+    draft = draft_of(calculator.load_model("llama-3.1-8b"), checked(config))
+    assert (draft.weight_dtype, draft.num_tokens, draft.heads) == (form, 2, 32)
+    assert draft_of(calculator.load_model("llama-3.1-8b"), checked({**config, "method": "ngram"})).is_empty

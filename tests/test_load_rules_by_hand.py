@@ -19,7 +19,7 @@ from calculator.planning.traffic.pools.loaded import (
     loaded,
     tightest_pool,
 )
-from calculator.planning.traffic.residence import LawOfSum, Residents
+from calculator.planning.traffic.residence import LawOfSum, Residents, exceeding
 from calculator.planning.traffic.reuse.prefixes import (
     Prefixes,
     _ids,
@@ -474,3 +474,13 @@ def test_experts_that_tokens_pass_through():
     tied = work_of(calculator.load_model("llama-3.2-1b"), "bf16")
     assert tied.dense_bytes == 2 * 1_235_814_400  # a head that is the embedding is read
     assert tied.active_parameters == 1_235_814_400
+
+
+def test_the_risk_by_the_expansion():
+    # z + a (z^2 - 1) = x with a = k3 / (6 s^3 sqrt(N)): of 100 residents of 10, a deviation of 4 and k3 of 192 a is
+    # 0.05; z = 2 is x = 2.15, 40 times which beyond 1,000; 1 - Phi(2) is 0.0227501, 1 - Phi(0) a half
+    moments = (10.0, 16.0, 192.0 * 1.0)
+    found = exceeding(moments, numpy.array([1_000 + 40 * 2.15, 1_000 - 40 * 0.05]), numpy.array([100, 100]))
+    assert found.tolist() == pytest.approx([0.0227501319, 0.5], abs=1e-9)
+    alike = exceeding((10.0, 0.0, 0.0), numpy.array([99.0, 100.0]), numpy.array([10, 10]))
+    assert alike.tolist() == [1.0, 0.0]
