@@ -106,6 +106,10 @@ def test_a_pool_of_a_stage_is_grouped_over_the_whole_model():
     assert told(cut((FULL, 4), (WINDOW, 8), stage=((FULL, 0), (WINDOW, 0))))[0] == 1
     # of one kind what the stage has of it
     assert told(cut((FULL, 4), stage=((FULL, 3),)))[0] == 3 * 1024
+    assert told(cut((FULL, 4), (IndexKeys(32), 2), stage=((FULL, 2),)))[0] == 2 * 1024
+    # a stage that keeps nothing has blocks of a byte, and no division by none
+    assert told(cut((FULL, 4), stage=()))[0] == 1
+    assert told(cut((FULL, 4), (WINDOW, 8), stage=()))[0] == 1
 
 
 def test_windows_at_full_length_and_shared_contexts():
