@@ -132,7 +132,7 @@ def test_memory_of_apples_chips():
           (("h200", "hopper"), ("b200", "blackwell"), ("mi300x", "cdna3"), ("mi355x", "cdna4"))),
         ("gh200-144gb", "hopper", 342, 171, 346),
         # 12 of 16 GB/s; of PCIe 4.0 11 and 26.4 of 25.1: 5.3 and 12.6, rounded up to 13
-        ("v100-16gb", "volta", 12, 5.3, 13), ("t4", "turing", 12, 5.3, 13),
+        ("v100-16gb", "volta", 12, 5.3, 13), ("t4", "turing", 12, 5.3, 13), ("p40", "pascal", 12, 5.3, 13),
     ],
 )  # fmt: skip
 def test_links_to_the_host_as_measured(device, generation, central, low, high):
@@ -140,6 +140,17 @@ def test_links_to_the_host_as_measured(device, generation, central, low, high):
     assert (link.gb_per_s, link.gb_per_s_low, link.gb_per_s_high) == (central, low, high)
 
 
-@pytest.mark.parametrize(("device", "generation"), [("gb200", "blackwell"), ("gb300", "blackwell"), ("x", "apple")])
+@pytest.mark.parametrize(
+    ("device", "generation"),
+    [
+        ("gb200", "blackwell"),
+        ("gb300", "blackwell"),
+        ("x", "apple"),
+        ("mi300a", "cdna3"),
+        ("jetson-agx-thor", "blackwell"),
+        ("jetson-agx-orin-32gb", "ampere"),
+        ("x", ""),
+    ],
+)
 def test_a_link_that_was_not_measured_is_none(device, generation):
     assert host_link(device, generation) is None
