@@ -158,6 +158,8 @@ def test_a_layer_with_other_heads():
     weights = tuple(blocks.latent_attention(64, 8, 0, 64, 128, 64, 128))
     now = with_heads(LayerGroup(LatentAttention(64, 64), 4, (*weights, *blocks.norms(64, 2))), 2)
     assert now.spec == FullAttention(2, 192, 128)
+    # and of a layer without matrices what it keeps alone
+    assert with_heads(LayerGroup(LatentAttention(64, 64), 4), 2) == LayerGroup(FullAttention(2, 192, 128), 4)
     told = [(each.outputs, each.inputs) for each in now.weights if each.inputs > 1]
     assert told == [(8 * 192, 64), (2 * 192, 64), (2 * 128, 64), (64, 8 * 128)]
 
