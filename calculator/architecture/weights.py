@@ -189,7 +189,7 @@ def bytes_on_rank(
     is_plain, quantised, plain = storage.is_plain and not as_stored, 0, 0
     for matrix in matrices:
         outputs, inputs, copies = shape_on_rank(matrix, kv_heads, tp, ep, rest)
-        if expert_multiples != (1, 1) and matrix.part == "experts" and inputs > 1:
+        if matrix.part == "experts" and inputs > 1:
             # what tensor parallelism splits is the width, the other side the hidden size
             hidden, width = expert_multiples if matrix.sharding is ROWS else reversed(expert_multiples)
             outputs, inputs = -(-outputs // hidden) * hidden, -(-inputs // width) * width
