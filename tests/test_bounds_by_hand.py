@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import calculator
+from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.catalogue.model_names import read_names
 from calculator.formats.kv import FORMATS as KV_FORMATS
 from calculator.formats.kv import storage_format
@@ -65,6 +66,16 @@ def test_what_formats_apply_to_and_are_multiplied_in():
     assert {name: form.unquantised_bytes for name, form in FORMATS.items() if form.unquantised_bytes != 2} == {
         "fp32": 4
     }
+    assert {name: form.group_size for name, form in FORMATS.items() if form.group_size} == {
+        "awq-int4": 128, "gptq-int4": 128, "mxfp4": 32, "nvfp4": 16,
+    }  # fmt: skip
+    # GGUF's types are of every matrix, of two columns too, and of no vector; mxfp4 of experts alone
+    for inputs, applies in ((1, False), (2, True)):
+        table = WeightMatrix("embedding", 8, inputs, 1, 1, Sharding.COPIED, quantised=False)
+        assert [FORMATS[name].applies_to(table) for name in ("q8_0", "fp8")] == [applies, False]
+    parts = ("experts", "attention")
+    linear = [WeightMatrix(part, 8, 8, 1, 1, Sharding.COPIED) for part in parts]
+    assert [FORMATS["mxfp4"].applies_to(each) for each in linear] == [True, False]
     assert FORMATS["fp8-block"].bytes_of(129, 257) == 129 * 257 + 2 * 3 * 4
     # by the device's peak: 8 bit in 8, 4 bit floats in 4, integers of 4 bit unpacked to 16
     assert COMPUTES_IN == {"fp8": "fp8", "fp8-block": "fp8", "int8": "fp8", "mxfp4": "fp4", "nvfp4": "fp4"}
