@@ -120,6 +120,7 @@ def test_a_calibration_from_its_file(tmp_path):
     one, path = of_log(gpu_memory_bytes=80 * GIB), tmp_path / "c.json"
     one.save(path)
     assert calibration_of(path) == calibration_of(str(path)) == one
+    assert path.read_text().splitlines()[1] == '  "engine": "vllm",'
     text = json.dumps(one.stated())
     path.write_text(text + " " * (65_536 - len(text)))
     assert calibration_of(path) == one
@@ -167,6 +168,14 @@ def test_a_calibration_needs_its_engine_version_and_size(name):
 def test_a_line_that_stands_there_twice_is_named():
     lines = [{**ONE_LINE, "key": key} for key in ("a", "b", "c", "b")]
     assert "the line b stands there twice" in str(caught(calibration_of, {**STATED, "lines": lines}))
+
+
+def test_sizes_of_a_log_in_text():
+    line = {"key": "a", "bytes": "1GiB", "usual_bytes": "2GiB", "unsure_bytes": "3GiB"}
+    sizes = {"non_torch_bytes": "4GiB", "gpu_memory_bytes": "80GiB", "in_use_bytes": "5GiB"}
+    found = calibration_of({**STATED, **sizes, "lines": [line]})
+    assert (found.non_torch_bytes, found.gpu_memory_bytes, found.in_use_bytes) == (4 * GIB, 80 * GIB, 5 * GIB)
+    assert found.lines == (LoggedLine("a", GIB, 2 * GIB, 3 * GIB),)
 
 
 def test_what_is_more_than_the_memory_of_its_own_log_is_refused():
@@ -608,3 +617,118 @@ def test_a_drafter_is_split_as_attention_is():
     }  # fmt: skip
     assert "71" in str(caught(calculator.plan, "llama-3.1-8b", **ask))
     assert calculator.plan("llama-3.1-8b", **{**ask, "tensor_parallel_size": 1}).fits
+
+
+# Options and what a plan makes of them
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("tensor_parallel_size", 65_536, 65_537), ("tensor_parallel_size", 1, 0),
+        ("checkpoint_bytes", 2**50, 2**50 + 1),
+        ("activation_bytes", 0, -1), ("non_torch_bytes", 0, -1), ("cuda_graph_bytes", 0, -1),
+        ("seq_len", MOST, MOST + 1),
+        ("batch_size", 1, 0), ("max_loras", 1_024, 1_025), ("max_lora_rank", 4_096, 4_097), ("cpu_offload_gb", 0, -0.1),
+        ("cpu_offload_gb", 100_000, 100_001), ("gpu_memory_utilization", 1, 1.01), ("block_size", 1_048_576, 1_048_577),
+    ],
+)  # fmt: skip
+def test_options_within_their_bounds(name, taken, refused):
+    from calculator.request import PLAN_SCHEMA
+
+    assert PLAN_SCHEMA.validate({name: taken})[name] == taken
+    assert caught(PLAN_SCHEMA.validate, {name: refused}).what == name
+
+
+def test_what_an_option_is():
+    kinds = {
+        "seq_len": "int, optional", "tensor_parallel_size": "int", "weight_dtype": "str", "mamba_cache_dtype": "str",
+        "enforce_eager": "bool", "async_scheduling": "bool, optional", "gpu_memory_utilization": "float, optional",
+        "cpu_offload_gb": "float, optional", "speculative_config": "dict, optional",
+    }  # fmt: skip
+    assert {name: OPTIONS[name].type_name for name in kinds} == kinds
+    assert not {"model", "gpu", "split"} & set(OPTIONS)
+    for name in ("activation_bytes", "non_torch_bytes", "cuda_graph_bytes"):
+        own = OPTIONS[name]
+        assert (own.unit, own.is_bytes, own.is_engines, own.default, own.absent) == (
+            "bytes", True, False, None, "the estimate",
+        )  # fmt: skip
+        assert (own.page.least, own.page.most, own.page.clears) == (0.0, 1_000_000.0, True)
+    plain = OPTIONS["decode_context_parallel_size"]
+    assert (plain.unit, plain.is_bytes, plain.is_engines, plain.everywhere) == ("-", False, True, False)
+    assert (plain.page.least, plain.page.most, plain.page.clears) == (None, None, True)
+    assert OPTIONS["swa_full"].logged is False
+    assert OPTIONS["enforce_eager"].cuts is False
+    # a default may be left out, and what has none may be None
+    assert OPTIONS["seq_len"].of_plan.default is None
+    assert OPTIONS["batch_size"].of_plan.default == 1
+
+
+def test_values_of_ones_own_are_told_from_estimates():
+    plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", seq_len=512)
+    assert plan.request.given_overheads == {}
+    own = calculator.vary(plan, activation_bytes=0, cuda_graph_bytes=5).request
+    assert own.given_overheads == {"activation_bytes": 0, "cuda_graph_bytes": 5}
+    assert own.attention_replicas == 1
+    within = own.cutting.within(17, 3)
+    assert (within.max_num_batched_tokens, within.max_num_seqs) == (17, 3)
+    assert within[:-2] == own.cutting[:-2]
+
+
+def test_a_device_that_is_not_named():
+    error = caught(calculator.plan, "llama-3.1-8b", seq_len=512, kind=InvalidValueError)
+    assert error.what == "gpu"
+    assert caught(calculator.plan, "llama-3.1-8b", gpu="custom", seq_len=512, kind=InvalidValueError).what == "gpu"
+    for name in (None, "custom"):
+        plan = calculator.plan("llama-3.1-8b", gpu=name, gpu_memory_bytes=50 * GIB, seq_len=512)
+        assert (plan.request.gpu, plan.accelerator.memory_bytes) == ("custom", 50 * GIB)
+    given = calculator.plan("llama-3.1-8b", gpu="h100-sxm", gpu_memory_bytes=50 * GIB, seq_len=512)
+    assert (given.request.gpu, given.accelerator.memory_bytes, given.request.gpu_memory_bytes) == (
+        "h100-sxm", 50 * GIB, 50 * GIB,
+    )  # fmt: skip
+    assert (given.accelerator.memory_source, given.accelerator.memory_verified) == ("given by hand", True)
+
+
+def test_the_memory_of_a_log_stands_for_the_devices():
+    log = of_log(gpu_memory_bytes=78 * GIB, gpu="h100-sxm")
+    ask = {"gpu": "h100-sxm", "seq_len": 512, "calibration": log, "engine_version": "0.19"}
+    assert calculator.plan("llama-3.1-8b", **ask).accelerator.memory_bytes == 78 * GIB
+    assert calculator.plan("llama-3.1-8b", **ask, gpu_memory_bytes=90 * GIB).accelerator.memory_bytes == 90 * GIB
+    assert "more than" in str(caught(calculator.plan, "llama-3.1-8b", **ask, gpu_memory_bytes=GIB // 2))
+    assert caught(calculator.plan, "llama-3.1-8b", **{**ask, "gpu": "h200"}).what == "calibration"
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm", "llama.cpp"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {}, {"kv_cache_memory_bytes": 40 * GIB}, {"kv_cache_memory_bytes": 70 * GIB}, {"gpu_memory_utilization": 0.999},
+        {"gpu_memory_bytes": 12 * GIB}, {"pipeline_parallel_size": 2, "kv_cache_memory_bytes": 75 * GIB},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_device_lacks_is_what_all_lines_exceed_it_by(engine, asked):
+    plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", engine=engine, seq_len=4_096, **asked)
+    given = asked.get("kv_cache_memory_bytes")
+    for stage in plan.stages:
+        inside = sum(line.bytes for line in stage.overheads if not line.in_slack)
+        outside = sum(line.bytes for line in stage.overheads if line.in_slack)
+        weights, total = stage.memory.weights_bytes, stage.memory.total_bytes
+        pool = max(0, stage.memory.requested_bytes - weights - inside) if given is None else given
+        assert stage.memory.kv_pool_bytes == pool
+        # a fraction is taken before what runs outside of it is known: then that counts at its least
+        least = outside if given else sum(line.low for line in stage.overheads if line.in_slack)
+        assert stage.missing_bytes == max(0, weights + inside + pool + least - total)
+
+
+def test_stages_hold_their_own_layers_and_ends():
+    # Llama 3.1 8B over four: eight layers of 218,112,000 parameters each; the first has the embedding of 525,336,576,
+    # the last as much again as the head, and a norm; what lies between is one object
+    plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", pipeline_parallel_size=4, seq_len=4_096)
+    layers, ends = 8 * 218_112_000, 128_256 * 4_096
+    assert [stage.memory.weights_bytes for stage in plan.stages] == [
+        2 * (layers + ends), 2 * layers, 2 * layers, 2 * (layers + ends + 4_096),
+    ]  # fmt: skip
+    assert plan.stages[1] is plan.stages[2]
+    assert len({id(stage) for stage in plan.stages}) == 3
+    assert [sum(group.count for group in stage.layers) for stage in plan.stages] == [8] * 4

@@ -83,8 +83,9 @@ def _draft_of(model: ModelArchitecture, config: Speculation) -> Draft:
             f"speculative_config: model is missing: {method} needs the drafter's preset id or its config.json",
             what="speculative_config",
         )
-    made = _model(config["model"]) if method == "draft_model" else _head(model, method, config["model"])
-    return replace(made, num_tokens=tokens, weight_dtype=_format(config) or made.weight_dtype)
+    name = config["model"]
+    made = _model(name, tokens) if method == "draft_model" else _head(model, method, name, tokens)
+    return replace(made, weight_dtype=_format(config) or made.weight_dtype)
 
 
 def _not_known(key: str, asked: object, why: str) -> UnsupportedError:
@@ -100,11 +101,11 @@ def _format(config: Speculation) -> str | None:
     return weight_format(config["quantization"]).name if config.get("quantization") else None
 
 
-def _model(name: str) -> Draft:
+def _model(name: str, tokens: int) -> Draft:
     """Return a model that drafts by itself, with its own embedding and head."""
     model = load_model(name)
     return Draft(
-        num_tokens=0,
+        num_tokens=tokens,
         layers=model.layers,
         own=(*model.embedding, *model.end),
         heads=model.num_attention_heads,
@@ -112,7 +113,7 @@ def _model(name: str) -> Draft:
     )
 
 
-def _head(model: ModelArchitecture, method: str, name: str) -> Draft:
+def _head(model: ModelArchitecture, method: str, name: str, tokens: int) -> Draft:
     """Return a head on the model's hidden states: its config's where that is known, else of the model's own shape.
 
     References
@@ -131,7 +132,7 @@ def _head(model: ModelArchitecture, method: str, name: str) -> Draft:
     if method == "eagle":
         join = tuple(blocks.linear("draft", hidden, 2 * hidden, Sharding.COPIED, quantised=False))
         shared = (*embedding, *embedding)
-        return Draft(0, layers, join, shared, heads=heads, weight_dtype="bf16", assumed=assumed)
+        return Draft(tokens, layers, join, shared, heads=heads, weight_dtype="bf16", assumed=assumed)
     fields = (own.fields if own else None) or {}
     drafted = fields.get("draft_vocab_size") or (own.vocab_size if own else min(DRAFT_VOCABULARY, model.vocab_size))
     states = fields.get("num_aux_hidden_states") or AUXILIARY_STATES
@@ -145,7 +146,7 @@ def _head(model: ModelArchitecture, method: str, name: str) -> Draft:
     rest = [replace(first, count=first.count - 1), *rest] if first.count > 1 else rest
     whole = tuple(blocks.linear("draft", model.vocab_size - int(drafted), hidden, Sharding.COLUMNS, quantised=False))
     perhaps = (*embedding, *(whole if not own and model.vocab_size > int(drafted) else ()))
-    return Draft(0, (doubled, *rest), join, embedding, perhaps, heads, "bf16", assumed)
+    return Draft(tokens, (doubled, *rest), join, embedding, perhaps, heads, "bf16", assumed)
 
 
 def _second_input(layer: LayerGroup, hidden: int) -> tuple[WeightMatrix, ...]:
