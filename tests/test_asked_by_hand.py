@@ -667,6 +667,7 @@ def test_what_an_option_is():
 def test_values_of_ones_own_are_told_from_estimates():
     plan = calculator.plan("llama-3.1-8b", gpu="h100-sxm", seq_len=512)
     assert plan.request.given_overheads == {}
+    assert plan.request.encoder_seq_len is None
     own = calculator.vary(plan, activation_bytes=0, cuda_graph_bytes=5).request
     assert own.given_overheads == {"activation_bytes": 0, "cuda_graph_bytes": 5}
     assert own.attention_replicas == 1
