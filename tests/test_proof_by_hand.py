@@ -274,3 +274,8 @@ def test_devices_that_a_model_with_its_pool_may_fill(weights, fraction, gpus):
     found = dict(both._on(StartupLog("vllm", figures, flags, 1, (), 0), load_model("llama-3.1-8b")))
     assert set(found) == gpus
     assert all(0 <= off < 1 for off in found.values())
+
+
+def test_a_log_without_a_capacity_is_of_no_device():
+    log = StartupLog("vllm", {"weights_gib": 15.0}, {"devices_beside": (("l40s",),)}, 1, (), 0)
+    assert list(both._on(log, load_model("llama-3.1-8b"))) == []
