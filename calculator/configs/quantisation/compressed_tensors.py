@@ -30,7 +30,7 @@ def compressed_tensors(section: Mapping[str, Any]) -> Scheme:
     targets: dict[str, WeightFormat | None] = {}
     for group in groups.values():
         names = listed(group.get("targets", ["Linear"]), "targets")
-        if len(names) == 1 and names[0].endswith("Attention"):
+        if [name.endswith("Attention") for name in names] == [True]:
             continue  # of the cache alone
         for name in names:
             targets[name] = form_of(group, group.get("format") or section.get("format"))
