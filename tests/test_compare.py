@@ -160,3 +160,20 @@ def test_of_a_row_only_the_values_that_move_a_number_are_named(reference):
     cause = row(calculator.upgrade(plan, "0.20"), "kv_pool_bytes").cause
     named = set(cause.split("(")[1].split(": ")[0].split(", "))
     assert named == {"gpu_memory_utilization", "graphs_in_budget"}
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "before", "after"),
+    [
+        ("qwen3-8b", "h100-sxm", "0.21", "0.33"),
+        ("qwen3-8b", "h100-sxm", "0.33", "0.21"),
+        ("llama-4-maverick", "b200", "0.10", "0.29"),
+        ("qwen3.5-9b", "rtx-3090", "0.29", "0.19"),
+    ],
+)
+def test_versions_with_and_without_known_kernels_are_compared(model, gpu, before, after):
+    # each row of rules is tried alone under the other version's, kernels of attention among them
+    asked = {"kv_cache_memory_bytes": "1GiB"} if model == "llama-4-maverick" else {}
+    found = calculator.upgrade(calculator.plan(model, gpu=gpu, seq_len=8192, engine_version=before, **asked), after)
+    assert after in found.finding
+    assert all(row.cause for row in found.rows if row.change)

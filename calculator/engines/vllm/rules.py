@@ -101,9 +101,12 @@ class Vllm(Values):
         device = device_class(accelerator)
         if not self.kernels.get(device):
             return None
-        reasons = model.remember(
-            _without_kernel, self.version, device, kv_cache_dtype, bool(values["language_model_only"])
-        )
+        asked = device, kv_cache_dtype, bool(values["language_model_only"])
+        own = engine_rules(Vllm.name, self.version)
+        if isinstance(own, Vllm) and own.kernels is self.kernels:
+            reasons = model.remember(_without_kernel, self.version, *asked)
+        else:  # some values are of another version, as where two are compared
+            reasons = _no_kernel_for(self, model, *asked)
         return reasons[0] if reasons else None
 
     def batch_defaults(
@@ -305,6 +308,12 @@ def _without_kernel(
     """Return why layers have no kernel of attention on a class of devices, of each that has none."""
     rules = engine_rules(Vllm.name, engine_version)
     assert isinstance(rules, Vllm)
+    return _no_kernel_for(rules, model, device, kv_cache_dtype, language_model_only)
+
+
+def _no_kernel_for(
+    rules: Vllm, model: ModelArchitecture, device: str, kv_cache_dtype: str, language_model_only: bool
+) -> tuple[Message, ...]:
     kept_in = rules.stored_in(model, storage_format(kv_cache_dtype)).name
     images = rules.sees_images_whole and not language_model_only
     layers = layers_of(model, rules.as_kept(model, model.groups), images)
