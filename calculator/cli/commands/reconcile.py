@@ -13,6 +13,7 @@ from calculator.logs.both import ask_for_both
 from calculator.logs.questions import Question
 from calculator.logs.reading import read_file
 from calculator.logs.reconciliation import reconcile
+from calculator.units import plural
 from calculator.views import words
 
 MOST_SHOWN = 8
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     for number, text in result.log.bears_on_memory:
         say(f"not understood, line {number:,}: {text}")
     if result.log.others:
-        say(f"not understood: {result.log.others:,} lines more, none of which speaks of memory")
+        say(f"not understood: {plural(result.log.others, 'line')} more, none of which speaks of memory")
     return OK if result.agrees else MISSED
 
 
