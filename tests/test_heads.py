@@ -484,3 +484,15 @@ def test_numbers_between_that_gpus_cannot_share_are_no_part_of_the_range():
     study = calculator.head_study("qwen2.5-14b", gpu="h100-sxm", tensor_parallel_size=4, seq_len=4096)
     found = study.recommend(min_batch_size=1)
     assert found.finding.startswith("1 to 4, 8, 20 to 40 KV heads meet the goals.")
+
+
+def test_a_range_of_points_says_of_how_many_pairs_it_is():
+    """Pairs of a speed or of a conversion stand beside them, and are counted among all."""
+    found = calculator.quality_evidence(kv_heads=1)
+    of_points = [pair for pair in found.rows if pair.unit == "points" and pair.category.endswith("trained")]
+    assert 1 < len(of_points) < len(found.rows)
+    low, high = (end(pair.change for pair in of_points) for end in (min, max))
+    assert (
+        f"; {len(of_points)} of them, of models trained or uptrained so, from {low:+g} to {high:+g} " in found.finding
+    )
+    assert found.finding.startswith(f"{len(found.rows)} published pairs of ")

@@ -159,8 +159,9 @@ def _finding(rows: tuple[PublishedPair, ...], about: str, kind: str | None) -> s
     points = [row.change for row in rows if row.unit == "points" and row.category in ("trained", "uptrained")]
     spread = say(
         "evidence.spread",
-        ", from {least:+g} to {most:+g} points against multi-head attention where models were trained or uptrained so",
-        least=min(points), most=max(points),
+        "; {trained:,} of them, of models trained or uptrained so, from {least:+g} to {most:+g} points against "
+        "multi-head attention",
+        trained=len(points), least=min(points), most=max(points),
     ) if points else ""  # fmt: skip
     return say(
         "evidence.pairs",
