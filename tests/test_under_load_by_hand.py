@@ -89,6 +89,14 @@ def test_the_law_between_the_steps_of_its_grid(count):
     assert found.exceeds(0) == 0.0
 
 
+def test_whole_blocks_are_not_shared_out_between_steps():
+    # one or two blocks with even odds: half of them hold more than 1, 1.25 and 1.5, two of them more than 2 in 3 of 4
+    law = LawOfSum(numpy.array([1.0, 2.0]), numpy.array([0.5, 0.5]), 10)
+    assert law.beyond(1, [0.5, 1.0, 1.25, 1.5, 2.0]) == pytest.approx([1, 0.5, 0.5, 0.5, 0], abs=1e-9)
+    assert law._transform.up_to(1, 1.5) == pytest.approx(0.5, abs=1e-9)
+    assert law._transform.up_to(2, 2.75) == pytest.approx(0.25, abs=1e-9)
+
+
 def test_pools_of_one_grid_in_any_order():
     # one of ten residents holds 21 blocks, the others one: N + 20 K
     values, weights, known = numpy.array([1.0, 21.0]), numpy.array([0.9, 0.1]), {}
