@@ -524,3 +524,18 @@ def test_projections_that_are_stored_as_one_are_shared_by_their_sizes(tmp_path):
         assert model.weight_dtype == "fp8"
         sizes.append([weight_bytes_per_rank(model, "auto", 2), [len(group.weights) for group in model.layers]])
     assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "longest", "rows"),
+    # a table has the positions of the class, however short the texts are that a checkpoint is made for
+    [
+        ({"n_positions": 2_048, "model_max_length": 512}, 512, 2_048), ({"n_positions": 2_048}, 2_048, 2_048),
+        ({"n_positions": None, "model_max_length": 512}, 512, 512),
+    ],
+)  # fmt: skip
+def test_positions_that_are_learned(given, longest, rows):
+    config = {key: SIZES[key] for key in ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")}
+    model = calculator.model_from_hf_config({**config, "model_type": "gpt2", **given})
+    assert model.max_position_embeddings == longest
+    assert f"embedding {rows * 96} =" in found(model.embedding)
