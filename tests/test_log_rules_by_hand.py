@@ -9,7 +9,7 @@ from calculator.architecture.weights import weight_bytes_per_rank
 from calculator.engines import engine_log, engine_rules
 from calculator.errors import InvalidValueError
 from calculator.logs import calibrating, implied, names, setup
-from calculator.logs.comparison import Term
+from calculator.logs.comparison import Comparison, Term
 from calculator.logs.lines.starts import ENDS_A_START, Start, those_of_memory
 from calculator.logs.lines.vocabulary import rank_of, stated_by, vocabulary
 from calculator.units import GIB
@@ -476,3 +476,36 @@ def test_the_device_of_a_log(figures, flags, gpu, given, asked, assumed):
     assert [one.key for one in said] == [f"logs.assumed.{key}" for key in assumed]
     if "device" in flags and not asked.get("gpu"):
         assert "'Foo 9000' is none of the presets" in said[0]
+
+
+# Tokens that a pool holds
+
+
+def compared(pool, tokens, held=None, sequences=None):
+    one = SimpleNamespace(printed_pool_gib=pool, printed_tokens=tokens, sequences_held=sequences)
+    one.plan = SimpleNamespace(request=SimpleNamespace(block_size=16))
+    one.held_tokens = lambda _: held
+    one.tolerance = lambda many, share: Comparison.tolerance(one, many, share)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("pool", "tokens", "share", "off"),
+    # a share of them, a block, or what a hundredth of a GiB of the pool holds
+    [(10.0, 10_000, 0.01, 100), (10.0, 10_000, 0.02, 200), (10.0, 100, 0.01, 16), (0.5, 10_000, 0.01, 200),
+     (None, 10_000, 0.01, 100), (0.0, 10_000, 0.01, 100), (0.5, 10_050, 0.0, 201)],
+)  # fmt: skip
+def test_by_how_much_tokens_may_differ(pool, tokens, share, off):
+    assert compared(pool, tokens).tolerance(tokens, share) == pytest.approx(off)
+
+
+@pytest.mark.parametrize(
+    ("pool", "tokens", "held", "sequences", "holds"),
+    [
+        (10.0, 10_000, 10_100, None, True), (10.0, 10_000, 10_101, None, False), (10.0, 10_000, 9_900, None, True),
+        (10.0, 10_000, 9_899, None, False), (10.0, 10_000, 10_000, 3.0, False), (None, 10_000, 0, None, True),
+        (10.0, None, 0, None, True),
+    ],
+)  # fmt: skip
+def test_whether_a_pool_holds_what_is_printed(pool, tokens, held, sequences, holds):
+    assert Comparison.holds_what_is_printed.fget(compared(pool, tokens, held, sequences)) is holds
