@@ -166,7 +166,8 @@ def test_what_a_device_says_of_its_memory_and_links():
     bounds = {
         "memory_bytes": (2**53, 2**53 + 1), "label_gb": (100_000, 100_001), "reported_mib": (10**8, 10**8 + 1),
         "bandwidth_gb_per_s": (10**6, 10**6 + 1), "gpus_per_node": (1024, 1025), "price_quotes": (1_000, 1_001),
-        "price_usd_per_hour": ((1.0, 10**5), (1.0, 10**5 + 1)), "name": ("n" * 80, "n" * 81), "id": ("i" * 80, "i" * 81),
+        "price_usd_per_hour": ((1.0, 10**5), (1.0, 10**5 + 1)), "name": ("n" * 80, "n" * 81),
+        "id": ("i" * 80, "i" * 81),
         "program_gib": (("1", "2"), ("1", "2" * 21)), "generation": ("g" * 20, "g" * 21),
         "sources": ("s" * 2_000, "s" * 2_001), "memory_source": ("s" * 200, "s" * 201), "vendor": ("v" * 40, "v" * 41),
         "price_date": ("d" * 80, "d" * 81), "fp4_tflops": (10**6, 0), "link_gb_per_s": (10**6, 10**6 + 1),
