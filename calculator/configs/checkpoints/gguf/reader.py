@@ -141,7 +141,6 @@ def _sorted_by_part(tensors: list[Tensor], model: ModelArchitecture) -> Tensors:
         if place is None:
             name = tensor.name.removesuffix(".weight")
             if name.startswith(("v.", "mm.", "a.")):
-                found.tower_bytes += tensor.bytes
                 continue
             _add(found.ends, ENDS.get(name, name), tensor)
         else:
