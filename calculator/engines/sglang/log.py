@@ -30,7 +30,7 @@ PATTERNS = (
     pattern(r"(?:[Ss][Gg][Ll]ang|SGLANG)(?:[ _-][Vv]ersion['\"]?:?=?| v|==|)[ '\"]{0,3}<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+\.[0-9][\w.+]{0,40}+>",
              engine_version=word),
     pattern(r"\b(?:sglang|sgl-\w{1,20}):v<engine_version:[0-9]{1,4}+\.[0-9]{1,4}+[\w.+]{0,40}+>", engine_version=word),
-    pattern(r"ServerArgs\(.{0,6000}?\bdevice='<platform:[a-z]{2,12}+>'", platform=word),
+    pattern(r", device='<platform:[a-z]{2,12}+>'", platform=word),
     pattern(r"Load weight begin\. avail mem=<free_at_start_gib> GB", free_at_start_gib=number),
     pattern(r"Load weight end\..{0,200}?avail mem=<free_after_weights_gib> GB", free_after_weights_gib=number),
     pattern(r"Load weight end\..{0,250}?mem usage=<weights_gib> GB", weights_gib=number),
