@@ -149,10 +149,9 @@ def _table(rows: Sequence[views.Row], options: Sequence[calculator.Service], key
         st.session_state[OPENS] = link_of_option(option)
 
     def pin_row(clicked: str) -> None:
-        pins.toggle(pins_of[st.session_state[clicked]["row"]])
+        pins.toggle(pin_of_option(options[st.session_state[clicked]["row"]]))
         st.session_state[CHANGED] = True
 
-    pins_of = [pin_of_option(option) for option in options]
     held = pins.pinned()
     tables.show(
         tables.OPTIONS,
@@ -161,7 +160,7 @@ def _table(rows: Sequence[views.Row], options: Sequence[calculator.Service], key
         alt,
         open_row,
         pin_row,
-        [tell("Pinned") if pin in held else tell("Pin") for pin in pins_of],
+        [tell("Pinned") if held and pin_of_option(option) in held else tell("Pin") for option in options],
     )
 
 
