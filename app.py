@@ -8,7 +8,6 @@ from dashboard.frame import process, turning
 from dashboard.pages import page
 from dashboard.text import tell
 
-st.set_page_config(page_title=frame.NAME, page_icon=frame.icon(), layout="wide")
 language.choose()
 
 PAGES = [
@@ -21,6 +20,7 @@ PAGES = [
 ]
 
 chosen = st.navigation(PAGES, position="top")
+st.set_page_config(page_title=f"{chosen.title} · {frame.NAME}", page_icon=frame.icon(), layout="wide")
 frame.name_it()
 turning.remember(PAGES)
 state.load(chosen.url_path)

@@ -111,7 +111,9 @@ def update(code: str) -> None:
     """Bring a catalogue up to what the code says, and compile it; what is no longer said leaves it."""
     path = FOLDER / f"{code}{SOURCE}"
     catalogue = read(code) if path.exists() else Catalog(locale=code, fuzzy=False)
+    dated = catalogue.creation_date
     catalogue.update(extracted(), no_fuzzy_matching=True)
+    catalogue.creation_date = dated  # a catalogue that says the same is the same
     catalogue.obsolete.clear()
     with path.open("wb") as file:
         write_po(file, catalogue, width=110, include_lineno=False, sort_by_file=True, omit_header=False)

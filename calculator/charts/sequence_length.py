@@ -161,6 +161,7 @@ def _mark_asked(drawn: Spec, row: LengthRow, log_x: bool, ends: list[float], ful
             "name": say("charts.you_asked", "You"),
             "showlegend": False,
             "hoverinfo": "skip",
+            "cliponaxis": False,
             "x": [row.seq_len],
             "y": [gib],
             "marker": {"size": 11, "color": "#ffffff", "line": {"color": INK, "width": 2.5}},

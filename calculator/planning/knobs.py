@@ -162,10 +162,12 @@ def _gpus(plan: Plan) -> Iterator[Change]:
     ):
         if other.gpus_per_node >= plan.request.tensor_parallel_size:
             label = say("lever.gpu", "{name} instead of {now}", name=other.name, now=plan.accelerator.name)
-            cost = say(
-                "lever.gpu_memory", "{memory} a GPU instead of {now}",
-                memory=format_gib(other.memory_bytes, 1), now=format_gib(memory, 1),
-            )  # fmt: skip
+            then, now = format_gib(other.memory_bytes, 1), format_gib(memory, 1)
+            cost = (
+                say("lever.gpu_memory", "{memory} a GPU instead of {now}", memory=then, now=now)
+                if then != now
+                else say("lever.gpu_memory", "{memory} a GPU, as now", memory=then)
+            )
             yield Change(GPU, label, cost, {"gpu": other.id, "gpu_memory_bytes": None})
 
 

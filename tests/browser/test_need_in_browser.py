@@ -28,6 +28,7 @@ def plan_of(option):
 
 def test_an_input_is_changed_a_row_is_pinned_and_one_opens_its_plan(open_page):
     page = open_page(QUERY, charts=1)
+    expect(page).to_have_title("What do I need? · KV-cache planner")
     field = page.get_by_role("spinbutton", name="Users at once")
     field.fill("50")
     field.press("Enter")

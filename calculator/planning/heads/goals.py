@@ -12,6 +12,7 @@ from calculator.planning.heads.evidence import QualityEvidence, evidence_at, qua
 from calculator.planning.heads.rows import HeadRow
 from calculator.reading.fields import Count, Field, Flag, Number, optional
 from calculator.reading.schema import Schema
+from calculator.units import plural
 
 GOALS: dict[str, Field] = {
     "min_batch_size": optional(Count(most=10**9, unit="-", help="goal: sequences that one replica must hold")),
@@ -111,7 +112,10 @@ def _why_not(row: HeadRow, goals: Mapping[str, Any]) -> str:
     least = goals.get("min_batch_size")
     if least is not None and row.max_batch_size < least:
         return say(
-            "goals.batch", "holds {held:,} sequences, fewer than {asked:,}", held=row.max_batch_size, asked=least
+            "goals.batch",
+            "holds {held}, fewer than {asked:,}",
+            held=plural(row.max_batch_size, "sequence"),
+            asked=least,
         )
     rate = goals.get("min_output_tokens_per_second")
     if rate is not None:
