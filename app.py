@@ -8,6 +8,7 @@ from dashboard.frame import process, turning
 from dashboard.pages import page
 from dashboard.text import tell
 
+st.set_page_config(page_icon=frame.icon(), layout="wide")  # first: an icon of a page would be fetched from elsewhere
 language.choose()
 
 PAGES = [
@@ -20,7 +21,7 @@ PAGES = [
 ]
 
 chosen = st.navigation(PAGES, position="top")
-st.set_page_config(page_title=f"{chosen.title} · {frame.NAME}", page_icon=frame.icon(), layout="wide")
+st.set_page_config(page_title=f"{chosen.title} · {frame.NAME}")
 frame.name_it()
 turning.remember(PAGES)
 state.load(chosen.url_path)
