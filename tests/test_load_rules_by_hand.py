@@ -12,11 +12,11 @@ from calculator.planning.traffic.arrivals.compound import compound
 from calculator.planning.traffic.arrivals.in_service import InService, Load, _most
 from calculator.planning.traffic.pools.loaded import (
     LoadedPool,
-    _each,
     free_pools,
     held_between,
     held_by,
     loaded,
+    share_of_risk,
     tightest_pool,
 )
 from calculator.planning.traffic.residence import LawOfSum, Residents, exceeding
@@ -165,8 +165,8 @@ def test_the_largest_that_holds_is_bisected_by_its_logarithm():
 
 
 def test_the_risk_of_several_pools_is_shared():
-    assert [_each(0.01, 1), _each(0.01, 2), _each(0.4, 4)] == [0.01, 0.005, 0.1]
-    assert [_each(0.5, 1), _each(0.5, 3)] == [0.5, 0.5]  # even odds of each stay even
+    assert [share_of_risk(0.01, 1), share_of_risk(0.01, 2), share_of_risk(0.4, 4)] == [0.01, 0.005, 0.1]
+    assert [share_of_risk(0.5, 1), share_of_risk(0.5, 3)] == [0.5, 0.5]  # even odds of each stay even
 
 
 def test_free_blocks_of_a_pool():

@@ -18,7 +18,7 @@ from calculator.planning.traffic.concurrency import concurrency
 from calculator.planning.traffic.curves.risk import _steps, holding, risk_curve, risks
 from calculator.planning.traffic.judged.accuracy import Judged, Measured, _error, _judge, measured
 from calculator.planning.traffic.judged.fit import _inner, bands
-from calculator.planning.traffic.pools.loaded import LoadedPool, _each, asked, held_between, held_by
+from calculator.planning.traffic.pools.loaded import LoadedPool, asked, held_between, held_by, share_of_risk
 from calculator.planning.traffic.pools.queue import preemptions
 from calculator.planning.traffic.residence import LawOfSum, Residents, _Transform, exceeding
 from calculator.planning.traffic.reuse.host_tier import host_tier
@@ -172,8 +172,8 @@ def test_a_stage_without_pools_holds_nobody():
 
 
 def test_each_of_several_pools_has_its_part_of_a_small_risk():
-    assert [_each(risk, 2) for risk in (0.01, 0.4999, 0.5)] == [0.005, 0.24995, 0.5]
-    assert _each(0.03, 3) == 0.01
+    assert [share_of_risk(risk, 2) for risk in (0.01, 0.4999, 0.5)] == [0.005, 0.24995, 0.5]
+    assert share_of_risk(0.03, 3) == 0.01
 
 
 def test_two_traces_of_the_same_means_are_told_apart():

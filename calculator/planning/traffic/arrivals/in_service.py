@@ -79,14 +79,18 @@ class InService:
         return Residents(pairs.prompt_tokens, share / share.sum())
 
     @cached_property
+    def _output_tokens(self) -> float:
+        return self.pairs.mean(self.pairs.output_tokens)
+
+    @cached_property
     def lengths(self) -> Lengths:
         """Means of the lengths [tokens]."""
         mean = self.decode.moments(self.decode.tokens)[0]
-        prompt, output = (self.pairs.mean(each) for each in (self.pairs.prompt_tokens, self.pairs.output_tokens))
+        prompt = self.pairs.mean(self.pairs.prompt_tokens)
         computed = self.computed_prompt_tokens
         if computed is None:
             computed = computed_tokens(self.workload, self.plan)
-        return Lengths(prompt, output, None if computed is None else min(computed, prompt), mean)
+        return Lengths(prompt, self._output_tokens, None if computed is None else min(computed, prompt), mean)
 
     @cached_property
     def _pace(self) -> Pace:
@@ -97,7 +101,7 @@ class InService:
         lengths = self.lengths
         found = speed(
             self.plan,
-            min(MOST, max(1.0, count)),
+            max(1.0, count),
             lengths.prompt,
             lengths.output,
             computed_prompt_tokens=lengths.computed,
@@ -129,11 +133,10 @@ class InService:
     def with_decoding(self, count: float) -> Load:
         """Return the load at which so many requests decode in the mean, with the law of Poisson arrivals."""
         decode_s = self._decode_s(count + 1)
-        share, prompt_s = self._prefill(count)
-        step = decode_s + share
-        rate = count / ((self.lengths.output or 1.0) * step)
-        first = self.plan.rules.speed.first_token(prompt_s, count, step)
-        near = max(1e-6, 1e-3 * count)
+        step = decode_s + self._prefill_s(count)
+        rate = count / (self._output_tokens * step)
+        first = self.plan.rules.speed.first_token(self._pace.prompt_s, count, step)
+        near = 1e-3 * count
         grows = (self._decode_s(count + 1 + near) - decode_s) / near
         stretch = 1 / max(1e-9, 1 - count * grows / decode_s)
         own = 1 + max(0.0, self.workload.dispersion - 1) * rate / self.workload.requests_per_second
@@ -145,10 +148,9 @@ class InService:
         step = self._pace.at(count)
         return sum(term.seconds for term in step.terms if term.name != "prefill")
 
-    def _prefill(self, count: float) -> tuple[float, float]:
-        """Return what prefill adds to a step, and what one prompt takes alone [s]."""
-        step = self._pace.at(count)
-        return next(term.seconds for term in step.terms if term.name == "prefill"), step.prompt_s
+    def _prefill_s(self, count: float) -> float:
+        """Return what prefill adds to a step [s]."""
+        return next(term.seconds for term in self._pace.at(count).terms if term.name == "prefill")
 
     @cached_property
     def _steps(self) -> list[float]:
@@ -173,13 +175,12 @@ class InService:
         rows = at_rate(workload.times, self._order, rate)
         if rows is None:
             return None
-        near = self.with_decoding(1.0)
-        _, prompt_s = self._prefill(1.0)
+        prompt_s = self._pace.prompt_s
         each = prompt_s / self.lengths.prompt / self.plan.request.pipeline_parallel_size
         prompts = each * pairs.prompt_tokens[rows[0]]
         chunk = each * self.plan.request.max_num_batched_tokens
         found = replay(rows[1].tolist(), prompts.tolist(), pairs.output_tokens[rows[0]].tolist(), self._steps, chunk)
-        step = found.decoding / rate / (self.lengths.output or 1.0) or near.step_s
+        step = found.decoding / rate / self._output_tokens or self.with_decoding(1.0).step_s
         law = self.plan.rules.speed.first_token(prompt_s, found.decoding, step)
         first = max(law, (found.requests - found.decoding) / rate)
         return Load(rate, found.decoding + rate * first, found.decoding, max(1.0, found.dispersion), first, step)

@@ -149,7 +149,7 @@ def tightest_pool(plan: Plan, workload: Workload, risk: float) -> tuple[int, int
     """Return the place of that stage, and of the pool in it that holds the fewest."""
     stage = tightest_stage(plan, workload, risk)
     pools = loaded(plan, workload)[stage]
-    held = [pool.most(_each(risk, len(pools))) for pool in pools]
+    held = [pool.most(share_of_risk(risk, len(pools))) for pool in pools]
     return stage, held.index(min(held))
 
 
@@ -161,16 +161,16 @@ def tightest_stage(plan: Plan, workload: Workload, risk: float) -> int:
 
 def held_by(pools: Sequence[LoadedPool], risk: float) -> int:
     """Return the sequences that all pools of a stage hold."""
-    return min((pool.most(_each(risk, len(pools))) for pool in pools), default=0)
+    return min((pool.most(share_of_risk(risk, len(pools))) for pool in pools), default=0)
 
 
 def held_between(pools: Sequence[LoadedPool], risk: float) -> tuple[int, int]:
     """Return bounds of that, from what is known of pools near to these [-]."""
-    found = [pool.between(_each(risk, len(pools))) for pool in pools]
+    found = [pool.between(share_of_risk(risk, len(pools))) for pool in pools]
     return min((low for low, _ in found), default=0), min((high for _, high in found), default=0)
 
 
-def _each(risk: float, pools: int) -> float:
+def share_of_risk(risk: float, pools: int) -> float:
     """Return the risk of each of several pools: any of them may be the one that is exceeded [-]."""
     return risk / pools if risk < EVEN else risk
 
