@@ -9,16 +9,22 @@ import pytest
 
 import calculator
 from calculator.engines.measured import BANDS
+from calculator.planning.traffic.admission import settle
 from calculator.planning.traffic.arrivals.in_service import InService
 from calculator.planning.traffic.arrivals.replay import replay
 from calculator.planning.traffic.concurrency import concurrency
-from calculator.planning.traffic.curves.risk import holding, risks
+from calculator.planning.traffic.curves.batches import bend, decoding_at
+from calculator.planning.traffic.curves.policies import policies
+from calculator.planning.traffic.curves.risk import holding, risk_curve, risks
+from calculator.planning.traffic.judged.accuracy import Measured, _judge
 from calculator.planning.traffic.pools.loaded import LoadedPool, loaded
-from calculator.planning.traffic.pools.queue import _settled, preemptions, thrown_out
+from calculator.planning.traffic.pools.queue import preemptions, thrown_out
 from calculator.planning.traffic.residence import Residents
 from calculator.planning.traffic.reuse.host_tier import host_tier
+from calculator.planning.traffic.timing.clients import decoding, room
 from calculator.planning.traffic.timing.speed import speed
-from calculator.planning.traffic.timing.step import pace_of
+from calculator.planning.traffic.timing.step import Lengths, pace_of
+from calculator.planning.traffic.timing.work import kv_bytes_read
 from calculator.planning.traffic.workload import Workload
 
 A_TOKEN = 131_072  # bytes of Llama 3.1 8B: 2 x 8 x 128 x 32 layers x 2
@@ -170,11 +176,12 @@ def two_pools():
 
 
 W = Workload(1.0, 1_000, 250)
+EVEN = Workload(1.0, 1_000, 250, 0.0, 0.0)
 
 
 def test_no_share_of_time_is_more_than_one():
-    service = InService(two_pools(), W)
-    load = service.with_decoding(1e5)
+    service = InService(two_pools(), EVEN)
+    load = service.with_decoding(1e4)
     assert service.exceeded(load) == 1.0
     found = concurrency(two_pools(), W)
     assert risks(found, [10**6]) == (1.0,)
@@ -182,7 +189,8 @@ def test_no_share_of_time_is_more_than_one():
 
 def test_the_fullest_stage_of_a_pipeline_says_how_often():
     # 11, 11 and 10 of 32 layers, and what stands beside them: the pools differ
-    service = InService(calculator.plan("llama-3.1-8b", gpu="l4", pipeline_parallel_size=3, seq_len=8_192), W)
+    service = InService(calculator.plan("llama-3.1-8b", gpu="l4", pipeline_parallel_size=3, seq_len=8_192,
+                                         kv_cache_memory_bytes=2**31), EVEN)  # fmt: skip
     load = service.largest(0.01)
     each = [pool.exceeded(load.requests, load.in_prefill, load.dispersion) for (pool,) in service.stages]
     assert len(each) == 3
@@ -255,14 +263,43 @@ def test_what_fits_for_certain_within_one_in_a_thousand(free, most):
 
 def test_a_range_of_evictions_is_three_deviations_about_the_ends_of_the_pool():
     plan = calculator.plan("llama-3.1-8b", gpu="l4", weight_dtype="fp8", seq_len=8_192)
-    rule = plan.rules.admission
-    found = preemptions(plan, W, rule, 64, 0.01)
-    each = [_settled(plan, W, rule, 64, 0.01, place) for place in range(3)]
+    rule, some = plan.rules.admission, Workload(1.0, 3_000, 500, 0.0, 1.0)
+    pairs, each = some.pairs(8_192), []
+    for seed, size in enumerate((plan.stage.usable_range[0], plan.stage.usable_bytes, plan.stage.usable_range[1])):
+        free = int(plan.stage.geometry.counts(size, 8_192)[0]) - 1  # one is kept back
+        lengths = pairs.prompt_tokens, pairs.output_tokens, pairs.weights
+        each.append(settle(lambda tokens: -(-tokens // 16), free, *lengths, rule.watermark, 64, seed=seed))
     low, middle, high = (one.preemptions_per_request for one in each)
     assert low > middle > high > 0  # a smaller pool throws out more often
-    off = [3 * one.deviation for one in each]
-    assert found == (max(0.0, high - off[2]), middle, low + off[0])
-    assert thrown_out(plan, W, rule, 64, 0.01) == middle
+    lowest = min(one.preemptions_per_request - 3 * one.deviation for one in each)
+    highest = max(one.preemptions_per_request + 3 * one.deviation for one in each)
+    assert 0 < lowest < high < low < highest
+    assert preemptions(plan, some, rule, 64, 0.01) == pytest.approx((lowest, middle, highest))
+    assert thrown_out(plan, some, rule, 64, 0.01) == pytest.approx(middle)
+
+
+# Ends of a curve
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cv", "output"),
+    # pools of few and of many: risks that begin above half of what is held, and below; that end before twice the even
+    # odds, and beyond
+    [(3_000, 3.0, 1), (8_000, 0.5, 1), (8_000, 3.0, 1), (20_000, 3.0, 1), (20_000, 3.0, 250), (400_000, 1.0, 250)],
+)
+def test_a_curve_goes_a_twentieth_beyond_what_is_shown(tokens, cv, output):
+    found = concurrency(plan_of(tokens), Workload(1.0, 500, output, prompt_cv=cv, output_cv=0.0))
+    first, last = max(1, found.sequences // 2), 2 * found.sequences_even + 4
+    tried = sorted({first + round((last - first) * part / 400) for part in range(401)})
+    shown = [count for count, risk in zip(tried, risks(found, tried), strict=True) if 1e-5 <= risk <= 0.999]
+    marks = {found.sequences, found.sequences_even} - {0}
+    shown = sorted({*shown, *marks})
+    aside = max(1, (shown[-1] - shown[0]) // 20)
+    begin, end = max(1, shown[0] - aside), shown[-1] + aside
+    points = sorted({begin + round((end - begin) * part / 48) for part in range(49)} | marks)
+    curve = risk_curve(found)
+    assert [count for count, _ in curve] == points
+    assert tuple(risk for _, risk in curve) == risks(found, points)
 
 
 # Hosts behind the cache
@@ -284,3 +321,91 @@ def test_loading_pays_from_a_block_on(seq_len, pays):
     link = A_TOKEN * plan.accelerator.bf16_tflops * 1e12 / 1.45 / (matrices + pairs * 24 / 2) / 1e9
     found = host_tier(plan, 16, host_gb_per_s=link if seq_len > 8 else 1e6)
     assert found.pays_from_tokens == pays
+
+
+# What is answered of arrivals, rules and clients
+
+
+def test_what_arrivals_hold_and_how_long_they_take():
+    plan = plan_of()
+    service, found = InService(plan, EVEN), calculator.open_arrivals(plan, EVEN, requests_per_second=8.0)
+    load = service.at_rate(8.0)
+    mean, variance = service.tokens(load)
+    assert found.mean_tokens == pytest.approx(load.requests * mean)
+    assert found.sd_tokens**2 == pytest.approx(load.requests * (variance + load.dispersion * mean**2))
+    low, high = service.range_of_speed(load.decoding)
+    exceeded = [service.exceeded(service.at_rate(8.0 * slower)) for slower in (low, 1.0, high)]
+    assert [found.exceeded_low, found.exceeded, found.exceeded_high] == exceeded == sorted(exceeded)
+    at = decoding_at(plan, EVEN, 8.0)
+    assert (at.batch_size, at.time_per_output_token_s) == (load.decoding, load.step_s)
+    assert (at.time_per_output_token_s_low, at.time_per_output_token_s_high) == (load.step_s * low, load.step_s * high)
+
+
+def test_rules_of_a_replica_of_two_schedulers():
+    # each of the two runs as many as its limit; beside them stands the rule without a limit, where memory holds more
+    some = Workload(1.0, 100, 20, 0.0, 0.0)
+    asked = {"gpu": "h200", "engine": "sglang", "tensor_parallel_size": 2, "enable_attention_dp": True,
+             "kv_cache_memory_bytes": 2**26}  # fmt: skip
+    plan = calculator.plan("deepseek-v2-lite", seq_len=4_096, max_num_seqs=4, **asked)
+    own = [row for row in policies(plan, some) if row.own]
+    assert [(row.max_num_seqs, row.running > 8) for row in own[:2]] == [(4, False), (None, True)]
+    assert (own[0].running, own[0].engine, own[1].preemptions_low) == (8, "SGLang", None)
+    one = plan_of(16 * 8 * 10)
+    best = concurrency(one, some).max_num_seqs
+    for limit, rows in ((best + 1, [best + 1, best]), (best, [best])):
+        plan = calculator.vary(one, max_num_seqs=limit)
+        assert [row.max_num_seqs for row in policies(plan, some) if row.own and row.max_num_seqs] == rows
+
+
+def test_a_prompt_that_takes_longer_than_all_steps_bends_at_one():
+    assert bend(plan_of(seq_len=131_072), Lengths(100_000, 1)).batch_size == 1
+
+
+def test_clients_of_a_replica_that_hardly_work_or_find_no_memory():
+    plan = plan_of(1_420 * 16)
+    assert decoding(plan, 1e-6, Lengths(1_000, 250)) == 1e-3
+    assert decoding(plan, 0.5, Lengths(1_000, 250)) < 0.5
+    assert decoding(plan, 10, Lengths(1_000, None)) == decoding(plan, 10, Lengths(1_000, 1.0))
+    none = plan_of(0)
+    assert room(none, Lengths(1_000, 250)) == 0
+    assert decoding(none, 10, Lengths(1_000, 250)) == pytest.approx(decoding(plan, 10, Lengths(1_000, 250)))
+    whole = calculator.plan(
+        "llama-3.1-8b", gpu="h100-sxm", engine="tensorrt-llm", seq_len=8_192, kv_cache_memory_bytes=6_400 * 16 * A_TOKEN
+    )
+    blocks = whole.request.block_size
+    at, over = (room(whole, Lengths(tokens * blocks, None)) for tokens in (10, 11))
+    assert room(whole, Lengths(10 * blocks - 1, 1.0)) == at > room(whole, Lengths(10 * blocks, 1.0)) == over
+
+
+def test_sparse_attention_reads_2048_latents_and_every_index_key():
+    # 61 layers of 576 values in 16 bit, and 128 values of an index in 8 bit with a scale of four bytes
+    plan = calculator.plan("deepseek-v3.2", gpu="h200", tensor_parallel_size=8, seq_len=8_192)
+    index, latent = 61 * 132, 61 * 576 * 2
+
+    def read(tokens):
+        return kv_bytes_read(plan, 1, tokens)
+
+    assert read(2_000) - read(1_000) == 1_000 * (index + latent)
+    assert read(2_049) - read(2_047) == index + (index + latent)
+    assert read(8_000) - read(2_048) == (8_000 - 2_048) * index
+
+
+@pytest.mark.parametrize(("kind", "clients", "asked"), [("burst", None, 1e6), ("full", 200.0, 200), ("burst", 9.0, 9)])
+def test_a_queue_is_judged_by_its_tokens_a_second(kind, clients, asked):
+    keywords = {"engine": "vllm", "model": "llama-3.1-8b", "gpu": "h100-sxm", "weight_dtype": "bf16",
+                "kv_cache_dtype": "auto", "seq_len": 1_250, "data_parallel_size": 2}  # fmt: skip
+    row = Measured("a", kind, "s", keywords, 1_000.0, 250.0, None, clients, None, None, 400.0)
+    found, each = _judge(row), speed(calculator.plan(**keywords), None, 1_000, 250, clients=asked / 2)
+    assert found.rate_error == pytest.approx(2 * each.output_tokens_per_second / 400 - 1, rel=1e-12)
+    assert (found.group, found.checked, found.step_error) == ("dense", each.checked, None)
+
+
+@pytest.mark.parametrize(("off", "held"), [(0.79, True), (0.77, False), (1.38, True), (1.4, False)])
+def test_a_step_is_in_range_within_that_of_its_group(off, held):
+    # of dense models from 0.78 to 1.39
+    keywords = {"engine": "vllm", "model": "llama-3.1-8b", "gpu": "h100-sxm", "weight_dtype": "bf16",
+                "kv_cache_dtype": "auto", "seq_len": 1_250}  # fmt: skip
+    step_s = speed(calculator.plan(**keywords), 16, 1_000, 250).time_per_output_token_s * off
+    found = _judge(Measured("a", "static", "s", keywords, 1_000.0, 250.0, 16.0, None, step_s, None, None))
+    assert (found.group, found.in_range) == ("dense", held)
+    assert found.step_error == pytest.approx(1 / off - 1)
