@@ -154,7 +154,7 @@ def _weight_bytes_per_rank(
     totals[0] += sum([held(tower) for tower in model.towers.values()]) if encoders else 0
     totals[-1] += held(model.end)
     if model.tie_word_embeddings and pipeline_parallel_size > 1:
-        totals[-1] += bytes_on_rank(model.embedding[:1], storage, 0, *ranks, as_stored=as_stored)
+        totals[-1] += held(model.embedding[:1])
     return tuple(totals)
 
 
