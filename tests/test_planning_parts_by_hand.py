@@ -10,24 +10,37 @@ import pytest
 import calculator
 from calculator.architecture.caches import CompressedRows, RowsInPassing
 from calculator.architecture.compressed import CompressedAttention
-from calculator.architecture.groups import LayerGroup
+from calculator.architecture.groups import LayerGroup, indivisible
+from calculator.architecture.latent import LatentAttention, as_latent
 from calculator.architecture.layers import CrossAttention, FullAttention, NoCache, SlidingWindow
 from calculator.architecture.matrices import Sharding, WeightMatrix
+from calculator.architecture.split import (
+    Split,
+    kv_heads_per_rank,
+    kv_replication,
+    layers_per_stage,
+    not_possible,
+    why_not,
+)
+from calculator.architecture.sums import Layout as LayoutOfRows
+from calculator.architecture.sums import copied_bytes_on_rank, kv_bytes_of_sequence, kv_bytes_on_rank
 from calculator.architecture.weights import bytes_on_rank, embedding_bytes, shape_on_rank, weight_bytes_per_rank
 from calculator.formats.kv import storage_format
 from calculator.formats.names import format_in_name, format_of_gguf
 from calculator.formats.weights import weight_format
+from calculator.planning.comparing.compare import _added, _called, written
 from calculator.planning.drafts import draft_of
 from calculator.planning.heads.constant import _widened, mlp_width
 from calculator.planning.heads.intensity import attention_flops_of_token, query_bytes, ridge_of
 from calculator.planning.heads.seen.stated import parse
+from calculator.planning.knobs import _batched_tokens, _gpus, _kv_formats, _kv_pool, _lengths, more_gpus
 from calculator.planning.kv_cache import size_of
 from calculator.planning.sizing.layouts import Layout, in_words, machine_sizes, weights_fit
 from calculator.planning.sizing.loads import MOST_KEPT, load_of, users_of
 from calculator.planning.sizing.logged import check, keywords_for, taken_out
 from calculator.planning.sizing.operating import Goals, Point
 from calculator.planning.sizing.prices import checked_prices, price_in_text, prices_in_text
-from calculator.planning.sizing.served import Sizing, speeds_at
+from calculator.planning.sizing.served import Sizing, service, speeds_at
 from calculator.planning.sweep.axes import _check_heads, _check_size
 from calculator.request.calibration import calibration_of
 from calculator.request.speculation import checked
@@ -365,17 +378,22 @@ def test_a_log_is_of_a_device_within_a_tenth_of_its_memory():
         ("5 t/s", "speed", 1, "1/2", "", ""), ("5 tok/s", "speed", 1, "1/2", "", ""),
         ("5 token/s", "speed", 1, "1/2", "", ""), ("5 tokens/sec", "speed", 1, "1/2", "", ""),
         ("5 tokens per second", "speed", 1, "1/2", "", ""), ("5 tokens a second", "speed", 1, "1/2", "", ""),
-        ("5 tok/sec per user", "speed", 1, "1/2", "sequence", ""), ("5 ms per token", "step_time", "1/1000", "1/2", "", ""),
+        ("5 tok/sec per user", "speed", 1, "1/2", "sequence", ""),
+        ("5 ms per token", "step_time", "1/1000", "1/2", "", ""),
         ("5 GB per card", "weights", 10**9, "1/2", "gpu", ""), ("5 GB a device", "weights", 10**9, "1/2", "gpu", ""),
         ("5 GB/rank", "weights", 10**9, "1/2", "gpu", ""), ("5 GB each GPU", "weights", 10**9, "1/2", "gpu", ""),
-        ("5 KB per tok", "kv_cache", 10**3, "1/2", "token", ""), ("5 KB per layer", "kv_cache", 10**3, "1/2", "layer", ""),
+        ("5 KB per tok", "kv_cache", 10**3, "1/2", "token", ""),
+        ("5 KB per layer", "kv_cache", 10**3, "1/2", "layer", ""),
         ("5 KB per token and layer", "kv_cache", 10**3, "1/2", "layer", ""),
         ("5 GB per request", "kv_cache", 10**9, "1/2", "sequence", ""),
         ("5 GB per seq", "kv_cache", 10**9, "1/2", "sequence", ""),
         ("5 GB for sequences", "kv_cache", 10**9, "1/2", "sequence", ""),
-        ("5 GB of weights", "weights", 10**9, "1/2", "", "weights"), ("5 GB weight", "weights", 10**9, "1/2", "", "weights"),
-        ("5 GB of KV cache", "kv_cache", 10**9, "1/2", "", "kv_cache"), ("5 GB total", "total", 10**9, "1/2", "", "total"),
-        ("5 B active params", "active", 10**9, "1/2", "", "active"), ("5 B active", "active", 10**9, "1/2", "", "active"),
+        ("5 GB of weights", "weights", 10**9, "1/2", "", "weights"),
+        ("5 GB weight", "weights", 10**9, "1/2", "", "weights"),
+        ("5 GB of KV cache", "kv_cache", 10**9, "1/2", "", "kv_cache"),
+        ("5 GB total", "total", 10**9, "1/2", "", "total"),
+        ("5 B active params", "active", 10**9, "1/2", "", "active"),
+        ("5 B active", "active", 10**9, "1/2", "", "active"),
         ("5 KV of weights", None, None, None, None, None), ("5 GB of active", None, None, None, None, None),
         ("5 GB of weights and cache", None, None, None, None, None), ("5 Gb", None, None, None, None, None),
         ("5 GB per layer and gpu", None, None, None, None, None), ("5 x params", None, None, None, None, None),
@@ -625,3 +643,242 @@ def test_a_log_goes_for_its_own_hardware():
     with pytest.raises(calculator.InvalidValueError, match="which is not searched") as no:
         check(of_h100, [("vllm", l4), ("sglang", h100)])
     assert (no.value.what, no.value.asked, no.value.allowed) == ("calibration", "h100-sxm", ("l4", "h100-sxm"))
+
+
+# What a model remembers, and latent rows
+
+
+def test_a_model_remembers_1024_answers():
+    model = replace(calculator.load_model("llama-3.1-8b"), name="another")
+    asked = []
+
+    def derive(_, number):
+        asked.append(number)
+        return number + 1
+
+    for number in range(1_024):
+        assert model.remember(derive, number) == number + 1
+    assert (len(model._remembered), model.remember(derive, 0), len(asked)) == (1_024, 1, 1_024)
+    assert (model.remember(derive, -5), len(model._remembered), len(asked)) == (-4, 1, 1_025)
+    assert (model.remember(derive, 0), len(model._remembered), len(asked)) == (1, 2, 1_026)
+
+
+@pytest.mark.parametrize(
+    ("spec", "form", "row"),
+    # 8 bit with 4 bytes a 128 and 16 bit of what is rotated: 512 + 16 + 128; an index of 128 and its scale
+    [
+        (LatentAttention(512, 64), "bf16", 1_152), (LatentAttention(512, 64), "fp8_e4m3", 576),
+        (LatentAttention(512, 64), "fp8_ds_mla", 656), (LatentAttention(512, 64, 128), "bf16", 1_152 + 132),
+        (LatentAttention(512, 64, 128), "fp8_e4m3", 656 + 132), (LatentAttention(513, 64), "fp8_ds_mla", 661),
+        (LatentAttention(512, 64, 255), "bf16", 1_152 + 259), (LatentAttention(512, 64, 256), "bf16", 1_152 + 264),
+        (LatentAttention(512, 64, 128, shares_index=True), "bf16", 1_152),
+        (LatentAttention(512, 64, 128, shares_index=True), "fp8_e4m3", 656),
+    ],
+)  # fmt: skip
+def test_a_row_of_a_latent_vector(spec, form, row):
+    assert [spec.bytes_per_token(storage_format(form), ranks) for ranks in (1, 8)] == [row, row]
+    (cache,) = spec.caches(storage_format(form), 4)
+    assert (cache.bytes_per_token, cache.sparse) == (row, spec.index_head_dim > 0)
+
+
+def test_heads_and_latent_vectors_become_each_other():
+    latent = LatentAttention(512, 64)
+    assert latent.with_kv_heads(16) == FullAttention(16, 192, 128)
+    assert latent.as_heads(16) == FullAttention(16, 192, 192)
+    # four head sizes and half of one
+    assert as_latent(FullAttention(8, 128, 96)) == LatentAttention(512, 64, qk_head_dim=192, v_head_dim=96)
+    assert as_latent(NoCache()) == NoCache()
+    assert (latent.kv_heads, latent.why_not(16, 3) is None, latent.why_not(16, 16)) == (1, False, None)
+
+
+def test_layers_of_stages():
+    for layers, stages, each in ((8, 3, (3, 3, 2)), (7, 3, (2, 3, 2)), (7, 7, (1,) * 7), (5, 1, (5,)),
+                                 (10, 4, (2, 3, 3, 2)), (11, 4, (3, 3, 3, 2))):  # fmt: skip
+        assert layers_per_stage(layers, stages) == each
+    with pytest.raises(calculator.ParallelismError, match="the largest is 7") as no:
+        layers_per_stage(7, 8)
+    assert (no.value.what, no.value.asked, no.value.nearest) == ("pipeline_parallel_size", 8, 7)
+
+
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "ranks", "kept", "copies", "legal"),
+    [(32, 8, 4, 2, 1, True), (32, 8, 8, 1, 1, True), (32, 8, 16, 1, 2, True), (32, 8, 64, 1, 8, False),
+     (12, 6, 4, 1, 1, False), (12, 4, 6, 1, 1, False), (12, 1, 12, 1, 12, True), (12, 3, 2, 1, 1, False)],
+)  # fmt: skip
+def test_heads_on_ranks(heads, kv_heads, ranks, kept, copies, legal):
+    assert (kv_heads_per_rank(kv_heads, ranks), kv_replication(kv_heads, ranks)) == (kept, copies)
+    assert (why_not(heads, kv_heads, ranks) is None) == legal
+
+
+def test_the_nearest_of_what_divides():
+    # of two as near the smaller one
+    for heads, asked, near in ((12, 5, 4), (32, 3, 2), (32, 6, 4), (32, 7, 8), (9, 2, 1), (32, 99, 32)):
+        error = indivisible(heads, asked)
+        assert (error.nearest, error.asked, error.what) == (near, asked, "num_key_value_heads")
+        assert error.allowed == tuple(each for each in range(1, heads + 1) if heads % each == 0)
+    for asked, legal, near in ((3, (1, 2, 4), 2), (7, (1, 2, 4, 8), 8), (3, (1, 5), 1), (9, (1, 2), 2)):
+        error = not_possible(asked, "why", legal)
+        assert (error.nearest, error.allowed, error.asked) == (near, legal, asked)
+
+
+def test_what_a_rank_keeps_beyond_its_share():
+    each = storage_format("bf16")
+    heads, latent = FullAttention(8, 128, 128), LatentAttention(512, 64)
+    # a head of 512 bytes a token; two heads on a rank of 4, one on each of 16 of which two keep the same
+    for spec, ranks, copied in (
+        (heads, 4, 0), (heads, 8, 0), (heads, 16, 10 * 512 // 2), (heads, 32, 10 * 512 * 3 // 4), (latent, 1, 0),
+        (latent, 4, 10 * 1_152 * 3 // 4), (NoCache(), 4, 0),
+    ):  # fmt: skip
+        layers = (LayerGroup(spec, 1), LayerGroup(spec, 2))
+        assert copied_bytes_on_rank(layers, 10, LayoutOfRows(each, Split(ranks))) == 3 * copied
+    # a sequence shared among two ranks: half of its tokens, eight heads on 8 / 2
+    shared = LayoutOfRows(each, Split(8, 2))
+    assert kv_bytes_on_rank((LayerGroup(heads, 3),), 11, shared) == 3 * 6 * 2 * 512
+    assert kv_bytes_of_sequence((LayerGroup(heads, 3),), 11, shared) == 3 * 11 * 2 * 512 * 4
+
+
+# Knobs
+
+
+def test_lengths_that_are_tried():
+    # Llama 3.1 8B is made for 131,072 tokens
+    for tokens, tried in ((65_536, [32_768, 131_072]), (131_072, [65_536]), (65_537, [32_768]), (1, [2]), (2, [1, 4]),
+                          (200_000, [100_000])):  # fmt: skip
+        made = calculator.plan("llama-3.1-8b", "h100-sxm", seq_len=tokens)
+        found = list(_lengths(made))
+        assert [change.keywords for change in found] == [{"seq_len": each} for each in tried]
+        assert [change.cost for change in found] == [
+            "shorter sequences" if each < tokens else "longer sequences" for each in tried
+        ]
+
+
+def test_batched_tokens_that_are_tried():
+    for tokens, tried in ((2_048, 0), (2_049, 1), (8_192, 1), (1_024, 0)):
+        found = list(_batched_tokens(llama(max_num_batched_tokens=tokens)))
+        assert [change.keywords for change in found] == [{"max_num_batched_tokens": 2_048}] * tried
+
+
+def test_formats_that_are_tried_are_narrower():
+    bits = {"fp32": 32, "fp16": 16, "bf16": 16, "nvfp4": 4.5, "int4_per_token_head": 4}
+    for now in ("auto", "fp8"):
+        made = llama(kv_cache_dtype=now)
+        least = 16 if now == "auto" else 8
+        offered = [name for name in made.rules.kv_cache_dtypes if bits.get(name, 8) < least]
+        assert [change.keywords["kv_cache_dtype"] for change in _kv_formats(made)] == offered
+
+
+def test_gpus_that_are_tried():
+    made = llama(tensor_parallel_size=8)
+    memory = made.per_gpu.total_bytes
+    found = [calculator.load_gpu(change.keywords["gpu"]) for change in _gpus(made)]
+    larger = [gpu for gpu in found if gpu.memory_bytes >= 1.05 * memory]
+    assert found[: len(larger)] == larger
+    for some in (larger, found[len(larger) :]):
+        sizes = [gpu.memory_bytes for gpu in some]
+        assert sizes == sorted(sizes)
+    assert min(gpu.gpus_per_node for gpu in found) == 8
+    assert "h100-sxm" not in {gpu.id for gpu in found}
+    assert {change.keywords["gpu_memory_bytes"] for change in _gpus(made)} == {None}
+
+
+def test_a_pool_that_exceeds_its_device_is_made_smaller():
+    made = llama(kv_cache_memory_bytes=79 * 2**30)
+    (change,) = _kv_pool(made)
+    largest = made.per_gpu.total_bytes - made.per_gpu.before_kv_bytes - made.per_gpu.in_slack_bytes
+    assert change.keywords == {"kv_cache_memory_bytes": largest}
+    assert list(_kv_pool(llama(kv_cache_memory_bytes=largest))) == []
+    (change,) = _kv_pool(llama(kv_cache_memory_bytes=largest + 1))
+    assert change.keywords == {"kv_cache_memory_bytes": largest}
+    assert list(_kv_pool(llama())) == []
+
+
+def test_more_and_fewer_gpus():
+    assert [more_gpus(count) for count in (1, 2, -1, -3)] == [
+        "1 more GPU",
+        "2 more GPUs",
+        "1 fewer GPU",
+        "3 fewer GPUs",
+    ]
+
+
+# Two plans side by side
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "unit", "added"),
+    [
+        (1, 3, "bytes", 2), (3, 1, "-", -2), (1.0, 1.23456, "USD/h", 0.23), (1.0, 1.2345678901, "-", 0.23456789),
+        (True, 3, "-", None), (3, False, "-", None), (None, 3, "-", None), ("a", "b", "-", None),
+        (2, 2.5, "USD/h", 0.5),
+    ],
+)  # fmt: skip
+def test_what_is_added(old, new, unit, added):
+    assert _added(old, new, unit) == added
+    assert type(_added(old, new, unit)) is type(added)
+
+
+def test_numbers_of_a_comparison_as_they_are_written():
+    for value, unit, said in (
+        (None, "bytes", "-"), (-2.5, "USD/h", "-$2.50"), (1_234.5, "USD/h", "$1,234.50"), (0, "USD/h", "$0.00"),
+        (1_234, "-", "1,234"), (True, "-", "True"), ("x", "-", "x"), (2**30, "bytes", "1.00 GiB"),
+    ):  # fmt: skip
+        assert written(value, unit) == said
+
+
+def test_what_tells_two_plans_apart():
+    one, two, other = llama(), llama(tensor_parallel_size=2), calculator.plan("gemma-2-9b", "h100-sxm", seq_len=4_096)
+    engine = f"{one.rules.title} {one.rules.version}"
+    assert (_called(one, one), _called(one, two)) == (engine, "1 × H100 SXM")
+    assert (_called(two, one), _called(one, other)) == ("2 × H100 SXM", one.model.name)
+    sglang = llama(engine="sglang")
+    assert _called(one, sglang) == engine
+    assert _called(two, sglang) == f"2 × H100 SXM, {engine}"
+
+
+# Money
+
+
+def test_what_a_service_costs():
+    load = calculator.Workload(2.0, 1_000, 250)
+    found = service(llama(tensor_parallel_size=2), load, prices={"h100-sxm": (2, 3)}, replicas=3)
+    # six GPUs, two requests a second of 250 tokens each
+    assert (found.num_gpus, found.usd_per_hour) == (6, (12.0, 18.0))
+    output = found.load.output_tokens
+    assert found.usd_per_million_output_tokens == pytest.approx([usd * 1e6 / (3_600 * 2 * output) for usd in (12, 18)])
+    assert found.usd_per_request == pytest.approx((12 / 7_200, 18 / 7_200))
+    assert found.usd_per_user_hour == pytest.approx((4 / found.batch_size, 6 / found.batch_size))
+    each = found.output_tokens_per_second
+    assert found.usd_per_million_output_tokens_full == pytest.approx((4e6 / 3_600 / each, 6e6 / 3_600 / each))
+    assert found.requests_per_second == 2.0
+    row = found.row()
+    assert (row["usd_per_hour_low"], row["usd_per_hour_high"], row["price_date"], row["price_quotes"]) == (
+        12,
+        18,
+        None,
+        None,
+    )
+    assert found.as_dict()["price_is_own"] is True
+    users = Sizing(llama(), users_of(30, 4_096), Goals(), None).service()
+    assert (users.usd_per_hour, users.usd_per_request, users.usd_per_user_hour) == (None, None, None)
+    assert users.usd_per_million_output_tokens is None
+    assert users.as_dict()["price_is_own"] is None
+
+
+# Conversions
+
+
+def test_bounds_of_a_conversion():
+    asked = {"training_tokens": 10**16, "share": 1, "utilisation": 1}
+    found = calculator.uptraining("llama-3-8b", to_kv_heads=2, gpu="h100-sxm", **asked)
+    active = found.converted.num_active_parameters
+    assert (found.tokens, found.flops) == (10**16, 6 * active * 10**16)
+    peak = calculator.load_gpu("h100-sxm").bf16_tflops * 1e12
+    assert found.gpu_hours == pytest.approx(6 * active * 10**16 / peak / 3_600)
+    half = calculator.uptraining("llama-3-8b", to_kv_heads=2, gpu="h100-sxm", **{**asked, "utilisation": 0.5})
+    assert half.gpu_hours == pytest.approx(2 * found.gpu_hours)
+    assert calculator.uptraining("llama-3-8b", to_kv_heads=2, training_tokens=1_000).tokens == 50
+    for changes in ({"training_tokens": 10**16 + 1}, {"share": 1.001}, {"share": 0}, {"utilisation": 1.001},
+                    {"utilisation": 0}, {"to_kv_heads": 0}, {"training_tokens": 0}):  # fmt: skip
+        with pytest.raises(calculator.InvalidValueError) as no:
+            calculator.uptraining("llama-3-8b", **{"to_kv_heads": 2, **asked, **changes})
+        assert no.value.what == next(iter(changes))
