@@ -67,7 +67,7 @@ class WholeSequences(Geometry):
     def num_blocks(self, pool_bytes: int, seq_len: Count) -> Count:
         """Return the cells of all sequences that fit, in steps of 256 [-]."""
         fit: Any = self.sequences(pool_bytes, seq_len)
-        cells: Count = fit * (fit < 2**60) * -(-seq_len // self.block_size)
+        cells: Count = fit * -(-seq_len // self.block_size)
         return cells
 
 

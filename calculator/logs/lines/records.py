@@ -41,6 +41,8 @@ def records(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         The lines, those that were broken made whole.
     """
     kept = list(lines)
+    if not kept:
+        return
     width = _width([text for _, text in kept])
     if not width:
         yield from kept
@@ -70,7 +72,7 @@ def _goes_on(before: int, text: str, width: int) -> bool:
 def _width(lines: list[str]) -> int:
     """Return the width at which a log was broken, 0 where it was not [characters]."""
     lengths = Counter(map(len, lines))
-    longest = max(lengths, default=0)
+    longest = max(lengths)
     if not NARROWEST <= longest <= WIDEST:
         return 0
     near = sum(count for length, count in lengths.items() if length > longest - RAGGED)
