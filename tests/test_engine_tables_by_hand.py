@@ -7,6 +7,9 @@ import pytest
 import calculator
 from calculator.engines import engine_class
 from calculator.engines.lacking import OPTIONS, check_checkpoint, check_drafts, check_keywords, check_stages
+from calculator.engines.llama_cpp.rules import LlamaCpp
+from calculator.engines.sglang.rules import Sglang
+from calculator.engines.tensorrt_llm.rules import TensorRtLlm
 from calculator.engines.vllm.kernels import (
     DESKTOP,
     DISTANCE,
@@ -20,6 +23,8 @@ from calculator.engines.vllm.kernels import (
     device_class,
     why_none,
 )
+from calculator.engines.vllm.rules import Vllm
+from calculator.engines.vllm.values import Values
 from calculator.request import PLAN_DEFAULTS
 
 HEADS_OR_LATENTS = "fp32 fp16 bf16"
@@ -99,9 +104,14 @@ FLAGS = {
 }
 
 
+RULES = {"vllm": Vllm, "sglang": Sglang, "tensorrt-llm": TensorRtLlm, "llama.cpp": LlamaCpp}
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_what_an_engine_has(name):
     rules = engine_class(name)
+    assert rules is RULES[name]
+    assert issubclass(rules, Values) is (name == "vllm")
     for key, words in CLASSES[name].items():
         assert set(getattr(rules, key)) == set(words.split()), key
     listed = [pair.strip().split(" ", 1) for pair in FLAGS[name].split(",")]

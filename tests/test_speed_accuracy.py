@@ -11,13 +11,12 @@ import pytest
 
 import calculator
 from calculator.catalogue.presets import data_file
-from calculator.engines import ENGINES, engine_speed
 from calculator.engines.measured import BANDS
 from calculator.hardware import custom_accelerator
 from calculator.logs.proof.speed_accuracy import not_computed, served, speed_markdown
 from calculator.logs.proof.tables import quantile
 from calculator.planning.traffic.judged.accuracy import Measured, judged, measured
-from calculator.planning.traffic.judged.fit import bands, launches
+from calculator.planning.traffic.judged.fit import bands
 from calculator.planning.traffic.timing.speed import PROMPT_RANGE
 
 ROOT = Path(__file__).parents[1]
@@ -90,17 +89,6 @@ def test_rows_are_told_apart_by_the_hash_of_their_id():
         assert row.given == (hashlib.sha256(row.id.encode()).digest()[0] % 2 == 0)
     assert 0.45 < sum(row.given for row in measured()) / len(measured()) < 0.55
     assert len({row.id for row in measured()}) == len(measured())
-
-
-def test_launches_by_version_follow_from_the_rows_given():
-    fitted = launches()
-    shipped = {
-        (engine, kind, version): launch
-        for engine in ENGINES
-        for kind, versions in engine_speed(engine).launch_us_by_version.items()
-        for version, launch in versions.items()
-    }
-    assert shipped == {key: round(launch) for key, launch in fitted.items()}
 
 
 def test_ranges_hold_what_the_rows_given_spread_over():

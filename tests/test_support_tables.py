@@ -7,7 +7,12 @@ lists of a platform (vLLM 0.33.0, SGLang 0.5.23), TensorRT-LLM's matrix of hardw
 import pytest
 
 import calculator
+from calculator.engines import engine_support
+from calculator.engines.llama_cpp.support import SUPPORT as LLAMA_CPP
+from calculator.engines.sglang.support import SUPPORT as SGLANG
 from calculator.engines.support import refused
+from calculator.engines.tensorrt_llm.support import SUPPORT as TENSORRT_LLM
+from calculator.engines.vllm.support import SUPPORT as VLLM
 
 DEVICES = (
     "p40", "v100-32gb", "t4", "a100-80gb-sxm", "l40s", "h100-sxm", "b200", "rtx-5090", "gb10", "jetson-agx-thor",
@@ -98,8 +103,12 @@ def letters(engine, weight, kv, version=None, devices=DEVICES):
     return "".join(found)
 
 
+TABLES = {"vllm": VLLM, "sglang": SGLANG, "tensorrt-llm": TENSORRT_LLM, "llama.cpp": LLAMA_CPP}
+
+
 @pytest.mark.parametrize("engine", WEIGHTS)
 def test_each_format_of_weights_runs_where_its_package_has_it(engine):
+    assert engine_support(engine) is TABLES[engine]
     plain = "fp16" if engine == "llama.cpp" else "bf16"
     for names, expected in WEIGHTS[engine].items():
         for name in names.split():
