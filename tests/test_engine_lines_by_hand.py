@@ -3,6 +3,10 @@
 import pytest
 
 from calculator.engines import engine_log
+from calculator.engines.llama_cpp.log import LOG as LLAMA_CPP_LOG
+from calculator.engines.sglang.log import LOG as SGLANG_LOG
+from calculator.engines.tensorrt_llm.log import LOG as TENSORRT_LLM_LOG
+from calculator.engines.vllm.log import LOG as VLLM_LOG
 from calculator.errors import CalculatorError
 from calculator.logs.lines import vocabulary as words
 from calculator.logs.lines.starts import Start
@@ -71,11 +75,15 @@ LLAMA = {
     "parallel": ("4", "parallel", 4), "ubatch_size": ("1024", "max_num_batched_tokens", 1_024),
 }  # fmt: skip
 OPTIONS = {"vllm": VLLM, "sglang": SGLANG, "tensorrt-llm": TENSORRT, "llama.cpp": LLAMA}
+LOGS = {"vllm": VLLM_LOG, "sglang": SGLANG_LOG, "tensorrt-llm": TENSORRT_LLM_LOG, "llama.cpp": LLAMA_CPP_LOG}
 
 
 @pytest.mark.parametrize("engine", OPTIONS)
 def test_options_are_read_by_the_engines_own_names(engine, own):
     known = own(engine)
+    assert known.logs == {engine: LOGS[engine]}
+    # every option that is read is one of these
+    assert set(LOGS[engine].arguments) == set(OPTIONS[engine])
     for name, (printed, target, value) in OPTIONS[engine].items():
         assert words.stated_by(f" {name}={printed}", "", known) == {target: value}
         assert words.stated_by(f"'{name}': {printed}", "", known) == {target: value}

@@ -8,10 +8,24 @@ import calculator
 from calculator.architecture.caches import CompressedRows
 from calculator.architecture.sums import Cached
 from calculator.engines import engine_log, engine_rules
+from calculator.engines.beside import adapters
+from calculator.engines.beside.experts import expert_ranks, joins_replicas, replicas_joined
 from calculator.engines.beside.left_out import LEFT_OUT, left_out
+from calculator.engines.beside.neighbours import neighbours
+from calculator.engines.llama_cpp.command import COMMAND as LLAMA_CPP
+from calculator.engines.llama_cpp.command import LOGICAL_BATCH
+from calculator.engines.patterns import LARGEST, as_flag, as_switched_off, count, mib, number, seen, whole_mapping
+from calculator.engines.sglang.command import ALGORITHMS as DRAFTS
+from calculator.engines.sglang.command import COMMAND as SGLANG
+from calculator.engines.sglang.context import check_context as check_sglang_context
 from calculator.engines.sglang.rules import Sglang
+from calculator.engines.tensorrt_llm.command import COMMAND as TENSORRT_LLM
 from calculator.engines.tensorrt_llm.log import ALGORITHMS
+from calculator.engines.versions import in_words, named, nearest
+from calculator.engines.vllm.checks import check_adapters, check_class, check_context
+from calculator.engines.vllm.command import COMMAND as VLLM
 from calculator.engines.vllm.packed import packed_geometry
+from calculator.engines.vllm.starting import not_free, too_few_states
 from calculator.logs import both
 from calculator.logs.proof import accuracy, foretold, judged
 from calculator.logs.reading import StartupLog, read_log
@@ -40,6 +54,269 @@ def test_weight_formats_that_tensorrt_llm_prints(name):
     assert log.engine == "tensorrt-llm"
     asked = _formats(log, engine_log(log.engine), calculator.load_model("llama-3.1-8b"), [])
     assert asked["weight_dtype"] == QUANT_ALGO[name]
+
+
+# What a command line calls a format of the cache: vLLM config/cache.py CacheDType, SGLang --kv-cache-dtype, llama.cpp
+# common/arg.cpp kv_cache_types; TensorRT-LLM takes fp8 and nvfp4, and in its file tokens_per_block and the rest
+KV = {
+    VLLM: "bf16 bfloat16, fp16 float16, fp8_e4m3 fp8, fp8_e5m2 fp8_e5m2, nvfp4 nvfp4, fp8_ds_mla fp8_ds_mla, "
+          "int8_per_token_head int8_per_token_head, fp8_per_token_head fp8_per_token_head, "
+          "int4_per_token_head int4_per_token_head",
+    SGLANG: "bf16 bfloat16, fp8_e4m3 fp8_e4m3, fp8_e5m2 fp8_e5m2, nvfp4 nvfp4",
+    TENSORRT_LLM: "fp8_e4m3 fp8, nvfp4 nvfp4",
+    LLAMA_CPP: "fp32 f32, fp16 f16, bf16 bf16, q8_0 q8_0, q5_1 q5_1, q5_0 q5_0, q4_1 q4_1, q4_0 q4_0, iq4_nl iq4_nl",
+}  # fmt: skip
+
+
+def test_words_of_command_lines():
+    for command, names in KV.items():
+        assert dict(command.kv_formats) == dict(pair.split() for pair in names.split(", "))
+    assert [command.dtype_flag for command in KV] == ["--dtype", "--dtype", "", ""]
+    # speculative algorithms of SGLang by its documentation; 2,048 is llama.cpp's --batch-size by default
+    assert DRAFTS == {
+        "mtp": "NEXTN", "eagle": "EAGLE", "eagle3": "EAGLE3", "draft_model": "STANDALONE", "ngram": "NGRAM",
+    }  # fmt: skip
+    assert LOGICAL_BATCH == 2_048
+    assert set(LLAMA_CPP.says_itself) == {"weight_dtype", "pipeline_parallel_size", "block_size"}
+    assert dict(TENSORRT_LLM.file_keys) == {
+        "enable_attention_dp": "enable_attention_dp", "block_size": "kv_cache_config.tokens_per_block",
+        "kv_cache_dtype": "kv_cache_config.dtype", "enforce_eager": "cuda_graph_config",
+    }  # fmt: skip
+    assert TENSORRT_LLM.kv_flag_since == (1, 3)
+
+
+# Numbers as engines print them
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "value"),
+    [
+        (number, "1,234.5", 1234.5), (number, "-2", -2), (number, "1e3", 1000), (number, "3.", 3),
+        (number, "999999999999999", 10**15 - 1), (number, "1000000000000000", None), (number, "-1e15", None),
+        (number, "3k", None), (number, "x", None), (number, "1e400", None),
+        (count, "157,584", 157_584), (count, "32k", 32_000), (count, "32K", 32_768), (count, "2m", 2_000_000),
+        (count, "2M", 2**21), (count, "2g", 2 * 10**9), (count, "2G", 2**31), (count, "1.5k", 1_500),
+        (count, "999999g", 999_999 * 10**9), (count, "1000000g", None), (count, "2.9", 2),
+        (mib, "512", 0.5), (mib, "3072", 3.0),
+        (seen, "0", 0), (seen, " false", 0), (seen, "disabled", 0), (seen, "off", 0), (seen, "auto", 1), (seen, "1", 1),
+        (as_flag, "True", True), (as_flag, " false", False), (as_flag, "1", None),
+        (as_switched_off, "True", False), (as_switched_off, "false", True), (as_switched_off, "x", None),
+        (whole_mapping, "{'a': 1} ", 1), (whole_mapping, "{'a': 1", None),
+    ],
+)  # fmt: skip
+def test_what_is_read_of_a_text(read, text, value):
+    if value is None and read not in (as_flag, as_switched_off):
+        with pytest.raises(ValueError, match=r".*"):
+            read(text)
+    else:
+        assert read(text) == value
+    assert LARGEST == 10**15
+
+
+# Names of versions
+
+READ = ((0, 4, 4), (0, 4, 9), (0, 5, 1), (0, 5, 5), (0, 6, 0))
+
+
+@pytest.mark.parametrize(
+    ("asked", "release", "is_before"),
+    [
+        ("0.9", (0, 9, 0), False), ("v0.9.1", (0, 9, 1), False), ("0.9.1.post2", (0, 9, 1), False),
+        ("0.9.1rc2", (0, 9, 1), True), ("0.9.1.dev3+gabc", (0, 9, 1), True), ("0.9.1+cu124", (0, 9, 1), False),
+        ("0.9.0.1", (0, 9, 0, 1), False), ("0.9.0.0", (0, 9, 0), False), ("0.1.dev1", None, True),
+        ("0.0.0+gabc", None, True), ("0.1.0+cu12", (0, 1, 0), False), ("0.2.dev1", (0, 2, 0), True),
+    ],
+)  # fmt: skip
+def test_what_the_name_of_a_version_says(asked, release, is_before):
+    found = named("E", asked, (1, 0, 0))
+    assert (found.release, found.is_before) == (release, is_before)
+
+
+@pytest.mark.parametrize(
+    ("asked", "used", "noted"),
+    [
+        ("0.4.4", (0, 4, 4), False), ("0.4.6", (0, 4, 4), True), ("0.4.7", (0, 4, 9), True), ("0.5.3", (0, 5, 1), True),
+        ("0.5.4", (0, 5, 5), True), ("0.5", (0, 5, 5), True), ("0.4", (0, 4, 9), True), ("0.3", (0, 4, 4), True),
+        ("0.7", (0, 6, 0), True), ("0.6", (0, 6, 0), False), ("0.6.0rc1", (0, 6, 0), True), ("0.6.1", (0, 6, 0), True),
+    ],
+)  # fmt: skip
+def test_the_nearest_version_that_was_read(asked, used, noted):
+    found, note = nearest("E", asked, READ[0], READ[-1], read=READ)
+    assert (found, bool(note)) == (used, noted)
+
+
+def test_versions_in_a_gap_are_as_the_last_before_it():
+    # vLLM 0.8.5 and 0.9.1 were read, nothing between them
+    gap = (((0, 8, 5), (0, 9, 1)),)
+    found = [nearest("E", asked, (0, 6, 0), (0, 33, 0), gap) for asked in ("0.8.5", "0.8.6", "0.9.0", "0.9.1", "0.10")]
+    assert [used for used, _ in found] == [(0, 8, 5), (0, 8, 5), (0, 8, 5), (0, 9, 1), (0, 10, 0)]
+    assert [bool(note) for _, note in found] == [False, True, True, False, False]
+    assert [in_words(version) for version in ((0, 9, 0), (0, 9, 1), (1, 0, 0))] == ["0.9", "0.9.1", "1.0"]
+
+
+# What vLLM and SGLang do not allow
+
+
+@pytest.mark.parametrize(
+    ("tp", "dcp", "heads", "legal"),
+    # as many ranks as keep a copy of the same heads, and divisors of that
+    [(8, 2, 2, (1, 2, 4)), (8, 3, 2, (1, 2, 4)), (8, 8, 1, (1, 2, 4, 8)), (8, 5, 1, (1, 2, 4, 8)), (4, 2, 8, (1,)),
+     (6, 2, 0, (1, 2, 3, 6)), (6, 4, 0, (1, 2, 3, 6))],
+)  # fmt: skip
+def test_ranks_of_vllm_that_share_a_context(tp, dcp, heads, legal):
+    values = {"tensor_parallel_size": tp, "decode_context_parallel_size": dcp}
+    if dcp in legal:
+        check_context(values, heads, has_windows=False)
+    else:
+        with pytest.raises(calculator.ParallelismError, match=f"with TP {tp}, ranks that keep a copy") as caught:
+            check_context(values, heads, has_windows=False)
+        assert (caught.value.what, caught.value.asked, caught.value.allowed) == (
+            "decode_context_parallel_size", dcp, legal,
+        )  # fmt: skip
+        assert caught.value.nearest == max(size for size in legal if size <= dcp)
+    with pytest.raises(calculator.UnsupportedError, match="context of sliding windows") as caught:
+        check_context(values, heads, has_windows=True)
+    assert (caught.value.allowed, caught.value.nearest) == ((1,), 1)
+
+
+@pytest.mark.parametrize(
+    ("tp", "dcp", "legal"),
+    # of 8 KV heads, split or copied evenly over TP / DCP ranks: 6 and 3 do not divide them, 2 and 1 do
+    [(6, 2, (3, 6)), (6, 3, (3, 6)), (6, 5, (3, 6)), (4, 4, (1, 2, 4)), (4, 3, (1, 2, 4))],
+)
+def test_ranks_of_sglang_that_share_a_context(tp, dcp, legal):
+    model = calculator.load_model("llama-3.1-8b")
+    values = {"tensor_parallel_size": tp, "decode_context_parallel_size": dcp, "enable_attention_dp": False}
+    if dcp in legal:
+        check_sglang_context(model, values, has_windows=False)
+    else:
+        with pytest.raises(calculator.ParallelismError, match="it must divide tensor_parallel_size") as caught:
+            check_sglang_context(model, values, has_windows=False)
+        # of two as near the smaller
+        nearest_one = {(6, 2): 3, (6, 5): 6, (4, 3): 2}[tp, dcp]
+        assert (caught.value.allowed, caught.value.nearest) == (legal, nearest_one)
+    for apart, windows, error in (
+        (True, False, calculator.ParallelismError), (False, True, calculator.UnsupportedError),
+    ):  # fmt: skip
+        with pytest.raises(error) as caught:
+            check_sglang_context(model, {**values, "enable_attention_dp": apart}, has_windows=windows)
+        assert (caught.value.asked, caught.value.allowed, caught.value.nearest) == (dcp, (1,), 1)
+
+
+@pytest.mark.parametrize(
+    ("rank", "near"),
+    [(1, None), (8, None), (512, None), (None, None), (2, 1), (4, 1), (5, 8), (12, 8), (13, 16), (384, 320), (417, 512),
+     (1024, 512)],
+)  # fmt: skip
+def test_ranks_of_adapters(rank, near):
+    model = SimpleNamespace(model_type="llama", vocab_size=258_048, name="M")
+    values = {"max_lora_rank": rank, "max_loras": 1}
+    if near is None:
+        check_adapters(model, values)
+        return
+    with pytest.raises(calculator.InvalidValueError, match=f"max_lora_rank {rank} is not one") as caught:
+        check_adapters(model, values)
+    assert caught.value.nearest == near
+
+
+def test_the_largest_vocabulary_of_adapters():
+    large = SimpleNamespace(model_type="llama", vocab_size=258_049, name="M")
+    for asked in ({"max_loras": 1, "max_lora_rank": None}, {"max_loras": None, "max_lora_rank": 8}):
+        with pytest.raises(calculator.UnsupportedError, match="above 258,048 tokens, M has 258,049"):
+            check_adapters(large, asked)
+    check_adapters(large, {"max_loras": None, "max_lora_rank": None})
+    check_adapters(SimpleNamespace(model_type="mistral", vocab_size=300_000, name="M"), asked)
+
+
+def test_classes_that_do_not_copy_heads():
+    heads = [SimpleNamespace(spec=SimpleNamespace(kv_heads=many)) for many in (8, 0, 4)]
+    model = SimpleNamespace(
+        model_type="x", name="M", groups=heads, copies_kv_heads=False, num_key_value_heads=2,
+        tensor_parallel_degrees=(1, 2, 4, 8),
+    )  # fmt: skip
+    check_class(model, {"tensor_parallel_size": 4}, "vLLM", {})
+    with pytest.raises(calculator.ParallelismError, match="there are 4; the largest is 4") as caught:
+        check_class(model, {"tensor_parallel_size": 8}, "vLLM", {})
+    assert (caught.value.allowed, caught.value.nearest) == ((1, 2, 4), 4)
+    model.groups = heads[1:2]
+    with pytest.raises(calculator.ParallelismError, match="there are 2; the largest is 2"):
+        check_class(model, {"tensor_parallel_size": 4}, "vLLM", {})
+    model.copies_kv_heads = True
+    check_class(model, {"tensor_parallel_size": 4}, "vLLM", {"y": "it is not"})
+    with pytest.raises(calculator.UnsupportedError, match=r"does not serve M \(model_type x\): it is not"):
+        check_class(model, {"tensor_parallel_size": 1}, "vLLM", {"x": "it is not"})
+
+
+# Why vLLM does not start
+
+
+def test_the_budget_has_to_be_free():
+    def asked(other):
+        return SimpleNamespace(gpu_memory_bytes=80 * GIB, other_memory_bytes=other, gpu_memory_utilization=0.9)
+
+    assert list(not_free(asked(8 * GIB), 72 * GIB)) == list(not_free(asked(None), 80 * GIB)) == []
+    # a byte less than the budget: 72 GiB less a byte of 80 are 0.899 in thousandths, rounded down
+    (refused,) = not_free(asked(8 * GIB + 1), 72 * GIB)
+    assert refused.keywords == {"gpu_memory_utilization": 0.899}
+    (refused,) = not_free(asked(20 * GIB), 72 * GIB)
+    assert (refused.keywords, refused.by_default) == ({"gpu_memory_utilization": 0.75}, False)
+    assert str(refused.why).startswith("60.00 GiB of one GPU are free")
+    (refused,) = not_free(asked(81 * GIB), 72 * GIB)
+    assert refused.keywords == {}
+
+
+def test_graphs_need_a_block_for_each_state():
+    stages = tuple(SimpleNamespace(num_blocks=many) for many in (90, 64))
+    found = {many: list(too_few_states(SimpleNamespace(max_num_seqs=many), stages, by_default=True))
+             for many in (63, 64, 65)}  # fmt: skip
+    assert [len(found[many]) for many in (63, 64, 65)] == [0, 0, 1]
+    assert (found[65][0].keywords, found[65][0].by_default) == ({"max_num_seqs": 64}, True)
+    none = (SimpleNamespace(num_blocks=0),)
+    assert list(too_few_states(SimpleNamespace(max_num_seqs=1), none, by_default=False)) == []
+    (refused,) = too_few_states(
+        SimpleNamespace(max_num_seqs=2), (SimpleNamespace(num_blocks=1),), by_default=False
+    )  # fmt: skip
+    assert not refused.by_default
+
+
+# What stands beside weights
+
+
+def test_who_shares_experts():
+    # vLLM: TP x DP ranks where experts are whole; SGLang: those of one replica
+    for engine, shares, ranks in (("vllm", 3, 6), ("sglang", 1, 2)):
+        rules = engine_rules(engine)
+        for whole in (True, False):
+            request = SimpleNamespace(enable_expert_parallel=whole, data_parallel_size=3, tensor_parallel_size=2)
+            assert joins_replicas(rules, request) is (whole and shares > 1)
+            assert replicas_joined(rules, request) == (shares if whole else 1)
+            assert expert_ranks(rules, request) == (ranks if whole else 1)
+
+
+def test_a_neighbour_is_given_and_no_estimate():
+    assert neighbours(SimpleNamespace(other_memory_bytes=0), True) == ()
+    assert neighbours(SimpleNamespace(other_memory_bytes=None), True) == ()
+    for in_slack in (True, False):
+        (line,) = neighbours(SimpleNamespace(other_memory_bytes=7), in_slack)
+        assert (line.bytes, line.low, line.high, line.in_slack, line.given) == (7, 7, 7, in_slack, True)
+        assert (line.line.key, line.line.keyword) == ("other_memory", "other_memory_bytes")
+        assert line.source.endswith("beside it" if in_slack else "before the engine starts")
+
+
+@pytest.mark.parametrize(
+    ("loras", "rank", "slots", "said"),
+    # one adapter, and rank 16, where only the other is given
+    [(None, None, 16, "one adapter up to rank 16"), (4, None, 64, "4 adapters up to rank 16"),
+     (None, 8, 8, "one adapter up to rank 8"), (2, 64, 128, "2 adapters up to rank 64")],
+)  # fmt: skip
+def test_slots_of_adapters(loras, rank, slots, said):
+    request = SimpleNamespace(max_loras=loras, max_lora_rank=rank)
+    assert adapters.slots(request) == slots
+    assert adapters.is_asked(request) is bool(loras or rank)
+    assert adapters.of_vocabulary(SimpleNamespace(vocab_size=100, hidden_size=10), request) == slots * 110 * 2
+    made = adapters.line(5, 3, 9, request)
+    assert (made.bytes, made.low, made.high, made.in_slack, made.line.key) == (5, 3, 9, False, "lora")
+    assert said in made.source
 
 
 # Pools
