@@ -99,12 +99,12 @@ class _Reader:
         size = self.count(MAX_TEXT, "bytes of one text")
         return self.take(size).decode("utf-8", "replace")
 
-    def value(self, kind: int, depth: int = 0) -> tuple[Any, int]:
-        """Return a value, and the number of items of a list, -1 for no list."""
+    def value(self, kind: int, depth: int = 0) -> tuple[Any, int | None]:
+        """Return a value, and the number of items of a list, None for no list."""
         if kind in NUMBERS:
-            return self.number(NUMBERS[kind]), -1
+            return self.number(NUMBERS[kind]), None
         if kind == TEXT:
-            return self.text(), -1
+            return self.text(), None
         if kind != LIST or depth:
             raise FileFormatError(
                 say(
@@ -177,7 +177,7 @@ def _read(reader: _Reader, size: int) -> Header:
                 say("header.duplicate_key", "{name}: duplicate key {key_}", name=name, key_=shown(key))
             )
         value, items = reader.value(reader.number("<I"))
-        if items >= 0:
+        if items is not None:
             header.values[f"#{key}"] = items
         if value is not None:
             header.values[key] = value
