@@ -11,12 +11,17 @@ import pytest
 import calculator
 from calculator.architecture.matrices import Sharding, WeightMatrix
 from calculator.catalogue import published
+from calculator.catalogue.preset_file import Entries, PresetFile, _parts
 from calculator.catalogue.presets import all_gpu_ids, data_file, load_model
+from calculator.catalogue.presets.entries import build_gpu
+from calculator.catalogue.presets.models import _same_beginning
 from calculator.catalogue.quantised import quantised_repository
 from calculator.configs.checkpoints import index, measured
 from calculator.configs.checkpoints.gguf import reader
+from calculator.configs.checkpoints.given import read_given
 from calculator.configs.checkpoints.safetensors import Tensor
 from calculator.configs.checkpoints.tensors import Module, Tensors
+from calculator.configs.quantisation.stored import as_stored, named_by_its_formats
 from calculator.formats.weights import FORMATS
 from calculator.reading import fields, schema, strict_yaml
 from calculator.reading.fields import NotPlain
@@ -575,3 +580,293 @@ def test_of_many_choices_eight_are_named():
     with pytest.raises(calculator.UnknownNameError, match=f"it can be {' or '.join(ultra)}: name one") as caught:
         calculator.load_gpu("Ultra")
     assert len(ultra) == 8
+
+
+# What a section makes of a model
+
+
+@pytest.mark.parametrize(
+    ("method", "is_read"),
+    # names of one method, as vLLM's verify_quant_method and auto-round's own config write them
+    [("fp8", True), ("FP8", True), ("deepseek_v4_fp8", True), ("my_mxfp4", True), ("mxfp4", True), ("mxfp4x", False),
+     ("xmxfp4", False), ("fp8x", False)],
+)  # fmt: skip
+def test_methods_by_their_names(method, is_read):
+    model, _ = as_stored(calculator.model_from_hf_config(DENSE), {"quant_method": method})
+    assert (model.weight_dtype == f"quantization_config {method}") is not is_read
+    if not is_read:
+        assert model.stored_as == "vLLM 0.33 raises, it has no such method"
+
+
+def test_methods_that_are_not_read_here():
+    for method in ("experts_int8", "fp_quant", "humming", "moe_wna16", "online"):
+        model, _ = as_stored(calculator.model_from_hf_config(DENSE), {"quant_method": method})
+        assert (model.weight_dtype, model.stored_as) == (f"quantization_config {method}", "")
+    plain = calculator.model_from_hf_config(DENSE)
+    assert as_stored(plain, None) == (plain, ())
+    model, said = as_stored(plain, {})
+    assert model is plain
+    assert said == ("quantization_config names no quant_method: 16 bit weights are taken",)
+    for wrong in ([], "fp8", 8):
+        with pytest.raises(calculator.InvalidValueError, match="quantization_config must be a mapping"):
+            as_stored(plain, wrong)
+
+
+GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [
+        ("model.layers.0.self_attn.o_proj", True), ("model.layers.0.mlp.down_proj", True), ("layers.2.mlp", True),
+        ("model.layers.2.strange", False), ("h.0.strange", False), ("layers.0.strange.x", False),
+        # behind the last layer, and no layer's
+        ("model.layers.3.strange", True), ("strange", True), ("model.layers.x.strange", True),
+        # of other parts, or what every format leaves in 16 bit
+        *((f"model.layers.0.{each}", True) for each in ("vision.x", "mtp.x", "input_layernorm", "mlp.gate", "x.bias",
+          "router", "shared_head.x", "eh_proj", "conv1d", "x_scale", "indexer.weights_proj", "attn_sink")),
+        ("model.layers.0.gate.x", True), ("model.layers.0.gatex", False), ("model.layers.0.attn_q", False),
+    ],
+)  # fmt: skip
+def test_a_module_that_no_matrix_goes_by_is_refused(name, is_known):
+    section = {"quant_method": "fp8", "ignored_layers": [name]}
+    if is_known:
+        assert calculator.model_from_hf_config({**DENSE, "quantization_config": section}).weight_dtype == "fp8"
+    else:
+        with pytest.raises(calculator.UnsupportedError, match="which is not known of this model type") as caught:
+            calculator.model_from_hf_config({**DENSE, "quantization_config": section})
+        assert caught.value.asked == name
+
+
+def test_projections_that_are_loaded_as_one_are_in_one_format():
+    for left_out in (["q_proj"], ["q_proj", "k_proj"], ["gate_proj"]):
+        names = [f"model.layers.1.{'mlp' if 'gate' in each else 'self_attn'}.{each}" for each in left_out]
+        with pytest.raises(calculator.UnsupportedError, match=r"layer 1 stores .* in different formats") as caught:
+            calculator.model_from_hf_config({**DENSE, "quantization_config": {"quant_method": "fp8",
+                                                                             "ignored_layers": names}})  # fmt: skip
+        assert left_out[0] in str(caught.value)
+    whole = [f"model.layers.1.self_attn.{each}_proj" for each in "qkv"]
+    model = calculator.model_from_hf_config(
+        {**DENSE, "quantization_config": {"quant_method": "fp8", "ignored_layers": whole}}
+    )
+    assert [group.count for group in model.layers] == [1, 1, 1]
+    # three projections of 64 x 64 of one layer in 16 bit, and all that is never quantised beside them
+    plain = calculator.model_from_hf_config(DENSE)
+    eight = 3 * sum(ROWS.values()) - 3 * 64 * 64
+    assert model.stored_as == (
+        f"{100 * eight / plain.num_parameters:.1f} % fp8, {100 - 100 * eight / plain.num_parameters:.1f} % 16 bit"
+    )
+
+
+def test_a_model_is_named_by_the_format_of_most_of_its_weights():
+    plain = calculator.model_from_hf_config(DENSE)
+    group = plain.layers[0]
+    assert (named_by_its_formats(plain, "config").weight_dtype, named_by_its_formats(plain, "x").weights_from) == (
+        None, "x",
+    )  # fmt: skip
+    assert named_by_its_formats(replace(plain, weights_from="x"), "config").weights_from == ""
+    # one matrix of 64 x 64 in 4 bit, one of 64 x 96 in 8 bit, and what has 16 bits has no name
+    forms = {"self_attn.q_proj": "awq-int4", "mlp.up_proj": "fp8", "self_attn.o_proj": "bf16"}
+    weights = tuple(
+        replace(each, stored=FORMATS[forms[each.module]] if each.module in forms else None) for each in group.weights
+    )
+    found = named_by_its_formats(replace(plain, layers=(replace(group, weights=weights),)), "config")
+    sizes = {"awq-int4": 3 * 64 * 64, "fp8": 3 * 64 * 96}
+    sizes["16 bit"] = plain.num_parameters - sum(sizes.values())
+    ordered = sorted(sizes, key=lambda name: -sizes[name])
+    assert (found.weight_dtype, found.weights_from) == ("fp8", "config")
+    assert found.stored_as == ", ".join(f"{100 * sizes[name] / plain.num_parameters:.1f} % {name}" for name in ordered)
+    # all that a format applies to in one: no more to be said, but where the head is in it too
+    all_of = replace(group, weights=tuple(
+        replace(each, stored=FORMATS["fp8"] if each.quantised and each.inputs > 1 else None) for each in group.weights
+    ))  # fmt: skip
+    whole = replace(plain, layers=(all_of,))
+    assert named_by_its_formats(whole, "config").stored_as == ""
+    assert named_by_its_formats(whole, "headers").stored_as.endswith("16 bit")
+    head = replace(whole, embedding=tuple(replace(each, stored=FORMATS["fp8"]) for each in plain.embedding))
+    assert "fp8" in named_by_its_formats(head, "config").stored_as
+
+
+# What stands beside the layers of a config
+
+
+@pytest.mark.parametrize(
+    ("more", "dtype"),
+    [
+        ({"torch_dtype": "float16"}, "float16"), ({"torch_dtype": "torch.float16"}, "float16"),
+        ({"torch_dtype": None, "dtype": "float32"}, "float32"), ({"torch_dtype": "x", "dtype": "float32"}, "float32"),
+        ({"torch_dtype": 5}, None), ({"torch_dtype": "torch.x"}, None),
+    ],
+)  # fmt: skip
+def test_the_format_that_a_config_names(more, dtype):
+    if "dtype" not in more or more["torch_dtype"] is None:
+        assert calculator.model_from_hf_config({**DENSE, **more}).torch_dtype == dtype
+    outer = {"model_type": "llava", "text_config": {k: v for k, v in DENSE.items() if k != "torch_dtype"}}
+    assert calculator.model_from_hf_config({**outer, **more}).torch_dtype == dtype
+
+
+def test_what_a_model_is_called():
+    named = {**DENSE, "_name_or_path": "a" * 90}
+    assert calculator.model_from_hf_config(named).name == "a" * 80
+    assert calculator.model_from_hf_config(named, "mine").name == "mine"
+    for unnamed in ("", None, 7):
+        assert calculator.model_from_hf_config({**DENSE, "_name_or_path": unnamed}).name == "llama"
+
+
+def test_files_of_a_checkpoint_by_their_names():
+    config = json.dumps(DENSE).encode()
+    for name in ("config.json", "x.txt", "model.index.json"):
+        assert read_given({name: config}) == (config.decode(), 0, ("config.json",))
+    for alone in ("hf_quant_config.json", "model.safetensors.index.json"):
+        with pytest.raises(calculator.FileFormatError, match=r"config\.json is not among the files"):
+            read_given({alone: config})
+    # a file of another name beside it says nothing; an index by the end of its name, of any part
+    names = {"weight_map": {"model.embed_tokens.weight": "a.safetensors"}, "metadata": {"total_size": 77}}
+    given = read_given(
+        {"config.json": config, "README.md": b"\xff", "x.safetensors.index.json": json.dumps(names).encode()}
+    )
+    assert given == (config.decode(), 77, ("config.json", "x.safetensors.index.json"))
+    # what already states its quantisation keeps it
+    stated = json.dumps({**DENSE, "quantization_config": {"quant_method": "fp8"}}).encode()
+    given = read_given({"config.json": stated, "hf_quant_config.json": b'{"quant_method": "gptq"}'})
+    assert given == (stated.decode(), 0, ("config.json",))
+
+
+# Presets
+
+
+GPU = {"name": "A", "vendor": "B", "gpus_per_node": 8, "sources": "x"}
+
+
+@pytest.mark.parametrize(
+    ("more", "memory", "prices"),
+    [
+        ({"reported_mib": 1_000}, 1_000 * 2**20, None),
+        ({"program_gib_low": 10.0, "program_gib_high": 12.0}, 11 * 2**30, None),
+        ({"reported_mib": 1, "program_gib_low": 10.0, "program_gib_high": 10.0}, 10 * 2**30, None),
+        ({"reported_mib": 1, "price_usd_per_hour_low": 2.0}, 2**20, (2.0, 2.0)),
+        ({"reported_mib": 1, "price_usd_per_hour_high": 3.0}, 2**20, (3.0, 3.0)),
+        ({"reported_mib": 1, "price_usd_per_hour_low": 2.0, "price_usd_per_hour_high": 3.0}, 2**20, (2.0, 3.0)),
+        ({"reported_mib": 1, "price_usd_per_hour_low": 2.0, "price_usd_per_hour_high": 2.0}, 2**20, (2.0, 2.0)),
+    ],
+)  # fmt: skip
+def test_a_device_of_its_entry(more, memory, prices):
+    made = build_gpu("a", {**GPU, **more})
+    assert (made.id, made.memory_bytes, made.price_usd_per_hour, made.unverified) == ("a", memory, prices, ())
+    stated = {
+        "generation": "hopper", "label_gb": 80, "bandwidth_gb_per_s": 1.5, "bf16_tflops": 2.5, "fp8_tflops": 3.5,
+        "fp4_tflops": 4.5, "link_gb_per_s": 5.5, "price_date": "2026", "price_quotes": 3,
+    }  # fmt: skip
+    made = build_gpu("a", {**GPU, **more, **stated, "unverified": ["memory"]})
+    assert {name: getattr(made, name) for name in stated} == stated
+    assert (made.name, made.vendor, made.gpus_per_node, made.sources, made.unverified) == (
+        "A",
+        "B",
+        8,
+        "x",
+        ("memory",),
+    )
+    assert made.reported_mib == more.get("reported_mib")
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({}, "program_gib_low or reported_mib is needed"), ({"program_gib_low": 1.0}, "given together or not at all"),
+        ({"program_gib_high": 1.0, "reported_mib": 1}, "given together or not at all"),
+        ({"reported_mib": 1, "price_usd_per_hour_low": 3.0, "price_usd_per_hour_high": 2.9},
+         "3 is more than the high 2.9"),
+    ],
+)  # fmt: skip
+def test_a_device_that_its_entry_does_not_describe(more, text):
+    with pytest.raises(calculator.InvalidValueError, match=text):
+        build_gpu("a", {**GPU, **more})
+
+
+def test_a_file_is_cut_where_its_ids_stand():
+    content = "# first\nmodels:\n  a:\n    x: 1\n\n  # of b\n  b.1-c:  # here\n      y: 2\n"
+    assert _parts(content, "models") == {
+        "a": (3, "  a:\n    x: 1\n\n  # of b"), "b.1-c": (7, "  b.1-c:  # here\n      y: 2\n"),
+    }  # fmt: skip
+    # another section, an id twice or in front of the section, text in front of the first, and a section twice
+    for other in ("gpus:\n  a:\n    x: 1\n", "models:\n  a:\n    x: 1\n  a:\n    x: 1\n", "  a:\n    x: 1\nmodels:\n",
+                  "models:\n    x: 1\n  a:\n    x: 1\n", "models:\n  a:\n    x: 1\nmodels:\n  b:\n    x: 1\n",
+                  "models:\n  a:\n    x: 1\n  b:\n    x: 1\n  a:\n    x: 1\n", "models:\n", ""):  # fmt: skip
+        assert _parts(other, "models") == {}, other
+    entries = Entries(content, "f", "models")
+    assert (dict(entries), len(entries), "a" in entries, "c" in entries) == (
+        {"a": {"x": 1}, "b.1-c": {"y": 2}},
+        2,
+        True,
+        False,
+    )
+    with pytest.raises(KeyError):
+        entries["c"]
+    assert (
+        entries.document("a").line(("models", "a", "x")),
+        entries.document("b.1-c").line(("models", "b.1-c", "y")),
+    ) == (4, 8)
+
+
+def test_what_entries_state_is_read_without_them():
+    lines = {
+        "a": "    name: plain words", "b": '    name: "quoted: words"', "c": "    name: 'single'", "d": "    other: x",
+        "e": "    name:\n      next line", "f": "    name: with # comment", "h": "    name: ''",
+    }  # fmt: skip
+    content = "models:\n" + "".join(f"  {key}:\n    x: 1\n{line}\n" for key, line in lines.items())
+    assert dict(Entries(content, "f", "models").stated("name")) == {
+        "a": "plain words", "b": "quoted: words", "c": "single", "e": "next line", "f": "with",
+    }  # fmt: skip
+    # laid out otherwise, all is parsed
+    assert dict(Entries("models: {a: {name: x}, b: {y: 1}, c: 5}", "f", "models").stated("name")) == {"a": "x"}
+
+
+def test_a_file_of_presets_validates_what_is_asked_for(tmp_path):
+    (tmp_path / "f").write_text("things:\n  a:\n    n: 1\n  b:\n    n: 10\n  c: 5\n  d:\n    n: 3\n")
+    built = []
+
+    def build(key, fields_):
+        built.append(key)
+        if fields_["n"] == 3:
+            raise calculator.InvalidValueError("three", what="n")
+        return key, fields_["n"]
+
+    one = Schema("One", {"n": fields.count(9)})
+    file = PresetFile(tmp_path / "f", "things", lambda _: one, build, lambda first, second: first[1] == second[1])
+    assert file.get("a") is file.get("a")
+    assert (file.get("a"), built) == (("a", 1), ["a"])
+    for key, text in (("b", "f:5: b: n: n must be at most 9"), ("c", "f:6: c: must be a mapping of fields"),
+                      ("d", "f:8: d: n: three")):  # fmt: skip
+        with pytest.raises(calculator.FileFormatError, match=text):
+            file.get(key)
+    # an id stands for its own preset, for one that is the same, and for any where no preset has it
+    assert file.is_not_another("a", file.get("a"))
+    assert file.is_not_another("a", ("other", 1))
+    assert not file.is_not_another("a", ("a", 2))
+    assert file.is_not_another("none", ("a", 2))
+    assert (file.line("a"), file.line("b", "n")) == (2, 5)
+
+
+def test_names_that_begin_alike():
+    pairs = (("abc", "abd"), ("abc", "abc"), ("abc", "ab"), ("", "a"), ("x", "y"))
+    assert [_same_beginning(*pair) for pair in pairs] == [2, 3, 2, 0, 0]
+
+
+def test_no_more_than_three_are_near(tmp_path, monkeypatch):
+    with pytest.raises(calculator.UnknownNameError, match="did you mean") as caught:
+        calculator.load_model("qwen3-9")
+    named = str(caught.value).partition("did you mean ")[2].partition("?")[0].split(" or ")
+    assert len(named) == len(set(named)) == 3
+    assert all(each.startswith("qwen3-") for each in named)
+    assert caught.value.nearest == named[0]
+    # what is there is read, whatever its name could mean; without a slash a name is a name
+    monkeypatch.chdir(tmp_path)
+    assert calculator.load_model("meta-llama/Llama-3.1-8B-Instruct").num_layers == 32
+    (tmp_path / "meta-llama" / "Llama-3.1-8B-Instruct").mkdir(parents=True)
+    (tmp_path / "Llama-3.1-8B-Instruct").mkdir()
+    with pytest.raises(calculator.FileFormatError, match=r"holds no config\.json"):
+        calculator.load_model("meta-llama/Llama-3.1-8B-Instruct")
+    assert calculator.load_model("Llama-3.1-8B-Instruct").num_layers == 32
+    (tmp_path / "llama-3.1-8b.gguf").write_bytes(b"")
+    with pytest.raises(calculator.FileFormatError, match="is cut short"):
+        calculator.load_model("llama-3.1-8b.gguf")
