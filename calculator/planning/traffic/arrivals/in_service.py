@@ -101,7 +101,7 @@ class InService:
         lengths = self.lengths
         found = speed(
             self.plan,
-            max(1.0, count),
+            min(MOST, max(1.0, count)),
             lengths.prompt,
             lengths.output,
             computed_prompt_tokens=lengths.computed,
@@ -136,7 +136,7 @@ class InService:
         step = decode_s + self._prefill_s(count)
         rate = count / (self._output_tokens * step)
         first = self.plan.rules.speed.first_token(self._pace.prompt_s, count, step)
-        near = 1e-3 * count
+        near = max(1e-6, 1e-3 * count)
         grows = (self._decode_s(count + 1 + near) - decode_s) / near
         stretch = 1 / max(1e-9, 1 - count * grows / decode_s)
         own = 1 + max(0.0, self.workload.dispersion - 1) * rate / self.workload.requests_per_second

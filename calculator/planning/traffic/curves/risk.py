@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from calculator.planning.stage import distinct
 from calculator.planning.traffic.concurrency import Concurrency
-from calculator.planning.traffic.pools.loaded import Asked, LoadedPool, asked, loaded, share_of_risk, tightest_stage
+from calculator.planning.traffic.pools.loaded import Asked, LoadedPool, asked, loaded, tightest_stage
 
 POINTS, TRIED = 48, 400
 LEAST_SHOWN, MOST_SHOWN = 1e-5, 0.999
@@ -66,7 +66,7 @@ def risks(of: Concurrency, sequences: Sequence[int]) -> tuple[float, ...]:
     counts = [-(-count // ranks) for count in sequences]
     of_stages = []
     for pools in loaded(of.plan, of.workload):
-        each = share_of_risk(of.risk, len(pools))
+        each = of.risk / len(pools)
         of_stages.append(numpy.minimum(1, sum(pool.risks(counts, each) for pool in pools)))
     return tuple(float(risk) for risk in numpy.max(of_stages, axis=0))
 

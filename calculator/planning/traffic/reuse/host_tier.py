@@ -221,7 +221,7 @@ def _bytes_per_sequence(plan: Plan, tokens: int) -> int:
 
 def _pays_from(plan: Plan, link: HostLink) -> int | None:
     """Return the shortest prefix, in whole blocks, that loads faster than it is computed [tokens]."""
-    block = plan.request.block_size
+    block = max(1, plan.request.block_size or 1)
     most = max(1, plan.request.seq_len // block)
 
     def slower(blocks: int) -> bool:
