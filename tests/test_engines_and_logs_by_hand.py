@@ -6,6 +6,7 @@ import pytest
 
 import calculator
 from calculator.architecture.caches import CompressedRows
+from calculator.architecture.limits import MAX_TOKENS
 from calculator.architecture.sums import Cached
 from calculator.engines import engine_log, engine_rules
 from calculator.engines.beside import adapters
@@ -15,19 +16,21 @@ from calculator.engines.beside.neighbours import neighbours
 from calculator.engines.llama_cpp.command import COMMAND as LLAMA_CPP
 from calculator.engines.llama_cpp.command import LOGICAL_BATCH
 from calculator.engines.patterns import LARGEST, as_flag, as_switched_off, count, mib, number, seen, whole_mapping
+from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.sglang.command import ALGORITHMS as DRAFTS
 from calculator.engines.sglang.command import COMMAND as SGLANG
 from calculator.engines.sglang.context import check_context as check_sglang_context
 from calculator.engines.sglang.rules import Sglang
 from calculator.engines.tensorrt_llm.command import COMMAND as TENSORRT_LLM
 from calculator.engines.tensorrt_llm.log import ALGORITHMS
+from calculator.engines.tensorrt_llm.rules import PoolPerWindow
 from calculator.engines.versions import in_words, named, nearest
 from calculator.engines.vllm.checks import check_adapters, check_class, check_context
 from calculator.engines.vllm.command import COMMAND as VLLM
 from calculator.engines.vllm.packed import packed_geometry
 from calculator.engines.vllm.starting import not_free, too_few_states
 from calculator.logs import both
-from calculator.logs.proof import accuracy, foretold, judged
+from calculator.logs.proof import accuracy, foretold, held, judged
 from calculator.logs.reading import StartupLog, read_log
 from calculator.logs.setup import _formats
 
@@ -360,6 +363,66 @@ def test_drafts_leave_48_requests_of_sglang_at_once():
     assert rules.batch_defaults(gpu, 8_192)[1] > 48
 
 
+def test_what_an_engine_may_use_of_a_device():
+    vllm, trt = engine_rules("vllm"), engine_rules("tensorrt-llm")
+    # vLLM: math.ceil of total x utilisation; 1,001 x 0.5 are 500.5
+    assert [vllm.requested_bytes(total, 0.5, 9, 9) for total in (1_000, 1_001)] == [500, 501]
+    # SGLang: the slack is of what was free before loading, 1,000 - 200, and rounded down: 0.25 of 801 are 200.25
+    sglang = engine_rules("sglang")
+    assert sglang.requested_bytes(1_000, 0.75, 500, 200) == 800
+    assert sglang.requested_bytes(1_001, 0.75, 500, 200) == 801
+    assert sglang.requested_bytes(100, 0.75, 50, 101) == 100
+    # TensorRT-LLM: 700 are taken, and 0.9 of the 300 that are free
+    assert trt.requested_bytes(1_000, 0.9, 500, 200) == 970
+    assert trt.requested_bytes(1_000, 0.9, 900, 200) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("version", "stages", "ahead", "batches"),
+    # one batch before 0.26; then one for each stage, and one more that is scheduled ahead, as by default
+    [("0.25", 2, None, 1), ("0.26", 1, None, 2), ("0.26", 3, None, 4), ("0.26", 3, False, 3), ("0.26", 1, True, 2)],
+)
+def test_tokens_in_flight_of_vllm(version, stages, ahead, batches):
+    request = SimpleNamespace(async_scheduling=ahead, pipeline_parallel_size=stages, max_num_batched_tokens=2_048)
+    assert engine_rules("vllm", version).in_flight(request) == 2_048 * batches
+
+
+def test_tokens_that_vllm_prints():
+    # 1,000 blocks of 10 bytes: of 16 tokens in one group, and of a window of 64, 4 blocks, in two
+    shared = Geometry((Pool(10, (Claim(16, weight=1), Claim(16, 64, weight=2))),), 16)
+    request = SimpleNamespace(seq_len=1_600, decode_context_parallel_size=2)
+    # 0.20: blocks over three groups, times 16, on two ranks; 0.21: 1,000 over 100 + 8 of a sequence, times its length
+    assert engine_rules("vllm", "0.20").reported_tokens(shared, 10_000, request) == 333 * 16 * 2
+    assert engine_rules("vllm", "0.21").reported_tokens(shared, 10_000, request) == int(1_000 / 108 * 1_600)
+    nothing = Geometry((Pool(1, ()),), 16)
+    assert engine_rules("vllm", "0.21").reported_tokens(nothing, 10, request) == 10 * 16 * 2
+
+
+def test_which_models_the_second_runner_of_vllm_serves():
+    # 0.21 none; 0.22 qwen3; 0.24 some of experts too; 0.25 those and every one that has neither experts nor states
+    names = ("qwen3-8b", "llama-3.1-8b", "deepseek-v2-lite", "mixtral-8x7b")
+    models = [calculator.load_model(name) for name in names]
+    served = {
+        version: [engine_rules("vllm", version).on_second_runner(model) for model in models]
+        for version in ("0.21", "0.22", "0.23", "0.24", "0.25", "0.29")
+    }
+    assert served == {
+        "0.21": [False] * 4, "0.22": [True, False, False, False], "0.23": [True, True, False, False],
+        "0.24": [True, True, True, False], "0.25": [True, True, True, False], "0.29": [True] * 4,
+    }  # fmt: skip
+    # graphs are in the budget from 0.20 on, with the second runner from 0.29 on
+    inside = [engine_rules("vllm", version).graphs_inside(models[0]) for version in ("0.19", "0.20", "0.22", "0.29")]
+    assert inside == [False, True, False, True]
+
+
+def test_pools_of_tensorrt_llm_share_memory_by_their_windows():
+    # 30 bytes a block of every token, 10 of a window of 100: of 200 tokens 6,000 to 1,000, of 50 tokens 1,500 to 500
+    cut = PoolPerWindow((Pool(30, (Claim(1),)), Pool(10, (Claim(1, 100, fixed=1),))), 1, (MAX_TOKENS, 100))
+    assert cut.counts(7_000, 200) == (7_000 * 200 // 7_000, 7_000 * 100 // 7_000)
+    assert cut.counts(7_000, 50) == (7_000 * 50 // 2_000, 7_000 * 50 // 2_000)
+    assert cut.counts(7_000, 0) == (0, 0)
+
+
 # What a checkpoint may leave in 16 bit
 
 
@@ -411,22 +474,6 @@ def test_how_many_pairs_are_asked_of(monkeypatch, models, gpus, pairs):
         # the nearest first, and each model once
         assert [gpu for _, gpu in found.pairs] == sorted(gpu for _, gpu in found.pairs)
         assert len(found.choices) == len(set(found.choices)) == models
-
-
-# Lines that are not understood
-
-
-def test_400_lines_that_are_not_understood_are_listed():
-    names = [f"{first}{second}" for first in "abcdefghijklmnopqrstu" for second in "abcdefghijklmnopqrst"]
-    lines = [f"{name} memory" for name in names[:403]]
-    log = read_log("\n".join(["GPU KV cache size: 157,584 tokens", *lines]))
-    assert (len(log.not_understood), log.unlisted, log.understood) == (400, 3, 1)
-    # all 400 speak of memory; three more are not listed
-    assert (len(log.bears_on_memory), log.others) == (400, 3)
-    assert log.not_understood[0] == (2, "aa memory")
-    # of a long line 400 characters are shown
-    (line,) = read_log("GPU KV cache size: 157,584 tokens\n" + "x y " * 200).not_understood
-    assert len(line[1]) == 400
 
 
 # The proof
@@ -497,3 +544,17 @@ def test_what_is_judged_of_a_log(monkeypatch):
     assert [
         (one.reported_gib, one.predicted_gib, one.low_gib, one.high_gib, one.error, one.in_range) for one in found
     ] == [whole, whole, whole, (None,) * 6, (None,) * 6]
+
+
+def test_machines_of_an_engine_whose_capacity_is_stated(monkeypatch):
+    def row(name, engine="vllm", stated=True, error=0.1, held_too=True):
+        return SimpleNamespace(
+            id=name, engine=engine, is_stated=stated, capacity_error=error, in_range=held_too, row={"source": name}
+        )
+
+    rows = (row("a", error=-0.2), row("a", error=0.1, held_too=False), row("b"), row("c", stated=False),
+            row("d", "sglang"), row("e", error=None))  # fmt: skip
+    monkeypatch.setattr(held, "comparisons", lambda: rows)
+    # of two starts the smaller error is the median
+    assert held.by_machine.__wrapped__("vllm") == ((0.1, False), (0.1, True))
+    assert held.by_machine.__wrapped__("sglang") == ((0.1, True),)
