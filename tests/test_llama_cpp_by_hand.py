@@ -98,6 +98,15 @@ def test_no_layer_on_a_gpu_is_nothing_to_plan(layers):
     assert (refused.value.what, refused.value.asked, refused.value.nearest) == ("n_gpu_layers", layers, 2)
 
 
+def test_a_last_layer_without_a_cache_is_nothing_to_plan_either():
+    """The pattern of Nemotron-H 56B ends on ``M-``: its last layer is an MLP, the one before it a Mamba."""
+    with pytest.raises(UnsupportedError, match="from 3 on one is") as refused:
+        asked(model="nemotron-h-56b", gpu="h200", n_gpu_layers=2)
+    assert (refused.value.asked, refused.value.nearest) == (2, 3)
+    # a state of 3 x (16,384 + 2 x 8 x 256) and of 256 heads of 64 x 256, in 32 bit
+    assert cell_bytes(asked(model="nemotron-h-56b", gpu="h200", n_gpu_layers=3)) == 4 * (3 * 20_480 + 256 * 64 * 256)
+
+
 def test_fewer_layers_over_several_gpus_are_not_known():
     with pytest.raises(UnsupportedError) as refused:
         asked(n_gpu_layers=20, pipeline_parallel_size=2)

@@ -19,6 +19,8 @@ from calculator.engines.overheads import CUDA_GRAPH, context, none
 from calculator.engines.pools import Claim, Geometry, Pool
 from calculator.engines.versions import build_note
 from calculator.errors import InvalidValueError, ParallelismError, UnsupportedError
+from calculator.formats.kv import storage_format
+from calculator.formats.names import PLAIN
 from calculator.messages import say, template
 from calculator.request import Cutting
 from calculator.units import MIB
@@ -34,7 +36,6 @@ BUILD = "0c1e570"
 CELLS = 256
 STATE_ELEMENT_BYTES = 4
 DRAFT_CACHE = "fp16"
-LEAST_ON_GPU = 2
 
 
 def _claim_every_token(cache: TokenRows, layers: int, at_once: int | None) -> Claim:  # noqa: ARG001
@@ -144,27 +145,28 @@ class LlamaCpp(Engine):
     def check(self, model: ModelArchitecture, values: Mapping[str, Any]) -> None:
         """Raise ``CalculatorError`` where the engine does not have what is asked."""
         super().check(model, values)
-        if values["n_gpu_layers"] is not None and values["n_gpu_layers"] < LEAST_ON_GPU:
+        on_gpu = values["n_gpu_layers"]
+        if on_gpu is not None and on_gpu < (least := self.least_on_gpu(model)):
             raise UnsupportedError(
                 say(
                     "rules.n_gpu_layers_output",
                     "n_gpu_layers {n_gpu_layers}: the output counts as the last layer, so that no layer's "
                     "cache is on a GPU and there is nothing to plan; from {least_on_gpu} on one is",
-                    n_gpu_layers=values["n_gpu_layers"],
-                    least_on_gpu=LEAST_ON_GPU,
+                    n_gpu_layers=on_gpu,
+                    least_on_gpu=least,
                 ),
                 what="n_gpu_layers",
-                asked=values["n_gpu_layers"],
-                nearest=LEAST_ON_GPU,
+                asked=on_gpu,
+                nearest=least,
             )
-        if values["n_gpu_layers"] is not None and values["pipeline_parallel_size"] > 1:
+        if on_gpu is not None and values["pipeline_parallel_size"] > 1:
             raise UnsupportedError(
                 say(
                     "rules.n_gpu_layers_how",
                     "n_gpu_layers: how llama.cpp divides fewer layers than all over several GPUs is not known here",
                 ),
                 what="n_gpu_layers",
-                asked=values["n_gpu_layers"],
+                asked=on_gpu,
             )
         tp = values["tensor_parallel_size"]
         if tp > 1:
@@ -181,6 +183,13 @@ class LlamaCpp(Engine):
                 allowed=(1,),
                 nearest=1,
             )
+
+    def least_on_gpu(self, model: ModelArchitecture) -> int:
+        """Return the fewest layers on the GPU of which one has a cache, the output being the last of them [-]."""
+        for on_gpu in range(2, model.num_layers + 1):
+            if self.caches_of_stage(model, last_layers(model, on_gpu), storage_format(PLAIN), Split()):
+                return on_gpu
+        return model.num_layers + 1
 
     def default_block_size(
         self,
